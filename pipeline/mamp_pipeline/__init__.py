@@ -1,0 +1,1 @@
+"""From raw skeleton files to a zarr store and its split manifests."""

@@ -1,0 +1,1 @@
+"""Raw formats: bytes in, bodies out; and where the bytes come from."""

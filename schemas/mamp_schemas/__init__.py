@@ -1,0 +1,1 @@
+"""The domain of `mampctl`: its models, constants and errors, shared by pipeline, trainer and command line."""

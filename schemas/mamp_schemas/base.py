@@ -1,0 +1,103 @@
+"""The base of every model: frozen, strict, no unknown keys; and reading one from text."""
+
+import hashlib
+from typing import Any, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json, to_json
+
+from mamp_schemas.errors import ConfigError, MampctlError
+
+AnyModel = TypeVar("AnyModel", bound="Model")
+
+
+class Model(BaseModel):
+    """A frozen, strict model that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    def digest(self) -> str:
+        """Return the sha256 (64 hex digits) of the model's canonical JSON: keys sorted, no spaces."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
+
+    def replaced(self, **changes: Any) -> Self:
+        """Return a validated copy with some fields changed.
+
+        Raises:
+            pydantic.ValidationError: a changed field does not fit.
+        """
+        return type(self).model_validate({**self.__dict__, **changes})
+
+
+def canonical_json(value: object) -> bytes:
+    """Return JSON bytes of plain data with sorted keys, the same for equal values."""
+    return to_json(_sorted(value))
+
+
+def _sorted(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_sorted(item) for item in value]
+    return value
+
+
+def read_json(
+    model: type[AnyModel], text: str | bytes, source: str, error: type[MampctlError] = ConfigError
+) -> AnyModel:
+    """Read a model from JSON text.
+
+    Args:
+        model: the model to read.
+        text: the JSON text.
+        source: where the text comes from, named in errors.
+        error: what to raise.
+
+    Raises:
+        MampctlError: of class `error`; names every key that is unknown, missing or out of range.
+    """
+    try:
+        from_json(text)
+    except ValueError as problem:
+        raise error(
+            f"{source}: not valid JSON ({problem})", remedy="Restore the file or make it again."
+        ) from None
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as problem:
+        raise error(describe(problem, source), remedy="Correct the keys named above.") from None
+
+
+def read_data(model: type[AnyModel], data: object, source: str) -> AnyModel:
+    """Read a model from plain data, as parsed from YAML: like `read_json`, so lists may stand for tuples."""
+    return read_json(model, to_json(data), source)
+
+
+def parse_yaml(text: str, source: str) -> dict[str, Any]:
+    """Parse YAML text to a mapping.
+
+    Raises:
+        ConfigError: the text is not YAML, or its top level is not a mapping.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        raise ConfigError(f"{source}: not valid YAML: {problem}", remedy="Correct the file.") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source}: expected a mapping of keys, got {type(data).__name__}")
+    return data
+
+
+def describe(problem: ValidationError, source: str) -> str:
+    """Put a validation error into lines such as `unknown key: a.b`."""
+    lines = [f"{source}:"]
+    for entry in problem.errors():
+        key = ".".join(str(part) for part in entry["loc"]) or "(top level)"
+        if entry["type"] == "extra_forbidden":
+            lines.append(f"  unknown key: {key}")
+        elif entry["type"] == "missing":
+            lines.append(f"  missing key: {key}")
+        else:
+            lines.append(f"  {key}: {entry['msg']} (got {entry['input']!r})")
+    return "\n".join(lines)

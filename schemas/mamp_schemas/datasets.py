@@ -1,0 +1,124 @@
+"""What each dataset is: skeleton, classes, body slots, protocols and official counts."""
+
+from typing import Literal
+
+from mamp_schemas.base import Model
+from mamp_schemas.errors import UsageError
+from mamp_schemas.skeleton import KINECT_V1, KINECT_V2, Skeleton
+
+DatasetName = Literal["ntu60", "ntu120", "nwucla"]
+ProtocolName = Literal["xsub", "xview", "xset"]
+SplitColumn = Literal["subject", "camera", "setup"]
+Side = Literal["train", "test"]
+
+
+class Protocol(Model):
+    """An evaluation protocol: a clip is on the train side when its `column` is one of `train`.
+
+    Attributes:
+        official_train, official_test: clip counts after the removal of missing skeletons.
+    """
+
+    name: ProtocolName
+    column: SplitColumn
+    train: tuple[int, ...]
+    official_train: int
+    official_test: int
+
+    def side(self, value: int) -> Side:
+        """Return the side of a clip from its subject, camera or setup number."""
+        return "train" if value in self.train else "test"
+
+
+class Dataset(Model):
+    """A dataset of skeleton clips.
+
+    Attributes:
+        bodies: M, the body slots of a sample.
+        protocols: the first is the one used when none is named.
+    """
+
+    name: DatasetName
+    title: str
+    skeleton: Skeleton
+    classes: int
+    bodies: int
+    protocols: tuple[Protocol, ...]
+
+    def protocol(self, name: str) -> Protocol:
+        """Return a protocol by name.
+
+        Raises:
+            UsageError: the dataset has no such protocol.
+        """
+        for protocol in self.protocols:
+            if protocol.name == name:
+                return protocol
+        known = ", ".join(protocol.name for protocol in self.protocols)
+        raise UsageError(
+            f"{self.title} has no protocol '{name}'; its protocols are: {known}",
+            remedy=f"Choose one of them: --protocol {self.protocols[0].name}",
+        )
+
+
+_NTU60_TRAIN_SUBJECTS = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
+_NTU120_TRAIN_SUBJECTS = (
+    *_NTU60_TRAIN_SUBJECTS,
+    45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78,
+    80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103,
+)  # fmt: skip
+
+NTU60 = Dataset(
+    name="ntu60",
+    title="NTU RGB+D 60",
+    skeleton=KINECT_V2,
+    classes=60,
+    bodies=2,
+    protocols=(
+        Protocol(
+            name="xsub",
+            column="subject",
+            train=_NTU60_TRAIN_SUBJECTS,
+            official_train=40_091,
+            official_test=16_487,
+        ),
+        Protocol(name="xview", column="camera", train=(2, 3), official_train=37_646, official_test=18_932),
+    ),
+)
+
+NTU120 = Dataset(
+    name="ntu120",
+    title="NTU RGB+D 120",
+    skeleton=KINECT_V2,
+    classes=120,
+    bodies=2,
+    protocols=(
+        Protocol(
+            name="xsub",
+            column="subject",
+            train=_NTU120_TRAIN_SUBJECTS,
+            official_train=63_026,
+            official_test=50_919,
+        ),
+        Protocol(
+            name="xset",
+            column="setup",
+            train=tuple(range(2, 33, 2)),
+            official_train=54_468,
+            official_test=59_477,
+        ),
+    ),
+)
+
+NWUCLA = Dataset(
+    name="nwucla",
+    title="NW-UCLA",
+    skeleton=KINECT_V1,
+    classes=10,
+    bodies=1,
+    protocols=(
+        Protocol(name="xview", column="camera", train=(1, 2), official_train=1_020, official_test=464),
+    ),
+)
+
+DATASETS: dict[DatasetName, Dataset] = {dataset.name: dataset for dataset in (NTU60, NTU120, NWUCLA)}

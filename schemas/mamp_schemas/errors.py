@@ -1,0 +1,108 @@
+"""The errors a user can meet.
+
+MampctlError
+├── UsageError              a command line that cannot be carried out
+├── MissingExtraError       an optional part of the installation is needed
+├── ConfigError             a recipe, policy or layout that does not validate
+│   └── RecipeError         a recipe that does not fit the data or the model
+├── RawInputError           the raw input as a whole: nothing found, unreadable
+│   └── RawFileError        one raw file, with its line: quarantined during ingest
+├── StoreError              a store that cannot be read or written
+│   ├── IncompleteStoreError  no completion mark
+│   ├── DamagedStoreError     content that does not match its digests
+│   └── StoreExistsError      the output is there already, made from something else
+├── ManifestError           a split manifest that is missing or does not belong to the store
+├── CheckpointError         a checkpoint that cannot be read or does not fit
+├── OutputError             an output that cannot be written: disk full, no permission
+└── TrainingError           training that cannot go on: a loss that is not finite
+"""
+
+
+class MampctlError(Exception):
+    """What went wrong and where, and what to do next.
+
+    Args:
+        what: what happened, where, what was got and what was expected.
+        remedy: what to do next; may be empty.
+    """
+
+    def __init__(self, what: str, *, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.remedy}" if self.remedy else self.what
+
+
+class UsageError(MampctlError):
+    """A command line that cannot be carried out (exit code 2)."""
+
+
+class MissingExtraError(MampctlError):
+    """An optional part of the installation is needed."""
+
+
+class ConfigError(MampctlError):
+    """A recipe, policy or layout that does not validate."""
+
+
+class RecipeError(ConfigError):
+    """A recipe that does not fit the data or the model."""
+
+
+class RawInputError(MampctlError):
+    """The raw input as a whole cannot be used."""
+
+
+class RawFileError(RawInputError):
+    """One raw file cannot become a clip.
+
+    Args:
+        reason: what is wrong.
+        line: the 1-based line, 0 where no line is to blame.
+    """
+
+    def __init__(self, reason: str, *, line: int = 0) -> None:
+        super().__init__(f"line {line}: {reason}" if line else reason)
+        self.reason = reason
+        self.line = line
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _raw_file_error, (self.reason, self.line)
+
+
+def _raw_file_error(reason: str, line: int) -> RawFileError:
+    return RawFileError(reason, line=line)
+
+
+class StoreError(MampctlError):
+    """A store cannot be read or written."""
+
+
+class IncompleteStoreError(StoreError):
+    """A store has no completion mark."""
+
+
+class DamagedStoreError(StoreError):
+    """A store's content does not match its digests."""
+
+
+class StoreExistsError(StoreError):
+    """The output is there already and was made from something else."""
+
+
+class ManifestError(MampctlError):
+    """A split manifest is missing, damaged or belongs to another store."""
+
+
+class CheckpointError(MampctlError):
+    """A checkpoint cannot be read or does not fit."""
+
+
+class OutputError(MampctlError):
+    """An output cannot be written."""
+
+
+class TrainingError(MampctlError):
+    """Training cannot go on."""

@@ -1,0 +1,29 @@
+"""How long work tells of itself: a protocol the command line implements, and a silent one."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives the progress of one piece of long work."""
+
+    def start(self, task: str, total: int, unit: str) -> None:
+        """Begin a task of `total` units (`files`, `clips`, `steps`)."""
+
+    def advance(self, count: int, **facts: float | int | str) -> None:
+        """Report `count` more units done, with facts worth showing (loss, lr, MB)."""
+
+    def message(self, text: str) -> None:
+        """Say one line: a choice made, a warning."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def start(self, task: str, total: int, unit: str) -> None:
+        """Begin a task."""
+
+    def advance(self, count: int, **facts: float | int | str) -> None:
+        """Report units done."""
+
+    def message(self, text: str) -> None:
+        """Say one line."""
