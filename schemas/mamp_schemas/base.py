@@ -60,9 +60,7 @@ def read_json(
     try:
         from_json(text)
     except ValueError as problem:
-        raise error(
-            f"{source}: not valid JSON ({problem})", remedy="Restore the file or make it again."
-        ) from None
+        raise error(f"{source}: not valid JSON ({problem})", remedy="Restore the file or make it again.") from None
     try:
         return model.model_validate_json(text)
     except ValidationError as problem:

@@ -116,9 +116,7 @@ NWUCLA = Dataset(
     skeleton=KINECT_V1,
     classes=10,
     bodies=1,
-    protocols=(
-        Protocol(name="xview", column="camera", train=(1, 2), official_train=1_020, official_test=464),
-    ),
+    protocols=(Protocol(name="xview", column="camera", train=(1, 2), official_train=1_020, official_test=464),),
 )
 
 DATASETS: dict[DatasetName, Dataset] = {dataset.name: dataset for dataset in (NTU60, NTU120, NWUCLA)}

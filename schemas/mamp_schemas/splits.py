@@ -6,6 +6,11 @@ from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName, ProtocolName
 
 
+def manifest_name(store: str, protocol: str) -> str:
+    """Return the file name of a protocol's manifest, which stands beside the store of that name."""
+    return f"{store.removesuffix('.zarr')}.{protocol}.json"
+
+
 class SplitCounts(Model):
     """Clips on each side, and the official numbers they are held against."""
 

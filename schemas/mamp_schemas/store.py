@@ -42,7 +42,7 @@ class Quarantined(Model):
 
 
 class StoreCounts(Model):
-    """Totals of a store. `excluded` counts files left out by an exclude list, `foreign` those of another dataset."""
+    """Totals of a store; `excluded` files were left out by a list, `foreign` ones are of another dataset."""
 
     clips: int
     rows: int

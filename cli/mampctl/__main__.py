@@ -1,0 +1,5 @@
+"""`python -m mampctl`."""
+
+from mampctl.app import main
+
+main()

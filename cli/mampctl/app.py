@@ -1,0 +1,60 @@
+"""The `mampctl` command: its subcommands, and how errors become messages and exit codes.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 done with quarantined input under --strict, 130 interrupted.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mamp_schemas.errors import MampctlError, UsageError
+from mampctl import build_splits, demo, export, info, ingest, synth, train, verify
+from mampctl.console import print_error
+
+app = typer.Typer(
+    name="mampctl",
+    help="Masked motion prediction on 3D skeletons: from raw files to the tables of the paper.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+app.command("ingest")(ingest.ingest)
+app.command("build-splits")(build_splits.build_splits)
+app.command("verify")(verify.verify)
+app.command("info")(info.info)
+app.add_typer(export.app, name="export")
+app.add_typer(train.app, name="train")
+app.command("synth")(synth.synth)
+app.command("demo")(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"mampctl {version('mampctl')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Masked motion prediction on 3D skeletons: from raw files to the tables of the paper."""
+
+
+def main() -> None:
+    """Run the command line; errors a user can meet become a message and an exit code."""
+    try:
+        app()
+    except MampctlError as error:
+        print_error(error)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)

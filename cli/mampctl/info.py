@@ -1,0 +1,41 @@
+"""`mampctl info`: what a store holds and how it was made."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mampctl.console import print_json, print_line
+
+
+def info(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
+) -> None:
+    """Show a store's dataset, policy, counts, provenance and quarantined files."""
+    from mamp_pipeline.store.read import open_store
+
+    metadata = open_store(store).metadata
+    if as_json:
+        print_json(metadata.model_dump(mode="json"))
+        return
+    counts, policy = metadata.counts, metadata.policy
+    spec = metadata.spec()
+    choices = policy.model_dump(mode="json")
+    facts = {
+        "dataset": f"{spec.title} ({metadata.dataset})",
+        "skeleton": f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints",
+        "policy": f"{policy.name}: " + ", ".join(f"{key} {value}" for key, value in choices.items() if key != "name"),
+        "clips": f"{counts.clips:,}",
+        "rows": f"{counts.rows:,} ({counts.bodies:,} bodies, {counts.frames:,} frames)",
+        "left out": f"{counts.excluded:,} excluded, {counts.foreign:,} of another dataset",
+        "quarantined": f"{counts.quarantined:,}",
+        "motion": f"stride {metadata.motion.stride}, segment {metadata.motion.segment}",
+        "made with": ", ".join(f"{name} {version}" for name, version in metadata.versions.items()),
+        "source": metadata.source,
+        "content hash": metadata.content_hash,
+    }
+    for name, value in facts.items():
+        print_line(f"{name:<13} {value}")
+    for entry in metadata.quarantined:
+        print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")

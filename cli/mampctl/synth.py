@@ -1,0 +1,27 @@
+"""`mampctl synth`: raw files in NTU's format, made up, to try everything without the dataset."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mampctl.console import print_line, show_progress
+
+
+def synth(
+    dataset: Annotated[Literal["ntu60", "ntu120"], typer.Argument(help="Whose naming and numbering to follow.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or a zip archive.")],
+    clips: Annotated[int, typer.Option(min=1, help="How many clips.")],
+    classes: Annotated[int, typer.Option(min=1, help="How many action classes.")] = 10,
+    setups: Annotated[int, typer.Option(min=1, help="How many setups.")] = 4,
+    subjects: Annotated[int, typer.Option(min=1, help="How many subjects.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
+) -> None:
+    """Write seeded raw skeleton files with class-dependent movement, two-body clips and tracking gaps."""
+    from mamp_pipeline.synth import synthesise
+
+    with show_progress() as progress:
+        progress.message(f"writing {clips:,} clips to {out}")
+        synthesise(dataset, out, clips=clips, classes=classes, setups=setups, subjects=subjects, seed=seed)
+    print_line(f"{out}: {clips:,} clips of {classes} classes")
+    print_line(f"next: mampctl ingest {dataset} --raw {out}")

@@ -1,0 +1,108 @@
+"""`mampctl train`: pre-training and linear evaluation."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mamp_schemas.datasets import DATASETS
+from mampctl.console import print_json, print_line, print_table, show_progress
+from mampctl.extras import needed_extras
+from mampctl.places import data_folder, default_store, only_store
+
+app = typer.Typer(help="Train on a store.", no_args_is_help=True)
+
+RecipeOption = Annotated[
+    str | None, typer.Option(help="A recipe's name, a YAML file, or 'list'. [default: the store's dataset's]")
+]
+StoreOption = Annotated[Path | None, typer.Option(help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a recipe field: key=value, with dots. Repeatable.")
+]
+OutOption = Annotated[Path | None, typer.Option(help="The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in its folder.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes cuda where there is one.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@app.command("pretrain")
+def pretrain(
+    recipe: RecipeOption = None,
+    store: StoreOption = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Pre-train by masked motion prediction (section 3 of the paper)."""
+    from mamp_trainer.recipes import load_recipe
+
+    if recipe == "list":
+        _list_recipes("pretrain")
+        return
+    loaded = load_recipe("pretrain", recipe or _default_recipe(store), set_ or [])
+    place, run = store or default_store(loaded.dataset), out or data_folder() / "runs" / f"pretrain-{loaded.name}"
+    with needed_extras():
+        from mamp_trainer.tasks.pretrain import pretrain as train
+    with show_progress() as progress:
+        progress.message(f"recipe {loaded.name}, store {place}, run {run}")
+        result = train(loaded, place, run, resume=resume, device=device, progress=progress)
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+        return
+    print_line(f"{run}: {result.epochs} epochs, {result.steps:,} steps in {result.seconds:.1f} s")
+    if result.first_loss is not None and result.last_loss is not None:
+        print_line(f"mean loss of the first epoch {result.first_loss:.4f}, of the last {result.last_loss:.4f}")
+    print_line(f"next: mampctl train linear --from {run} --store {place}")
+
+
+@app.command("linear")
+def linear(
+    recipe: RecipeOption = None,
+    store: StoreOption = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="A run, a checkpoint or a released .pth; without it: untrained.")
+    ] = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Train a linear classifier on a fixed encoder (section 4.3, linear evaluation)."""
+    from mamp_trainer.recipes import load_recipe
+
+    if recipe == "list":
+        _list_recipes("linear")
+        return
+    loaded = load_recipe("linear", recipe or _default_recipe(store), set_ or [])
+    place, run = store or default_store(loaded.dataset), out or data_folder() / "runs" / f"linear-{loaded.name}"
+    with needed_extras():
+        from mamp_trainer.tasks.linear import linear as train
+    with show_progress() as progress:
+        progress.message(f"recipe {loaded.name}, store {place}, run {run}")
+        result = train(loaded, place, run, encoder_from=from_, resume=resume, device=device, progress=progress)
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+        return
+    print_line(f"{run}: {result.epochs} epochs in {result.seconds:.1f} s, {result.clips:,} test clips")
+    rows = [
+        ("last", result.epochs, f"{result.last_top1:.2f}", f"{result.last_top5:.2f}"),
+        ("best", result.best_epoch, f"{result.best_top1:.2f}", ""),
+    ]
+    print_table(rows, ("epoch", "number", "top-1 %", "top-5 %"))
+
+
+def _default_recipe(store: Path | None) -> str:
+    from mamp_trainer.data.open import open_store
+
+    dataset = open_store(store or only_store()).metadata.dataset
+    return f"{dataset}-{DATASETS[dataset].protocols[0].name}"
+
+
+def _list_recipes(kind: Literal["pretrain", "linear"]) -> None:
+    from mamp_trainer.recipes import list_recipes
+
+    for recipe in list_recipes(kind):
+        print_line(f"{recipe.name:<16} {recipe.summary}")

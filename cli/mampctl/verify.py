@@ -1,0 +1,35 @@
+"""`mampctl verify`: a store read whole and compared with its digests."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mampctl.console import print_json, print_line, show_progress
+
+EXIT_FAILED = 1
+
+
+def verify(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Read every row again: digests, motion, intensity and content hash must agree."""
+    from mamp_pipeline.store.check import verify as run
+    from mamp_pipeline.store.read import open_store
+
+    started = time.monotonic()
+    opened = open_store(store)
+    with show_progress() as progress:
+        report = run(opened, progress)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        for problem in report.problems:
+            print_line(f"problem: {problem}")
+        state = f"{len(report.problems)} problems" if report.problems else "all digests agree"
+        seconds = time.monotonic() - started
+        print_line(f"{store}: {report.clips:,} clips, {report.rows:,} rows read in {seconds:.1f} s: {state}")
+    if report.problems:
+        raise typer.Exit(EXIT_FAILED)

@@ -1,0 +1,32 @@
+"""Centring: a clip's origin moved to actor 1 (reference.md §2.4)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.clean.actors import sum_frames
+from mamp_schemas.errors import RawFileError
+
+
+def centre_slots(slots: NDArray[np.float32], joint: int) -> NDArray[np.float32]:
+    """Subtract actor 1's `joint` in its first non-zero frame from every joint of every frame.
+
+    In two-slot clips a slot's frames whose signed coordinate sum was 0 before are zeros afterwards.
+
+    Args:
+        slots: (T, M, V, 3) float32.
+        joint: index of the joint that becomes the origin.
+
+    Returns:
+        A new (T, M, V, 3) array.
+
+    Raises:
+        RawFileError: actor 1 has no non-zero frame.
+    """
+    filled = np.flatnonzero(np.any(slots[:, 0], axis=(1, 2)))
+    if len(filled) == 0:
+        raise RawFileError("the main body has no frame with a position other than 0")
+    centred: NDArray[np.float32] = slots - slots[filled[0], 0, joint]
+    if slots.shape[1] > 1:
+        for slot in range(slots.shape[1]):
+            centred[sum_frames(slots[:, slot]) == 0, slot] = 0
+    return centred

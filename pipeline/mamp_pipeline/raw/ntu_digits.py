@@ -1,0 +1,46 @@
+"""Exact numbers from runs of ASCII digits: arithmetic that NumPy arrays and compiled scalars share.
+
+A run is read eight bytes at a time as little-endian words that end where the run ends, so a word's last
+byte is the run's last digit.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHORT_FRACTION = 8
+"""Digits that one word holds."""
+
+LONG_FRACTION = 14
+"""With one digit before the point, up to here a mantissa stays below 2^53 and its power of ten is exact."""
+
+POWERS = np.array([float(f"1e{power}") for power in range(23)])
+"""The powers of ten that are exact as doubles."""
+
+TENS = np.array([10**power for power in range(LONG_FRACTION + 1)], np.uint64)
+
+
+def _low_nibbles(last: int) -> int:
+    """Return the mask of the low nibbles of a word's last bytes."""
+    return 0x0F0F0F0F0F0F0F0F >> 8 * (8 - last) << 8 * (8 - last)
+
+
+LOW_NIBBLES = np.array([_low_nibbles(min(digits, SHORT_FRACTION)) for digits in range(LONG_FRACTION + 1)], np.uint64)
+"""By the length of a fraction: which nibbles of its last word count."""
+
+HIGH_NIBBLES = np.array(
+    [_low_nibbles(max(digits - SHORT_FRACTION, 0)) for digits in range(LONG_FRACTION + 1)], np.uint64
+)
+"""By the length of a fraction: which nibbles of the word before its last count."""
+
+EIGHT_DIGITS = np.uint64(10**8)
+
+
+def eight_digits(nibbles: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the number that eight digits spell, by adding neighbours: pairs, then fours, then all.
+
+    Args:
+        nibbles: any shape or a scalar; a digit's value in each byte, the leading digit in the lowest byte.
+    """
+    pairs = ((nibbles * np.uint64(10 * 2**8 + 1)) >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
+    fours = ((pairs * np.uint64(100 * 2**16 + 1)) >> np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
+    return (fours * np.uint64(10_000 * 2**32 + 1)) >> np.uint64(32)

@@ -1,0 +1,136 @@
+"""Reading a finished store: its metadata, its clip table and the rows of clips."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.errors import GroupNotFoundError
+
+from mamp_pipeline.store.layout import Columns, unpack_ids
+from mamp_schemas.base import canonical_json, read_json
+from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, StoreError
+from mamp_schemas.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
+
+BLOCK_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open, finished store.
+
+    Attributes:
+        path: where it is.
+        metadata: its root attributes.
+        ids: clip ids, sorted.
+        columns: the clip columns, each (clips, ...).
+    """
+
+    path: Path
+    metadata: StoreMetadata
+    ids: list[str]
+    columns: Columns
+    group: zarr.Group
+
+    def rows(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
+        """Return rows [start, stop) of a row array.
+
+        Raises:
+            DamagedStoreError: a chunk is missing, cut short or does not match its checksum.
+        """
+        array = cast("zarr.Array[Any]", self.group[name])
+        try:
+            values = np.asarray(array[start:stop], dtype=np.float32)
+        except (ValueError, OSError) as problem:
+            raise self._damaged(name, start, stop, str(problem)) from problem
+        if np.isnan(values).any():
+            raise self._damaged(name, start, stop, "rows are missing")
+        return values
+
+    def blocks(self) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+        """Yield (first clip, last clip + 1, joints rows) over all clips, some 65,536 rows at a time."""
+        ends = clip_ends(self.columns)
+        first, clips = 0, len(self.ids)
+        while first < clips:
+            start = int(self.columns["first_row"][first])
+            last = max(first + 1, int(np.searchsorted(ends, start + BLOCK_ROWS, side="right")))
+            yield first, last, self.rows("joints", start, int(ends[last - 1]))
+            first = last
+
+    def _damaged(self, name: str, start: int, stop: int, problem: str) -> DamagedStoreError:
+        return DamagedStoreError(
+            f"{self.path}: rows {start}..{stop} of '{name}' cannot be read: {problem}",
+            remedy="Remove the store and ingest again.",
+        )
+
+
+def clip_ends(columns: Columns) -> NDArray[np.int64]:
+    """Return the row after each clip's last."""
+    rows = columns["frames"].astype(np.int64) * columns["bodies"].astype(np.int64)
+    return np.asarray(columns["first_row"].astype(np.int64) + rows, dtype=np.int64)
+
+
+def is_complete(path: Path) -> bool:
+    """Tell whether a store with a completion mark stands at `path`."""
+    try:
+        return bool(zarr.open_group(path, mode="r").attrs.get("complete"))
+    except (GroupNotFoundError, FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def open_store(path: Path) -> Store:
+    """Open a finished store.
+
+    Raises:
+        StoreError: nothing is there, or not a store of this format.
+        IncompleteStoreError: the store has no completion mark.
+        DamagedStoreError: metadata or columns do not fit together.
+    """
+    if not path.exists():
+        raise StoreError(f"{path}: no store there", remedy="Make one with: mampctl ingest DATASET --raw PATH")
+    try:
+        group = zarr.open_group(path, mode="r")
+    except (GroupNotFoundError, NotADirectoryError):
+        raise StoreError(f"{path}: not a zarr store", remedy="Name a folder made by mampctl ingest.") from None
+    attributes = group.attrs.asdict()
+    if not attributes.get("complete"):
+        raise IncompleteStoreError(
+            f"{path}: the store has no completion mark, its ingest did not finish",
+            remedy="Run the same mampctl ingest command again; it goes on where it stopped.",
+        )
+    metadata = read_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
+    columns = _read_columns(path, group)
+    if len(columns["id"]) != metadata.counts.clips:
+        raise DamagedStoreError(
+            f"{path}: {len(columns['id'])} clips in the columns, {metadata.counts.clips} in the metadata",
+            remedy="Remove the store and ingest again.",
+        )
+    return Store(path, metadata, unpack_ids(columns["id"]), columns, group)
+
+
+def _read_columns(path: Path, group: zarr.Group) -> Columns:
+    columns = {}
+    for name in CLIP_COLUMNS:
+        try:
+            columns[name] = np.asarray(cast("zarr.Array[Any]", group[f"clips/{name}"])[...])
+        except (KeyError, ValueError, OSError) as problem:
+            raise DamagedStoreError(
+                f"{path}: column clips/{name} cannot be read: {problem}",
+                remedy="Remove the store and ingest again.",
+            ) from problem
+    return columns
+
+
+def row_arrays(store: Store) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the row arrays.
+
+    Raises:
+        DamagedStoreError: one is missing.
+    """
+    try:
+        return {name: cast("zarr.Array[Any]", store.group[name]).shape for name in ROW_ARRAYS}
+    except KeyError as problem:
+        raise DamagedStoreError(f"{store.path}: array {problem} is missing") from problem

@@ -1,0 +1,217 @@
+import pickle
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+
+from mamp_pipeline.raw.entries import read_source
+from mamp_pipeline.raw.sources import find_sources, read_exclude_list
+from mamp_schemas.errors import RawFileError, RawInputError
+from tests.paths import SHARED_DATA
+
+FIRST = "S001C001P001R001A001"
+SECOND = "S001C001P001R001A002"
+THIRD = "S018C003P042R002A120"
+
+
+def _folder(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"content of {path.name}".encode())
+    return root
+
+
+def _archive(path: Path, *names: str, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name in names:
+            archive.writestr(name, f"content of {Path(name).name}")
+    return path
+
+
+def _damage(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, new))
+
+
+def test_find_sources__folders_and_archives_sorted_by_clip_id(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "raw", f"deep/er/{THIRD}.skeleton", f"{FIRST}.skeleton", "notes.txt")
+    archive = _archive(tmp_path / "raw.zip", f"nturgb+d_skeletons/{SECOND}.skeleton", "readme.md")
+    sources = find_sources([folder, archive], "ntu60")
+    assert [(source.id, source.container, source.member) for source in sources] == [
+        (FIRST, folder, f"{FIRST}.skeleton"),
+        (SECOND, archive, f"nturgb+d_skeletons/{SECOND}.skeleton"),
+        (THIRD, folder, f"deep/er/{THIRD}.skeleton"),
+    ]
+    assert [source.file_name for source in sources] == [f"{name}.skeleton" for name in (FIRST, SECOND, THIRD)]
+
+
+def test_find_sources__size_and_crc(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
+    archive = _archive(tmp_path / "raw.zip", f"{SECOND}.skeleton")
+    plain, packed = find_sources([folder, archive], "ntu60")
+    assert (plain.size, plain.crc) == (len(read_source(plain)), None)
+    assert packed.size == len(read_source(packed))
+    assert packed.crc == zlib.crc32(f"content of {SECOND}.skeleton".encode())
+
+
+def test_find_sources__resource_forks_are_passed_over(tmp_path: Path) -> None:
+    archive = _archive(tmp_path / "raw.zip", f"raw/{FIRST}.skeleton", f"__MACOSX/raw/._{FIRST}.skeleton")
+    assert len(find_sources([archive], "ntu60")) == 1
+
+
+def test_find_sources__sources_survive_pickling(tmp_path: Path) -> None:
+    (source,) = find_sources([_archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")], "ntu60")
+    again = pickle.loads(pickle.dumps(source))
+    assert again == source
+    assert read_source(again) == f"content of {FIRST}.skeleton".encode()
+
+
+def test_find_sources__missing_path(tmp_path: Path) -> None:
+    with pytest.raises(RawInputError, match=r"nowhere: no such folder"):
+        find_sources([tmp_path / "nowhere"], "ntu60")
+
+
+def test_find_sources__nothing_of_the_form(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "raw", "a.txt", "b.txt", "c/d.zip", "README", f"{FIRST}.skeleton.bak")
+    with pytest.raises(RawInputError) as caught:
+        find_sources([folder], "ntu60")
+    text = str(caught.value)
+    assert str(folder) in text
+    assert "SsssCcccPpppRrrrAaaa.skeleton" in text
+    for found in ("2 .txt", "1 .zip", "1 .bak", "1 (no suffix)"):
+        assert found in text
+
+
+def test_find_sources__empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(RawInputError, match="no files at all"):
+        find_sources([tmp_path], "nwucla")
+
+
+def test_find_sources__same_clip_twice_names_both_places(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "raw", f"x/{FIRST}.skeleton")
+    archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")
+    with pytest.raises(RawInputError) as caught:
+        find_sources([folder, archive], "ntu60")
+    assert f"{folder}/x/{FIRST}.skeleton" in str(caught.value)
+    assert f"{archive}/{FIRST}.skeleton" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x05\x06" + b"\xff" * 18])
+def test_find_sources__bad_archive(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "raw.zip"
+    path.write_bytes(content)
+    with pytest.raises(RawInputError, match=r"raw\.zip"):
+        find_sources([path], "ntu60")
+
+
+def test_find_sources__method_that_cannot_be_read(tmp_path: Path) -> None:
+    archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton", method=zipfile.ZIP_LZMA)
+    with pytest.raises(RawInputError, match="method 14"):
+        find_sources([archive], "ntu60")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_read_source__archive_member(tmp_path: Path, method: int) -> None:
+    archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton", f"{SECOND}.skeleton", method=method)
+    contents = [read_source(source) for source in find_sources([archive], "ntu60")]
+    assert contents == [f"content of {name}.skeleton".encode() for name in (FIRST, SECOND)]
+
+
+def test_read_source__archive_behind_other_bytes(tmp_path: Path) -> None:
+    archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")
+    archive.write_bytes(b"#!/bin/sh\n" + archive.read_bytes())
+    (source,) = find_sources([archive], "ntu60")
+    assert read_source(source) == f"content of {FIRST}.skeleton".encode()
+
+
+def test_read_source__member_with_an_extra_field(tmp_path: Path) -> None:
+    path = tmp_path / "raw.zip"
+    with zipfile.ZipFile(path, "w") as archive, archive.open(f"{FIRST}.skeleton", "w", force_zip64=True) as member:
+        member.write(b"content")
+    (source,) = find_sources([path], "ntu60")
+    assert read_source(source) == b"content"
+
+
+def test_read_source__empty_file(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "raw.zip", "w") as archive:
+        archive.writestr(f"{FIRST}.skeleton", b"", zipfile.ZIP_DEFLATED)
+    (source,) = find_sources([tmp_path / "raw.zip"], "ntu60")
+    assert read_source(source) == b""
+
+
+def test_read_source__wrong_crc(tmp_path: Path) -> None:
+    archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton", method=zipfile.ZIP_STORED)
+    _damage(archive, b"content of", b"CONTENT OF")
+    (source,) = find_sources([archive], "ntu60")
+    with pytest.raises(RawFileError, match="CRC"):
+        read_source(source)
+
+
+def test_read_source__damaged_stream(tmp_path: Path) -> None:
+    archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")
+    (source,) = find_sources([archive], "ntu60")
+    data = bytearray(archive.read_bytes())
+    start = 30 + len(source.member)
+    data[start : start + 5] = b"\xff" * 5
+    archive.write_bytes(data)
+    with pytest.raises(RawFileError, match="cannot be unpacked"):
+        read_source(source)
+
+
+def test_read_source__archive_changed_since(tmp_path: Path) -> None:
+    archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")
+    (source,) = find_sources([archive], "ntu60")
+    archive.write_bytes(b"")
+    with pytest.raises(RawFileError, match="no member at byte 0"):
+        read_source(source)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_read_source__container_gone(tmp_path: Path, packed: bool) -> None:
+    root = _archive(tmp_path / "r.zip", f"{FIRST}.skeleton") if packed else _folder(tmp_path / "r", f"{FIRST}.skeleton")
+    (source,) = find_sources([root], "ntu60")
+    root.rename(tmp_path / "elsewhere")
+    with pytest.raises(RawFileError, match="cannot be read"):
+        read_source(source)
+
+
+def test_find_sources__broken_link_is_left_to_reading(tmp_path: Path) -> None:
+    (tmp_path / f"{FIRST}.skeleton").symlink_to(tmp_path / "nowhere")
+    (source,) = find_sources([tmp_path], "ntu60")
+    with pytest.raises(RawFileError, match="cannot be read"):
+        read_source(source)
+
+
+def test_read_exclude_list__names_among_other_lines(tmp_path: Path) -> None:
+    path = tmp_path / "missing.txt"
+    path.write_bytes(f"\ufeffMissing skeletons:\r\n\r\n{FIRST}\r\n  {THIRD}.skeleton \r\n".encode())
+    assert read_exclude_list(path) == {FIRST, THIRD}
+
+
+def test_read_exclude_list__nwucla_names(tmp_path: Path) -> None:
+    path = tmp_path / "leave-out.txt"
+    path.write_text("a01_s01_e00_v01\n")
+    assert read_exclude_list(path) == {"a01_s01_e00_v01"}
+
+
+def test_read_exclude_list__no_name(tmp_path: Path) -> None:
+    path = tmp_path / "missing.txt"
+    path.write_text("nothing\nof use\n")
+    with pytest.raises(RawInputError, match="no clip name in its 2 lines"):
+        read_exclude_list(path)
+
+
+def test_read_exclude_list__missing_file(tmp_path: Path) -> None:
+    with pytest.raises(RawInputError, match="cannot read the exclude list"):
+        read_exclude_list(tmp_path / "nowhere.txt")
+
+
+@pytest.mark.parametrize(("dataset", "count"), [("ntu60", 302), ("ntu120", 535)])
+def test_read_exclude_list__official(dataset: str, count: int) -> None:
+    path = SHARED_DATA / f"{dataset}_missing_skeletons.txt"
+    if not path.exists():
+        pytest.skip("the official lists are not there")
+    assert len(read_exclude_list(path)) == count

@@ -1,0 +1,54 @@
+"""Datasets, skeletons and policies say what reference.md says."""
+
+import pytest
+from pydantic import ValidationError
+
+from mamp_schemas.datasets import DATASETS, NTU60, NTU120, NWUCLA
+from mamp_schemas.errors import UsageError
+from mamp_schemas.policy import paper_policy
+from mamp_schemas.skeleton import KINECT_V1, KINECT_V2, Skeleton
+
+
+def test_protocol__unknown_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="no protocol 'xset'; its protocols are: xsub, xview"):
+        NTU60.protocol("xset")
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
+def test_official_counts__agree_between_protocols(dataset: object) -> None:
+    totals = {protocol.official_train + protocol.official_test for protocol in dataset.protocols}  # type: ignore[attr-defined]
+    assert totals == {{"ntu60": 56_578, "ntu120": 113_945, "nwucla": 1_484}[dataset.name]}  # type: ignore[attr-defined]
+
+
+def test_side__xset_trains_on_even_setups() -> None:
+    xset = NTU120.protocol("xset")
+    assert [xset.side(setup) for setup in (1, 2, 31, 32)] == ["test", "train", "test", "train"]
+
+
+def test_side__nwucla_tests_on_view_3() -> None:
+    xview = NWUCLA.protocol("xview")
+    assert [xview.side(view) for view in (1, 2, 3)] == ["train", "train", "test"]
+
+
+@pytest.mark.parametrize("skeleton", [KINECT_V1, KINECT_V2], ids=lambda skeleton: skeleton.name)
+def test_skeleton__is_one_tree(skeleton: Skeleton) -> None:
+    roots = [joint for joint, parent in enumerate(skeleton.parents) if joint == parent]
+    assert roots == [0]
+    for joint in range(len(skeleton.joints)):
+        steps = 0
+        while joint != 0:
+            joint, steps = skeleton.parents[joint], steps + 1  # noqa: PLW2901
+            assert steps < len(skeleton.joints)
+
+
+def test_skeleton__refuses_a_parent_out_of_range() -> None:
+    with pytest.raises(ValidationError, match=r"must be in 0\.\.1"):
+        Skeleton(name="s", joints=("a", "b"), parents=(0, 2), centre=0)
+
+
+def test_paper_policy__only_ntu120_copies_a_single_body() -> None:
+    assert {name: paper_policy(name).empty_slot for name in DATASETS} == {
+        "ntu60": "zeros",
+        "ntu120": "copy",
+        "nwucla": "zeros",
+    }

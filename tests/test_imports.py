@@ -1,0 +1,59 @@
+"""Pipeline and trainer import without each other's packages, and the command line answers at once."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+CODE = """
+import importlib, importlib.abc, pkgutil, sys
+
+class Blocked(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {forbidden!r}:
+            raise ModuleNotFoundError(f"{{name}} is blocked", name=name)
+
+sys.meta_path.insert(0, Blocked())
+package = importlib.import_module({package!r})
+count = 0
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    importlib.import_module(module.name)
+    count += 1
+print(count)
+"""
+
+PIPELINE = ("torch", "safetensors", "tensorboard", "mamp_trainer", "mampctl")
+TRAINER = ("dask", "distributed", "h5py", "numba", "mamp_pipeline", "mampctl")
+SCHEMAS = (*PIPELINE, *TRAINER, "mamp_pipeline", "zarr", "typer", "rich")
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [("mamp_pipeline", PIPELINE), ("mamp_trainer", TRAINER), ("mamp_schemas", SCHEMAS)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_import__every_module_without_the_forbidden_packages(package: str, forbidden: tuple[str, ...]) -> None:
+    code = CODE.format(package=package, forbidden=set(forbidden))
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+    assert int(outcome.stdout) >= 8
+
+
+def test_help__answers_in_half_a_second() -> None:
+    command = [sys.executable, "-m", "mampctl", "--help"]
+    times = []
+    for _ in range(5):
+        started = time.monotonic()
+        outcome = subprocess.run(command, capture_output=True, text=True, check=True)
+        times.append(time.monotonic() - started)
+    assert "ingest" in outcome.stdout
+    assert min(times) < 0.5
+
+
+def test_help__imports_nothing_heavy() -> None:
+    code = (
+        "import sys, mampctl.app; print([name for name in ('torch', 'zarr', 'numba', 'numpy') if name in sys.modules])"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert outcome.stdout.strip() == "[]"

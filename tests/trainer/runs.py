@@ -1,0 +1,93 @@
+"""Tiny runs: recipes that train in a blink, a store whose classes can be told apart, and watchers of progress."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mamp_schemas.recipes import SGD, AdamW, LinearRecipe, ModelSpec, PretrainRecipe, SamplingSpec, ScheduleSpec
+from tests.trainer.stores import Clip, write_manifest, write_store
+
+CLASSES = 3
+MODEL = ModelSpec(frames=16, segment=4, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+SAMPLING = SamplingSpec(min_frames=8)
+
+
+def pretrain_recipe(**changes: Any) -> PretrainRecipe:
+    recipe = PretrainRecipe(
+        kind="pretrain",
+        name="tiny",
+        summary="for tests",
+        dataset="ntu60",
+        protocol="xsub",
+        model=MODEL,
+        sampling=SAMPLING,
+        optimiser=AdamW(kind="adamw"),
+        schedule=ScheduleSpec(epochs=3, warmup_epochs=1, lr=0.01, final_lr=0.001),
+        batch_size=2,
+        checkpoint_every=2,
+    )
+    return recipe.replaced(**changes)
+
+
+def linear_recipe(**changes: Any) -> LinearRecipe:
+    recipe = LinearRecipe(
+        kind="linear",
+        name="tiny",
+        summary="for tests",
+        dataset="ntu60",
+        protocol="xsub",
+        model=MODEL,
+        sampling=SAMPLING,
+        optimiser=SGD(kind="sgd"),
+        schedule=ScheduleSpec(epochs=3, lr=0.1),
+        batch_size=4,
+        checkpoint_every=2,
+    )
+    return recipe.replaced(**changes)
+
+
+def write_toy_store(folder: Path, train: int = 26, test: int = 7, classes: int = CLASSES) -> Path:
+    """Write a store and its manifest; each class raises another five joints by a metre."""
+    clips = [_clip(number, number % classes) for number in range(train + test)]
+    store = write_store(folder / "toy.zarr", clips)
+    ids = [clip.id for clip in clips]
+    write_manifest(store, ids[:train], ids[train:])
+    return store
+
+
+def _clip(number: int, label: int) -> Clip:
+    generator = np.random.default_rng(number)
+    pose = np.random.default_rng(99).normal(size=(25, 3))
+    joints = pose + generator.normal(scale=0.02, size=(1 + number % 2, 10 + number % 7, 25, 3))
+    joints[:, :, 5 * label : 5 * label + 5, 1] += 1
+    return Clip(id=f"clip{number:03d}", joints=joints.astype(np.float32), label=label)
+
+
+class SignalAfter:
+    """Progress that sends this process a signal when a number of steps are done."""
+
+    def __init__(self, steps: int, number: signal.Signals = signal.SIGTERM) -> None:
+        self.left, self.number = steps, number
+        self.messages: list[str] = []
+
+    def start(self, task: str, total: int, unit: str) -> None:
+        pass
+
+    def advance(self, count: int, **facts: float | int | str) -> None:
+        if count:
+            self.left -= count
+            if self.left == 0:
+                os.kill(os.getpid(), self.number)
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's metrics without what depends on the clock."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: line[key] for key in line if key not in ("clips_per_s", "seconds")} for line in lines]

@@ -1,0 +1,163 @@
+"""Tiny stores and manifests, written with plain zarr straight from the format in `mamp_schemas.store`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from mamp_schemas.datasets import DATASETS, DatasetName, ProtocolName
+from mamp_schemas.motion import MotionSpec
+from mamp_schemas.policy import paper_policy
+from mamp_schemas.splits import SplitCounts, SplitManifest
+from mamp_schemas.store import CLIP_COLUMNS, DIGEST_BYTES, StoreCounts, StoreMetadata
+
+CHUNK_ROWS = 8
+SHARD_ROWS = 32
+CONTENT_HASH = "c" * 64
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip to be stored; joints are (M, T, V, 3). All frames are valid where `valid_frames` is 0."""
+
+    id: str
+    joints: NDArray[np.float32]
+    label: int = 0
+    valid_frames: int = 0
+    subject: int = 1
+    camera: int = 2
+
+
+def make_clips(shapes: Sequence[tuple[int, int]], joints: int = 25, seed: int = 0) -> list[Clip]:
+    """Return random clips of (bodies, frames), with coordinates of a few metres and ids in ascending order."""
+    generator = np.random.default_rng(seed)
+    return [
+        Clip(
+            id=f"clip{number:03d}",
+            joints=generator.normal(size=(bodies, frames, joints, 3)).astype(np.float32),
+            label=number % 5,
+            subject=1 + number % 3,
+        )
+        for number, (bodies, frames) in enumerate(shapes)
+    ]
+
+
+def write_store(
+    path: Path,
+    clips: Sequence[Clip],
+    dataset: DatasetName = "ntu60",
+    motion: MotionSpec | None = None,
+    complete: bool = True,
+) -> Path:
+    """Write a store; `complete=False` leaves out the root attributes."""
+    motion = motion or MotionSpec()
+    clips = sorted(clips, key=lambda clip: clip.id)
+    rows = [body for clip in clips for body in clip.joints]
+    group = zarr.create_group(path, zarr_format=3)
+    _write_rows(group, "joints", np.concatenate(rows))
+    _write_rows(group, "motion", np.concatenate([_motion(body, motion.stride) for body in rows]))
+    _write_rows(group, "intensity", np.concatenate([np.zeros(body.shape[:2], np.float32) for body in rows]))
+    table = group.create_group("clips")
+    columns = _columns(clips)
+    for name, dtype in CLIP_COLUMNS.items():
+        table.create_array(name, data=columns[name].astype(dtype))
+    if complete:
+        group.attrs.put(_metadata(clips, dataset, motion).model_dump(mode="json"))
+    return path
+
+
+def write_manifest(
+    store: Path,
+    train: Sequence[str],
+    test: Sequence[str],
+    protocol: ProtocolName = "xsub",
+    dataset: DatasetName = "ntu60",
+    content_hash: str = CONTENT_HASH,
+) -> Path:
+    """Write a split manifest beside a store."""
+    official = DATASETS[dataset].protocol(protocol)
+    manifest = SplitManifest(
+        format_version=1,
+        dataset=dataset,
+        protocol=protocol,
+        content_hash=content_hash,
+        counts=SplitCounts(
+            train=len(train),
+            test=len(test),
+            official_train=official.official_train,
+            official_test=official.official_test,
+        ),
+        train=tuple(sorted(train)),
+        test=tuple(sorted(test)),
+    )
+    path = store.with_name(f"{store.name.removesuffix('.zarr')}.{protocol}.json")
+    path.write_text(manifest.model_dump_json())
+    return path
+
+
+def _write_rows(group: zarr.Group, name: str, values: NDArray[np.float32]) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        chunks=(CHUNK_ROWS, *values.shape[1:]),
+        shards=(SHARD_ROWS, *values.shape[1:]),
+        dtype="float32",
+        fill_value=float("nan"),
+    )
+    array[...] = values
+
+
+def _motion(body: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+    motion = np.zeros_like(body)
+    motion[:-stride] = body[stride:] - body[:-stride]
+    return motion
+
+
+def _columns(clips: Sequence[Clip]) -> dict[str, NDArray[np.generic]]:
+    bodies = np.array([clip.joints.shape[0] for clip in clips])
+    frames = np.array([clip.joints.shape[1] for clip in clips])
+    names = np.array([clip.id.encode() for clip in clips])
+    unknown = np.full(len(clips), -1)
+    return {
+        "id": names.view(np.uint8).reshape(len(clips), -1),
+        "label": np.array([clip.label for clip in clips]),
+        "first_row": np.cumsum(bodies * frames) - bodies * frames,
+        "frames": frames,
+        "bodies": bodies,
+        "valid_frames": np.array([clip.valid_frames or clip.joints.shape[1] for clip in clips]),
+        "subject": np.array([clip.subject for clip in clips]),
+        "camera": np.array([clip.camera for clip in clips]),
+        "setup": unknown,
+        "replication": unknown,
+        "mean_intensity": np.zeros(len(clips)),
+        "digest": np.zeros((len(clips), DIGEST_BYTES)),
+    }
+
+
+def _metadata(clips: Sequence[Clip], dataset: DatasetName, motion: MotionSpec) -> StoreMetadata:
+    policy = paper_policy(dataset)
+    return StoreMetadata(
+        complete=True,
+        format_version=1,
+        dataset=dataset,
+        skeleton=DATASETS[dataset].skeleton,
+        policy=policy,
+        policy_hash=policy.digest(),
+        motion=motion,
+        source="0" * 64,
+        versions={},
+        counts=StoreCounts(
+            clips=len(clips),
+            rows=sum(clip.joints.shape[0] * clip.joints.shape[1] for clip in clips),
+            bodies=sum(clip.joints.shape[0] for clip in clips),
+            frames=sum(clip.joints.shape[1] for clip in clips),
+            excluded=0,
+            foreign=0,
+            quarantined=0,
+        ),
+        content_hash=CONTENT_HASH,
+        quarantined=(),
+    )

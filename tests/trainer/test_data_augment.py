@@ -1,0 +1,130 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from mamp_schemas.recipes import SamplingSpec
+from mamp_trainer.data import augment
+
+GOLDEN = np.load(Path(__file__).parent.parent / "golden" / "transforms.npz")
+CROPS = sorted({key.split("/")[0] for key in GOLDEN.files if key.endswith("/in")})
+BELOW_ONE = 1 - 2.0**-24
+
+
+def golden_crop(case: str) -> tuple[Tensor, Tensor]:
+    if f"{case}/p" in GOLDEN:
+        return augment.centre_crop(torch.tensor([int(GOLDEN[f"{case}/valid"])]), float(GOLDEN[f"{case}/p"]))
+    start, length = torch.from_numpy(GOLDEN[f"{case}/start_len"])
+    return start[None], length[None]
+
+
+@pytest.mark.parametrize("case", CROPS)
+def test_gather_lerp__equals_golden(case: str) -> None:
+    clip = torch.from_numpy(GOLDEN[f"{case}/in"])
+    rows = clip.permute(3, 1, 2, 0).flatten(0, 1)
+    first = torch.tensor([[0, clip.shape[1]]])
+    found = augment.gather_lerp(rows, first, first >= 0, augment.resize_rows(*golden_crop(case), 120))
+    expected = torch.from_numpy(GOLDEN[f"{case}/out"]).permute(3, 1, 2, 0)[None]
+    assert float((found - expected).abs().max()) < 2e-5
+
+
+def test_rotation_matrices__equal_golden() -> None:
+    found = augment.rotation_matrices(torch.from_numpy(GOLDEN["rot/angles"]).double())
+    assert float((found - torch.from_numpy(GOLDEN["rot/matrix"])).abs().max()) < 1e-6
+
+
+def test_rotate__applies_the_matrix_to_column_vectors() -> None:
+    x = torch.randn(4, 2, 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    matrix = torch.from_numpy(GOLDEN["rot/matrix"])
+    expected = torch.einsum("nij,nmtvj->nmtvi", matrix.double(), x.double())
+    assert float((augment.rotate(x, matrix) - expected).abs().max()) < 8 * 2**-24 * float(x.abs().max())
+
+
+def test_draw_rotations__spans_the_bound_on_either_side() -> None:
+    low, high = torch.zeros(1, 3), torch.full((1, 3), BELOW_ONE)
+    extreme = torch.full((1, 3), 0.3, dtype=torch.float64)
+    assert torch.allclose(augment.draw_rotations(low, 0.3), augment.rotation_matrices(-extreme).float(), atol=1e-6)
+    assert torch.allclose(augment.draw_rotations(high, 0.3), augment.rotation_matrices(extreme).float(), atol=1e-6)
+    assert torch.equal(augment.draw_rotations(torch.rand(2, 3), 0.0), torch.eye(3).expand(2, 3, 3))
+
+
+unit = st.integers(0, 2**24 - 1).map(lambda bits: bits / 2**24)
+
+
+@given(st.lists(st.tuples(st.integers(1, 400), unit, unit), min_size=1, max_size=20))
+def test_train_crop__equals_the_formula_clip_by_clip(draws: list[tuple[int, float, float]]) -> None:
+    valid = torch.tensor([frames for frames, _, _ in draws])
+    u = torch.tensor([[share, place] for _, share, place in draws])
+    start, length = augment.train_crop(valid, u, SamplingSpec())
+    for (frames, share, place), first, count in zip(draws, start.tolist(), length.tolist(), strict=True):
+        assert count == min(max(math.floor(frames * (0.5 + 0.5 * share)), 64), frames)
+        assert first == math.floor(place * (frames - count + 1))
+        assert 0 <= first <= frames - count
+
+
+def test_train_crop__start_reaches_both_ends() -> None:
+    u = torch.tensor([[0.0, 0.0], [0.0, BELOW_ONE]])
+    start, length = augment.train_crop(torch.tensor([200, 200]), u, SamplingSpec())
+    assert length.tolist() == [100, 100]
+    assert start.tolist() == [0, 100]
+
+
+@given(st.integers(1, 1000), st.sampled_from([0.9, 0.95, 0.5, 0.01, 1.0]))
+def test_centre_crop__cuts_as_python_computes(valid: int, share: float) -> None:
+    start, length = augment.centre_crop(torch.tensor([valid]), share)
+    cut = int((1 - share) * valid / 2)
+    assert (int(start), int(length)) == (cut, valid - 2 * cut)
+    assert int(length) >= 1
+
+
+@given(st.integers(1, 400), st.integers(0, 50), st.integers(1, 150))
+def test_resize_rows__equals_interpolate(length: int, start: int, frames: int) -> None:
+    clip = torch.randn(start + length + 3, 1, 1, generator=torch.Generator().manual_seed(length))
+    points = augment.resize_rows(torch.tensor([start]), torch.tensor([length]), frames)
+    first = torch.zeros(1, 1, dtype=torch.int64)
+    found = augment.gather_lerp(clip, first, first == 0, points).flatten()
+    line = clip[start : start + length].flatten()[None, None]
+    expected = interpolate(line, size=frames, mode="linear", align_corners=False).flatten()
+    # A source coordinate up to `length` is off by some 2^-24 of it, and joints differ by up to 2·max a frame.
+    assert float((found - expected).abs().max()) <= (2 * length + 4) * 2**-24 * 2 * float(clip.abs().max())
+
+
+@given(st.integers(1, 400), st.integers(0, 50))
+def test_resize_rows__stays_inside_the_crop(length: int, start: int) -> None:
+    points = augment.resize_rows(torch.tensor([start]), torch.tensor([length]), 120)
+    assert int(points.before.min()) >= start
+    assert int(points.after.max()) < start + length
+    assert bool(((points.weight >= 0) & (points.weight < 1)).all())
+
+
+@given(st.integers(1, 120))
+def test_resize_rows__lengthened_clips_keep_both_ends(length: int) -> None:
+    points = augment.resize_rows(torch.tensor([5]), torch.tensor([length]), 120)
+    assert int(points.before[0, 0]) == 5
+    assert int(points.after[0, -1]) == 5 + length - 1
+
+
+def test_resize_rows__as_many_frames_are_kept_as_they_are() -> None:
+    points = augment.resize_rows(torch.tensor([7]), torch.tensor([120]), 120)
+    assert points.before.tolist() == [list(range(7, 127))]
+    assert not points.weight.any()
+
+
+def test_gather_lerp__does_not_depend_on_the_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(500, 5, 3, generator=generator)
+    start, length = torch.tensor([0, 3, 50]), torch.tensor([70, 41, 100])
+    first, u = torch.tensor([[0, 100], [200, 0], [250, 251]]), torch.rand(3, 3, generator=generator)
+
+    def sample(chosen: slice) -> Tensor:
+        points = augment.resize_rows(start[chosen], length[chosen], 37)
+        rotation = augment.draw_rotations(u[chosen], 0.3)
+        return augment.rotate(augment.gather_lerp(rows, first[chosen], first[chosen] > 0, points), rotation)
+
+    assert torch.equal(sample(slice(3)), torch.cat([sample(slice(at, at + 1)) for at in range(3)]))

@@ -1,0 +1,111 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mamp_schemas.progress import Silent
+from mamp_schemas.recipes import ScheduleSpec
+from mamp_trainer.data.batches import Batch
+from mamp_trainer.loop import Position, Training, train
+from mamp_trainer.metrics import Metrics
+from mamp_trainer.optim import learning_rate
+from mamp_trainer.step import Step
+from mamp_trainer.tally import Tally
+from tests.trainer.runs import read_metrics
+
+START = Position()
+SCHEDULE = ScheduleSpec(epochs=3, warmup_epochs=1, lr=1.0)
+
+
+class CountedBatches:
+    """Batches that carry their own epoch and step."""
+
+    steps = 11
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        number = torch.tensor([float(epoch * self.steps + step)])
+        return Batch(number, None, number, number, number)
+
+
+class Recorder(Step):
+    """A step that trains nothing and writes down what it is given; the loss is the number of the step."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[int, int, float]] = []
+        self.losses: list[float] = []
+
+    def __call__(self, batch: Batch, epoch: int, step: int, lr: float) -> None:
+        assert batch.x.item() == step
+        self.taken.append((epoch, step, lr))
+        self.losses.append(float(step))
+
+    def settle(self) -> list[float]:
+        losses, self.losses = self.losses, []
+        return losses
+
+
+def run(folder: Path, position: Position = START, **changes: Any) -> tuple[Recorder, list[Position]]:
+    recorder, saved = Recorder(), []
+    with Metrics(folder, Silent(), Tally(), 0) as metrics:
+        settings: dict[str, Any] = {
+            "step": recorder,
+            "batches": CountedBatches(),
+            "schedule": SCHEDULE,
+            "checkpoint_every": 2,
+            "metrics": metrics,
+            "measure": dict,
+            "save": lambda: saved.append(training.position),
+            "pause": lambda: None,
+            "position": position,
+        }
+        training = Training(**{**settings, **changes})
+        train(training)
+    return recorder, saved
+
+
+def test_train__takes_every_step_once_at_its_learning_rate(tmp_path: Path) -> None:
+    recorder, _ = run(tmp_path)
+    assert recorder.taken == [(step // 11, step, learning_rate(step, 11, SCHEDULE)) for step in range(33)]
+
+
+def test_train__goes_on_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    recorder, _ = run(tmp_path, Position(epoch=1, step=7))
+    assert [step for _, step, _ in recorder.taken] == list(range(18, 33))
+
+
+def test_train__saves_every_so_many_epochs_and_at_the_end(tmp_path: Path) -> None:
+    assert run(tmp_path)[1] == [Position(2, 0), Position(3, 0)]
+
+
+def test_train__logs_every_ten_steps_of_an_epoch_and_its_end(tmp_path: Path) -> None:
+    run(tmp_path)
+    lines = [(line["event"], line["epoch"], line["step"], line["loss"]) for line in read_metrics(tmp_path)]
+    assert lines[:4] == [("train", 1, 10, 4.5), ("epoch", 1, 11, 5.0), ("train", 2, 21, 15.5), ("epoch", 2, 22, 16.0)]
+    assert len(lines) == 6
+
+
+def test_train__measures_at_the_end_of_each_epoch(tmp_path: Path) -> None:
+    run(tmp_path, measure=lambda: {"test_top1": 12.5})
+    assert [line["test_top1"] for line in read_metrics(tmp_path) if line["event"] == "epoch"] == [12.5] * 3
+
+
+def test_train__an_interrupted_measurement_leaves_the_epoch_unfinished(tmp_path: Path) -> None:
+    positions = []
+
+    def stop() -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    with Metrics(tmp_path, Silent(), Tally(), 0) as metrics:
+        training = Training(
+            Recorder(), CountedBatches(), SCHEDULE, 2, metrics, stop, list, lambda: None, Position(0, 10)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            train(training)
+        positions.append(training.position)
+    assert positions == [Position(epoch=0, step=11)]
+
+
+def test_train__nothing_left_to_do(tmp_path: Path) -> None:
+    recorder, saved = run(tmp_path, Position(epoch=3))
+    assert (recorder.taken, saved) == ([], [])

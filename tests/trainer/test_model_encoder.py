@@ -1,0 +1,40 @@
+import torch
+
+from mamp_schemas.recipes import ModelSpec
+from mamp_trainer.model.encoder import Encoder
+
+SPEC = ModelSpec(joints=3, frames=8, segment=4, width=16, depth=2, heads=2)
+
+
+def encoder() -> Encoder:
+    torch.manual_seed(0)
+    return Encoder(SPEC).double()
+
+
+def test_forward__returns_every_token():
+    assert encoder()(torch.randn(2, 8, 3, 3, dtype=torch.float64)).shape == (2, 6, 16)
+
+
+def test_forward__follows_the_order_of_the_kept_tokens():
+    network, x = encoder(), torch.randn(2, 8, 3, 3, dtype=torch.float64)
+    order = torch.tensor([[5, 0, 3, 1, 4, 2], [0, 1, 2, 3, 5, 4]])
+
+    features = network(x, order)
+
+    torch.testing.assert_close(features, network(x).take_along_dim(order[:, :, None], dim=1))
+
+
+def test_forward__sees_kept_tokens_only():
+    network, x = encoder(), torch.randn(1, 8, 3, 3, dtype=torch.float64)
+    changed = x.clone()
+    changed[:, 4:] += 1.0
+    keep = torch.tensor([[0, 2]])
+
+    assert torch.equal(network(x, keep), network(changed, keep))
+    assert not torch.equal(network(x), network(changed))
+
+
+def test_forward__tells_segments_and_joints_apart():
+    features = encoder()(torch.zeros(1, 8, 3, 3, dtype=torch.float64))[0]
+
+    assert len({tuple(row) for row in features.tolist()}) == SPEC.tokens

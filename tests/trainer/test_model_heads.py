@@ -1,0 +1,67 @@
+import torch
+from tests.trainer.golden_model import (
+    CLASSES,
+    SPEC,
+    clips_NMTVC,
+    golden,
+    official_weights,
+    relative_deviation,
+)
+from torch import nn
+
+from mamp_trainer.model.encoder import Encoder
+from mamp_trainer.model.heads import Classifier, FinetuneHead, LinearHead
+from mamp_trainer.official import from_official
+
+
+def logits(head: LinearHead | FinetuneHead, case: str) -> torch.Tensor:
+    """Logits of the golden clips with the golden encoder and the case's head weights."""
+    model = Classifier(Encoder(SPEC), head).double().eval()
+    state = from_official({**official_weights(), **official_weights(f"{case}/")})
+    model.load_state_dict({name: value for name, value in state.items() if not name.startswith("decoder.")})
+    return model(clips_NMTVC())
+
+
+def test_linear_head__equals_the_authors_without_its_norm():
+    head = LinearHead(SPEC.width, CLASSES)
+    head.bn = nn.Identity()
+
+    assert relative_deviation(logits(head, "linprobe"), golden("linprobe/logits")) < 1e-9
+
+
+def test_finetune_head__equals_the_authors():
+    head = FinetuneHead(SPEC.width, SPEC.joints, CLASSES, dropout=0.3)
+
+    assert relative_deviation(logits(head, "finetune"), golden("finetune/logits")) < 1e-9
+
+
+def test_linear_head__standardises_the_mean_features():
+    torch.manual_seed(0)
+    head, features = LinearHead(4, 3).double(), torch.randn(5, 2, 3, 6, 4, dtype=torch.float64)
+
+    mean = features.mean(dim=(1, 2, 3))
+    standardised = (mean - mean.mean(dim=0)) / (mean.var(dim=0, correction=0) + 1e-6).sqrt()
+
+    torch.testing.assert_close(head(features), head.fc(standardised))
+
+
+def test_linear_head__learns_weight_and_bias_only():
+    assert [name for name, _ in LinearHead(4, 3).named_parameters()] == ["fc.weight", "fc.bias"]
+
+
+def test_linear_head__starts_small():
+    torch.manual_seed(0)
+
+    head = LinearHead(256, 60)
+
+    assert abs(head.fc.weight.std().item() - 0.01) < 0.0005
+    assert not head.fc.bias.any()
+
+
+def test_finetune_head__drops_features_in_training_only():
+    torch.manual_seed(0)
+    head, features = FinetuneHead(4, 6, 3, dropout=0.5), torch.randn(5, 2, 3, 6, 4)
+
+    assert not torch.equal(head(features), head(features))
+    head.eval()
+    assert torch.equal(head(features), head(features))

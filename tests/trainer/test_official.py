@@ -1,0 +1,170 @@
+import argparse
+import os
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from tests.trainer.golden_model import SPEC, official_weights
+
+from mamp_schemas.errors import CheckpointError
+from mamp_schemas.recipes import MaskingSpec, TargetSpec
+from mamp_trainer.model.mamp import MAMP
+from mamp_trainer.official import from_official, load_official, to_official
+from mamp_trainer.weights import load_encoder
+
+
+class Trap:
+    """Makes a folder when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.fixture
+def released(tmp_path):
+    path = tmp_path / "released.pth"
+    settings = argparse.Namespace(lr=1e-3, betas=(0.9, 0.95), device="cuda", resume=None)
+    torch.save({"model": official_weights(), "epoch": 399, "args": settings}, path)
+    return path
+
+
+def test_from_official__gives_the_names_of_the_model():
+    model = MAMP(SPEC, MaskingSpec(), TargetSpec())
+
+    assert from_official(official_weights()).keys() == model.state_dict().keys()
+
+
+def test_from_official__embedding_equals_the_convolution():
+    weights = official_weights()
+    x = torch.randn(2, 3, 24, 25, dtype=torch.float64)
+
+    kernel = from_official(weights)["encoder.joints_embed.proj.weight"]
+    convolved = torch.conv2d(x, weights["joints_embed.proj.weight"], stride=(4, 1))
+
+    segments = x.unflatten(2, (6, 4)).permute(0, 2, 4, 3, 1).flatten(3)
+    torch.testing.assert_close(segments @ kernel.T, convolved.permute(0, 2, 3, 1))
+
+
+def test_to_official__undoes_from_official():
+    weights = {**official_weights(), **official_weights("finetune/")}
+
+    again = to_official(from_official(weights))
+
+    assert again.keys() == weights.keys()
+    assert all(torch.equal(again[name], weights[name]) for name in weights)
+
+
+def test_load_official__reads_a_file_with_a_namespace(released):
+    ours, expected = load_official(released), from_official(official_weights())
+
+    assert ours.keys() == expected.keys()
+    assert all(torch.equal(ours[name], expected[name]) for name in expected)
+
+
+def test_load_official__takes_weights_in_memory():
+    assert load_official(official_weights()).keys() == from_official(official_weights()).keys()
+
+
+def test_load_official__takes_an_encoder_with_a_head():
+    weights = {name: value for name, value in official_weights().items() if not name.startswith("decoder_")}
+
+    ours = load_official({**weights, **official_weights("finetune/")})
+
+    assert torch.equal(ours["head.fc1.weight"], official_weights("finetune/")["head.fc1.weight"])
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_load_official__refuses_a_pickle_that_runs_code(tmp_path, zipped):
+    path, trap = tmp_path / "hostile.pth", tmp_path / "sprung"
+    torch.save({"model": {}, "x": Trap(trap)}, path, _use_new_zipfile_serialization=zipped)
+
+    with pytest.raises(CheckpointError, match=rf"hostile\.pth: refused: unpickling it needs {os.name}\.mkdir"):
+        load_official(path)
+    assert not trap.exists()
+
+
+def test_load_official__refuses_a_harmless_class_by_name(tmp_path):
+    path = tmp_path / "module.pth"
+    torch.save({"model": {}, "x": torch.nn.Identity()}, path)
+
+    with pytest.raises(CheckpointError, match=r"needs torch\.nn\.modules\.linear\.Identity"):
+        load_official(path)
+
+
+def test_load_official__refuses_a_bare_pickle(tmp_path):
+    path, trap = tmp_path / "bare.pth", tmp_path / "sprung"
+    path.write_bytes(pickle.dumps({"model": Trap(trap)}))
+
+    with pytest.raises(CheckpointError, match="refused"):
+        load_official(path)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"hello world", b"PK\x03\x04"])
+def test_load_official__names_a_file_that_is_no_checkpoint(tmp_path, content):
+    path = tmp_path / "text.pth"
+    path.write_bytes(content)
+
+    with pytest.raises(CheckpointError, match=r"text\.pth: not a checkpoint, or damaged"):
+        load_official(path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_load_official__names_a_file_cut_off(released, share):
+    whole = released.read_bytes()
+    released.write_bytes(whole[: int(len(whole) * share)])
+
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_official(released)
+
+
+def test_load_official__names_a_missing_file(tmp_path):
+    with pytest.raises(CheckpointError, match=r"none\.pth: No such file"):
+        load_official(tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize(
+    "content", [{"state": 1}, {"model": [1]}, {"model": {"a": 1}}, {"model": {1: torch.zeros(1)}}, [1]]
+)
+def test_load_official__expects_weights_under_model(tmp_path, content):
+    path = tmp_path / "other.pth"
+    torch.save(content, path)
+
+    with pytest.raises(CheckpointError, match="expected a dictionary with the weights under 'model'"):
+        load_official(path)
+
+
+@pytest.mark.parametrize("shape", [(32, 12), (32, 2, 4, 1), (32, 3, 4, 5)])
+def test_load_official__names_an_embedding_of_another_shape(shape):
+    weights = {**official_weights(), "joints_embed.proj.weight": torch.zeros(shape)}
+    got = re.escape(f"joints_embed.proj.weight: got shape {shape}, expected shape (width, 3, segment, 1)")
+
+    with pytest.raises(CheckpointError, match=got):
+        load_official(weights)
+
+
+def test_load_official__names_the_file_of_foreign_weights(tmp_path):
+    path = tmp_path / "foreign.pth"
+    torch.save({"model": {"conv1.weight": torch.zeros(1)}}, path)
+
+    with pytest.raises(CheckpointError, match=r"foreign\.pth: joints_embed\.proj\.weight: got no such tensor"):
+        load_official(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "tensor", "got", "expected"),
+    [
+        ({"frames": 120}, "temp_embed", (1, 6, 1, 32), (1, 30, 1, 32)),
+        ({"joints": 20}, "pos_embed", (1, 1, 25, 32), (1, 1, 20, 32)),
+    ],
+)
+def test_load_encoder__names_the_released_tensor_that_does_not_fit(released, change, tensor, got, expected):
+    with pytest.raises(CheckpointError) as caught:
+        load_encoder(released, SPEC.replaced(**change))
+
+    assert all(fact in caught.value.what for fact in (str(released), tensor, str(got), str(expected)))

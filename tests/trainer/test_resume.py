@@ -1,0 +1,185 @@
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mamp_schemas.errors import CheckpointError
+from mamp_schemas.recipes import PretrainRecipe, ScheduleSpec
+from mamp_trainer.checkpoint import Checkpoint, latest, load
+from mamp_trainer.tasks import linear as linear_task
+from mamp_trainer.tasks.linear import linear
+from mamp_trainer.tasks.pretrain import pretrain
+from tests.trainer.runs import SignalAfter, linear_recipe, pretrain_recipe, read_metrics, write_toy_store
+from tests.trainer.stores import write_manifest
+
+STEPS = 13
+"""Of an epoch of the pre-training recipe: 26 clips in batches of 2."""
+
+
+def last_checkpoint(run: Path) -> Checkpoint:
+    folder = latest(run)
+    assert folder is not None
+    return load(folder)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights, optimiser and metrics are equal; bit for bit, and apart from the clock."""
+    first, second = last_checkpoint(one), last_checkpoint(other)
+    assert first.step == second.step
+    assert all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights | second.weights)
+    assert_equal(first.state["optimiser"], second.state["optimiser"])
+    assert read_metrics(one) == read_metrics(other)
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_equal(one[key], other[key])
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other
+
+
+def interrupt(recipe: PretrainRecipe, store: Path, run: Path, steps: int) -> None:
+    with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
+        pretrain(recipe, store, run, device="cpu", progress=SignalAfter(steps))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_store(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("whole") / "run"
+    pretrain(pretrain_recipe(), store, run, device="cpu")
+    return run
+
+
+@pytest.mark.parametrize("steps", [1, 10, STEPS, STEPS + 5, 3 * STEPS - 1])
+def test_pretrain__resumed_equals_uninterrupted(store: Path, whole: Path, tmp_path: Path, steps: int) -> None:
+    run = tmp_path / "run"
+    interrupt(pretrain_recipe(), store, run, steps)
+    assert last_checkpoint(run).step == steps
+    pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+    assert_same_run(whole, run)
+
+
+def test_pretrain__interrupted_again_and_again(store: Path, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    interrupt(pretrain_recipe(), store, run, 4)
+    for steps in (4 + 6, 10 + 7, 17 + 15):
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(pretrain_recipe(), store, run, resume=True, device="cpu", progress=SignalAfter(steps))
+    pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+    assert_same_run(whole, run)
+
+
+def test_pretrain__killed_after_a_checkpoint_repeats_the_lost_steps(store: Path, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    interrupt(pretrain_recipe(), store, run, STEPS + 5)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"event": "train", "epoch": 2, "step": STEPS + 10, "loss": 9.0, "lr": 9.0}) + "\n")
+    pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+    assert_same_run(whole, run)
+
+
+def test_pretrain__resume_of_a_complete_run_changes_nothing(store: Path, tmp_path: Path) -> None:
+    recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=1, lr=0.01))
+    first = pretrain(recipe, store, tmp_path / "run", device="cpu")
+    weights = last_checkpoint(tmp_path / "run").weights
+    again = pretrain(recipe, store, tmp_path / "run", resume=True, device="cpu")
+    assert (again.last_loss, again.steps) == (first.last_loss, first.steps)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in last_checkpoint(tmp_path / "run").weights.items())
+
+
+def test_pretrain__resume_without_a_checkpoint_begins(store: Path, whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"event": "train"}\n')
+    pretrain(pretrain_recipe(), store, tmp_path / "run", resume=True, device="cpu")
+    assert_same_run(whole, tmp_path / "run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_pretrain__tells_how_to_go_on(store: Path, tmp_path: Path, number: signal.Signals) -> None:
+    progress = SignalAfter(2, number)
+    with pytest.raises(KeyboardInterrupt, match=number.name):
+        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu", progress=progress)
+    assert "--resume" in progress.messages[-1]
+    assert "step 2" in progress.messages[-1]
+
+
+@pytest.mark.parametrize("steps", [3, 6, 9])
+def test_linear__resumed_equals_uninterrupted(store: Path, whole: Path, tmp_path: Path, steps: int) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    expected = linear(linear_recipe(), store, one, encoder_from=whole, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        linear(linear_recipe(), store, other, encoder_from=whole, device="cpu", progress=SignalAfter(steps))
+    resumed = linear(linear_recipe(), store, other, encoder_from=whole, resume=True, device="cpu")
+    assert_same_run(one, other)
+    assert resumed.replaced(seconds=0.0) == expected.replaced(seconds=0.0)
+
+
+def test_linear__interrupted_while_testing(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    linear(linear_recipe(), store, one, device="cpu")
+    with monkeypatch.context() as patched:
+        patched.setattr(linear_task, "accuracy", interrupting(linear_task.accuracy))
+        with pytest.raises(KeyboardInterrupt):
+            linear(linear_recipe(), store, other, device="cpu")
+    linear(linear_recipe(), store, other, resume=True, device="cpu")
+    assert_same_run(one, other)
+
+
+def interrupting(accuracy: Any) -> Any:
+    def interrupted(model: Any, batches: Any, pause: Any) -> dict[str, float]:
+        signal.raise_signal(signal.SIGTERM)
+        measured: dict[str, float] = accuracy(model, batches, pause)
+        return measured
+
+    return interrupted
+
+
+def test_resume__another_recipe_is_refused_and_its_keys_named(store: Path, whole: Path) -> None:
+    other = pretrain_recipe(schedule=ScheduleSpec(epochs=4, warmup_epochs=1, lr=0.01, final_lr=0.001), seed=1)
+    with pytest.raises(CheckpointError, match=r"(?s)schedule\.epochs: 3 then, 4 now.*seed: 0 then, 1 now") as caught:
+        pretrain(other, store, whole, resume=True, device="cpu")
+    assert "schedule.lr" not in str(caught.value)
+
+
+def test_resume__another_split_is_refused(whole: Path, tmp_path: Path) -> None:
+    store = write_toy_store(tmp_path)
+    ids = [f"clip{number:03d}" for number in range(33)]
+    write_manifest(store, ids[:25], ids[25:])
+    with pytest.raises(CheckpointError, match="manifest_hash"):
+        pretrain(pretrain_recipe(), store, whole, resume=True, device="cpu")
+
+
+def test_resume__another_encoder_is_refused(store: Path, whole: Path, tmp_path: Path) -> None:
+    linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+    with pytest.raises(CheckpointError, match="encoder: untrained then"):
+        linear(linear_recipe(), store, tmp_path / "run", encoder_from=whole, resume=True, device="cpu")
+
+
+def test_resume__another_store_is_refused(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    interrupt(pretrain_recipe(), store, run, 1)
+    meta = run / "checkpoints" / "step-00000001" / "meta.json"
+    meta.write_text(meta.read_text().replace("c" * 64, "d" * 64))
+    with pytest.raises(CheckpointError, match="store_hash: dddddddddddd… then, cccccccccccc… now"):
+        pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+
+
+def test_resume__a_damaged_checkpoint_is_named(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    interrupt(pretrain_recipe(), store, run, 1)
+    weights = run / "checkpoints" / "step-00000001" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=r"step-00000001.model\.safetensors"):
+        pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")

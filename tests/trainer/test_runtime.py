@@ -1,0 +1,56 @@
+import signal
+
+import pytest
+import torch
+
+from mamp_schemas.errors import UsageError
+from mamp_trainer.runtime import Interrupted, choose_device, interruptible, seeded, versions
+
+
+def test_choose_device__auto_takes_a_gpu_where_there_is_one() -> None:
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "", "mps", "cuda:99"])
+def test_choose_device__refuses_what_is_not_there(name: str) -> None:
+    with pytest.raises(UsageError, match="device"):
+        choose_device(name)
+
+
+def test_seeded__repeats_and_leaves_the_global_generator() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    with seeded(1):
+        one = torch.rand(3)
+    assert torch.equal(torch.rand(1), expected)
+    with seeded(1):
+        assert torch.equal(torch.rand(3), one)
+
+
+def test_interruptible__waits_for_a_place_to_stop() -> None:
+    with interruptible() as pause:
+        pause()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            pause()
+
+
+def test_interruptible__a_second_signal_does_not_wait() -> None:
+    with interruptible():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            signal.raise_signal(signal.SIGINT)
+    assert not isinstance(caught.value, Interrupted)
+
+
+def test_interruptible__gives_the_handlers_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with interruptible():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_versions__names_what_results_depend_on() -> None:
+    assert versions()["torch"] == torch.__version__
+    assert {"python", "mampctl", "numpy", "zarr"} <= versions().keys()

@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mamp_schemas.base import read_json
+from mamp_schemas.errors import ManifestError, RecipeError
+from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.results import RunRecord
+from mamp_trainer.checkpoint import latest, load
+from mamp_trainer.model.heads import Classifier
+from mamp_trainer.tasks import linear as linear_task
+from mamp_trainer.tasks.linear import accuracy, linear, make_classifier
+from mamp_trainer.tasks.pretrain import pretrain
+from mamp_trainer.tasks.source import Source
+from tests.trainer.runs import SignalAfter, linear_recipe, pretrain_recipe, read_metrics, write_toy_store
+from tests.trainer.stores import make_clips, write_manifest, write_store
+
+
+def nothing() -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_store(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("pretrained") / "run"
+    pretrain(pretrain_recipe(), store, run, device="cpu")
+    return run
+
+
+def test_linear__tells_apart_classes_that_differ(store: Path, tmp_path: Path) -> None:
+    recipe = linear_recipe(schedule=ScheduleSpec(epochs=15, lr=1.0))
+    result = linear(recipe, store, tmp_path / "run", device="cpu")
+    assert result.last_top1 > 80
+    assert result.last_top5 == 100
+
+
+def test_linear__reports_last_and_best_epoch(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([20.0, 60.0, 60.0, 40.0])
+
+    def scripted(_model: Classifier, _batches: Any, _pause: Callable[[], None]) -> dict[str, float]:
+        return {"test_top1": next(scores), "test_top5": 90.0}
+
+    monkeypatch.setattr(linear_task, "accuracy", scripted)
+    recipe = linear_recipe(schedule=ScheduleSpec(epochs=4, lr=0.1))
+    result = linear(recipe, store, tmp_path / "run", device="cpu")
+    assert (result.last_top1, result.last_top5, result.best_top1, result.best_epoch) == (40.0, 90.0, 60.0, 2)
+
+
+def test_linear__leaves_the_encoder_as_it_was(store: Path, pretrained: Path, tmp_path: Path) -> None:
+    linear(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
+    folders = [latest(pretrained), latest(tmp_path / "run")]
+    before, after = (load(folder).weights for folder in folders if folder)
+    encoder = [name for name in after if name.startswith("encoder.")]
+    assert len(encoder) > 5
+    assert all(torch.equal(before[name], after[name]) for name in encoder)
+
+
+def test_linear__records_which_encoder_it_judged(store: Path, pretrained: Path, tmp_path: Path) -> None:
+    linear(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
+    record = read_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
+    assert str(pretrained) in record.encoder
+
+
+def test_linear__says_that_the_encoder_is_untrained(store: Path, tmp_path: Path) -> None:
+    progress = SignalAfter(-1)
+    linear(linear_recipe(), store, tmp_path / "run", device="cpu", progress=progress)
+    assert "untrained" in progress.messages[0]
+    record = read_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
+    assert record.encoder == "untrained"
+
+
+def test_linear__tests_after_every_epoch(store: Path, tmp_path: Path) -> None:
+    result = linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+    tested = [line["test_top1"] for line in read_metrics(tmp_path / "run") if "test_top1" in line]
+    assert len(tested) == result.epochs == 3
+    assert tested[-1] == result.last_top1
+
+
+def test_accuracy__every_test_clip_counts_once(store: Path) -> None:
+    recipe = linear_recipe(batch_size=3)
+    source = Source.open(store, recipe)
+    batches = source.test_batches(source.load_labelled("test", torch.device("cpu")))
+    model = make_classifier(recipe, 60, None)
+    seen: list[int] = []
+    model.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
+    measured = accuracy(model, batches, nothing)
+    assert seen == [3, 3, 1]
+    assert measured["test_top1"] in [pytest.approx(100 * right / 7) for right in range(8)]
+
+
+def test_accuracy__does_not_depend_on_the_batch_size(store: Path) -> None:
+    measured = []
+    for batch_size in (1, 4, 7):
+        recipe = linear_recipe(batch_size=batch_size)
+        source = Source.open(store, recipe)
+        batches = source.test_batches(source.load_labelled("test", torch.device("cpu")))
+        measured.append(accuracy(make_classifier(recipe, 60, None), batches, nothing))
+    assert measured[0] == measured[1] == measured[2]
+
+
+def test_make_classifier__the_same_head_with_and_without_an_encoder(pretrained: Path) -> None:
+    one, two = (make_classifier(linear_recipe(), 60, source) for source in (None, pretrained))
+    assert torch.equal(one.head.state_dict()["fc.weight"], two.head.state_dict()["fc.weight"])
+    assert not torch.equal(one.encoder.pos_embed, two.encoder.pos_embed)
+
+
+def test_linear__clips_without_a_label_are_refused(tmp_path: Path) -> None:
+    clips = make_clips([(1, 20)] * 4)
+    unknown = [type(clip)(clip.id, clip.joints, label=-1) for clip in clips]
+    store = write_store(tmp_path / "s.zarr", unknown)
+    write_manifest(store, ["clip000", "clip001"], ["clip002", "clip003"])
+    with pytest.raises(ManifestError, match="2 of 2 train clips"):
+        linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+
+
+def test_linear__a_batch_of_one_clip_is_refused(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="one clip"):
+        linear(linear_recipe(batch_size=1), store, tmp_path / "run", device="cpu")
+
+
+def test_linear__empty_test_side_is_refused(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "s.zarr", make_clips([(1, 20)] * 2))
+    write_manifest(store, ["clip000", "clip001"], [])
+    with pytest.raises(ManifestError, match="test"):
+        linear(linear_recipe(), store, tmp_path / "run", device="cpu")

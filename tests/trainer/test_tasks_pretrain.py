@@ -1,0 +1,130 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from mamp_schemas.base import read_data, read_json
+from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
+from mamp_schemas.recipes import MaskingSpec, PretrainRecipe, ScheduleSpec, TargetSpec
+from mamp_schemas.results import RunRecord
+from mamp_trainer.checkpoint import latest, load
+from mamp_trainer.tasks.pretrain import pretrain
+from tests.trainer.runs import pretrain_recipe, read_metrics, write_toy_store
+from tests.trainer.stores import Clip, make_clips, write_manifest, write_store
+
+SHORT = ScheduleSpec(epochs=1, lr=0.01)
+
+
+def final_weights(run: Path) -> dict[str, torch.Tensor]:
+    folder = latest(run)
+    assert folder is not None
+    return load(folder).weights
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_store(tmp_path_factory.mktemp("data"))
+
+
+def test_pretrain__lowers_the_loss(store: Path, tmp_path: Path) -> None:
+    recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=6, warmup_epochs=1, lr=0.01))
+    result = pretrain(recipe, store, tmp_path / "run", device="cpu")
+    assert (result.epochs, result.steps) == (6, 6 * 13)
+    assert result.first_loss is not None
+    assert result.last_loss is not None
+    assert result.last_loss < 0.9 * result.first_loss
+
+
+def test_pretrain__leaves_recipe_record_and_metrics(store: Path, tmp_path: Path) -> None:
+    run, recipe = tmp_path / "run", pretrain_recipe()
+    result = pretrain(recipe, store, run, device="cpu")
+    assert read_data(PretrainRecipe, yaml.safe_load((run / "recipe.yaml").read_text()), "") == recipe
+    record = read_json(RunRecord, (run / "run.json").read_text(), "run.json")
+    assert (record.result, record.recipe_hash, record.store_hash) == (result, recipe.digest(), "c" * 64)
+    assert [line["loss"] for line in read_metrics(run) if line["event"] == "epoch"][-1] == result.last_loss
+    assert list((run / "tensorboard").iterdir())
+
+
+def test_pretrain__depends_on_nothing_but_its_arguments(store: Path, tmp_path: Path) -> None:
+    for name, global_seed in (("one", 1), ("two", 2)):
+        torch.manual_seed(global_seed)
+        pretrain(pretrain_recipe(schedule=SHORT), store, tmp_path / name, device="cpu")
+    one, two = final_weights(tmp_path / "one"), final_weights(tmp_path / "two")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_pretrain__the_seed_changes_the_weights(store: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        pretrain(pretrain_recipe(schedule=SHORT, seed=seed), store, tmp_path / str(seed), device="cpu")
+    one, two = (final_weights(tmp_path / name)["encoder.joints_embed.proj.weight"] for name in "01")
+    assert not torch.equal(one, two)
+
+
+def test_pretrain__stored_motion_trains_as_online(store: Path, tmp_path: Path) -> None:
+    results = [
+        pretrain(pretrain_recipe(schedule=SHORT, motion_source=name), store, tmp_path / name, device="cpu")
+        for name in ("online", "stored")
+    ]
+    assert results[1].first_loss == pytest.approx(results[0].first_loss, rel=1e-4)
+    assert results[1].first_loss != results[0].first_loss
+
+
+@pytest.mark.parametrize(
+    ("masking", "target"), [(MaskingSpec(strategy="uniform"), TargetSpec(kind="joint")), (MaskingSpec(), TargetSpec())]
+)
+def test_pretrain__each_objective_of_the_paper(
+    store: Path, tmp_path: Path, masking: MaskingSpec, target: TargetSpec
+) -> None:
+    recipe = pretrain_recipe(schedule=SHORT, masking=masking, target=target)
+    assert pretrain(recipe, store, tmp_path / "run", device="cpu").steps == 13
+
+
+def test_pretrain__no_epoch_leaves_the_initial_weights(store: Path, tmp_path: Path) -> None:
+    recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=0, lr=0.01))
+    result = pretrain(recipe, store, tmp_path / "run", device="cpu")
+    assert (result.epochs, result.first_loss, result.last_loss) == (0, None, None)
+    assert final_weights(tmp_path / "run")
+
+
+def test_pretrain__fewer_clips_than_a_batch_still_train(store: Path, tmp_path: Path) -> None:
+    recipe = pretrain_recipe(schedule=SHORT, batch_size=100)
+    assert pretrain(recipe, store, tmp_path / "run", device="cpu").steps == 1
+
+
+def test_pretrain__refuses_a_folder_that_holds_a_run(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.yaml").write_text("")
+    with pytest.raises(OutputError, match="--resume"):
+        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+
+
+def test_pretrain__leaves_no_folder_when_the_recipe_does_not_fit(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "other.zarr", make_clips([(1, 20)], joints=20), dataset="nwucla")
+    with pytest.raises(RecipeError):
+        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_pretrain__empty_train_side_is_refused(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "s.zarr", make_clips([(1, 20)]))
+    write_manifest(store, [], ["clip000"])
+    with pytest.raises(ManifestError, match="train"):
+        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+
+
+def test_pretrain__a_loss_that_is_not_finite_stops_it_without_a_checkpoint(tmp_path: Path) -> None:
+    huge = np.full((1, 20, 25, 3), 1e38, dtype=np.float32)
+    huge[:, ::2] *= -1
+    store = write_store(tmp_path / "s.zarr", [Clip("clip000", huge), Clip("clip001", huge)])
+    write_manifest(store, ["clip000", "clip001"], [])
+    with pytest.raises(TrainingError, match="step 1 "):
+        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+    assert latest(tmp_path / "run") is None
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_pretrain__unknown_device_is_refused(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'tpu'"):
+        pretrain(pretrain_recipe(), store, tmp_path / "run", device="tpu")

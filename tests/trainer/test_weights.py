@@ -1,0 +1,82 @@
+import argparse
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mamp_schemas.errors import CheckpointError
+from mamp_schemas.recipes import MaskingSpec, ModelSpec, TargetSpec
+from mamp_trainer.belonging import UNTRAINED, Belonging
+from mamp_trainer.checkpoint import save
+from mamp_trainer.model.encoder import Encoder
+from mamp_trainer.model.mamp import MAMP
+from mamp_trainer.official import to_official
+from mamp_trainer.weights import digest, fit_weights, load_encoder
+from tests.trainer.runs import MODEL, pretrain_recipe
+
+BELONGING = Belonging(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
+
+
+def save_mamp(run: Path, spec: ModelSpec = MODEL, step: int = 1) -> MAMP:
+    model = MAMP(spec, MaskingSpec(), TargetSpec())
+    save(run, step, model, {}, pretrain_recipe(), BELONGING)
+    return model
+
+
+def assert_encoder(found: dict[str, torch.Tensor], model: MAMP) -> None:
+    expected = model.encoder.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_load_encoder__of_a_run_is_its_latest(tmp_path: Path) -> None:
+    save_mamp(tmp_path, step=1)
+    second = save_mamp(tmp_path, step=2)
+    assert_encoder(load_encoder(tmp_path, MODEL), second)
+
+
+def test_load_encoder__of_a_checkpoint_folder(tmp_path: Path) -> None:
+    first = save_mamp(tmp_path, step=1)
+    save_mamp(tmp_path, step=2)
+    assert_encoder(load_encoder(tmp_path / "checkpoints" / "step-00000001", MODEL), first)
+
+
+def test_load_encoder__of_a_released_file_whatever_its_decoder(tmp_path: Path) -> None:
+    model = MAMP(MODEL.replaced(decoder_depth=3), MaskingSpec(), TargetSpec())
+    torch.save({"model": to_official(model.state_dict()), "args": argparse.Namespace(lr=0.1)}, tmp_path / "r.pth")
+    assert_encoder(load_encoder(tmp_path / "r.pth", MODEL), model)
+
+
+def test_load_encoder__another_shape_names_tensor_got_and_expected(tmp_path: Path) -> None:
+    save_mamp(tmp_path, MODEL.replaced(frames=32))
+    with pytest.raises(CheckpointError, match=r"'temp_embed' has shape \(1, 8, 1, 16\).*expects \(1, 4, 1, 16\)"):
+        load_encoder(tmp_path, MODEL)
+
+
+def test_load_encoder__a_deeper_encoder_is_refused(tmp_path: Path) -> None:
+    save_mamp(tmp_path, MODEL.replaced(depth=2))
+    with pytest.raises(CheckpointError, match=r"not the model's.*blocks\.1"):
+        load_encoder(tmp_path, MODEL)
+
+
+def test_load_encoder__nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_encoder(tmp_path / "absent", MODEL)
+
+
+def test_fit_weights__a_missing_tensor_is_named_and_nothing_loaded() -> None:
+    module = nn.Linear(2, 2)
+    before = module.weight.clone()
+    with pytest.raises(CheckpointError, match="'bias'"):
+        fit_weights(module, {"weight": torch.zeros(2, 2)}, "here")
+    assert torch.equal(module.weight, before)
+
+
+def test_digest__tells_one_value_apart() -> None:
+    encoder = Encoder(MODEL)
+    before = digest(encoder.state_dict())
+    assert digest(encoder.state_dict()) == before
+    with torch.no_grad():
+        encoder.norm.bias[0] = 1e-7
+    assert digest(encoder.state_dict()) != before

@@ -1,0 +1,62 @@
+"""Owns what a checkpoint belongs to, and telling that it is of another run."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from mamp_schemas.base import Model
+from mamp_schemas.errors import CheckpointError
+
+UNTRAINED = "untrained"
+"""What stands for an encoder with initial weights."""
+
+
+class Belonging(Model):
+    """What a checkpoint belongs to.
+
+    Attributes:
+        store_hash: the store's content hash.
+        manifest_hash: digest of the split manifest.
+        encoder: `UNTRAINED`, or the digest of the encoder's weights that the run was begun with.
+    """
+
+    task: Literal["pretrain", "linear"]
+    store_hash: str
+    manifest_hash: str
+    encoder: str
+
+
+def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Check that a checkpoint is of the same run.
+
+    Args:
+        path: the checkpoint's folder, named in errors.
+        then: recipe and belonging that the checkpoint was made with, as plain data.
+        now: those of the run that is to go on.
+
+    Raises:
+        CheckpointError: it is not; names every key of the recipe and every hash that differs.
+    """
+    before, after = dict(_flatten(then)), dict(_flatten(now))
+    differing = [
+        f"  {key}: {_show(before.get(key))} then, {_show(after.get(key))} now"
+        for key in sorted(before | after)
+        if before.get(key) != after.get(key)
+    ]
+    if differing:
+        raise CheckpointError(
+            "\n".join([f"{path} is of another run:", *differing]),
+            remedy="Resume with the recipe, store and encoder it was begun with, or begin anew in another folder.",
+        )
+
+
+def _flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _show(value: object) -> str:
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else str(value)

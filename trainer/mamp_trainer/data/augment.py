@@ -1,0 +1,149 @@
+"""Crop, resize and rotation as tensor operations over a whole batch of ragged clips (reference.md §3).
+
+N clips, M body slots, T frames, V joints, C = 3 coordinates. No matrix products: they sum in an order that may
+depend on the batch, and in whatever precision the model asks for. So a clip comes out the same bit for bit in
+whatever batch and on whatever rank.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from mamp_schemas.recipes import SamplingSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePoints:
+    """Where the T frames of a sample lie between the frames of its clip, each (N, T).
+
+    Attributes:
+        before: int64, the frame at or before the point.
+        after: int64, the frame after it.
+        weight: float32, the share of the latter.
+    """
+
+    before: Tensor
+    after: Tensor
+    weight: Tensor
+
+
+def train_crop(valid: Tensor, u: Tensor, spec: SamplingSpec) -> tuple[Tensor, Tensor]:
+    """Draw training crops.
+
+    Args:
+        valid: (N,) int64, Tv.
+        u: (N, 2) uniform draws from [0, 1): the share kept, and the place of the start.
+        spec: the share's bounds and the shortest crop.
+
+    Returns:
+        start and length, each (N,) int64, within the first Tv frames.
+    """
+    share, place = u.double().unbind(1)
+    share = spec.crop_min + (spec.crop_max - spec.crop_min) * share
+    length = (valid * share).floor().long().clamp(min=spec.min_frames).minimum(valid)
+    start = (place * (valid - length + 1)).floor().long()
+    return start, length
+
+
+def centre_crop(valid: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Return the centred test crop, cut by int((1 - p) · Tv / 2) frames at both ends.
+
+    Args:
+        valid: (N,) int64, Tv.
+        share: p.
+
+    Returns:
+        start and length, each (N,) int64.
+    """
+    cut = ((1 - share) * valid.double() / 2).long()
+    return cut, valid - 2 * cut
+
+
+def resize_rows(start: Tensor, length: Tensor, frames: int) -> SamplePoints:
+    """Plan the linear resize of crops to T frames: half-pixel centres, edges clamped.
+
+    Coordinates are float32, as in the authors' code: float64 ones give samples that differ by 1e-4.
+
+    Args:
+        start: (N,) int64, first frame of the crop.
+        length: (N,) int64, its frames, at least 1.
+        frames: T.
+    """
+    scale = length.float()[:, None] / frames
+    centres = torch.arange(frames, device=start.device, dtype=torch.float32) + 0.5
+    source = (scale * centres - 0.5).clamp(min=0)
+    last = length[:, None] - 1
+    before = source.long().minimum(last)
+    after = (before + 1).minimum(last)
+    return SamplePoints(start[:, None] + before, start[:, None] + after, source - before)
+
+
+def gather_lerp(rows: Tensor, first: Tensor, filled: Tensor, points: SamplePoints) -> Tensor:
+    """Gather ragged clips at their sample points and interpolate, in one pass over memory.
+
+    Args:
+        rows: (rows, V, C) packed rows.
+        first: (N, M) int64, the row of frame 0 of each body slot.
+        filled: (N, M) bool, false for slots that are to be zeros.
+        points: of the N clips.
+
+    Returns:
+        (N, M, T, V, C).
+    """
+    frames = torch.stack([points.before, points.after], dim=-1)
+    weights = torch.stack([1 - points.weight, points.weight], dim=-1)
+    index = first[:, :, None, None] + frames[:, None]
+    shares = filled[:, :, None, None] * weights[:, None]
+    sampled = embedding_bag(index.view(-1, 2), rows.flatten(1), per_sample_weights=shares.view(-1, 2), mode="sum")
+    return sampled.view(*index.shape[:3], *rows.shape[1:])
+
+
+def rotation_matrices(angles: Tensor) -> Tensor:
+    """Return R = Rz·Ry·Rx, to be applied to column vectors.
+
+    A positive angle turns clockwise as seen from the axis' tip, as in the authors' code.
+
+    Args:
+        angles: (N, 3) radians about x, y and z.
+
+    Returns:
+        (N, 3, 3) in the dtype of `angles`.
+    """
+    (sx, sy, sz), (cx, cy, cz) = angles.sin().unbind(1), angles.cos().unbind(1)
+    entries = (
+        cz * cy, cz * sy * sx + sz * cx, sz * sx - cz * sy * cx,
+        -sz * cy, cz * cx - sz * sy * sx, sz * sy * cx + cz * sx,
+        sy, -cy * sx, cy * cx,
+    )  # fmt: skip
+    return torch.stack(entries, dim=1).view(-1, 3, 3)
+
+
+def draw_rotations(u: Tensor, bound: float) -> Tensor:
+    """Return rotations by angles from U(-bound, bound), one a clip.
+
+    Args:
+        u: (N, 3) uniform draws from [0, 1).
+        bound: radians.
+
+    Returns:
+        (N, 3, 3) float32, from float64 angles: sine and cosine may round differently in another batch.
+    """
+    return rotation_matrices((2 * u.double() - 1) * bound).float()
+
+
+def rotate(x: Tensor, rotation: Tensor) -> Tensor:
+    """Turn every body of a clip by the clip's matrix about the origin.
+
+    Args:
+        x: (N, M, T, V, 3).
+        rotation: (N, 3, 3).
+    """
+    factors = rotation[..., None, None, None]
+    px, py, pz = x.unbind(-1)
+    turned = torch.empty_like(x)
+    for row in range(3):
+        torch.mul(px, factors[:, row, 0], out=turned[..., row])
+        turned[..., row].addcmul_(py, factors[:, row, 1]).addcmul_(pz, factors[:, row, 2])
+    return turned

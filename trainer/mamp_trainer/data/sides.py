@@ -1,0 +1,96 @@
+"""Which clips of a store a run uses: its split manifest, and whether its recipe fits the store."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_schemas.base import read_json
+from mamp_schemas.datasets import Side
+from mamp_schemas.errors import ManifestError, RecipeError
+from mamp_schemas.recipes import PretrainRecipe, RunRecipe
+from mamp_schemas.splits import SplitManifest, manifest_name
+from mamp_trainer.data.store import Store
+
+
+def read_manifest(store: Store, protocol: str) -> SplitManifest:
+    """Read a protocol's split manifest from beside the store.
+
+    Raises:
+        ManifestError: it is missing or unreadable, belongs to another store, or names clips that the store
+            does not have.
+    """
+    path = store.path.with_name(manifest_name(store.path.name, protocol))
+    remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}"
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise ManifestError(f"{path}: there is no split manifest for '{protocol}'", remedy=remedy) from None
+    manifest = read_json(SplitManifest, text, str(path), ManifestError)
+    found, expected = manifest.content_hash, store.metadata.content_hash
+    if found != expected:
+        raise ManifestError(
+            f"{path}: made for a store with content hash {found[:12]}, {store.path} has {expected[:12]}",
+            remedy=remedy,
+        )
+    foreign = sorted({*manifest.train, *manifest.test} - set(store.ids))
+    if foreign:
+        raise ManifestError(
+            f"{path}: {len(foreign)} clips are not in {store.path}, the first is {foreign[0]}", remedy=remedy
+        )
+    return manifest
+
+
+def side_clips(store: Store, manifest: SplitManifest, side: Side) -> NDArray[np.int64]:
+    """Return the clips of one side as ascending indices into the store's clips.
+
+    A clip's place in this list is its global index: what order and random draws go by.
+
+    Raises:
+        ManifestError: the side has no clip.
+    """
+    ids = set(manifest.train if side == "train" else manifest.test)
+    chosen = np.array([at for at, name in enumerate(store.ids) if name in ids], dtype=np.int64)
+    if not chosen.size:
+        raise ManifestError(
+            f"{store.path}: the {side} side of '{manifest.protocol}' has no clips",
+            remedy="Ingest the files of that side as well, or choose another protocol.",
+        )
+    return chosen
+
+
+def check_recipe(recipe: RunRecipe, store: Store) -> None:
+    """Check that a recipe fits a store.
+
+    Raises:
+        RecipeError: it is for another dataset or number of joints, or asks for stored motion that the store
+            does not have.
+    """
+    dataset, joints = store.metadata.dataset, store.arrays["joints"].shape[1]
+    if recipe.dataset != dataset:
+        raise RecipeError(
+            f"recipe '{recipe.name}' is for {recipe.dataset}, {store.path} holds {dataset}",
+            remedy="Choose a recipe of that dataset; `--recipe list` shows them.",
+        )
+    if recipe.model.joints != joints:
+        raise RecipeError(f"model.joints is {recipe.model.joints}, {store.path} has {joints} joints")
+    if isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored":
+        _check_stored_motion(recipe, store)
+
+
+def _check_stored_motion(recipe: PretrainRecipe, store: Store) -> None:
+    motion = store.metadata.motion
+    wanted = {"segment": recipe.model.segment}
+    if recipe.target.kind == "motion":
+        wanted["stride"] = recipe.target.stride
+    differing = [
+        f"{name} {getattr(motion, name)}, the recipe needs {value}"
+        for name, value in wanted.items()
+        if getattr(motion, name) != value
+    ]
+    # Longer strides form interleaved chains, which do not say how far they lie apart.
+    if motion.stride != 1:
+        differing.append(f"stride {motion.stride}, and only stride 1 adds up to a trajectory")
+    if differing:
+        raise RecipeError(
+            f"recipe '{recipe.name}' asks for stored motion; {store.path} has {' and '.join(differing)}",
+            remedy="Set motion_source=online, or ingest with the motion settings of the recipe.",
+        )

@@ -1,0 +1,1 @@
+"""The network: embedding, masking, targets, encoder, decoder and heads. `mamp` holds the shape legend."""

@@ -1,0 +1,68 @@
+"""Owns the pre-norm transformer block (eq. 8) that encoder and decoder are made of."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def xavier_linear(inputs: int, outputs: int) -> nn.Linear:
+    """Return a linear layer with Xavier-uniform weights and zero biases."""
+    linear = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: MSA of eq. 8, with biases on query, key and value."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = xavier_linear(width, 3 * width)
+        self.proj = xavier_linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend among the tokens of each sequence: (B, L, D) to (B, L, D)."""
+        heads = torch.unflatten(self.qkv(x), 2, (3, self.heads, -1))
+        query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
+        attended = F.scaled_dot_product_attention(query, key, value)
+        mixed: Tensor = self.proj(attended.transpose(1, 2).flatten(2))
+        return mixed
+
+
+class MLP(nn.Module):
+    """Two linear layers around an exact GELU: MLP of eq. 8."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = xavier_linear(width, hidden)
+        self.fc2 = xavier_linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map each token on its own: (B, L, D) to (B, L, D)."""
+        mapped: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return mapped
+
+
+class Block(nn.Module):
+    """A transformer block (eq. 8): x + MSA(LN(x)), then x + MLP(LN(x)).
+
+    Args:
+        width: D.
+        heads: attention heads; D is a multiple of it.
+        mlp_ratio: hidden width of the MLP over D.
+    """
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = MLP(width, mlp_ratio * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform (B, L, D) to (B, L, D)."""
+        x = x + self.attn(self.norm1(x))
+        transformed: Tensor = x + self.mlp(self.norm2(x))
+        return transformed

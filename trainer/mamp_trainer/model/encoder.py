@@ -1,0 +1,37 @@
+"""Owns the encoder: joint embedding, positions, blocks and the final norm (eq. 7–8)."""
+
+from torch import Tensor, nn
+
+from mamp_schemas.recipes import ModelSpec
+from mamp_trainer.model.blocks import Block
+from mamp_trainer.model.embed import JointEmbedding, learnable, to_tokens
+
+
+class Encoder(nn.Module):
+    """A transformer over the tokens of a sequence; parameters bear the names of the released checkpoints."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.joints_embed = JointEmbedding(spec)
+        self.temp_embed = learnable(1, spec.segments, 1, spec.width)
+        self.pos_embed = learnable(1, 1, spec.joints, spec.width)
+        self.blocks = nn.Sequential(*(Block(spec.width, spec.heads, spec.mlp_ratio) for _ in range(spec.depth)))
+        self.norm = nn.LayerNorm(spec.width)
+
+    def forward(self, x_BTVC: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Encode sequences.
+
+        Args:
+            x_BTVC: (B, T, V, C), metres.
+            keep: (B, K) indices of the tokens to encode; all of them by default.
+
+        Returns:
+            (B, K, D) in the order of `keep`, or (B, L, D) in the order (segment, joint).
+        """
+        embedded = self.joints_embed(to_tokens(x_BTVC, self.spec.segment))
+        tokens = (embedded + self.temp_embed + self.pos_embed).flatten(1, 2)
+        if keep is not None:
+            tokens = tokens.take_along_dim(keep[:, :, None], dim=1)
+        features: Tensor = self.norm(self.blocks(tokens))
+        return features

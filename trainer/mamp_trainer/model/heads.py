@@ -1,0 +1,71 @@
+"""Owns classification on top of an encoder: the linear head, the fine-tuning head, and the whole."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mamp_trainer.model.blocks import xavier_linear
+from mamp_trainer.model.encoder import Encoder
+
+FINETUNE_HIDDEN = 2048
+
+
+class LinearHead(nn.Module):
+    """Linear evaluation: mean over bodies, segments and joints, standardised, one linear layer.
+
+    Args:
+        width: D.
+        classes: number of classes.
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(width, affine=False, eps=1e-6)
+        self.fc = nn.Linear(width, classes)
+        nn.init.trunc_normal_(self.fc.weight, std=0.01)
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (N, classes) of features (N, M, Te, V, D)."""
+        logits: Tensor = self.fc(self.bn(features.mean(dim=(1, 2, 3))))
+        return logits
+
+
+class FinetuneHead(nn.Module):
+    """Fine-tuning: mean over segments, joints side by side, mean over bodies, two linear layers.
+
+    Args:
+        width: D.
+        joints: V.
+        classes: number of classes.
+        dropout: probability of dropping a feature before anything else.
+    """
+
+    def __init__(self, width: int, joints: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.fc1 = xavier_linear(joints * width, FINETUNE_HIDDEN)
+        self.bn = nn.BatchNorm1d(FINETUNE_HIDDEN)
+        self.fc2 = xavier_linear(FINETUNE_HIDDEN, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (N, classes) of features (N, M, Te, V, D)."""
+        pooled = self.dropout(features).mean(dim=2).flatten(2).mean(dim=1)
+        logits: Tensor = self.fc2(F.relu(self.bn(self.fc1(pooled))))
+        return logits
+
+
+class Classifier(nn.Module):
+    """An encoder with a head: clips to logits."""
+
+    def __init__(self, encoder: Encoder, head: LinearHead | FinetuneHead) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, x_NMTVC: Tensor) -> Tensor:
+        """Return logits (N, classes) of clips (N, M, T, V, C), metres."""
+        spec = self.encoder.spec
+        features = self.encoder(x_NMTVC.flatten(0, 1))
+        shape = (*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
+        logits: Tensor = self.head(features.view(shape))
+        return logits

@@ -1,0 +1,44 @@
+"""Owns what the network is to predict: motion or joints, token by token (sections 3.3 and 3.5)."""
+
+import torch
+from torch import Tensor
+
+from mamp_schemas.recipes import TargetSpec
+from mamp_trainer.model.embed import to_tokens
+
+EPSILON = 1e-6
+
+
+def motion(x_BTVC: Tensor, stride: int) -> Tensor:
+    """Return x[t + m] - x[t] in metres (eq. 2), zero in the last m frames (eq. 3).
+
+    Args:
+        x_BTVC: (B, T, V, C).
+        stride: m.
+    """
+    differences = torch.zeros_like(x_BTVC)
+    differences[:, :-stride] = x_BTVC[:, stride:] - x_BTVC[:, :-stride]
+    return differences
+
+
+def normalise(tokens: Tensor) -> Tensor:
+    """Bring each token (B, L, l·C) to mean 0 and variance 1, by its own mean and unbiased variance."""
+    variance, mean = torch.var_mean(tokens, dim=-1, keepdim=True)
+    return (tokens - mean) / (variance + EPSILON).sqrt()
+
+
+def prediction_target(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spec: TargetSpec) -> Tensor:
+    """Return the target of every token, hidden or not.
+
+    Args:
+        x_BTVC: (B, T, V, C), the joints, target of `joint`.
+        trajectory_BTVC: (B, T, V, C), what the motion is taken from, target of `motion`.
+        segment: l.
+        spec: which target, and whether tokens are normalised.
+
+    Returns:
+        (B, L, l·C).
+    """
+    source = motion(trajectory_BTVC, spec.stride) if spec.kind == "motion" else x_BTVC
+    tokens = to_tokens(source, segment)
+    return normalise(tokens) if spec.normalise else tokens

@@ -1,0 +1,98 @@
+"""Owns writing files: whole or not at all, and with errors that say what is needed."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from mamp_schemas.errors import OutputError
+
+PARTIAL = ".partial"
+"""Suffix of what is not finished yet; such a file or folder may be removed at any time."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def writing(path: Path, size: int = 0) -> Iterator[None]:
+    """Turn the operating system's refusal to write into an error that names a remedy.
+
+    Args:
+        path: what is being written.
+        size: bytes needed, 0 where unknown.
+
+    Raises:
+        OutputError: disk full, no permission, and the like.
+    """
+    try:
+        yield
+    except OSError as problem:
+        needed = f" {size / 1e6:.1f} MB are needed." if size else ""
+        raise OutputError(
+            f"{path} cannot be written: {problem.strerror or problem}.{needed}",
+            remedy="Free space there, or name a folder on another disk, then go on with --resume."
+            if problem.errno in _FULL
+            else "Name a folder that can be written to.",
+        ) from problem
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file through a sibling, so that its name never holds a part of it.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left behind.
+    """
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    with writing(path, len(content)):
+        try:
+            _write_through(partial, content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder of files through a sibling; an older folder of the name gives way.
+
+    Raises:
+        OutputError: it cannot be written; the older folder stays, nothing else is left behind.
+    """
+    partial = folder.with_name(f".{folder.name}{PARTIAL}")
+    with writing(folder, sum(len(content) for content in files.values())):
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            for name, content in files.items():
+                _write_through(partial / name, content)
+            _sync(partial)
+            _take_over(partial, folder)
+            _sync(folder.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _take_over(partial: Path, folder: Path) -> None:
+    """Give the finished folder its name; a folder cannot be replaced in one move, so the old one steps aside."""
+    older = folder.with_name(f".{folder.name}.older{PARTIAL}")
+    if folder.exists():
+        shutil.rmtree(older, ignore_errors=True)
+        folder.rename(older)
+    partial.rename(folder)
+    shutil.rmtree(older, ignore_errors=True)
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,52 @@
+"""Owns what a run remembers of its losses and measurements, across checkpoints."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass
+class Mean:
+    """A running mean; values are added one by one, so that a resumed run's comes out the same."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, values: Sequence[float]) -> None:
+        """Add values in their order."""
+        for value in values:
+            self.total += value
+        self.count += len(values)
+
+    def take(self) -> float:
+        """Return the mean and begin anew; NaN of nothing."""
+        mean = self.total / self.count if self.count else float("nan")
+        self.total, self.count = 0.0, 0
+        return mean
+
+
+@dataclass
+class Tally:
+    """What metrics remember, kept in checkpoints.
+
+    Attributes:
+        lines: lines of metrics.jsonl so far.
+        window, epoch: losses since the last line, and of the epoch so far.
+        history: one mapping an epoch: its mean loss, and what was measured at its end.
+        seconds: time spent, over all sessions of the run.
+    """
+
+    lines: int = 0
+    window: Mean = field(default_factory=Mean)
+    epoch: Mean = field(default_factory=Mean)
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Return plain data for a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Self:
+        """Return what `state` was taken from."""
+        return cls(**{**state, "window": Mean(**state["window"]), "epoch": Mean(**state["epoch"])})

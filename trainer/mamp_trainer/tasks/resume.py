@@ -1,0 +1,42 @@
+"""Owns taking up a run again: from its latest checkpoint, if recipe, data and encoder are the same."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from mamp_schemas.recipes import Recipe
+from mamp_trainer.belonging import Belonging, check_same_run
+from mamp_trainer.checkpoint import latest, load
+from mamp_trainer.loop import Position
+from mamp_trainer.tally import Tally
+from mamp_trainer.weights import fit_weights
+
+
+def capture(optimiser: Optimizer, position: Position, tally: Tally) -> dict[str, Any]:
+    """Return what a checkpoint holds besides weights; random draws need no state, being functions of the step."""
+    return {"optimiser": optimiser.state_dict(), "position": list(position), "tally": tally.state()}
+
+
+def restore(
+    run: Path, recipe: Recipe, belonging: Belonging, module: nn.Module, optimiser: Optimizer
+) -> tuple[Position, Tally] | None:
+    """Bring module and optimiser to a run's latest checkpoint.
+
+    Returns:
+        Where the run has come to; None when it has no checkpoint yet.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or was made with another recipe, store, split or encoder;
+            names what differs.
+    """
+    folder = latest(run)
+    if folder is None:
+        return None
+    checkpoint = load(folder)
+    then = {**checkpoint.recipe, **checkpoint.belonging.model_dump()}
+    check_same_run(folder, then, {**recipe.model_dump(mode="json"), **belonging.model_dump()})
+    fit_weights(module, checkpoint.weights, str(folder))
+    optimiser.load_state_dict(checkpoint.state["optimiser"])
+    return Position(*checkpoint.state["position"]), Tally.restored(checkpoint.state["tally"])

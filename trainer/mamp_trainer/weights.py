@@ -1,0 +1,85 @@
+"""Owns putting weights into networks: what is loaded has every tensor, no other, and each in its shape."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from mamp_schemas.errors import CheckpointError
+from mamp_schemas.recipes import ModelSpec
+from mamp_trainer import checkpoint
+from mamp_trainer.model.encoder import Encoder
+from mamp_trainer.official import load_official
+
+_PREFIX = "encoder."
+
+
+def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load weights into a module.
+
+    Args:
+        module: the network.
+        weights: its state, by name.
+        source: where they come from, named in errors.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown or of another shape; nothing is loaded.
+    """
+    expected = module.state_dict()
+    if missing := [name for name in expected if name not in weights]:
+        raise _unfit(source, f"{len(missing)} tensors are missing, the first is '{missing[0]}'")
+    if unknown := [name for name in weights if name not in expected]:
+        raise _unfit(source, f"{len(unknown)} tensors are not the model's, the first is '{unknown[0]}'")
+    for name, tensor in expected.items():
+        if weights[name].shape != tensor.shape:
+            got, wanted = tuple(weights[name].shape), tuple(tensor.shape)
+            raise _unfit(source, f"'{name}' has shape {got}, the recipe's model expects {wanted}")
+    module.load_state_dict(dict(weights))
+
+
+def load_encoder(source: Path, spec: ModelSpec) -> dict[str, Tensor]:
+    """Read the encoder's weights from what a pre-training left.
+
+    Args:
+        source: a run's folder (its latest checkpoint), a checkpoint's folder, or a released `.pth` file.
+        spec: the shape the encoder must have.
+
+    Returns:
+        The state of `Encoder(spec)`, on the CPU.
+
+    Raises:
+        CheckpointError: there is no checkpoint, it is damaged, or its encoder has another shape.
+    """
+    weights = load_official(source) if source.is_file() else checkpoint.load(_checkpoint_folder(source)).weights
+    found = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
+    fit_weights(Encoder(spec), found, str(source))
+    return found
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of named tensors: equal for equal names, shapes and values."""
+    total = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        total.update(tensor.numpy().tobytes())
+    return total.hexdigest()
+
+
+def _checkpoint_folder(source: Path) -> Path:
+    if checkpoint.is_checkpoint(source):
+        return source
+    folder = checkpoint.latest(source)
+    if folder is None:
+        raise CheckpointError(
+            f"{source}: there is no checkpoint",
+            remedy="Name a run's folder, one of its checkpoints, or a released .pth file.",
+        )
+    return folder
+
+
+def _unfit(source: str, problem: str) -> CheckpointError:
+    return CheckpointError(
+        f"{source} does not fit: {problem}", remedy="Use the recipe whose model the checkpoint was trained with."
+    )
