@@ -58,13 +58,13 @@ def read_json(
         MampctlError: of class `error`; names every key that is unknown, missing or out of range.
     """
     try:
-        from_json(text)
+        data = from_json(text)
     except ValueError as problem:
         raise error(f"{source}: not valid JSON ({problem})", remedy="Restore the file or make it again.") from None
     try:
         return model.model_validate_json(text)
     except ValidationError as problem:
-        raise error(describe(problem, source), remedy="Correct the keys named above.") from None
+        raise error(describe(problem, source, data), remedy="Correct the keys named above.") from None
 
 
 def read_data(model: type[AnyModel], data: object, source: str) -> AnyModel:
@@ -87,11 +87,17 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     return data
 
 
-def describe(problem: ValidationError, source: str) -> str:
-    """Put a validation error into lines such as `unknown key: a.b`."""
+def describe(problem: ValidationError, source: str, data: object) -> str:
+    """Put a validation error into lines such as `unknown key: a.b`.
+
+    Args:
+        problem: the error.
+        source: where the data comes from.
+        data: what did not validate.
+    """
     lines = [f"{source}:"]
     for entry in problem.errors():
-        key = ".".join(str(part) for part in entry["loc"]) or "(top level)"
+        key = _key(entry["loc"], data)
         if entry["type"] == "extra_forbidden":
             lines.append(f"  unknown key: {key}")
         elif entry["type"] == "missing":
@@ -99,3 +105,15 @@ def describe(problem: ValidationError, source: str) -> str:
         else:
             lines.append(f"  {key}: {entry['msg']} (got {entry['input']!r})")
     return "\n".join(lines)
+
+
+def _key(places: tuple[int | str, ...], data: object) -> str:
+    """Return the dotted key of an error's place, without the tags of unions, which stand in no file."""
+    parts: list[str] = []
+    for depth, place in enumerate(places):
+        inside = (isinstance(data, dict) and place in data) or (isinstance(data, list) and isinstance(place, int))
+        if inside:
+            data = data[place]  # type: ignore[index]
+        if inside or depth == len(places) - 1:
+            parts.append(str(place))
+    return ".".join(parts) or "(top level)"

@@ -7,19 +7,26 @@ from pathlib import Path
 
 from mamp_schemas.errors import OutputError
 
+_ROOM = "Free some space, or choose an output elsewhere; then run the same command again."
+_PLACE = "Choose an output you may write to."
 _REMEDIES = {
-    errno.ENOSPC: "The disk is full. Free some space, or choose an output elsewhere; then run the same command again.",
-    errno.EDQUOT: "The disk quota is used up. Free some space, or choose an output elsewhere; then run it again.",
-    errno.EROFS: "The file system is read-only. Choose an output elsewhere.",
-    errno.EACCES: "Permission denied. Choose an output you may write to.",
-    errno.EPERM: "Permission denied. Choose an output you may write to.",
-    errno.ENOTDIR: "A part of the path is a file. Choose another output.",
+    errno.ENOSPC: f"The disk is full. {_ROOM}",
+    errno.EDQUOT: f"The disk quota is used up. {_ROOM}",
+    errno.EFBIG: "The file would be larger than is allowed here. Choose an output elsewhere.",
+    errno.EROFS: f"The file system is read-only. {_PLACE}",
+    errno.EACCES: f"Permission denied. {_PLACE}",
+    errno.EPERM: f"Permission denied. {_PLACE}",
+    errno.ENOTDIR: f"A part of the path is a file. {_PLACE}",
 }
 
 
 @contextmanager
-def output_errors(path: Path) -> Iterator[None]:
+def output_errors(path: Path, size: int = 0) -> Iterator[None]:
     """Turn the operating system's refusals to write at `path` into `OutputError`.
+
+    Args:
+        path: what is being written.
+        size: bytes it needs, 0 where that is not known.
 
     Raises:
         OutputError: the disk is full, the folder read-only or forbidden.
@@ -29,5 +36,8 @@ def output_errors(path: Path) -> Iterator[None]:
     except OSError as problem:
         if problem.errno not in _REMEDIES:
             raise
-        place = problem.filename or path
-        raise OutputError(f"{place}: cannot write: {problem.strerror}", remedy=_REMEDIES[problem.errno]) from problem
+        needed = f"; {size / 1e6:.1f} MB are needed" if size else ""
+        raise OutputError(
+            f"{problem.filename or path}: cannot be written: {problem.strerror}{needed}",
+            remedy=_REMEDIES[problem.errno],
+        ) from problem

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from mamp_pipeline.raw.ntu import ntu_info
+
 from mamp_pipeline.splits import divide
 from mamp_schemas.datasets import DATASETS, NTU60, NTU120, Dataset
 from tests.paths import GOLDEN, SHARED_DATA
@@ -29,7 +29,7 @@ def split_names(names: list[str], dataset: Dataset, protocol_name: str) -> tuple
     ids=lambda value: getattr(value, "name", value),
 )
 def test_divide__gives_the_official_counts_from_the_names(dataset: Dataset, protocol: str) -> None:
-    names = lzma.open(NAMES, "rt").read().split()
+    names = lzma.decompress(NAMES.read_bytes()).decode().split()
     assert len(names) == 113_945
     if dataset is NTU60:
         names = [name for name in names if int(name[1:4]) <= 17]

@@ -27,6 +27,11 @@ def test_read_data__names_a_nested_unknown_key() -> None:
         read_data(PretrainRecipe, recipe_data(model={"wdith": 3}), "recipe r")
 
 
+def test_read_data__names_an_unknown_key_inside_a_union() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key: optimiser\.momentum\n"):
+        read_data(PretrainRecipe, recipe_data(optimiser={"kind": "adamw", "momentum": 0.9}), "recipe r")
+
+
 def test_read_data__names_a_missing_key() -> None:
     data = recipe_data()
     del data["batch_size"]

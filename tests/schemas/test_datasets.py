@@ -37,7 +37,7 @@ def test_skeleton__is_one_tree(skeleton: Skeleton) -> None:
     for joint in range(len(skeleton.joints)):
         steps = 0
         while joint != 0:
-            joint, steps = skeleton.parents[joint], steps + 1  # noqa: PLW2901
+            joint, steps = skeleton.parents[joint], steps + 1
             assert steps < len(skeleton.joints)
 
 

@@ -1,4 +1,9 @@
 import torch
+from torch import nn
+
+from mamp_trainer.model.encoder import Encoder
+from mamp_trainer.model.heads import Classifier, FinetuneHead, LinearHead
+from mamp_trainer.official import from_official
 from tests.trainer.golden_model import (
     CLASSES,
     SPEC,
@@ -7,11 +12,6 @@ from tests.trainer.golden_model import (
     official_weights,
     relative_deviation,
 )
-from torch import nn
-
-from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.model.heads import Classifier, FinetuneHead, LinearHead
-from mamp_trainer.official import from_official
 
 
 def logits(head: LinearHead | FinetuneHead, case: str) -> torch.Tensor:

@@ -1,5 +1,9 @@
 import pytest
 import torch
+
+from mamp_schemas.recipes import MaskingSpec, ModelSpec, TargetSpec
+from mamp_trainer.model.mamp import MAMP, MAMPOutput, masked_error
+from mamp_trainer.official import from_official, to_official
 from tests.trainer.golden_model import (
     SPEC,
     clips_NMTVC,
@@ -8,10 +12,6 @@ from tests.trainer.golden_model import (
     parameter_names,
     relative_deviation,
 )
-
-from mamp_schemas.recipes import MaskingSpec, ModelSpec, TargetSpec
-from mamp_trainer.model.mamp import MAMP, MAMPOutput, masked_error
-from mamp_trainer.official import from_official, to_official
 
 TINY = ModelSpec(
     joints=3, frames=8, width=16, depth=1, heads=2, decoder_width=8, decoder_depth=1, decoder_heads=2

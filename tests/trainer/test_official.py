@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.trainer.golden_model import SPEC, official_weights
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import MaskingSpec, TargetSpec
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.official import from_official, load_official, to_official
 from mamp_trainer.weights import load_encoder
+from tests.trainer.golden_model import SPEC, official_weights
 
 
 class Trap:

@@ -10,8 +10,9 @@ from typing import Self
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from mamp_schemas.output import output_errors
 from mamp_schemas.progress import Progress
-from mamp_trainer.output import write_file, writing
+from mamp_trainer.output import write_file
 from mamp_trainer.tally import Tally
 
 METRICS_FILE = "metrics.jsonl"
@@ -32,7 +33,7 @@ class Metrics:
         self.tally = tally
         self._path = run / METRICS_FILE
         self._progress = progress
-        with writing(self._path):
+        with output_errors(self._path):
             kept = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
             write_file(self._path, "".join(kept[: tally.lines]).encode())
             self._file = self._path.open("a")
@@ -49,7 +50,7 @@ class Metrics:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with writing(self._path):
+        with output_errors(self._path):
             self._file.close()
             self._board.close()
 
@@ -87,7 +88,7 @@ class Metrics:
         self._clips, self._since = 0, time.monotonic()
 
     def _write(self, event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
-        with writing(self._path):
+        with output_errors(self._path):
             self._file.write(json.dumps({"event": event, "epoch": epoch, "step": step, **facts}) + "\n")
             self._file.flush()
             for name, value in facts.items():

@@ -1,41 +1,14 @@
-"""Owns writing files: whole or not at all, and with errors that say what is needed."""
+"""Owns writing files and folders: whole or not at all."""
 
-import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from mamp_schemas.errors import OutputError
+from mamp_schemas.output import output_errors
 
 PARTIAL = ".partial"
 """Suffix of what is not finished yet; such a file or folder may be removed at any time."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@contextmanager
-def writing(path: Path, size: int = 0) -> Iterator[None]:
-    """Turn the operating system's refusal to write into an error that names a remedy.
-
-    Args:
-        path: what is being written.
-        size: bytes needed, 0 where unknown.
-
-    Raises:
-        OutputError: disk full, no permission, and the like.
-    """
-    try:
-        yield
-    except OSError as problem:
-        needed = f" {size / 1e6:.1f} MB are needed." if size else ""
-        raise OutputError(
-            f"{path} cannot be written: {problem.strerror or problem}.{needed}",
-            remedy="Free space there, or name a folder on another disk, then go on with --resume."
-            if problem.errno in _FULL
-            else "Name a folder that can be written to.",
-        ) from problem
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -45,7 +18,7 @@ def write_file(path: Path, content: bytes) -> None:
         OutputError: it cannot be written; nothing is left behind.
     """
     partial = path.with_name(f".{path.name}{PARTIAL}")
-    with writing(path, len(content)):
+    with output_errors(path, len(content)):
         try:
             _write_through(partial, content)
             partial.replace(path)
@@ -60,7 +33,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         OutputError: it cannot be written; the older folder stays, nothing else is left behind.
     """
     partial = folder.with_name(f".{folder.name}{PARTIAL}")
-    with writing(folder, sum(len(content) for content in files.values())):
+    with output_errors(folder, sum(len(content) for content in files.values())):
         try:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)

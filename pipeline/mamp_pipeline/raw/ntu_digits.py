@@ -16,6 +16,9 @@ LONG_FRACTION = 14
 POWERS = np.array([float(f"1e{power}") for power in range(23)])
 """The powers of ten that are exact as doubles."""
 
+SIGNED_POWERS = np.stack((POWERS, -POWERS))
+"""By the sign's bit and the power."""
+
 TENS = np.array([10**power for power in range(LONG_FRACTION + 1)], np.uint64)
 
 

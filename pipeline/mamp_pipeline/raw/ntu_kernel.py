@@ -1,4 +1,4 @@
-"""The compiled reader of NTU text: one pass over a padded buffer, no Python per line."""
+"""The compiled reader of NTU text: one pass over the bytes where they are, no Python per line."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -15,9 +15,10 @@ from mamp_pipeline.raw.ntu_digits import (
     LOW_NIBBLES,
     POWERS,
     SHORT_FRACTION,
+    SIGNED_POWERS,
     TENS,
 )
-from mamp_pipeline.raw.ntu_fields import BODY_FIELDS, BYTES_PER_BODY, JOINT_FIELDS, JOINTS, settle
+from mamp_pipeline.raw.ntu_fields import BODY_FIELDS, JOINT_FIELDS, JOINTS, LINES_PER_BODY, settle
 from mamp_pipeline.raw.ntu_masks import BLOCK, lowest, ones, within, word
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
@@ -26,23 +27,38 @@ _ONE = np.uint64(1)
 _VALUES = 3 * JOINTS
 # With other control bytes refused beforehand, these first bytes are the blanks and the line end.
 _BLANKS = 33
-# Line ends stop every scan, and blocks that start at the text's end stay inside the buffer.
-_PADDING = 2 * BLOCK
-_DEFERRED_ROOM = 256
+_ROOM = 256
 
 
 def _inlined(function: AnyFunction) -> AnyFunction:
-    return cast(AnyFunction, njit(nogil=True, forceinline=True)(function))
+    return cast("AnyFunction", njit(nogil=True, forceinline=True)(function))
 
 
 def _compiled(function: AnyFunction) -> AnyFunction:
     try:
-        return cast(AnyFunction, njit(nogil=True, cache=True)(function))
+        return cast("AnyFunction", njit(nogil=True, cache=True)(function))
     except RuntimeError:  # neither the package's folder nor the user's can hold a cache
-        return cast(AnyFunction, njit(nogil=True)(function))
+        return cast("AnyFunction", njit(nogil=True)(function))
 
 
 _eight_digits = _inlined(ntu_digits.eight_digits)
+
+
+@_inlined
+def _mask(text: Any, at: int, first: int, count: int) -> Any:
+    """Mask of the bytes from `at` on that are in a range; bytes beyond the text's end are not."""
+    start = min(at, text.size - BLOCK)
+    return within(text, start, first, count) >> np.uint64(at - start)
+
+
+@_compiled
+def _survey(text: Any) -> tuple[int, bool]:
+    """Return the number of line ends, and whether there is a control byte that text cannot have."""
+    lines, strange = np.int64(0), np.uint64(0)
+    for at in range(0, text.size, BLOCK):
+        lines += ones(_mask(text, at, 10, 1))
+        strange |= _mask(text, at, 0, 32) & ~_mask(text, at, 9, 5)
+    return lines, strange != np.uint64(0)
 
 
 @_inlined
@@ -50,28 +66,16 @@ def _scan(text: Any, at: int) -> tuple[int, int]:
     """Return the number of fields of the line at `at`, and where the next line starts."""
     fields = np.int64(0)
     before = _ONE
-    blank = within(text, at, 0, _BLANKS)
-    end = within(text, at, 10, 1)
+    blank = _mask(text, at, 0, _BLANKS)
+    end = _mask(text, at, 10, 1)
     while end == np.uint64(0):
         fields += ones(~blank & ((blank << _ONE) | before))
         before = blank >> np.uint64(BLOCK - 1)
         at += BLOCK
-        blank = within(text, at, 0, _BLANKS)
-        end = within(text, at, 10, 1)
+        blank = _mask(text, at, 0, _BLANKS)
+        end = _mask(text, at, 10, 1)
     line = end ^ (end - _ONE)
     return fields + ones(~blank & ((blank << _ONE) | before) & line), at + lowest(end) + 1
-
-
-@_inlined
-def _pad(data: Any, text: Any) -> bool:
-    """Copy the data to the padded text; say whether it has a control byte that text cannot have."""
-    strange = False
-    for place in range(data.size):
-        byte = data[place]
-        text[place] = byte
-        strange |= (byte < 32) & ((byte < 9) | (byte > 13))
-    text[data.size :] = 10
-    return strange
 
 
 @_inlined
@@ -97,7 +101,7 @@ def _integer(text: Any, at: int) -> tuple[int, bool]:
         at += 1
     negative = text[at] == 45
     at += negative or text[at] == 43
-    digits = lowest(~within(text, at, 48, 10))
+    digits = lowest(~_mask(text, at, 48, 10))
     value = np.uint64(0)
     for place in range(at, at + min(digits, 19)):
         value = value * np.uint64(10) + np.uint64(text[np.uint64(place)] - 48)
@@ -132,46 +136,45 @@ def _decimal(text: Any, start: int, end: int) -> tuple[float, bool]:
 
 
 @_inlined
-def _fixed(first: Any, high: Any, low: Any, digits: Any, negative: Any) -> float:
-    """Return the number `d.ddd` from the words that end with its first digit, 8 digits early, and its last."""
+def _fixed(first: Any, high: Any, low: Any, digits: Any, minus: Any) -> float:
+    """Return the number `d.ddd` from the words that start at its first digit and end 8 and 0 digits early."""
     mantissa = (first & np.uint64(15)) * TENS[digits] + _eight_digits(low & LOW_NIBBLES[digits])
     if digits > np.uint64(SHORT_FRACTION):
         mantissa += _eight_digits(high & HIGH_NIBBLES[digits]) * EIGHT_DIGITS
-    value = np.float64(np.int64(mantissa)) / POWERS[digits]
-    return -value if negative else value
+    return np.float64(np.int64(mantissa)) / SIGNED_POWERS[minus, digits]
 
 
 @_inlined
-def _fixed_at(text: Any, lead: int, end: int, negative: int) -> float:
+def _fixed_at(text: Any, lead: int, end: int, minus: Any) -> float:
     digits = np.uint64(end - lead - 2)
-    return _fixed(word(text, lead), word(text, end - 16), word(text, end - 8), digits, negative)
+    return _fixed(word(text, lead), word(text, end - 16), word(text, end - 8), digits, minus)
 
 
 @_inlined
 def _plain_point(text: Any, at: int, joints: Any, slot: int) -> bool:
     """Read x y z where each has the usual form `-?d.ddd` with one blank between; say whether they had."""
-    blank = within(text, at, 0, _BLANKS)
-    other = ~within(text, at, 48, 10)
+    blank = _mask(text, at, 0, _BLANKS)
+    other = ~_mask(text, at, 48, 10)
     rest = blank & (blank - _ONE)
     last = rest & (rest - _ONE)
     blank_x, blank_y, blank_z = blank ^ rest, rest ^ last, last & (~last + _ONE)
     starts = _ONE | (blank_x << _ONE) | (blank_y << _ONE)
-    minus = within(text, at, 45, 1) & starts
+    minus = _mask(text, at, 45, 1) & starts
     leads = starts + minus
     points = leads << _ONE
     numbers = blank_z - _ONE
     if (
         last == np.uint64(0)
-        or (within(text, at, 46, 1) & numbers) != points
+        or (_mask(text, at, 46, 1) & numbers) != points
         or (other & numbers) != (blank_x | blank_y | minus | points)
         or (leads & other) != np.uint64(0)
     ):
         return False
     end_x, end_y, end_z = lowest(blank_x), lowest(blank_y), lowest(blank_z)
-    minus_x = np.int64(minus & _ONE)
-    minus_y = np.int64((minus >> np.uint64(end_x + 1)) & _ONE)
-    minus_z = np.int64((minus >> np.uint64(end_y + 1)) & _ONE)
-    lead_x, lead_y, lead_z = minus_x, end_x + 1 + minus_y, end_y + 1 + minus_z
+    minus_x = minus & _ONE
+    minus_y = (minus >> np.uint64(end_x + 1)) & _ONE
+    minus_z = (minus >> np.uint64(end_y + 1)) & _ONE
+    lead_x, lead_y, lead_z = np.int64(minus_x), end_x + 1 + np.int64(minus_y), end_y + 1 + np.int64(minus_z)
     if max(end_x - lead_x, end_y - lead_y, end_z - lead_z) > LONG_FRACTION + 2:
         return False
     joints[np.uint64(slot)] = _fixed_at(text, at + lead_x, at + end_x, minus_x)
@@ -198,38 +201,46 @@ def _read_odd(text: Any, odd: Any, joints: Any, deferred: Any) -> int:
 
 
 @_compiled
-def _read(data: Any, text: Any, frame: Any, body_id: Any, joints: Any, odd: Any) -> tuple[int, int, int, int]:
+def _read(text: Any, frame: Any, body_id: Any, joints: Any, odd: Any) -> tuple[int, int, int, int]:
     """Return frames, records, lines of odd form and the end; frames are -1 where a line is at fault."""
     records, count = 0, 0
     fault = -1, 0, 0, 0
-    if _pad(data, text):
-        return fault
+    size = text.size
     fields, at = _scan(text, 0)
     frames, good = _integer(text, 0)
     if not good or fields != 1:
         return fault
     for index in range(frames):
+        if at >= size:
+            return fault
         fields, after = _scan(text, at)
         bodies, good = _integer(text, at)
         if not good or fields != 1 or bodies < 0:
             return fault
         at = after
+        if at + bodies > size:
+            return fault
         for _ in range(bodies):
+            if at >= size:
+                return fault
             fields, after = _scan(text, at)
             body_id[records], good = _integer(text, at)
             frame[records] = index
-            if not good or fields != BODY_FIELDS:
+            if not good or fields != BODY_FIELDS or after >= size:
                 return fault
             fields, at = _scan(text, after)
             found, good = _integer(text, after)
             if not good or fields != 1 or found != JOINTS:
                 return fault
             for slot in range(records * _VALUES, (records + 1) * _VALUES, 3):
+                if at >= size:
+                    return fault
                 fields, after = _scan(text, at)
                 if fields != JOINT_FIELDS:
                     return fault
                 if not _plain_point(text, at, joints, slot):
-                    odd[count, 0], odd[count, 1] = slot, at
+                    if count < odd.shape[0]:
+                        odd[count, 0], odd[count, 1] = slot, at
                     count += 1
                 at = after
             records += 1
@@ -238,23 +249,30 @@ def _read(data: Any, text: Any, frame: Any, body_id: Any, joints: Any, odd: Any)
 
 def read(data: bytes) -> RawBodies | None:
     """Read NTU text; None where it is malformed."""
-    source = np.frombuffer(data, np.uint8)
-    text = np.empty(len(data) + _PADDING, np.uint8)
-    room = len(data) // BYTES_PER_BODY + 2
-    frame, body_id = np.empty(room, np.int64), np.empty(room, np.int64)
-    joints = np.empty(room * _VALUES, np.float32)
-    odd = np.empty((room * JOINTS, 2), np.int64)
-    frames, records, count, end = _read(source, text, frame, body_id, joints, odd)
-    deferred = np.empty((_DEFERRED_ROOM, 3), np.int64)
-    left = _read_odd(text, odd[:count], joints, deferred)
-    if left > len(deferred):
-        deferred = np.empty((left, 3), np.int64)
-        _read_odd(text, odd[:count], joints, deferred)
-    if frames < 0 or data[end:].strip() or not settle(joints, deferred[:left].tolist(), data):
+    if len(data) < BLOCK or not data.endswith(b"\n"):
+        data = data + b"\n" * BLOCK
+    text = np.frombuffer(data, np.uint8)
+    lines, strange = _survey(text)
+    if strange:
         return None
+    room = lines // LINES_PER_BODY + 1
+    frame, body_id = np.empty((2, room), np.int64)
+    joints = np.empty(room * _VALUES, np.float32)
+    odd = np.empty((_ROOM, 2), np.int64)
+    frames, records, count, end = _read(text, frame, body_id, joints, odd)
+    if frames < 0 or data[end:].strip():
+        return None
+    if count > len(odd):
+        odd = np.empty((count, 2), np.int64)
+        _read(text, frame, body_id, joints, odd)
+    if count:
+        deferred = np.empty((3 * count, 3), np.int64)
+        left = _read_odd(text, odd[:count], joints, deferred)
+        if not settle(joints, deferred[:left].tolist(), data):
+            return None
     return RawBodies(
         frames=frames,
-        frame=frame[:records].copy(),
-        body_id=body_id[:records].copy(),
-        joints=joints[: records * _VALUES].reshape(records, JOINTS, 3).copy(),
+        frame=frame[:records],
+        body_id=body_id[:records],
+        joints=joints[: records * _VALUES].reshape(records, JOINTS, 3),
     )

@@ -53,7 +53,7 @@ def list_recipes(kind: Kind) -> list[Recipe]:
 
 def _names(kind: Kind) -> list[str]:
     folder = files(__name__) / kind
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
 def _text(kind: Kind, name_or_file: str) -> str:

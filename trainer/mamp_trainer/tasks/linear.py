@@ -61,17 +61,15 @@ def linear(
     chosen, watcher = choose_device(device), progress or Silent()
     source = Source.open(store_path, recipe)
     model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from).to(chosen)
+    encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
+    name = UNTRAINED if encoder_from is None else f"{encoder_from} (weights {encoder[:16]})"
     if encoder_from is None:
         watcher.message(f"no encoder is named: it stays untrained, with initial weights of seed {recipe.seed}")
-        encoder = name = UNTRAINED
-    else:
-        encoder = digest(model.encoder.state_dict())
-        name = f"{encoder_from} (weights {encoder[:16]})"
     train, test = (source.load_labelled(side, chosen) for side in ("train", "test"))
     _check_batch(min(len(train), recipe.batch_size))
-    session = Session(run, recipe, source.belonging(encoder), watcher)
     step = Step(classification_loss(model), make_optimiser(model, recipe.optimiser))
     measure = partial(accuracy, model, source.test_batches(test))
+    session = Session(run, recipe, source.belonging(encoder), watcher)
     tally = session.train(model, step, source.train_batches(train), measure, resume)
     result = _summarise(tally, len(test))
     session.record(result, name, describe_device(chosen))

@@ -7,6 +7,7 @@ import yaml
 from torch import nn
 
 from mamp_schemas.errors import OutputError
+from mamp_schemas.output import output_errors
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.results import LinearResult, PretrainResult, RunRecord
@@ -14,7 +15,7 @@ from mamp_trainer import checkpoint
 from mamp_trainer.belonging import Belonging
 from mamp_trainer.loop import Batches, Position, Training, train
 from mamp_trainer.metrics import Metrics
-from mamp_trainer.output import write_file, writing
+from mamp_trainer.output import write_file
 from mamp_trainer.runtime import Interrupted, interruptible, versions
 from mamp_trainer.step import Step
 from mamp_trainer.tally import Tally
@@ -74,8 +75,8 @@ class Session:
             Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
         """
         position, tally = self._begin(module, step, resume)
-        done, epochs = position.epoch * batches.steps + position.step, self.recipe.schedule.epochs
-        self.progress.start(self.recipe.kind, epochs * batches.steps, "steps")
+        done = position.epoch * batches.steps + position.step
+        self.progress.start(self.recipe.kind, self.recipe.schedule.epochs * batches.steps, "steps")
         self.progress.advance(done)
         with Metrics(self.run, self.progress, tally, done) as metrics, interruptible() as pause:
             training = Training(
@@ -122,7 +123,7 @@ class Session:
             return found
         if resume:
             self.progress.message(f"{self.run} has no checkpoint yet: beginning at the first step")
-        with writing(self.run):
+        with output_errors(self.run):
             self.run.mkdir(parents=True, exist_ok=True)
         settings = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
         write_file(self.run / RECIPE_FILE, settings.encode())
