@@ -19,8 +19,9 @@ class IngestPolicy(Model):
     Attributes:
         name: the policy's name.
         denoise: drop short and spread-out bodies where a file has several (reference.md §2.2).
-        tracking_gaps: `shift` moves a returning body's frames up to its last one, as the authors' scripts do;
-            `keep` leaves them where they were recorded, with zeros in between.
+        tracking_gaps: `shift` leaves out frames without a body and moves a returning body's frames up to its
+            last one, as the authors' scripts do; `keep` leaves every frame where it was recorded, from the first
+            that holds a body to the last, with zeros where a body is not seen.
         valid_frames: `signed_sum` takes a frame for empty when its signed coordinate sum is 0, and counts the
             others as valid; `true_count` takes it for empty only when every coordinate is 0, and all frames of a
             clip are valid.

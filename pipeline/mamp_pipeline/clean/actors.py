@@ -39,6 +39,12 @@ def drop_empty_frames(slots: NDArray[np.float32], count: FrameCount = "signed_su
     return slots[~empty] if empty.any() else slots
 
 
+def trim_empty_frames(slots: NDArray[np.float32], count: FrameCount) -> NDArray[np.float32]:
+    """Cut the empty frames of (T, M, V, 3) before the first that is not and after the last."""
+    filled = np.flatnonzero(~find_empty_frames(slots, count))
+    return slots[filled[0] : filled[-1] + 1] if len(filled) else slots[:0]
+
+
 def find_empty_frames(slots: NDArray[np.float32], count: FrameCount) -> NDArray[np.bool_]:
     """Return (T,) which frames of (T, ..., V, 3) are taken for empty.
 

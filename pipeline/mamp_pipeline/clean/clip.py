@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.clean.actors import drop_empty_frames, place_tracks
+from mamp_pipeline.clean.actors import drop_empty_frames, place_tracks, trim_empty_frames
 from mamp_pipeline.clean.centre import centre_slots
 from mamp_pipeline.clean.denoise import denoise
 from mamp_pipeline.clean.tracks import group_tracks
@@ -27,14 +27,16 @@ def make_clip(raw: RawBodies, policy: IngestPolicy, skeleton: Skeleton) -> Clip:
     Raises:
         RawFileError: the records give no clip; where the authors' scripts crash, and where no frame is valid.
     """
-    tracks, frames = group_tracks(raw, keep_gaps=policy.tracking_gaps == "keep")
+    keep_gaps = policy.tracking_gaps == "keep"
+    tracks, frames = group_tracks(raw, keep_gaps=keep_gaps)
     if len(tracks) == 1:
         slots = place_tracks(tracks, frames)
     else:
         placed = place_tracks(denoise(tracks) if policy.denoise else tracks, frames)
-        slots = drop_empty_frames(placed, policy.valid_frames)
+        drop = trim_empty_frames if keep_gaps else drop_empty_frames
+        slots = drop(placed, policy.valid_frames)
     if policy.centre == "first_frame":
-        slots = centre_slots(slots, skeleton.centre, policy.valid_frames)
+        slots = centre_slots(slots, skeleton.centre, policy.valid_frames, keep_gaps=keep_gaps)
     valid = count_valid_frames(slots, policy.valid_frames)
     if valid == 0:
         raise RawFileError("no frame with a signed coordinate sum other than 0")

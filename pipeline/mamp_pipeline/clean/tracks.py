@@ -9,12 +9,17 @@ from mamp_pipeline.raw.bodies import RawBodies
 from mamp_schemas.errors import RawFileError
 
 
+MOST_GAPS, LEAST_FRAMES = 10, 1_000
+"""Gaps are kept up to so many frames for each that holds a body, and these besides: more is a damaged file, and
+would take memory out of proportion to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One body. Frames are counted over those that hold a body.
+    """One body.
 
     Attributes:
-        start: index of its first frame.
+        start: the frame of its first record; how frames are counted is `group_tracks`' choice.
         joints: (n, V, 3) float32, its n >= 1 records, metres.
         places: (n,) the ascending frame of each record; None where each follows the one before.
     """
@@ -37,20 +42,23 @@ def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track
 
     Args:
         raw: the file's records.
-        keep_gaps: leave the later frames of a body that returns in place instead.
+        keep_gaps: leave every record in its own frame instead, counted from the first that holds a body.
 
     Returns:
-        The tracks, and the number of frames that hold a body.
+        The tracks, and the number of frames counted.
 
     Raises:
-        RawFileError: no frame holds a body, or gaps are to be kept and one holds a body twice.
+        RawFileError: no frame holds a body. Where gaps are to be kept: a frame holds a body twice, or the gaps
+            are out of all proportion to the records.
     """
     if len(raw.frame) == 0:
         raise RawFileError(f"no body in any of its {raw.frames} frames")
     index = np.concatenate(([0], np.cumsum(raw.frame[1:] != raw.frame[:-1])))
+    if keep_gaps:
+        index = _keep_frames(raw, int(index[-1]) + 1)
     frames = int(index[-1]) + 1
     if np.all(raw.body_id == raw.body_id[0]):
-        return [Track(0, raw.joints)], frames
+        return [Track(0, raw.joints, _find_gaps(index) if keep_gaps else None)], frames
     ids, first = np.unique(raw.body_id, return_index=True)
     tracks = []
     for k in np.argsort(first, kind="stable"):
@@ -58,6 +66,13 @@ def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track
         places = _find_gaps(index[own]) if keep_gaps else None
         tracks.append(Track(int(index[first[k]]), raw.joints[own], places))
     return tracks, frames
+
+
+def _keep_frames(raw: RawBodies, filled: int) -> NDArray[np.int64]:
+    frames = raw.frame - raw.frame[0]
+    if frames[-1] >= MOST_GAPS * filled + LEAST_FRAMES:
+        raise RawFileError(f"{frames[-1] + 1} frames from the first body to the last, {filled} of them with any")
+    return frames
 
 
 def _find_gaps(places: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -54,9 +54,7 @@ def read_plain(
     return (mantissa / SIGNED_POWERS[power]).astype(np.float32), np.flatnonzero(~plain)
 
 
-def _word_value(
-    words: NDArray[np.uint64], nibbles: NDArray[np.uint64]
-) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+def _word_value(words: NDArray[np.uint64], nibbles: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """Return the numbers that the last digits of words spell, and whether these are digits."""
     values = (words ^ _ZEROS) & (nibbles | nibbles << np.uint64(4))
     return eight_digits(values & nibbles), ((values + _BEYOND_NINE) | values) & _TOP_BITS == 0

@@ -28,7 +28,8 @@ _JOINTS = len(PKU1.skeleton.joints)
 _NUMBERS = 2 * _JOINTS * 3
 _LABEL = re.compile(rb"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,[^,]+")
 _DECIMAL_TEXT = b"0123456789+-.eE \t\r\n"
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
+# Half a step above the largest float32: from here on a double rounds to infinity.
+_FLOAT32_BOUND = 2.0**128 - 2.0**103
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def parse_video(data: bytes) -> NDArray[np.float64]:
     video = np.empty((len(numbers), _NUMBERS), dtype=np.float64)
     for place, number in enumerate(numbers):
         video[place] = _parse_frame(lines[number - 1], number, strict)
-    wild = np.flatnonzero(np.abs(video).max(axis=1) > _FLOAT32_MAX)
+    wild = np.flatnonzero(np.abs(video).max(axis=1) >= _FLOAT32_BOUND)
     if len(wild):
         raise RawFileError("a number beyond the range of float32", line=numbers[wild[0]])
     return video.reshape(len(numbers), 2, _JOINTS, 3)

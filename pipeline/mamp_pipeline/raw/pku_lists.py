@@ -73,7 +73,7 @@ def _part_line(line: str, phase: Phase) -> tuple[str, list[str]]:
     words = re.split(r"[,\s]+", rest.strip(" ,\t"))
     if 2 * sum(is_video(phase, word) for word in words) >= len(words):
         return header.strip(), words
-    return line.strip(), []
+    return line.strip(" ,\t"), []
 
 
 def tell_protocol(split: SplitList, file_name: str, place: str) -> ListedProtocol:
