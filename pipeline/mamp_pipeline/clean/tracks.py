@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from mamp_pipeline.raw.bodies import RawBodies
 from mamp_schemas.errors import RawFileError
 
-
 MOST_GAPS, LEAST_FRAMES = 10, 1_000
 """Gaps are kept up to so many frames for each that holds a body, and these besides: more is a damaged file, and
 would take memory out of proportion to it."""
@@ -72,7 +71,7 @@ def _keep_frames(raw: RawBodies, filled: int) -> NDArray[np.int64]:
     frames = raw.frame - raw.frame[0]
     if frames[-1] >= MOST_GAPS * filled + LEAST_FRAMES:
         raise RawFileError(f"{frames[-1] + 1} frames from the first body to the last, {filled} of them with any")
-    return frames
+    return np.asarray(frames, dtype=np.int64)
 
 
 def _find_gaps(places: NDArray[np.int64]) -> NDArray[np.int64] | None:
