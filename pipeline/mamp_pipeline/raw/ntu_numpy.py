@@ -104,8 +104,6 @@ def _split_tidy(text: bytes) -> _Lines | None:
     """Find fields and lines; None unless one space or line end comes after each field, returns before line ends."""
     symbols = np.frombuffer(text, np.uint8)
     ends = _find_ends(symbols)
-    if ends is None:
-        return None
     kinds = symbols[ends[1:]]
     line_ends = kinds == _LINE_END
     if not (line_ends | (kinds == _SPACE)).all() or (ends[1:] - ends[:-1] == 1).any():
@@ -116,15 +114,13 @@ def _split_tidy(text: bytes) -> _Lines | None:
     return _Lines(text, ends, last)
 
 
-def _find_ends(symbols: NDArray[np.uint8]) -> NDArray[np.intp] | None:
-    """Return where blanks other than returns are, after a first -1; None where they are over half of the text."""
-    ends = np.empty(len(symbols) // 2 + 2, np.intp)
+def _find_ends(symbols: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return where blanks other than returns are, after a first -1."""
+    ends = np.empty(1 + np.count_nonzero(symbols <= _SPACE), np.intp)
     ends[0], count = -1, 1
     for start in range(0, len(symbols), _CHUNK):
         chunk = symbols[start : start + _CHUNK]
         places = np.flatnonzero((chunk <= _SPACE) & (chunk != _RETURN))
-        if count + len(places) > len(ends):
-            return None
         np.add(places, start, out=ends[count : count + len(places)])
         count += len(places)
     return ends[:count]
