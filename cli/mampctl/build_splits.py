@@ -27,15 +27,17 @@ def build_splits(
     if as_json:
         print_json({"manifest": str(target), **counts.model_dump(mode="json")})
         return
-    rows = [
-        (side, f"{got:,}", f"{official:,}", f"{got - official:+,}")
-        for side, got, official in (
-            ("train", counts.train, counts.official_train),
-            ("test", counts.test, counts.official_test),
-        )
-    ]
-    print_table(rows, ("side", "clips", "official", "difference"))
-    if (counts.train, counts.test) != (counts.official_train, counts.official_test):
-        print_line(f"the counts differ from the official ones of {opened.metadata.spec().title}, {protocol}")
+    title = opened.metadata.spec().title
+    if counts.official_train is None or counts.official_test is None:
+        print_table([("train", f"{counts.train:,}"), ("test", f"{counts.test:,}")], ("side", "clips"))
+        print_line(f"no official count of {title}, {protocol}")
+    else:
+        official = (("train", counts.train, counts.official_train), ("test", counts.test, counts.official_test))
+        rows = [(side, f"{got:,}", f"{wanted:,}", f"{got - wanted:+,}") for side, got, wanted in official]
+        print_table(rows, ("side", "clips", "official", "difference"))
+        if any(got != wanted for _, got, wanted in official):
+            print_line(f"the counts differ from the official ones of {title}, {protocol}")
+    if counts.unlisted:
+        print_line(f"{counts.unlisted:,} clips are of videos in no split list: left out")
     print_line(f"{target}")
     print_line(f"next: mampctl train pretrain --store {path} --set protocol={protocol}")

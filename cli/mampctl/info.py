@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mamp_schemas.store import NOTES, StoreMetadata
 from mampctl.console import print_json, print_line
 
 
@@ -21,11 +22,11 @@ def info(
         return
     counts, policy = metadata.counts, metadata.policy
     spec = metadata.spec()
-    choices = policy.model_dump(mode="json")
     facts = {
         "dataset": f"{spec.title} ({metadata.dataset})",
         "skeleton": f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints",
-        "policy": f"{policy.name}: " + ", ".join(f"{key} {value}" for key, value in choices.items() if key != "name"),
+        "policy": f"{policy.name}: " + ", ".join(f"{key} {value}" for key, value in policy.choices().items()),
+        **_describe_deviations(metadata),
         "clips": f"{counts.clips:,}",
         "rows": f"{counts.rows:,} ({counts.bodies:,} bodies, {counts.frames:,} frames)",
         "left out": f"{counts.excluded:,} excluded, {counts.foreign:,} of another dataset",
@@ -37,5 +38,15 @@ def info(
     }
     for name, value in facts.items():
         print_line(f"{name:<13} {value}")
+    for note, number in metadata.noted.items():
+        print_line(f"  {number:,} {NOTES[note]}")
     for entry in metadata.quarantined:
         print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
+
+
+def _describe_deviations(metadata: StoreMetadata) -> dict[str, str]:
+    """Return a line on the clips that each deviation from `paper` touches, where the policy has any."""
+    if not metadata.touched:
+        return {}
+    touched = ", ".join(f"{field} {clips:,}" for field, clips in metadata.touched.items())
+    return {"touched": f"{touched} of {metadata.counts.clips:,} clips, by each deviation from paper alone"}

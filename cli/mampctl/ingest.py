@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.policy import PolicyName, make_policy
 from mampctl.console import print_json, print_line, show_progress
 from mampctl.places import default_store
 
@@ -20,6 +21,10 @@ def ingest(
     exclude: Annotated[
         Path | None, typer.Option(help="A list of clips to leave out, one name a line: the missing-skeleton list.")
     ] = None,
+    policy: Annotated[
+        PolicyName,
+        typer.Option(help="paper equals the authors' scripts; corrected mends what they do by accident."),
+    ] = "paper",
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when files were quarantined.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -29,14 +34,13 @@ def ingest(
     """
     from mamp_pipeline.build.ingest import Ingest
     from mamp_pipeline.build.ingest import ingest as run
-    from mamp_schemas.policy import paper_policy
 
     target = out or default_store(dataset)
     started = time.monotonic()
     with show_progress() as progress:
         if out is None:
             progress.message(f"writing to {target}")
-        metadata = run(Ingest(dataset, tuple(raw), target, paper_policy(dataset), exclude), progress)
+        metadata = run(Ingest(dataset, tuple(raw), target, make_policy(policy, dataset), exclude), progress)
     counts = metadata.counts
     if as_json:
         print_json(metadata.model_dump(mode="json"))

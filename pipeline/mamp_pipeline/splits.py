@@ -18,16 +18,17 @@ from mamp_schemas.splits import SplitCounts, SplitManifest, manifest_name
 def divide(
     ids: Sequence[str], values: NDArray[np.integer], protocol: Protocol
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Divide clips into (train ids, test ids), each sorted.
+    """Divide clips into (train ids, test ids), each sorted; a clip may be on neither side.
 
     Args:
         ids: clip ids.
-        values: (clips,) the protocol's column: subject, camera or setup.
-        protocol: says which values train.
+        values: (clips,) the protocol's column.
+        protocol: says which values train and which test.
     """
     train = np.isin(values, protocol.train)
+    test = ~train if protocol.test is None else np.isin(values, protocol.test)
     names = np.asarray(ids, dtype=np.str_)
-    return tuple(sorted(names[train].tolist())), tuple(sorted(names[~train].tolist()))
+    return tuple(sorted(names[train].tolist())), tuple(sorted(names[test].tolist()))
 
 
 def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
@@ -35,12 +36,17 @@ def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
 
     Raises:
         UsageError: the dataset has no such protocol.
-        ManifestError: the store holds no clips.
+        ManifestError: the store holds no clips, or knows no side of any.
     """
     protocol = store.metadata.spec().protocol(protocol_name)
     if not store.ids:
         raise ManifestError(f"{store.path}: the store holds no clips, nothing to split")
     train, test = divide(store.ids, store.columns[protocol.column], protocol)
+    if not train and not test:
+        raise ManifestError(
+            f"{store.path}: no split list named any of its videos for {protocol.name}",
+            remedy="Ingest again with the list among --raw, to another --out.",
+        )
     return SplitManifest(
         format_version=1,
         dataset=store.metadata.dataset,
@@ -49,6 +55,7 @@ def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
         counts=SplitCounts(
             train=len(train),
             test=len(test),
+            unlisted=len(store.ids) - len(train) - len(test),
             official_train=protocol.official_train,
             official_test=protocol.official_test,
         ),

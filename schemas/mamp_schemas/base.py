@@ -18,8 +18,15 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     def digest(self) -> str:
-        """Return the sha256 (64 hex digits) of the model's canonical JSON: keys sorted, no spaces."""
-        return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
+        """Return the sha256 (64 hex digits) of the model's canonical JSON (`facts`)."""
+        return hashlib.sha256(canonical_json(self.facts())).hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """Return plain data of what the model says, for hashes.
+
+        Fields that are None say nothing: one that comes up later leaves the hashes of what lacks it as they are.
+        """
+        return self.model_dump(mode="json", exclude_none=True)
 
     def replaced(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed.

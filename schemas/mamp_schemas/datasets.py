@@ -6,9 +6,9 @@ from mamp_schemas.base import Model
 from mamp_schemas.errors import UsageError
 from mamp_schemas.skeleton import KINECT_V1, KINECT_V2, Skeleton
 
-DatasetName = Literal["ntu60", "ntu120", "nwucla"]
+DatasetName = Literal["ntu60", "ntu120", "pku1", "pku2", "nwucla"]
 ProtocolName = Literal["xsub", "xview", "xset"]
-SplitColumn = Literal["subject", "camera", "setup"]
+SplitColumn = Literal["subject", "camera", "setup", "xsub", "xview"]
 Side = Literal["train", "test"]
 
 
@@ -16,18 +16,26 @@ class Protocol(Model):
     """An evaluation protocol: a clip is on the train side when its `column` is one of `train`.
 
     Attributes:
-        official_train, official_test: clip counts after the removal of missing skeletons.
+        column: the store's column that decides; `xsub` and `xview` hold the sides that a dataset's own split
+            lists name.
+        test: what puts a clip on the test side; None stands for everything else. A clip on neither side is in
+            no manifest.
+        official_train, official_test: clip counts after the removal of missing skeletons; None where none
+            are published.
     """
 
     name: ProtocolName
     column: SplitColumn
     train: tuple[int, ...]
-    official_train: int
-    official_test: int
+    test: tuple[int, ...] | None = None
+    official_train: int | None = None
+    official_test: int | None = None
 
-    def side(self, value: int) -> Side:
-        """Return the side of a clip from its subject, camera or setup number."""
-        return "train" if value in self.train else "test"
+    def side(self, value: int) -> Side | None:
+        """Return the side of a clip from the value of its column; None where it is on neither."""
+        if value in self.train:
+            return "train"
+        return "test" if self.test is None or value in self.test else None
 
 
 class Dataset(Model):
@@ -110,6 +118,34 @@ NTU120 = Dataset(
     ),
 )
 
+LISTED_TRAIN, LISTED_TEST, UNLISTED = 0, 1, -1
+"""The columns `xsub` and `xview`: the side that a split list puts a clip's video on, or that none names it."""
+
+
+def _listed(name: Literal["xsub", "xview"], train: int | None = None, test: int | None = None) -> Protocol:
+    return Protocol(
+        name=name, column=name, train=(LISTED_TRAIN,), test=(LISTED_TEST,), official_train=train, official_test=test
+    )
+
+
+PKU1 = Dataset(
+    name="pku1",
+    title="PKU-MMD I",
+    skeleton=KINECT_V2,
+    classes=51,
+    bodies=2,
+    protocols=(_listed("xsub", 18_841, 2_704), _listed("xview")),
+)
+
+PKU2 = Dataset(
+    name="pku2",
+    title="PKU-MMD II",
+    skeleton=KINECT_V2,
+    classes=51,
+    bodies=2,
+    protocols=(_listed("xsub", 5_332, 1_613), _listed("xview")),
+)
+
 NWUCLA = Dataset(
     name="nwucla",
     title="NW-UCLA",
@@ -119,4 +155,4 @@ NWUCLA = Dataset(
     protocols=(Protocol(name="xview", column="camera", train=(1, 2), official_train=1_020, official_test=464),),
 )
 
-DATASETS: dict[DatasetName, Dataset] = {dataset.name: dataset for dataset in (NTU60, NTU120, NWUCLA)}
+DATASETS: dict[DatasetName, Dataset] = {dataset.name: dataset for dataset in (NTU60, NTU120, PKU1, PKU2, NWUCLA)}

@@ -1,44 +1,94 @@
 """Ingest policies: every choice that changes what a clip holds, named and hashed into the store."""
 
+from functools import cache
 from typing import Literal
+
+from pydantic import Field
 
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
 
-PolicyName = Literal["paper"]
+PolicyName = Literal["paper", "corrected"]
+FrameCount = Literal["signed_sum", "true_count"]
+_PKU: tuple[DatasetName, ...] = ("pku1", "pku2")
 
 
 class IngestPolicy(Model):
-    """How raw bodies become a clip.
+    """How raw bodies become a clip. A field that does not apply to the dataset is None.
 
     Attributes:
         name: the policy's name.
         denoise: drop short and spread-out bodies where a file has several (reference.md §2.2).
-        tracking_gaps: `shift` moves a returning body's frames up to its last one, as the authors' scripts do.
-        valid_frames: `signed_sum` counts the frames whose signed coordinate sum is not 0.
-        centre: `first_frame` subtracts actor 1's centre joint in its first non-zero frame.
+        tracking_gaps: `shift` leaves out frames without a body and moves a returning body's frames up to its
+            last one, as the authors' scripts do; `keep` leaves every frame where it was recorded, from the first
+            that holds a body to the last, with zeros where a body is not seen.
+        valid_frames: `signed_sum` takes a frame for empty when its signed coordinate sum is 0, and counts the
+            others as valid; `true_count` takes it for empty only when every coordinate is 0, and all frames of a
+            clip are valid.
+        centre: `first_frame` subtracts actor 1's centre joint in its first non-zero frame; `none` leaves the
+            camera's coordinates.
         empty_slot: what a reader puts into the second body slot of a one-body clip.
+        interval_start: which frame a label's start names where clips are cut out of videos: `zero_based` takes
+            frames start to end - 1 counted from 0, `one_based` frames start to end counted from 1.
+        max_frames: frames after which a clip is cut.
     """
 
     name: PolicyName
     denoise: bool
-    tracking_gaps: Literal["shift"]
-    valid_frames: Literal["signed_sum"]
-    centre: Literal["first_frame"]
+    tracking_gaps: Literal["shift", "keep"] | None
+    valid_frames: FrameCount
+    centre: Literal["first_frame", "none"]
     empty_slot: Literal["zeros", "copy"]
+    interval_start: Literal["zero_based", "one_based"] | None = None
+    max_frames: int | None = Field(default=None, ge=1)
+
+    def choices(self) -> dict[str, str | int | bool]:
+        """Return the fields that apply, without the name."""
+        return {field: value for field, value in self.facts().items() if field != "name"}
+
+
+def make_policy(name: PolicyName, dataset: DatasetName) -> IngestPolicy:
+    """Return a dataset's policy by name."""
+    return corrected_policy(dataset) if name == "corrected" else paper_policy(dataset)
 
 
 def paper_policy(dataset: DatasetName) -> IngestPolicy:
     """Return the policy equal to the authors' scripts.
 
-    NTU-120 repeats a single body in the second slot, NTU-60 leaves it empty; NW-UCLA has one body a clip,
-    no published script, and is centred like NTU.
+    NTU-120 repeats a single body in the second slot, the others leave it empty; PKU-MMD is neither denoised nor
+    centred and cut at 300 frames; NW-UCLA has one body a clip, no published script, and is centred like NTU.
     """
+    pku = dataset in _PKU
     return IngestPolicy(
         name="paper",
-        denoise=dataset != "nwucla",
-        tracking_gaps="shift",
+        denoise=dataset in ("ntu60", "ntu120"),
+        tracking_gaps=None if pku else "shift",
         valid_frames="signed_sum",
-        centre="first_frame",
+        centre="none" if pku else "first_frame",
         empty_slot="copy" if dataset == "ntu120" else "zeros",
+        interval_start="zero_based" if pku else None,
+        max_frames=300 if pku else None,
     )
+
+
+def corrected_policy(dataset: DatasetName) -> IngestPolicy:
+    """Return the policy that mends what the authors' scripts do by accident (the end of reference.md §2)."""
+    pku = dataset in _PKU
+    return paper_policy(dataset).replaced(
+        name="corrected",
+        tracking_gaps=None if pku else "keep",
+        valid_frames="true_count",
+        centre="first_frame",
+        empty_slot="zeros",
+        interval_start="one_based" if pku else None,
+    )
+
+
+@cache
+def deviations(policy: IngestPolicy, dataset: DatasetName) -> dict[str, IngestPolicy]:
+    """Return, for each field in which a policy differs from `paper`, `paper` with this field alone changed."""
+    paper = paper_policy(dataset)
+    changes = {field: getattr(policy, field) for field in policy.choices()}
+    return {
+        field: paper.replaced(**{field: value}) for field, value in changes.items() if value != getattr(paper, field)
+    }

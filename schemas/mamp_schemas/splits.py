@@ -12,12 +12,17 @@ def manifest_name(store: str, protocol: str) -> str:
 
 
 class SplitCounts(Model):
-    """Clips on each side, and the official numbers they are held against."""
+    """Clips on each side, and the official numbers they are held against where there are any.
+
+    Attributes:
+        unlisted: clips on neither side, because no split list names their video.
+    """
 
     train: int
     test: int
-    official_train: int
-    official_test: int
+    unlisted: int = 0
+    official_train: int | None = None
+    official_test: int | None = None
 
 
 class SplitManifest(Model):

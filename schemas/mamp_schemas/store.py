@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DATASETS, Dataset, DatasetName
 from mamp_schemas.motion import MotionSpec
@@ -24,11 +26,21 @@ CLIP_COLUMNS: dict[str, str] = {
     "camera": "int16",
     "setup": "int16",
     "replication": "int16",
+    "xsub": "int8",
+    "xview": "int8",
     "mean_intensity": "float32",
     "digest": "uint8",
 }
 """Columns of `clips/` and their dtypes. `id` is (clips, width) of NUL-padded ASCII, `digest` (clips, 16);
-the others are (clips,). Body b of a clip has rows first_row + b·frames ... + frames; -1 where unknown."""
+the others are (clips,). Body b of a clip has rows first_row + b·frames ... + frames; -1 where unknown.
+`xsub` and `xview` are the side by the dataset's own split lists: 0 train, 1 test, -1 in no list."""
+
+NOTES: dict[str, str] = {
+    "all_zero": "instances without any position, dropped",
+    "interval_cut": "clips whose labelled interval runs beyond the video's end, cut there",
+    "frames_cut": "clips longer than the policy's max_frames, cut there",
+}
+"""What an ingest counts besides, by the keys of `StoreMetadata.noted`."""
 
 DIGEST_BYTES = 16
 
@@ -60,6 +72,11 @@ class StoreMetadata(Model):
         content_hash: sha256 over policy, motion spec and every clip's digest, sorted by clip id: the same
             for the same input and policy, however the work was divided.
         source: fingerprint of the raw input, sha256 over the sorted (name, size, CRC) of its files.
+        touched: for each field in which the policy differs from `paper`, the clips it touches: those that a
+            reader would get otherwise, or not at all, were this field alone changed in `paper`. A clip as a
+            reader gets it is both slots and the number of valid frames.
+        noted: how often something worth knowing happened, by the keys of `NOTES`; those that never did are left
+            out.
         versions: package versions that made the store.
     """
 
@@ -74,6 +91,8 @@ class StoreMetadata(Model):
     versions: dict[str, str]
     counts: StoreCounts
     content_hash: str
+    touched: dict[str, int] = Field(default_factory=dict)
+    noted: dict[str, int] = Field(default_factory=dict)
     quarantined: tuple[Quarantined, ...]
 
     def spec(self) -> Dataset:

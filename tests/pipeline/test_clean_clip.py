@@ -173,5 +173,5 @@ def test_count_valid_frames__one_slot_counts_like_two(seed: int, frames: int, em
     assert count_valid_frames(slots) == count_as_loader(filled.reshape(frames, -1), 3)
 
 
-def test_paper_policy__only_nwucla_is_not_denoised() -> None:
-    assert [name for name in DATASETS if not paper_policy(name).denoise] == ["nwucla"]
+def test_paper_policy__only_ntu_is_denoised() -> None:
+    assert [name for name in DATASETS if paper_policy(name).denoise] == ["ntu60", "ntu120"]

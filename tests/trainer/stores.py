@@ -132,6 +132,8 @@ def _columns(clips: Sequence[Clip]) -> dict[str, NDArray[np.generic]]:
         "camera": np.array([clip.camera for clip in clips]),
         "setup": unknown,
         "replication": unknown,
+        "xsub": unknown,
+        "xview": unknown,
         "mean_intensity": np.zeros(len(clips)),
         "digest": np.zeros((len(clips), DIGEST_BYTES)),
     }

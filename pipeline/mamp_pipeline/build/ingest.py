@@ -13,6 +13,7 @@ from mamp_pipeline.build.table import Table, gather_table
 from mamp_pipeline.build.tasks import PackJob, ParseJob, pack_shard, parse_part
 from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.formats import RAW_FORMATS, belongs
+from mamp_pipeline.raw.pku_videos import describe_videos
 from mamp_pipeline.raw.sources import find_sources, read_exclude_list
 from mamp_pipeline.store.digest import content_hash
 from mamp_pipeline.store.layout import RowRange, plan_shards
@@ -22,9 +23,9 @@ from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.errors import RawInputError, StoreExistsError
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.output import output_errors
-from mamp_schemas.policy import IngestPolicy
+from mamp_schemas.policy import IngestPolicy, deviations
 from mamp_schemas.progress import Progress
-from mamp_schemas.store import FORMAT_VERSION, StoreCounts, StoreMetadata
+from mamp_schemas.store import FORMAT_VERSION, NOTES, StoreCounts, StoreMetadata
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def _find(request: Ingest, progress: Progress) -> _Input:
     foreign, excluded = len(found) - len(own), len(own) - len(kept)
     title = DATASETS[request.dataset].title
     progress.message(f"found {len(own):,} raw files of {title}")
+    for line in describe_videos(kept):
+        progress.message(line)
     if foreign:
         progress.message(f"{foreign:,} files of the same form do not belong to {title}: left out")
     if request.exclude:
@@ -168,5 +171,7 @@ def _describe(request: Ingest, found: _Input, table: Table) -> StoreMetadata:
             quarantined=len(table.quarantined),
         ),
         content_hash=content_hash(request.dataset, request.policy, request.motion, clips),
+        touched={field: table.tally.get(field, 0) for field in deviations(request.policy, request.dataset)},
+        noted={note: table.tally[note] for note in NOTES if table.tally.get(note)},
         quarantined=table.quarantined,
     )

@@ -37,10 +37,10 @@ def plan_parts(sources: Sequence[RawSource]) -> Iterator[Part]:
 
 
 def fingerprint(sources: Sequence[RawSource]) -> str:
-    """Return the sha256 over the sorted (clip id, size) of the raw input."""
+    """Return the sha256 over the sorted identity of the raw input's files."""
     state = hashlib.sha256()
     for source in sorted(sources, key=lambda item: item.id):
-        state.update(f"{source.id} {source.size}\n".encode())
+        state.update(f"{source.identity}\n".encode())
     return state.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """The clip table of a store in the making, gathered from its pieces."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ class Table:
         columns: every clip column of the store.
         piece_rows: (pieces + 1,) the first row of each piece, and the total.
         quarantined: files left out.
+        tally: the pieces' tallies, summed.
     """
 
     ids: list[str]
     columns: Columns
     piece_rows: NDArray[np.int64]
     quarantined: tuple[Quarantined, ...]
+    tally: Mapping[str, int]
 
     @property
     def rows(self) -> int:
@@ -48,4 +51,5 @@ def gather_table(pieces: Sequence[Path]) -> Table:
     counts = np.array([len(piece.ids) for piece in read])
     ends = np.concatenate([[0], np.cumsum(frames * bodies)])[np.cumsum(counts)]
     quarantined = tuple(entry for piece in read for entry in piece.quarantined)
-    return Table(ids, columns, np.concatenate([[0], ends]).astype(np.int64), quarantined)
+    tally = sum((Counter(piece.tally) for piece in read), Counter())
+    return Table(ids, columns, np.concatenate([[0], ends]).astype(np.int64), quarantined, tally)

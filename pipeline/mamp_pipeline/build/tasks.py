@@ -9,20 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.build.clips import SourceClips, read_clips
 from mamp_pipeline.build.plan import Part
-from mamp_pipeline.clean.clip import make_clip
 from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
-from mamp_pipeline.raw.bodies import Clip, ClipInfo
-from mamp_pipeline.raw.entries import RawSource, read_source
-from mamp_pipeline.raw.formats import RAW_FORMATS
 from mamp_pipeline.store.layout import RowRange
 from mamp_pipeline.store.piece import make_piece, read_piece, write_piece
 from mamp_pipeline.store.write import write_shard
 from mamp_schemas.datasets import DATASETS, DatasetName
-from mamp_schemas.errors import RawFileError
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import IngestPolicy
-from mamp_schemas.store import Quarantined
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +43,11 @@ class PackJob:
 
 def parse_part(job: ParseJob) -> None:
     """Read, parse and clean a part's files; a file that cannot become a clip is quarantined."""
-    raw_format, skeleton = RAW_FORMATS[job.dataset], DATASETS[job.dataset].skeleton
-    clips: list[tuple[ClipInfo, Clip]] = []
-    quarantined: list[Quarantined] = []
+    found = SourceClips()
     for source in job.part.sources:
-        try:
-            info, raw = raw_format.read(source.file_name, read_source(source))
-            clips.append((info, make_clip(raw, job.policy, skeleton)))
-        except RawFileError as problem:
-            quarantined.append(Quarantined(file=_label(source), line=problem.line, reason=problem.reason))
-    write_piece(job.target, make_piece(clips, quarantined, len(skeleton.joints), job.motion))
-
-
-def _label(source: RawSource) -> str:
-    """Name a file without the folders above its container: a store tells nothing of the machine it was made on."""
-    return f"{source.container.name}/{source.member}"
+        read_clips(source, job.dataset, job.policy, found)
+    joints = len(DATASETS[job.dataset].skeleton.joints)
+    write_piece(job.target, make_piece(found.clips, found.quarantined, joints, job.motion, found.tally))
 
 
 def pack_shard(job: PackJob) -> None:

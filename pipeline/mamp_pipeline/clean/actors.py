@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.clean.tracks import Track
 from mamp_schemas.errors import RawFileError
+from mamp_schemas.policy import FrameCount
 
 
 def place_tracks(tracks: list[Track], frames: int) -> NDArray[np.float32]:
@@ -32,15 +33,26 @@ def place_tracks(tracks: list[Track], frames: int) -> NDArray[np.float32]:
     return slots
 
 
-def drop_empty_frames(slots: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cut the frames of (T, M, V, 3) whose signed coordinate sum is 0."""
-    kept = sum_frames(slots) != 0
-    return slots if kept.all() else slots[kept]
+def drop_empty_frames(slots: NDArray[np.float32], count: FrameCount = "signed_sum") -> NDArray[np.float32]:
+    """Cut the empty frames of (T, M, V, 3)."""
+    empty = find_empty_frames(slots, count)
+    return slots[~empty] if empty.any() else slots
 
 
-def sum_frames(slots: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (T,) the float32 coordinate sum of each frame, in numpy's order along (T, M·V·3) rows."""
-    return np.asarray(slots.reshape(len(slots), -1).sum(axis=1))
+def trim_empty_frames(slots: NDArray[np.float32], count: FrameCount) -> NDArray[np.float32]:
+    """Cut the empty frames of (T, M, V, 3) before the first that is not and after the last."""
+    filled = np.flatnonzero(~find_empty_frames(slots, count))
+    return slots[filled[0] : filled[-1] + 1] if len(filled) else slots[:0]
+
+
+def find_empty_frames(slots: NDArray[np.float32], count: FrameCount) -> NDArray[np.bool_]:
+    """Return (T,) which frames of (T, ..., V, 3) are taken for empty.
+
+    Those whose float32 coordinate sum, in numpy's order along (T, M·V·3) rows, is 0 by `signed_sum`; those
+    without a coordinate other than 0 by `true_count`.
+    """
+    rows = slots.reshape(len(slots), -1)
+    return np.asarray(rows.sum(axis=1) == 0 if count == "signed_sum" else ~rows.any(axis=1))
 
 
 def _place(slot: NDArray[np.float32], track: Track) -> None:
@@ -49,4 +61,7 @@ def _place(slot: NDArray[np.float32], track: Track) -> None:
             f"a body has {len(track.joints)} records from frame {track.start} on, but only {len(slot)} frames "
             "hold a body: its id occurs more than once in a frame"
         )
-    slot[track.start : track.end + 1] = track.joints
+    if track.places is None:
+        slot[track.start : track.end + 1] = track.joints
+    else:
+        slot[track.places] = track.joints

@@ -3,18 +3,23 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.clean.actors import sum_frames
+from mamp_pipeline.clean.actors import find_empty_frames
 from mamp_schemas.errors import RawFileError
+from mamp_schemas.policy import FrameCount
 
 
-def centre_slots(slots: NDArray[np.float32], joint: int) -> NDArray[np.float32]:
+def centre_slots(
+    slots: NDArray[np.float32], joint: int, count: FrameCount = "signed_sum", *, keep_gaps: bool = False
+) -> NDArray[np.float32]:
     """Subtract actor 1's `joint` in its first non-zero frame from every joint of every frame.
 
-    In two-slot clips a slot's frames whose signed coordinate sum was 0 before are zeros afterwards.
+    In two-slot clips, and where gaps are kept, a slot's frames that were empty before are zeros afterwards.
 
     Args:
         slots: (T, M, V, 3) float32.
         joint: index of the joint that becomes the origin.
+        count: how empty frames are told.
+        keep_gaps: whether a single slot's empty frames stay zeros.
 
     Returns:
         A new (T, M, V, 3) array.
@@ -26,7 +31,7 @@ def centre_slots(slots: NDArray[np.float32], joint: int) -> NDArray[np.float32]:
     if len(filled) == 0:
         raise RawFileError("the main body has no frame with a position other than 0")
     centred: NDArray[np.float32] = slots - slots[filled[0], 0, joint]
-    if slots.shape[1] > 1:
+    if slots.shape[1] > 1 or keep_gaps:
         for slot in range(slots.shape[1]):
-            centred[sum_frames(slots[:, slot]) == 0, slot] = 0
+            centred[find_empty_frames(slots[:, slot], count), slot] = 0
     return centred

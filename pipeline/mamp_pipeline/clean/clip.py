@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.clean.actors import drop_empty_frames, place_tracks
+from mamp_pipeline.clean.actors import drop_empty_frames, place_tracks, trim_empty_frames
 from mamp_pipeline.clean.centre import centre_slots
 from mamp_pipeline.clean.denoise import denoise
 from mamp_pipeline.clean.tracks import group_tracks
 from mamp_pipeline.raw.bodies import Clip, RawBodies
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import IngestPolicy
+from mamp_schemas.policy import FrameCount, IngestPolicy
 from mamp_schemas.skeleton import Skeleton
 
 
@@ -27,22 +27,29 @@ def make_clip(raw: RawBodies, policy: IngestPolicy, skeleton: Skeleton) -> Clip:
     Raises:
         RawFileError: the records give no clip; where the authors' scripts crash, and where no frame is valid.
     """
-    tracks, frames = group_tracks(raw)
+    keep_gaps = policy.tracking_gaps == "keep"
+    tracks, frames = group_tracks(raw, keep_gaps=keep_gaps)
     if len(tracks) == 1:
         slots = place_tracks(tracks, frames)
     else:
-        slots = drop_empty_frames(place_tracks(denoise(tracks) if policy.denoise else tracks, frames))
-    slots = centre_slots(slots, skeleton.centre)
-    valid = count_valid_frames(slots)
+        placed = place_tracks(denoise(tracks) if policy.denoise else tracks, frames)
+        drop = trim_empty_frames if keep_gaps else drop_empty_frames
+        slots = drop(placed, policy.valid_frames)
+    if policy.centre == "first_frame":
+        slots = centre_slots(slots, skeleton.centre, policy.valid_frames, keep_gaps=keep_gaps)
+    valid = count_valid_frames(slots, policy.valid_frames)
     if valid == 0:
         raise RawFileError("no frame with a signed coordinate sum other than 0")
     return Clip(joints=np.ascontiguousarray(slots.transpose(1, 0, 2, 3)), valid_frames=valid)
 
 
-def count_valid_frames(slots: NDArray[np.float32]) -> int:
-    """Count the frames of (T, M, V, 3) whose signed sum over C, then M, then V, is not 0 (reference.md §3).
+def count_valid_frames(slots: NDArray[np.float32], count: FrameCount = "signed_sum") -> int:
+    """Count the valid frames of (T, M, V, 3) (reference.md §3).
 
-    The float32 sums are those of the authors' loader. It sums two slots always; an empty second slot of zeros
+    By `true_count` all of them. By `signed_sum` those whose signed sum over C, then M, then V, is not 0. These
+    float32 sums are those of the authors' loader. It sums two slots always; an empty second slot of zeros
     leaves every sum as it is and a copy doubles it, both exactly, so one slot gives the same count.
     """
+    if count == "true_count":
+        return len(slots)
     return int(np.count_nonzero(slots.sum(axis=3).sum(axis=1).sum(axis=1)))

@@ -8,43 +8,75 @@ from numpy.typing import NDArray
 from mamp_pipeline.raw.bodies import RawBodies
 from mamp_schemas.errors import RawFileError
 
+MOST_GAPS, LEAST_FRAMES = 10, 1_000
+"""Gaps are kept up to so many frames for each that holds a body, and these besides: more is a damaged file, and
+would take memory out of proportion to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One body, from its first frame on without a gap.
+    """One body.
 
     Attributes:
-        start: index of its first frame, counted over the frames that hold a body.
+        start: the frame of its first record; how frames are counted is `group_tracks`' choice.
         joints: (n, V, 3) float32, its n >= 1 records, metres.
+        places: (n,) the ascending frame of each record; None where each follows the one before.
     """
 
     start: int
     joints: NDArray[np.float32]
+    places: NDArray[np.int64] | None = None
 
     @property
     def end(self) -> int:
         """Index of the last frame, inclusive."""
-        return self.start + len(self.joints) - 1
+        return self.start + len(self.joints) - 1 if self.places is None else int(self.places[-1])
 
 
-def group_tracks(raw: RawBodies) -> tuple[list[Track], int]:
+def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track], int]:
     """Group a file's records into tracks, in order of first appearance.
 
     Frames without a body do not count. A body that vanishes and returns goes on in the frame after its last
     one, so its later frames shift earlier, as in the authors' scripts (reference.md §2.1).
 
+    Args:
+        raw: the file's records.
+        keep_gaps: leave every record in its own frame instead, counted from the first that holds a body.
+
     Returns:
-        The tracks, and the number of frames that hold a body.
+        The tracks, and the number of frames counted.
 
     Raises:
-        RawFileError: no frame holds a body.
+        RawFileError: no frame holds a body. Where gaps are to be kept: a frame holds a body twice, or the gaps
+            are out of all proportion to the records.
     """
     if len(raw.frame) == 0:
         raise RawFileError(f"no body in any of its {raw.frames} frames")
     index = np.concatenate(([0], np.cumsum(raw.frame[1:] != raw.frame[:-1])))
+    if keep_gaps:
+        index = _keep_frames(raw, int(index[-1]) + 1)
     frames = int(index[-1]) + 1
     if np.all(raw.body_id == raw.body_id[0]):
-        return [Track(0, raw.joints)], frames
+        return [Track(0, raw.joints, _find_gaps(index) if keep_gaps else None)], frames
     ids, first = np.unique(raw.body_id, return_index=True)
-    tracks = [Track(int(index[first[k]]), raw.joints[raw.body_id == ids[k]]) for k in np.argsort(first, kind="stable")]
+    tracks = []
+    for k in np.argsort(first, kind="stable"):
+        own = raw.body_id == ids[k]
+        places = _find_gaps(index[own]) if keep_gaps else None
+        tracks.append(Track(int(index[first[k]]), raw.joints[own], places))
     return tracks, frames
+
+
+def _keep_frames(raw: RawBodies, filled: int) -> NDArray[np.int64]:
+    frames = raw.frame - raw.frame[0]
+    if frames[-1] >= MOST_GAPS * filled + LEAST_FRAMES:
+        raise RawFileError(f"{frames[-1] + 1} frames from the first body to the last, {filled} of them with any")
+    return np.asarray(frames, dtype=np.int64)
+
+
+def _find_gaps(places: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return a body's frames where they leave any out, else None."""
+    steps = np.diff(places)
+    if np.any(steps == 0):
+        raise RawFileError(f"a body's id occurs more than once in a frame, in {np.count_nonzero(steps == 0)} frames")
+    return places if np.any(steps != 1) else None

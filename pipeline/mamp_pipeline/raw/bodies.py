@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.raw.entries import RawSource
+from mamp_schemas.datasets import UNLISTED
+from mamp_schemas.errors import RawFileError
+
 
 @dataclass(frozen=True, slots=True)
 class RawBodies:
@@ -24,12 +28,29 @@ class RawBodies:
 
 
 @dataclass(frozen=True, slots=True)
+class RawInstance:
+    """An action in a video, as its label says.
+
+    Attributes:
+        video: (F, 2, V, 3) float64, all of the video's frames, metres; zeros where a slot holds nobody.
+        start, end: the labelled interval; a policy says how they count.
+        line: the label's line in its file.
+    """
+
+    video: NDArray[np.float64]
+    start: int
+    end: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClipInfo:
     """What a clip's name and file say of it; numbers are -1 where unknown.
 
     Attributes:
         id: the clip's name.
         label: 0-based class.
+        xsub, xview: the sides by the dataset's split lists; see `mamp_schemas.datasets`.
     """
 
     id: str
@@ -38,6 +59,23 @@ class ClipInfo:
     camera: int = -1
     setup: int = -1
     replication: int = -1
+    xsub: int = UNLISTED
+    xview: int = UNLISTED
+
+
+@dataclass(frozen=True, slots=True)
+class RawClip:
+    """What the raw input holds of one clip; a file may hold several.
+
+    Attributes:
+        info: id, label and numbers.
+        content: what a clip is made from, or why there is nothing to make it from.
+        origin: the file to name where the clip cannot be made.
+    """
+
+    info: ClipInfo
+    content: RawBodies | RawInstance | RawFileError
+    origin: RawSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,13 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from mamp_schemas.datasets import UNLISTED
 from mamp_schemas.errors import RawFileError
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
+_HEAD_BYTES = 4_096
+"""Packed bytes that hold the code tables of a member's first block and some text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,34 @@ class ArchiveEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What the raw input says of a video besides its skeletons.
+
+    Attributes:
+        labels: its label file; None where none was found.
+        labels_crc: CRC-32 of that file.
+        xsub, xview: its sides by the split lists; see `mamp_schemas.datasets`.
+        fault: why no clip can come of it; empty where nothing is missing.
+    """
+
+    labels: "RawSource | None" = None
+    labels_crc: int = 0
+    xsub: int = UNLISTED
+    xview: int = UNLISTED
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RawSource:
     """One raw file in a folder or archive.
 
     Attributes:
-        id: the clip's id.
+        id: the clip's id, or that of the video the clips are cut out of.
         container: the folder or zip archive as named by the user.
         member: path inside it, with `/`.
         size: bytes of the unpacked file.
         entry: its place in an archive; None in a folder.
+        video: what else belongs to a video; None where a file is a clip.
     """
 
     id: str
@@ -45,6 +67,7 @@ class RawSource:
     member: str
     size: int
     entry: ArchiveEntry | None
+    video: VideoFacts | None = None
 
     @property
     def file_name(self) -> str:
@@ -60,6 +83,18 @@ class RawSource:
     def place(self) -> str:
         """Container and member, for messages."""
         return f"{self.container}/{self.member}"
+
+    @property
+    def trace(self) -> str:
+        """Place without the folders above the container: a store tells nothing of the machine it was made on."""
+        return f"{self.container.name}/{self.member}"
+
+    @property
+    def identity(self) -> str:
+        """All that tells this input from another, wherever it lies."""
+        video = self.video
+        facts = f" {video.labels_crc:08x} {video.xsub} {video.xview} {video.fault}" if video else ""
+        return f"{self.id} {self.size}{facts}"
 
 
 def read_source(source: RawSource) -> bytes:
@@ -83,7 +118,23 @@ def read_source(source: RawSource) -> bytes:
     return data
 
 
-def _read_packed(archive: Path, entry: ArchiveEntry) -> bytes:
+def read_head(source: RawSource, size: int) -> bytes:
+    """Read a raw file's first bytes, without checking the rest.
+
+    Raises:
+        RawFileError: the file is unreadable.
+    """
+    try:
+        if source.entry is None:
+            with (source.container / source.member).open("rb") as file:
+                return file.read(size)
+        packed = _read_packed(source.container, source.entry, _HEAD_BYTES + size)
+    except OSError as problem:
+        raise RawFileError(f"cannot be read ({problem.strerror})") from None
+    return _inflate(packed, size)[:size] if source.entry.deflated else packed[:size]
+
+
+def _read_packed(archive: Path, entry: ArchiveEntry, limit: int | None = None) -> bytes:
     with archive.open("rb") as file:
         file.seek(entry.offset)
         header = file.read(_LOCAL_HEADER.size)
@@ -91,7 +142,7 @@ def _read_packed(archive: Path, entry: ArchiveEntry) -> bytes:
             raise RawFileError(f"no member at byte {entry.offset} of the archive")
         _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
         file.seek(name_length + extra_length, 1)
-        return file.read(entry.packed_size)
+        return file.read(entry.packed_size if limit is None else min(limit, entry.packed_size))
 
 
 def _inflate(packed: bytes, size: int) -> bytes:

@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from mamp_pipeline.raw.entries import ArchiveEntry, RawSource
 from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat
+from mamp_pipeline.raw.pku import SUFFIX, Phase
+from mamp_pipeline.raw.pku_videos import find_videos
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.errors import RawInputError
 
@@ -31,13 +33,15 @@ def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
     """
     raw_format = RAW_FORMATS[dataset]
+    if dataset == "pku1" or dataset == "pku2":
+        return _find_videos(paths, dataset)
     found: dict[str, RawSource] = {}
     others: Counter[str] = Counter()
     for path in paths:
         for member, size, entry in _list_files(path):
             info = raw_format.info(member.rpartition("/")[2])
             if info is None:
-                others[PurePosixPath(member).suffix or "(no suffix)"] += 1
+                others[_suffix(member)] += 1
                 continue
             source = RawSource(info.id, path, member, size, entry)
             first = found.setdefault(info.id, source)
@@ -49,6 +53,26 @@ def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]
     if not found:
         raise _nothing_found(paths, dataset, raw_format, others)
     return [found[key] for key in sorted(found)]
+
+
+def _find_videos(paths: Sequence[Path], phase: Phase) -> list[RawSource]:
+    files = [file for path in paths for file in _list_sources(path)]
+    videos = find_videos(files, phase)
+    if not videos:
+        others = Counter(_suffix(file.member) for file in files)
+        raise _nothing_found(paths, phase, RAW_FORMATS[phase], others)
+    return videos
+
+
+def _list_sources(path: Path) -> list[RawSource]:
+    """List the files of a folder or archive, or the one text file that `path` is: a split list."""
+    if path.suffix == SUFFIX and path.is_file():
+        return [RawSource("", path.parent, path.name, _measure(path), None)]
+    return [RawSource("", path, member, size, entry) for member, size, entry in _list_files(path)]
+
+
+def _suffix(member: str) -> str:
+    return PurePosixPath(member).suffix or "(no suffix)"
 
 
 def read_exclude_list(path: Path) -> frozenset[str]:

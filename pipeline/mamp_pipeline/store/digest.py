@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.raw.bodies import ClipInfo
 from mamp_schemas.base import canonical_json
+from mamp_schemas.datasets import UNLISTED
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import IngestPolicy
 from mamp_schemas.store import DIGEST_BYTES, FORMAT_VERSION
@@ -28,6 +29,8 @@ def digest_clip(info: ClipInfo, joints: NDArray[np.float32], valid_frames: int) 
         "setup": info.setup, "replication": info.replication, "valid_frames": valid_frames,
         "shape": list(joints.shape),
     }  # fmt: skip
+    sides = {"xsub": info.xsub, "xview": info.xview}
+    facts.update({name: side for name, side in sides.items() if side != UNLISTED})
     state = hashlib.blake2b(canonical_json(facts), digest_size=DIGEST_BYTES)
     state.update(np.ascontiguousarray(joints, dtype="<f4").data)
     return state.digest()
@@ -45,8 +48,8 @@ def content_hash(dataset: str, policy: IngestPolicy, motion: MotionSpec, clips: 
     head = {
         "format_version": FORMAT_VERSION,
         "dataset": dataset,
-        "policy": policy.model_dump(mode="json"),
-        "motion": motion.model_dump(mode="json"),
+        "policy": policy.facts(),
+        "motion": motion.facts(),
     }
     state = hashlib.sha256(canonical_json(head))
     for name, digest in sorted(clips):

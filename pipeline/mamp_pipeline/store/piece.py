@@ -4,8 +4,8 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from mamp_schemas.errors import StoreError
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.store import DIGEST_BYTES, Quarantined
 
-NUMBERS = ("label", "subject", "camera", "setup", "replication")
+NUMBERS = ("label", "subject", "camera", "setup", "replication", "xsub", "xview")
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,14 @@ class Piece:
         columns: label, numbers, frames, bodies, valid_frames (clips,), digest (clips, 16).
         joints: (rows, V, 3) float32, or None where only the table was read.
         quarantined: files of the part left out.
+        tally: what else was counted: clips that a policy's field touches, and what `NOTES` names.
     """
 
     ids: list[str]
     columns: dict[str, NDArray[Any]]
     joints: NDArray[np.float32] | None
     quarantined: tuple[Quarantined, ...]
+    tally: Mapping[str, int] = field(default_factory=dict)
 
 
 def make_piece(
@@ -44,6 +46,7 @@ def make_piece(
     quarantined: Sequence[Quarantined],
     joints: int,
     motion: MotionSpec,
+    tally: Mapping[str, int] | None = None,
 ) -> Piece:
     """Pack the clips of a part.
 
@@ -52,6 +55,7 @@ def make_piece(
         quarantined: files left out.
         joints: V, needed where no clip is left.
         motion: how intensity is computed.
+        tally: what else was counted.
     """
     columns: dict[str, NDArray[Any]] = {
         name: np.array([getattr(info, name) for info, _ in clips], dtype=np.int64) for name in NUMBERS
@@ -65,13 +69,14 @@ def make_piece(
     if clips:
         np.concatenate([clip.joints.reshape(-1, joints, 3) for _, clip in clips], out=packed)
     columns["mean_intensity"] = mean_intensity(packed, frames, bodies, motion.segment)
-    return Piece([info.id for info, _ in clips], columns, packed, tuple(quarantined))
+    return Piece([info.id for info, _ in clips], columns, packed, tuple(quarantined), dict(tally or {}))
 
 
 def write_piece(path: Path, piece: Piece) -> None:
     """Write a piece under its final name in one step, so that a piece that is there is whole."""
     buffer = io.BytesIO()
-    notes = {"ids": piece.ids, "quarantined": [entry.model_dump(mode="json") for entry in piece.quarantined]}
+    quarantined = [entry.model_dump(mode="json") for entry in piece.quarantined]
+    notes = {"ids": piece.ids, "quarantined": quarantined, "tally": dict(piece.tally)}
     text = np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8)
     if piece.joints is None:
         raise StoreError(f"{path}: a piece without rows cannot be written")
@@ -104,4 +109,4 @@ def read_piece(path: Path, *, rows: bool = True) -> Piece:
             remedy=f"Remove {path.parent} and run the same mampctl ingest command again.",
         ) from problem
     quarantined = tuple(Quarantined(**entry) for entry in notes["quarantined"])
-    return Piece(notes["ids"], columns, joints, quarantined)
+    return Piece(notes["ids"], columns, joints, quarantined, notes["tally"])

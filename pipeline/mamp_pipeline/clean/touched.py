@@ -1,0 +1,49 @@
+"""Which fields of a policy touch a clip: what each deviation from `paper` changes by itself."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from mamp_pipeline.raw.bodies import Clip
+from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.errors import RawFileError
+from mamp_schemas.policy import IngestPolicy, deviations, paper_policy
+
+Make = Callable[[IngestPolicy], Clip | None]
+
+
+def find_touched(make: Make, policy: IngestPolicy, dataset: DatasetName) -> Iterator[str]:
+    """Yield the fields in which a policy differs from `paper` and that, changed alone, change the clip.
+
+    A clip is what a reader gets: both slots and the number of valid frames. One that `paper` has and the field
+    alone would lose, or the reverse, is changed too.
+
+    Args:
+        make: makes the clip under a policy; raises RawFileError or returns None where there is none.
+        policy: the policy in use.
+        dataset: whose `paper` policy it is held against.
+    """
+    changed = deviations(policy, dataset)
+    if not changed:
+        return
+    paper = _attempt(make, paper_policy(dataset))
+    for field, alone in changed.items():
+        if field == "empty_slot":
+            touched = paper is not None and len(paper.joints) < DATASETS[dataset].bodies
+        else:
+            touched = not _equal(paper, _attempt(make, alone))
+        if touched:
+            yield field
+
+
+def _attempt(make: Make, policy: IngestPolicy) -> Clip | None:
+    try:
+        return make(policy)
+    except RawFileError:
+        return None
+
+
+def _equal(first: Clip | None, second: Clip | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return first.valid_frames == second.valid_frames and np.array_equal(first.joints, second.joints)

@@ -1,0 +1,116 @@
+"""PKU-MMD's files brought together: of each video the skeletons, the labels, and its sides by the split lists."""
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from mamp_pipeline.raw.entries import RawSource, VideoFacts, read_head, read_source
+from mamp_pipeline.raw.pku import SUFFIX, Phase, video_info
+from mamp_pipeline.raw.pku_lists import TITLES, ListedProtocol, SplitList, find_side, parse_split_list, tell_protocol
+from mamp_schemas.datasets import UNLISTED
+from mamp_schemas.errors import RawFileError, RawInputError
+
+_LIST_BYTES = 2**20
+_HEAD_BYTES = 64
+_TWICE = "Name each folder or archive once."
+
+_Lists = dict[ListedProtocol, tuple[SplitList, RawSource]]
+_Sides = dict[ListedProtocol, SplitList]
+
+
+def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
+    """Bring together what belongs to each video of a phase.
+
+    A file named like a video holds labels when its first line has commas, else skeletons.
+
+    Args:
+        files: every file of the raw input, with any id.
+        phase: whose videos to look for.
+
+    Returns:
+        The skeleton files with what belongs to them, sorted by video. A video whose labels or skeletons are
+        missing is there too, with that fault.
+
+    Raises:
+        RawInputError: a file is there twice, or a split list cannot be read or contradicts another.
+    """
+    info = video_info(phase)
+    skeletons: dict[str, RawSource] = {}
+    labels: dict[str, RawSource] = {}
+    lists: _Lists = {}
+    for file in files:
+        video = info(file.file_name)
+        if video is not None:
+            _add_once(labels if _holds_labels(file) else skeletons, replace(file, id=video.id))
+        elif file.file_name.endswith(SUFFIX) and file.size <= _LIST_BYTES:
+            _add_list(lists, file, phase)
+    sides = {protocol: split for protocol, (split, _) in lists.items()}
+    return [_join(skeletons.get(name), labels.get(name), sides) for name in sorted({*skeletons, *labels})]
+
+
+def describe_videos(sources: Sequence[RawSource]) -> Iterator[str]:
+    """Yield what a user should know of the videos' split lists; nothing for other sources."""
+    videos = [source.video for source in sources if source.video is not None]
+    for protocol, title in TITLES.items() if videos else ():
+        unlisted = sum(getattr(video, protocol) == UNLISTED for video in videos)
+        if unlisted == len(videos):
+            yield f"no {title} list in --raw names any of the videos: there will be no manifest of {protocol}"
+        elif unlisted:
+            yield f"{unlisted:,} videos stand in no {title} list: kept, but in no manifest of {protocol}"
+
+
+def _holds_labels(file: RawSource) -> bool:
+    try:
+        head = read_head(file, _HEAD_BYTES)
+    except RawFileError:  # quarantined later, with the reason
+        head = b""
+    if head.strip():
+        return b"," in head
+    return "label" in str(PurePosixPath(file.trace).parent).lower()
+
+
+def _add_once(found: dict[str, RawSource], file: RawSource) -> None:
+    first = found.setdefault(file.id, file)
+    if first is not file:
+        raise RawInputError(f"video {file.id} is there twice: {first.place} and {file.place}", remedy=_TWICE)
+
+
+def _add_list(lists: _Lists, file: RawSource, phase: Phase) -> None:
+    try:
+        text = read_source(file).decode("utf-8-sig", errors="replace")
+    except RawFileError as problem:
+        raise RawInputError(f"{file.place}: {problem.reason}") from None
+    split = parse_split_list(text, phase, file.place)
+    if split is None:
+        return
+    protocol = tell_protocol(split, file.file_name, file.place)
+    first, place = lists.setdefault(protocol, (split, file))
+    if first != split:
+        raise RawInputError(
+            f"two {TITLES[protocol]} lists that differ: {place.place} and {file.place}",
+            remedy="Keep the one that belongs to the release, away from --raw the other.",
+        )
+
+
+def _join(skeletons: RawSource | None, labels: RawSource | None, sides: _Sides) -> RawSource:
+    """Return the skeletons with what belongs to them, or the labels alone with that fault."""
+    if skeletons is None:
+        if labels is None:
+            raise RawInputError("a video without any file")
+        return replace(labels, video=VideoFacts(fault="no skeleton file of this video was found"))
+    xsub, xview = (find_side(sides, protocol, skeletons.id) for protocol in TITLES)
+    if labels is None:
+        facts = VideoFacts(None, 0, xsub, xview, fault="no label file of this video was found")
+    else:
+        facts = VideoFacts(labels, _checksum(labels), xsub, xview)
+    return replace(skeletons, video=facts)
+
+
+def _checksum(file: RawSource) -> int:
+    if file.crc is not None:
+        return file.crc
+    try:
+        return zlib.crc32(read_source(file))
+    except RawFileError:  # quarantined later, with the reason
+        return 0
