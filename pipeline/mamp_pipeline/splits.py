@@ -35,12 +35,19 @@ def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
 
     Raises:
         UsageError: the dataset has no such protocol.
-        ManifestError: the store holds no clips.
+        ManifestError: the store holds no clips, or a clip's subject, camera or setup is not known.
     """
     protocol = store.metadata.spec().protocol(protocol_name)
     if not store.ids:
         raise ManifestError(f"{store.path}: the store holds no clips, nothing to split")
-    train, test = divide(store.ids, store.columns[protocol.column], protocol)
+    values = store.columns[protocol.column]
+    if (values < 0).any():
+        raise ManifestError(
+            f"{store.path}: {int((values < 0).sum())} clips have no {protocol.column} number to split by, the first is "
+            f"{store.ids[int(np.argmax(values < 0))]}",
+            remedy="Imported files without names bring their own split: run the same mampctl import again.",
+        )
+    train, test = divide(store.ids, values, protocol)
     return SplitManifest(
         format_version=1,
         dataset=store.metadata.dataset,

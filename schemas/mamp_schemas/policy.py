@@ -1,6 +1,8 @@
-"""Ingest policies: every choice that changes what a clip holds, named and hashed into the store."""
+"""Policies: every choice that changes what a clip holds, named and hashed into the store."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
@@ -26,6 +28,29 @@ class IngestPolicy(Model):
     valid_frames: Literal["signed_sum"]
     centre: Literal["first_frame"]
     empty_slot: Literal["zeros", "copy"]
+
+
+class ImportedPolicy(Model):
+    """What is known of clips that came in an existing file: others cleaned them, and the file does not say how.
+
+    Attributes:
+        name: the policy's name.
+        origin: the file's format.
+        ids: whether the clips' ids stood in the `file` or were `made` from their order.
+        labels: whether the file held `one_hot` rows or class numbers (`index`); exports write the same again.
+        valid_frames: as in `IngestPolicy`, counted by the import, and at least 1.
+        empty_slot: as in `IngestPolicy`, taken from the clips themselves.
+    """
+
+    name: Literal["imported"]
+    origin: Literal["npz", "h5", "pyskl"]
+    ids: Literal["file", "made"]
+    labels: Literal["one_hot", "index"]
+    valid_frames: Literal["signed_sum"]
+    empty_slot: Literal["zeros", "copy"]
+
+
+StorePolicy = Annotated[IngestPolicy | ImportedPolicy, Field(discriminator="name")]
 
 
 def paper_policy(dataset: DatasetName) -> IngestPolicy:
