@@ -1,20 +1,16 @@
 """An import, from an existing file to a finished store: spool the clips, gather their table, pack, finish."""
 
-import hashlib
 import shutil
-from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from mamp_pipeline.build.staging import claim, discard
+from mamp_pipeline.build.staging import claim, discard, staging_of
 from mamp_pipeline.convert.existing import Existing
+from mamp_pipeline.convert.record import describe_store, fingerprint, write_manifests
 from mamp_pipeline.convert.spool import write_spool
 from mamp_pipeline.convert.table import ImportTable, gather_table
 from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
-from mamp_pipeline.splits import manifest_path, write_manifest
-from mamp_pipeline.store.digest import content_hash
 from mamp_pipeline.store.layout import RowRange, plan_shards
 from mamp_pipeline.store.read import clip_ends, is_complete, open_store
 from mamp_pipeline.store.write import create_arrays, write_metadata, write_shard
@@ -23,8 +19,7 @@ from mamp_schemas.motion import MotionSpec
 from mamp_schemas.output import output_errors
 from mamp_schemas.policy import ImportedPolicy
 from mamp_schemas.progress import Progress
-from mamp_schemas.splits import SplitCounts, SplitManifest
-from mamp_schemas.store import FORMAT_VERSION, StoreCounts, StoreMetadata
+from mamp_schemas.store import StoreMetadata
 
 _MOTION = MotionSpec()
 
@@ -40,7 +35,7 @@ def import_store(existing: Existing, out: Path, progress: Progress) -> StoreMeta
     if not existing.infos:
         raise RawInputError(f"{existing.path}: holds no clips")
     progress.message(f"{existing.path.name}: {len(existing.infos):,} clips, taken as {existing.dataset.title}")
-    source = _fingerprint(existing.path)
+    source = fingerprint(existing.path)
     with output_errors(out):
         if is_complete(out):
             return _unchanged(existing, source, out, progress)
@@ -49,17 +44,12 @@ def import_store(existing: Existing, out: Path, progress: Progress) -> StoreMeta
             shutil.rmtree(out)
         table = _spool(existing, staging, progress)
         _pack(existing, table, out, progress)
-        metadata = _describe(existing, source, table)
+        metadata = describe_store(existing, source, table, _MOTION)
         # Before the mark: a file without names could not be split again.
-        _write_manifests(existing, metadata, out)
+        write_manifests(existing, metadata, out)
         write_metadata(out, metadata)
         discard(staging)
     return metadata
-
-
-def _fingerprint(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unchanged(existing: Existing, source: str, out: Path, progress: Progress) -> StoreMetadata:
@@ -71,7 +61,9 @@ def _unchanged(existing: Existing, source: str, out: Path, progress: Progress) -
             remedy="Choose another --out, or remove that store.",
         )
     progress.message(f"{out} is complete and of the same file: only its split manifests are written")
-    _write_manifests(existing, metadata, out)
+    write_manifests(existing, metadata, out)
+    if staging_of(out).exists():
+        discard(staging_of(out))
     return metadata
 
 
@@ -108,64 +100,3 @@ def _pack_shard(out: Path, rows: RowRange, table: ImportTable, first: int, last:
         "intensity": compute_intensity(joints, places, _MOTION.segment)[cut],
     }
     write_shard(out, rows, arrays)
-
-
-def _describe(existing: Existing, source: str, table: ImportTable) -> StoreMetadata:
-    policy = ImportedPolicy(
-        name="imported",
-        origin=existing.origin,
-        ids=existing.ids,
-        labels=existing.labels,
-        valid_frames="signed_sum",
-        empty_slot=table.empty_slot,
-    )
-    frames, bodies, digests = (table.columns[name] for name in ("frames", "bodies", "digest"))
-    ids = sorted(info.id for info in existing.infos)
-    clips = zip(ids, (digest.tobytes() for digest in digests), strict=True)
-    return StoreMetadata(
-        complete=True,
-        format_version=FORMAT_VERSION,
-        dataset=existing.dataset.name,
-        skeleton=existing.dataset.skeleton,
-        policy=policy,
-        policy_hash=policy.digest(),
-        motion=_MOTION,
-        source=source,
-        versions={name: version(name) for name in ("mampctl", "numpy", "zarr")},
-        counts=StoreCounts(
-            clips=len(ids),
-            rows=table.rows,
-            bodies=int(bodies.sum()),
-            frames=int(frames.sum()),
-            excluded=0,
-            foreign=0,
-            quarantined=0,
-        ),
-        content_hash=content_hash(existing.dataset.name, policy, _MOTION, clips),
-        quarantined=(),
-    )
-
-
-def _write_manifests(existing: Existing, metadata: StoreMetadata, out: Path) -> None:
-    for manifest in make_manifests(existing, metadata):
-        write_manifest(manifest_path(out, manifest.protocol), manifest)
-
-
-def make_manifests(existing: Existing, metadata: StoreMetadata) -> Iterator[SplitManifest]:
-    """Yield the manifests of a file's own splits, in the order of its clips."""
-    for split in existing.splits:
-        yield SplitManifest(
-            format_version=1,
-            dataset=metadata.dataset,
-            protocol=split.protocol.name,
-            content_hash=metadata.content_hash,
-            counts=SplitCounts(
-                train=len(split.train),
-                test=len(split.test),
-                official_train=split.protocol.official_train,
-                official_test=split.protocol.official_test,
-            ),
-            train=split.train,
-            test=split.test,
-            valid=split.valid,
-        )

@@ -1,21 +1,15 @@
-"""Pickles read without running them: each name in one stands for a constructor below, or the pickle is refused.
+"""Pickles read without running them: nothing that a pickle names is imported or called.
 
-Nothing that a pickle names is imported or called, numpy's own constructors included: those trust the pickle.
+Each name stands for a constructor of `pickled`, or the pickle is refused.
 """
 
-import math
 import pickle
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mamp_pipeline.convert.pickled import CONSTRUCTORS
 from mamp_schemas.errors import RawInputError
 
-_DTYPE = re.compile(r"[<>|=]?([fiu][1248]|b1|[US]\d{1,4})")
 _BROKEN = (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError, MemoryError)
 
 
@@ -46,47 +40,6 @@ def load_pickle(path: Path) -> object:
         ) from None
 
 
-class PickledArray:
-    """An array of a pickle.
-
-    Attributes:
-        values: the array; None until its state was read.
-    """
-
-    __slots__ = ("values",)
-
-    def __init__(self, values: NDArray[Any] | None = None) -> None:
-        self.values = values
-
-    def __setstate__(self, state: object) -> None:
-        if not (isinstance(state, tuple) and len(state) == 5):
-            raise pickle.UnpicklingError("an array with a state of unknown form")
-        _, shape, dtype, fortran, data = state
-        self.values = _make_array(shape, dtype, data, "F" if fortran is True else "C")
-
-
-class _PickledDtype:
-    """A dtype of a pickle: plain numbers and strings only."""
-
-    __slots__ = ("name", "order")
-
-    def __init__(self, name: object, *_: object) -> None:
-        if not (isinstance(name, str) and _DTYPE.fullmatch(name)):
-            raise pickle.UnpicklingError(f"an array of dtype {name!r}, not of plain numbers or strings")
-        self.name, self.order = name, "="
-
-    def __setstate__(self, state: object) -> None:
-        # Version, byte order, then subarray, field names and fields, which plain dtypes do not have.
-        if not (isinstance(state, tuple) and len(state) >= 5 and state[1] in ("<", ">", "|", "=")):
-            raise pickle.UnpicklingError("a dtype with a state of unknown form")
-        if any(part is not None for part in state[2:5]):
-            raise pickle.UnpicklingError("an array of records, not of plain numbers or strings")
-        self.order = state[1]
-
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.name).newbyteorder(self.order)  # type: ignore[arg-type]
-
-
 class _Name:
     """What stands in for a name of a pickle: it can be called, and nothing else."""
 
@@ -104,75 +57,10 @@ class _Name:
 
 
 class _Reader(pickle.Unpickler):
-    """Resolves names to `_CONSTRUCTORS` only."""
+    """Resolves names to `CONSTRUCTORS`, or not at all."""
 
     def find_class(self, module: str, name: str) -> object:
-        make = _CONSTRUCTORS.get((module, name))
+        make = CONSTRUCTORS.get((module, name))
         if make is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is neither an array nor a plain value")
         return _Name(make)
-
-
-def _make_array(shape: object, dtype: object, data: object, order: object = "C") -> NDArray[Any]:
-    if isinstance(dtype, str):
-        dtype = _PickledDtype(dtype)
-    sizes = shape if isinstance(shape, tuple) else ()
-    if not (isinstance(dtype, _PickledDtype) and isinstance(data, bytes | bytearray) and isinstance(shape, tuple)):
-        raise pickle.UnpicklingError("an array that is not given by shape, dtype and bytes")
-    if not all(type(size) is int and size >= 0 for size in sizes):
-        raise pickle.UnpicklingError(f"an array of shape {shape!r}")
-    plain = dtype.dtype()
-    if math.prod(sizes) * plain.itemsize != len(data):
-        raise pickle.UnpicklingError(f"an array of shape {sizes} and dtype {plain} in {len(data)} bytes")
-    return np.frombuffer(data, dtype=plain).reshape(sizes, order="F" if order == "F" else "C")
-
-
-def _frombuffer(data: object, dtype: object, shape: object, order: object, *_: object) -> PickledArray:
-    return PickledArray(_make_array(shape, dtype, data, order))
-
-
-def _ndarray(shape: object, dtype: object, data: object) -> PickledArray:
-    return PickledArray(_make_array(shape, dtype, data))
-
-
-def _scalar(dtype: object, data: object) -> object:
-    return _make_array((), dtype, data).item()
-
-
-def _encode(text: object, codec: object) -> bytes:
-    if not (isinstance(text, str) and codec == "latin1"):
-        raise pickle.UnpicklingError("bytes of an encoding other than latin1")
-    return text.encode("latin1")
-
-
-def _bytes(data: object = b"") -> bytes:
-    if not isinstance(data, bytes):
-        raise pickle.UnpicklingError("bytes made of something else")
-    return data
-
-
-def _set(items: object = ()) -> set[object]:
-    if not isinstance(items, list | tuple):
-        raise pickle.UnpicklingError("a set made of something else than a list")
-    return set(items)
-
-
-_CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., object]] = {
-    ("numpy", "dtype"): _PickledDtype,
-    ("numpy", "ndarray"): _ndarray,
-    **{
-        (f"numpy.{core}.{module}", name): make
-        for core in ("core", "_core")
-        for module, name, make in (
-            ("multiarray", "_reconstruct", lambda *_: PickledArray()),
-            ("multiarray", "scalar", _scalar),
-            ("numeric", "_frombuffer", _frombuffer),
-        )
-    },
-    **{
-        (module, name): make
-        for module in ("builtins", "__builtin__")
-        for name, make in (("bytes", _bytes), ("bytearray", _bytes), ("set", _set), ("frozenset", _set))
-    },
-    ("_codecs", "encode"): _encode,
-}

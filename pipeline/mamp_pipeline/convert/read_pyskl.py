@@ -1,32 +1,22 @@
 """Import of pyskl's pickle: splits by name and an annotation a clip, checked before anything is written."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mamp_pipeline.clean.clip import count_valid_frames
+from mamp_pipeline.convert.annotations import Annotation, describe, read_annotations
 from mamp_pipeline.convert.existing import Existing, FileSplit, FoundClip
 from mamp_pipeline.convert.names import check_ids, check_split, choose_dataset, describe_clips
 from mamp_pipeline.convert.numbers import as_float32
-from mamp_pipeline.convert.pickles import PickledArray, load_pickle
+from mamp_pipeline.convert.pickled import PickledArray
+from mamp_pipeline.convert.pickles import load_pickle
 from mamp_pipeline.raw.bodies import ClipInfo
 from mamp_schemas.datasets import Dataset, DatasetName, Protocol
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.progress import Progress
-
-_NEEDED = ("frame_dir", "label", "total_frames", "keypoint")
-
-
-@dataclass(frozen=True, slots=True)
-class _Annotation:
-    name: str
-    label: int
-    keypoint: NDArray[Any]
 
 
 def read_pyskl(path: Path, dataset_name: DatasetName | None, progress: Progress) -> Existing:
@@ -38,8 +28,8 @@ def read_pyskl(path: Path, dataset_name: DatasetName | None, progress: Progress)
     """
     content = load_pickle(path)
     if not (isinstance(content, dict) and "split" in content and "annotations" in content):
-        raise RawInputError(f"{path}: expected a dictionary of 'split' and 'annotations', got {_describe(content)}")
-    annotations = _read_annotations(path, content["annotations"], progress)
+        raise RawInputError(f"{path}: expected a dictionary of 'split' and 'annotations', got {describe(content)}")
+    annotations = read_annotations(path, content["annotations"], progress)
     lists = _read_lists(path, content["split"], {annotation.name for annotation in annotations})
     dataset = choose_dataset(path, dataset_name, partial(_misfit, annotations, lists if not dataset_name else {}))
     ids = [annotation.name for annotation in annotations]
@@ -57,47 +47,14 @@ def read_pyskl(path: Path, dataset_name: DatasetName | None, progress: Progress)
     )
 
 
-def _read_annotations(path: Path, found: object, progress: Progress) -> list[_Annotation]:
-    if not isinstance(found, list | tuple):
-        raise RawInputError(f"{path}: 'annotations' is {_describe(found)}, expected a list")
-    annotations = [_read_annotation(f"{path}: annotation {place}", entry) for place, entry in enumerate(found)]
-    size = path.stat().st_size
-    if sum(annotation.keypoint.nbytes for annotation in annotations) > size:
-        raise RawInputError(f"{path}: its {len(annotations)} clips share arrays: they hold more than its {size} bytes")
-    others = sorted({key for entry in found for key in entry if isinstance(key, str)} - set(_NEEDED))
-    if others:
-        progress.message(f"not kept: {', '.join(others)} of the annotations")
-    return annotations
-
-
-def _read_annotation(place: str, entry: object) -> _Annotation:
-    if not isinstance(entry, dict) or any(key not in entry for key in _NEEDED):
-        raise RawInputError(f"{place}: got {_describe(entry)}, expected a dictionary of {', '.join(_NEEDED)}")
-    name, label, frames = (entry[key] for key in _NEEDED[:3])
-    keypoint = entry["keypoint"].values if isinstance(entry["keypoint"], PickledArray) else None
-    if not (isinstance(name, str) and type(label) is int and type(frames) is int and keypoint is not None):
-        kinds = ", ".join(f"{key} {type(entry[key]).__name__}" for key in _NEEDED)
-        raise RawInputError(f"{place}: got {kinds}; expected a string, two whole numbers and an array")
-    if keypoint.ndim == 4 and keypoint.shape[3] == 2:
-        raise RawInputError(f"{place} ({name[:80]}): 2D keypoints {keypoint.shape}; only 3D skeletons can be imported")
-    if keypoint.ndim != 4 or keypoint.shape[3] != 3 or keypoint.dtype.kind != "f":
-        raise RawInputError(
-            f"{place} ({name[:80]}): keypoint has shape {keypoint.shape} and dtype {keypoint.dtype}, "
-            "expected (bodies, frames, joints, 3) floating-point numbers"
-        )
-    if keypoint.shape[1] != frames or frames < 1:
-        raise RawInputError(f"{place} ({name[:80]}): total_frames is {frames}, keypoint has {keypoint.shape[1]} frames")
-    return _Annotation(name, label, keypoint)
-
-
 def _read_lists(path: Path, found: object, names: set[str]) -> dict[str, tuple[str, ...]]:
     if not (isinstance(found, dict) and all(isinstance(key, str) for key in found)):
-        raise RawInputError(f"{path}: 'split' is {_describe(found)}, expected a dictionary of lists of names")
+        raise RawInputError(f"{path}: 'split' is {describe(found)}, expected a dictionary of lists of names")
     lists = {}
     for key, value in found.items():
         listed = value.values.tolist() if isinstance(value, PickledArray) and value.values is not None else value
         if not isinstance(listed, list | tuple) or not all(isinstance(name, str) for name in listed):
-            raise RawInputError(f"{path}: split '{key}' is {_describe(value)}, expected a list of names")
+            raise RawInputError(f"{path}: split '{key}' is {describe(value)}, expected a list of names")
         unknown = [name for name in listed if name not in names]
         if unknown:
             raise RawInputError(f"{path}: split '{key}' lists {len(unknown)} clips without an annotation: {unknown[0]}")
@@ -105,7 +62,7 @@ def _read_lists(path: Path, found: object, names: set[str]) -> dict[str, tuple[s
     return lists
 
 
-def _misfit(annotations: Sequence[_Annotation], lists: Mapping[str, object], dataset: Dataset) -> str:
+def _misfit(annotations: Sequence[Annotation], lists: Mapping[str, object], dataset: Dataset) -> str:
     joints, known = len(dataset.skeleton.joints), {protocol.name for protocol in dataset.protocols}
     for annotation in annotations:
         bodies, _, found, _ = annotation.keypoint.shape
@@ -138,7 +95,7 @@ def _make_split(
     return split
 
 
-def _read_clips(path: Path, annotations: Sequence[_Annotation]) -> Iterator[FoundClip]:
+def _read_clips(path: Path, annotations: Sequence[Annotation]) -> Iterator[FoundClip]:
     for annotation in annotations:
         place = partial(_place, path, annotation)
         joints = as_float32(annotation.keypoint, place)
@@ -146,12 +103,5 @@ def _read_clips(path: Path, annotations: Sequence[_Annotation]) -> Iterator[Foun
         yield FoundClip(joints, max(1, count_valid_frames(slots)), "stored")
 
 
-def _place(path: Path, annotation: _Annotation, index: tuple[int, ...]) -> str:
+def _place(path: Path, annotation: Annotation, index: tuple[int, ...]) -> str:
     return f"{path}: keypoint{list(index)} of clip {annotation.name}"
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, dict):
-        keys = [key[:40] if isinstance(key, str) else type(key).__name__ for key in list(value)[:8]]
-        return f"a dictionary of {', '.join(keys) or 'nothing'}"
-    return f"a {type(value).__name__}"
