@@ -55,7 +55,7 @@ def test_load_pickle__runs_nothing(tmp_path: Path, protocol: int) -> None:
         np.dtype,
         object(),
     ],
-    ids=str,
+    ids=["eval", "getattr", "import", "load", "fromfile", "OrderedDict", "path", "function", "class", "object"],
 )
 def test_load_pickle__anything_but_plain_values_is_refused(tmp_path: Path, value: object) -> None:
     # A class by its bare name is a stand-in that no check of the layout takes for a value.
