@@ -38,6 +38,6 @@ def build_splits(
         if any(got != wanted for _, got, wanted in official):
             print_line(f"the counts differ from the official ones of {title}, {protocol}")
     if counts.unlisted:
-        print_line(f"{counts.unlisted:,} clips are of videos in no split list: left out")
+        print_line(f"{counts.unlisted:,} clips are on neither side of {protocol}: left out")
     print_line(f"{target}")
     print_line(f"next: mampctl train pretrain --store {path} --set protocol={protocol}")

@@ -1,35 +1,81 @@
 """`mampctl export`: a store's clips in the files other code reads."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mampctl.console import print_line, show_progress
+from mampctl.extras import needed_extras
 from mampctl.places import only_store
+
+if TYPE_CHECKING:
+    from mamp_pipeline.store.read import Store
+    from mamp_schemas.splits import SplitManifest
 
 app = typer.Typer(help="Write a store's clips in a format other code reads.", no_args_is_help=True)
 
-
-@app.callback()
-def _export() -> None:
-    """Write a store's clips in a format other code reads."""
+Protocol = Annotated[str, typer.Option(help="Which protocol's train and test sides.")]
+Out = Annotated[Path, typer.Option(help="The file.")]
+StorePath = Annotated[Path | None, typer.Option(help="The store. [default: the one in $MAMPCTL_DATA]")]
 
 
 @app.command("npz")
-def npz(
-    protocol: Annotated[str, typer.Option(help="Which protocol's train and test sides.")],
-    out: Annotated[Path, typer.Option(help="The npz file.")],
-    store: Annotated[Path | None, typer.Option(help="The store. [default: the one in $MAMPCTL_DATA]")] = None,
-) -> None:
+def npz(protocol: Protocol, out: Out, store: StorePath = None) -> None:
     """Write x, y and names of both sides: (clips, 300, 150) float32 and one-hot labels."""
     from mamp_pipeline.convert.npz import export_npz
+
+    opened, manifest = _open(store, protocol)
+    with show_progress() as progress:
+        export_npz(opened, manifest, out, progress)
+    _report(out, manifest)
+
+
+@app.command("h5")
+def h5(protocol: Protocol, out: Out, store: StorePath = None) -> None:
+    """Write x, y, valid_x, valid_y, test_x, test_y and names: (clips, 300, 150) float32 and one-hot labels."""
+    with needed_extras():
+        from mamp_pipeline.convert.h5 import export_h5
+
+    opened, manifest = _open(store, protocol)
+    with show_progress() as progress:
+        export_h5(opened, manifest, out, progress)
+    _report(out, manifest)
+
+
+@app.command("pyskl")
+def pyskl(
+    out: Out,
+    protocol: Annotated[
+        str | None, typer.Option(help="Which protocol's split. [default: all whose manifests stand beside the store]")
+    ] = None,
+    store: StorePath = None,
+) -> None:
+    """Write a pickle of splits and annotations: keypoint (bodies, frames, joints, 3) float32."""
+    from mamp_pipeline.convert.pyskl import export_pyskl
+    from mamp_pipeline.splits import manifest_path, read_manifest
+    from mamp_pipeline.store.read import open_store
+
+    opened = open_store(store or only_store())
+    known = [protocol.name for protocol in opened.metadata.spec().protocols]
+    there = [name for name in known if manifest_path(opened.path, name).exists()] or known[:1]
+    wanted = [opened.metadata.spec().protocol(protocol).name] if protocol else there
+    manifests = [read_manifest(opened, name) for name in wanted]
+    with show_progress() as progress:
+        export_pyskl(opened, manifests, out, progress)
+    for manifest in manifests:
+        _report(out, manifest)
+
+
+def _open(store: Path | None, protocol: str) -> "tuple[Store, SplitManifest]":
     from mamp_pipeline.splits import read_manifest
     from mamp_pipeline.store.read import open_store
 
     opened = open_store(store or only_store())
     opened.metadata.spec().protocol(protocol)
-    manifest = read_manifest(opened, protocol)
-    with show_progress() as progress:
-        export_npz(opened, manifest, out, progress)
-    print_line(f"{out}: {manifest.counts.train:,} train and {manifest.counts.test:,} test clips")
+    return opened, read_manifest(opened, protocol)
+
+
+def _report(out: Path, manifest: "SplitManifest") -> None:
+    counts = manifest.counts
+    print_line(f"{out}: {manifest.protocol}: {counts.train:,} train and {counts.test:,} test clips")

@@ -5,7 +5,13 @@ from contextlib import contextmanager
 
 from mamp_schemas.errors import MissingExtraError
 
-_EXTRAS = {"torch": "trainer", "safetensors": "trainer", "tensorboard": "trainer", "numba": "pipeline"}
+_EXTRAS = {
+    "torch": "trainer",
+    "safetensors": "trainer",
+    "tensorboard": "trainer",
+    "numba": "pipeline",
+    "h5py": "pipeline",
+}
 
 
 @contextmanager

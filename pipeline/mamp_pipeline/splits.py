@@ -12,7 +12,9 @@ from mamp_schemas.base import read_json
 from mamp_schemas.datasets import Protocol
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.output import output_errors
+from mamp_schemas.policy import ImportedPolicy
 from mamp_schemas.splits import SplitCounts, SplitManifest, manifest_name
+from mamp_schemas.store import StoreMetadata
 
 
 def divide(
@@ -25,9 +27,11 @@ def divide(
         values: (clips,) the protocol's column.
         protocol: says which values train and which test.
     """
-    train = np.isin(values, protocol.train)
-    test = ~train if protocol.test is None else np.isin(values, protocol.test)
+    sides = {value: protocol.side(value) for value in np.unique(values).tolist()}
     names = np.asarray(ids, dtype=np.str_)
+    train, test = (
+        np.isin(values, [value for value, side in sides.items() if side == wanted]) for wanted in ("train", "test")
+    )
     return tuple(sorted(names[train].tolist())), tuple(sorted(names[test].tolist()))
 
 
@@ -36,31 +40,59 @@ def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
 
     Raises:
         UsageError: the dataset has no such protocol.
-        ManifestError: the store holds no clips, or knows no side of any.
+        ManifestError: the store holds no clips, or does not tell which side they are on.
     """
     protocol = store.metadata.spec().protocol(protocol_name)
     if not store.ids:
         raise ManifestError(f"{store.path}: the store holds no clips, nothing to split")
-    train, test = divide(store.ids, store.columns[protocol.column], protocol)
-    if not train and not test:
-        raise ManifestError(
-            f"{store.path}: no split list named any of its videos for {protocol.name}",
-            remedy="Ingest again with the list among --raw, to another --out.",
-        )
+    values = store.columns[protocol.column]
+    _expect_sides(store, protocol, values)
+    train, test = divide(store.ids, values, protocol)
+    return make_manifest(store.metadata, protocol, train, test)
+
+
+def make_manifest(
+    metadata: StoreMetadata,
+    protocol: Protocol,
+    train: tuple[str, ...],
+    test: tuple[str, ...],
+    valid: tuple[str, ...] = (),
+) -> SplitManifest:
+    """Return the manifest of a store's sides, counted."""
     return SplitManifest(
         format_version=1,
-        dataset=store.metadata.dataset,
+        dataset=metadata.dataset,
         protocol=protocol.name,
-        content_hash=store.metadata.content_hash,
+        content_hash=metadata.content_hash,
         counts=SplitCounts(
             train=len(train),
             test=len(test),
-            unlisted=len(store.ids) - len(train) - len(test),
+            unlisted=metadata.counts.clips - len(train) - len(test),
             official_train=protocol.official_train,
             official_test=protocol.official_test,
         ),
         train=train,
         test=test,
+        valid=valid,
+    )
+
+
+def _expect_sides(store: Store, protocol: Protocol, values: NDArray[np.integer]) -> None:
+    """Make sure that each clip's side is known, or, where lists name both sides, that of any clip."""
+    unknown = values < 0
+    if not (unknown.any() if protocol.test is None else unknown.all()):
+        return
+    if isinstance(store.metadata.policy, ImportedPolicy):
+        remedy = "An imported file brings its own split: run the same mampctl import again for that."
+    elif protocol.listed:
+        remedy = "Ingest again with the split list of that protocol among --raw, to another --out."
+    else:
+        remedy = "The file names must tell it."
+    what = f"side in {protocol.name} by a split list" if protocol.listed else f"{protocol.column} number to split by"
+    raise ManifestError(
+        f"{store.path}: {np.count_nonzero(unknown):,} clips have no {what}, the first is "
+        f"{store.ids[int(np.argmax(unknown))]}",
+        remedy=remedy,
     )
 
 

@@ -16,12 +16,12 @@ class Protocol(Model):
     """An evaluation protocol: a clip is on the train side when its `column` is one of `train`.
 
     Attributes:
-        column: the store's column that decides; `xsub` and `xview` hold the sides that a dataset's own split
-            lists name.
+        column: the store's column that decides: a number of the clips, or, `xsub` and `xview`, the side that a
+            dataset's own split lists name.
         test: what puts a clip on the test side; None stands for everything else. A clip on neither side is in
             no manifest.
-        official_train, official_test: clip counts after the removal of missing skeletons; None where none
-            are published.
+        official_train, official_test: clip counts after the removal of missing skeletons; None where there
+            are none.
     """
 
     name: ProtocolName
@@ -30,6 +30,11 @@ class Protocol(Model):
     test: tuple[int, ...] | None = None
     official_train: int | None = None
     official_test: int | None = None
+
+    @property
+    def listed(self) -> bool:
+        """Whether the dataset's own split lists, not the clips' numbers, name the sides."""
+        return self.column in ("xsub", "xview")
 
     def side(self, value: int) -> Side | None:
         """Return the side of a clip from the value of its column; None where it is on neither."""

@@ -1,7 +1,7 @@
-"""Ingest policies: every choice that changes what a clip holds, named and hashed into the store."""
+"""Policies: every choice that changes what a clip holds, named and hashed into the store."""
 
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,10 +10,19 @@ from mamp_schemas.datasets import DatasetName
 
 PolicyName = Literal["paper", "corrected"]
 FrameCount = Literal["signed_sum", "true_count"]
+EmptySlot = Literal["zeros", "copy"]
 _PKU: tuple[DatasetName, ...] = ("pku1", "pku2")
 
 
-class IngestPolicy(Model):
+class _Policy(Model):
+    """What every policy can say of itself."""
+
+    def choices(self) -> dict[str, str | int | bool]:
+        """Return the fields that apply, without the name."""
+        return {field: value for field, value in self.facts().items() if field != "name"}
+
+
+class IngestPolicy(_Policy):
     """How raw bodies become a clip. A field that does not apply to the dataset is None.
 
     Attributes:
@@ -38,13 +47,32 @@ class IngestPolicy(Model):
     tracking_gaps: Literal["shift", "keep"] | None
     valid_frames: FrameCount
     centre: Literal["first_frame", "none"]
-    empty_slot: Literal["zeros", "copy"]
+    empty_slot: EmptySlot
     interval_start: Literal["zero_based", "one_based"] | None = None
     max_frames: int | None = Field(default=None, ge=1)
 
-    def choices(self) -> dict[str, str | int | bool]:
-        """Return the fields that apply, without the name."""
-        return {field: value for field, value in self.facts().items() if field != "name"}
+
+class ImportedPolicy(_Policy):
+    """What is known of clips that came in an existing file: others cleaned them, and the file does not say how.
+
+    Attributes:
+        name: the policy's name.
+        origin: the file's format.
+        ids: whether the clips' ids stood in the `file` or were `made` from their order.
+        labels: whether the file held `one_hot` rows or class numbers (`index`); exports write the same again.
+        valid_frames: as in `IngestPolicy`, counted by the import, and at least 1.
+        empty_slot: as in `IngestPolicy`, taken from the clips themselves.
+    """
+
+    name: Literal["imported"]
+    origin: Literal["npz", "h5", "pyskl"]
+    ids: Literal["file", "made"]
+    labels: Literal["one_hot", "index"]
+    valid_frames: Literal["signed_sum"]
+    empty_slot: EmptySlot
+
+
+StorePolicy = Annotated[IngestPolicy | ImportedPolicy, Field(discriminator="name")]
 
 
 def make_policy(name: PolicyName, dataset: DatasetName) -> IngestPolicy:

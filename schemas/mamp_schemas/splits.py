@@ -15,7 +15,7 @@ class SplitCounts(Model):
     """Clips on each side, and the official numbers they are held against where there are any.
 
     Attributes:
-        unlisted: clips on neither side, because no split list names their video.
+        unlisted: clips on neither side, such as those of videos that no split list names.
     """
 
     train: int
@@ -26,7 +26,12 @@ class SplitCounts(Model):
 
 
 class SplitManifest(Model):
-    """One protocol's train and test clip ids, sorted, bound to a store by its content hash."""
+    """One protocol's train and test clip ids, bound to a store by its content hash.
+
+    Attributes:
+        train, test: in the order in which exports write them: sorted, or that of the file they came in.
+        valid: the clips of `train` that an imported file held apart for validation.
+    """
 
     format_version: Literal[1]
     dataset: DatasetName
@@ -35,3 +40,4 @@ class SplitManifest(Model):
     counts: SplitCounts
     train: tuple[str, ...]
     test: tuple[str, ...]
+    valid: tuple[str, ...] = ()

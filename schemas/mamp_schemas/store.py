@@ -7,7 +7,7 @@ from pydantic import Field
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DATASETS, Dataset, DatasetName
 from mamp_schemas.motion import MotionSpec
-from mamp_schemas.policy import IngestPolicy
+from mamp_schemas.policy import StorePolicy
 from mamp_schemas.skeleton import Skeleton
 
 FORMAT_VERSION: Literal[1] = 1
@@ -84,7 +84,7 @@ class StoreMetadata(Model):
     format_version: Literal[1]
     dataset: DatasetName
     skeleton: Skeleton
-    policy: IngestPolicy
+    policy: StorePolicy
     policy_hash: str
     motion: MotionSpec
     source: str

@@ -137,7 +137,7 @@ def test_build_splits__no_side_of_any_clip_is_known(run: Run, tmp_path: Path, fa
     run("ingest", "pku1", "--raw", faulty, "--out", tmp_path / "s.zarr")
     outcome = run("build-splits", "--protocol", "xview", "--store", tmp_path / "s.zarr")
     assert outcome.code == 1
-    assert "Ingest again with the list among --raw" in outcome.err
+    assert "Ingest again with the split list of that protocol among --raw" in outcome.err
 
 
 def test_build_splits__unlisted_clips_and_absent_official_counts(run: Run, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_build_splits__unlisted_clips_and_absent_official_counts(run: Run, tmp_p
     run("ingest", "pku1", "--raw", write_archive(tmp_path / "raw.zip", files), "--out", store)
     outcome = run("build-splits", "--protocol", "xview", "--store", store)
     assert "no official count of PKU-MMD I, xview" in outcome.out
-    assert "1 clips are of videos in no split list: left out" in outcome.out
+    assert "1 clips are on neither side of xview: left out" in outcome.out
     counts = json.loads(run("build-splits", "--protocol", "xview", "--store", store, "--json").out)
     assert (counts["train"], counts["test"], counts["unlisted"], counts["official_train"]) == (1, 2, 1, None)
 

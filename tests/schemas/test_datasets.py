@@ -55,3 +55,10 @@ def test_paper_policy__only_ntu120_copies_a_single_body() -> None:
         "pku2": "zeros",
         "nwucla": "zeros",
     }
+
+
+def test_digest__policy_fields_that_do_not_apply_do_not_count() -> None:
+    policy = paper_policy("ntu60")
+    assert policy.interval_start is None
+    assert "interval_start" not in policy.facts()
+    assert policy.digest() != policy.replaced(interval_start="zero_based").digest()

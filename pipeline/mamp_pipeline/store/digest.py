@@ -10,7 +10,7 @@ from mamp_pipeline.raw.bodies import ClipInfo
 from mamp_schemas.base import canonical_json
 from mamp_schemas.datasets import UNLISTED
 from mamp_schemas.motion import MotionSpec
-from mamp_schemas.policy import IngestPolicy
+from mamp_schemas.policy import StorePolicy
 from mamp_schemas.store import DIGEST_BYTES, FORMAT_VERSION
 
 
@@ -36,7 +36,7 @@ def digest_clip(info: ClipInfo, joints: NDArray[np.float32], valid_frames: int) 
     return state.digest()
 
 
-def content_hash(dataset: str, policy: IngestPolicy, motion: MotionSpec, clips: Iterable[tuple[str, bytes]]) -> str:
+def content_hash(dataset: str, policy: StorePolicy, motion: MotionSpec, clips: Iterable[tuple[str, bytes]]) -> str:
     """Return the sha256 of a store's content.
 
     Args:

@@ -98,8 +98,8 @@ def open_store(path: Path) -> Store:
     attributes = group.attrs.asdict()
     if not attributes.get("complete"):
         raise IncompleteStoreError(
-            f"{path}: the store has no completion mark, its ingest did not finish",
-            remedy="Run the same mampctl ingest command again; it goes on where it stopped.",
+            f"{path}: the store has no completion mark, its ingest or import did not finish",
+            remedy="Run the same mampctl ingest command again, it goes on where it stopped; or the same import.",
         )
     metadata = read_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
     columns = _read_columns(path, group)

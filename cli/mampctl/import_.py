@@ -1,0 +1,67 @@
+"""`mampctl import`: files of other code to a store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.datasets import DatasetName
+from mampctl.console import print_json, print_line, show_progress
+from mampctl.extras import needed_extras
+
+if TYPE_CHECKING:
+    from mamp_pipeline.convert.existing import Existing
+    from mamp_schemas.progress import Progress
+
+app = typer.Typer(help="Make a store from a file that other code wrote.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(help="The file.")]
+Out = Annotated[Path, typer.Option(help="The store.")]
+Dataset = Annotated[DatasetName | None, typer.Option(help="The dataset. [default: the only one the file fits]")]
+Protocol = Annotated[str, typer.Option(help="The protocol that the file's train and test sides are of.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@app.command("npz")
+def npz(file: File, out: Out, protocol: Protocol, dataset: Dataset = None, as_json: AsJson = False) -> None:
+    """Import x_train, y_train, x_test and y_test, and names_train and names_test where they are there."""
+    from mamp_pipeline.convert.read_npz import read_npz
+
+    with show_progress() as progress:
+        _store(read_npz(file, dataset, protocol), out, as_json, progress)
+
+
+@app.command("h5")
+def h5(file: File, out: Out, protocol: Protocol, dataset: Dataset = None, as_json: AsJson = False) -> None:
+    """Import x, y, valid_x, valid_y, test_x and test_y; valid clips are part of the train side."""
+    with needed_extras():
+        from mamp_pipeline.convert.h5 import read_h5
+
+    with show_progress() as progress:
+        _store(read_h5(file, dataset, protocol), out, as_json, progress)
+
+
+@app.command("pyskl")
+def pyskl(file: File, out: Out, dataset: Dataset = None, as_json: AsJson = False) -> None:
+    """Import a pickle of 3D annotations and splits; a pickle that holds anything else is refused unread."""
+    from mamp_pipeline.convert.read_pyskl import read_pyskl
+
+    with show_progress() as progress:
+        _store(read_pyskl(file, dataset, progress), out, as_json, progress)
+
+
+def _store(existing: "Existing", out: Path, as_json: bool, progress: "Progress") -> None:
+    from mamp_pipeline.convert.importing import import_store
+    from mamp_pipeline.splits import manifest_path
+
+    metadata = import_store(existing, out, progress)
+    if as_json:
+        print_json(metadata.model_dump(mode="json"))
+        return
+    counts = metadata.counts
+    print_line(f"{out}: {counts.clips:,} clips, {counts.rows:,} rows, empty slot {metadata.policy.empty_slot}")
+    print_line(f"content hash {metadata.content_hash[:16]}")
+    for split in existing.splits:
+        name = split.protocol.name
+        print_line(f"{manifest_path(out, name)}: {len(split.train):,} train, {len(split.test):,} test clips")
+        print_line(f"next: mampctl train pretrain --store {out} --set protocol={name}")

@@ -1,0 +1,108 @@
+"""HDF5 in the layout of older skeleton code, streamed both ways: x, y, valid_x, valid_y, test_x, test_y."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.convert.existing import Existing, FileArray
+from mamp_pipeline.convert.files import new_file
+from mamp_pipeline.convert.padded import (
+    PADDED_FRAMES,
+    check_fits,
+    find_clips,
+    pad_clips,
+    padded_labels,
+    padded_names,
+    padded_width,
+)
+from mamp_pipeline.convert.sides import PaddedRequest, SideKeys, read_padded
+from mamp_pipeline.store.read import Store
+from mamp_schemas.datasets import DatasetName
+from mamp_schemas.errors import RawInputError
+from mamp_schemas.progress import Progress
+from mamp_schemas.splits import SplitManifest
+
+_LAYOUT = (
+    SideKeys("train", "x", "y", "names"),
+    SideKeys("valid", "valid_x", "valid_y", "valid_names"),
+    SideKeys("test", "test_x", "test_y", "test_names"),
+)
+_KEYS = tuple(key for keys in _LAYOUT for key in (keys.x, keys.y, keys.names))
+
+
+def export_h5(store: Store, manifest: SplitManifest, out: Path, progress: Progress) -> None:
+    """Write the six datasets of a protocol, and the names of their clips, in the manifest's order.
+
+    x is (clips, 300, M·V·3) float32, y (clips, classes) float32 one-hot, names the clip ids. Clips that the manifest
+    marks for validation go into valid_x, not into x. A store imported from a file with class numbers or without
+    names is written back like that file.
+
+    Raises:
+        OutputError: `out` is there already or cannot be written.
+        ManifestError: the manifest names a clip that the store does not have.
+        StoreError: a clip does not fit the layout.
+    """
+    apart = set(manifest.valid)
+    ids = {
+        "train": [name for name in manifest.train if name not in apart],
+        "valid": manifest.valid,
+        "test": manifest.test,
+    }
+    sides = {side: find_clips(store, names) for side, names in ids.items()}
+    check_fits(store, np.concatenate(list(sides.values())))
+    with new_file(out) as temporary, h5py.File(temporary, "w") as file:
+        progress.start("export", sum(len(clips) for clips in sides.values()), "clips")
+        for keys in _LAYOUT:
+            _write_side(file, store, keys, sides[keys.side], progress)
+
+
+def _write_side(file: h5py.File, store: Store, keys: SideKeys, clips: NDArray[np.int64], progress: Progress) -> None:
+    x = file.create_dataset(keys.x, shape=(len(clips), PADDED_FRAMES, padded_width(store)), dtype="<f4")
+    first = 0
+    for block in pad_clips(store, clips):
+        x[first : first + len(block)] = block
+        first += len(block)
+        progress.advance(len(block))
+    file.create_dataset(keys.y, data=padded_labels(store, clips))
+    names = padded_names(store, clips)
+    if names is not None:
+        file.create_dataset(keys.names, data=names.astype(np.bytes_))
+
+
+def read_h5(path: Path, dataset: DatasetName | None, protocol: str) -> Existing:
+    """Read the table of an HDF5 file; clips of `valid_x` belong to the train side and are marked in its manifest.
+
+    Raises:
+        RawInputError: it cannot be read, or does not have this layout.
+        UsageError: the dataset has no such protocol, or must be named.
+    """
+    with _readable(path), h5py.File(path, "r") as file:
+        found = {key: file[key] for key in _KEYS if isinstance(file.get(key), h5py.Dataset)}
+        arrays = {
+            key: FileArray(key, array.shape, array.dtype, partial(_read_blocks, path, key))
+            for key, array in found.items()
+        }
+    return read_padded(PaddedRequest(path, "h5", dataset, protocol), arrays, _LAYOUT)
+
+
+def _read_blocks(path: Path, key: str, rows: int) -> Iterator[NDArray[Any]]:
+    with _readable(path), h5py.File(path, "r") as file:
+        array = file[key]
+        for start in range(0, array.shape[0], rows):
+            yield array[start : start + rows]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError) as problem:
+        raise RawInputError(
+            f"{path}: not a readable HDF5 file: {problem}", remedy="Make or fetch the file again."
+        ) from problem

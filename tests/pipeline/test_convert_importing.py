@@ -1,0 +1,146 @@
+"""An import leaves a whole store or none, goes on after an interruption, and records what it knows."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mamp_pipeline.convert import importing
+from mamp_pipeline.convert.importing import import_store
+from mamp_pipeline.convert.read_npz import read_npz
+from mamp_pipeline.splits import read_manifest
+from mamp_pipeline.store import layout, write
+from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.read import is_complete, open_store
+from mamp_schemas.errors import OutputError, StoreExistsError
+from mamp_schemas.policy import ImportedPolicy
+from mamp_schemas.progress import Silent
+from tests.pipeline.convert_cases import (
+    Arrays,
+    assert_same_bits,
+    import_npz,
+    npz_arrays,
+    pad,
+    round_trip,
+    write_npz,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write_npz(tmp_path / "f.npz", npz_arrays([pad(9, "body"), pad(70), pad(300, "copy")], [pad(4)]))
+
+
+def run(path: Path, out: Path) -> str:
+    return import_store(read_npz(path, None, "xsub"), out, Silent()).content_hash
+
+
+def test_import__records_what_it_knows(path: Path) -> None:
+    metadata = import_npz(path).metadata
+    assert metadata.policy == ImportedPolicy(
+        name="imported", origin="npz", ids="made", labels="one_hot", valid_frames="signed_sum", empty_slot="copy"
+    )
+    assert metadata.policy.digest() == metadata.policy_hash
+
+
+def test_import__shards_cut_clips_where_they_like(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = run(path, tmp_path / "whole.zarr")
+    for module in (layout, write):
+        monkeypatch.setattr(module, "CHUNK_ROWS", 16)
+        monkeypatch.setattr(module, "SHARD_ROWS", 64)
+    assert run(path, tmp_path / "cut.zarr") == expected
+    assert verify(open_store(tmp_path / "cut.zarr"), Silent()).problems == ()
+
+
+def mixed(copies: int, zeros: int) -> Arrays:
+    return npz_arrays([pad(9, "copy", seed=k) for k in range(copies)] + [pad(9, seed=k) for k in range(zeros)], [])
+
+
+@pytest.mark.parametrize(("copies", "zeros", "slot", "rows"), [(3, 1, "copy", 45), (1, 3, "zeros", 45)])
+def test_import__empty_slot_is_that_of_most_clips_and_others_are_stored(
+    tmp_path: Path, copies: int, zeros: int, slot: str, rows: int
+) -> None:
+    arrays = mixed(copies, zeros)
+    metadata = import_npz(write_npz(tmp_path / "f.npz", arrays)).metadata
+    assert (metadata.policy.empty_slot, metadata.counts.rows) == (slot, rows)
+    assert_same_bits(round_trip(tmp_path / "g.npz", arrays), arrays)
+
+
+@pytest.mark.parametrize("task", ["write_spool", "create_arrays", "write_shard", "write_manifests", "write_metadata"])
+def test_import__the_same_command_again_after_an_interruption(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    expected = run(path, tmp_path / "whole.zarr")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importing, task, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(path, tmp_path / "s.zarr")
+    assert not is_complete(tmp_path / "s.zarr")
+    assert run(path, tmp_path / "s.zarr") == expected
+    assert not (tmp_path / "s.zarr.staging").exists()
+
+
+def test_import__killed_at_any_moment(path: Path, tmp_path: Path) -> None:
+    expected = run(path, tmp_path / "whole.zarr")
+    out = tmp_path / "s.zarr"
+    command = [sys.executable, "-m", "mampctl", "import", "npz", path, "--protocol", "xsub", "--out", out]
+    for delay in (0.9, 1.1, 1.3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if is_complete(out):
+            assert open_store(out).metadata.content_hash == expected
+    subprocess.run(command, check=True, capture_output=True)
+    assert open_store(out).metadata.content_hash == expected
+    assert sorted(entry.name for entry in tmp_path.glob("s.*")) == ["s.xsub.json", "s.zarr"]
+
+
+def test_import__a_second_time_only_restores_the_manifest(path: Path, tmp_path: Path) -> None:
+    store = import_npz(path)
+    manifest = read_manifest(store, "xsub")
+    (tmp_path / "f.xsub.json").unlink()
+    before = {entry: entry.stat().st_mtime_ns for entry in store.path.rglob("*")}
+    assert read_manifest(import_npz(path), "xsub") == manifest
+    assert {entry: entry.stat().st_mtime_ns for entry in store.path.rglob("*")} == before
+
+
+def test_import__refuses_a_store_of_another_file(path: Path, tmp_path: Path) -> None:
+    run(path, tmp_path / "s.zarr")
+    other = write_npz(tmp_path / "g.npz", npz_arrays([pad(8)], []))
+    with pytest.raises(StoreExistsError, match="other input"):
+        run(other, tmp_path / "s.zarr")
+
+
+def test_import__never_touches_a_folder_it_did_not_begin(path: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "home" / "thesis.tex"
+    precious.parent.mkdir()
+    precious.write_text("years of work")
+    with pytest.raises(StoreExistsError):
+        run(path, precious.parent)
+    assert precious.read_text() == "years of work"
+
+
+def test_import__a_full_disk_is_an_error(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "clips.f4")
+
+    monkeypatch.setattr(importing, "write_spool", full)
+    with pytest.raises(OutputError, match="No space left"):
+        run(path, tmp_path / "s.zarr")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["f.npz"]
+
+
+def test_import__metadata_tells_nothing_of_the_machine(path: Path) -> None:
+    metadata = import_npz(path).metadata
+    assert str(path.parent) not in json.dumps(metadata.model_dump(mode="json"))
