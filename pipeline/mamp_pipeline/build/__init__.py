@@ -1,0 +1,1 @@
+"""Ingest: a deterministic plan, parts parsed into staged pieces, shards packed from them, metadata last."""

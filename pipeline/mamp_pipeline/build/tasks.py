@@ -1,0 +1,80 @@
+"""The two tasks of an ingest: parse a part into a staged piece, pack a shard from pieces.
+
+Both take a small picklable job, write under one name of their own and may be run again at any time.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.build.plan import Part
+from mamp_pipeline.clean.clip import make_clip
+from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
+from mamp_pipeline.raw.bodies import Clip, ClipInfo
+from mamp_pipeline.raw.entries import RawSource, read_source
+from mamp_pipeline.raw.formats import RAW_FORMATS
+from mamp_pipeline.store.layout import RowRange
+from mamp_pipeline.store.piece import make_piece, read_piece, write_piece
+from mamp_pipeline.store.write import write_shard
+from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.errors import RawFileError
+from mamp_schemas.motion import MotionSpec
+from mamp_schemas.policy import IngestPolicy
+from mamp_schemas.store import Quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class ParseJob:
+    """Parse one part into the piece at `target`."""
+
+    part: Part
+    dataset: DatasetName
+    policy: IngestPolicy
+    motion: MotionSpec
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PackJob:
+    """Pack rows of one shard from the pieces that overlap it: (path, first row of the piece)."""
+
+    store: Path
+    rows: RowRange
+    pieces: tuple[tuple[Path, int], ...]
+    motion: MotionSpec
+
+
+def parse_part(job: ParseJob) -> None:
+    """Read, parse and clean a part's files; a file that cannot become a clip is quarantined."""
+    raw_format, skeleton = RAW_FORMATS[job.dataset], DATASETS[job.dataset].skeleton
+    clips: list[tuple[ClipInfo, Clip]] = []
+    quarantined: list[Quarantined] = []
+    for source in job.part.sources:
+        try:
+            info, raw = raw_format.read(source.file_name, read_source(source))
+            clips.append((info, make_clip(raw, job.policy, skeleton)))
+        except RawFileError as problem:
+            quarantined.append(Quarantined(file=_label(source), line=problem.line, reason=problem.reason))
+    write_piece(job.target, make_piece(clips, quarantined, len(skeleton.joints), job.motion))
+
+
+def _label(source: RawSource) -> str:
+    """Name a file without the folders above its container: a store tells nothing of the machine it was made on."""
+    return f"{source.container.name}/{source.member}"
+
+
+def pack_shard(job: PackJob) -> None:
+    """Copy the shard's rows from its pieces, compute their motion and intensity, and write them."""
+    parts: dict[str, list[NDArray[np.float32]]] = {"joints": [], "motion": [], "intensity": []}
+    for path, first in job.pieces:
+        piece = read_piece(path)
+        if piece.joints is None:
+            continue
+        places = place_rows(piece.columns["frames"], piece.columns["bodies"])
+        cut = slice(max(0, job.rows.start - first), job.rows.stop - first)
+        parts["joints"].append(piece.joints[cut])
+        parts["motion"].append(compute_motion(piece.joints, places, job.motion.stride)[cut])
+        parts["intensity"].append(compute_intensity(piece.joints, places, job.motion.segment)[cut])
+    write_shard(job.store, job.rows, {name: np.concatenate(rows) for name, rows in parts.items()})
