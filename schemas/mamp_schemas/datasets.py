@@ -6,7 +6,9 @@ from mamp_schemas.base import Model
 from mamp_schemas.errors import UsageError
 from mamp_schemas.skeleton import KINECT_V1, KINECT_V2, Skeleton
 
-DatasetName = Literal["ntu60", "ntu120", "nwucla"]
+DatasetName = Literal["ntu60", "ntu120", "nwucla", "custom"]
+"""`custom` stands for own recordings: a layout describes each such dataset, `DATASETS` the others."""
+
 ProtocolName = Literal["xsub", "xview", "xset"]
 SplitColumn = Literal["subject", "camera", "setup"]
 Side = Literal["train", "test"]
@@ -16,14 +18,15 @@ class Protocol(Model):
     """An evaluation protocol: a clip is on the train side when its `column` is one of `train`.
 
     Attributes:
-        official_train, official_test: clip counts after the removal of missing skeletons.
+        official_train, official_test: clip counts after the removal of missing skeletons; None where there
+            are no official ones.
     """
 
     name: ProtocolName
     column: SplitColumn
     train: tuple[int, ...]
-    official_train: int
-    official_test: int
+    official_train: int | None = None
+    official_test: int | None = None
 
     def side(self, value: int) -> Side:
         """Return the side of a clip from its subject, camera or setup number."""
@@ -54,6 +57,11 @@ class Dataset(Model):
         for protocol in self.protocols:
             if protocol.name == name:
                 return protocol
+        if not self.protocols:
+            raise UsageError(
+                f"{self.title} has no protocols",
+                remedy="Add them to the layout as docs/own-data.md shows; ingest again.",
+            )
         known = ", ".join(protocol.name for protocol in self.protocols)
         raise UsageError(
             f"{self.title} has no protocol '{name}'; its protocols are: {known}",

@@ -153,7 +153,9 @@ class RunRecipe(Model):
 
     @model_validator(mode="after")
     def _fits_dataset(self) -> "RunRecipe":
-        spec = DATASETS[self.dataset]
+        spec = DATASETS.get(self.dataset)
+        if spec is None:  # own recordings: the store says how many joints and which protocols they have
+            return self
         if self.model.joints != len(spec.skeleton.joints):
             raise ValueError(
                 f"model.joints is {self.model.joints}, {spec.title} has {len(spec.skeleton.joints)} joints"

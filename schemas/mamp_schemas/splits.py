@@ -12,12 +12,12 @@ def manifest_name(store: str, protocol: str) -> str:
 
 
 class SplitCounts(Model):
-    """Clips on each side, and the official numbers they are held against."""
+    """Clips on each side, and the official numbers they are held against, if there are any."""
 
     train: int
     test: int
-    official_train: int
-    official_test: int
+    official_train: int | None = None
+    official_test: int | None = None
 
 
 class SplitManifest(Model):

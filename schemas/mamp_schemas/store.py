@@ -2,8 +2,11 @@
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from mamp_schemas.base import Model
-from mamp_schemas.datasets import DATASETS, Dataset, DatasetName
+from mamp_schemas.datasets import Dataset, DatasetName
+from mamp_schemas.layout import Layout, describe_dataset, identify
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import IngestPolicy
 from mamp_schemas.skeleton import Skeleton
@@ -61,6 +64,7 @@ class StoreMetadata(Model):
             for the same input and policy, however the work was divided.
         source: fingerprint of the raw input, sha256 over the sorted (name, size, CRC) of its files.
         versions: package versions that made the store.
+        layout: what own recordings (dataset `custom`) were read by; None for the known datasets.
     """
 
     complete: Literal[True]
@@ -75,7 +79,18 @@ class StoreMetadata(Model):
     counts: StoreCounts
     content_hash: str
     quarantined: tuple[Quarantined, ...]
+    layout: Layout | None = None
+
+    @model_validator(mode="after")
+    def _described(self) -> "StoreMetadata":
+        if (self.layout is not None) != (self.dataset == "custom"):
+            raise ValueError("a store of own recordings, and no other, has a layout")
+        return self
 
     def spec(self) -> Dataset:
         """Return the dataset's description."""
-        return DATASETS[self.dataset]
+        return describe_dataset(self.dataset, self.layout)
+
+    def identity(self) -> str:
+        """Return what the dataset is known by in the content hash."""
+        return identify(self.dataset, self.layout)
