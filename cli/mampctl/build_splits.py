@@ -27,15 +27,13 @@ def build_splits(
     if as_json:
         print_json({"manifest": str(target), **counts.model_dump(mode="json")})
         return
+    sides = (("train", counts.train, counts.official_train), ("test", counts.test, counts.official_test))
     rows = [
-        (side, f"{got:,}", f"{official:,}", f"{got - official:+,}")
-        for side, got, official in (
-            ("train", counts.train, counts.official_train),
-            ("test", counts.test, counts.official_test),
-        )
+        (side, f"{got:,}", *(("none", "") if official is None else (f"{official:,}", f"{got - official:+,}")))
+        for side, got, official in sides
     ]
     print_table(rows, ("side", "clips", "official", "difference"))
-    if (counts.train, counts.test) != (counts.official_train, counts.official_test):
+    if any(official not in (None, got) for _, got, official in sides):
         print_line(f"the counts differ from the official ones of {opened.metadata.spec().title}, {protocol}")
     print_line(f"{target}")
     print_line(f"next: mampctl train pretrain --store {path} --set protocol={protocol}")

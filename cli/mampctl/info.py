@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mamp_schemas.layout import Layout
 from mampctl.console import print_json, print_line
 
 
@@ -35,7 +36,19 @@ def info(
         "source": metadata.source,
         "content hash": metadata.content_hash,
     }
+    if metadata.layout:
+        facts |= _describe_layout(metadata.layout)
     for name, value in facts.items():
         print_line(f"{name:<13} {value}")
     for entry in metadata.quarantined:
         print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
+
+
+def _describe_layout(layout: Layout) -> dict[str, str]:
+    axes = " ".join(layout.axes)
+    return {
+        "files": f"{layout.files.format}, {layout.units}, axes {axes}, missing joints: {layout.missing}",
+        "frame rate": f"{layout.fps:g} frames/s" if layout.fps else "unknown",
+        "classes": ", ".join(layout.classes) or "none",
+        "protocols": ", ".join(protocol.name for protocol in layout.protocols) or "none",
+    }

@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import get_args
 
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import UsageError
 
 
@@ -24,12 +25,13 @@ def only_store() -> Path:
         UsageError: there is none, or there are several.
     """
     folder = data_folder()
-    stores = [default_store(name) for name in DATASETS if default_store(name).exists()]
+    names = get_args(DatasetName)
+    stores = [default_store(name) for name in names if default_store(name).exists()]
     if len(stores) == 1:
         return stores[0]
     if not stores:
         raise UsageError(
-            f"no store in {folder} (looked for {', '.join(f'{name}.zarr' for name in DATASETS)})",
+            f"no store in {folder} (looked for {', '.join(f'{name}.zarr' for name in names)})",
             remedy="Name one with --store, set MAMPCTL_DATA, or make one: mampctl ingest DATASET --raw PATH",
         )
     raise UsageError(

@@ -14,12 +14,13 @@ from mamp_pipeline.clean.clip import make_clip
 from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
 from mamp_pipeline.raw.bodies import Clip, ClipInfo
 from mamp_pipeline.raw.entries import RawSource, read_source
-from mamp_pipeline.raw.formats import RAW_FORMATS
+from mamp_pipeline.raw.formats import raw_format
 from mamp_pipeline.store.layout import RowRange
 from mamp_pipeline.store.piece import make_piece, read_piece, write_piece
 from mamp_pipeline.store.write import write_shard
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawFileError
+from mamp_schemas.layout import Layout, describe_dataset
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import IngestPolicy
 from mamp_schemas.store import Quarantined
@@ -27,13 +28,14 @@ from mamp_schemas.store import Quarantined
 
 @dataclass(frozen=True, slots=True)
 class ParseJob:
-    """Parse one part into the piece at `target`."""
+    """Parse one part into the piece at `target`; own recordings by their layout."""
 
     part: Part
     dataset: DatasetName
     policy: IngestPolicy
     motion: MotionSpec
     target: Path
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,12 @@ class PackJob:
 
 def parse_part(job: ParseJob) -> None:
     """Read, parse and clean a part's files; a file that cannot become a clip is quarantined."""
-    raw_format, skeleton = RAW_FORMATS[job.dataset], DATASETS[job.dataset].skeleton
+    reader, skeleton = raw_format(job.dataset, job.layout), describe_dataset(job.dataset, job.layout).skeleton
     clips: list[tuple[ClipInfo, Clip]] = []
     quarantined: list[Quarantined] = []
     for source in job.part.sources:
         try:
-            info, raw = raw_format.read(source.file_name, read_source(source))
+            info, raw = reader.read(source.member, read_source(source))
             clips.append((info, make_clip(raw, job.policy, skeleton)))
         except RawFileError as problem:
             quarantined.append(Quarantined(file=_label(source), line=problem.line, reason=problem.reason))

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mamp_pipeline.raw.bodies import ClipInfo, RawBodies
+from mamp_pipeline.raw.custom import CustomFormat
 from mamp_pipeline.raw.ntu import ntu_info, parse_ntu
 from mamp_pipeline.raw.nwucla import nwucla_info, parse_nwucla
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.errors import RawFileError
+from mamp_schemas.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,30 +19,34 @@ class RawFormat:
     Attributes:
         form: what its file names look like, for messages.
         suffix: how they end.
-        info: reads a file name; None where it is not of this form.
+        name_info: reads a file name; None where it is not of this form.
         parse: reads a file: its bytes and what its name says, to what name and content say, and the bodies.
         setups: setup numbers of the dataset, empty where it has none.
     """
 
     form: str
     suffix: str
-    info: Callable[[str], ClipInfo | None]
+    name_info: Callable[[str], ClipInfo | None]
     parse: Callable[[bytes, ClipInfo], tuple[ClipInfo, RawBodies]]
     setups: range
 
+    def info(self, member: str) -> ClipInfo | None:
+        """Read a path inside a folder or archive; None where its file name is not of this form."""
+        return self.name_info(member.rpartition("/")[2])
+
     def matches(self, file_name: str) -> bool:
-        """Whether a file name (no folders) is of this form."""
+        """Whether a file name is of this form."""
         return self.info(file_name) is not None
 
-    def read(self, file_name: str, data: bytes) -> tuple[ClipInfo, RawBodies]:
-        """Read a raw file from its name and bytes.
+    def read(self, member: str, data: bytes) -> tuple[ClipInfo, RawBodies]:
+        """Read a raw file from its path and bytes.
 
         Raises:
             RawFileError: the name is not of this form, or the content is damaged.
         """
-        info = self.info(file_name)
+        info = self.info(member)
         if info is None:
-            raise RawFileError(f"file name '{file_name}' is not of the form {self.form}")
+            raise RawFileError(f"file name '{member}' is not of the form {self.form}")
         return self.parse(data, info)
 
 
@@ -62,12 +68,16 @@ RAW_FORMATS: dict[DatasetName, RawFormat] = {
 }
 
 
+def raw_format(dataset: DatasetName, layout: Layout | None) -> RawFormat | CustomFormat:
+    """Return the raw format of a dataset: own recordings have the one their layout describes."""
+    return CustomFormat(layout) if layout else RAW_FORMATS[dataset]
+
+
 def belongs(dataset: DatasetName, info: ClipInfo) -> bool:
     """Whether a clip is one of the dataset's: NTU-60 and NTU-120 share a format, and one archive may hold both.
 
     NTU-60 has setups 1-17 and actions 1-60, NTU-120 setups 1-32 and actions 1-120.
     """
-    setups = RAW_FORMATS[dataset].setups
-    if not setups:
+    if dataset not in RAW_FORMATS or not RAW_FORMATS[dataset].setups:
         return True
-    return info.setup in setups and 0 <= info.label < DATASETS[dataset].classes
+    return info.setup in RAW_FORMATS[dataset].setups and 0 <= info.label < DATASETS[dataset].classes

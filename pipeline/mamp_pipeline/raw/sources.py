@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from mamp_pipeline.raw.custom import CustomFormat
 from mamp_pipeline.raw.entries import ArchiveEntry, RawSource
-from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat, raw_format
+from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawInputError
+from mamp_schemas.layout import Layout, describe_dataset
 
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
@@ -18,7 +20,7 @@ _Listed = tuple[str, int, ArchiveEntry | None]
 """A file: its path inside the container, its size in bytes, its place in an archive."""
 
 
-def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]:
+def find_sources(paths: Sequence[Path], dataset: DatasetName, layout: Layout | None = None) -> list[RawSource]:
     """List the raw files that bear a name of the dataset's form, sorted by clip id.
 
     Clips of a sister dataset in the same format are listed too: `belongs` tells them apart.
@@ -26,16 +28,17 @@ def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]
     Args:
         paths: folders, searched recursively, and zip archives.
         dataset: whose files to look for.
+        layout: of own recordings.
 
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
     """
-    raw_format = RAW_FORMATS[dataset]
+    looked_for = raw_format(dataset, layout)
     found: dict[str, RawSource] = {}
     others: Counter[str] = Counter()
     for path in paths:
         for member, size, entry in _list_files(path):
-            info = raw_format.info(member.rpartition("/")[2])
+            info = looked_for.info(member)
             if info is None:
                 others[PurePosixPath(member).suffix or "(no suffix)"] += 1
                 continue
@@ -47,14 +50,15 @@ def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]
                     remedy="Name each clip's folder or archive once.",
                 )
     if not found:
-        raise _nothing_found(paths, dataset, raw_format, others)
+        raise _nothing_found(paths, describe_dataset(dataset, layout).title, looked_for.form, others)
     return [found[key] for key in sorted(found)]
 
 
-def read_exclude_list(path: Path) -> frozenset[str]:
+def read_exclude_list(path: Path, layout: Layout | None = None) -> frozenset[str]:
     """Read a list of clips to leave out, such as NTU's missing-skeleton lists: one name a line.
 
-    Lines that are not a clip's name (a heading, a blank line) are passed over; a raw file's suffix may stand.
+    Lines that are not a clip's name (a heading, a blank line) are passed over; a raw file's suffix may stand. Own
+    recordings are named by their path inside the folder or archive.
 
     Raises:
         RawInputError: the file cannot be read, or names no clip.
@@ -64,11 +68,8 @@ def read_exclude_list(path: Path) -> frozenset[str]:
     except OSError as problem:
         raise RawInputError(f"{path}: cannot read the exclude list ({problem.strerror})") from None
     names = (line.strip() for line in lines)
-    infos = (
-        raw_format.info(name.removesuffix(raw_format.suffix) + raw_format.suffix)
-        for name in names
-        for raw_format in RAW_FORMATS.values()
-    )
+    formats: list[RawFormat | CustomFormat] = [CustomFormat(layout)] if layout else [*RAW_FORMATS.values()]
+    infos = (one.info(name.removesuffix(one.suffix) + one.suffix) for name in names if name for one in formats)
     ids = frozenset(info.id for info in infos if info is not None)
     if not ids:
         raise RawInputError(
@@ -128,12 +129,9 @@ def _list_archive(path: Path) -> Iterator[_Listed]:
         yield member.filename, member.file_size, entry
 
 
-def _nothing_found(
-    paths: Sequence[Path], dataset: DatasetName, raw_format: RawFormat, others: Counter[str]
-) -> RawInputError:
+def _nothing_found(paths: Sequence[Path], title: str, form: str, others: Counter[str]) -> RawInputError:
     instead = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5)) or "no files at all"
     return RawInputError(
-        f"no raw file of {DATASETS[dataset].title} in {', '.join(map(str, paths))}: "
-        f"looked for {raw_format.form}, found {instead}",
+        f"no raw file of {title} in {', '.join(map(str, paths))}: looked for {form}, found {instead}",
         remedy="Name the folders or zip archives (archives inside folders are not opened) that hold the raw files.",
     )
