@@ -6,6 +6,7 @@ from typing import get_args
 
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import UsageError
+from mamp_schemas.store import StoreMetadata
 
 
 def data_folder() -> Path:
@@ -37,3 +38,10 @@ def only_store() -> Path:
     raise UsageError(
         f"several stores in {folder}: {', '.join(store.name for store in stores)}", remedy="Name one with --store."
     )
+
+
+def recipe_options(metadata: StoreMetadata) -> str:
+    """Return what names a recipe for a store: nothing for the known datasets, which have recipes of their own."""
+    if metadata.dataset != "custom":
+        return ""
+    return f"--recipe nwucla-small --set dataset=custom --set model.joints={len(metadata.skeleton.joints)} "

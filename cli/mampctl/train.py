@@ -8,7 +8,7 @@ import typer
 from mamp_schemas.errors import UsageError
 from mampctl.console import print_json, print_line, print_table, show_progress
 from mampctl.extras import needed_extras
-from mampctl.places import data_folder, default_store, only_store
+from mampctl.places import data_folder, default_store, only_store, recipe_options
 
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
 
@@ -99,11 +99,9 @@ def _default_recipe(store: Path | None) -> str:
 
     metadata = open_store(store or only_store()).metadata
     if metadata.dataset == "custom":
-        joints = len(metadata.skeleton.joints)
         raise UsageError(
             "own recordings have no recipe of their own: name one, and what differs",
-            remedy=f"Say, --recipe nwucla-small --set dataset=custom --set model.joints={joints} --set protocol=NAME; "
-            "see docs/own-data.md.",
+            remedy=f"Say, {recipe_options(metadata)}--set protocol=NAME; see docs/own-data.md.",
         )
     return f"{metadata.dataset}-{metadata.spec().protocols[0].name}"
 

@@ -63,6 +63,8 @@ def _read_array(data: bytes) -> NDArray[np.generic]:
     if dtype.kind not in "fiu":
         raise RawFileError(f"an array of {dtype}, expected numbers")
     size, left = math.prod(shape) * dtype.itemsize, len(data) - file.tell()
-    if size != left or min(shape, default=1) < 1:
-        raise RawFileError(f"{left} bytes of numbers in an array of shape {shape} and {dtype}, expected {size}, not 0")
+    if min(shape, default=1) < 1:
+        raise RawFileError(f"an array of shape {shape} holds nothing")
+    if size != left:
+        raise RawFileError(f"{left} bytes of numbers, expected {size} for shape {shape} of {dtype}")
     return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if fortran else "C")
