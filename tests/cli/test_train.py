@@ -152,7 +152,7 @@ def test_pretrain__sigint_and_resume_give_the_same_weights(store: Path, recipe: 
             "--device",
             "cpu",
         ]
-        return [sys.executable, "-m", "mampctl", *arguments, "--set", "schedule.epochs=60", *more]
+        return [sys.executable, "-m", "mampctl", *arguments, "--set", "schedule.epochs=15", *more]
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True, env=environment)

@@ -39,24 +39,23 @@ def read_plain(
     words = np.ndarray(max(len(text) - 7, 0), "<u8", text, strides=(1,))
     minus = symbols[start] == _MINUS
     lead = start + minus
-    fraction = end - lead - 2
+    digits = end - lead - 2
     first = symbols[lead] - np.uint8(_ZERO)
-    plain = (fraction >= 0) & (fraction <= LONG_FRACTION) & (first <= 9) & (symbols[lead + 1] == _POINT)
-    digits = np.where(plain, fraction, 0)
-    low, good = _word_value(words[end - 8], LOW_NIBBLES[digits])
+    lead += 1
+    plain = (digits.view(np.uintp) <= LONG_FRACTION) & (first <= 9) & (symbols[lead] == _POINT)
+    digits *= plain
+    mantissa, good = _word_value(words[end - 8], LOW_NIBBLES[digits])
     plain &= good
-    mantissa = first * TENS[digits] + low
+    mantissa += first * TENS[digits]
     long = np.flatnonzero(digits > SHORT_FRACTION)
     high, good = _word_value(words[end[long] - 16], HIGH_NIBBLES[digits[long]])
     plain[long] &= good
     mantissa[long] += high * EIGHT_DIGITS
-    power = (minus.astype(np.intp) << int(SIGN_BIT)) | digits
-    return (mantissa / SIGNED_POWERS[power]).astype(np.float32), np.flatnonzero(~plain)
+    digits |= minus.astype(np.intp) << int(SIGN_BIT)
+    return (mantissa / SIGNED_POWERS[digits]).astype(np.float32), np.flatnonzero(~plain)
 
 
-def _word_value(
-    words: NDArray[np.uint64], nibbles: NDArray[np.uint64]
-) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+def _word_value(words: NDArray[np.uint64], nibbles: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """Return the numbers that the last digits of words spell, and whether these are digits."""
     values = (words ^ _ZEROS) & (nibbles | nibbles << np.uint64(4))
     return eight_digits(values & nibbles), ((values + _BEYOND_NINE) | values) & _TOP_BITS == 0
