@@ -26,14 +26,14 @@ def _read_skeleton(value: Any) -> Any:
         return SKELETONS[value]
     if not isinstance(value, dict):
         return value
-    joints, centre = value.get("joints"), value.get("centre")
-    if isinstance(joints, dict):
+    joints = value.get("joints")
+    if isinstance(joints, dict) and "centre" in value:
         places = {name: place for place, name in enumerate(joints)}
-        for name in (*joints.values(), centre):
-            if name not in places:
+        for name in (*joints.values(), value["centre"]):
+            if not isinstance(name, str) or name not in places:
                 raise ValueError(f"'{name}' is named as a parent or as the centre, but is none of the joints")
-        value = {**value, "joints": tuple(joints), "parents": tuple(places[name] for name in joints.values())}
-        return {**value, "centre": places[centre]}
+        parents = tuple(places[name] for name in joints.values())
+        return {**value, "joints": tuple(joints), "parents": parents, "centre": places[value["centre"]]}
     return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
 
 
