@@ -62,7 +62,7 @@ def test_settle__missing_joints_as_zeros() -> None:
 
 
 def test_settle__zeros_never_move_the_origin() -> None:
-    with pytest.raises(RawFileError, match="frame 0: 'hip', which clips are centred on, has no position"):
+    with pytest.raises(RawFileError, match="frame 0: joint 'hip' has no position; clips are centred on it"):
         parse(gap(stack(walk(4)), (0, 0)), missing="zeros")
 
 

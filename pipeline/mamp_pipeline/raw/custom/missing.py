@@ -3,51 +3,44 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.raw.custom.positions import Positions
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.layout import Layout
 
 
-def fill_missing(
-    xyz: NDArray[np.float64],
-    frame: NDArray[np.int64],
-    body: NDArray[np.int64],
-    line: NDArray[np.int64],
-    layout: Layout,
-) -> NDArray[np.float64]:
-    """Return positions without NaN.
+def fill_missing(found: Positions, layout: Layout) -> NDArray[np.float64]:
+    """Return positions without NaN, (B, V, 3).
 
     Args:
-        xyz: (B, V, 3), NaN in all three coordinates of a missing joint; records in order of their frames.
-        frame: (B,) of each record.
-        body: (B,) whose each record is.
-        line: (B,) where each record stands in the file, 0 where there are no lines.
+        found: records in order of their frames, NaN in all three coordinates of a missing joint.
         layout: says what becomes of a missing joint.
 
     Raises:
         RawFileError: a joint is missing and `missing` is `refuse`; the joint to centre on is missing in the first
             frame and would be put at the origin; or a joint to be held has no position in any frame.
     """
-    gaps = np.isnan(xyz[:, :, 0])
+    gaps = np.isnan(found.xyz[:, :, 0])
     if not gaps.any():
-        return xyz
+        return found.xyz
     names, centre = layout.skeleton.joints, layout.skeleton.centre
     if layout.missing == "refuse":
         record, joint = (int(place[0]) for place in np.nonzero(gaps))
-        raise RawFileError(
-            f"frame {frame[record]}: joint '{names[joint]}' has no position; the layout's `missing` says what to do "
-            "with such joints: zeros or hold",
-            line=int(line[record]),
-        )
+        remedy = "the layout's `missing` says what to do with such joints: zeros or hold"
+        raise _no_position(found, record, names[joint], remedy)
     if layout.missing == "zeros":
         if gaps[0, centre]:
-            raise RawFileError(
-                f"frame {frame[0]}: '{names[centre]}', which clips are centred on, has no position", line=int(line[0])
-            )
-        return np.nan_to_num(xyz, nan=0.0)
-    filled = xyz.copy()
-    for one in np.unique(body):
-        filled[body == one] = _hold(xyz[body == one], gaps[body == one], names)
+            raise _no_position(found, 0, names[centre], "clips are centred on it")
+        return np.nan_to_num(found.xyz, nan=0.0)
+    filled = found.xyz.copy()
+    for body in np.unique(found.body):
+        own = found.body == body
+        filled[own] = _hold(found.xyz[own], gaps[own], names)
     return filled
+
+
+def _no_position(found: Positions, record: int, joint: str, why: str) -> RawFileError:
+    reason = f"frame {found.frame[record]}: joint '{joint}' has no position; {why}"
+    return RawFileError(reason, line=int(found.line[record]))
 
 
 def _hold(xyz: NDArray[np.float64], gaps: NDArray[np.bool_], names: tuple[str, ...]) -> NDArray[np.float64]:
