@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mampctl.console import print_json, print_line, print_table
-from mampctl.places import only_store
+from mampctl.places import only_store, recipe_options
 
 
 def build_splits(
@@ -40,4 +40,6 @@ def build_splits(
     if counts.unlisted:
         print_line(f"{counts.unlisted:,} clips are on neither side of {protocol}: left out")
     print_line(f"{target}")
-    print_line(f"next: mampctl train pretrain --store {path} --set protocol={protocol}")
+    print_line(
+        f"next: mampctl train pretrain {recipe_options(opened.metadata)}--store {path} --set protocol={protocol}"
+    )

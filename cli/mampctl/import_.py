@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mamp_schemas.datasets import DatasetName
+from mamp_schemas.datasets import KnownName
 from mampctl.console import print_json, print_line, show_progress
 from mampctl.extras import needed_extras
 
@@ -17,7 +17,7 @@ app = typer.Typer(help="Make a store from a file that other code wrote.", no_arg
 
 File = Annotated[Path, typer.Argument(help="The file.")]
 Out = Annotated[Path, typer.Option(help="The store.")]
-Dataset = Annotated[DatasetName | None, typer.Option(help="The dataset. [default: the only one the file fits]")]
+Dataset = Annotated[KnownName | None, typer.Option(help="The dataset. [default: the only one the file fits]")]
 Protocol = Annotated[str, typer.Option(help="The protocol that the file's train and test sides are of.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

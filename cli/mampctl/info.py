@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mamp_schemas.layout import Layout
 from mamp_schemas.store import NOTES, StoreMetadata
 from mampctl.console import print_json, print_line
 
@@ -36,6 +37,8 @@ def info(
         "source": metadata.source,
         "content hash": metadata.content_hash,
     }
+    if metadata.layout:
+        facts |= _describe_layout(metadata.layout)
     for name, value in facts.items():
         print_line(f"{name:<13} {value}")
     for note, number in metadata.noted.items():
@@ -50,3 +53,13 @@ def _describe_deviations(metadata: StoreMetadata) -> dict[str, str]:
         return {}
     touched = ", ".join(f"{field} {clips:,}" for field, clips in metadata.touched.items())
     return {"touched": f"{touched} of {metadata.counts.clips:,} clips, by each deviation from paper alone"}
+
+
+def _describe_layout(layout: Layout) -> dict[str, str]:
+    axes = " ".join(layout.axes)
+    return {
+        "files": f"{layout.files.format}, {layout.units}, axes {axes}, missing joints: {layout.missing}",
+        "frame rate": f"{layout.fps:g} frames/s" if layout.fps else "unknown",
+        "classes": ", ".join(layout.classes) or "none",
+        "protocols": ", ".join(protocol.name for protocol in layout.protocols) or "none",
+    }

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.datasets import DatasetName
+from mamp_schemas.errors import UsageError
+from mamp_schemas.layout import Layout
 from mamp_schemas.policy import PolicyName, make_policy
 from mampctl.console import print_json, print_line, show_progress
 from mampctl.places import default_store
@@ -15,11 +17,14 @@ EXIT_QUARANTINED = 3
 
 
 def ingest(
-    dataset: Annotated[DatasetName, typer.Argument(help="The dataset the raw files are of.")],
+    dataset: Annotated[DatasetName, typer.Argument(help="The dataset the raw files are of; custom: own recordings.")],
     raw: Annotated[list[Path], typer.Option(help="A folder or zip archive of raw files; may be given several times.")],
     out: Annotated[Path | None, typer.Option(help="The store. [default: $MAMPCTL_DATA/DATASET.zarr]")] = None,
     exclude: Annotated[
         Path | None, typer.Option(help="A list of clips to leave out, one name a line: the missing-skeleton list.")
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="What own recordings look like: a shipped layout's name, or a YAML file.")
     ] = None,
     policy: Annotated[
         PolicyName,
@@ -35,12 +40,13 @@ def ingest(
     from mamp_pipeline.build.ingest import Ingest
     from mamp_pipeline.build.ingest import ingest as run
 
-    target = out or default_store(dataset)
+    described, target = _load_layout(dataset, layout), out or default_store(dataset)
     started = time.monotonic()
     with show_progress() as progress:
         if out is None:
             progress.message(f"writing to {target}")
-        metadata = run(Ingest(dataset, tuple(raw), target, make_policy(policy, dataset), exclude), progress)
+        request = Ingest(dataset, tuple(raw), target, make_policy(policy, dataset), exclude, layout=described)
+        metadata = run(request, progress)
     counts = metadata.counts
     if as_json:
         print_json(metadata.model_dump(mode="json"))
@@ -52,7 +58,19 @@ def ingest(
             print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
         if counts.quarantined > 10:
             print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {target}")
-        protocol = DATASETS[dataset].protocols[0].name
-        print_line(f"next: mampctl build-splits --protocol {protocol} --store {target}")
+        for protocol in metadata.spec().protocols[:1]:
+            print_line(f"next: mampctl build-splits --protocol {protocol.name} --store {target}")
     if strict and counts.quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
+
+
+def _load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | None:
+    from mamp_pipeline.layouts import list_layouts, load_layout
+
+    if (dataset == "custom") != (name_or_file is not None):
+        what = (
+            "own recordings need a layout" if dataset == "custom" else f"{dataset} has a format of its own, no layout"
+        )
+        remedy = f"--layout takes a YAML file (see docs/own-data.md) or one of: {', '.join(list_layouts())}"
+        raise UsageError(what, remedy=remedy if dataset == "custom" else "Leave out --layout.")
+    return load_layout(name_or_file) if name_or_file else None

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import get_args
 
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import UsageError
+from mamp_schemas.store import StoreMetadata
 
 
 def data_folder() -> Path:
@@ -24,14 +26,22 @@ def only_store() -> Path:
         UsageError: there is none, or there are several.
     """
     folder = data_folder()
-    stores = [default_store(name) for name in DATASETS if default_store(name).exists()]
+    names = get_args(DatasetName)
+    stores = [default_store(name) for name in names if default_store(name).exists()]
     if len(stores) == 1:
         return stores[0]
     if not stores:
         raise UsageError(
-            f"no store in {folder} (looked for {', '.join(f'{name}.zarr' for name in DATASETS)})",
+            f"no store in {folder} (looked for {', '.join(f'{name}.zarr' for name in names)})",
             remedy="Name one with --store, set MAMPCTL_DATA, or make one: mampctl ingest DATASET --raw PATH",
         )
     raise UsageError(
         f"several stores in {folder}: {', '.join(store.name for store in stores)}", remedy="Name one with --store."
     )
+
+
+def recipe_options(metadata: StoreMetadata) -> str:
+    """Return what names a recipe for a store: nothing for the known datasets, which have recipes of their own."""
+    if metadata.dataset != "custom":
+        return ""
+    return f"--recipe nwucla-small --set dataset=custom --set model.joints={len(metadata.skeleton.joints)} "

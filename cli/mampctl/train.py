@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from mamp_schemas.datasets import DATASETS
+from mamp_schemas.errors import UsageError
 from mampctl.console import print_json, print_line, print_table, show_progress
 from mampctl.extras import needed_extras
-from mampctl.places import data_folder, default_store, only_store
+from mampctl.places import data_folder, default_store, only_store, recipe_options
 
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
 
@@ -97,8 +97,13 @@ def linear(
 def _default_recipe(store: Path | None) -> str:
     from mamp_trainer.data.open import open_store
 
-    dataset = open_store(store or only_store()).metadata.dataset
-    return f"{dataset}-{DATASETS[dataset].protocols[0].name}"
+    metadata = open_store(store or only_store()).metadata
+    if metadata.dataset == "custom":
+        raise UsageError(
+            "own recordings have no recipe of their own: name one, and what differs",
+            remedy=f"Say, {recipe_options(metadata)}--set protocol=NAME; see docs/own-data.md.",
+        )
+    return f"{metadata.dataset}-{metadata.spec().protocols[0].name}"
 
 
 def _list_recipes(kind: Literal["pretrain", "linear"]) -> None:

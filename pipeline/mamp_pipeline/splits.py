@@ -87,7 +87,7 @@ def _expect_sides(store: Store, protocol: Protocol, values: NDArray[np.integer])
     elif protocol.listed:
         remedy = "Ingest again with the split list of that protocol among --raw, to another --out."
     else:
-        remedy = "The file names must tell it."
+        remedy = "The names of the recordings must tell it: see docs/own-data.md."
     what = f"side in {protocol.name} by a split list" if protocol.listed else f"{protocol.column} number to split by"
     raise ManifestError(
         f"{store.path}: {np.count_nonzero(unknown):,} clips have no {what}, the first is "

@@ -109,8 +109,12 @@ def describe(problem: ValidationError, source: str, data: object) -> str:
             lines.append(f"  unknown key: {key}")
         elif entry["type"] == "missing":
             lines.append(f"  missing key: {key}")
+        elif entry["type"] == "union_tag_not_found":
+            lines.append(f"  missing key: {key}.{entry['ctx']['discriminator'].strip(chr(39))}")
         else:
-            lines.append(f"  {key}: {entry['msg']} (got {entry['input']!r})")
+            # A whole mapping says nothing that the message does not.
+            got = "" if isinstance(entry["input"], dict) else f" (got {entry['input']!r})"
+            lines.append(f"  {key}: {entry['msg']}{got}")
     return "\n".join(lines)
 
 
@@ -118,7 +122,9 @@ def _key(places: tuple[int | str, ...], data: object) -> str:
     """Return the dotted key of an error's place, without the tags of unions, which stand in no file."""
     parts: list[str] = []
     for depth, place in enumerate(places):
-        inside = (isinstance(data, dict) and place in data) or (isinstance(data, list) and isinstance(place, int))
+        inside = (isinstance(data, dict) and place in data) or (
+            isinstance(data, list) and isinstance(place, int) and place < len(data)
+        )
         if inside:
             data = data[place]  # type: ignore[index]
         if inside or depth == len(places) - 1:

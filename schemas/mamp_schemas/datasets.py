@@ -6,7 +6,10 @@ from mamp_schemas.base import Model
 from mamp_schemas.errors import UsageError
 from mamp_schemas.skeleton import KINECT_V1, KINECT_V2, Skeleton
 
-DatasetName = Literal["ntu60", "ntu120", "pku1", "pku2", "nwucla"]
+KnownName = Literal["ntu60", "ntu120", "pku1", "pku2", "nwucla"]
+DatasetName = Literal[KnownName, "custom"]
+"""`custom` stands for own recordings: a layout describes each such dataset, `DATASETS` the others."""
+
 ProtocolName = Literal["xsub", "xview", "xset"]
 SplitColumn = Literal["subject", "camera", "setup", "xsub", "xview"]
 Side = Literal["train", "test"]
@@ -67,6 +70,11 @@ class Dataset(Model):
         for protocol in self.protocols:
             if protocol.name == name:
                 return protocol
+        if not self.protocols:
+            raise UsageError(
+                f"{self.title} has no protocols",
+                remedy="Add them to the layout as docs/own-data.md shows; ingest again.",
+            )
         known = ", ".join(protocol.name for protocol in self.protocols)
         raise UsageError(
             f"{self.title} has no protocol '{name}'; its protocols are: {known}",
@@ -160,4 +168,15 @@ NWUCLA = Dataset(
     protocols=(Protocol(name="xview", column="camera", train=(1, 2), official_train=1_020, official_test=464),),
 )
 
-DATASETS: dict[DatasetName, Dataset] = {dataset.name: dataset for dataset in (NTU60, NTU120, PKU1, PKU2, NWUCLA)}
+DATASETS: dict[KnownName, Dataset] = {"ntu60": NTU60, "ntu120": NTU120, "pku1": PKU1, "pku2": PKU2, "nwucla": NWUCLA}
+
+
+def expect_known(dataset: DatasetName) -> KnownName:
+    """Return the name of a dataset that needs no layout.
+
+    Raises:
+        UsageError: own recordings, which only their layout describes.
+    """
+    if dataset == "custom":
+        raise UsageError("own recordings need a layout", remedy="docs/own-data.md says how to write one.")
+    return dataset

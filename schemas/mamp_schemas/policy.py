@@ -84,7 +84,9 @@ def paper_policy(dataset: DatasetName) -> IngestPolicy:
     """Return the policy equal to the authors' scripts.
 
     NTU-120 repeats a single body in the second slot, the others leave it empty; PKU-MMD is neither denoised nor
-    centred and cut at 300 frames; NW-UCLA has one body a clip, no published script, and is centred like NTU.
+    centred and cut at 300 frames. NW-UCLA, with one body a clip and no published script, and own recordings are
+    centred like NTU and not denoised: what counts as noise in NTU's files (short tracks, wide bodies) may be what
+    recordings are about.
     """
     pku = dataset in _PKU
     return IngestPolicy(

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mamp_schemas.base import Model
-from mamp_schemas.datasets import DATASETS, Dataset, DatasetName
+from mamp_schemas.datasets import Dataset, DatasetName
+from mamp_schemas.layout import Layout, describe_dataset, identify
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import StorePolicy
 from mamp_schemas.skeleton import Skeleton
@@ -78,6 +79,7 @@ class StoreMetadata(Model):
         noted: how often something worth knowing happened, by the keys of `NOTES`; those that never did are left
             out.
         versions: package versions that made the store.
+        layout: what own recordings (dataset `custom`) were read by; None for the known datasets.
     """
 
     complete: Literal[True]
@@ -94,7 +96,18 @@ class StoreMetadata(Model):
     touched: dict[str, int] = Field(default_factory=dict)
     noted: dict[str, int] = Field(default_factory=dict)
     quarantined: tuple[Quarantined, ...]
+    layout: Layout | None = None
+
+    @model_validator(mode="after")
+    def _described(self) -> "StoreMetadata":
+        if (self.layout is not None) != (self.dataset == "custom"):
+            raise ValueError("a store of own recordings, and no other, has a layout")
+        return self
 
     def spec(self) -> Dataset:
         """Return the dataset's description."""
-        return DATASETS[self.dataset]
+        return describe_dataset(self.dataset, self.layout)
+
+    def identity(self) -> str:
+        """Return what the dataset is known by in the content hash."""
+        return identify(self.dataset, self.layout)

@@ -18,7 +18,7 @@ from tests.pipeline.convert_cases import npz_arrays, pad, pyskl_content, write_h
 SUFFIXES = {"npz": "npz", "h5": "h5", "pyskl": "pkl"}
 
 
-@pytest.fixture(scope="module", params=["ntu60", "ntu120"])
+@pytest.fixture(scope="module", params=["ntu60", "ntu120", "pku2"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of golden clips, with all its manifests."""
     dataset = request.param
@@ -26,7 +26,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     command = [sys.executable, "-m", "mampctl"]
     raw = GOLDEN / dataset / "raw.zip"
     subprocess.run([*command, "ingest", dataset, "--raw", raw, "--out", path], check=True, capture_output=True)
-    for protocol in ("xsub", "xview" if dataset == "ntu60" else "xset"):
+    for protocol in ("xsub", "xset" if dataset == "ntu120" else "xview"):
         split = ["build-splits", "--protocol", protocol, "--store", path]
         subprocess.run([*command, *split], check=True, capture_output=True)
     return path

@@ -1,9 +1,12 @@
 import lzma
+from pathlib import Path
 
 import pytest
 
+from mamp_pipeline.raw.bodies import RawBodies, RawClip
+from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.formats import RAW_FORMATS, belongs
-from mamp_schemas.datasets import DatasetName
+from mamp_schemas.datasets import KnownName
 from mamp_schemas.errors import RawFileError
 from tests.paths import SHARED_DATA
 from tests.pipeline.clean_cases import golden_texts
@@ -11,28 +14,56 @@ from tests.pipeline.clean_cases import golden_texts
 NAMES = SHARED_DATA / "ntu120_available_names.txt.xz"
 
 
+def open_file(dataset: KnownName, folder: Path, member: str, data: bytes) -> RawClip:
+    path = folder / member
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    (clip,) = RAW_FORMATS[dataset].open(RawSource("", folder, member, len(data), None))
+    assert isinstance(clip.content, RawBodies)
+    return clip
+
+
 @pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
-def test_read__ntu(dataset: DatasetName) -> None:
+def test_open__ntu(tmp_path: Path, dataset: KnownName) -> None:
     clip_id, data = next(iter(golden_texts(dataset).items()))
-    info, raw = RAW_FORMATS[dataset].read(f"{clip_id}.skeleton", data)
-    assert info.id == clip_id
-    assert info.label == int(clip_id[-3:]) - 1
-    assert raw.joints.shape[1:] == (25, 3)
+    clip = open_file(dataset, tmp_path, f"a/b/{clip_id}.skeleton", data)
+    assert clip.info.id == clip_id
+    assert clip.info.label == int(clip_id[-3:]) - 1
+    assert clip.content.joints.shape[1:] == (25, 3)
+    assert clip.origin.trace == f"{tmp_path.name}/a/b/{clip_id}.skeleton"
 
 
-def test_read__nwucla_takes_the_label_from_the_file() -> None:
+def test_open__nwucla_takes_the_label_from_the_file(tmp_path: Path) -> None:
     name = "a12_s01_e02_v03"
     data = f'{{"file_name": "{name}", "label": 10, "skeletons": [[{",".join(["[0, 1, 2]"] * 20)}]]}}'.encode()
-    info, raw = RAW_FORMATS["nwucla"].read(f"{name}.json", data)
-    assert (info.id, info.label, info.camera) == (name, 9, 3)
-    assert raw.frames == 1
+    clip = open_file("nwucla", tmp_path, f"{name}.json", data)
+    assert (clip.info.id, clip.info.label, clip.info.camera) == (name, 9, 3)
+    assert clip.content.frames == 1
 
 
 @pytest.mark.parametrize("dataset", list(RAW_FORMATS))
-def test_read__name_of_another_form(dataset: DatasetName) -> None:
-    assert not RAW_FORMATS[dataset].matches("notes.txt")
+def test_open__name_of_another_form(tmp_path: Path, dataset: KnownName) -> None:
+    assert RAW_FORMATS[dataset].info("notes.txt") is None
     with pytest.raises(RawFileError, match=r"'notes\.txt' is not of the form"):
-        RAW_FORMATS[dataset].read("notes.txt", b"")
+        open_file(dataset, tmp_path, "notes.txt", b"")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "clip_id", "camera"),
+    [
+        ("ntu60", "S001C002P001R001A001", 2),
+        ("nwucla", "a12_s01_e02_v03", 3),
+        ("pku1", "0002-M_11", 2),
+        ("pku2", "A01N01-R_0", 3),
+        ("pku1", "0002-M", None),
+        ("pku1", "0002-M_x", None),
+        ("pku2", "0002-M_11", None),
+        ("ntu60", "train_000001", None),
+    ],
+)
+def test_read_id__of_files_and_of_videos(dataset: KnownName, clip_id: str, camera: int | None) -> None:
+    info = RAW_FORMATS[dataset].read_id(clip_id)
+    assert (info and (info.id, info.camera)) == (camera and (clip_id, camera))
 
 
 @pytest.mark.parametrize(

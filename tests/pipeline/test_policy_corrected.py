@@ -12,6 +12,7 @@ from mamp_pipeline.clean.instance import make_instance, note_cuts
 from mamp_pipeline.clean.touched import find_touched
 from mamp_pipeline.clean.tracks import group_tracks
 from mamp_pipeline.raw.bodies import Clip, RawBodies, RawInstance
+from mamp_pipeline.raw.formats import raw_format
 from mamp_pipeline.raw.sources import find_sources
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.errors import RawFileError
@@ -43,7 +44,7 @@ def touched(raw: RawBodies, dataset: DatasetName) -> list[str]:
     def make(policy: IngestPolicy) -> Clip:
         return make_clip(raw, policy, KINECT_V2)
 
-    return list(find_touched(make, CORRECTED[dataset], dataset))
+    return list(find_touched(make, CORRECTED[dataset], DATASETS[dataset]))
 
 
 def make_instance_of(video: NDArray[np.float64], start: int, end: int) -> RawInstance:
@@ -184,14 +185,14 @@ def test_find_touched__nothing_under_paper() -> None:
     def make(policy: IngestPolicy) -> Clip:
         raise RawFileError("not to be called")
 
-    assert list(find_touched(make, PAPER["ntu120"], "ntu120")) == []
+    assert list(find_touched(make, PAPER["ntu120"], DATASETS["ntu120"])) == []
 
 
 @pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
 def test_read_clips__golden_clips_touched(dataset: DatasetName) -> None:
     found = SourceClips()
     for source in find_sources([GOLDEN / dataset / "raw.zip"], dataset):
-        read_clips(source, dataset, CORRECTED[dataset], found)
+        read_clips(source, raw_format(dataset), DATASETS[dataset], CORRECTED[dataset], found)
     kinds = json.loads((GOLDEN / dataset / "kinds.json").read_text())
     assert found.tally["tracking_gaps"] == sum(kind in ("single_gap", "body_gap", "reid") for kind in kinds.values())
     single = sum(len(clip.joints) == 1 for _, clip in found.clips)

@@ -9,8 +9,8 @@ from mamp_pipeline.clean.instance import make_instance, note_cuts
 from mamp_pipeline.clean.touched import find_touched
 from mamp_pipeline.raw.bodies import Clip, ClipInfo, RawBodies, RawClip, RawInstance
 from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.formats import RAW_FORMATS
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_pipeline.raw.formats import RawFormat
+from mamp_schemas.datasets import Dataset
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.policy import IngestPolicy
 from mamp_schemas.skeleton import Skeleton
@@ -32,37 +32,38 @@ class SourceClips:
     tally: Counter[str] = field(default_factory=Counter)
 
 
-def read_clips(source: RawSource, dataset: DatasetName, policy: IngestPolicy, found: SourceClips) -> None:
+def read_clips(source: RawSource, form: RawFormat, spec: Dataset, policy: IngestPolicy, found: SourceClips) -> None:
     """Read, parse and clean a raw file's clips; what cannot become a clip is quarantined.
 
     Args:
         source: the file.
-        dataset: whose format it has.
+        form: its format.
+        spec: its dataset.
         policy: how bodies become a clip.
         found: what the file gives is added to it.
     """
     try:
-        raw_clips = RAW_FORMATS[dataset].open(source)
+        raw_clips = form.open(source)
     except RawFileError as problem:
         found.quarantined.append(_quarantine(source, problem))
         return
     for raw in raw_clips:
         try:
-            _add_clip(raw, dataset, policy, found)
+            _add_clip(raw, spec, policy, found)
         except RawFileError as problem:
             found.quarantined.append(_quarantine(raw.origin, problem))
 
 
-def _add_clip(raw: RawClip, dataset: DatasetName, policy: IngestPolicy, found: SourceClips) -> None:
+def _add_clip(raw: RawClip, spec: Dataset, policy: IngestPolicy, found: SourceClips) -> None:
     if isinstance(raw.content, RawFileError):
         raise raw.content
-    make = partial(_clean, raw.content, skeleton=DATASETS[dataset].skeleton)
+    make = partial(_clean, raw.content, skeleton=spec.skeleton)
     clip = make(policy)
     if clip is None:
         found.tally["all_zero"] += 1
         return
     found.clips.append((raw.info, clip))
-    found.tally.update(find_touched(make, policy, dataset))
+    found.tally.update(find_touched(make, policy, spec))
     if isinstance(raw.content, RawInstance):
         found.tally.update(note_cuts(raw.content, policy))
 

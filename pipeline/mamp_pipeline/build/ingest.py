@@ -12,15 +12,16 @@ from mamp_pipeline.build.staging import claim, discard, piece_path
 from mamp_pipeline.build.table import Table, gather_table
 from mamp_pipeline.build.tasks import PackJob, ParseJob, pack_shard, parse_part
 from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.formats import RAW_FORMATS, belongs
+from mamp_pipeline.raw.formats import belongs, raw_format
 from mamp_pipeline.raw.pku_videos import describe_videos
 from mamp_pipeline.raw.sources import find_sources, read_exclude_list
 from mamp_pipeline.store.digest import content_hash
 from mamp_pipeline.store.layout import RowRange, plan_shards
 from mamp_pipeline.store.read import is_complete, open_store
 from mamp_pipeline.store.write import create_arrays, write_metadata
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.datasets import Dataset, DatasetName
 from mamp_schemas.errors import RawInputError, StoreExistsError
+from mamp_schemas.layout import Layout, describe_dataset, identify
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.output import output_errors
 from mamp_schemas.policy import IngestPolicy, deviations
@@ -36,6 +37,7 @@ class Ingest:
         raw: folders and zip archives.
         out: the store.
         exclude: a list of clip ids to leave out, such as the dataset's missing-skeleton list.
+        layout: what own recordings (dataset `custom`) look like; None for the known datasets.
     """
 
     dataset: DatasetName
@@ -44,6 +46,17 @@ class Ingest:
     policy: IngestPolicy
     exclude: Path | None = None
     motion: MotionSpec = field(default_factory=MotionSpec)
+    layout: Layout | None = None
+
+    @property
+    def spec(self) -> Dataset:
+        """The dataset's description."""
+        return describe_dataset(self.dataset, self.layout)
+
+    @property
+    def identity(self) -> str:
+        """What the dataset is known by in hashes."""
+        return identify(self.dataset, self.layout)
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ def ingest(request: Ingest, progress: Progress) -> StoreMetadata:
     found = _find(request, progress)
     if is_complete(request.out):
         return _unchanged(request, found.sources, progress)
-    plan = plan_hash(request.dataset, request.policy, request.motion, found.sources)
+    plan = plan_hash(request.identity, request.policy, request.motion, found.sources)
     with output_errors(request.out):
         staging = claim(request.out, plan)
         parts = list(plan_parts(found.sources))
@@ -81,12 +94,12 @@ def ingest(request: Ingest, progress: Progress) -> StoreMetadata:
 
 
 def _find(request: Ingest, progress: Progress) -> _Input:
-    found = find_sources(request.raw, request.dataset)
-    own = [source for source in found if _belongs(source, request.dataset)]
-    names = read_exclude_list(request.exclude) if request.exclude else frozenset()
+    found = find_sources(request.raw, request.dataset, request.layout)
+    own = [source for source in found if _belongs(source, request)]
+    names = read_exclude_list(request.exclude, request.layout) if request.exclude else frozenset()
     kept = [source for source in own if source.id not in names]
     foreign, excluded = len(found) - len(own), len(own) - len(kept)
-    title = DATASETS[request.dataset].title
+    title = request.spec.title
     progress.message(f"found {len(own):,} raw files of {title}")
     for line in describe_videos(kept):
         progress.message(line)
@@ -102,9 +115,9 @@ def _find(request: Ingest, progress: Progress) -> _Input:
     return _Input(kept, excluded, foreign)
 
 
-def _belongs(source: RawSource, dataset: DatasetName) -> bool:
-    info = RAW_FORMATS[dataset].info(source.file_name)
-    return info is not None and belongs(dataset, info)
+def _belongs(source: RawSource, request: Ingest) -> bool:
+    info = raw_format(request.dataset, request.layout).info(source.member)
+    return info is not None and belongs(request.dataset, info)
 
 
 def _unchanged(request: Ingest, sources: Sequence[RawSource], progress: Progress) -> StoreMetadata:
@@ -112,12 +125,12 @@ def _unchanged(request: Ingest, sources: Sequence[RawSource], progress: Progress
     same = (
         metadata.source == fingerprint(sources)
         and metadata.policy == request.policy
-        and metadata.dataset == request.dataset
+        and metadata.identity() == request.identity
         and metadata.motion == request.motion
     )
     if not same:
         raise StoreExistsError(
-            f"{request.out}: a finished store of other input or another policy stands there",
+            f"{request.out}: a finished store of other input, another layout or another policy stands there",
             remedy="Choose another --out, or remove that store.",
         )
     progress.message(f"{request.out} is complete and of the same input: nothing to do")
@@ -129,12 +142,12 @@ def _parse(request: Ingest, parts: Sequence[Part], staging: Path, progress: Prog
     for part in parts:
         target = piece_path(staging, part.number)
         if not target.exists():
-            parse_part(ParseJob(part, request.dataset, request.policy, request.motion, target))
+            parse_part(ParseJob(part, request.dataset, request.policy, request.motion, target, request.layout))
         progress.advance(len(part.sources), bytes=sum(source.size for source in part.sources))
 
 
 def _pack(request: Ingest, table: Table, pieces: Sequence[Path], progress: Progress) -> None:
-    create_arrays(request.out, table.rows, DATASETS[request.dataset].skeleton, table.columns)
+    create_arrays(request.out, table.rows, request.spec.skeleton, table.columns)
     progress.start("pack", table.rows, "rows")
     for rows in plan_shards(table.rows):
         pack_shard(PackJob(request.out, rows, _overlapping(table, pieces, rows), request.motion))
@@ -155,7 +168,7 @@ def _describe(request: Ingest, found: _Input, table: Table) -> StoreMetadata:
         complete=True,
         format_version=FORMAT_VERSION,
         dataset=request.dataset,
-        skeleton=DATASETS[request.dataset].skeleton,
+        skeleton=request.spec.skeleton,
         policy=request.policy,
         policy_hash=request.policy.digest(),
         motion=request.motion,
@@ -170,8 +183,9 @@ def _describe(request: Ingest, found: _Input, table: Table) -> StoreMetadata:
             foreign=found.foreign,
             quarantined=len(table.quarantined),
         ),
-        content_hash=content_hash(request.dataset, request.policy, request.motion, clips),
+        content_hash=content_hash(request.identity, request.policy, request.motion, clips),
         touched={field: table.tally.get(field, 0) for field in deviations(request.policy, request.dataset)},
         noted={note: table.tally[note] for note in NOTES if table.tally.get(note)},
         quarantined=table.quarantined,
+        layout=request.layout,
     )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from mamp_pipeline.raw.entries import RawSource
 from mamp_schemas.base import canonical_json
-from mamp_schemas.datasets import DatasetName
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import IngestPolicy
 
@@ -44,7 +43,14 @@ def fingerprint(sources: Sequence[RawSource]) -> str:
     return state.hexdigest()
 
 
-def plan_hash(dataset: DatasetName, policy: IngestPolicy, motion: MotionSpec, sources: Sequence[RawSource]) -> str:
-    """Return the sha256 of everything staged pieces depend on; pieces of another plan are not reused."""
+def plan_hash(dataset: str, policy: IngestPolicy, motion: MotionSpec, sources: Sequence[RawSource]) -> str:
+    """Return the sha256 of everything staged pieces depend on; pieces of another plan are not reused.
+
+    Args:
+        dataset: what it is known by (`identify`).
+        policy: how clips are made.
+        motion: how motion and intensity are made.
+        sources: the raw files.
+    """
     head = [dataset, policy.digest(), motion.digest(), PART_BYTES, fingerprint(sources)]
     return hashlib.sha256(canonical_json(head)).hexdigest()

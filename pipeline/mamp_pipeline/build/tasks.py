@@ -12,23 +12,26 @@ from numpy.typing import NDArray
 from mamp_pipeline.build.clips import SourceClips, read_clips
 from mamp_pipeline.build.plan import Part
 from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
+from mamp_pipeline.raw.formats import raw_format
 from mamp_pipeline.store.layout import RowRange
 from mamp_pipeline.store.piece import make_piece, read_piece, write_piece
 from mamp_pipeline.store.write import write_shard
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.datasets import DatasetName
+from mamp_schemas.layout import Layout, describe_dataset
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import IngestPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class ParseJob:
-    """Parse one part into the piece at `target`."""
+    """Parse one part into the piece at `target`; own recordings by their layout."""
 
     part: Part
     dataset: DatasetName
     policy: IngestPolicy
     motion: MotionSpec
     target: Path
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,11 @@ class PackJob:
 
 def parse_part(job: ParseJob) -> None:
     """Read, parse and clean a part's files; a file that cannot become a clip is quarantined."""
+    spec, form = describe_dataset(job.dataset, job.layout), raw_format(job.dataset, job.layout)
     found = SourceClips()
     for source in job.part.sources:
-        read_clips(source, job.dataset, job.policy, found)
-    joints = len(DATASETS[job.dataset].skeleton.joints)
+        read_clips(source, form, spec, job.policy, found)
+    joints = len(spec.skeleton.joints)
     write_piece(job.target, make_piece(found.clips, found.quarantined, joints, job.motion, found.tally))
 
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mamp_pipeline.raw.bodies import Clip
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.datasets import Dataset
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.policy import IngestPolicy, deviations, paper_policy
 
 Make = Callable[[IngestPolicy], Clip | None]
 
 
-def find_touched(make: Make, policy: IngestPolicy, dataset: DatasetName) -> Iterator[str]:
+def find_touched(make: Make, policy: IngestPolicy, spec: Dataset) -> Iterator[str]:
     """Yield the fields in which a policy differs from `paper` and that, changed alone, change the clip.
 
     A clip is what a reader gets: both slots and the number of valid frames. One that `paper` has and the field
@@ -21,15 +21,15 @@ def find_touched(make: Make, policy: IngestPolicy, dataset: DatasetName) -> Iter
     Args:
         make: makes the clip under a policy; raises RawFileError or returns None where there is none.
         policy: the policy in use.
-        dataset: whose `paper` policy it is held against.
+        spec: the dataset whose `paper` policy it is held against.
     """
-    changed = deviations(policy, dataset)
+    changed = deviations(policy, spec.name)
     if not changed:
         return
-    paper = _attempt(make, paper_policy(dataset))
+    paper = _attempt(make, paper_policy(spec.name))
     for field, alone in changed.items():
         if field == "empty_slot":
-            touched = paper is not None and len(paper.joints) < DATASETS[dataset].bodies
+            touched = paper is not None and len(paper.joints) < spec.bodies
         else:
             touched = not _equal(paper, _attempt(make, alone))
         if touched:

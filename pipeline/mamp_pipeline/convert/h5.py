@@ -23,7 +23,7 @@ from mamp_pipeline.convert.padded import (
 )
 from mamp_pipeline.convert.sides import PaddedRequest, SideKeys, read_padded
 from mamp_pipeline.store.read import Store
-from mamp_schemas.datasets import DatasetName
+from mamp_schemas.datasets import KnownName
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.progress import Progress
 from mamp_schemas.splits import SplitManifest
@@ -75,7 +75,7 @@ def _write_side(file: h5py.File, store: Store, keys: SideKeys, clips: NDArray[np
         file.create_dataset(keys.names, data=names.astype(np.bytes_))
 
 
-def read_h5(path: Path, dataset: DatasetName | None, protocol: str) -> Existing:
+def read_h5(path: Path, dataset: KnownName | None, protocol: str) -> Existing:
     """Read the table of an HDF5 file; clips of `valid_x` belong to the train side and are marked in its manifest.
 
     Raises:

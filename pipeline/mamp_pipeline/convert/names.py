@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mamp_pipeline.convert.existing import FileSplit
 from mamp_pipeline.raw.bodies import ClipInfo
-from mamp_pipeline.raw.formats import RAW_FORMATS, belongs
-from mamp_schemas.datasets import DATASETS, Dataset, DatasetName, Side
+from mamp_pipeline.raw.formats import belongs, raw_format
+from mamp_schemas.datasets import DATASETS, Dataset, KnownName, Side
 from mamp_schemas.errors import RawInputError, UsageError
 
 LONGEST_NAME = 255
@@ -36,24 +36,28 @@ def check_ids(path: Path, ids: Sequence[str]) -> None:
         raise RawInputError(f"{path}: clip {name} is there {count} times; each name must stand once")
 
 
-def choose_dataset(path: Path, named: DatasetName | None, misfit: Callable[[Dataset], str]) -> Dataset:
+def choose_dataset(
+    path: Path, named: KnownName | None, ids: Sequence[str], misfit: Callable[[Dataset], str]
+) -> Dataset:
     """Return the dataset a file is of: the one named, or the only one it fits.
 
     Args:
         path: the file.
         named: what the user says.
+        ids: of the clips; of several datasets that fit, those are left whose names these are.
         misfit: tells why the file is not of a dataset; empty where it can be.
 
     Raises:
         RawInputError: the file is not of the dataset named, or of none.
         UsageError: it could be of several.
     """
-    reasons = {dataset.name: misfit(dataset) for dataset in DATASETS.values()}
+    reasons = {name: misfit(dataset) for name, dataset in DATASETS.items()}
     if named is not None:
         if reasons[named]:
             raise RawInputError(f"{path} is not of {DATASETS[named].title}: {reasons[named]}")
         return DATASETS[named]
     fitting = [name for name, reason in reasons.items() if not reason]
+    fitting = [name for name in fitting if all(map(raw_format(name).read_id, ids))] or fitting
     if len(fitting) == 1:
         return DATASETS[fitting[0]]
     if fitting:
@@ -105,5 +109,4 @@ def check_split(path: Path, split: FileSplit, infos: Iterable[ClipInfo]) -> None
 
 
 def _read_name(dataset: Dataset, name: str) -> ClipInfo:
-    form = RAW_FORMATS[dataset.name]
-    return form.info(name + form.suffix) or ClipInfo(name, -1)
+    return raw_format(dataset.name).read_id(name) or ClipInfo(name, -1)

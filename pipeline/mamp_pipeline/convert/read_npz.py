@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.convert.existing import Existing, FileArray
 from mamp_pipeline.convert.sides import PaddedRequest, SideKeys, read_padded
-from mamp_schemas.datasets import DatasetName
+from mamp_schemas.datasets import KnownName
 from mamp_schemas.errors import RawInputError
 
 _LAYOUT = (
@@ -29,7 +29,7 @@ _HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], boo
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
-def read_npz(path: Path, dataset: DatasetName | None, protocol: str) -> Existing:
+def read_npz(path: Path, dataset: KnownName | None, protocol: str) -> Existing:
     """Read the table of an npz file with x_train, y_train, x_test, y_test and perhaps names_train, names_test.
 
     Raises:

@@ -14,12 +14,12 @@ from mamp_pipeline.convert.numbers import as_float32
 from mamp_pipeline.convert.pickled import PickledArray
 from mamp_pipeline.convert.pickles import load_pickle
 from mamp_pipeline.raw.bodies import ClipInfo
-from mamp_schemas.datasets import Dataset, DatasetName, Protocol
+from mamp_schemas.datasets import Dataset, KnownName, Protocol
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.progress import Progress
 
 
-def read_pyskl(path: Path, dataset_name: DatasetName | None, progress: Progress) -> Existing:
+def read_pyskl(path: Path, dataset_name: KnownName | None, progress: Progress) -> Existing:
     """Read a pickle of 3D skeletons; splits of a protocol the dataset does not have are left out, and named.
 
     Raises:
@@ -31,8 +31,8 @@ def read_pyskl(path: Path, dataset_name: DatasetName | None, progress: Progress)
         raise RawInputError(f"{path}: expected a dictionary of 'split' and 'annotations', got {describe(content)}")
     annotations = read_annotations(path, content["annotations"], progress)
     lists = _read_lists(path, content["split"], {annotation.name for annotation in annotations})
-    dataset = choose_dataset(path, dataset_name, partial(_misfit, annotations, lists if not dataset_name else {}))
     ids = [annotation.name for annotation in annotations]
+    dataset = choose_dataset(path, dataset_name, ids, partial(_misfit, annotations, lists if not dataset_name else {}))
     check_ids(path, ids)
     infos = describe_clips(path, dataset, ids, [annotation.label for annotation in annotations])
     return Existing(

@@ -14,7 +14,7 @@ from mamp_pipeline.convert.names import check_ids, check_split, choose_dataset, 
 from mamp_pipeline.convert.numbers import as_float32
 from mamp_pipeline.convert.padded import BLOCK_CLIPS, PADDED_FRAMES
 from mamp_pipeline.convert.unpad import unpad
-from mamp_schemas.datasets import DATASETS, Dataset, DatasetName
+from mamp_schemas.datasets import DATASETS, Dataset, KnownName
 from mamp_schemas.errors import RawInputError
 
 
@@ -34,7 +34,7 @@ class PaddedRequest:
 
     path: Path
     origin: Literal["npz", "h5"]
-    dataset: DatasetName | None
+    dataset: KnownName | None
     protocol: str
 
 
@@ -61,8 +61,8 @@ def read_padded(request: PaddedRequest, arrays: Mapping[str, FileArray], layout:
     kinds = {side.keys.y: side.labels.kind for side in sides}
     if len(set(kinds.values())) > 1:
         raise RawInputError(f"{path}: labels of two kinds: {kinds}")
-    dataset = choose_dataset(path, request.dataset, partial(_misfit, sides, request.protocol))
     ids = [name for side in sides for name in side.ids]
+    dataset = choose_dataset(path, request.dataset, ids, partial(_misfit, sides, request.protocol))
     check_ids(path, ids)
     infos = describe_clips(path, dataset, ids, np.concatenate([side.labels.values for side in sides]).tolist())
     train, valid, test = (

@@ -2,39 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mamp_pipeline.raw.bodies import ClipInfo, RawBodies, RawClip
+from mamp_pipeline.raw.custom import find_recording, open_recording
 from mamp_pipeline.raw.entries import RawSource, read_source
 from mamp_pipeline.raw.ntu import ntu_info, parse_ntu
 from mamp_pipeline.raw.nwucla import nwucla_info, parse_nwucla
-from mamp_pipeline.raw.pku import SUFFIX, VIDEO_FORMS, video_info
+from mamp_pipeline.raw.pku import SUFFIX, VIDEO_FORMS, Phase, video_info
 from mamp_pipeline.raw.pku_clips import open_video
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.datasets import DatasetName, KnownName, expect_known
 from mamp_schemas.errors import RawFileError
+from mamp_schemas.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """One dataset's raw format.
+    """The raw format of a dataset, or the one that a layout of own recordings describes.
 
     Attributes:
         form: what its file names look like, for messages.
         suffix: how they end.
-        info: reads a file name; None where it is not of this form.
-        parse: reads a file: its bytes and what its name says, to what name and content say, and the bodies.
-            None where a file is a video that clips are cut out of.
-        setups: setup numbers of the dataset, empty where it has none.
+        info: reads a path inside a folder or archive; None where it is not of this form.
+        read: reads a file and what its name says into what its clips are made from, in order of id.
+        several: whether a file is a video, whose clips have ids `VIDEO_INDEX`; else it is one clip.
     """
 
     form: str
     suffix: str
     info: Callable[[str], ClipInfo | None]
-    parse: Callable[[bytes, ClipInfo], tuple[ClipInfo, RawBodies]] | None
-    setups: range
-
-    def matches(self, file_name: str) -> bool:
-        """Whether a file name (no folders) is of this form."""
-        return self.info(file_name) is not None
+    read: Callable[[RawSource, ClipInfo], list[RawClip]]
+    several: bool = False
 
     def open(self, source: RawSource) -> list[RawClip]:
         """Read a raw file into what its clips are made from, in order of id: one, or all those of a video.
@@ -42,27 +40,16 @@ class RawFormat:
         Raises:
             RawFileError: the name is not of this form, or the content is damaged.
         """
-        if self.parse is None:
-            return open_video(source, self._named(source.file_name))
-        info, bodies = self.read(source.file_name, read_source(source))
-        return [RawClip(info, bodies, source)]
-
-    def read(self, file_name: str, data: bytes) -> tuple[ClipInfo, RawBodies]:
-        """Read a raw file that is one clip from its name and bytes.
-
-        Raises:
-            RawFileError: the name is not of this form, the content is damaged, or the file is a video.
-        """
-        info = self._named(file_name)
-        if self.parse is None:
-            raise RawFileError(f"'{file_name}' is a video, not one clip")
-        return self.parse(data, info)
-
-    def _named(self, file_name: str) -> ClipInfo:
-        info = self.info(file_name)
+        info = self.info(source.member)
         if info is None:
-            raise RawFileError(f"file name '{file_name}' is not of the form {self.form}")
-        return info
+            raise RawFileError(f"file name '{source.file_name}' is not of the form {self.form}")
+        return self.read(source, info)
+
+    def read_id(self, clip_id: str) -> ClipInfo | None:
+        """Return what a clip's id says; None where it is not that of a file of this form."""
+        name, _, index = clip_id.rpartition("_") if self.several else (clip_id, "", "0")
+        info = self.info(name + self.suffix) if index.isdecimal() else None
+        return replace(info, id=clip_id) if info else None
 
 
 def _read_ntu(data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
@@ -74,15 +61,57 @@ def _read_nwucla(data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
     return replace(info, label=label), bodies
 
 
-_NTU_FORM = "SsssCcccPpppRrrrAaaa.skeleton"
+def _one_clip(
+    form: str,
+    name_info: Callable[[str], ClipInfo | None],
+    parse: Callable[[bytes, ClipInfo], tuple[ClipInfo, RawBodies]],
+) -> RawFormat:
+    """Return a format in which each file is a clip."""
 
-RAW_FORMATS: dict[DatasetName, RawFormat] = {
-    "ntu60": RawFormat(_NTU_FORM, ".skeleton", ntu_info, _read_ntu, range(1, 18)),
-    "ntu120": RawFormat(_NTU_FORM, ".skeleton", ntu_info, _read_ntu, range(1, 33)),
-    "pku1": RawFormat(VIDEO_FORMS["pku1"], SUFFIX, video_info("pku1"), None, range(0)),
-    "pku2": RawFormat(VIDEO_FORMS["pku2"], SUFFIX, video_info("pku2"), None, range(0)),
-    "nwucla": RawFormat("aAA_sSS_eEE_vVV.json", ".json", nwucla_info, _read_nwucla, range(0)),
+    def read(source: RawSource, info: ClipInfo) -> list[RawClip]:
+        return [RawClip(*parse(read_source(source), info), source)]
+
+    return RawFormat(form, form[form.rindex(".") :], partial(_read_name, name_info), read)
+
+
+def _videos(phase: Phase) -> RawFormat:
+    return RawFormat(VIDEO_FORMS[phase], SUFFIX, partial(_read_name, video_info(phase)), open_video, several=True)
+
+
+def _read_name(name_info: Callable[[str], ClipInfo | None], member: str) -> ClipInfo | None:
+    return name_info(member.rpartition("/")[2])
+
+
+_NTU = _one_clip("SsssCcccPpppRrrrAaaa.skeleton", ntu_info, _read_ntu)
+
+RAW_FORMATS: dict[KnownName, RawFormat] = {
+    "ntu60": _NTU,
+    "ntu120": _NTU,
+    "pku1": _videos("pku1"),
+    "pku2": _videos("pku2"),
+    "nwucla": _one_clip("aAA_sSS_eEE_vVV.json", nwucla_info, _read_nwucla),
 }
+
+
+def raw_format(dataset: DatasetName, layout: Layout | None = None) -> RawFormat:
+    """Return a dataset's raw format: own recordings have the one their layout describes.
+
+    Raises:
+        UsageError: own recordings without a layout.
+    """
+    if layout is None:
+        return RAW_FORMATS[expect_known(dataset)]
+    suffix = layout.files.suffix
+    return RawFormat(
+        f"*{suffix}", suffix, partial(find_recording, suffix), lambda source, _: open_recording(source, layout)
+    )
+
+
+_NTU_RANGES: dict[DatasetName, tuple[range, range]] = {
+    "ntu60": (range(1, 18), range(60)),
+    "ntu120": (range(1, 33), range(120)),
+}
+"""Setups and 0-based actions."""
 
 
 def belongs(dataset: DatasetName, info: ClipInfo) -> bool:
@@ -90,7 +119,7 @@ def belongs(dataset: DatasetName, info: ClipInfo) -> bool:
 
     NTU-60 has setups 1-17 and actions 1-60, NTU-120 setups 1-32 and actions 1-120.
     """
-    setups = RAW_FORMATS[dataset].setups
-    if not setups:
+    if dataset not in _NTU_RANGES:
         return True
-    return info.setup in setups and 0 <= info.label < DATASETS[dataset].classes
+    setups, actions = _NTU_RANGES[dataset]
+    return info.setup in setups and info.label in actions

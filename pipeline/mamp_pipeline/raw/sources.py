@@ -3,15 +3,17 @@
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mamp_pipeline.raw.entries import ArchiveEntry, RawSource
-from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat
-from mamp_pipeline.raw.pku import SUFFIX, Phase
+from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat, raw_format
+from mamp_pipeline.raw.pku import SUFFIX
 from mamp_pipeline.raw.pku_videos import find_videos
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawInputError
+from mamp_schemas.layout import Layout, describe_dataset
 
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
@@ -20,7 +22,7 @@ _Listed = tuple[str, int, ArchiveEntry | None]
 """A file: its path inside the container, its size in bytes, its place in an archive."""
 
 
-def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]:
+def find_sources(paths: Sequence[Path], dataset: DatasetName, layout: Layout | None = None) -> list[RawSource]:
     """List the raw files that bear a name of the dataset's form, sorted by clip id.
 
     Clips of a sister dataset in the same format are listed too: `belongs` tells them apart.
@@ -28,57 +30,48 @@ def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]
     Args:
         paths: folders, searched recursively, and zip archives.
         dataset: whose files to look for.
+        layout: of own recordings.
 
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
     """
-    raw_format = RAW_FORMATS[dataset]
-    if dataset == "pku1" or dataset == "pku2":
-        return _find_videos(paths, dataset)
-    found: dict[str, RawSource] = {}
-    others: Counter[str] = Counter()
-    for path in paths:
-        for member, size, entry in _list_files(path):
-            info = raw_format.info(member.rpartition("/")[2])
-            if info is None:
-                others[_suffix(member)] += 1
-                continue
-            source = RawSource(info.id, path, member, size, entry)
-            first = found.setdefault(info.id, source)
-            if first is not source:
-                raise RawInputError(
-                    f"clip {info.id} is there twice: {first.place} and {source.place}",
-                    remedy="Name each clip's folder or archive once.",
-                )
+    wanted = raw_format(dataset, layout)
+    files = [file for path in paths for file in _list_sources(path, lists=wanted.several)]
+    found = find_videos(files, dataset) if dataset in ("pku1", "pku2") else _find_clips(files, wanted)
     if not found:
-        raise _nothing_found(paths, dataset, raw_format, others)
+        raise _nothing_found(paths, describe_dataset(dataset, layout).title, wanted.form, files)
+    return found
+
+
+def _find_clips(files: Iterable[RawSource], wanted: RawFormat) -> list[RawSource]:
+    """Return the files of a format, each named by its clip."""
+    found: dict[str, RawSource] = {}
+    for file in files:
+        info = wanted.info(file.member)
+        if info is None:
+            continue
+        source = replace(file, id=info.id)
+        first = found.setdefault(info.id, source)
+        if first is not source:
+            raise RawInputError(
+                f"clip {info.id} is there twice: {first.place} and {source.place}",
+                remedy="Name each clip's folder or archive once.",
+            )
     return [found[key] for key in sorted(found)]
 
 
-def _find_videos(paths: Sequence[Path], phase: Phase) -> list[RawSource]:
-    files = [file for path in paths for file in _list_sources(path)]
-    videos = find_videos(files, phase)
-    if not videos:
-        others = Counter(_suffix(file.member) for file in files)
-        raise _nothing_found(paths, phase, RAW_FORMATS[phase], others)
-    return videos
-
-
-def _list_sources(path: Path) -> list[RawSource]:
-    """List the files of a folder or archive, or the one text file that `path` is: a split list."""
-    if path.suffix == SUFFIX and path.is_file():
+def _list_sources(path: Path, *, lists: bool) -> list[RawSource]:
+    """List the files of a folder or archive; where `lists` may be named by themselves, `path` may be one of them."""
+    if lists and path.suffix == SUFFIX and path.is_file():
         return [RawSource("", path.parent, path.name, _measure(path), None)]
     return [RawSource("", path, member, size, entry) for member, size, entry in _list_files(path)]
 
 
-def _suffix(member: str) -> str:
-    return PurePosixPath(member).suffix or "(no suffix)"
-
-
-def read_exclude_list(path: Path) -> frozenset[str]:
+def read_exclude_list(path: Path, layout: Layout | None = None) -> frozenset[str]:
     """Read a list of clips to leave out, such as NTU's missing-skeleton lists: one name a line.
 
-    Lines that are not a clip's name (a heading, a blank line) are passed over; a raw file's suffix may stand.
+    Lines that are not a clip's name (a heading, a blank line) are passed over; a raw file's suffix may stand. Own
+    recordings are named by their path inside the folder or archive.
 
     Raises:
         RawInputError: the file cannot be read, or names no clip.
@@ -88,11 +81,8 @@ def read_exclude_list(path: Path) -> frozenset[str]:
     except OSError as problem:
         raise RawInputError(f"{path}: cannot read the exclude list ({problem.strerror})") from None
     names = (line.strip() for line in lines)
-    infos = (
-        raw_format.info(name.removesuffix(raw_format.suffix) + raw_format.suffix)
-        for name in names
-        for raw_format in RAW_FORMATS.values()
-    )
+    formats = [raw_format("custom", layout)] if layout else [*RAW_FORMATS.values()]
+    infos = (one.info(name.removesuffix(one.suffix) + one.suffix) for name in names if name for one in formats)
     ids = frozenset(info.id for info in infos if info is not None)
     if not ids:
         raise RawInputError(
@@ -152,12 +142,10 @@ def _list_archive(path: Path) -> Iterator[_Listed]:
         yield member.filename, member.file_size, entry
 
 
-def _nothing_found(
-    paths: Sequence[Path], dataset: DatasetName, raw_format: RawFormat, others: Counter[str]
-) -> RawInputError:
+def _nothing_found(paths: Sequence[Path], title: str, form: str, files: Iterable[RawSource]) -> RawInputError:
+    others = Counter(PurePosixPath(file.member).suffix or "(no suffix)" for file in files)
     instead = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5)) or "no files at all"
     return RawInputError(
-        f"no raw file of {DATASETS[dataset].title} in {', '.join(map(str, paths))}: "
-        f"looked for {raw_format.form}, found {instead}",
+        f"no raw file of {title} in {', '.join(map(str, paths))}: looked for {form}, found {instead}",
         remedy="Name the folders or zip archives (archives inside folders are not opened) that hold the raw files.",
     )

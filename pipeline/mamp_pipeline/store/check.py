@@ -87,7 +87,7 @@ def _digest(store: Store, clip: int, joints: NDArray[np.float32], start: int) ->
 def _check_hash(store: Store) -> Iterator[str]:
     metadata = store.metadata
     digests = (digest.tobytes() for digest in store.columns["digest"])
-    found = content_hash(metadata.dataset, metadata.policy, metadata.motion, zip(store.ids, digests, strict=True))
+    found = content_hash(metadata.identity(), metadata.policy, metadata.motion, zip(store.ids, digests, strict=True))
     if found != metadata.content_hash:
         yield f"the content hash is {found[:12]}…, the metadata says {metadata.content_hash[:12]}…"
     if metadata.policy.digest() != metadata.policy_hash:

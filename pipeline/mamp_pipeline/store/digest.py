@@ -40,7 +40,7 @@ def content_hash(dataset: str, policy: StorePolicy, motion: MotionSpec, clips: I
     """Return the sha256 of a store's content.
 
     Args:
-        dataset: the dataset's name.
+        dataset: what the dataset is known by (`identify`).
         policy: how clips were made.
         motion: how motion and intensity were made.
         clips: (id, digest) of every clip, in any order.

@@ -1,0 +1,63 @@
+"""Own recordings as CSV: columns found by name or position, every fault with its line."""
+
+import pytest
+
+from tests.pipeline.custom_cases import LONG, WIDE, fault, parse, walk, write
+
+
+def test_read_csv__columns_by_header_in_whatever_case_and_order() -> None:
+    text = b"note;HEAD_X;head_y;head_z;hip_x;hip_y;hip_z;chest_x;chest_y;chest_z\nhello;7;8;9;1;2;3;4;5;6\n"
+    raw = parse({"format": "csv", "delimiter": ";", "coordinates": "{joint}_{axis}"}, text)
+    assert raw.joints.ravel().tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_read_csv__positions_without_header() -> None:
+    raw = parse({"format": "csv", "header": False, "coordinates": 1}, b"a,1,2,3,4,5,6,7,8,9\nb,1,2,3,4,5,6,7,8,8\n")
+    assert raw.frame.tolist() == [0, 1]
+    assert raw.joints[1].ravel().tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 8]
+
+
+def test_read_csv__frames_are_ordered_by_time_stamps_beyond_2_to_53() -> None:
+    text = "\n".join(f"{time},p,{joint},{k},1,1" for k, time in enumerate((2**60 + 1, 2**60)) for joint in range(3))
+    raw = parse(LONG, text.encode())
+    assert raw.joints[:, 0, 0].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        (b"", 0, "empty"),
+        (b"frame,body\n", 1, "no column 'hip_x'; the columns are: frame, body"),
+        (b"frame,body,hip_x,hip_y\n", 1, "no column 'hip_z'; positions in space need x, y and z: lift them to 3D"),
+        (b"frame,frame,body,hip_x,hip_y,hip_z,chest_x,chest_y,chest_z,head_x,head_y,head_z\n", 1, "2 columns"),
+        (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1", 4, "4 cells, the first line has 11"),
+        (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,one", 4, "'one' is not a number"),
+        (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,\xe9", 4, "not UTF-8"),
+        (write("wide", {7: walk(2)}, 2) + b"\n1,7,1,1,1,1,1,1,1,1,1", 4, "the same body a second time"),
+        (write("wide", {7: walk(2)}, 2) + b"\n,7,1,1,1,1,1,1,1,1,1", 4, "'' is no frame number"),
+        (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,", 4, "joint 'head' has no position"),
+        (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,640", 4, "640 metres is more than 100"),
+        (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,1e999", 4, "inf metres"),
+        (write("wide", {7: walk(2)}, 2) + b'\n2,"' + b"7" * 200_000, 4, "not CSV"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_read_csv__faults_name_their_line(text: bytes, line: int, reason: str) -> None:
+    problem = fault(WIDE, text)
+    assert reason in problem.reason
+    assert problem.line == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        (b"0,7,hip,1,2,3\n0,7,foot,1,2,3", 2, "'foot' is neither a joint's name nor a number below 3"),
+        (b"0,7,hip,1,2,3\n0,7,0,1,2,3", 2, "joint '0' is there already, on line 1"),
+        (b"0,7,hip,1,2", 1, "5 columns, the layout needs one at position 5"),
+        (b"0,7,hip,1,2,3\n0,7,head,1,2,3", 1, "joint 'chest' has no position"),
+    ],
+)
+def test_read_csv__faults_of_joint_lines(text: bytes, line: int, reason: str) -> None:
+    problem = fault(LONG, text)
+    assert reason in problem.reason
+    assert problem.line == line

@@ -1,0 +1,66 @@
+"""The shipped layouts: they load, and read files of the form they describe."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mamp_pipeline.layouts import list_layouts, load_layout
+from mamp_pipeline.raw.custom import parse_recording
+from mamp_schemas.errors import ConfigError
+from tests.pipeline.custom_cases import npy_bytes
+
+POSES = np.random.default_rng(0).normal(size=(4, 33, 3)).astype(np.float32)
+
+
+def test_list_layouts__all_four() -> None:
+    assert list_layouts() == ["coco_17", "kinect_v1", "kinect_v2", "mediapipe_33"]
+
+
+@pytest.mark.parametrize("name", list_layouts())
+def test_load_layout__has_the_skeleton_of_its_name(name: str) -> None:
+    assert load_layout(name).skeleton.name == name
+
+
+@pytest.mark.parametrize(("name", "joints"), [("kinect_v1", 20), ("kinect_v2", 25)])
+def test_load_layout__kinect_reads_csv(name: str, joints: int) -> None:
+    layout = load_layout(name)
+    header = ["frame", "body", *(f"{joint}_{axis}" for joint in layout.skeleton.joints for axis in "xyz")]
+    rows = [[str(k), "72057594037944738", *map(repr, pose[:joints].ravel().tolist())] for k, pose in enumerate(POSES)]
+    text = "\n".join(",".join(row) for row in [header, *rows])
+    raw = parse_recording(text.encode(), layout)
+    assert raw.joints.tobytes() == POSES[:, :joints].tobytes()
+
+
+def test_load_layout__coco_17_reads_npy_and_holds_missing_joints() -> None:
+    poses = POSES[:, :17].copy()
+    poses[2, 9] = np.nan
+    raw = parse_recording(npy_bytes(poses), load_layout("coco_17"))
+    expected = POSES[:, :17] * np.float32([-1, -1, 1])
+    expected[2, 9] = expected[1, 9]
+    np.testing.assert_array_equal(raw.joints, expected)
+
+
+def test_load_layout__mediapipe_33_reads_landmarks() -> None:
+    frames = [[dict(zip("xyz", joint, strict=True), visibility=0.9) for joint in pose] for pose in POSES.tolist()]
+    raw = parse_recording(json.dumps([None, *frames]).encode(), load_layout("mediapipe_33"))
+    np.testing.assert_array_equal(raw.joints, POSES * np.float32([-1, -1, 1]))
+    assert raw.frame.tolist() == [1, 2, 3, 4]
+
+
+def test_load_layout__unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="the shipped ones are: coco_17, kinect_v1"):
+        load_layout("openpose")
+
+
+def test_load_layout__file_faults_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nskeleton: coco_17\nunit: metres\nfiles: {format: npy, order: TVC}\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml:\n  missing key: units\n  unknown key: unit"):
+        load_layout(str(file))
+
+
+def test_load_layout__missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_layout(str(tmp_path / "no.yaml"))

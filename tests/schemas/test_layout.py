@@ -1,0 +1,127 @@
+"""Layouts: joint maps, columns and names are checked as a whole, and every fault names its key."""
+
+from typing import Any
+
+import pytest
+
+from mamp_schemas.base import canonical_json, read_data, read_json
+from mamp_schemas.datasets import DATASETS
+from mamp_schemas.errors import ConfigError
+from mamp_schemas.layout import Layout, describe_dataset, identify
+from mamp_schemas.skeleton import COCO_17, KINECT_V2, MEDIAPIPE_33, SKELETONS, Skeleton
+
+STICK = {"name": "stick", "centre": "hip", "joints": {"hip": "hip", "chest": "hip", "head": "chest"}}
+
+
+def layout_data(**changes: object) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "name": "mine", "skeleton": STICK, "units": "metres",
+        "files": {"format": "csv", "frame": "t", "coordinates": "{joint}_{axis}"},
+        "names": r"s(?P<subject>\d+)_(?P<label>\w+)", "labels": "name", "classes": ["walk", "run"],
+        "protocols": [{"name": "xsub", "column": "subject", "train": [1, 2]}],
+    }  # fmt: skip
+    return {**data, **changes}
+
+
+def read(**changes: object) -> Layout:
+    return read_data(Layout, layout_data(**changes), "layout mine")
+
+
+def test_layout__joint_map_becomes_a_skeleton() -> None:
+    assert read().skeleton == Skeleton(name="stick", joints=("hip", "chest", "head"), parents=(0, 0, 1), centre=0)
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda skeleton: skeleton.name)
+def test_layout__skeleton_by_name(skeleton: Skeleton) -> None:
+    assert read(skeleton=skeleton.name).skeleton == skeleton
+
+
+@pytest.mark.parametrize("skeleton", ["kinect_v2", STICK], ids=["named", "map"])
+def test_layout__read_back_from_a_store(skeleton: object) -> None:
+    layout = read(skeleton=skeleton)
+    assert read_json(Layout, canonical_json(layout.model_dump(mode="json")), "store") == layout
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"skeleton": "kinect"}, r"skeleton: .*named ones are: kinect_v1, kinect_v2, coco_17, mediapipe_33"),
+        ({"skeleton": {**STICK, "centre": "hips"}}, r"skeleton: .*'hips' .* is none of the joints"),
+        ({"skeleton": {**STICK, "root": 1}}, r"unknown key: skeleton\.root"),
+        ({"skeleton": {**STICK, "joints": {"hip": "hip", "head": "neck"}}}, r"skeleton: .*'neck'"),
+        ({"skeleton": {**STICK, "joints": {"hip": "hip", "head": "head"}}}, r"own parent; here: hip, head"),
+        ({"skeleton": {**STICK, "joints": {"hip": "hip", "a": "b", "b": "a"}}}, r"'a' is not connected to the root"),
+        ({"skeleton": {**STICK, "joints": {"hip": ["hip"]}}}, r"skeleton: .*none of the joints"),
+        ({"skeleton": {"name": "stick", "joints": {"hip": "hip"}}}, r"missing key: skeleton\.centre\n"),
+        ({"skeleton": {**STICK, "joints": {}}}, r"skeleton: .*'hip'"),
+        ({"skeleton": 7}, r"skeleton: "),
+        ({"files": {"format": "csv", "coordinates": 0, "framme": 1}}, r"unknown key: files\.framme\n"),
+        ({"files": {"coordinates": 0}}, r"missing key: files\.format\n"),
+        ({"files": {"format": "csv"}}, r"missing key: files\.coordinates\n"),
+        ({"files": {"format": "csv", "coordinates": "x"}}, r"\{joint\} and \{axis\}"),
+        ({"files": {"format": "csv", "frame": "t", "joint": "j", "coordinates": "{joint}_{axis}"}}, "three columns"),
+        ({"files": {"format": "csv", "frame": "t", "joint": "j", "coordinates": ["x", "y"]}}, r"files\.coordinates"),
+        ({"files": {"format": "csv", "body": "id", "coordinates": 2}}, "need a frame column"),
+        ({"files": {"format": "csv", "header": False, "frame": "t", "coordinates": 2}}, "by position"),
+        ({"files": {"format": "npy", "order": "TVX"}}, "order must name T, V and C"),
+        ({"files": {"format": "json", "id": "track"}}, "where the list of bodies is"),
+        ({"files": {"format": "xml"}}, "'csv', 'npy', 'json'"),
+        ({"units": "feet"}, r"units: .*'metres' or 'millimetres'"),
+        ({"axes": ["x", "x", "z"]}, "x, y and z once each"),
+        ({"missing": "guess"}, r"missing: .*'refuse', 'zeros' or 'hold'"),
+        ({"bodies": 3}, r"bodies: "),
+        ({"fps": 0}, r"fps: "),
+        ({"names": "("}, "not a regular expression"),
+        ({"names": r"(?P<label>\w+)_(?P<actor>\d+)"}, "group 'actor'"),
+        ({"names": r"s(?P<subject>\d+)"}, "group 'label' where labels is 'name'"),
+        ({"labels": "none"}, "group 'label' where labels is 'name'"),
+        ({"names": ".*", "labels": "none", "classes": []}, "xsub goes by subject"),
+        ({"classes": []}, "classes are needed"),
+        ({"classes": ["walk", "walk"]}, "classes must differ"),
+        ({"classes": [1, 2]}, r"classes\.0: .*string \(got 1\)"),
+        ({"protocols": [layout_data()["protocols"][0]] * 2}, "protocols must have different names"),
+        ({"colour": "red"}, "unknown key: colour"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_layout__faults_name_their_key(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(**changes)
+
+
+def test_layout__units_are_never_guessed() -> None:
+    data = layout_data()
+    del data["units"]
+    with pytest.raises(ConfigError, match="missing key: units"):
+        read_data(Layout, data, "layout mine")
+
+
+def test_describe__holds_classes_bodies_and_protocols() -> None:
+    spec = read(bodies=2).describe()
+    assert (spec.name, spec.title, spec.classes, spec.bodies) == ("custom", "mine", 2, 2)
+    assert spec.protocol("xsub").side(2) == "train"
+    assert spec.protocol("xsub").official_train is None
+
+
+def test_describe_dataset__known_ones_need_no_layout() -> None:
+    assert describe_dataset("ntu60", None) is DATASETS["ntu60"]
+
+
+def test_identify__own_recordings_differ_by_their_whole_layout() -> None:
+    names = {identify("custom", read()), identify("custom", read(units="millimetres")), identify("ntu60", None)}
+    assert len(names) == 3
+    assert "ntu60" in names
+
+
+def test_skeletons__counts_of_joints() -> None:
+    counts = {name: len(skeleton.joints) for name, skeleton in SKELETONS.items()}
+    assert counts == {"kinect_v1": 20, "kinect_v2": 25, "coco_17": 17, "mediapipe_33": 33}
+
+
+@pytest.mark.parametrize("skeleton", [COCO_17, MEDIAPIPE_33, KINECT_V2], ids=lambda skeleton: skeleton.name)
+def test_skeletons__both_sides_are_built_alike(skeleton: Skeleton) -> None:
+    def mirrored(name: str) -> str:
+        return name.replace("left", "LEFT").replace("right", "left").replace("LEFT", "right")
+
+    bones = {(name, skeleton.joints[parent]) for name, parent in zip(skeleton.joints, skeleton.parents, strict=True)}
+    assert {(mirrored(name), mirrored(parent)) for name, parent in bones} == bones
