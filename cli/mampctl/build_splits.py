@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mamp_schemas.splits import SplitCounts
 from mampctl.console import print_json, print_line, print_table
 from mampctl.places import only_store, recipe_options
 
@@ -23,23 +24,25 @@ def build_splits(
     manifest = build_manifest(opened, protocol)
     target = manifest_path(path, manifest.protocol)
     write_manifest(target, manifest)
-    counts = manifest.counts
     if as_json:
-        print_json({"manifest": str(target), **counts.model_dump(mode="json")})
+        print_json({"manifest": str(target), **manifest.counts.model_dump(mode="json")})
         return
-    title = opened.metadata.spec().title
+    _print_counts(manifest.counts, f"{opened.metadata.spec().title}, {protocol}")
+    print_line(f"{target}")
+    print_line(
+        f"next: mampctl train pretrain {recipe_options(opened.metadata)}--store {path} --set protocol={protocol}"
+    )
+
+
+def _print_counts(counts: SplitCounts, what: str) -> None:
     if counts.official_train is None or counts.official_test is None:
         print_table([("train", f"{counts.train:,}"), ("test", f"{counts.test:,}")], ("side", "clips"))
-        print_line(f"no official count of {title}, {protocol}")
+        print_line(f"no official count of {what}")
     else:
         official = (("train", counts.train, counts.official_train), ("test", counts.test, counts.official_test))
         rows = [(side, f"{got:,}", f"{wanted:,}", f"{got - wanted:+,}") for side, got, wanted in official]
         print_table(rows, ("side", "clips", "official", "difference"))
         if any(got != wanted for _, got, wanted in official):
-            print_line(f"the counts differ from the official ones of {title}, {protocol}")
+            print_line(f"the counts differ from the official ones of {what}")
     if counts.unlisted:
-        print_line(f"{counts.unlisted:,} clips are on neither side of {protocol}: left out")
-    print_line(f"{target}")
-    print_line(
-        f"next: mampctl train pretrain {recipe_options(opened.metadata)}--store {path} --set protocol={protocol}"
-    )
+        print_line(f"{counts.unlisted:,} clips are on neither side: left out")

@@ -21,9 +21,17 @@ def info(
     if as_json:
         print_json(metadata.model_dump(mode="json"))
         return
-    counts, policy = metadata.counts, metadata.policy
-    spec = metadata.spec()
-    facts = {
+    for name, value in _list_facts(metadata).items():
+        print_line(f"{name:<13} {value}")
+    for note, number in metadata.noted.items():
+        print_line(f"  {number:,} {NOTES[note]}")
+    for entry in metadata.quarantined:
+        print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
+
+
+def _list_facts(metadata: StoreMetadata) -> dict[str, str]:
+    counts, policy, spec = metadata.counts, metadata.policy, metadata.spec()
+    return {
         "dataset": f"{spec.title} ({metadata.dataset})",
         "skeleton": f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints",
         "policy": f"{policy.name}: " + ", ".join(f"{key} {value}" for key, value in policy.choices().items()),
@@ -36,15 +44,8 @@ def info(
         "made with": ", ".join(f"{name} {version}" for name, version in metadata.versions.items()),
         "source": metadata.source,
         "content hash": metadata.content_hash,
+        **(_describe_layout(metadata.layout) if metadata.layout else {}),
     }
-    if metadata.layout:
-        facts |= _describe_layout(metadata.layout)
-    for name, value in facts.items():
-        print_line(f"{name:<13} {value}")
-    for note, number in metadata.noted.items():
-        print_line(f"  {number:,} {NOTES[note]}")
-    for entry in metadata.quarantined:
-        print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
 
 
 def _describe_deviations(metadata: StoreMetadata) -> dict[str, str]:

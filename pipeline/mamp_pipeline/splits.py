@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.store.read import Store
 from mamp_schemas.base import read_json
-from mamp_schemas.datasets import Protocol
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.output import output_errors
 from mamp_schemas.policy import ImportedPolicy
+from mamp_schemas.protocols import Protocol
 from mamp_schemas.splits import SplitCounts, SplitManifest, manifest_name
 from mamp_schemas.store import StoreMetadata
 

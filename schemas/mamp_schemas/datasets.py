@@ -4,46 +4,12 @@ from typing import Literal
 
 from mamp_schemas.base import Model
 from mamp_schemas.errors import UsageError
+from mamp_schemas.protocols import Protocol, listed_protocol
 from mamp_schemas.skeleton import KINECT_V1, KINECT_V2, Skeleton
 
 KnownName = Literal["ntu60", "ntu120", "pku1", "pku2", "nwucla"]
 DatasetName = Literal[KnownName, "custom"]
 """`custom` stands for own recordings: a layout describes each such dataset, `DATASETS` the others."""
-
-ProtocolName = Literal["xsub", "xview", "xset"]
-SplitColumn = Literal["subject", "camera", "setup", "xsub", "xview"]
-Side = Literal["train", "test"]
-
-
-class Protocol(Model):
-    """An evaluation protocol: a clip is on the train side when its `column` is one of `train`.
-
-    Attributes:
-        column: the store's column that decides: a number of the clips, or, `xsub` and `xview`, the side that a
-            dataset's own split lists name.
-        test: what puts a clip on the test side; None stands for everything else. A clip on neither side is in
-            no manifest.
-        official_train, official_test: clip counts after the removal of missing skeletons; None where there
-            are none.
-    """
-
-    name: ProtocolName
-    column: SplitColumn
-    train: tuple[int, ...]
-    test: tuple[int, ...] | None = None
-    official_train: int | None = None
-    official_test: int | None = None
-
-    @property
-    def listed(self) -> bool:
-        """Whether the dataset's own split lists, not the clips' numbers, name the sides."""
-        return self.column in ("xsub", "xview")
-
-    def side(self, value: int) -> Side | None:
-        """Return the side of a clip from the value of its column; None where it is on neither."""
-        if value in self.train:
-            return "train"
-        return "test" if self.test is None or value in self.test else None
 
 
 class Dataset(Model):
@@ -131,23 +97,13 @@ NTU120 = Dataset(
     ),
 )
 
-LISTED_TRAIN, LISTED_TEST, UNLISTED = 0, 1, -1
-"""The columns `xsub` and `xview`: the side that a split list puts a clip's video on, or that none names it."""
-
-
-def _listed(name: Literal["xsub", "xview"], train: int | None = None, test: int | None = None) -> Protocol:
-    return Protocol(
-        name=name, column=name, train=(LISTED_TRAIN,), test=(LISTED_TEST,), official_train=train, official_test=test
-    )
-
-
 PKU1 = Dataset(
     name="pku1",
     title="PKU-MMD I",
     skeleton=KINECT_V2,
     classes=51,
     bodies=2,
-    protocols=(_listed("xsub", 18_841, 2_704), _listed("xview")),
+    protocols=(listed_protocol("xsub", 18_841, 2_704), listed_protocol("xview")),
 )
 
 PKU2 = Dataset(
@@ -156,7 +112,7 @@ PKU2 = Dataset(
     skeleton=KINECT_V2,
     classes=51,
     bodies=2,
-    protocols=(_listed("xsub", 5_332, 1_613), _listed("xview")),
+    protocols=(listed_protocol("xsub", 5_332, 1_613), listed_protocol("xview")),
 )
 
 NWUCLA = Dataset(

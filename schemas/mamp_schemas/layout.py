@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from mamp_schemas.base import Model
-from mamp_schemas.datasets import DATASETS, Dataset, DatasetName, Protocol, expect_known
+from mamp_schemas.datasets import DATASETS, Dataset, DatasetName, expect_known
 from mamp_schemas.layout_files import CsvFiles, JsonFiles, NpyFiles
+from mamp_schemas.protocols import Protocol
 from mamp_schemas.skeleton import SKELETONS, Skeleton
 
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]

@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mamp_schemas.base import Model
-from mamp_schemas.datasets import DATASETS, DatasetName, ProtocolName
+from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.protocols import ProtocolName
 
 
 class ModelSpec(Model):

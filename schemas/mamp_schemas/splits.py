@@ -3,7 +3,8 @@
 from typing import Literal
 
 from mamp_schemas.base import Model
-from mamp_schemas.datasets import DatasetName, ProtocolName
+from mamp_schemas.datasets import DatasetName
+from mamp_schemas.protocols import ProtocolName
 
 
 def manifest_name(store: str, protocol: str) -> str:

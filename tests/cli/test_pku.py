@@ -151,7 +151,7 @@ def test_build_splits__unlisted_clips_and_absent_official_counts(run: Run, tmp_p
     run("ingest", "pku1", "--raw", write_archive(tmp_path / "raw.zip", files), "--out", store)
     outcome = run("build-splits", "--protocol", "xview", "--store", store)
     assert "no official count of PKU-MMD I, xview" in outcome.out
-    assert "1 clips are on neither side of xview: left out" in outcome.out
+    assert "1 clips are on neither side: left out" in outcome.out
     counts = json.loads(run("build-splits", "--protocol", "xview", "--store", store, "--json").out)
     assert (counts["train"], counts["test"], counts["unlisted"], counts["official_train"]) == (1, 2, 1, None)
 

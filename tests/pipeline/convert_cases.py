@@ -18,8 +18,8 @@ from mamp_pipeline.convert.read_pyskl import read_pyskl
 from mamp_pipeline.splits import read_manifest
 from mamp_pipeline.store.check import verify
 from mamp_pipeline.store.read import Store, open_store
-from mamp_schemas.datasets import ProtocolName
 from mamp_schemas.progress import Silent
+from mamp_schemas.protocols import ProtocolName
 
 Arrays = dict[str, NDArray[Any]]
 

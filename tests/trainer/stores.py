@@ -8,9 +8,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from mamp_schemas.datasets import DATASETS, DatasetName, ProtocolName
+from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import paper_policy
+from mamp_schemas.protocols import ProtocolName
 from mamp_schemas.splits import SplitCounts, SplitManifest
 from mamp_schemas.store import CLIP_COLUMNS, DIGEST_BYTES, StoreCounts, StoreMetadata
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.raw.bodies import ClipInfo
-from mamp_schemas.datasets import Dataset, Protocol
+from mamp_schemas.datasets import Dataset
+from mamp_schemas.protocols import Protocol
 
 Origin = Literal["npz", "h5", "pyskl"]
 LabelKind = Literal["one_hot", "index"]

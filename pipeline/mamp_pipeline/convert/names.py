@@ -8,8 +8,9 @@ from pathlib import Path
 from mamp_pipeline.convert.existing import FileSplit
 from mamp_pipeline.raw.bodies import ClipInfo
 from mamp_pipeline.raw.formats import belongs, raw_format
-from mamp_schemas.datasets import DATASETS, Dataset, KnownName, Side
+from mamp_schemas.datasets import DATASETS, Dataset, KnownName
 from mamp_schemas.errors import RawInputError, UsageError
+from mamp_schemas.protocols import Side
 
 LONGEST_NAME = 255
 

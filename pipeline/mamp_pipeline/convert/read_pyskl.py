@@ -14,9 +14,10 @@ from mamp_pipeline.convert.numbers import as_float32
 from mamp_pipeline.convert.pickled import PickledArray
 from mamp_pipeline.convert.pickles import load_pickle
 from mamp_pipeline.raw.bodies import ClipInfo
-from mamp_schemas.datasets import Dataset, KnownName, Protocol
+from mamp_schemas.datasets import Dataset, KnownName
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.progress import Progress
+from mamp_schemas.protocols import Protocol
 
 
 def read_pyskl(path: Path, dataset_name: KnownName | None, progress: Progress) -> Existing:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.raw.entries import RawSource
-from mamp_schemas.datasets import UNLISTED
 from mamp_schemas.errors import RawFileError
+from mamp_schemas.protocols import UNLISTED
 
 
 @dataclass(frozen=True, slots=True)

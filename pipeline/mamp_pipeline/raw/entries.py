@@ -5,8 +5,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mamp_schemas.datasets import UNLISTED
 from mamp_schemas.errors import RawFileError
+from mamp_schemas.protocols import UNLISTED
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"

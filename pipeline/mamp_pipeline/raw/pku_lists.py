@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mamp_pipeline.raw.pku import Phase, is_video
-from mamp_schemas.datasets import LISTED_TEST, LISTED_TRAIN, UNLISTED
 from mamp_schemas.errors import RawInputError
+from mamp_schemas.protocols import LISTED_TEST, LISTED_TRAIN, UNLISTED
 
 ListedProtocol = Literal["xsub", "xview"]
 TITLES: dict[ListedProtocol, str] = {"xsub": "cross-subject", "xview": "cross-view"}

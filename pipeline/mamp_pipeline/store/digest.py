@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.raw.bodies import ClipInfo
 from mamp_schemas.base import canonical_json
-from mamp_schemas.datasets import UNLISTED
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import StorePolicy
+from mamp_schemas.protocols import UNLISTED
 from mamp_schemas.store import DIGEST_BYTES, FORMAT_VERSION
 
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_schemas.base import read_json
-from mamp_schemas.datasets import Side
 from mamp_schemas.errors import ManifestError, RecipeError
+from mamp_schemas.protocols import Side
 from mamp_schemas.recipes import PretrainRecipe, RunRecipe
 from mamp_schemas.splits import SplitManifest, manifest_name
 from mamp_trainer.data.store import Store

@@ -6,8 +6,8 @@ from typing import Self
 
 import torch
 
-from mamp_schemas.datasets import Side
 from mamp_schemas.errors import ManifestError
+from mamp_schemas.protocols import Side
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.splits import SplitManifest
 from mamp_trainer.belonging import Belonging
