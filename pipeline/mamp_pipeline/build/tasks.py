@@ -1,53 +1,91 @@
 """The two tasks of an ingest: parse a part into a staged piece, pack a shard from pieces.
 
-Both take a small picklable job, write under one name of their own and may be run again at any time.
+Both take a small picklable job, write under one name of their own and may be run again at any time, on any machine
+that sees the raw files and the staging folder.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.build.plan import Part
+from mamp_pipeline.build.staging import expect_mark, open_piece
 from mamp_pipeline.clean.clip import make_clip
 from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
 from mamp_pipeline.raw.bodies import Clip, ClipInfo
 from mamp_pipeline.raw.entries import RawSource, read_source
 from mamp_pipeline.raw.formats import RAW_FORMATS
+from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import RowRange
-from mamp_pipeline.store.piece import make_piece, read_piece, write_piece
+from mamp_pipeline.store.piece import make_piece, write_piece
+from mamp_pipeline.store.read import open_store
 from mamp_pipeline.store.write import write_shard
+from mamp_schemas.base import canonical_json
 from mamp_schemas.datasets import DATASETS, DatasetName
-from mamp_schemas.errors import RawFileError
+from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import IngestPolicy
-from mamp_schemas.store import Quarantined
+from mamp_schemas.store import ROW_ARRAYS, Quarantined
 
 
 @dataclass(frozen=True, slots=True)
 class ParseJob:
-    """Parse one part into the piece at `target`."""
+    """Parse one part into the piece at `target`, in the staging folder of `plan`."""
 
     part: Part
     dataset: DatasetName
     policy: IngestPolicy
     motion: MotionSpec
+    plan: str
     target: Path
+
+    def digest(self) -> str:
+        """Return the sha256 of all the piece depends on: a file written anew since gives another one."""
+        files = [[name_file(source), source.size, source.crc, source.modified] for source in self.part.sources]
+        head = [_own_version(), self.dataset, self.policy.digest(), self.motion.digest(), files]
+        return hashlib.sha256(canonical_json(head)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class PackJob:
-    """Pack rows of one shard from the pieces that overlap it: (path, first row of the piece)."""
+    """Pack rows of one shard.
+
+    Attributes:
+        store: where to.
+        rows: of one shard.
+        pieces: those that overlap it, and the first row of each in the store.
+        kept: rows of the store before this one are there already and stay: those of the store being extended.
+        motion: how motion and intensity are computed.
+        plan: whose staging folder it is.
+        receipt: file to say in that the shard is written.
+        state: digest of the table the rows are of.
+    """
 
     store: Path
     rows: RowRange
     pieces: tuple[tuple[Path, int], ...]
+    kept: int
     motion: MotionSpec
+    plan: str
+    receipt: Path
+    state: str
 
 
 def parse_part(job: ParseJob) -> None:
-    """Read, parse and clean a part's files; a file that cannot become a clip is quarantined."""
+    """Read, parse and clean a part's files; a file that cannot become a clip is quarantined.
+
+    Raises:
+        RawInputError: a whole folder or archive is out of sight: that is no damage of its files.
+        StoreError: the staging folder is out of sight, or not of this plan any more.
+    """
+    expect_mark(job.target.parent, job.plan)
+    _expect_containers(job.part)
     raw_format, skeleton = RAW_FORMATS[job.dataset], DATASETS[job.dataset].skeleton
     clips: list[tuple[ClipInfo, Clip]] = []
     quarantined: list[Quarantined] = []
@@ -56,20 +94,27 @@ def parse_part(job: ParseJob) -> None:
             info, raw = raw_format.read(source.file_name, read_source(source))
             clips.append((info, make_clip(raw, job.policy, skeleton)))
         except RawFileError as problem:
-            quarantined.append(Quarantined(file=_label(source), line=problem.line, reason=problem.reason))
-    write_piece(job.target, make_piece(clips, quarantined, len(skeleton.joints), job.motion))
+            quarantined.append(Quarantined(file=name_file(source), line=problem.line, reason=problem.reason))
+    _expect_containers(job.part)
+    write_piece(job.target, make_piece(clips, quarantined, len(skeleton.joints), job.motion), job.digest())
 
 
-def _label(source: RawSource) -> str:
+def name_file(source: RawSource) -> str:
     """Name a file without the folders above its container: a store tells nothing of the machine it was made on."""
     return f"{source.container.name}/{source.member}"
 
 
 def pack_shard(job: PackJob) -> None:
-    """Copy the shard's rows from its pieces, compute their motion and intensity, and write them."""
-    parts: dict[str, list[NDArray[np.float32]]] = {"joints": [], "motion": [], "intensity": []}
+    """Copy the shard's rows from its pieces, compute their motion and intensity, and write them.
+
+    Raises:
+        DamagedPieceError: a piece is damaged; it is removed, so that the next run makes it anew.
+        StoreError: the staging folder is out of sight, or not of this plan any more.
+    """
+    expect_mark(job.receipt.parent, job.plan)
+    parts = {name: _kept_rows(job, name) for name in ROW_ARRAYS}
     for path, first in job.pieces:
-        piece = read_piece(path)
+        piece = open_piece(path)
         if piece.joints is None:
             continue
         places = place_rows(piece.columns["frames"], piece.columns["bodies"])
@@ -77,4 +122,29 @@ def pack_shard(job: PackJob) -> None:
         parts["joints"].append(piece.joints[cut])
         parts["motion"].append(compute_motion(piece.joints, places, job.motion.stride)[cut])
         parts["intensity"].append(compute_intensity(piece.joints, places, job.motion.segment)[cut])
-    write_shard(job.store, job.rows, {name: np.concatenate(rows) for name, rows in parts.items()})
+    written = write_shard(job.store, job.rows, {name: np.concatenate(rows) for name, rows in parts.items()})
+    write_whole(job.receipt, json.dumps({"state": job.state, "files": written}).encode())
+
+
+def _kept_rows(job: PackJob, name: str) -> list[NDArray[np.float32]]:
+    if job.rows.start >= job.kept:
+        return []
+    return [open_store(job.store).rows(name, job.rows.start, job.kept)]
+
+
+def _expect_containers(part: Part) -> None:
+    for container in {source.container for source in part.sources}:
+        try:
+            seen = container.exists()
+        except PermissionError:
+            seen = False
+        if not seen:
+            raise RawInputError(
+                f"{container}: not there any more, or not to be seen from this worker",
+                remedy="Make it visible under the same path to every worker, then run the same command again.",
+            )
+
+
+@cache
+def _own_version() -> str:
+    return version("mampctl")

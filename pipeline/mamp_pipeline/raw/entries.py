@@ -4,8 +4,16 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mamp_schemas.errors import RawFileError
+
+_inflater: Any
+"""Inflates and sums: ISA-L's drop-in for zlib where it is installed, some twice as fast."""
+try:
+    from isal import isal_zlib as _inflater
+except ImportError:
+    _inflater = zlib
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
@@ -38,6 +46,7 @@ class RawSource:
         member: path inside it, with `/`.
         size: bytes of the unpacked file.
         entry: its place in an archive; None in a folder.
+        modified: when a file in a folder was last written, in nanoseconds; 0 in an archive, which has CRCs.
     """
 
     id: str
@@ -45,6 +54,7 @@ class RawSource:
     member: str
     size: int
     entry: ArchiveEntry | None
+    modified: int = 0
 
     @property
     def file_name(self) -> str:
@@ -78,7 +88,7 @@ def read_source(source: RawSource) -> bytes:
     except OSError as problem:
         raise RawFileError(f"cannot be read ({problem.strerror})") from None
     data = _inflate(packed, source.size) if source.entry.deflated else packed
-    if len(data) != source.size or zlib.crc32(data) != source.entry.crc:
+    if len(data) != source.size or _inflater.crc32(data) != source.entry.crc:
         raise RawFileError(f"{len(data)} bytes that do not have the size and CRC the archive names ({source.size})")
     return data
 
@@ -97,6 +107,6 @@ def _read_packed(archive: Path, entry: ArchiveEntry) -> bytes:
 def _inflate(packed: bytes, size: int) -> bytes:
     """Inflate to at most `size` + 1 bytes: a wrong size in the archive shows without unpacking all there is."""
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
-    except zlib.error as problem:
+        return bytes(_inflater.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1))
+    except _inflater.error as problem:
         raise RawFileError(f"cannot be unpacked ({problem})") from None

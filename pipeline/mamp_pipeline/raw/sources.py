@@ -1,21 +1,14 @@
 """Sources: where the raw files of a dataset lie, in folders and zip archives mixed."""
 
-import os
-import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from mamp_pipeline.raw.entries import ArchiveEntry, RawSource
+from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat
+from mamp_pipeline.raw.listing import list_files
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.errors import RawInputError
-
-_READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ENCRYPTED = 0x1
-
-_Listed = tuple[str, int, ArchiveEntry | None]
-"""A file: its path inside the container, its size in bytes, its place in an archive."""
 
 
 def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]:
@@ -34,12 +27,12 @@ def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]
     found: dict[str, RawSource] = {}
     others: Counter[str] = Counter()
     for path in paths:
-        for member, size, entry in _list_files(path):
-            info = raw_format.info(member.rpartition("/")[2])
+        for file in list_files(path):
+            info = raw_format.info(file.member.rpartition("/")[2])
             if info is None:
-                others[PurePosixPath(member).suffix or "(no suffix)"] += 1
+                others[PurePosixPath(file.member).suffix or "(no suffix)"] += 1
                 continue
-            source = RawSource(info.id, path, member, size, entry)
+            source = RawSource(info.id, path, *file)
             first = found.setdefault(info.id, source)
             if first is not source:
                 raise RawInputError(
@@ -76,56 +69,6 @@ def read_exclude_list(path: Path) -> frozenset[str]:
             remedy="An exclude list names one clip a line, such as S001C002P005R002A008.",
         )
     return ids
-
-
-def _list_files(path: Path) -> Iterator[_Listed]:
-    if path.is_dir():
-        return _list_folder(path)
-    if not path.exists():
-        raise RawInputError(f"{path}: no such folder or archive", remedy="Check the path given as --raw.")
-    return _list_archive(path)
-
-
-def _list_folder(path: Path) -> Iterator[_Listed]:
-    def refuse(problem: OSError) -> None:
-        raise RawInputError(f"{problem.filename}: cannot list the folder ({problem.strerror})") from None
-
-    for folder, _, names in os.walk(path, onerror=refuse):
-        for name in names:
-            file = Path(folder, name)
-            yield file.relative_to(path).as_posix(), _measure(file), None
-
-
-def _measure(file: Path) -> int:
-    """Return a file's size; 0 where it cannot be had, for reading it will say why."""
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
-
-
-def _list_archive(path: Path) -> Iterator[_Listed]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as problem:
-        raise RawInputError(
-            f"{path}: neither a folder nor a readable zip archive ({problem})",
-            remedy="Fetch the archive again, or unpack it and name the folder.",
-        ) from None
-    for member in members:
-        if member.is_dir():
-            continue
-        if member.compress_type not in _READABLE or member.flag_bits & _ENCRYPTED:
-            raise RawInputError(
-                f"{path}: member {member.filename} is encrypted or packed by method {member.compress_type}, "
-                "expected none or deflate",
-                remedy="Unpack the archive and name the folder.",
-            )
-        entry = ArchiveEntry(
-            member.CRC, member.header_offset, member.compress_size, member.compress_type == zipfile.ZIP_DEFLATED
-        )
-        yield member.filename, member.file_size, entry
 
 
 def _nothing_found(
