@@ -13,11 +13,15 @@ SHORT_FRACTION = 8
 LONG_FRACTION = 14
 """With one digit before the point, up to here a mantissa stays below 2^53 and its power of ten is exact."""
 
-POWERS = np.array([float(f"1e{power}") for power in range(23)])
-"""The powers of ten that are exact as doubles."""
+EXACT_POWER = 22
+EXACT_MANTISSA = 2**53
+"""Within these a double holds power of ten and mantissa exactly, so one step between them rounds correctly."""
 
-SIGNED_POWERS = np.stack((POWERS, -POWERS))
-"""By the sign's bit and the power."""
+POWERS = np.array([float(f"1e{power}") for power in range(EXACT_POWER + 1)])
+
+SIGN_BIT = np.uint64(4)
+SIGNED_POWERS = np.concatenate((POWERS[:16], -POWERS[:16]))
+"""By the sign, at this bit, and the power below it; dividing by a negative one keeps the sign of a zero."""
 
 TENS = np.array([10**power for power in range(LONG_FRACTION + 1)], np.uint64)
 
