@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_schemas.errors import UsageError
 from mampctl.console import print_json, print_line, show_progress
 from mampctl.places import default_store
 
@@ -20,6 +21,15 @@ def ingest(
     exclude: Annotated[
         Path | None, typer.Option(help="A list of clips to leave out, one name a line: the missing-skeleton list.")
     ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Extend the finished store at --out by these raw files.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes to work in; 0 is this one. [default: one a core]")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Work on the cluster of this Dask scheduler instead: tcp://HOST:PORT.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when files were quarantined.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -27,16 +37,21 @@ def ingest(
 
     Run the same command again after an interruption: it goes on where it stopped.
     """
+    from mamp_pipeline.build.engine import Workers, count_cores
     from mamp_pipeline.build.ingest import Ingest
     from mamp_pipeline.build.ingest import ingest as run
     from mamp_schemas.policy import paper_policy
 
+    if scheduler and workers is not None:
+        raise UsageError("--workers and --scheduler name two places to work in", remedy="Give one of them.")
+    crew = Workers(count_cores() if workers is None else workers, scheduler)
     target = out or default_store(dataset)
     started = time.monotonic()
     with show_progress() as progress:
         if out is None:
             progress.message(f"writing to {target}")
-        metadata = run(Ingest(dataset, tuple(raw), target, paper_policy(dataset), exclude), progress)
+        request = Ingest(dataset, tuple(raw), target, paper_policy(dataset), exclude, append=append)
+        metadata = run(request, progress, crew)
     counts = metadata.counts
     if as_json:
         print_json(metadata.model_dump(mode="json"))

@@ -21,6 +21,7 @@ from mamp_schemas.errors import OutputError, StoreError
 from mamp_schemas.policy import paper_policy
 from mamp_schemas.progress import Silent
 from tests.paths import GOLDEN
+from tests.pipeline.told import Told
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
 
@@ -98,16 +99,6 @@ def interrupt_before_packing(out: Path, monkeypatch: pytest.MonkeyPatch) -> list
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out), Silent())
     return sorted(out.with_name(f"{out.name}.staging").glob("part-*.npz"))
-
-
-class Told(Silent):
-    """Progress that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
 
 
 @pytest.mark.usefixtures("small_parts")

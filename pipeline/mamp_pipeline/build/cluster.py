@@ -13,7 +13,7 @@ from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 
 from mamp_pipeline.build.engine import Engine, Job, Result
 from mamp_pipeline.build.sight import Sight, View, list_differences, look
@@ -42,7 +42,7 @@ class _Dask:
         waiting = iter(jobs)
         room = _AHEAD * max(1, sum(self._client.nthreads().values()))
         flying = {self._submit(task, job): job for job in islice(waiting, room)}
-        landed = as_completed(list(flying))
+        landed = as_completed(list(flying), loop=self._client.loop)
         for future in landed:
             job = flying.pop(future)
             result = self._take(future)
@@ -52,11 +52,11 @@ class _Dask:
                 landed.add(started)
             yield job, result
 
-    def _submit(self, task: Callable[[Job], Result], job: Job) -> Future:
+    def _submit(self, task: Callable[[Job], Result], job: Job) -> Future[Any]:
         key = f"{task.__name__}-{uuid.uuid4().hex}"
         return self._client.submit(_attempt, task, job, key=key, pure=False, retries=_RETRIES)
 
-    def _take(self, future: Future) -> Any:
+    def _take(self, future: Future[Any]) -> Any:
         try:
             outcome = future.result()
         except KilledWorker as problem:

@@ -8,13 +8,17 @@ from typing import Any
 
 from mamp_schemas.errors import RawFileError
 
-_inflater: Any
-"""Inflates and sums: ISA-L's drop-in for zlib where it is installed, some twice as fast."""
-try:
-    from isal import isal_zlib as _inflater
-except ImportError:
-    _inflater = zlib
 
+def find_inflater() -> Any:
+    """Return the module that inflates: ISA-L's drop-in for zlib where it is installed, some twice as fast."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib
+    return isal_zlib
+
+
+_inflater = find_inflater()
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
 

@@ -86,7 +86,11 @@ def write_piece(path: Path, piece: Piece, job: str) -> None:
     """
     if piece.joints is None:
         raise StoreError(f"{path}: a piece without rows cannot be written")
-    notes = {"job": job, "ids": piece.ids, "quarantined": [entry.model_dump(mode="json") for entry in piece.quarantined]}
+    notes = {
+        "job": job,
+        "ids": piece.ids,
+        "quarantined": [entry.model_dump(mode="json") for entry in piece.quarantined],
+    }
     text = np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, notes=text, joints=piece.joints, **piece.columns)  # type: ignore[arg-type]
