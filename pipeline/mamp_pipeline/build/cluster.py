@@ -29,6 +29,9 @@ _RETRIES = 2
 _DEATHS = 10
 """Workers on this machine that may die at one task."""
 
+_STARTS = 3
+"""Times the start of processes is tried."""
+
 _PATIENCE = "15s"
 
 
@@ -84,23 +87,38 @@ def _attempt(task: Callable[[Job], Result], job: Job) -> Result | MampctlError:
 
 @contextmanager
 def start_cluster(count: int, progress: Progress) -> Iterator[Engine]:
-    """Start processes of one thread each on this machine; they end with the context, and with this process."""
+    """Start processes of one thread each on this machine; they end with the context, and with this process.
+
+    Raises:
+        ClusterError: they do not start.
+    """
     _silence()
-    settings = {"distributed.scheduler.allowed-failures": _DEATHS}
     with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=None,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
+        dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS}),
+        _start_processes(count) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         progress.message(f"{count} worker processes{_dashboard(client)}")
         yield _Dask(client)
+
+
+def _start_processes(count: int) -> LocalCluster:
+    for _ in range(_STARTS):
+        try:
+            return LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=None,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as problem:  # a process died before it could be watched over
+            failure = problem
+    raise ClusterError(
+        f"worker processes do not start on this machine ({failure})",
+        remedy="Give fewer --workers; with 0 the work runs in this process.",
+    )
 
 
 @contextmanager
@@ -170,5 +188,7 @@ def _dashboard(client: Client) -> str:
 
 
 def _silence() -> None:
-    """Keep Dask's log off standard error, where progress is written; errors reach the user as ours."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    """Keep Dask's logs off standard error, where progress is written; errors reach the user as ours."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
