@@ -16,7 +16,10 @@ EXIT_QUARANTINED = 3
 
 def ingest(
     dataset: Annotated[DatasetName, typer.Argument(help="The dataset the raw files are of.")],
-    raw: Annotated[list[Path], typer.Option(help="A folder or zip archive of raw files; may be given several times.")],
+    raw: Annotated[
+        list[Path],
+        typer.Option(readable=False, help="A folder or zip archive of raw files; may be given several times."),
+    ],
     out: Annotated[Path | None, typer.Option(help="The store. [default: $MAMPCTL_DATA/DATASET.zarr]")] = None,
     exclude: Annotated[
         Path | None, typer.Option(help="A list of clips to leave out, one name a line: the missing-skeleton list.")
