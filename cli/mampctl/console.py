@@ -73,12 +73,12 @@ class _Events:
         self.close()
         self._task, self._unit, self._total, self._done = task, unit, total, 0
         self._started = self._written = time.monotonic()
-        self._open = True
+        self._facts, self._open = {}, True
         self._write("start", total=total, unit=unit)
 
     def advance(self, count: int, **facts: float | int | str) -> None:
         self._done += count
-        self._facts = facts
+        self._facts = facts or self._facts
         if time.monotonic() - self._written >= EVENT_SECONDS:
             self._progress("progress")
 
@@ -97,7 +97,7 @@ class _Events:
         left = round((self._total - self._done) / rate, 1) if rate else None
         done = {"done": self._done, "total": self._total, "unit": self._unit}
         times = {"seconds": round(seconds, 1), "per_second": round(rate, 1), "seconds_left": left}
-        self._write(event, **done, **times, **self._facts)
+        self._write(event, **{**self._facts, **done, **times})
 
     def _write(self, event: str, **facts: object) -> None:
         line = {"event": event, **({"task": self._task} if self._task else {}), **facts}
@@ -142,7 +142,7 @@ class _Bars:
         text = "  ".join(
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in facts.items()
         )
-        self._bars.update(self._task, advance=count, facts=text)
+        self._bars.update(self._task, advance=count, **({"facts": text} if text else {}))
         speed = self._bars.tasks[self._task].speed
         if speed:
             self._bars.update(self._task, rate=f"{speed:,.1f} {self._unit}/s")

@@ -11,6 +11,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from mamp_pipeline.raw.ntu_compile import inlined
+
 BLOCK = 64
 _AHEAD = 2048
 
