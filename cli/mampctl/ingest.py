@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,6 +33,9 @@ def ingest(
     scheduler: Annotated[
         str | None, typer.Option(help="Work on the cluster of this Dask scheduler instead: tcp://HOST:PORT.")
     ] = None,
+    compression: Annotated[
+        Literal["none", "zstd"], typer.Option(help="Of a new store: zstd saves a fifth, and takes time to read.")
+    ] = "none",
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when files were quarantined.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -53,7 +56,9 @@ def ingest(
     with show_progress() as progress:
         if out is None:
             progress.message(f"writing to {target}")
-        request = Ingest(dataset, tuple(raw), target, paper_policy(dataset), exclude, append=append)
+        request = Ingest(
+            dataset, tuple(raw), target, paper_policy(dataset), exclude, append=append, compression=compression
+        )
         metadata = run(request, progress, crew)
     counts = metadata.counts
     if as_json:

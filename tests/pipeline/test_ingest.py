@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +258,11 @@ def test_write_shard__refuses_half_a_shard(whole: Path, tmp_path: Path) -> None:
     rows = {"joints": np.zeros((10, 25, 3), dtype=np.float32)}
     with pytest.raises(StoreError, match="two tasks writing one shard"):
         write.write_shard(tmp_path / "s.zarr", layout.RowRange(10, 20), rows)
+
+
+def test_ingest__compression_changes_bytes_only(whole: Path, tmp_path: Path) -> None:
+    packed = replace(request(tmp_path / "s.zarr"), compression="zstd")
+    assert ingest(packed, Silent()).content_hash == open_store(whole).metadata.content_hash
+    assert verify(open_store(packed.out), Silent()).problems == ()
+    sizes = [sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) for out in (whole, packed.out)]
+    assert sizes[1] < 0.95 * sizes[0]

@@ -58,7 +58,7 @@ def _build(
         parse_parts(request, parts, staging, plan, engine, progress)
         table = gather_table([piece_path(staging, part.number) for part in parts], base)
         metadata = describe(request, found, table, base)
-        state = f"{metadata.content_hash} {table.kept_rows} {SHARD_ROWS}"
+        state = f"{metadata.content_hash} {table.kept_rows} {SHARD_ROWS} {request.compression}"
         _prepare(request, table, staging, state)
         pack_shards(request, table, staging, plan, state, engine, progress)
     write_metadata(request.out, metadata)
@@ -74,5 +74,6 @@ def _prepare(request: Ingest, table: Table, staging: Path, state: str) -> None:
     if table.kept_clips:
         extend_arrays(request.out, table.rows, table.columns, table.kept_clips)
     else:
-        create_arrays(request.out, table.rows, DATASETS[request.dataset].skeleton, table.columns)
+        skeleton = DATASETS[request.dataset].skeleton
+        create_arrays(request.out, table.rows, skeleton, table.columns, request.compression)
     write_whole(mark, state.encode())

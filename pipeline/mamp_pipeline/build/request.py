@@ -6,6 +6,7 @@ from pathlib import Path
 from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.formats import RAW_FORMATS, belongs
 from mamp_pipeline.raw.sources import find_sources, read_exclude_list
+from mamp_pipeline.store.write import Compression
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.motion import MotionSpec
@@ -22,6 +23,7 @@ class Ingest:
         out: the store.
         exclude: a list of clip ids to leave out, such as the dataset's missing-skeleton list.
         append: extend the finished store at `out`.
+        compression: of a new store's rows; changes no value and no hash.
     """
 
     dataset: DatasetName
@@ -31,6 +33,7 @@ class Ingest:
     exclude: Path | None = None
     motion: MotionSpec = field(default_factory=MotionSpec)
     append: bool = False
+    compression: Compression = "none"
 
 
 @dataclass(frozen=True)

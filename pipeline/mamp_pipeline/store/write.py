@@ -6,12 +6,12 @@ extended under its readers' eyes: rows and columns beyond the old shapes are inv
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import CHUNK_ROWS, CLIP_CHUNK, SHARD_ROWS, Columns, RowRange
@@ -19,15 +19,21 @@ from mamp_schemas.errors import StoreError
 from mamp_schemas.skeleton import Skeleton
 from mamp_schemas.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
 
+Compression = Literal["none", "zstd"]
+"""Of the row arrays. `zstd` shuffles bytes first: the low ones of measured floats are noise, the high ones repeat."""
+
 _NODE = "zarr.json"
 
 
-def create_arrays(path: Path, rows: int, skeleton: Skeleton, columns: Columns) -> None:
+def create_arrays(
+    path: Path, rows: int, skeleton: Skeleton, columns: Columns, compression: Compression = "none"
+) -> None:
     """Create a store's arrays without their rows, and write its clip columns.
 
     A missing shard reads as NaN, never as plausible zeros; every chunk carries a CRC-32C.
     """
     group = zarr.create_group(path, zarr_format=3, overwrite=True)
+    packing = [BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=4)] if compression == "zstd" else []
     joints = len(skeleton.joints)
     for name, tail in {"joints": (joints, 3), "motion": (joints, 3), "intensity": (joints,)}.items():
         group.create_array(
@@ -36,7 +42,7 @@ def create_arrays(path: Path, rows: int, skeleton: Skeleton, columns: Columns) -
             chunks=(CHUNK_ROWS, *tail),
             shards=(SHARD_ROWS, *tail),
             dtype="float32",
-            compressors=[Crc32cCodec()],
+            compressors=[*packing, Crc32cCodec()],
             fill_value=float("nan"),
             dimension_names=("row", "joint", "coordinate")[: 1 + len(tail)],
         )
