@@ -1,4 +1,7 @@
-"""What users do today: read a file's lines, split them, convert joint line by joint line."""
+"""What users do today: read a file's lines, split them, convert joint line by joint line.
+
+Like the scripts in circulation, it converts a joint's position and its place in the colour image.
+"""
 
 import time
 from collections.abc import Sequence
@@ -17,11 +20,12 @@ def read_lines(path: Path) -> list[np.ndarray]:
         at += 1
         for _ in range(bodies):
             count = int(lines[at + 1])
-            joints = [
-                np.array([float(number) for number in line.split()[:3]], dtype=np.float32)
-                for line in lines[at + 2 : at + 2 + count]
-            ]
-            records.append(np.stack(joints))
+            joints, colours = np.zeros((count, 3), dtype=np.float32), np.zeros((count, 2), dtype=np.float32)
+            for joint in range(count):
+                fields = lines[at + 2 + joint].split()
+                joints[joint] = np.array(fields[:3], dtype=np.float32)
+                colours[joint] = np.array(fields[5:7], dtype=np.float32)
+            records.append(joints)
             at += 2 + count
     return records
 

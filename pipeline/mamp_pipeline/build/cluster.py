@@ -111,6 +111,7 @@ def _start_processes(count: int) -> LocalCluster:
                 processes=True,
                 memory_limit=None,
                 dashboard_address="127.0.0.1:0",
+                preload=["mamp_pipeline.build.tasks"],
                 silence_logs=logging.CRITICAL,
             )
         except RuntimeError as problem:  # a process died before it could be watched over
