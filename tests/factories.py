@@ -9,11 +9,15 @@ ZERO_POINTS = (("0", "0", "0"),) * 25
 
 _BODY_TAIL = "0 1 1 1 1 0 0.02764709 0.05745083 2"
 _JOINT_TAIL = "277.419 191.8218 1036.233 519.1677 -0.2059419 0.05349901 0.9692109 -0.1239193 2"
+# The tracker gives no orientation to the ends of limbs.
+_LEAF_TAIL = "276 179.5003 1032.973 483.6055 0 0 0 0 1"
+_LEAVES = {3, 15, 19, 21, 22, 23, 24}
 
 
 def ntu_body(points: Sequence[Sequence[str]] = ZERO_POINTS, body_id: int = BODY_ID) -> list[str]:
     """Return the 27 lines of a body record from the spelled x y z of its 25 joints."""
-    joints = [" ".join((*point, _JOINT_TAIL)) for point in points]
+    tails = (_LEAF_TAIL if joint in _LEAVES else _JOINT_TAIL for joint in range(len(points)))
+    joints = [" ".join((*point, tail)) for point, tail in zip(points, tails, strict=True)]
     return [f"{body_id} {_BODY_TAIL}", str(len(joints)), *joints]
 
 

@@ -142,7 +142,9 @@ class _Bars:
         text = "  ".join(
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in facts.items()
         )
-        self._bars.update(self._task, advance=count, **({"facts": text} if text else {}))
+        self._bars.update(self._task, advance=count)
+        if text:
+            self._bars.update(self._task, facts=text)
         speed = self._bars.tasks[self._task].speed
         if speed:
             self._bars.update(self._task, rate=f"{speed:,.1f} {self._unit}/s")

@@ -55,6 +55,7 @@ def test_parse_ntu__no_bodies(parse: Parse, frames: int) -> None:
     [
         pytest.param(lambda text: text.replace(b"\n", b"\r\n"), id="CRLF"),
         pytest.param(lambda text: text.replace(b"\n", b"\r\n", 9), id="CRLF in places"),
+        pytest.param(lambda text: text.replace(b"\n", b" \r\n"), id="blanks before CRLF"),
         pytest.param(lambda text: text.replace(b" ", b"  "), id="two spaces"),
         pytest.param(lambda text: text.replace(b" ", b"\t"), id="tabs"),
         pytest.param(lambda text: text.replace(b"\n", b" \n\t"), id="blanks around lines"),
@@ -89,6 +90,7 @@ GOOD = ntu_text([[ntu_body()], [ntu_body()]]).decode().splitlines()
         (4, "26", "joint count is 26, expected 25"),
         (4, "0", "joint count is 0, expected 25"),
         (5, GOOD[4] + " 4", "joint line has 13 fields, expected 12"),
+        (29, "0 0 0 0 0 0 0 0 0 0 0 \r", "joint line has 11 fields, expected 12"),
         (29, "0 0 0", "joint line has 3 fields, expected 12"),
         (29, GOOD[4].replace("0", "nan", 1), "joint value 'nan' is not a finite float32 number"),
         (30, "two", "body count 'two' is not a whole number of at least 0"),
@@ -126,7 +128,7 @@ def test_parse_ntu__truncated(parse: Parse, kept: int, place: str, ending: str) 
 @pytest.mark.parametrize("number", [1, 2])
 def test_parse_ntu__count_out_of_proportion(parse: Parse, number: int) -> None:
     lines = [*GOOD[: number - 1], "1000000000", *GOOD[number:]]
-    with pytest.raises(RawFileError, match="file ends after this line|body line has 1 field"):
+    with pytest.raises(RawFileError, match=r"file ends after this line|body line has 1 field"):
         parse("\n".join(lines).encode())
 
 

@@ -5,24 +5,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import njit
+import numba
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+# Without counted references: the callers' arrays outlive every call, and counting them costs up to half the speed.
+_OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False}
 
 
 def inlined(function: AnyFunction) -> AnyFunction:
     """Compile a function that compiled functions call, as a part of them."""
-    # Without counted references: the caller's arrays outlive the call, and counting them costs half the speed.
-    return cast(AnyFunction, njit(nogil=True, forceinline=True, _nrt=False)(function))
+    return cast("AnyFunction", numba.njit(**_OPTIONS, forceinline=True)(function))
 
 
 def compiled(function: AnyFunction) -> AnyFunction:
     """Compile a function that Python calls; the code is kept on disk where a folder for it can be had."""
     function.__qualname__ = f"{function.__name__}_{_sources_digest()}"
     try:
-        return cast(AnyFunction, njit(nogil=True, cache=True, _nrt=False)(function))
+        return cast("AnyFunction", numba.njit(**_OPTIONS, cache=True)(function))
     except RuntimeError:  # neither the package's folder nor the user's can be written to
-        return cast(AnyFunction, njit(nogil=True, _nrt=False)(function))
+        return cast("AnyFunction", numba.njit(**_OPTIONS)(function))
 
 
 def _sources_digest() -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mamp_pipeline.raw.bodies import RawBodies
 from mamp_pipeline.raw.ntu_compile import compiled, inlined
-from mamp_pipeline.raw.ntu_fields import BODY_FIELDS, JOINT_FIELDS, JOINTS, BYTES_PER_BODY, VALUES, settle
+from mamp_pipeline.raw.ntu_fields import BODY_FIELDS, BYTES_PER_BODY, JOINT_FIELDS, JOINTS, VALUES, settle
 from mamp_pipeline.raw.ntu_masks import BLOCK, fetch_ahead
 from mamp_pipeline.raw.ntu_points import read_number, read_plain_point
 from mamp_pipeline.raw.ntu_scan import find_field, read_integer, scan_line

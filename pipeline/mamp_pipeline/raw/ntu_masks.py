@@ -3,11 +3,12 @@
 A mask is a uint64 whose bit k stands for byte k of a block. Blocks and words may start anywhere.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
 from numba.extending import intrinsic
 
 from mamp_pipeline.raw.ntu_compile import inlined
@@ -36,8 +37,13 @@ def _spread(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(single, undefined, ir.Constant(_LANES, [0] * BLOCK))
 
 
-@intrinsic
-def _within(_typing: Any, text: Any, at: Any, first: Any, count: Any) -> Any:
+def _machine(function: Callable[..., Any]) -> Any:
+    """Make a compiled operation of a function that gives an operation's signature and its code."""
+    return intrinsic(function)
+
+
+@_machine
+def _within(_typing: Any, text: Any, _at: Any, _first: Any, _count: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         block = _load(context, builder, signature, args, _BYTES)
         first_byte, count_bytes = _spread(builder, args[2]), _spread(builder, args[3])
@@ -47,8 +53,8 @@ def _within(_typing: Any, text: Any, at: Any, first: Any, count: Any) -> Any:
     return types.uint64(text, types.intp, types.intp, types.intp), generate
 
 
-@intrinsic
-def word(_typing: Any, text: Any, at: Any) -> Any:
+@_machine
+def word(_typing: Any, text: Any, _at: Any) -> Any:
     """Return the 8 bytes of `text[at : at + 8]`, the first one lowest."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -57,13 +63,13 @@ def word(_typing: Any, text: Any, at: Any) -> Any:
     return types.uint64(text, types.intp), generate
 
 
-@intrinsic
-def _ask_for(_typing: Any, text: Any, at: Any) -> Any:
+@_machine
+def _ask_for(_typing: Any, text: Any, _at: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [data.type, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        function = builder.module.declare_intrinsic("llvm.prefetch", [data.type], kind)
         to_read, keep, as_data = number(0), number(3), number(1)
         builder.call(function, [builder.gep(data, [args[1]]), to_read, keep, as_data])
         return context.get_dummy_value()
@@ -71,8 +77,8 @@ def _ask_for(_typing: Any, text: Any, at: Any) -> Any:
     return types.none(text, types.intp), generate
 
 
-@intrinsic
-def lowest(_typing: Any, mask: Any) -> Any:
+@_machine
+def lowest(_typing: Any, _mask: Any) -> Any:
     """Return the place of a mask's lowest bit, 64 where there is none."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -81,8 +87,8 @@ def lowest(_typing: Any, mask: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@intrinsic
-def ones(_typing: Any, mask: Any) -> Any:
+@_machine
+def ones(_typing: Any, _mask: Any) -> Any:
     """Return the number of a mask's bits."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:

@@ -1,6 +1,5 @@
 """The reader of NTU text where numba is missing: the same results, NumPy over all lines and numbers of a file."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +18,10 @@ from mamp_pipeline.raw.ntu_words import read_plain
 
 _BODY_SHAPE = np.array([BODY_FIELDS, 1] + [JOINT_FIELDS] * JOINTS)
 _SPACE, _LINE_END, _RETURN = b" \n\r"
-# The temporaries of a chunk stay in the cache.
-_CHUNK = 2**16
+# Control bytes that separate nothing are parts of fields; these spell no number then, and neither do marks.
+_SPACES_FOR_BLANKS = bytes(
+    _SPACE if byte in b"\t\r\v\f" else b"?"[0] if byte < _SPACE and byte != _LINE_END else byte for byte in range(256)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class _Lines:
 
     Attributes:
         text: the text.
-        ends: (F + 1,) where each field ends, in order, after a first -1.
-        last: (L + 1,) the place in `ends` of each line's last field, after a first 0.
+        ends: (F,) where each field ends, in order.
+        last: (L + 1,) the place in `ends` of each line's last field, after a first -1.
     """
 
     text: bytes
@@ -39,9 +40,10 @@ class _Lines:
 
     def leading(self, lines: NDArray[np.intp]) -> NDArray[np.int64] | None:
         """Return the integers that start some lines; None where one does not start with an integer."""
-        first = self.last[lines]
-        places = zip((self.ends[first] + 1).tolist(), self.ends[first + 1].tolist(), strict=True)
-        fields = [self.text[start:end].removesuffix(b"\r") for start, end in places]
+        before = self.last[lines]
+        starts = np.where(before < 0, 0, self.ends[before] + 1).tolist()
+        ends = self.ends[before + 1].tolist()
+        fields = [self.text[start:end].removesuffix(b"\r") for start, end in zip(starts, ends, strict=True)]
         spelled = {field: read_integer(field) for field in set(fields)}
         if None in spelled.values():
             return None
@@ -58,77 +60,78 @@ def read(data: bytes) -> RawBodies | None:
     members = first[:, None] + np.arange(LINES_PER_BODY)
     if members.size and (members[-1, -1] >= len(fields) or (fields[members] != _BODY_SHAPE).any()):
         return None
-    counts = _read_counts(lines, fields, members)
-    body_id, declared = lines.leading(first), lines.leading(first + 1)
-    if counts is None or body_id is None or declared is None or (declared != JOINTS).any():
+    alone = fields == 1
+    alone[members] = False
+    heads = np.flatnonzero(alone)
+    numbers = lines.leading(np.concatenate((heads, first, first + 1)))
+    if numbers is None or len(heads) + members.size != len(fields):
+        return None
+    counts, body_id, declared = np.split(numbers, (len(heads), len(heads) + len(first)))
+    if (declared != JOINTS).any() or not _agree(counts, heads, len(fields)):
         return None
     joints = _read_joints(lines, members[:, 2:])
     if joints is None:
         return None
-    return RawBodies(len(counts), np.repeat(np.arange(len(counts)), counts), body_id, joints)
+    return RawBodies(int(counts[0]), np.repeat(np.arange(len(counts) - 1), counts[1:]), body_id, joints)
 
 
-def _read_counts(lines: _Lines, fields: NDArray[np.intp], members: NDArray[np.intp]) -> NDArray[np.int64] | None:
-    """Return the body count of each frame; None unless counts and the lines between them agree.
+def _agree(counts: NDArray[np.int64], heads: NDArray[np.intp], total: int) -> bool:
+    """Say whether the declared counts fit the lines between them.
 
     Args:
-        lines: the lines.
-        fields: (L,) how many fields each has.
-        members: the lines that belong to bodies.
+        counts: the frame count and the body count of each frame.
+        heads: the lines that they are on.
+        total: how many lines there are.
     """
-    alone = fields == 1
-    alone[members] = False
-    heads = np.flatnonzero(alone)
-    counts = lines.leading(heads)
-    if counts is None or not len(heads) or heads[0] or len(heads) + members.size != len(fields):
-        return None
-    bodies, after = counts[1:], np.append(heads[2:], len(fields))
-    if counts[0] != len(bodies) or (bodies < 0).any() or (bodies > len(fields)).any():
-        return None
-    if len(bodies) and (heads[1] != 1 or (after - heads[1:] != 1 + LINES_PER_BODY * bodies).any()):
-        return None
-    return bodies
+    bodies, after = counts[1:], np.append(heads[2:], total)
+    if not len(counts) or heads[0] or counts[0] != len(bodies) or (bodies < 0).any() or (bodies > total).any():
+        return False
+    if not len(bodies):
+        return total == 1
+    return bool(heads[1] == 1 and (after - heads[1:] == 1 + LINES_PER_BODY * bodies).all())
 
 
 def _split(data: bytes) -> _Lines | None:
     """Find fields and lines; None where a line is blank or there is none."""
-    text = data if data.endswith(b"\n") else data + b"\n"
-    lines = _split_tidy(text)
-    if lines is None:
-        text = re.sub(rb"[\t\r\v\f ]+", b" ", data.strip()) + b"\n"
-        lines = _split_tidy(re.sub(rb" ?\n ?", b"\n", text))
-    return lines
+    lines = _split_tidy(data if data.endswith(b"\n") else data + b"\n")
+    return _split_tidy(_tidied(data)) if lines is None else lines
+
+
+def _tidied(data: bytes) -> bytes:
+    """Return the text with one space between the fields of a line and no other blanks."""
+    symbols = np.frombuffer(data.strip().translate(_SPACES_FOR_BLANKS) + b"\n", np.uint8)
+    blank = symbols == _SPACE
+    blank[1:] &= symbols[:-1] <= _SPACE
+    symbols = symbols[~blank]
+    blank = symbols == _SPACE
+    blank[:-1] &= symbols[1:] == _LINE_END
+    return bytes(symbols[~blank])
 
 
 def _split_tidy(text: bytes) -> _Lines | None:
     """Find fields and lines; None unless one space or line end comes after each field, returns before line ends."""
     symbols = np.frombuffer(text, np.uint8)
-    ends = _find_ends(symbols)
-    kinds = symbols[ends[1:]]
+    ends = np.flatnonzero(symbols <= _SPACE)
+    kinds = symbols[ends]
+    if b"\r" in text:
+        ends, kinds = ends[kinds != _RETURN], kinds[kinds != _RETURN]
     line_ends = kinds == _LINE_END
-    if not (line_ends | (kinds == _SPACE)).all() or (ends[1:] - ends[:-1] == 1).any():
+    if not (line_ends | (kinds == _SPACE)).all() or (ends[1:] - ends[:-1] == 1).any() or ends[0] == 0:
         return None
-    last = np.concatenate(([0], np.flatnonzero(line_ends) + 1))
-    if b"\r" in text and text.count(b"\r") != np.count_nonzero(symbols[ends[last[1:]] - 1] == _RETURN):
-        return None
-    return _Lines(text, ends, last)
+    last = np.concatenate(([-1], np.flatnonzero(line_ends)))
+    return None if b"\r" in text and _has_stray_return(text, ends, last[1:]) else _Lines(text, ends, last)
 
 
-def _find_ends(symbols: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Return where blanks other than returns are, after a first -1."""
-    ends = np.empty(1 + np.count_nonzero(symbols <= _SPACE), np.intp)
-    ends[0], count = -1, 1
-    for start in range(0, len(symbols), _CHUNK):
-        chunk = symbols[start : start + _CHUNK]
-        places = np.flatnonzero((chunk <= _SPACE) & (chunk != _RETURN))
-        np.add(places, start, out=ends[count : count + len(places)])
-        count += len(places)
-    return ends[:count]
+def _has_stray_return(text: bytes, ends: NDArray[np.intp], last: NDArray[np.intp]) -> bool:
+    """Say whether a return comes anywhere but between a line's last field and its end."""
+    returned = np.frombuffer(text, np.uint8)[ends[last] - 1] == _RETURN
+    alone = ends[last] - ends[last - 1] == len("\r\n")
+    return text.count(b"\r") != np.count_nonzero(returned) or bool((returned & alone).any())
 
 
 def _read_joints(lines: _Lines, members: NDArray[np.intp]) -> NDArray[np.float32] | None:
     """Return x y z of some lines, shaped (B, 25, 3); None where one is no number."""
-    edges = lines.ends[lines.last[members.ravel()] + np.arange(4)[:, None]]
+    edges = lines.ends.take(lines.last[members.ravel()] + np.arange(4)[:, None])
     start, end = edges[:3] + 1, edges[1:]
     joints, odd = read_plain(lines.text, start.ravel(), end.ravel())
     deferred = zip(odd.tolist(), start.flat[odd].tolist(), end.flat[odd].tolist(), strict=True)

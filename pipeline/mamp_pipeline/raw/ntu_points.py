@@ -20,7 +20,7 @@ from mamp_pipeline.raw.ntu_digits import (
     TENS,
 )
 from mamp_pipeline.raw.ntu_masks import lowest, mask, word
-from mamp_pipeline.raw.ntu_scan import NONE, ONE, blanks, find_field, is_blank, read_integer, read_sign
+from mamp_pipeline.raw.ntu_scan import NONE, ONE, blanks, is_blank, read_integer, read_sign
 
 _MINUS, _POINT, _ZERO, _NINE, _SMALL_E, _TO_SMALL = 45, 46, 48, 57, 101, 32
 
@@ -30,14 +30,35 @@ _eight_digits = inlined(ntu_digits.eight_digits)
 
 
 @inlined
-def _plain_number(text: Any, lead: int, end: int, minus: Any) -> float:
+def _plain_number(text: Any, lead: Any, end: Any, minus: Any) -> Any:
     """Return the number `d.ddd` whose first digit is at `lead`; `minus` is its sign's bit."""
     digits = np.uint64(end - lead - 2)
     first = np.uint64(text[np.uint64(lead)]) - np.uint64(_ZERO)
     mantissa = first * TENS[digits] + _eight_digits(word(text, end - 8) & LOW_NIBBLES[digits])
     if digits > np.uint64(SHORT_FRACTION):
         mantissa += _eight_digits(word(text, end - 16) & HIGH_NIBBLES[digits]) * EIGHT_DIGITS
-    return np.float64(np.int64(mantissa)) / SIGNED_POWERS[(minus << SIGN_BIT) | digits]
+    return np.float64(np.int64(mantissa)) / SIGNED_POWERS[(minus << np.uint64(SIGN_BIT)) | digits]
+
+
+@inlined
+def _plain_ends(text: Any, at: int) -> tuple[bool, Any, Any, Any, Any]:
+    """Say whether three numbers `-?d.ddd` with a blank after each start here; the blanks and the minus signs."""
+    blank, other = blanks(text, at), ~mask(text, at, _ZERO, 10)
+    after_x = blank & (blank - ONE)
+    after_y = after_x & (after_x - ONE)
+    blank_x, blank_y, blank_z = blank ^ after_x, after_x ^ after_y, after_y & (~after_y + ONE)
+    numbers = blank_z - ONE
+    starts = ONE | (blank_x << ONE) | (blank_y << ONE)
+    minus = mask(text, at, _MINUS, 1) & starts
+    leads = starts + minus
+    points = leads << ONE
+    plain = (
+        blank_z != NONE
+        and mask(text, at, _POINT, 1) & numbers == points
+        and other & numbers == blank_x | blank_y | minus | points
+        and leads & other == NONE
+    )
+    return plain, blank_x, blank_y, blank_z, minus
 
 
 @inlined
@@ -53,21 +74,8 @@ def read_plain_point(text: Any, at: int, joints: Any, slot: int) -> bool:
     Returns:
         Whether they have that form; if not, nothing is written.
     """
-    blank, other = blanks(text, at), ~mask(text, at, _ZERO, 10)
-    after_x = blank & (blank - ONE)
-    after_y = after_x & (after_x - ONE)
-    blank_x, blank_y, blank_z = blank ^ after_x, after_x ^ after_y, after_y & (~after_y + ONE)
-    numbers = blank_z - ONE
-    starts = ONE | (blank_x << ONE) | (blank_y << ONE)
-    minus = mask(text, at, _MINUS, 1) & starts
-    leads = starts + minus
-    points = leads << ONE
-    if (
-        blank_z == NONE
-        or mask(text, at, _POINT, 1) & numbers != points
-        or other & numbers != blank_x | blank_y | minus | points
-        or leads & other != NONE
-    ):
+    plain, blank_x, blank_y, blank_z, minus = _plain_ends(text, at)
+    if not plain:
         return False
     end_x, end_y, end_z = lowest(blank_x), lowest(blank_y), lowest(blank_z)
     minus_x = minus & ONE

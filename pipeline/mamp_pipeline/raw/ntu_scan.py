@@ -11,8 +11,8 @@ import numpy as np
 from mamp_pipeline.raw.ntu_compile import inlined
 from mamp_pipeline.raw.ntu_masks import BLOCK, lowest, mask, ones
 
-ONE = np.uint64(1)
-NONE = np.uint64(0)
+ONE: Any = np.uint64(1)
+NONE: Any = np.uint64(0)
 LINE_END = 10
 _TAB, _FROM_TAB, _SPACE = 9, 5, 32
 _ZERO, _PLUS, _MINUS = 48, 43, 45
@@ -64,13 +64,13 @@ def read_sign(text: Any, at: int) -> tuple[bool, int]:
 
 
 @inlined
-def read_integer(text: Any, at: int) -> tuple[int, bool]:
+def read_integer(text: Any, at: int) -> tuple[Any, bool]:
     """Return the integer that the line's next field spells, and whether it is one of 64 bits."""
     start, end = find_field(text, at)
     negative, start = read_sign(text, start)
     digits = end - start
     value = NONE
-    good = 0 < digits <= 19
+    good: Any = 0 < digits <= 19
     for place in range(start, start + min(digits, 19)):
         digit = np.uint64(text[place]) - np.uint64(_ZERO)
         good &= digit <= np.uint64(9)

@@ -16,6 +16,7 @@ from mamp_pipeline.raw.ntu_digits import (
 )
 
 _ZERO, _MINUS, _POINT = b"0-."
+_LOW_BYTES, _HIGH_BYTES = LOW_NIBBLES * np.uint64(0x11), HIGH_NIBBLES * np.uint64(0x11)
 _ZEROS = np.uint64(0x3030303030303030)
 # Added to a digit's value it leaves a byte's top bit clear, added to anything between it and 128 it sets it.
 _BEYOND_NINE = np.uint64(0x7676767676767676)
@@ -39,23 +40,28 @@ def read_plain(
     words = np.ndarray(max(len(text) - 7, 0), "<u8", text, strides=(1,))
     minus = symbols[start] == _MINUS
     lead = start + minus
-    digits = end - lead - 2
+    digits = end - lead
+    digits -= len("0.")
     first = symbols[lead] - np.uint8(_ZERO)
     lead += 1
     plain = (digits.view(np.uintp) <= LONG_FRACTION) & (first <= 9) & (symbols[lead] == _POINT)
-    digits *= plain
-    mantissa, good = _word_value(words[end - 8], LOW_NIBBLES[digits])
+    digits &= len(TENS) - 1
+    mantissa, good = _word_value(words[end - 8], _LOW_BYTES[digits])
     plain &= good
     mantissa += first * TENS[digits]
     long = np.flatnonzero(digits > SHORT_FRACTION)
-    high, good = _word_value(words[end[long] - 16], HIGH_NIBBLES[digits[long]])
+    high, good = _word_value(words[end[long] - 16], _HIGH_BYTES[digits[long]])
     plain[long] &= good
     mantissa[long] += high * EIGHT_DIGITS
-    digits |= minus.astype(np.intp) << int(SIGN_BIT)
+    digits |= minus.astype(np.intp) << SIGN_BIT
     return (mantissa / SIGNED_POWERS[digits]).astype(np.float32), np.flatnonzero(~plain)
 
 
-def _word_value(words: NDArray[np.uint64], nibbles: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """Return the numbers that the last digits of words spell, and whether these are digits."""
-    values = (words ^ _ZEROS) & (nibbles | nibbles << np.uint64(4))
-    return eight_digits(values & nibbles), ((values + _BEYOND_NINE) | values) & _TOP_BITS == 0
+def _word_value(values: NDArray[np.uint64], kept: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return the numbers that the kept bytes of words spell, and whether these are digits; `values` is used up."""
+    values ^= _ZEROS
+    values &= kept
+    beyond = values + _BEYOND_NINE
+    beyond |= values
+    beyond &= _TOP_BITS
+    return eight_digits(values), beyond == 0
