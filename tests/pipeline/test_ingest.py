@@ -84,7 +84,7 @@ def test_ingest__goes_on_after_an_interruption(
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out), Silent())
     assert not is_complete(out)
-    staged = list(tmp_path.glob("*.staging/part-*.npz"))
+    staged = list(tmp_path.glob("*.staging/part-*"))
     before = {path: path.stat().st_mtime_ns for path in staged}
     done: list[Path] = []
     monkeypatch.setattr(ingest_module, "discard", lambda staging: done.extend(p for p in staging.iterdir()))
@@ -99,7 +99,7 @@ def interrupt_before_packing(out: Path, monkeypatch: pytest.MonkeyPatch) -> list
         patch.setattr(ingest_module, "create_arrays", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out), Silent())
-    return sorted(out.with_name(f"{out.name}.staging").glob("part-*.npz"))
+    return sorted(out.with_name(f"{out.name}.staging").glob("part-*"))
 
 
 @pytest.mark.usefixtures("small_parts")

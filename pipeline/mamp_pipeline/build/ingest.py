@@ -61,8 +61,8 @@ def _build(
         state = f"{metadata.content_hash} {table.kept_rows} {SHARD_ROWS} {request.compression}"
         _prepare(request, table, staging, state)
         pack_shards(request, table, staging, plan, state, engine, progress)
-    write_metadata(request.out, metadata)
-    discard(staging)
+        write_metadata(request.out, metadata)
+        discard(staging)
     return metadata
 
 

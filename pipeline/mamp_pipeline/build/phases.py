@@ -14,7 +14,7 @@ from mamp_pipeline.build.staging import piece_path, receipt_path
 from mamp_pipeline.build.table import Table
 from mamp_pipeline.build.tasks import PackJob, ParseJob, pack_shard, parse_part
 from mamp_pipeline.store.layout import SHARD_ROWS, RowRange, plan_shards
-from mamp_pipeline.store.piece import find_job
+from mamp_pipeline.store.piece_file import find_job
 from mamp_schemas.progress import Progress
 
 

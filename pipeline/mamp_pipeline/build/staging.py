@@ -9,7 +9,8 @@ import shutil
 from pathlib import Path
 
 from mamp_pipeline.store.files import write_whole
-from mamp_pipeline.store.piece import DamagedPieceError, Piece, read_piece
+from mamp_pipeline.store.piece import Piece
+from mamp_pipeline.store.piece_file import DamagedPieceError, read_piece
 from mamp_schemas.errors import StoreError, StoreExistsError
 
 _MARK = "plan"
@@ -22,7 +23,7 @@ def staging_of(out: Path) -> Path:
 
 def piece_path(staging: Path, number: int) -> Path:
     """Return where the piece of part `number` stands."""
-    return staging / f"part-{number:06d}.npz"
+    return staging / f"part-{number:06d}"
 
 
 def receipt_path(staging: Path, number: int) -> Path:

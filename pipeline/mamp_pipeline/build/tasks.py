@@ -23,7 +23,8 @@ from mamp_pipeline.raw.entries import RawSource, read_source
 from mamp_pipeline.raw.formats import RAW_FORMATS
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import RowRange
-from mamp_pipeline.store.piece import make_piece, write_piece
+from mamp_pipeline.store.piece import make_piece
+from mamp_pipeline.store.piece_file import write_piece
 from mamp_pipeline.store.read import open_store
 from mamp_pipeline.store.write import write_shard
 from mamp_schemas.base import canonical_json

@@ -87,7 +87,7 @@ def read_source(source: RawSource) -> bytes:
     """
     try:
         if source.entry is None:
-            return (source.container / source.member).read_bytes()
+            return _read_file(source.container / source.member)
         packed = _read_packed(source.container, source.entry)
     except OSError as problem:
         raise RawFileError(f"cannot be read ({problem.strerror})") from None
@@ -95,6 +95,12 @@ def read_source(source: RawSource) -> bytes:
     if len(data) != source.size or _inflater.crc32(data) != source.entry.crc:
         raise RawFileError(f"{len(data)} bytes that do not have the size and CRC the archive names ({source.size})")
     return data
+
+
+def _read_file(path: Path) -> bytes:
+    """Read a file unbuffered: a raw file is read once and whole, and a dataset has a hundred thousand."""
+    with path.open("rb", buffering=0) as file:
+        return file.read()
 
 
 def _read_packed(archive: Path, entry: ArchiveEntry) -> bytes:

@@ -1,12 +1,7 @@
 """Staged pieces: the clips of one part, parsed and waiting to be packed into the store."""
 
-import io
-import json
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,19 +10,10 @@ from numpy.typing import NDArray
 from mamp_pipeline.motion import mean_intensity
 from mamp_pipeline.raw.bodies import Clip, ClipInfo
 from mamp_pipeline.store.digest import digest_clip
-from mamp_pipeline.store.files import write_whole
-from mamp_schemas.errors import StoreError
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.store import DIGEST_BYTES, Quarantined
 
 NUMBERS = ("label", "subject", "camera", "setup", "replication")
-
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
-"""What numpy and zipfile raise on files that are cut short or altered."""
-
-
-class DamagedPieceError(StoreError):
-    """A staged piece cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -74,56 +60,3 @@ def make_piece(
         np.concatenate([clip.joints.reshape(-1, joints, 3) for _, clip in clips], out=packed)
     columns["mean_intensity"] = mean_intensity(packed, frames, bodies, motion.segment)
     return Piece([info.id for info, _ in clips], columns, packed, tuple(quarantined))
-
-
-def write_piece(path: Path, piece: Piece, job: str) -> None:
-    """Write a piece under its final name in one step, so that a piece that is there is whole.
-
-    Args:
-        path: where to.
-        piece: with its rows.
-        job: digest of all the piece was made from, kept with it.
-    """
-    if piece.joints is None:
-        raise StoreError(f"{path}: a piece without rows cannot be written")
-    notes = {
-        "job": job,
-        "ids": piece.ids,
-        "quarantined": [entry.model_dump(mode="json") for entry in piece.quarantined],
-    }
-    text = np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, notes=text, joints=piece.joints, **piece.columns)  # type: ignore[arg-type]
-    write_whole(path, buffer.getbuffer())
-
-
-def read_piece(path: Path, *, rows: bool = True) -> Piece:
-    """Read a piece, with its rows or only its table; zip CRCs guard every array.
-
-    Raises:
-        DamagedPieceError: the piece is damaged or not there.
-    """
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            notes = json.loads(file["notes"].tobytes())
-            columns = {name: file[name] for name in file.files if name not in ("notes", "joints")}
-            joints = file["joints"] if rows else None
-    except _DAMAGE as problem:
-        raise DamagedPieceError(
-            f"{path}: staged piece cannot be read: {problem}",
-            remedy="Run the same mampctl ingest command again: it makes that piece anew.",
-        ) from problem
-    quarantined = tuple(Quarantined(**entry) for entry in notes["quarantined"])
-    return Piece(notes["ids"], columns, joints, quarantined)
-
-
-def find_job(path: Path) -> str | None:
-    """Return the digest of what a piece was made from; None where it is missing, cut short or its notes are damaged.
-
-    A cheap look: the archive's directory, at its end, and the notes; the rows' CRC is checked when they are read.
-    """
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return str(json.loads(file["notes"].tobytes())["job"])
-    except _DAMAGE:
-        return None

@@ -15,6 +15,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import CHUNK_ROWS, CLIP_CHUNK, SHARD_ROWS, Columns, RowRange
+from mamp_pipeline.store.shard import encode_shard
 from mamp_schemas.errors import StoreError
 from mamp_schemas.skeleton import Skeleton
 from mamp_schemas.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
@@ -99,8 +100,7 @@ def write_shard(path: Path, rows: RowRange, arrays: dict[str, NDArray[np.float32
     Raises:
         StoreError: the range is not a whole shard, so that two tasks could write the same object.
     """
-    group = _open(path)
-    written = {}
+    group, written = _open(path), {}
     for name, values in arrays.items():
         array = cast("zarr.Array[Any]", group[name])
         shard = (array.shards or array.chunks)[0]
@@ -109,17 +109,21 @@ def write_shard(path: Path, rows: RowRange, arrays: dict[str, NDArray[np.float32
                 f"{path}: rows {rows.start}..{rows.stop} of '{name}' are not whole shards of {shard} rows; "
                 "two tasks writing one shard would lose each other's rows"
             )
-        array[rows.start : rows.stop] = values
         place = (rows.start // shard, *(0 for _ in array.shape[1:]))
         key = f"{name}/{array.metadata.encode_chunk_key(place)}"
-        written[key] = (path / key).stat().st_size
+        if array.compressors == (Crc32cCodec(),):
+            (path / key).parent.mkdir(parents=True, exist_ok=True)
+            written[key] = write_whole(path / key, *encode_shard(values, shard, array.chunks[0]))
+        else:
+            array[rows.start : rows.stop] = values
+            written[key] = (path / key).stat().st_size
     return written
 
 
 def write_metadata(path: Path, metadata: StoreMetadata) -> None:
     """Write the root, attributes and shapes of all arrays, in one step: from here on the store is complete."""
-    for left in path.rglob("*.partial"):
-        left.unlink()  # zarr's own files beside, of processes that died
+    for left in (*path.rglob("*.partial"), *path.rglob("*.part")):
+        left.unlink()  # zarr's files beside and ours, of processes that died
     nodes = sorted(node for node in path.rglob(_NODE) if node.parent != path)
     children = {node.parent.relative_to(path).as_posix(): json.loads(node.read_bytes()) for node in nodes}
     root = {
@@ -128,7 +132,7 @@ def write_metadata(path: Path, metadata: StoreMetadata) -> None:
         "attributes": metadata.model_dump(mode="json"),
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": children},
     }
-    write_whole(path / _NODE, json.dumps(root).encode())
+    write_whole(path / _NODE, json.dumps(root).encode(), durable=True)
 
 
 def _open(path: Path) -> zarr.Group:
