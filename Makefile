@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format bench clean
+.PHONY: help env demo test check format bench soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -23,7 +23,7 @@ demo: $(READY) ## the whole chain on synthetic clips, in minutes
 	$(BIN)/mampctl demo
 
 test: $(READY) ## the test suite
-	$(BIN)/python -m pytest -n 2 -m 'not benchmark'
+	$(BIN)/python -m pytest -n 2 -m 'not benchmark and not soak'
 
 check: $(READY) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -37,6 +37,9 @@ format: $(READY) ## rewrite the code in the house format
 
 bench: $(READY) ## the benchmarks: ratios against the named baselines
 	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
+
+soak: $(READY) ## processes killed at many more moments than the suite does
+	$(BIN)/python -m pytest -m soak tests
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,15 +10,22 @@ from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import UsageError
 from mamp_schemas.layout import Layout
 from mamp_schemas.policy import PolicyName, make_policy
+from mamp_schemas.store import StoreMetadata
 from mampctl.console import print_json, print_line, show_progress
 from mampctl.places import default_store
+
+if TYPE_CHECKING:
+    from mamp_pipeline.build.engine import Workers
 
 EXIT_QUARANTINED = 3
 
 
 def ingest(
     dataset: Annotated[DatasetName, typer.Argument(help="The dataset the raw files are of; custom: own recordings.")],
-    raw: Annotated[list[Path], typer.Option(help="A folder or zip archive of raw files; may be given several times.")],
+    raw: Annotated[
+        list[Path],
+        typer.Option(readable=False, help="A folder or zip archive of raw files; may be given several times."),
+    ],
     out: Annotated[Path | None, typer.Option(help="The store. [default: $MAMPCTL_DATA/DATASET.zarr]")] = None,
     exclude: Annotated[
         Path | None, typer.Option(help="A list of clips to leave out, one name a line: the missing-skeleton list.")
@@ -30,6 +37,18 @@ def ingest(
         PolicyName,
         typer.Option(help="paper equals the authors' scripts; corrected mends what they do by accident."),
     ] = "paper",
+    append: Annotated[
+        bool, typer.Option("--append", help="Extend the finished store at --out by these raw files.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes to work in; 0 is this one. [default: one a core]")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Work on the cluster of this Dask scheduler instead: tcp://HOST:PORT.")
+    ] = None,
+    compression: Annotated[
+        Literal["none", "zstd"], typer.Option(help="Of a new store: zstd saves a fifth, and takes time to read.")
+    ] = "none",
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when files were quarantined.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -40,28 +59,36 @@ def ingest(
     from mamp_pipeline.build.ingest import Ingest
     from mamp_pipeline.build.ingest import ingest as run
 
-    described, target = _load_layout(dataset, layout), out or default_store(dataset)
+    request = Ingest(
+        dataset,
+        tuple(raw),
+        out or default_store(dataset),
+        make_policy(policy, dataset),
+        exclude,
+        append=append,
+        compression=compression,
+        layout=_load_layout(dataset, layout),
+    )
+    crew = _choose_workers(workers, scheduler)
     started = time.monotonic()
     with show_progress() as progress:
         if out is None:
-            progress.message(f"writing to {target}")
-        request = Ingest(dataset, tuple(raw), target, make_policy(policy, dataset), exclude, layout=described)
-        metadata = run(request, progress)
-    counts = metadata.counts
+            progress.message(f"writing to {request.out}")
+        metadata = run(request, progress, crew)
     if as_json:
         print_json(metadata.model_dump(mode="json"))
     else:
-        seconds = time.monotonic() - started
-        print_line(f"{target}: {counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined")
-        print_line(f"content hash {metadata.content_hash[:16]}, {seconds:.1f} s")
-        for entry in metadata.quarantined[:10]:
-            print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
-        if counts.quarantined > 10:
-            print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {target}")
-        for protocol in metadata.spec().protocols[:1]:
-            print_line(f"next: mampctl build-splits --protocol {protocol.name} --store {target}")
-    if strict and counts.quarantined:
+        _print_result(request.out, metadata, time.monotonic() - started)
+    if strict and metadata.counts.quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
+
+
+def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":
+    from mamp_pipeline.build.engine import Workers, count_cores
+
+    if scheduler and count is not None:
+        raise UsageError("--workers and --scheduler name two places to work in", remedy="Give one of them.")
+    return Workers(count_cores() if count is None else count, scheduler)
 
 
 def _load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | None:
@@ -74,3 +101,15 @@ def _load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | Non
         remedy = f"--layout takes a YAML file (see docs/own-data.md) or one of: {', '.join(list_layouts())}"
         raise UsageError(what, remedy=remedy if dataset == "custom" else "Leave out --layout.")
     return load_layout(name_or_file) if name_or_file else None
+
+
+def _print_result(store: Path, metadata: StoreMetadata, seconds: float) -> None:
+    counts = metadata.counts
+    print_line(f"{store}: {counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined")
+    print_line(f"content hash {metadata.content_hash[:16]}, {seconds:.1f} s")
+    for entry in metadata.quarantined[:10]:
+        print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
+    if counts.quarantined > 10:
+        print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {store}")
+    for protocol in metadata.spec().protocols[:1]:
+        print_line(f"next: mampctl build-splits --protocol {protocol.name} --store {store}")

@@ -1,12 +1,12 @@
 """Split manifests: which clips of a store a protocol trains on and which it tests on."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.read import Store
 from mamp_schemas.base import read_json
 from mamp_schemas.errors import ManifestError
@@ -103,13 +103,8 @@ def manifest_path(store: Path, protocol: str) -> Path:
 
 def write_manifest(path: Path, manifest: SplitManifest) -> None:
     """Write a manifest under its final name in one step."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     with output_errors(path):
-        try:
-            temporary.write_text(manifest.model_dump_json(indent=1) + "\n")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, (manifest.model_dump_json(indent=1) + "\n").encode(), durable=True)
 
 
 def read_manifest(store: Store, protocol: str) -> SplitManifest:

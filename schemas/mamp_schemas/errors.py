@@ -13,6 +13,7 @@ MampctlError
 │   └── StoreExistsError      the output is there already, made from something else
 ├── ManifestError           a split manifest that is missing or does not belong to the store
 ├── CheckpointError         a checkpoint that cannot be read or does not fit
+├── ClusterError            workers that cannot be used, or were lost
 ├── OutputError             an output that cannot be written: disk full, no permission
 └── TrainingError           training that cannot go on: a loss that is not finite
 """
@@ -98,6 +99,10 @@ class ManifestError(MampctlError):
 
 class CheckpointError(MampctlError):
     """A checkpoint cannot be read or does not fit."""
+
+
+class ClusterError(MampctlError):
+    """Workers that run elsewhere cannot be used, or were lost."""
 
 
 class OutputError(MampctlError):

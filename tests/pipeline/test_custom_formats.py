@@ -100,7 +100,7 @@ def _mutate(data: bytearray, draw: random.Random) -> None:
 
 def test_layout__travels_with_a_parse_job(tmp_path: Path) -> None:
     layout = stick_layout(FILES["wide"])
-    job = ParseJob(Part(0, ()), "custom", paper_policy("custom"), MotionSpec(), tmp_path / "piece", layout)
+    job = ParseJob(Part(0, ()), "custom", paper_policy("custom"), MotionSpec(), "plan", tmp_path / "piece", layout)
     assert pickle.loads(pickle.dumps(job)) == job
 
 

@@ -4,14 +4,17 @@ import errno
 import os
 import subprocess
 import sys
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mamp_pipeline.build import ingest as ingest_module
-from mamp_pipeline.build import plan
+from mamp_pipeline.build import phases, plan
 from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.tasks import PackJob
 from mamp_pipeline.store import layout, write
 from mamp_pipeline.store.check import verify
 from mamp_pipeline.store.read import is_complete, open_store
@@ -19,6 +22,7 @@ from mamp_schemas.errors import OutputError, StoreError
 from mamp_schemas.policy import paper_policy
 from mamp_schemas.progress import Silent
 from tests.paths import GOLDEN
+from tests.pipeline.told import Told
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
 
@@ -43,6 +47,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (layout, write):
         monkeypatch.setattr(module, "CHUNK_ROWS", 64)
+    for module in (layout, write, phases, ingest_module):
         monkeypatch.setattr(module, "SHARD_ROWS", 256)
 
 
@@ -65,7 +70,8 @@ def test_ingest__goes_on_after_an_interruption(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     out, calls = tmp_path / "ntu60.zarr", []
-    original = getattr(ingest_module, task)
+    home = ingest_module if task == "write_metadata" else phases
+    original = getattr(home, task)
 
     def interrupted(*arguments: object) -> None:
         calls.append(1)
@@ -74,11 +80,11 @@ def test_ingest__goes_on_after_an_interruption(
         original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, task, interrupted)
+        patch.setattr(home, task, interrupted)
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out), Silent())
     assert not is_complete(out)
-    staged = list(tmp_path.glob("*.staging/part-*.npz"))
+    staged = list(tmp_path.glob("*.staging/part-*"))
     before = {path: path.stat().st_mtime_ns for path in staged}
     done: list[Path] = []
     monkeypatch.setattr(ingest_module, "discard", lambda staging: done.extend(p for p in staging.iterdir()))
@@ -88,18 +94,113 @@ def test_ingest__goes_on_after_an_interruption(
     assert verify(open_store(out), Silent()).problems == ()
 
 
-@pytest.mark.usefixtures("small_parts")
-def test_ingest__a_damaged_piece_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = tmp_path / "ntu60.zarr"
+def interrupt_before_packing(out: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, "create_arrays", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out), Silent())
-    piece = sorted(tmp_path.glob("*.staging/part-*.npz"))[1]
-    piece.write_bytes(piece.read_bytes()[:-200])
-    with pytest.raises(StoreError, match=piece.name):
+    return sorted(out.with_name(f"{out.name}.staging").glob("part-*"))
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("cut", [1, 200, 3_000, 1_000_000])
+def test_ingest__a_piece_cut_short_is_made_again(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    out, told = tmp_path / "ntu60.zarr", Told()
+    piece = interrupt_before_packing(out, monkeypatch)[1]
+    piece.write_bytes(piece.read_bytes()[:-cut])
+    assert ingest(request(out), told).content_hash == open_store(whole).metadata.content_hash
+    assert any(f"{piece.name} is damaged" in text for text in told.messages)
+    assert verify(open_store(out), Silent()).problems == ()
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_ingest__altered_rows_of_a_piece_are_noticed_and_made_again(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "ntu60.zarr"
+    piece = interrupt_before_packing(out, monkeypatch)[1]
+    data = bytearray(piece.read_bytes())
+    data[len(data) // 2] ^= 1
+    piece.write_bytes(data)
+    with pytest.raises(StoreError, match=piece.name) as caught:
         ingest(request(out), Silent())
+    assert "Run the same mampctl ingest command again" in caught.value.remedy
     assert not is_complete(out)
+    assert ingest(request(out), Silent()).content_hash == open_store(whole).metadata.content_hash
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_ingest__a_file_changed_between_the_runs_is_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, out, told = tmp_path / "raw", tmp_path / "ntu60.zarr", Told()
+    with zipfile.ZipFile(RAW) as archive:
+        archive.extractall(raw)
+    files = sorted(raw.rglob("*.skeleton"))
+    first = Ingest("ntu60", (raw,), out, paper_policy("ntu60"))
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest_module, "create_arrays", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ingest(first, Silent())
+    text = files[0].read_bytes()
+    digit = text.rindex(b"1")
+    files[0].write_bytes(text[:digit] + b"2" + text[digit + 1 :])
+    os.utime(files[0], ns=(1, 1))
+    metadata = ingest(first, told)
+    assert sum("changed since" in text for text in told.messages) == 1
+    fresh = Ingest("ntu60", (raw,), tmp_path / "fresh.zarr", paper_policy("ntu60"))
+    assert metadata.content_hash == ingest(fresh, Silent()).content_hash
+
+
+@pytest.mark.usefixtures("small_parts", "small_shards")
+def test_ingest__packed_shards_are_not_packed_again(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, packed = tmp_path / "ntu60.zarr", []
+    original = phases.pack_shard
+
+    def counted(job: PackJob, limit: int | None) -> None:
+        if limit is not None and len(packed) == limit:
+            raise KeyboardInterrupt
+        packed.append(job.rows.start)
+        original(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(phases, "pack_shard", lambda job: counted(job, 3))
+        with pytest.raises(KeyboardInterrupt):
+            ingest(request(out), Silent())
+    (out / "joints" / "c" / "1" / "0" / "0").unlink()
+    first, packed[:] = list(packed), []
+    monkeypatch.setattr(phases, "pack_shard", lambda job: counted(job, None))
+    assert ingest(request(out), Silent()).content_hash == open_store(whole).metadata.content_hash
+    assert set(first) & set(packed) == {256}
+    assert verify(open_store(out), Silent()).problems == ()
+
+
+def test_ingest__killed_between_the_mark_and_the_removal_of_staging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "ntu60.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest_module, "discard", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ingest(request(out), Silent())
+    assert is_complete(out)
+    ingest(request(out), Silent())
+    assert [path.name for path in tmp_path.iterdir()] == ["ntu60.zarr"]
+
+
+def test_ingest__what_zarr_left_beside_its_objects_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "ntu60.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest_module, "write_metadata", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ingest(request(out), Silent())
+    (out / "joints" / "c" / "0" / "0" / "0.abc.partial").write_bytes(b"half a shard")
+    ingest(request(out), Silent())
+    assert not list(out.rglob("*.partial"))
 
 
 def test_ingest__pieces_of_another_plan_are_not_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +223,7 @@ def test_ingest__a_full_disk_is_an_error_and_leaves_nothing_finished(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out))
 
-    monkeypatch.setattr(ingest_module, "pack_shard", full)
+    monkeypatch.setattr(phases, "pack_shard", full)
     with pytest.raises(OutputError, match="No space left") as caught:
         ingest(request(out), Silent())
     assert "Free some space" in caught.value.remedy
@@ -157,3 +258,11 @@ def test_write_shard__refuses_half_a_shard(whole: Path, tmp_path: Path) -> None:
     rows = {"joints": np.zeros((10, 25, 3), dtype=np.float32)}
     with pytest.raises(StoreError, match="two tasks writing one shard"):
         write.write_shard(tmp_path / "s.zarr", layout.RowRange(10, 20), rows)
+
+
+def test_ingest__compression_changes_bytes_only(whole: Path, tmp_path: Path) -> None:
+    packed = replace(request(tmp_path / "s.zarr"), compression="zstd")
+    assert ingest(packed, Silent()).content_hash == open_store(whole).metadata.content_hash
+    assert verify(open_store(packed.out), Silent()).problems == ()
+    sizes = [sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) for out in (whole, packed.out)]
+    assert sizes[1] < 0.95 * sizes[0]

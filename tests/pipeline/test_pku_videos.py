@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from mamp_pipeline.raw.bodies import ClipInfo, RawInstance
-from mamp_pipeline.raw.entries import RawSource, read_head
+from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.pku_clips import open_video
 from mamp_pipeline.raw.pku_videos import describe_videos
+from mamp_pipeline.raw.reading import read_head
 from mamp_pipeline.raw.sources import find_sources
 from mamp_schemas.errors import RawFileError, RawInputError
 from tests.pipeline.pku_cases import label_text, list_text, make_video, video_text, write_archive, write_files

@@ -1,11 +1,16 @@
 import pickle
+import struct
+import sys
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from mamp_pipeline.raw.entries import read_source
+from mamp_pipeline.raw import reading
+from mamp_pipeline.raw.reading import find_inflater, read_source
 from mamp_pipeline.raw.sources import find_sources, read_exclude_list
 from mamp_schemas.errors import RawFileError, RawInputError
 from tests.paths import SHARED_DATA
@@ -30,9 +35,9 @@ def _archive(path: Path, *names: str, method: int = zipfile.ZIP_DEFLATED) -> Pat
     return path
 
 
-def _damage(path: Path, old: bytes, new: bytes) -> None:
+def _damage(path: Path, old: bytes, new: bytes, count: int = 1) -> None:
     data = path.read_bytes()
-    assert data.count(old) == 1
+    assert data.count(old) == count
     path.write_bytes(data.replace(old, new))
 
 
@@ -148,6 +153,54 @@ def test_read_source__wrong_crc(tmp_path: Path) -> None:
     (source,) = find_sources([archive], "ntu60")
     with pytest.raises(RawFileError, match="CRC"):
         read_source(source)
+
+
+def test_read_source__unpacks_beyond_its_declared_size(tmp_path: Path) -> None:
+    archive = tmp_path / "raw.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(f"{FIRST}.skeleton", b"0" * 50_000_000)
+    _damage(archive, struct.pack("<I", 50_000_000), struct.pack("<I", 1_000), count=2)
+    (source,) = find_sources([archive], "ntu60")
+    tracemalloc.start()
+    with pytest.raises(RawFileError, match="1001 bytes"):
+        read_source(source)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "name", [f"../{FIRST}.skeleton", f"raw/../../{FIRST}.skeleton", f"/etc/{FIRST}.skeleton", "C:/x.txt"]
+)
+def test_find_sources__members_that_point_outside_are_refused(tmp_path: Path, name: str) -> None:
+    archive = _archive(tmp_path / "raw.zip", f"{SECOND}.skeleton", name)
+    with pytest.raises(RawInputError, match="points outside the archive"):
+        find_sources([archive], "ntu60")
+
+
+def test_find_sources__dots_inside_a_name_are_no_path(tmp_path: Path) -> None:
+    archive = _archive(tmp_path / "raw.zip", f"raw..v2/{FIRST}.skeleton", "notes..txt")
+    assert len(find_sources([archive], "ntu60")) == 1
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_find_inflater__isal_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
+    stand_in = SimpleNamespace(isal_zlib=object()) if installed else None
+    monkeypatch.setitem(sys.modules, "isal", stand_in)
+    assert find_inflater() is (stand_in.isal_zlib if stand_in else zlib)
+
+
+def test_read_source__inflates_by_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source,) = find_sources([_archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")], "ntu60")
+    calls = []
+
+    def decompressobj(bits: int) -> object:
+        calls.append(bits)
+        return zlib.decompressobj(bits)
+
+    isal = SimpleNamespace(decompressobj=decompressobj, crc32=zlib.crc32, error=zlib.error)
+    monkeypatch.setattr(reading, "_inflater", isal)
+    assert read_source(source) == f"content of {FIRST}.skeleton".encode()
+    assert calls == [-15]
 
 
 def test_read_source__damaged_stream(tmp_path: Path) -> None:

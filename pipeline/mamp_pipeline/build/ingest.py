@@ -1,191 +1,77 @@
 """An ingest from raw files to a finished store: plan, parse, pack, finish."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from mamp_pipeline.build.plan import Part, fingerprint, plan_hash, plan_parts
+from mamp_pipeline.build.engine import Workers, open_engine
+from mamp_pipeline.build.finish import describe
+from mamp_pipeline.build.phases import pack_shards, parse_parts
+from mamp_pipeline.build.plan import plan_hash, plan_parts
+from mamp_pipeline.build.request import Found, Ingest, find_input
+from mamp_pipeline.build.sight import choose_sight
 from mamp_pipeline.build.staging import claim, discard, piece_path
+from mamp_pipeline.build.standing import find_done, open_standing, remove_leftovers
 from mamp_pipeline.build.table import Table, gather_table
-from mamp_pipeline.build.tasks import PackJob, ParseJob, pack_shard, parse_part
-from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.formats import belongs, raw_format
-from mamp_pipeline.raw.pku_videos import describe_videos
-from mamp_pipeline.raw.sources import find_sources, read_exclude_list
-from mamp_pipeline.store.digest import content_hash
-from mamp_pipeline.store.layout import RowRange, plan_shards
-from mamp_pipeline.store.read import is_complete, open_store
-from mamp_pipeline.store.write import create_arrays, write_metadata
-from mamp_schemas.datasets import Dataset, DatasetName
-from mamp_schemas.errors import RawInputError, StoreExistsError
-from mamp_schemas.layout import Layout, describe_dataset, identify
-from mamp_schemas.motion import MotionSpec
+from mamp_pipeline.store.files import write_whole
+from mamp_pipeline.store.layout import SHARD_ROWS
+from mamp_pipeline.store.read import Store
+from mamp_pipeline.store.write import create_arrays, extend_arrays, write_metadata
 from mamp_schemas.output import output_errors
-from mamp_schemas.policy import IngestPolicy, deviations
 from mamp_schemas.progress import Progress
-from mamp_schemas.store import FORMAT_VERSION, NOTES, StoreCounts, StoreMetadata
+from mamp_schemas.store import StoreMetadata
+
+__all__ = ["Ingest", "ingest"]
 
 
-@dataclass(frozen=True)
-class Ingest:
-    """What to ingest, how, and to where.
+def ingest(request: Ingest, progress: Progress, workers: Workers | None = None) -> StoreMetadata:
+    """Make a store from raw files, or extend one; run again after any interruption, it goes on where it stopped.
 
-    Attributes:
-        raw: folders and zip archives.
-        out: the store.
-        exclude: a list of clip ids to leave out, such as the dataset's missing-skeleton list.
-        layout: what own recordings (dataset `custom`) look like; None for the known datasets.
-    """
-
-    dataset: DatasetName
-    raw: tuple[Path, ...]
-    out: Path
-    policy: IngestPolicy
-    exclude: Path | None = None
-    motion: MotionSpec = field(default_factory=MotionSpec)
-    layout: Layout | None = None
-
-    @property
-    def spec(self) -> Dataset:
-        """The dataset's description."""
-        return describe_dataset(self.dataset, self.layout)
-
-    @property
-    def identity(self) -> str:
-        """What the dataset is known by in hashes."""
-        return identify(self.dataset, self.layout)
-
-
-@dataclass(frozen=True)
-class _Input:
-    """The sources of an ingest, and how many files were left out."""
-
-    sources: list[RawSource]
-    excluded: int
-    foreign: int
-
-
-def ingest(request: Ingest, progress: Progress) -> StoreMetadata:
-    """Make a store from raw files; run again after any interruption, it goes on where it stopped.
+    Args:
+        request: what to do.
+        progress: told of it.
+        workers: where the work runs; by default in this process.
 
     Raises:
         RawInputError: nothing to ingest was found, or a clip was found twice.
-        StoreExistsError: another store, or something else, stands at the output.
+        StoreExistsError: another store, or something else, stands at the output, or it cannot be extended by this.
+        ClusterError: the workers cannot be used, or were lost.
         OutputError: the disk is full or the folder cannot be written.
     """
-    found = _find(request, progress)
-    if is_complete(request.out):
-        return _unchanged(request, found.sources, progress)
+    standing = open_standing(request)
+    found = find_input(request, progress)
     plan = plan_hash(request.identity, request.policy, request.motion, found.sources)
     with output_errors(request.out):
-        staging = claim(request.out, plan)
-        parts = list(plan_parts(found.sources))
-        _parse(request, parts, staging, progress)
-        pieces = [piece_path(staging, part.number) for part in parts]
-        table = gather_table(pieces)
-        _pack(request, table, pieces, progress)
-        metadata = _describe(request, found, table)
+        done = find_done(request, found, standing) if standing else None
+        if done:
+            remove_leftovers(request, plan)
+            progress.message(f"{request.out} is complete and holds this input: nothing to do")
+            return done
+        return _build(request, found, plan, standing, workers or Workers(), progress)
+
+
+def _build(
+    request: Ingest, found: Found, plan: str, base: Store | None, workers: Workers, progress: Progress
+) -> StoreMetadata:
+    staging = claim(request.out.absolute(), plan, extending=base is not None)
+    parts = list(plan_parts(found.sources))
+    with open_engine(workers, len(parts), choose_sight(staging, found.sources), progress) as engine:
+        parse_parts(request, parts, staging, plan, engine, progress)
+        table = gather_table([piece_path(staging, part.number) for part in parts], base)
+        metadata = describe(request, found, table, base)
+        state = f"{metadata.content_hash} {table.kept_rows} {SHARD_ROWS} {request.compression}"
+        _prepare(request, table, staging, state)
+        pack_shards(request, table, staging, plan, state, engine, progress)
         write_metadata(request.out, metadata)
         discard(staging)
     return metadata
 
 
-def _find(request: Ingest, progress: Progress) -> _Input:
-    found = find_sources(request.raw, request.dataset, request.layout)
-    own = [source for source in found if _belongs(source, request)]
-    names = read_exclude_list(request.exclude, request.layout) if request.exclude else frozenset()
-    kept = [source for source in own if source.id not in names]
-    foreign, excluded = len(found) - len(own), len(own) - len(kept)
-    title = request.spec.title
-    progress.message(f"found {len(own):,} raw files of {title}")
-    for line in describe_videos(kept):
-        progress.message(line)
-    if foreign:
-        progress.message(f"{foreign:,} files of the same form do not belong to {title}: left out")
-    if request.exclude:
-        progress.message(f"{excluded:,} files left out by {request.exclude.name}")
-    if not kept:
-        raise RawInputError(
-            f"none of the {len(found):,} raw files is left to ingest as {title}",
-            remedy="Check the dataset's name, --raw and --exclude.",
-        )
-    return _Input(kept, excluded, foreign)
-
-
-def _belongs(source: RawSource, request: Ingest) -> bool:
-    info = raw_format(request.dataset, request.layout).info(source.member)
-    return info is not None and belongs(request.dataset, info)
-
-
-def _unchanged(request: Ingest, sources: Sequence[RawSource], progress: Progress) -> StoreMetadata:
-    metadata = open_store(request.out).metadata
-    same = (
-        metadata.source == fingerprint(sources)
-        and metadata.policy == request.policy
-        and metadata.identity() == request.identity
-        and metadata.motion == request.motion
-    )
-    if not same:
-        raise StoreExistsError(
-            f"{request.out}: a finished store of other input, another layout or another policy stands there",
-            remedy="Choose another --out, or remove that store.",
-        )
-    progress.message(f"{request.out} is complete and of the same input: nothing to do")
-    return metadata
-
-
-def _parse(request: Ingest, parts: Sequence[Part], staging: Path, progress: Progress) -> None:
-    progress.start("parse", sum(len(part.sources) for part in parts), "files")
-    for part in parts:
-        target = piece_path(staging, part.number)
-        if not target.exists():
-            parse_part(ParseJob(part, request.dataset, request.policy, request.motion, target, request.layout))
-        progress.advance(len(part.sources), bytes=sum(source.size for source in part.sources))
-
-
-def _pack(request: Ingest, table: Table, pieces: Sequence[Path], progress: Progress) -> None:
-    create_arrays(request.out, table.rows, request.spec.skeleton, table.columns)
-    progress.start("pack", table.rows, "rows")
-    for rows in plan_shards(table.rows):
-        pack_shard(PackJob(request.out, rows, _overlapping(table, pieces, rows), request.motion))
-        progress.advance(rows.stop - rows.start)
-
-
-def _overlapping(table: Table, pieces: Sequence[Path], rows: RowRange) -> tuple[tuple[Path, int], ...]:
-    first = int(np.searchsorted(table.piece_rows, rows.start, side="right")) - 1
-    last = int(np.searchsorted(table.piece_rows, rows.stop, side="left"))
-    return tuple((pieces[index], int(table.piece_rows[index])) for index in range(first, last))
-
-
-def _describe(request: Ingest, found: _Input, table: Table) -> StoreMetadata:
-    digests = (digest.tobytes() for digest in table.columns["digest"])
-    clips = zip(table.ids, digests, strict=True)
-    frames, bodies = table.columns["frames"], table.columns["bodies"]
-    return StoreMetadata(
-        complete=True,
-        format_version=FORMAT_VERSION,
-        dataset=request.dataset,
-        skeleton=request.spec.skeleton,
-        policy=request.policy,
-        policy_hash=request.policy.digest(),
-        motion=request.motion,
-        source=fingerprint(found.sources),
-        versions={name: version(name) for name in ("mampctl", "numpy", "zarr")},
-        counts=StoreCounts(
-            clips=len(table.ids),
-            rows=table.rows,
-            bodies=int(bodies.sum()),
-            frames=int(frames.sum()),
-            excluded=found.excluded,
-            foreign=found.foreign,
-            quarantined=len(table.quarantined),
-        ),
-        content_hash=content_hash(request.identity, request.policy, request.motion, clips),
-        touched={field: table.tally.get(field, 0) for field in deviations(request.policy, request.dataset)},
-        noted={note: table.tally[note] for note in NOTES if table.tally.get(note)},
-        quarantined=table.quarantined,
-        layout=request.layout,
-    )
+def _prepare(request: Ingest, table: Table, staging: Path, state: str) -> None:
+    """Create or extend the arrays for a table, once: anew, created arrays would lose the shards they hold."""
+    mark = staging / "arrays"
+    if mark.exists() and mark.read_text() == state and (request.out / "zarr.json").exists():
+        return
+    if table.kept_clips:
+        extend_arrays(request.out, table.rows, table.columns, table.kept_clips)
+    else:
+        create_arrays(request.out, table.rows, request.spec.skeleton, table.columns, request.compression)
+    write_whole(mark, state.encode())

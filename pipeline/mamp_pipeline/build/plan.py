@@ -1,7 +1,7 @@
 """The plan of an ingest: which raw files make which part. Pure, and the same on every run."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mamp_pipeline.raw.entries import RawSource
@@ -35,16 +35,30 @@ def plan_parts(sources: Sequence[RawSource]) -> Iterator[Part]:
         yield Part(number, tuple(run))
 
 
-def fingerprint(sources: Sequence[RawSource]) -> str:
-    """Return the sha256 over the sorted identity of the raw input's files."""
-    state = hashlib.sha256()
-    for source in sorted(sources, key=lambda item: item.id):
-        state.update(f"{source.identity}\n".encode())
-    return state.hexdigest()
+def fingerprint(sources: Iterable[RawSource]) -> str:
+    """Return the fingerprint of raw input: the sum of the sha256 of its files' identities, modulo 2^256.
+
+    A sum, so that the fingerprint of an archive added later can be added as well (`add_fingerprints`).
+    """
+    total = sum(_count(hashlib.sha256(f"{source.identity}\n".encode()).hexdigest()) for source in sources)
+    return _spell(total)
+
+
+def add_fingerprints(one: str, other: str) -> str:
+    """Return the fingerprint of two inputs together."""
+    return _spell(_count(one) + _count(other))
+
+
+def _count(digest: str) -> int:
+    return int(digest, 16)
+
+
+def _spell(total: int) -> str:
+    return f"{total % 2**256:064x}"
 
 
 def plan_hash(dataset: str, policy: IngestPolicy, motion: MotionSpec, sources: Sequence[RawSource]) -> str:
-    """Return the sha256 of everything staged pieces depend on; pieces of another plan are not reused.
+    """Return the sha256 of what an ingest is to do: the mark of its staging folder.
 
     Args:
         dataset: what it is known by (`identify`).

@@ -1,11 +1,19 @@
-"""The staging folder beside a store in the making: which pieces are there, and of which plan."""
+"""The staging folder beside a store in the making: whose it is, and what stands in it.
 
+Its mark is the first thing written and the last removed: whatever moment a process dies at, the same command
+knows the folder as its own.
+"""
+
+import platform
 import shutil
 from pathlib import Path
 
-from mamp_schemas.errors import StoreExistsError
+from mamp_pipeline.store.files import write_whole
+from mamp_pipeline.store.piece import Piece
+from mamp_pipeline.store.piece_file import DamagedPieceError, read_piece
+from mamp_schemas.errors import StoreError, StoreExistsError
 
-PLAN_FILE = "plan"
+_MARK = "plan"
 
 
 def staging_of(out: Path) -> Path:
@@ -15,37 +23,94 @@ def staging_of(out: Path) -> Path:
 
 def piece_path(staging: Path, number: int) -> Path:
     """Return where the piece of part `number` stands."""
-    return staging / f"part-{number:06d}.npz"
+    return staging / f"part-{number:06d}"
 
 
-def claim(out: Path, plan: str) -> Path:
-    """Make the staging folder for this plan; pieces of another plan are removed.
+def receipt_path(staging: Path, number: int) -> Path:
+    """Return where the receipt of shard `number` stands."""
+    return staging / f"shard-{number:06d}.json"
+
+
+def open_piece(path: Path, *, rows: bool = True) -> Piece:
+    """Read a piece; a damaged one is removed, so that the next run makes it anew.
+
+    Raises:
+        DamagedPieceError: it is damaged or not there.
+    """
+    try:
+        return read_piece(path, rows=rows)
+    except DamagedPieceError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def read_mark(staging: Path) -> str | None:
+    """Return the hash of the plan a staging folder belongs to, None where there is none."""
+    try:
+        return (staging / _MARK).read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def expect_mark(staging: Path, plan: str) -> None:
+    """Check that a staging folder is there and of a plan: a task may outlive the command that sent it.
+
+    Raises:
+        StoreError: it is not there as seen from here, or of another plan.
+    """
+    mark = read_mark(staging)
+    if mark != plan:
+        state = "is not there" if mark is None else "is of another plan"
+        raise StoreError(
+            f"{staging}: {state}, as seen from {platform.node()}",
+            remedy="Every worker must see the output's folder under the same path, as one shared file system.",
+        )
+
+
+def claim(out: Path, plan: str, *, extending: bool) -> Path:
+    """Make the staging folder for this plan; what another plan left there is removed.
 
     Args:
-        out: the store to be.
+        out: the store.
         plan: hash of the plan.
+        extending: whether a finished store stands at `out`, to be appended to.
 
     Returns:
         The staging folder.
 
     Raises:
-        StoreExistsError: something stands at `out` that this ingest did not begin.
+        StoreExistsError: something stands at `out` that is no store and that no ingest began.
     """
     staging = staging_of(out)
-    mark = staging / PLAN_FILE
-    begun = mark.exists()
-    if out.exists() and not begun and (not out.is_dir() or any(out.iterdir())):
+    mark = read_mark(staging)
+    if mark is None and not extending and _holds_something(out):
         raise StoreExistsError(
             f"{out}: something stands there that is no finished store and that this command did not begin",
             remedy="Choose another --out, or remove it.",
         )
-    if begun and mark.read_text() != plan:
-        shutil.rmtree(staging)
+    if mark not in (None, plan):
+        _empty(staging)
     staging.mkdir(parents=True, exist_ok=True)
-    mark.write_text(plan)
+    write_whole(staging / _MARK, plan.encode())
     return staging
 
 
 def discard(staging: Path) -> None:
-    """Remove the staging folder."""
-    shutil.rmtree(staging)
+    """Remove the staging folder, its mark last."""
+    _empty(staging)
+    (staging / _MARK).unlink(missing_ok=True)
+    staging.rmdir()
+
+
+def _holds_something(out: Path) -> bool:
+    return out.exists() and (not out.is_dir() or any(out.iterdir()))
+
+
+def _empty(staging: Path) -> None:
+    for entry in staging.iterdir():
+        if entry.name == _MARK:
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.build.staging import open_piece
 from mamp_pipeline.store.layout import Columns, first_rows, pack_ids
-from mamp_pipeline.store.piece import read_piece
+from mamp_pipeline.store.read import Store
 from mamp_schemas.store import Quarantined
 
 
@@ -21,13 +22,15 @@ class Table:
     Attributes:
         ids: clip ids.
         columns: every clip column of the store.
-        piece_rows: (pieces + 1,) the first row of each piece, and the total.
-        quarantined: files left out.
+        kept_clips: how many of the clips the store has already.
+        piece_rows: (pieces + 1,) the first row of each piece in the store, and the total.
+        quarantined: files left out of the pieces.
         tally: the pieces' tallies, summed.
     """
 
     ids: list[str]
     columns: Columns
+    kept_clips: int
     piece_rows: NDArray[np.int64]
     quarantined: tuple[Quarantined, ...]
     tally: Mapping[str, int]
@@ -37,19 +40,26 @@ class Table:
         """Rows of the whole store."""
         return int(self.piece_rows[-1])
 
+    @property
+    def kept_rows(self) -> int:
+        """How many of the rows the store has already."""
+        return int(self.piece_rows[0])
 
-def gather_table(pieces: Sequence[Path]) -> Table:
-    """Read the tables of all pieces, without their rows."""
-    read = [read_piece(path, rows=False) for path in pieces]
+
+def gather_table(pieces: Sequence[Path], base: Store | None) -> Table:
+    """Read the tables of all pieces, without their rows, behind that of the store they extend."""
+    read = [open_piece(path, rows=False) for path in pieces]
+    tables: list[Columns] = [*([base.columns] if base else []), *(piece.columns for piece in read)]
     columns: dict[str, NDArray[Any]] = {
-        name: np.concatenate([piece.columns[name] for piece in read]) for name in read[0].columns
+        name: np.concatenate([table[name] for table in tables]) for name in read[0].columns
     }
-    ids = [name for piece in read for name in piece.ids]
+    ids = [*(base.ids if base else []), *(name for piece in read for name in piece.ids)]
     frames, bodies = columns["frames"].astype(np.int64), columns["bodies"].astype(np.int64)
     columns["id"] = pack_ids(ids)
     columns["first_row"] = first_rows(frames, bodies)
-    counts = np.array([len(piece.ids) for piece in read])
-    ends = np.concatenate([[0], np.cumsum(frames * bodies)])[np.cumsum(counts)]
+    kept = len(base.ids) if base else 0
+    places = kept + np.cumsum([0, *(len(piece.ids) for piece in read)])
+    ends = np.concatenate([[0], np.cumsum(frames * bodies)])
     quarantined = tuple(entry for piece in read for entry in piece.quarantined)
     tally = sum((Counter(piece.tally) for piece in read), Counter())
-    return Table(ids, columns, np.concatenate([[0], ends]).astype(np.int64), quarantined, tally)
+    return Table(ids, columns, kept, ends[places].astype(np.int64), quarantined, tally)

@@ -1,9 +1,14 @@
 """The two tasks of an ingest: parse a part into a staged piece, pack a shard from pieces.
 
-Both take a small picklable job, write under one name of their own and may be run again at any time.
+Both take a small picklable job, write under one name of their own and may be run again at any time, on any machine
+that sees the raw files and the staging folder.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,54 +16,101 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.build.clips import SourceClips, read_clips
 from mamp_pipeline.build.plan import Part
+from mamp_pipeline.build.staging import expect_mark, open_piece
 from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
 from mamp_pipeline.raw.formats import raw_format
+from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import RowRange
-from mamp_pipeline.store.piece import make_piece, read_piece, write_piece
+from mamp_pipeline.store.piece import make_piece
+from mamp_pipeline.store.piece_file import write_piece
+from mamp_pipeline.store.read import open_store
 from mamp_pipeline.store.write import write_shard
+from mamp_schemas.base import canonical_json
 from mamp_schemas.datasets import DatasetName
-from mamp_schemas.layout import Layout, describe_dataset
+from mamp_schemas.errors import RawInputError
+from mamp_schemas.layout import Layout, describe_dataset, identify
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import IngestPolicy
+from mamp_schemas.store import ROW_ARRAYS
 
 
 @dataclass(frozen=True, slots=True)
 class ParseJob:
-    """Parse one part into the piece at `target`; own recordings by their layout."""
+    """Parse one part into the piece at `target`, in the staging folder of `plan`; own recordings by their layout."""
 
     part: Part
     dataset: DatasetName
     policy: IngestPolicy
     motion: MotionSpec
+    plan: str
     target: Path
     layout: Layout | None = None
+
+    def digest(self) -> str:
+        """Return the sha256 of all the piece depends on: a file written anew since gives another one."""
+        files = [
+            [source.identity, *([file.trace, file.size, file.crc, file.modified] for file in source.files)]
+            for source in self.part.sources
+        ]
+        dataset = identify(self.dataset, self.layout)
+        head = [_own_version(), dataset, self.policy.digest(), self.motion.digest(), files]
+        return hashlib.sha256(canonical_json(head)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class PackJob:
-    """Pack rows of one shard from the pieces that overlap it: (path, first row of the piece)."""
+    """Pack rows of one shard.
+
+    Attributes:
+        store: where to.
+        rows: of one shard.
+        pieces: those that overlap it, and the first row of each in the store.
+        kept: rows of the store before this one are there already and stay: those of the store being extended.
+        motion: how motion and intensity are computed.
+        plan: whose staging folder it is.
+        receipt: file to say in that the shard is written.
+        state: digest of the table the rows are of.
+    """
 
     store: Path
     rows: RowRange
     pieces: tuple[tuple[Path, int], ...]
+    kept: int
     motion: MotionSpec
+    plan: str
+    receipt: Path
+    state: str
 
 
 def parse_part(job: ParseJob) -> None:
-    """Read, parse and clean a part's files; a file that cannot become a clip is quarantined."""
+    """Read, parse and clean a part's files; a file that cannot become a clip is quarantined.
+
+    Raises:
+        RawInputError: a whole folder or archive is out of sight: that is no damage of its files.
+        StoreError: the staging folder is out of sight, or not of this plan any more.
+    """
+    expect_mark(job.target.parent, job.plan)
+    _expect_containers(job.part)
     spec, form = describe_dataset(job.dataset, job.layout), raw_format(job.dataset, job.layout)
     found = SourceClips()
     for source in job.part.sources:
         read_clips(source, form, spec, job.policy, found)
-    joints = len(spec.skeleton.joints)
-    write_piece(job.target, make_piece(found.clips, found.quarantined, joints, job.motion, found.tally))
+    _expect_containers(job.part)
+    piece = make_piece(found.clips, found.quarantined, len(spec.skeleton.joints), job.motion, found.tally)
+    write_piece(job.target, piece, job.digest())
 
 
 def pack_shard(job: PackJob) -> None:
-    """Copy the shard's rows from its pieces, compute their motion and intensity, and write them."""
-    parts: dict[str, list[NDArray[np.float32]]] = {"joints": [], "motion": [], "intensity": []}
+    """Copy the shard's rows from its pieces, compute their motion and intensity, and write them.
+
+    Raises:
+        DamagedPieceError: a piece is damaged; it is removed, so that the next run makes it anew.
+        StoreError: the staging folder is out of sight, or not of this plan any more.
+    """
+    expect_mark(job.receipt.parent, job.plan)
+    parts = {name: _kept_rows(job, name) for name in ROW_ARRAYS}
     for path, first in job.pieces:
-        piece = read_piece(path)
+        piece = open_piece(path)
         if piece.joints is None:
             continue
         places = place_rows(piece.columns["frames"], piece.columns["bodies"])
@@ -66,4 +118,29 @@ def pack_shard(job: PackJob) -> None:
         parts["joints"].append(piece.joints[cut])
         parts["motion"].append(compute_motion(piece.joints, places, job.motion.stride)[cut])
         parts["intensity"].append(compute_intensity(piece.joints, places, job.motion.segment)[cut])
-    write_shard(job.store, job.rows, {name: np.concatenate(rows) for name, rows in parts.items()})
+    written = write_shard(job.store, job.rows, {name: np.concatenate(rows) for name, rows in parts.items()})
+    write_whole(job.receipt, json.dumps({"state": job.state, "files": written}).encode())
+
+
+def _kept_rows(job: PackJob, name: str) -> list[NDArray[np.float32]]:
+    if job.rows.start >= job.kept:
+        return []
+    return [open_store(job.store).rows(name, job.rows.start, job.kept)]
+
+
+def _expect_containers(part: Part) -> None:
+    for container in {file.container for source in part.sources for file in source.files}:
+        try:
+            seen = container.exists()
+        except PermissionError:
+            seen = False
+        if not seen:
+            raise RawInputError(
+                f"{container}: not there any more, or not to be seen from this worker",
+                remedy="Make it visible under the same path to every worker, then run the same command again.",
+            )
+
+
+@cache
+def _own_version() -> str:
+    return version("mampctl")

@@ -27,11 +27,17 @@ def centre_slots(
     Raises:
         RawFileError: actor 1 has no non-zero frame.
     """
-    filled = np.flatnonzero(np.any(slots[:, 0], axis=(1, 2)))
-    if len(filled) == 0:
-        raise RawFileError("the main body has no frame with a position other than 0")
-    centred: NDArray[np.float32] = slots - slots[filled[0], 0, joint]
+    origin = slots[_first_filled(slots[:, 0]), 0, joint]
+    rows = slots.reshape(-1, slots[0, 0].size)
+    centred: NDArray[np.float32] = (rows - np.tile(origin, slots.shape[2])).reshape(slots.shape)
     if slots.shape[1] > 1 or keep_gaps:
         for slot in range(slots.shape[1]):
             centred[find_empty_frames(slots[:, slot], count), slot] = 0
     return centred
+
+
+def _first_filled(slot: NDArray[np.float32]) -> int:
+    for frame, joints in enumerate(slot):
+        if joints.any():
+            return frame
+    raise RawFileError("the main body has no frame with a position other than 0")

@@ -7,7 +7,7 @@ import numpy as np
 
 from mamp_pipeline.build.staging import claim, discard, staging_of
 from mamp_pipeline.convert.existing import Existing
-from mamp_pipeline.convert.record import describe_store, fingerprint, write_manifests
+from mamp_pipeline.convert.record import describe_import, fingerprint, write_manifests
 from mamp_pipeline.convert.spool import write_spool
 from mamp_pipeline.convert.table import ImportTable, gather_table
 from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
@@ -39,12 +39,12 @@ def import_store(existing: Existing, out: Path, progress: Progress) -> StoreMeta
     with output_errors(out):
         if is_complete(out):
             return _unchanged(existing, source, out, progress)
-        staging = claim(out, f"import {existing.origin} {existing.dataset.name} {source}")
+        staging = claim(out, f"import {existing.origin} {existing.dataset.name} {source}", extending=False)
         if out.exists():
             shutil.rmtree(out)
         table = _spool(existing, staging, progress)
         _pack(existing, table, out, progress)
-        metadata = describe_store(existing, source, table, _MOTION)
+        metadata = describe_import(existing, source, table, _MOTION)
         # Before the mark: a file without names could not be split again.
         write_manifests(existing, metadata, out)
         write_metadata(out, metadata)

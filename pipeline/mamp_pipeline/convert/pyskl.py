@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def export_pyskl(store: Store, manifests: Sequence[SplitManifest], out: Path, pr
         for manifest in manifests:
             split[f"{manifest.protocol}_train"] = list(manifest.train)
             split[f"{manifest.protocol}_val"] = list(manifest.test)
-        content = {"split": split, "annotations": list(_annotations(store, progress))}
+        # An append leaves a store's clips unsorted.
+        annotations = sorted(_annotations(store, progress), key=itemgetter("frame_dir"))
+        content = {"split": split, "annotations": annotations}
         with temporary.open("wb") as file:
             _Writer(file, PROTOCOL).dump(content)
 

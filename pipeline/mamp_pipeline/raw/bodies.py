@@ -50,7 +50,7 @@ class ClipInfo:
     Attributes:
         id: the clip's name.
         label: 0-based class.
-        xsub, xview: the sides by the dataset's split lists; see `mamp_schemas.datasets`.
+        xsub, xview: the sides by the dataset's split lists; see `mamp_schemas.protocols`.
     """
 
     id: str

@@ -1,17 +1,9 @@
-"""One raw file's place, small and picklable, and the reading of its bytes."""
+"""One raw file's place, small and picklable, with what belongs to the file."""
 
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mamp_schemas.errors import RawFileError
 from mamp_schemas.protocols import UNLISTED
-
-_LOCAL_HEADER = struct.Struct("<4s22xHH")
-_LOCAL_MAGIC = b"PK\x03\x04"
-_HEAD_BYTES = 4_096
-"""Packed bytes that hold the code tables of a member's first block and some text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +30,7 @@ class VideoFacts:
     Attributes:
         labels: its label file; None where none was found.
         labels_crc: CRC-32 of that file.
-        xsub, xview: its sides by the split lists; see `mamp_schemas.datasets`.
+        xsub, xview: its sides by the split lists; see `mamp_schemas.protocols`.
         fault: why no clip can come of it; empty where nothing is missing.
     """
 
@@ -59,6 +51,7 @@ class RawSource:
         member: path inside it, with `/`.
         size: bytes of the unpacked file.
         entry: its place in an archive; None in a folder.
+        modified: when a file in a folder was last written, in nanoseconds; 0 in an archive, which has CRCs.
         video: what else belongs to a video; None where a file is a clip.
     """
 
@@ -67,6 +60,7 @@ class RawSource:
     member: str
     size: int
     entry: ArchiveEntry | None
+    modified: int = 0
     video: VideoFacts | None = None
 
     @property
@@ -85,6 +79,11 @@ class RawSource:
         return f"{self.container}/{self.member}"
 
     @property
+    def files(self) -> "tuple[RawSource, ...]":
+        """The file itself and, of a video, its labels."""
+        return (self, self.video.labels) if self.video and self.video.labels else (self,)
+
+    @property
     def trace(self) -> str:
         """Place without the folders above the container: a store tells nothing of the machine it was made on."""
         return f"{self.container.name}/{self.member}"
@@ -95,59 +94,3 @@ class RawSource:
         video = self.video
         facts = f" {video.labels_crc:08x} {video.xsub} {video.xview} {video.fault}" if video else ""
         return f"{self.id} {self.size}{facts}"
-
-
-def read_source(source: RawSource) -> bytes:
-    """Read a raw file's bytes.
-
-    An archive's member is read from its known place: opening the archive as a whole would parse the directory
-    of all its members, half a second for NTU's, in every process again.
-
-    Raises:
-        RawFileError: the file is unreadable, truncated, or does not have its CRC.
-    """
-    try:
-        if source.entry is None:
-            return (source.container / source.member).read_bytes()
-        packed = _read_packed(source.container, source.entry)
-    except OSError as problem:
-        raise RawFileError(f"cannot be read ({problem.strerror})") from None
-    data = _inflate(packed, source.size) if source.entry.deflated else packed
-    if len(data) != source.size or zlib.crc32(data) != source.entry.crc:
-        raise RawFileError(f"{len(data)} bytes that do not have the size and CRC the archive names ({source.size})")
-    return data
-
-
-def read_head(source: RawSource, size: int) -> bytes:
-    """Read a raw file's first bytes, without checking the rest.
-
-    Raises:
-        RawFileError: the file is unreadable.
-    """
-    try:
-        if source.entry is None:
-            with (source.container / source.member).open("rb") as file:
-                return file.read(size)
-        packed = _read_packed(source.container, source.entry, _HEAD_BYTES + size)
-    except OSError as problem:
-        raise RawFileError(f"cannot be read ({problem.strerror})") from None
-    return _inflate(packed, size)[:size] if source.entry.deflated else packed[:size]
-
-
-def _read_packed(archive: Path, entry: ArchiveEntry, limit: int | None = None) -> bytes:
-    with archive.open("rb") as file:
-        file.seek(entry.offset)
-        header = file.read(_LOCAL_HEADER.size)
-        if len(header) < _LOCAL_HEADER.size or not header.startswith(_LOCAL_MAGIC):
-            raise RawFileError(f"no member at byte {entry.offset} of the archive")
-        _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
-        file.seek(name_length + extra_length, 1)
-        return file.read(entry.packed_size if limit is None else min(limit, entry.packed_size))
-
-
-def _inflate(packed: bytes, size: int) -> bytes:
-    """Inflate to at most `size` + 1 bytes: a wrong size in the archive shows without unpacking all there is."""
-    try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
-    except zlib.error as problem:
-        raise RawFileError(f"cannot be unpacked ({problem})") from None

@@ -6,11 +6,12 @@ from functools import partial
 
 from mamp_pipeline.raw.bodies import ClipInfo, RawBodies, RawClip
 from mamp_pipeline.raw.custom import find_recording, open_recording
-from mamp_pipeline.raw.entries import RawSource, read_source
+from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.ntu import ntu_info, parse_ntu
 from mamp_pipeline.raw.nwucla import nwucla_info, parse_nwucla
 from mamp_pipeline.raw.pku import SUFFIX, VIDEO_FORMS, Phase, video_info
 from mamp_pipeline.raw.pku_clips import open_video
+from mamp_pipeline.raw.reading import read_source
 from mamp_schemas.datasets import DatasetName, KnownName, expect_known
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.layout import Layout
@@ -45,11 +46,15 @@ class RawFormat:
             raise RawFileError(f"file name '{source.file_name}' is not of the form {self.form}")
         return self.read(source, info)
 
+    def source_id(self, clip_id: str) -> str:
+        """Return the id of the file a clip comes from: its own, or that of its video."""
+        return clip_id.rpartition("_")[0] if self.several else clip_id
+
     def read_id(self, clip_id: str) -> ClipInfo | None:
         """Return what a clip's id says; None where it is not that of a file of this form."""
-        name, _, index = clip_id.rpartition("_") if self.several else (clip_id, "", "0")
-        info = self.info(name + self.suffix) if index.isdecimal() else None
-        return replace(info, id=clip_id) if info else None
+        info = self.info(self.source_id(clip_id) + self.suffix)
+        index = clip_id.rpartition("_")[2]
+        return replace(info, id=clip_id) if info and (index.isdecimal() or not self.several) else None
 
 
 def _read_ntu(data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from mamp_pipeline.raw.bodies import ClipInfo, RawClip, RawInstance
-from mamp_pipeline.raw.entries import RawSource, read_source
+from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.pku import parse_labels, parse_video
+from mamp_pipeline.raw.reading import read_source
 from mamp_schemas.errors import RawFileError
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from mamp_pipeline.raw.entries import RawSource, VideoFacts, read_head, read_source
+from mamp_pipeline.raw.entries import RawSource, VideoFacts
 from mamp_pipeline.raw.pku import SUFFIX, Phase, video_info
 from mamp_pipeline.raw.pku_lists import TITLES, ListedProtocol, SplitList, find_side, parse_split_list, tell_protocol
+from mamp_pipeline.raw.reading import read_head, read_source
 from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.protocols import UNLISTED
 

@@ -1,12 +1,7 @@
 """Staged pieces: the clips of one part, parsed and waiting to be packed into the store."""
 
-import io
-import json
-import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +10,6 @@ from numpy.typing import NDArray
 from mamp_pipeline.motion import mean_intensity
 from mamp_pipeline.raw.bodies import Clip, ClipInfo
 from mamp_pipeline.store.digest import digest_clip
-from mamp_schemas.errors import StoreError
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.store import DIGEST_BYTES, Quarantined
 
@@ -70,43 +64,3 @@ def make_piece(
         np.concatenate([clip.joints.reshape(-1, joints, 3) for _, clip in clips], out=packed)
     columns["mean_intensity"] = mean_intensity(packed, frames, bodies, motion.segment)
     return Piece([info.id for info, _ in clips], columns, packed, tuple(quarantined), dict(tally or {}))
-
-
-def write_piece(path: Path, piece: Piece) -> None:
-    """Write a piece under its final name in one step, so that a piece that is there is whole."""
-    buffer = io.BytesIO()
-    quarantined = [entry.model_dump(mode="json") for entry in piece.quarantined]
-    notes = {"ids": piece.ids, "quarantined": quarantined, "tally": dict(piece.tally)}
-    text = np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8)
-    if piece.joints is None:
-        raise StoreError(f"{path}: a piece without rows cannot be written")
-    np.savez(buffer, notes=text, joints=piece.joints, **piece.columns)  # type: ignore[arg-type]
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_piece(path: Path, *, rows: bool = True) -> Piece:
-    """Read a piece, with its rows or only its table; zip CRCs guard every array.
-
-    Raises:
-        StoreError: the piece is damaged.
-    """
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            notes = json.loads(file["notes"].tobytes())
-            columns = {name: file[name] for name in file.files if name not in ("notes", "joints")}
-            joints = file["joints"] if rows else None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as problem:
-        raise StoreError(
-            f"{path}: staged piece cannot be read: {problem}",
-            remedy=f"Remove {path.parent} and run the same mampctl ingest command again.",
-        ) from problem
-    quarantined = tuple(Quarantined(**entry) for entry in notes["quarantined"])
-    return Piece(notes["ids"], columns, joints, quarantined, notes["tally"])

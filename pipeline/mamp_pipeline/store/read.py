@@ -25,7 +25,7 @@ class Store:
     Attributes:
         path: where it is.
         metadata: its root attributes.
-        ids: clip ids, sorted.
+        ids: clip ids, sorted within each ingest: those of an append follow the others.
         columns: the clip columns, each (clips, ...).
     """
 

@@ -7,7 +7,8 @@ from mamp_pipeline.raw.custom.names import clip_id, read_name
 from mamp_pipeline.raw.custom.npy_files import parse_npy
 from mamp_pipeline.raw.custom.positions import Positions
 from mamp_pipeline.raw.custom.settle import settle
-from mamp_pipeline.raw.entries import RawSource, read_source
+from mamp_pipeline.raw.entries import RawSource
+from mamp_pipeline.raw.reading import read_source
 from mamp_schemas.layout import Layout
 from mamp_schemas.layout_files import CsvFiles, NpyFiles
 

@@ -1,0 +1,117 @@
+"""The two long phases of an ingest, parsing and packing: what is left to do of each, handed to an engine."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mamp_pipeline.build.engine import Engine
+from mamp_pipeline.build.plan import Part
+from mamp_pipeline.build.request import Ingest
+from mamp_pipeline.build.staging import piece_path, receipt_path
+from mamp_pipeline.build.table import Table
+from mamp_pipeline.build.tasks import PackJob, ParseJob, pack_shard, parse_part
+from mamp_pipeline.store.layout import SHARD_ROWS, RowRange, plan_shards
+from mamp_pipeline.store.piece_file import find_job
+from mamp_schemas.progress import Progress
+
+
+class _Rate:
+    """Megabytes a second since it was made."""
+
+    def __init__(self) -> None:
+        self._started, self._bytes = time.monotonic(), 0
+
+    def add(self, size: int) -> float:
+        """Count some bytes; return the rate of all so far."""
+        self._bytes += size
+        return round(self._bytes / 1e6 / max(time.monotonic() - self._started, 1e-9), 1)
+
+
+def parse_parts(
+    request: Ingest, parts: Sequence[Part], staging: Path, plan: str, engine: Engine, progress: Progress
+) -> None:
+    """Parse every part that has no piece of its present files yet."""
+    jobs = [
+        ParseJob(
+            part,
+            request.dataset,
+            request.policy,
+            request.motion,
+            plan,
+            piece_path(staging, part.number),
+            request.layout,
+        )
+        for part in parts
+    ]
+    left = [job for job in jobs if not _is_parsed(job, progress)]
+    if len(left) < len(jobs):
+        progress.message(f"{len(jobs) - len(left):,} of {len(jobs):,} parts are parsed already")
+    progress.start("parse", sum(len(job.part.sources) for job in left), "files")
+    rate = _Rate()
+    for job, _ in engine.run(parse_part, left):
+        size = sum(source.size for source in job.part.sources)
+        progress.advance(len(job.part.sources), mb_per_s=rate.add(size))
+
+
+def pack_shards(
+    request: Ingest, table: Table, staging: Path, plan: str, state: str, engine: Engine, progress: Progress
+) -> None:
+    """Write every shard that has no receipt for the present table yet.
+
+    Args:
+        request: the ingest.
+        table: of the whole store.
+        staging: its staging folder, with a piece for each of the table's.
+        plan: the staging folder's mark.
+        state: digest of the table.
+        engine: does the work.
+        progress: told of it.
+    """
+    pieces = [piece_path(staging, number) for number in range(len(table.piece_rows) - 1)]
+    jobs = [
+        PackJob(
+            request.out.absolute(),
+            rows,
+            tuple(_overlapping(table, pieces, rows)),
+            table.kept_rows,
+            request.motion,
+            plan,
+            receipt_path(staging, rows.start // SHARD_ROWS),
+            state,
+        )
+        for rows in plan_shards(table.rows)
+        if rows.stop > table.kept_rows
+    ]
+    left = [job for job in jobs if not _is_packed(job)]
+    progress.start("pack", sum(job.rows.stop - job.rows.start for job in left), "rows")
+    for job, _ in engine.run(pack_shard, left):
+        progress.advance(job.rows.stop - job.rows.start)
+
+
+def _is_parsed(job: ParseJob, progress: Progress) -> bool:
+    if not job.target.exists():
+        return False
+    found = find_job(job.target)
+    if found is None:
+        progress.message(f"{job.target.name} is damaged: its part is parsed again")
+    elif found != job.digest():
+        progress.message(f"{job.target.name} is of files that changed since: its part is parsed again")
+    return found == job.digest()
+
+
+def _is_packed(job: PackJob) -> bool:
+    try:
+        receipt = json.loads(job.receipt.read_bytes())
+        sizes = {key: (job.store / key).stat().st_size for key in receipt["files"]}
+    except (FileNotFoundError, ValueError):
+        return False
+    return bool(receipt == {"state": job.state, "files": sizes})
+
+
+def _overlapping(table: Table, pieces: Sequence[Path], rows: RowRange) -> Iterator[tuple[Path, int]]:
+    first = max(0, int(np.searchsorted(table.piece_rows, rows.start, side="right")) - 1)
+    last = int(np.searchsorted(table.piece_rows, rows.stop, side="left"))
+    return ((pieces[index], int(table.piece_rows[index])) for index in range(first, last))

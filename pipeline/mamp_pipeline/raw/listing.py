@@ -1,0 +1,102 @@
+"""Listing: every file in a folder or zip archive, with what is needed to read it later."""
+
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mamp_pipeline.raw.entries import ArchiveEntry
+from mamp_schemas.errors import RawInputError
+
+_READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 0x1
+
+
+class Listed(NamedTuple):
+    """A file: its path inside the container, bytes, place in an archive, time of the last change in a folder."""
+
+    member: str
+    size: int
+    entry: ArchiveEntry | None
+    modified: int
+
+
+def list_files(path: Path) -> Iterator[Listed]:
+    """List the files of a folder, recursively, or of a zip archive.
+
+    Raises:
+        RawInputError: the path is missing, forbidden or no archive; or the archive is not to be trusted.
+    """
+    try:
+        if path.is_dir():
+            return _list_folder(path)
+        if path.exists():
+            return _list_archive(path)
+    except PermissionError as problem:
+        raise RawInputError(
+            f"{path}: cannot be reached ({problem.strerror})", remedy="Ask for the right to read it."
+        ) from None
+    raise RawInputError(f"{path}: no such folder or archive", remedy="Check the path given as --raw.")
+
+
+def list_file(path: Path) -> Listed:
+    """Describe a single file, as its folder's listing would."""
+    return _measure(path, path.name)
+
+
+def _list_folder(path: Path, inside: str = "") -> Iterator[Listed]:
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _list_folder(Path(entry.path), f"{inside}{entry.name}/")
+                else:
+                    yield _measure(entry, inside + entry.name)
+    except OSError as problem:
+        raise RawInputError(
+            f"{path}: cannot list the folder ({problem.strerror})", remedy="Ask for the right to read it."
+        ) from None
+
+
+def _measure(entry: os.DirEntry[str] | Path, member: str) -> Listed:
+    """Return a file's facts; zeros where they cannot be had, for reading it will say why."""
+    try:
+        facts = entry.stat()
+    except OSError:
+        return Listed(member, 0, None, 0)
+    return Listed(member, facts.st_size, None, facts.st_mtime_ns)
+
+
+def _list_archive(path: Path) -> Iterator[Listed]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as problem:
+        raise RawInputError(
+            f"{path}: neither a folder nor a readable zip archive ({problem})",
+            remedy="Fetch the archive again, or unpack it and name the folder.",
+        ) from None
+    return (_place(path, member) for member in members if not member.is_dir())
+
+
+def _place(path: Path, member: zipfile.ZipInfo) -> Listed:
+    if _points_outside(member.filename):
+        raise RawInputError(
+            f"{path}: member {member.filename!r} points outside the archive",
+            remedy="No dataset is distributed like this: fetch the archive again from its source.",
+        )
+    if member.compress_type not in _READABLE or member.flag_bits & _ENCRYPTED:
+        raise RawInputError(
+            f"{path}: member {member.filename} is encrypted or packed by method {member.compress_type}, "
+            "expected none or deflate",
+            remedy="Unpack the archive and name the folder.",
+        )
+    deflated = member.compress_type == zipfile.ZIP_DEFLATED
+    entry = ArchiveEntry(member.CRC, member.header_offset, member.compress_size, deflated)
+    return Listed(member.filename, member.file_size, entry, 0)
+
+
+def _points_outside(member: str) -> bool:
+    name = member.replace("\\", "/")
+    return name.startswith("/") or name[1:3] == ":/" or (".." in name and ".." in name.split("/"))

@@ -1,0 +1,121 @@
+"""A piece as a file: a head in JSON, then the bytes of its arrays, each with a CRC-32C.
+
+Pieces are written once, read twice and removed: an archive format's copies would cost as much as parsing does.
+"""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.store.files import write_whole
+from mamp_pipeline.store.piece import Piece
+from mamp_schemas.errors import StoreError
+from mamp_schemas.store import Quarantined
+
+_START = struct.Struct("<8sQI")
+_MAGIC = b"mampiece"
+
+
+class DamagedPieceError(StoreError):
+    """A staged piece cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the head says: notes, and name, dtype, shape and CRC of every array, in order."""
+
+    job: str
+    ids: list[str]
+    quarantined: list[dict[str, Any]]
+    tally: dict[str, int]
+    arrays: list[tuple[str, str, list[int], int]]
+
+    def size(self, array: tuple[str, str, list[int], int]) -> int:
+        """Return an array's bytes."""
+        return int(np.dtype(array[1]).itemsize * np.prod(array[2], dtype=np.int64))
+
+
+def write_piece(path: Path, piece: Piece, job: str) -> None:
+    """Write a piece under its final name in one step, so that a piece that is there is whole.
+
+    Args:
+        path: where to.
+        piece: with its rows.
+        job: digest of all the piece was made from, kept with it.
+    """
+    if piece.joints is None:
+        raise StoreError(f"{path}: a piece without rows cannot be written")
+    arrays = {name: np.ascontiguousarray(values) for name, values in (*piece.columns.items(), ("joints", piece.joints))}
+    buffers = [values.reshape(-1).view(np.uint8) for values in arrays.values()]
+    head = {
+        "job": job,
+        "ids": piece.ids,
+        "quarantined": [entry.model_dump(mode="json") for entry in piece.quarantined],
+        "tally": dict(piece.tally),
+        "arrays": [
+            (name, values.dtype.str, values.shape, google_crc32c.value(buffer))
+            for (name, values), buffer in zip(arrays.items(), buffers, strict=True)
+        ],
+    }
+    text = json.dumps(head).encode()
+    write_whole(path, _START.pack(_MAGIC, len(text), google_crc32c.value(text)), text, *map(memoryview, buffers))
+
+
+def read_piece(path: Path, *, rows: bool = True) -> Piece:
+    """Read a piece, with its rows or only its table.
+
+    Raises:
+        DamagedPieceError: the piece is damaged or not there.
+    """
+    try:
+        with path.open("rb") as file:
+            head = _read_head(file)
+            wanted = [array for array in head.arrays if rows or array[0] != "joints"]
+            arrays = {array[0]: _read_array(file, head, array) for array in wanted}
+    except (OSError, ValueError) as problem:
+        raise DamagedPieceError(
+            f"{path}: staged piece cannot be read: {problem}",
+            remedy="Run the same mampctl ingest command again: it makes that piece anew.",
+        ) from problem
+    joints = arrays.pop("joints", None)
+    quarantined = tuple(Quarantined(**entry) for entry in head.quarantined)
+    return Piece(head.ids, arrays, joints, quarantined, head.tally)
+
+
+def find_job(path: Path) -> str | None:
+    """Return the digest of what a piece was made from; None where it is missing, cut short or its head is damaged.
+
+    A cheap look: the arrays' CRCs are checked when they are read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = _read_head(file)
+            expected = file.tell() + sum(head.size(array) for array in head.arrays)
+        return head.job if path.stat().st_size == expected else None
+    except (OSError, ValueError):
+        return None
+
+
+def _read_head(file: BinaryIO) -> _Head:
+    start = file.read(_START.size)
+    if len(start) < _START.size or not start.startswith(_MAGIC):
+        raise ValueError("it has no head")
+    _, length, checksum = _START.unpack(start)
+    text = file.read(length)
+    if len(text) < length or google_crc32c.value(text) != checksum:
+        raise ValueError("its head does not have its checksum")
+    return _Head(**json.loads(text))
+
+
+def _read_array(file: BinaryIO, head: _Head, array: tuple[str, str, list[int], int]) -> NDArray[Any]:
+    name, dtype, shape, checksum = array
+    values = np.fromfile(file, np.uint8, head.size(array))
+    if len(values) < head.size(array) or google_crc32c.value(values) != checksum:
+        raise ValueError(f"'{name}' does not have its checksum")
+    return values.view(dtype).reshape(shape)

@@ -1,0 +1,68 @@
+"""A Dask scheduler and its workers as processes of their own, as they run elsewhere."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_DEADLINE = 60.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Its scheduler's address and the processes."""
+
+    address: str
+    scheduler: subprocess.Popen[bytes]
+    workers: tuple[subprocess.Popen[bytes], ...]
+
+
+@contextmanager
+def run_cluster(folder: Path, workers: int = 1, before: Sequence[str] = ()) -> Iterator[Cluster]:
+    """Run a scheduler and workers without nannies; `before` is put in front of the workers' command lines."""
+    file = folder / "scheduler.json"
+    with ExitStack() as stack:
+        command = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+        scheduler = stack.enter_context(_run([], *command, "--scheduler-file", str(file)))
+        address = str(_wait(file)["address"])
+        started = [
+            stack.enter_context(_run(before, "dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"))
+            for _ in range(workers)
+        ]
+        _wait_for_workers(address, workers)
+        yield Cluster(address, scheduler, tuple(started))
+
+
+@contextmanager
+def _run(before: Sequence[str], *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    line = [*before, sys.executable, "-m", f"distributed.cli.{command[0]}", *command[1:]]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait(file: Path) -> dict[str, object]:
+    started = time.monotonic()
+    while time.monotonic() - started < _DEADLINE:
+        try:
+            return dict(json.loads(file.read_text()))
+        except (FileNotFoundError, ValueError):
+            time.sleep(0.05)
+    raise TimeoutError("the scheduler did not start")
+
+
+def _wait_for_workers(address: str, count: int) -> None:
+    from distributed import Client
+
+    if count:
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=_DEADLINE)

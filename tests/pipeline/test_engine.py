@@ -1,0 +1,134 @@
+"""Engines run every job once, take them as there is room, and say what went wrong."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from mamp_pipeline.build import cluster, plan
+from mamp_pipeline.build.engine import Engine, InProcess, Workers, count_cores, open_engine
+from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.sight import Sight
+from mamp_schemas.errors import MissingExtraError, RawInputError
+from mamp_schemas.policy import paper_policy
+from tests.paths import GOLDEN
+from tests.pipeline.engine_tasks import die_once, refuse, square, stumble_twice, tell_process
+from tests.pipeline.told import Told
+
+NOTHING = Sight(Path("nowhere"), ())
+
+
+@pytest.fixture(scope="module")
+def crew() -> Iterator[Engine]:
+    with cluster.start_cluster(2, Told()) as engine:
+        yield engine
+
+
+def test_in_process__runs_jobs_in_order_and_takes_them_one_by_one() -> None:
+    results = InProcess().run(square, count())
+    assert [next(results) for _ in range(3)] == [(0, 0), (1, 1), (2, 4)]
+
+
+def test_open_engine__one_part_starts_no_processes() -> None:
+    told = Told()
+    with open_engine(Workers(8), 1, NOTHING, told) as engine:
+        assert isinstance(engine, InProcess)
+    assert told.messages == ["one part: it is done in this process"]
+
+
+def test_open_engine__no_workers_is_this_process() -> None:
+    with open_engine(Workers(0), 100, NOTHING, Told()) as engine:
+        assert isinstance(engine, InProcess)
+
+
+def test_count_cores__those_this_process_may_use() -> None:
+    assert 1 <= count_cores() <= (os.cpu_count() or 1)
+
+
+def test_start_cluster__runs_every_job_once_in_other_processes(crew: Engine) -> None:
+    assert sorted(crew.run(square, range(50))) == [(number, number * number) for number in range(50)]
+    processes = {process for _, process in crew.run(tell_process, range(20))}
+    assert os.getpid() not in processes
+    assert len(processes) == 2
+
+
+def test_start_cluster__no_jobs(crew: Engine) -> None:
+    assert list(crew.run(square, [])) == []
+
+
+def test_start_cluster__holds_few_jobs_at_a_time(crew: Engine) -> None:
+    taken: list[int] = []
+
+    def jobs() -> Iterator[int]:
+        for number in range(200):
+            taken.append(number)
+            yield number
+
+    ahead = [len(taken) - done for done, _ in enumerate(crew.run(square, jobs()))]
+    assert max(ahead) <= 2 * 2 + 1
+
+
+def test_start_cluster__an_error_of_ours_arrives_whole_and_is_not_tried_again(crew: Engine, tmp_path: Path) -> None:
+    with pytest.raises(RawInputError, match="not there") as caught:
+        list(crew.run(refuse, [tmp_path / "count"]))
+    assert caught.value.remedy == "Look for it."
+    assert (tmp_path / "count").stat().st_size == 1
+
+
+def test_start_cluster__another_error_is_tried_again(crew: Engine, tmp_path: Path) -> None:
+    assert [result for _, result in crew.run(stumble_twice, [tmp_path / "count"])] == [3]
+
+
+def test_start_cluster__a_job_whose_worker_died_is_done_by_another(tmp_path: Path) -> None:
+    with cluster.start_cluster(2, Told()) as engine:
+        assert len(list(engine.run(die_once, [tmp_path / "mark"]))) == 1
+
+
+def test_start_cluster__leaves_no_process_behind() -> None:
+    with cluster.start_cluster(2, Told()) as engine:
+        processes = {process for _, process in engine.run(tell_process, range(20))}
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_ingest__processes_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
+    hashes = []
+    for name, workers in (("one", Workers(0)), ("two", Workers(2))):
+        request = Ingest("ntu60", (GOLDEN / "ntu60" / "raw.zip",), tmp_path / f"{name}.zarr", paper_policy("ntu60"))
+        hashes.append(ingest(request, Told(), workers).content_hash)
+    assert hashes[0] == hashes[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.zarr", "two.zarr"]
+
+
+BLOCKED = """
+import sys
+sys.modules["dask"] = sys.modules["distributed"] = None
+from mampctl.app import main
+main()
+"""
+
+
+def _without_dask(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BLOCKED, "ingest", "ntu60", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_ingest__without_dask_in_this_process(tmp_path: Path) -> None:
+    outcome = _without_dask("--raw", GOLDEN / "ntu60" / "raw.zip", "--out", tmp_path / "s.zarr", "--workers", 0)
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_open_engine__says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "mamp_pipeline.build.cluster")
+    monkeypatch.delattr("mamp_pipeline.build.cluster")
+    with pytest.raises(MissingExtraError, match="distributed") as caught:
+        open_engine(Workers(2), 2, NOTHING, Told())
+    assert "mampctl[pipeline]" in caught.value.remedy
+    assert "--workers 0" in caught.value.remedy

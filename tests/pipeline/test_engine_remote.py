@@ -1,0 +1,117 @@
+"""A cluster that runs elsewhere: used as it is, refused with the reason where it cannot do the work."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mamp_pipeline.build import cluster, plan
+from mamp_pipeline.build.engine import Workers
+from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.sight import View, choose_sight, list_differences, look
+from mamp_pipeline.build.staging import claim
+from mamp_pipeline.raw.sources import find_sources
+from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.read import open_store
+from mamp_schemas.errors import ClusterError
+from mamp_schemas.policy import paper_policy
+from mamp_schemas.progress import Silent
+from tests.paths import GOLDEN
+from tests.pipeline.clusters import Cluster, run_cluster
+from tests.pipeline.engine_tasks import square
+from tests.pipeline.told import Told
+
+RAW = GOLDEN / "ntu60" / "raw.zip"
+VIEW = View("here", {"/raw": "a.skeleton has 3 bytes"}, {"numpy": "2.0", "zarr": "3.1"})
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with run_cluster(tmp_path_factory.mktemp("cluster"), workers=2) as running:
+        yield running
+
+
+def request(out: Path) -> Ingest:
+    return Ingest("ntu60", (RAW,), out, paper_policy("ntu60"))
+
+
+def test_ingest__on_a_scheduler_gives_the_same_store(
+    elsewhere: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
+    expected = ingest(request(tmp_path / "one.zarr"), Silent()).content_hash
+    told = Told()
+    found = ingest(request(tmp_path / "two.zarr"), told, Workers(scheduler=elsewhere.address))
+    assert found.content_hash == expected
+    assert f"2 workers of {elsewhere.address}" in told.messages
+    assert verify(open_store(tmp_path / "two.zarr"), Silent()).problems == ()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://there"])
+def test_join_cluster__no_scheduler_there(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_PATIENCE", "1s")
+    with pytest.raises(ClusterError, match="no Dask scheduler answers") as caught:
+        ingest(request(tmp_path / "s.zarr"), Silent(), Workers(scheduler=address))
+    assert "dask scheduler" in caught.value.remedy
+
+
+def test_join_cluster__no_workers(tmp_path: Path) -> None:
+    with (
+        run_cluster(tmp_path, workers=0) as running,
+        pytest.raises(ClusterError, match="has no workers"),
+    ):
+        ingest(request(tmp_path / "s.zarr"), Silent(), Workers(scheduler=running.address))
+
+
+@pytest.mark.parametrize("hidden", ["raw", "out"])
+def test_join_cluster__a_worker_that_cannot_see_a_path(hidden: str, tmp_path: Path) -> None:
+    """The worker gets a mount namespace in which an empty file system covers the folder."""
+    for name in ("raw", "out"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "raw" / "raw.zip").symlink_to(RAW)
+    cover = f'mount -t tmpfs tmpfs {tmp_path / hidden} && exec "$@"'
+    blindfold = ["unshare", "--mount", "sh", "-c", cover, "sh"]
+    if subprocess.run([*blindfold, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("mount namespaces are not allowed here")
+    asked = Ingest("ntu60", (tmp_path / "raw" / "raw.zip",), tmp_path / "out" / "s.zarr", paper_policy("ntu60"))
+    with (
+        run_cluster(tmp_path, before=blindfold) as running,
+        pytest.raises(ClusterError, match="cannot do this work") as caught,
+    ):
+        ingest(asked, Silent(), Workers(scheduler=running.address))
+    assert str(tmp_path / hidden) in caught.value.what
+    assert "every worker mounts" in caught.value.remedy
+
+
+def test_run__a_scheduler_that_dies(tmp_path: Path) -> None:
+    with run_cluster(tmp_path) as running:
+        sight = choose_sight(tmp_path, [])
+        claim(tmp_path / "s.zarr", "plan", extending=False)
+        with cluster.join_cluster(running.address, sight, Silent()) as engine:
+            results = engine.run(square, range(1_000))
+            next(results)
+            running.scheduler.kill()
+            with pytest.raises(ClusterError, match="lost the connection") as caught:
+                list(results)
+    assert "run the same command again" in caught.value.remedy
+
+
+def test_list_differences__none_between_equals() -> None:
+    assert list_differences(VIEW, replace(VIEW, host="there")) == []
+
+
+def test_list_differences__names_versions_and_paths() -> None:
+    other = View("there", {"/raw": "a.skeleton cannot be read"}, {"numpy": "2.1", "zarr": "3.1"})
+    version, path = list_differences(VIEW, other)
+    assert "numpy 2.1, here is 2.0" in version
+    assert "/raw: a.skeleton cannot be read" in path
+
+
+def test_look__sees_mark_and_samples(tmp_path: Path) -> None:
+    staging = claim(tmp_path / "s.zarr", "a plan", extending=False)
+    view = look(choose_sight(staging, find_sources([RAW], "ntu60")))
+    assert "plan a plan" in view.paths[str(staging)]
+    assert "with CRC" in view.paths[str(RAW)]
+    assert [path.name for path in staging.iterdir()] == ["plan"]

@@ -1,0 +1,162 @@
+"""Input and output that fail: forbidden, read-only, damaged, gone. A clear error or quarantine, and no half store."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mamp_pipeline.build import plan
+from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.store.read import is_complete
+from mamp_schemas.errors import RawInputError
+from mamp_schemas.policy import paper_policy
+from mamp_schemas.progress import Silent
+from tests.paths import GOLDEN
+
+RAW = GOLDEN / "ntu60" / "raw.zip"
+NOBODY = 65_534
+AS_NOBODY = f"""
+import os, sys
+from pathlib import Path
+from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_schemas.policy import paper_policy
+from mamp_schemas.progress import Silent
+from mampctl.app import main
+ingest(Ingest("ntu60", (Path({str(RAW)!r}),), Path(sys.argv.pop(1)), paper_policy("ntu60")), Silent())
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+main()
+"""
+"""Everything is imported while it may be: interpreter and packages may stand where nobody else can read."""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can reach, unlike pytest's."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def run_as_nobody(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", AS_NOBODY, folder / "warm.zarr", "ingest", "ntu60", "--workers", "0", *arguments]
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=folder)
+
+
+def unpack(folder: Path) -> list[Path]:
+    with zipfile.ZipFile(RAW) as archive:
+        archive.extractall(folder)
+    return sorted(folder.rglob("*.skeleton"))
+
+
+def request(raw: Path, out: Path) -> Ingest:
+    return Ingest("ntu60", (raw,), out, paper_policy("ntu60"))
+
+
+@needs_root
+@pytest.mark.parametrize("closed", ["raw", "."], ids=["the folder", "the folder above"])
+def test_ingest__raw_folder_without_permission(open_folder: Path, closed: str) -> None:
+    raw, home = open_folder / "home" / "raw", open_folder / "home"
+    unpack(raw)
+    (home / closed).chmod(0o700)
+    out = open_folder / "out"
+    out.mkdir(mode=0o777)
+    outcome = run_as_nobody(open_folder, "--raw", raw, "--out", out / "s.zarr")
+    assert outcome.returncode == 1, outcome.stderr
+    assert f"error: {raw}: cannot be" in outcome.stderr or f"error: {raw}: cannot list" in outcome.stderr
+    assert "Permission denied" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+@needs_root
+def test_ingest__raw_file_without_permission_is_quarantined(open_folder: Path) -> None:
+    files = unpack(open_folder / "raw")
+    files[0].chmod(0o600)
+    out = open_folder / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    outcome = run_as_nobody(open_folder, "--raw", open_folder / "raw", "--out", out / "s.zarr", "--strict")
+    assert outcome.returncode == 3, outcome.stderr
+    assert "cannot be read (Permission denied)" in outcome.stdout
+
+
+@needs_root
+def test_ingest__read_only_folder(open_folder: Path) -> None:
+    outcome = run_as_nobody(open_folder, "--raw", RAW.absolute(), "--out", open_folder / "s.zarr")
+    if "cannot be reached" in outcome.stderr:
+        pytest.skip("the golden files are not to be read by other users here")
+    assert outcome.returncode == 1
+    assert "cannot be written: Permission denied" in outcome.stderr
+    assert "Choose an output you may write to" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert sorted(path.name for path in open_folder.iterdir()) == ["warm.zarr"]
+
+
+def test_ingest__archive_with_a_bad_crc(tmp_path: Path) -> None:
+    raw = tmp_path / "raw.zip"
+    with zipfile.ZipFile(RAW) as source, zipfile.ZipFile(raw, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    data, place = bytearray(raw.read_bytes()), raw.stat().st_size // 2
+    data[place : place + 1] = b"7" if data[place : place + 1] != b"7" else b"8"
+    raw.write_bytes(data)
+    metadata = ingest(request(raw, tmp_path / "s.zarr"), Silent())
+    reasons = [entry.reason for entry in metadata.quarantined if "CRC" in entry.reason]
+    assert len(reasons) == 1
+
+
+class Removing(Silent):
+    """Removes something once the raw files are listed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def message(self, text: str) -> None:
+        if text.startswith("found"):
+            shutil.rmtree(self.path) if self.path.is_dir() else self.path.unlink()
+
+
+def test_ingest__a_file_that_disappears_is_quarantined(tmp_path: Path) -> None:
+    files = unpack(tmp_path / "raw")
+    before = ingest(request(tmp_path / "raw", tmp_path / "before.zarr"), Silent())
+    metadata = ingest(request(tmp_path / "raw", tmp_path / "s.zarr"), Removing(files[3]))
+    assert metadata.counts.quarantined == before.counts.quarantined + 1
+    assert any("No such file" in entry.reason for entry in metadata.quarantined)
+
+
+def test_ingest__a_folder_that_disappears_is_no_quarantine(tmp_path: Path) -> None:
+    """Else one lost mount would leave a finished store that lacks everything."""
+    unpack(tmp_path / "raw")
+    with pytest.raises(RawInputError, match="not there any more"):
+        ingest(request(tmp_path / "raw", tmp_path / "s.zarr"), Removing(tmp_path / "raw"))
+    assert not is_complete(tmp_path / "s.zarr")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_ingest__full_disk_under_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mamp_pipeline.build.engine import Workers
+    from mamp_schemas.errors import OutputError
+
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False)
+    if mount.returncode:
+        pytest.skip("mounting is not allowed here")
+    monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
+    try:
+        with pytest.raises(OutputError, match="No space left") as caught:
+            ingest(request(RAW, disk / "s.zarr"), Silent(), Workers(2))
+        assert "The disk is full" in caught.value.remedy
+        assert not is_complete(disk / "s.zarr")
+    finally:
+        subprocess.run(["umount", disk], check=True)

@@ -1,0 +1,14 @@
+"""Progress that keeps what it is told."""
+
+from mamp_schemas.progress import Silent
+
+
+class Told(Silent):
+    """Keeps every message."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        """Keep one line."""
+        self.messages.append(text)

@@ -1,0 +1,94 @@
+"""`mampctl ingest` as a process of its own, in small parts and shards, to be killed at chosen moments."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+SMALL = """
+import sys
+from mamp_pipeline.build import ingest, phases, plan
+from mamp_pipeline.store import layout, write
+plan.PART_BYTES = 500_000
+for module in (layout, write):
+    module.CHUNK_ROWS = 64
+for module in (layout, write, phases, ingest):
+    module.SHARD_ROWS = 512
+from mampctl.app import main
+main()
+"""
+DEADLINE = 120.0
+
+
+class Victim:
+    """A running `mampctl ingest`."""
+
+    def __init__(self, raw: Path, out: Path, *options: object) -> None:
+        self.out = out
+        self.staging = out.with_name(f"{out.name}.staging")
+        arguments = ["ingest", "ntu60", "--raw", raw, "--out", out, "--json", *options]
+        self.log = out.with_suffix(".log").open("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SMALL, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    def wait_for_work(self) -> None:
+        """Return once the staging folder is there, or the process has ended."""
+        deadline = time.monotonic() + DEADLINE
+        while not self.staging.exists() and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def workers(self) -> list[psutil.Process]:
+        """Return its worker processes; none where it has ended or has not started them."""
+        with suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.process.pid).children(recursive=True)
+            return [child for child in children if "spawn_main" in _command(child)]
+        return []
+
+    def finish(self) -> dict[str, object]:
+        """Wait for its success; return the metadata it printed."""
+        out, _ = self.process.communicate(timeout=DEADLINE)
+        assert self.process.returncode == 0, self.stderr()
+        return dict(json.loads(out))
+
+    def end(self, number: int) -> int:
+        """Send a signal to the process alone; return its exit code, once its workers are gone as well."""
+        workers = self.workers()
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
+        self.process.communicate(timeout=DEADLINE)
+        _, alive = psutil.wait_procs(workers, timeout=20)
+        assert not alive, "workers outlived the command"
+        return self.process.returncode
+
+    def stderr(self) -> str:
+        """Return what it wrote to standard error so far."""
+        self.log.flush()
+        return Path(self.log.name).read_text()
+
+    def close(self) -> None:
+        """End what may still run."""
+        for process in self.workers():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.kill()
+        self.process.communicate()
+        self.log.close()
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
