@@ -19,7 +19,7 @@ def build_splits(
     from mamp_pipeline.splits import build_manifest, manifest_path, write_manifest
     from mamp_pipeline.store.read import open_store
 
-    path = store or only_store()
+    path = (store or only_store()).resolve()
     opened = open_store(path)
     manifest = build_manifest(opened, protocol)
     target = manifest_path(path, manifest.protocol)
@@ -29,9 +29,7 @@ def build_splits(
         return
     _print_counts(manifest.counts, f"{opened.metadata.spec().title}, {protocol}")
     print_line(f"{target}")
-    print_line(
-        f"next: mampctl train pretrain {recipe_options(opened.metadata)}--store {path} --set protocol={protocol}"
-    )
+    print_line(f"next: mampctl train pretrain {recipe_options(opened.metadata, protocol)} --store {path}")
 
 
 def _print_counts(counts: SplitCounts, what: str) -> None:
@@ -43,6 +41,9 @@ def _print_counts(counts: SplitCounts, what: str) -> None:
         rows = [(side, f"{got:,}", f"{wanted:,}", f"{got - wanted:+,}") for side, got, wanted in official]
         print_table(rows, ("side", "clips", "official", "difference"))
         if any(got != wanted for _, got, wanted in official):
-            print_line(f"the counts differ from the official ones of {what}")
+            print_line(
+                f"the counts differ from the official ones of {what}; those are of all raw files, without the "
+                "missing-skeleton list (ingest --exclude)"
+            )
     if counts.unlisted:
         print_line(f"{counts.unlisted:,} clips are on neither side: left out")

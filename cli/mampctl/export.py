@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mampctl.console import print_line, show_progress
+from mampctl.console import print_json, print_line
 from mampctl.extras import needed_extras
 from mampctl.places import only_store
+from mampctl.progress import show_progress
 
 if TYPE_CHECKING:
     from mamp_pipeline.store.read import Store
@@ -18,21 +19,22 @@ app = typer.Typer(help="Write a store's clips in a format other code reads.", no
 Protocol = Annotated[str, typer.Option(help="Which protocol's train and test sides.")]
 Out = Annotated[Path, typer.Option(help="The file.")]
 StorePath = Annotated[Path | None, typer.Option(help="The store. [default: the one in $MAMPCTL_DATA]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command("npz")
-def npz(protocol: Protocol, out: Out, store: StorePath = None) -> None:
+def npz(protocol: Protocol, out: Out, store: StorePath = None, as_json: AsJson = False) -> None:
     """Write x, y and names of both sides: (clips, 300, 150) float32 and one-hot labels."""
     from mamp_pipeline.convert.npz import export_npz
 
     opened, manifest = _open(store, protocol)
     with show_progress() as progress:
         export_npz(opened, manifest, out, progress)
-    _report(out, manifest)
+    _report(out, manifest, as_json)
 
 
 @app.command("h5")
-def h5(protocol: Protocol, out: Out, store: StorePath = None) -> None:
+def h5(protocol: Protocol, out: Out, store: StorePath = None, as_json: AsJson = False) -> None:
     """Write x, y, valid_x, valid_y, test_x, test_y and names: (clips, 300, 150) float32 and one-hot labels."""
     with needed_extras():
         from mamp_pipeline.convert.h5 import export_h5
@@ -40,7 +42,7 @@ def h5(protocol: Protocol, out: Out, store: StorePath = None) -> None:
     opened, manifest = _open(store, protocol)
     with show_progress() as progress:
         export_h5(opened, manifest, out, progress)
-    _report(out, manifest)
+    _report(out, manifest, as_json)
 
 
 @app.command("pyskl")
@@ -50,6 +52,7 @@ def pyskl(
         str | None, typer.Option(help="Which protocol's split. [default: all whose manifests stand beside the store]")
     ] = None,
     store: StorePath = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a pickle of splits and annotations: keypoint (bodies, frames, joints, 3) float32."""
     from mamp_pipeline.convert.pyskl import export_pyskl
@@ -63,8 +66,13 @@ def pyskl(
     manifests = [read_manifest(opened, name) for name in wanted]
     with show_progress() as progress:
         export_pyskl(opened, manifests, out, progress)
-    for manifest in manifests:
-        _report(out, manifest)
+    sides = {manifest.protocol: manifest.counts for manifest in manifests}
+    if as_json:
+        counted = {name: {"train": counts.train, "test": counts.test} for name, counts in sides.items()}
+        print_json({"file": str(out), "splits": counted})
+        return
+    for name, counts in sides.items():
+        print_line(f"{out}: {name}: {counts.train:,} train and {counts.test:,} test clips")
 
 
 def _open(store: Path | None, protocol: str) -> "tuple[Store, SplitManifest]":
@@ -76,6 +84,9 @@ def _open(store: Path | None, protocol: str) -> "tuple[Store, SplitManifest]":
     return opened, read_manifest(opened, protocol)
 
 
-def _report(out: Path, manifest: "SplitManifest") -> None:
+def _report(out: Path, manifest: "SplitManifest", as_json: bool) -> None:
     counts = manifest.counts
+    if as_json:
+        print_json({"file": str(out), "train": counts.train, "test": counts.test})
+        return
     print_line(f"{out}: {manifest.protocol}: {counts.train:,} train and {counts.test:,} test clips")

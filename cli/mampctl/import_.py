@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.datasets import KnownName
-from mampctl.console import print_json, print_line, show_progress
+from mampctl.console import print_json, print_line
 from mampctl.extras import needed_extras
+from mampctl.places import recipe_options
+from mampctl.progress import show_progress
 
 if TYPE_CHECKING:
     from mamp_pipeline.convert.existing import Existing
@@ -64,4 +66,4 @@ def _store(existing: "Existing", out: Path, as_json: bool, progress: "Progress")
     for split in existing.splits:
         name = split.protocol.name
         print_line(f"{manifest_path(out, name)}: {len(split.train):,} train, {len(split.test):,} test clips")
-        print_line(f"next: mampctl train pretrain --store {out} --set protocol={name}")
+        print_line(f"next: mampctl train pretrain {recipe_options(metadata, name)} --store {out}")

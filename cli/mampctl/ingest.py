@@ -11,13 +11,14 @@ from mamp_schemas.errors import UsageError
 from mamp_schemas.layout import Layout
 from mamp_schemas.policy import PolicyName, make_policy
 from mamp_schemas.store import StoreMetadata
-from mampctl.console import print_json, print_line, show_progress
+from mampctl.console import print_json, print_line, print_note
 from mampctl.places import default_store
+from mampctl.progress import show_progress
 
 if TYPE_CHECKING:
     from mamp_pipeline.build.engine import Workers
 
-EXIT_QUARANTINED = 3
+EXIT_FAILED, EXIT_QUARANTINED, EXIT_INTERRUPTED = 1, 3, 130
 
 
 def ingest(
@@ -71,16 +72,22 @@ def ingest(
     )
     crew = _choose_workers(workers, scheduler)
     started = time.monotonic()
-    with show_progress() as progress:
-        if out is None:
-            progress.message(f"writing to {request.out}")
-        metadata = run(request, progress, crew)
+    try:
+        with show_progress() as progress:
+            if out is None:
+                progress.message(f"writing to {request.out}")
+            metadata = run(request, progress, crew)
+    except KeyboardInterrupt:
+        print_note("interrupted: run the same command again, it goes on where it stopped")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
         print_json(metadata.model_dump(mode="json"))
     else:
         _print_result(request.out, metadata, time.monotonic() - started)
     if strict and metadata.counts.quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
+    if not metadata.counts.clips:
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":
@@ -111,5 +118,7 @@ def _print_result(store: Path, metadata: StoreMetadata, seconds: float) -> None:
         print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
     if counts.quarantined > 10:
         print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {store}")
-    for protocol in metadata.spec().protocols[:1]:
+    if not counts.clips:
+        print_line("no clip is left: every file was quarantined")
+    for protocol in metadata.spec().protocols[:1] if counts.clips else ():
         print_line(f"next: mampctl build-splits --protocol {protocol.name} --store {store}")

@@ -6,7 +6,9 @@ from typing import get_args
 
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import UsageError
+from mamp_schemas.recipes import Recipe
 from mamp_schemas.store import StoreMetadata
+from mampctl.console import print_note
 
 
 def data_folder() -> Path:
@@ -19,6 +21,12 @@ def default_store(dataset: DatasetName) -> Path:
     return data_folder() / f"{dataset}.zarr"
 
 
+def default_run(recipe: Recipe, suffix: str = "") -> Path:
+    """Return where a recipe's run stands in the data folder; a seed other than 0 is part of its name."""
+    seed = f"-seed{recipe.seed}" if recipe.seed else ""
+    return data_folder() / "runs" / f"{recipe.kind}-{recipe.name}{suffix}{seed}"
+
+
 def only_store() -> Path:
     """Return the one store of the data folder.
 
@@ -29,6 +37,7 @@ def only_store() -> Path:
     names = get_args(DatasetName)
     stores = [default_store(name) for name in names if default_store(name).exists()]
     if len(stores) == 1:
+        print_note(f"store {stores[0]}")
         return stores[0]
     if not stores:
         raise UsageError(
@@ -40,8 +49,13 @@ def only_store() -> Path:
     )
 
 
-def recipe_options(metadata: StoreMetadata) -> str:
-    """Return what names a recipe for a store: nothing for the known datasets, which have recipes of their own."""
-    if metadata.dataset != "custom":
-        return ""
-    return f"--recipe nwucla-small --set dataset=custom --set model.joints={len(metadata.skeleton.joints)} "
+def recipe_options(metadata: StoreMetadata, protocol: str) -> str:
+    """Return the options that name a recipe for a store: its own, or another one and what differs."""
+    from mamp_trainer.recipes import list_recipes
+
+    name = f"{metadata.dataset}-{protocol}"
+    if name in {recipe.name for recipe in list_recipes("pretrain")}:
+        return f"--recipe {name}"
+    base = "nwucla-small" if metadata.dataset == "custom" else "ntu60-xsub"
+    changes = (f"dataset={metadata.dataset}", f"protocol={protocol}", f"model.joints={len(metadata.skeleton.joints)}")
+    return " ".join((f"--recipe {base}", *(f"--set {change}" for change in changes)))

@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 import typer
 
 from mamp_schemas.errors import UsageError
-from mampctl.console import print_json, print_line, print_table, show_progress
+from mamp_schemas.recipes import PretrainRecipe
+from mampctl.console import print_json, print_line, print_table
 from mampctl.extras import needed_extras
-from mampctl.places import data_folder, default_store, only_store, recipe_options
+from mampctl.places import default_run, default_store, only_store, recipe_options
+from mampctl.progress import show_progress
 
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
 
@@ -39,10 +41,10 @@ def pretrain(
     from mamp_trainer.recipes import load_recipe
 
     if recipe == "list":
-        _list_recipes("pretrain")
+        _list_recipes("pretrain", as_json)
         return
     loaded = load_recipe("pretrain", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or data_folder() / "runs" / f"pretrain-{loaded.name}"
+    place, run = store or default_store(loaded.dataset), out or default_run(loaded)
     with needed_extras():
         from mamp_trainer.tasks.pretrain import pretrain as train
     with show_progress() as progress:
@@ -54,7 +56,7 @@ def pretrain(
     print_line(f"{run}: {result.epochs} epochs, {result.steps:,} steps in {result.seconds:.1f} s")
     if result.first_loss is not None and result.last_loss is not None:
         print_line(f"mean loss of the first epoch {result.first_loss:.4f}, of the last {result.last_loss:.4f}")
-    print_line(f"next: mampctl train linear --from {run} --store {place}")
+    print_line(f"next: mampctl train linear {_probe_options(loaded)}--from {run} --store {place}")
 
 
 @app.command("linear")
@@ -74,10 +76,10 @@ def linear(
     from mamp_trainer.recipes import load_recipe
 
     if recipe == "list":
-        _list_recipes("linear")
+        _list_recipes("linear", as_json)
         return
     loaded = load_recipe("linear", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or data_folder() / "runs" / f"linear-{loaded.name}"
+    place, run = store or default_store(loaded.dataset), out or default_run(loaded, "" if from_ else "-untrained")
     with needed_extras():
         from mamp_trainer.tasks.linear import linear as train
     with show_progress() as progress:
@@ -94,20 +96,43 @@ def linear(
     print_table(rows, ("epoch", "number", "top-1 %", "top-5 %"))
 
 
-def _default_recipe(store: Path | None) -> str:
-    from mamp_trainer.data.open import open_store
-
-    metadata = open_store(store or only_store()).metadata
-    if metadata.dataset == "custom":
-        raise UsageError(
-            "own recordings have no recipe of their own: name one, and what differs",
-            remedy=f"Say, {recipe_options(metadata)}--set protocol=NAME; see docs/own-data.md.",
-        )
-    return f"{metadata.dataset}-{metadata.spec().protocols[0].name}"
-
-
-def _list_recipes(kind: Literal["pretrain", "linear"]) -> None:
+def _probe_options(pretrained: PretrainRecipe) -> str:
+    """Return what names the linear recipe of a pre-training's name, with the data it was set to; nothing if none is."""
     from mamp_trainer.recipes import list_recipes
 
+    known = {recipe.name: recipe for recipe in list_recipes("linear")}
+    if pretrained.name not in known:
+        return ""
+    probe = known[pretrained.name]
+    fields = {
+        "dataset": (probe.dataset, pretrained.dataset),
+        "protocol": (probe.protocol, pretrained.protocol),
+        "model.joints": (probe.model.joints, pretrained.model.joints),
+    }
+    changes = (f"--set {field}={found} " for field, (own, found) in fields.items() if own != found)
+    return f"--recipe {pretrained.name} {''.join(changes)}"
+
+
+def _default_recipe(store: Path | None) -> str:
+    from mamp_trainer.data.open import open_store
+    from mamp_trainer.recipes import list_recipes
+
+    metadata = open_store(store or only_store()).metadata
+    protocol = next((protocol.name for protocol in metadata.spec().protocols), "NAME")
+    name = f"{metadata.dataset}-{protocol}"
+    if name not in {recipe.name for recipe in list_recipes("pretrain")}:
+        raise UsageError(
+            f"{metadata.spec().title} has no recipe of its own: name one, and what differs",
+            remedy=f"Say, {recipe_options(metadata, protocol)}",
+        )
+    return name
+
+
+def _list_recipes(kind: Literal["pretrain", "linear"], as_json: bool) -> None:
+    from mamp_trainer.recipes import list_recipes
+
+    if as_json:
+        print_json([recipe.model_dump(mode="json") for recipe in list_recipes(kind)])
+        return
     for recipe in list_recipes(kind):
         print_line(f"{recipe.name:<16} {recipe.summary}")

@@ -103,7 +103,7 @@ def test_train__own_recordings_need_a_recipe_that_fits(run: Run) -> None:
     assert run("build-splits", "--protocol", "xsub").code == 0
     outcome = run("train", "pretrain")
     assert outcome.code == 2
-    assert "--recipe nwucla-small --set dataset=custom --set model.joints=17" in outcome.err
+    assert "--recipe nwucla-small --set dataset=custom --set protocol=xsub --set model.joints=17" in outcome.err
     outcome = run("train", "pretrain", "--recipe", "nwucla-small", "--set", "dataset=custom", "--set", "protocol=xsub")
     assert outcome.code == 1
     assert "model.joints is 20" in outcome.err

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mamp_pipeline.build.engine import Workers, open_engine
 from mamp_pipeline.build.finish import describe
+from mamp_pipeline.build.lock import lock_output
 from mamp_pipeline.build.phases import pack_shards, parse_parts
 from mamp_pipeline.build.plan import plan_hash, plan_parts
 from mamp_pipeline.build.request import Found, Ingest, find_input
@@ -13,7 +14,6 @@ from mamp_pipeline.build.standing import find_done, open_standing, remove_leftov
 from mamp_pipeline.build.table import Table, gather_table
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import SHARD_ROWS
-from mamp_pipeline.store.read import Store
 from mamp_pipeline.store.write import create_arrays, extend_arrays, write_metadata
 from mamp_schemas.output import output_errors
 from mamp_schemas.progress import Progress
@@ -45,12 +45,16 @@ def ingest(request: Ingest, progress: Progress, workers: Workers | None = None) 
             remove_leftovers(request, plan)
             progress.message(f"{request.out} is complete and holds this input: nothing to do")
             return done
-        return _build(request, found, plan, standing, workers or Workers(), progress)
+        with lock_output(request.out):
+            return _build(request, found, plan, workers or Workers(), progress)
 
 
-def _build(
-    request: Ingest, found: Found, plan: str, base: Store | None, workers: Workers, progress: Progress
-) -> StoreMetadata:
+def _build(request: Ingest, found: Found, plan: str, workers: Workers, progress: Progress) -> StoreMetadata:
+    # Again, now that nobody else can write there: another ingest may have ended since.
+    base = open_standing(request)
+    done = find_done(request, found, base) if base else None
+    if done:
+        return done
     staging = claim(request.out.absolute(), plan, extending=base is not None)
     parts = list(plan_parts(found.sources))
     with open_engine(workers, len(parts), choose_sight(staging, found.sources), progress) as engine:

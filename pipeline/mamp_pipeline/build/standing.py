@@ -1,5 +1,6 @@
 """What stands at the output before an ingest: nothing, its own finished work, or a store to extend."""
 
+from mamp_pipeline.build.lock import lock_output
 from mamp_pipeline.build.plan import fingerprint
 from mamp_pipeline.build.request import Found, Ingest
 from mamp_pipeline.build.staging import discard, read_mark, staging_of
@@ -52,8 +53,10 @@ def find_done(request: Ingest, found: Found, standing: Store) -> StoreMetadata |
 def remove_leftovers(request: Ingest, plan: str) -> None:
     """Remove what a process that died after the last step left of this plan's staging."""
     staging = staging_of(request.out)
-    if staging.is_dir() and read_mark(staging) in (None, plan):
-        discard(staging)
+    if staging.is_dir():
+        with lock_output(request.out):
+            if read_mark(staging) in (None, plan):
+                discard(staging)
 
 
 def _is_new(request: Ingest, found: Found, standing: Store) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mamp_pipeline.build.lock import lock_output
 from mamp_pipeline.build.staging import claim, discard, staging_of
 from mamp_pipeline.convert.existing import Existing
 from mamp_pipeline.convert.record import describe_import, fingerprint, write_manifests
@@ -36,7 +37,7 @@ def import_store(existing: Existing, out: Path, progress: Progress) -> StoreMeta
         raise RawInputError(f"{existing.path}: holds no clips")
     progress.message(f"{existing.path.name}: {len(existing.infos):,} clips, taken as {existing.dataset.title}")
     source = fingerprint(existing.path)
-    with output_errors(out):
+    with output_errors(out), lock_output(out):
         if is_complete(out):
             return _unchanged(existing, source, out, progress)
         staging = claim(out, f"import {existing.origin} {existing.dataset.name} {source}", extending=False)

@@ -43,7 +43,10 @@ def check_labelled(store: Store, clips: NDArray[np.int64]) -> None:
     """
     unlabelled = clips[store.columns["label"][clips] < 0]
     if len(unlabelled):
-        raise StoreError(f"clip {store.ids[unlabelled[0]]} has no label, which the exported formats need")
+        raise StoreError(
+            f"clip {store.ids[unlabelled[0]]} has no label, which the exported formats need",
+            remedy="Read these clips from the store itself; see docs/store-format.md.",
+        )
 
 
 def check_fits(store: Store, clips: NDArray[np.int64]) -> None:

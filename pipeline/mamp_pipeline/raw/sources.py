@@ -85,7 +85,9 @@ def read_exclude_list(path: Path, layout: Layout | None = None) -> frozenset[str
     try:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as problem:
-        raise RawInputError(f"{path}: cannot read the exclude list ({problem.strerror})") from None
+        raise RawInputError(
+            f"{path}: cannot read the exclude list ({problem.strerror})", remedy="Check --exclude."
+        ) from None
     names = (line.strip() for line in lines)
     formats = [raw_format("custom", layout)] if layout else [*RAW_FORMATS.values()]
     infos = (one.info(name.removesuffix(one.suffix) + one.suffix) for name in names if name for one in formats)
