@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
 _BLOCK_ROWS = 1_024
 """Rows taken at a time, so that what is computed on the way stays in the processor's cache."""
 

@@ -68,7 +68,7 @@ def test_pretrain__list_shows_every_recipe_with_its_summary(run: Run) -> None:
 
 def test_pretrain__unknown_recipe_names_the_known_ones(run: Run, store: Path) -> None:
     outcome = run("train", "pretrain", "--recipe", "ntu61", "--store", store)
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "ntu60-xsub" in outcome.err
 
 
@@ -123,6 +123,45 @@ def test_linear__checkpoint_of_another_shape_is_refused(
     assert outcome.code == 1
     assert "(16,)" in outcome.err or "[16]" in outcome.err or "16" in outcome.err
     assert "shape" in outcome.err
+
+
+def test_linear__another_number_of_heads_is_refused(
+    run: Run, store: Path, recipe: Path, probe: Path, tmp_path: Path
+) -> None:
+    run("train", "pretrain", "--recipe", recipe, "--store", store, "--out", tmp_path / "run")
+    arguments = ("--recipe", probe, "--store", store, "--from", tmp_path / "run", "--out", tmp_path / "p")
+    outcome = run("train", "linear", *arguments, "--set", "model.heads=4")
+    assert outcome.code == 1
+    assert "2 attention heads, the recipe's model.heads is 4" in outcome.err
+
+
+def test_linear__warns_when_pretraining_saw_test_clips(
+    run: Run, store: Path, recipe: Path, probe: Path, tmp_path: Path
+) -> None:
+    run("train", "pretrain", "--recipe", recipe, "--store", store, "--out", tmp_path / "run")
+    xsub = json.loads(store.with_name("toy.xsub.json").read_text())
+    store.with_name("toy.xview.json").write_text(json.dumps({**xsub, "protocol": "xview"}))
+    arguments = ("--recipe", probe, "--store", store, "--from", tmp_path / "run", "--out", tmp_path / "p")
+    outcome = run("train", "linear", *arguments, "--set", "protocol=xview")
+    assert outcome.code == 0
+    assert "whose training clips include test clips of xview" in outcome.err
+
+
+def test_linear__no_epoch_is_a_recipe_error(run: Run, store: Path, probe: Path) -> None:
+    outcome = run("train", "linear", "--recipe", probe, "--store", store, "--set", "schedule.epochs=0")
+    assert outcome.code == 1
+    assert "schedule.epochs must be at least 1" in outcome.err
+
+
+def test_pretrain__resume_does_not_overwrite_other_things(run: Run, store: Path, recipe: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "recipe.yaml"
+    mine.parent.mkdir()
+    mine.write_text("# with my comments")
+    arguments = ("--recipe", recipe, "--store", store, "--out", mine.parent, "--resume")
+    outcome = run("train", "pretrain", *arguments)
+    assert outcome.code == 1
+    assert "Name another folder with --out" in outcome.err
+    assert mine.read_text() == "# with my comments"
 
 
 def test_linear__missing_checkpoint_is_named(run: Run, store: Path, probe: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ _MARK = "plan"
 
 def staging_of(out: Path) -> Path:
     """Return the staging folder of a store."""
+    out = out.resolve()
     return out.with_name(f"{out.name}.staging")
 
 

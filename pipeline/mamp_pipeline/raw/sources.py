@@ -55,7 +55,9 @@ def read_exclude_list(path: Path) -> frozenset[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as problem:
-        raise RawInputError(f"{path}: cannot read the exclude list ({problem.strerror})") from None
+        raise RawInputError(
+            f"{path}: cannot read the exclude list ({problem.strerror})", remedy="Check --exclude."
+        ) from None
     names = (line.strip() for line in lines)
     infos = (
         raw_format.info(name.removesuffix(raw_format.suffix) + raw_format.suffix)
