@@ -266,3 +266,17 @@ def test_ingest__compression_changes_bytes_only(whole: Path, tmp_path: Path) -> 
     assert verify(open_store(packed.out), Silent()).problems == ()
     sizes = [sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) for out in (whole, packed.out)]
     assert sizes[1] < 0.95 * sizes[0]
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_ingest__a_part_of_damaged_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = tmp_path / "raw"
+    with zipfile.ZipFile(RAW) as archive:
+        archive.extractall(raw)
+    files = sorted(raw.rglob("*.skeleton"))
+    for file in files[5:9]:
+        file.write_bytes(b"1\n1\nnonsense\n")
+    monkeypatch.setattr(plan, "PART_BYTES", 1)
+    metadata = ingest(Ingest("ntu60", (raw,), tmp_path / "s.zarr", paper_policy("ntu60")), Silent())
+    assert metadata.counts.quarantined >= 4
+    assert verify(open_store(tmp_path / "s.zarr"), Silent()).problems == ()

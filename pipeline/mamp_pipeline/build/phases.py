@@ -112,6 +112,7 @@ def _is_packed(job: PackJob) -> bool:
 
 
 def _overlapping(table: Table, pieces: Sequence[Path], rows: RowRange) -> Iterator[tuple[Path, int]]:
-    first = max(0, int(np.searchsorted(table.piece_rows, rows.start, side="right")) - 1)
-    last = int(np.searchsorted(table.piece_rows, rows.stop, side="left"))
-    return ((pieces[index], int(table.piece_rows[index])) for index in range(first, last))
+    """Yield the pieces that hold rows of a shard, and the first row of each; a piece can hold none at all."""
+    starts, stops = table.piece_rows[:-1], table.piece_rows[1:]
+    for index in np.flatnonzero((starts < rows.stop) & (stops > rows.start) & (stops > starts)).tolist():
+        yield pieces[index], int(starts[index])

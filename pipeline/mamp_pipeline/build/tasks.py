@@ -12,12 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mamp_pipeline.build.block import assemble_rows
 from mamp_pipeline.build.clips import SourceClips, read_clips
 from mamp_pipeline.build.plan import Part
 from mamp_pipeline.build.staging import expect_mark, open_piece
-from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
 from mamp_pipeline.raw.formats import raw_format
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import RowRange
@@ -31,7 +30,6 @@ from mamp_schemas.errors import RawInputError
 from mamp_schemas.layout import Layout, describe_dataset, identify
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import IngestPolicy
-from mamp_schemas.store import ROW_ARRAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +106,15 @@ def pack_shard(job: PackJob) -> None:
         StoreError: the staging folder is out of sight, or not of this plan any more.
     """
     expect_mark(job.receipt.parent, job.plan)
-    parts = {name: _kept_rows(job, name) for name in ROW_ARRAYS}
-    for path, first in job.pieces:
-        piece = open_piece(path)
-        if piece.joints is None:
-            continue
-        places = place_rows(piece.columns["frames"], piece.columns["bodies"])
-        cut = slice(max(0, job.rows.start - first), job.rows.stop - first)
-        parts["joints"].append(piece.joints[cut])
-        parts["motion"].append(compute_motion(piece.joints, places, job.motion.stride)[cut])
-        parts["intensity"].append(compute_intensity(piece.joints, places, job.motion.segment)[cut])
-    written = write_shard(job.store, job.rows, {name: np.concatenate(rows) for name, rows in parts.items()})
+    new = RowRange(max(job.rows.start, job.kept), job.rows.stop)
+    arrays = assemble_rows([(open_piece(path), first) for path, first in job.pieces], new, job.motion)
+    if job.rows.start < job.kept:
+        store = open_store(job.store)
+        arrays = {
+            name: np.concatenate([store.rows(name, job.rows.start, job.kept), rows]) for name, rows in arrays.items()
+        }
+    written = write_shard(job.store, job.rows, arrays)
     write_whole(job.receipt, json.dumps({"state": job.state, "files": written}).encode())
-
-
-def _kept_rows(job: PackJob, name: str) -> list[NDArray[np.float32]]:
-    if job.rows.start >= job.kept:
-        return []
-    return [open_store(job.store).rows(name, job.rows.start, job.kept)]
 
 
 def _expect_containers(part: Part) -> None:

@@ -15,11 +15,14 @@ def place_tracks(tracks: list[Track], frames: int) -> NDArray[np.float32]:
     else actor 2 by the same rule, else it is lost. Where frames of one slot coincide, the later track wins.
 
     Returns:
-        (T, M, V, 3) float32, zeros where a slot holds nobody; M = 1 for a single track, else 2.
+        (T, M, V, 3) float32, zeros where a slot holds nobody; M = 1 for a single track, else 2. A single track
+        that fills every frame is returned as it is, not copied.
 
     Raises:
         RawFileError: a placed track has more records than there are frames for it.
     """
+    if len(tracks) == 1 and (tracks[0].start, tracks[0].end) == (0, frames - 1):
+        return tracks[0].joints[:, None]
     slots = np.zeros((frames, min(len(tracks), 2), *tracks[0].joints.shape[1:]), dtype=np.float32)
     _place(slots[:, 0], tracks[0])
     # Actor 2 starts as the interval [0, 0] in the authors' scripts, before it has any frame.

@@ -35,7 +35,7 @@ def list_files(path: Path) -> Iterator[Listed]:
             return _list_archive(path)
     except PermissionError as problem:
         raise RawInputError(
-            f"{path}: cannot be reached ({problem.strerror})", remedy="Ask for the right to read it."
+            f"{path}: cannot be reached ({problem.strerror})", remedy="Make it readable, or name another folder."
         ) from None
     raise RawInputError(f"{path}: no such folder or archive", remedy="Check the path given as --raw.")
 
@@ -55,7 +55,7 @@ def _list_folder(path: Path, inside: str = "") -> Iterator[Listed]:
                     yield _measure(entry, inside + entry.name)
     except OSError as problem:
         raise RawInputError(
-            f"{path}: cannot list the folder ({problem.strerror})", remedy="Ask for the right to read it."
+            f"{path}: cannot list the folder ({problem.strerror})", remedy="Make it readable, or name another folder."
         ) from None
 
 

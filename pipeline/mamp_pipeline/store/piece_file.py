@@ -64,7 +64,9 @@ def write_piece(path: Path, piece: Piece, job: str) -> None:
         ],
     }
     text = json.dumps(head).encode()
-    write_whole(path, _START.pack(_MAGIC, len(text), google_crc32c.value(text)), text, *map(memoryview, buffers))
+    write_whole(
+        path, _START.pack(_MAGIC, len(text), google_crc32c.value(text)), text, *(buffer.data for buffer in buffers)
+    )
 
 
 def read_piece(path: Path, *, rows: bool = True) -> Piece:

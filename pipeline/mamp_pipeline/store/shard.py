@@ -24,12 +24,12 @@ def encode_shard(values: NDArray[np.float32], shard_rows: int, chunk_rows: int) 
     place = 0
     for number, start in enumerate(range(0, len(values), chunk_rows)):
         chunk = _bytes(_fill(values[start : start + chunk_rows], chunk_rows))
-        yield memoryview(chunk)
-        yield memoryview(_checksum(chunk))
+        yield chunk.data
+        yield _checksum(chunk).data
         index[number] = place, len(chunk) + 4
         place += len(chunk) + 4
-    yield memoryview(_bytes(index))
-    yield memoryview(_checksum(_bytes(index)))
+    yield _bytes(index).data
+    yield _checksum(_bytes(index)).data
 
 
 def _fill(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
