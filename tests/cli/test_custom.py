@@ -173,7 +173,8 @@ def test_export__one_hot_over_the_layouts_classes(run: Run) -> None:
     ingest(run)
     assert run("build-splits", "--protocol", "xsub").code == 0
     assert run("export", "npz", "--protocol", "xsub", "--out", "x.npz").code == 0
-    exported = np.load("x.npz")
+    with np.load("x.npz") as file:
+        exported = dict(file)
     assert exported["x_train"].shape == (8, 300, 17 * 3)
     assert exported["y_train"].shape == (8, 2)
 

@@ -32,6 +32,11 @@ def padded(joints: np.ndarray) -> np.ndarray:
     return whole
 
 
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return dict(file)
+
+
 @pytest.mark.parametrize("unpacked", [False, True], ids=["zip", "folder"])
 @pytest.mark.parametrize(("dataset", "protocol"), [("ntu60", "xsub"), ("ntu60", "xview"), ("ntu120", "xset")])
 def test_ingest__golden_arrays_and_splits_bit_for_bit(
@@ -41,11 +46,8 @@ def test_ingest__golden_arrays_and_splits_bit_for_bit(
     store, out = tmp_path / f"{dataset}.zarr", tmp_path / "out.npz"
     ingest_and_split(run, dataset, unzip(raw, tmp_path / "raw") if unpacked else raw, store, protocol)
     assert run("export", "npz", "--store", store, "--protocol", protocol, "--out", out).code == 0
-    expected, splits = (
-        np.load(GOLDEN / dataset / "expected.npz"),
-        json.loads((GOLDEN / dataset / "splits.json").read_text()),
-    )
-    exported = np.load(out)
+    expected, exported = read_arrays(GOLDEN / dataset / "expected.npz"), read_arrays(out)
+    splits = json.loads((GOLDEN / dataset / "splits.json").read_text())
     for side in ("train", "test"):
         names = exported[f"names_{side}"].tolist()
         assert names == splits[protocol][side]
@@ -61,7 +63,7 @@ def test_ingest__real_files_have_the_golden_hashes(run: Run, tmp_path: Path) -> 
     store, out = tmp_path / "ntu60.zarr", tmp_path / "out.npz"
     ingest_and_split(run, "ntu60", SHARED_DATA / "ntu_sample.zip", store, "xsub")
     assert run("export", "npz", "--store", store, "--protocol", "xsub", "--out", out).code == 0
-    exported = np.load(out)
+    exported = read_arrays(out)
     found = {
         name: joints
         for side in ("train", "test")

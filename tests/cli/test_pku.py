@@ -51,7 +51,8 @@ def test_ingest__golden_instances_labels_and_sides_bit_for_bit(
         out = tmp_path / f"{protocol}.npz"
         assert run("build-splits", "--protocol", protocol, "--store", store).code == 0
         assert run("export", "npz", "--store", store, "--protocol", protocol, "--out", out).code == 0
-        exported = np.load(out)
+        with np.load(out) as file:
+            exported = dict(file)
         for side, videos in sides.items():
             names = exported[f"names_{side}"].tolist()
             assert names == sorted(name for name in expected if name.partition("_")[0] in videos)

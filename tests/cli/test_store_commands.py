@@ -154,7 +154,8 @@ def test_export__arrays_have_the_layout_existing_code_reads(run: Run, store: Pat
     run("build-splits", "--protocol", "xview", "--store", store)
     out = tmp_path / "x.npz"
     run("export", "npz", "--store", store, "--protocol", "xview", "--out", out)
-    arrays = np.load(out)
+    with np.load(out) as file:
+        arrays = dict(file)
     assert set(arrays.files) == {"x_train", "y_train", "names_train", "x_test", "y_test", "names_test"}
     assert arrays["x_train"].shape == (19, 300, 150)
     assert arrays["x_train"].dtype == np.float32
