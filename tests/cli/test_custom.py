@@ -44,7 +44,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     layout = load_layout("kinect_v2")
     header = ",".join(["frame", "body", *(f"{joint}_{axis}" for joint in layout.skeleton.joints for axis in "xyz")])
     with zipfile.ZipFile(tmp_path / "takes.zip", "w") as archive:
-        archive.writestr("take 1.csv", header + "\n0,7," + ",".join(["1.5"] * 75))
+        archive.writestr("take 1.csv", header + "\n0,7," + ",".join(map(str, range(75))))
     return tmp_path
 
 

@@ -156,7 +156,7 @@ def test_export__arrays_have_the_layout_existing_code_reads(run: Run, store: Pat
     run("export", "npz", "--store", store, "--protocol", "xview", "--out", out)
     with np.load(out) as file:
         arrays = dict(file)
-    assert set(arrays.files) == {"x_train", "y_train", "names_train", "x_test", "y_test", "names_test"}
+    assert set(arrays) == {"x_train", "y_train", "names_train", "x_test", "y_test", "names_test"}
     assert arrays["x_train"].shape == (19, 300, 150)
     assert arrays["x_train"].dtype == np.float32
     assert arrays["y_test"].shape == (9, 60)

@@ -21,7 +21,7 @@ def place_tracks(tracks: list[Track], frames: int) -> NDArray[np.float32]:
     Raises:
         RawFileError: a placed track has more records than there are frames for it.
     """
-    if len(tracks) == 1 and (tracks[0].start, tracks[0].end) == (0, frames - 1):
+    if len(tracks) == 1 and (tracks[0].start, len(tracks[0].joints)) == (0, frames):
         return tracks[0].joints[:, None]
     slots = np.zeros((frames, min(len(tracks), 2), *tracks[0].joints.shape[1:]), dtype=np.float32)
     _place(slots[:, 0], tracks[0])
