@@ -10,7 +10,7 @@ from mamp_schemas.errors import RawFileError
 
 
 def find_inflater() -> Any:
-    """Return the module that inflates: ISA-L's drop-in for zlib where it is installed, some twice as fast."""
+    """Return the module that inflates: ISA-L's drop-in for zlib where it is installed."""
     try:
         from isal import isal_zlib
     except ImportError:
