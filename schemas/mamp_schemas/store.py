@@ -72,8 +72,8 @@ class StoreMetadata(Model):
     Attributes:
         content_hash: sha256 over policy, motion spec and every clip's digest, sorted by clip id: the same
             for the same input and policy, however the work was divided.
-        source: fingerprint of the raw input: the sum, modulo 2^256, of the sha256 of each file's id and size, of a
-            video also of its labels and sides; of an imported file its sha256.
+        source: fingerprint of the raw input: the sum, modulo 2^256, of the sha256 of each file's id, size and
+            CRC or time of writing, of a video also of its labels and sides; of an imported file its sha256.
         touched: for each field in which the policy differs from `paper`, the clips it touches: those that a
             reader would get otherwise, or not at all, were this field alone changed in `paper`. A clip as a
             reader gets it is both slots and the number of valid frames.

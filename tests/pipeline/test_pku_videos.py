@@ -47,12 +47,14 @@ def write_folder(folder: Path, files: dict[str, bytes | str]) -> Path:
 
 def test_find_videos__identity_is_that_of_the_content(tmp_path: Path) -> None:
     files = {"skeleton/0002-L.txt": VIDEO, "label/0002-L.txt": LABELS, "cross-view.txt": XVIEW}
-    folder = only(write_files(tmp_path / "raw", files))
-    assert folder.identity == only(write_archive(tmp_path / "raw.zip", files)).identity
+    first = only(write_archive(tmp_path / "raw.zip", files))
+    skeletons = write_archive(tmp_path / "skeletons.zip", {"0002-L.txt": VIDEO})
+    rest = write_files(tmp_path / "rest", {"l/0002-L.txt": LABELS, "v.txt": XVIEW})
+    assert first.identity == only(skeletons, rest).identity
     other = files | {"label/0002-L.txt": LABELS.replace(b"3", b"4")}
-    assert folder.identity != only(write_files(tmp_path / "labels", other)).identity
+    assert first.identity != only(write_archive(tmp_path / "labels.zip", other)).identity
     other = files | {"cross-view.txt": list_text(["0002-L", "0003-L"], ["0002-M", "0003-M"])}
-    assert folder.identity != only(write_files(tmp_path / "sides", other)).identity
+    assert first.identity != only(write_archive(tmp_path / "sides.zip", other)).identity
 
 
 def test_find_videos__a_list_named_by_itself(tmp_path: Path) -> None:

@@ -60,11 +60,14 @@ def _spell(total: int) -> str:
 def plan_hash(dataset: str, policy: IngestPolicy, motion: MotionSpec, sources: Sequence[RawSource]) -> str:
     """Return the sha256 of what an ingest is to do: the mark of its staging folder.
 
+    Files count by their ids and sizes: an edited one costs its own piece, which knows what it was made of, not all.
+
     Args:
         dataset: what it is known by (`identify`).
         policy: how clips are made.
         motion: how motion and intensity are made.
         sources: the raw files.
     """
-    head = [dataset, policy.digest(), motion.digest(), PART_BYTES, fingerprint(sources)]
+    files = [[source.id, source.size] for source in sources]
+    head = [dataset, policy.digest(), motion.digest(), PART_BYTES, files]
     return hashlib.sha256(canonical_json(head)).hexdigest()

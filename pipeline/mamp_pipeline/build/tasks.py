@@ -47,7 +47,7 @@ class ParseJob:
     def digest(self) -> str:
         """Return the sha256 of all the piece depends on: a file written anew since gives another one."""
         files = [
-            [source.identity, *([file.trace, file.size, file.crc, file.modified] for file in source.files)]
+            [source.identity, *([file.trace, file.size, file.changed] for file in source.files)]
             for source in self.part.sources
         ]
         dataset = identify(self.dataset, self.layout)

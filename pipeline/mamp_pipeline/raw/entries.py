@@ -51,7 +51,7 @@ class RawSource:
         member: path inside it, with `/`.
         size: bytes of the unpacked file.
         entry: its place in an archive; None in a folder.
-        modified: when a file in a folder was last written, in nanoseconds; 0 in an archive, which has CRCs.
+        modified: when a file in a folder was last written, nanoseconds since the epoch; 0 in an archive.
         video: what else belongs to a video; None where a file is a clip.
     """
 
@@ -62,6 +62,11 @@ class RawSource:
     entry: ArchiveEntry | None
     modified: int = 0
     video: VideoFacts | None = None
+
+    @property
+    def changed(self) -> int:
+        """What tells an edited file of the same size: the member's CRC-32, or the file's time of writing."""
+        return self.entry.crc if self.entry else self.modified
 
     @property
     def file_name(self) -> str:
@@ -90,7 +95,7 @@ class RawSource:
 
     @property
     def identity(self) -> str:
-        """All that tells this input from another, wherever it lies."""
+        """All that tells this input from another, an edited one of the same name and size included."""
         video = self.video
         facts = f" {video.labels_crc:08x} {video.xsub} {video.xview} {video.fault}" if video else ""
-        return f"{self.id} {self.size}{facts}"
+        return f"{self.id} {self.size} {self.changed}{facts}"
