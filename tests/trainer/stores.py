@@ -14,7 +14,6 @@ from mamp_schemas.policy import paper_policy
 from mamp_schemas.splits import SplitCounts, SplitManifest
 from mamp_schemas.store import CLIP_COLUMNS, DIGEST_BYTES, StoreCounts, StoreMetadata
 
-CHUNK_ROWS = 8
 SHARD_ROWS = 32
 CONTENT_HASH = "c" * 64
 
@@ -51,15 +50,17 @@ def write_store(
     dataset: DatasetName = "ntu60",
     motion: MotionSpec | None = None,
     complete: bool = True,
+    shard_rows: int = SHARD_ROWS,
 ) -> Path:
-    """Write a store; `complete=False` leaves out the root attributes."""
+    """Write a store in shards of four chunks; `complete=False` leaves out the root attributes."""
     motion = motion or MotionSpec()
     clips = sorted(clips, key=lambda clip: clip.id)
     rows = [body for clip in clips for body in clip.joints]
     group = zarr.create_group(path, zarr_format=3)
-    _write_rows(group, "joints", np.concatenate(rows))
-    _write_rows(group, "motion", np.concatenate([_motion(body, motion.stride) for body in rows]))
-    _write_rows(group, "intensity", np.concatenate([np.zeros(body.shape[:2], np.float32) for body in rows]))
+    _write_rows(group, "joints", np.concatenate(rows), shard_rows)
+    _write_rows(group, "motion", np.concatenate([_motion(body, motion.stride) for body in rows]), shard_rows)
+    still = np.concatenate([np.zeros(body.shape[:2], np.float32) for body in rows])
+    _write_rows(group, "intensity", still, shard_rows)
     table = group.create_group("clips")
     columns = _columns(clips)
     for name, dtype in CLIP_COLUMNS.items():
@@ -98,12 +99,12 @@ def write_manifest(
     return path
 
 
-def _write_rows(group: zarr.Group, name: str, values: NDArray[np.float32]) -> None:
+def _write_rows(group: zarr.Group, name: str, values: NDArray[np.float32], shard_rows: int) -> None:
     array = group.create_array(
         name,
         shape=values.shape,
-        chunks=(CHUNK_ROWS, *values.shape[1:]),
-        shards=(SHARD_ROWS, *values.shape[1:]),
+        chunks=(shard_rows // 4, *values.shape[1:]),
+        shards=(shard_rows, *values.shape[1:]),
         dtype="float32",
         fill_value=float("nan"),
     )
