@@ -62,11 +62,11 @@ def write_store(
     still = np.concatenate([np.zeros(body.shape[:2], np.float32) for body in rows])
     _write_rows(group, "intensity", still, shard_rows)
     table = group.create_group("clips")
-    columns = _columns(clips)
+    columns = columns_of(clips)
     for name, dtype in CLIP_COLUMNS.items():
         table.create_array(name, data=columns[name].astype(dtype))
     if complete:
-        group.attrs.put(_metadata(clips, dataset, motion).model_dump(mode="json"))
+        group.attrs.put(metadata_of(clips, dataset, motion).model_dump(mode="json"))
     return path
 
 
@@ -117,7 +117,7 @@ def _motion(body: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
     return motion
 
 
-def _columns(clips: Sequence[Clip]) -> dict[str, NDArray[np.generic]]:
+def columns_of(clips: Sequence[Clip]) -> dict[str, NDArray[np.generic]]:
     bodies = np.array([clip.joints.shape[0] for clip in clips])
     frames = np.array([clip.joints.shape[1] for clip in clips])
     names = np.array([clip.id.encode() for clip in clips])
@@ -138,7 +138,7 @@ def _columns(clips: Sequence[Clip]) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _metadata(clips: Sequence[Clip], dataset: DatasetName, motion: MotionSpec) -> StoreMetadata:
+def metadata_of(clips: Sequence[Clip], dataset: DatasetName, motion: MotionSpec) -> StoreMetadata:
     policy = paper_policy(dataset)
     return StoreMetadata(
         complete=True,

@@ -11,7 +11,8 @@ from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot, TrainBatches
 from mamp_trainer.data.clips import make_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.rows import Held, ResidentRows, load_rows
+from mamp_trainer.data.reading import load_rows
+from mamp_trainer.data.rows import Held, ResidentRows
 from mamp_trainer.data.samples import Batch
 from tests.trainer.stores import make_clips, write_store
 

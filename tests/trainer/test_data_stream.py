@@ -16,7 +16,8 @@ from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, TrainBatches
 from mamp_trainer.data.clips import make_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.rows import Rows, load_rows
+from mamp_trainer.data.reading import load_rows
+from mamp_trainer.data.rows import Rows
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.data.store import Store
 from mamp_trainer.data.stream import StreamedRows

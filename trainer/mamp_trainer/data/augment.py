@@ -140,11 +140,8 @@ def turn_rows(rows: Tensor, index: Tensor, rotation: Tensor) -> Tensor:
 
     Args:
         rows: (rows, C, V) packed rows.
-        index: (R,) int64.
-        rotation: (R, 3, 3), the matrix of each of them.
-
-    Returns:
-        (R, C, V).
+        index: (R,) int64, which of them.
+        rotation: (R, 3, 3), theirs; what comes out is (R, C, V).
     """
     planes = 3 * index[:, None] + torch.arange(3, device=index.device)
     bags = planes[:, None].expand(-1, 3, -1).reshape(-1, 3)

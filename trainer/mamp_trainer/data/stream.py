@@ -11,7 +11,8 @@ import torch
 
 from mamp_trainer.data.clips import ClipTable
 from mamp_trainer.data.order import Plan, Window
-from mamp_trainer.data.rows import Held, allocate, read_shard
+from mamp_trainer.data.reading import allocate, read_shard
+from mamp_trainer.data.rows import Held
 from mamp_trainer.data.store import Store
 
 READERS = 2

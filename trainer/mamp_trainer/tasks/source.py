@@ -16,8 +16,8 @@ from mamp_trainer.belonging import Belonging
 from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
 from mamp_trainer.data.clips import ClipTable, make_table
 from mamp_trainer.data.open import open_store
+from mamp_trainer.data.reading import load_rows
 from mamp_trainer.data.residency import Placement, Size, place
-from mamp_trainer.data.rows import load_rows
 from mamp_trainer.data.sides import check_recipe, read_manifest, side_clips
 from mamp_trainer.data.store import Store
 from mamp_trainer.data.stream import StreamedRows
