@@ -1,5 +1,5 @@
 # Every target makes the virtual environment it needs.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -12,7 +12,7 @@ help: ## list the targets
 
 env: $(READY) ## make the virtual environment
 
-# torch first and pinned: any other spec lets pip choose a build with gigabytes of CUDA libraries.
+# torch first and at its pinned version, so that no other requirement chooses another build of it.
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0

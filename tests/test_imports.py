@@ -1,8 +1,8 @@
 """Pipeline and trainer import without each other's packages, and the command line answers at once."""
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -42,13 +42,12 @@ def test_import__every_module_without_the_forbidden_packages(package: str, forbi
 
 def test_help__answers_in_half_a_second() -> None:
     command = [sys.executable, "-m", "mampctl", "--help"]
-    times = []
-    for _ in range(5):
-        started = time.monotonic()
-        outcome = subprocess.run(command, capture_output=True, text=True, check=True)
-        times.append(time.monotonic() - started)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    outcome = subprocess.run(command, capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert "ingest" in outcome.stdout
-    assert min(times) < 0.5
+    # Processor time: the other tests that run at the same time do not lengthen it.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
 
 def test_help__imports_nothing_heavy() -> None:

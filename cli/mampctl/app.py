@@ -14,7 +14,7 @@ from mampctl.console import print_error
 
 app = typer.Typer(
     name="mampctl",
-    help="Masked motion prediction on 3D skeletons: from raw files to the tables of the paper.",
+    help="Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -45,7 +45,7 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """Masked motion prediction on 3D skeletons: from raw files to the tables of the paper."""
+    """Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores."""
 
 
 def main() -> None:
@@ -55,6 +55,3 @@ def main() -> None:
     except MampctlError as error:
         print_error(error)
         sys.exit(2 if isinstance(error, UsageError) else 1)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        sys.exit(130)

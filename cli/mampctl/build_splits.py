@@ -18,7 +18,7 @@ def build_splits(
     from mamp_pipeline.splits import build_manifest, manifest_path, write_manifest
     from mamp_pipeline.store.read import open_store
 
-    path = store or only_store()
+    path = (store or only_store()).resolve()
     opened = open_store(path)
     manifest = build_manifest(opened, protocol)
     target = manifest_path(path, manifest.protocol)
@@ -36,6 +36,9 @@ def build_splits(
     ]
     print_table(rows, ("side", "clips", "official", "difference"))
     if (counts.train, counts.test) != (counts.official_train, counts.official_test):
-        print_line(f"the counts differ from the official ones of {opened.metadata.spec().title}, {protocol}")
+        print_line(
+            f"the counts differ from the official ones of {opened.metadata.spec().title}, {protocol}; those are of all "
+            "raw files, without the missing-skeleton list (ingest --exclude)"
+        )
     print_line(f"{target}")
-    print_line(f"next: mampctl train pretrain --store {path} --set protocol={protocol}")
+    print_line(f"next: mampctl train pretrain --recipe {opened.metadata.dataset}-{protocol} --store {path}")

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from mamp_schemas.errors import StoreError
+from mamp_schemas.errors import OutputError, StoreError
 from mamp_schemas.progress import Progress
 from mamp_schemas.results import LinearResult
-from mampctl.console import print_line, print_table, show_progress
+from mampctl.console import print_line, print_table
 from mampctl.extras import needed_extras
+from mampctl.progress import show_progress
 
 CLIPS, CLASSES, SETUPS, SUBJECTS, SEED = 600, 10, 4, 10, 0
 RECIPE = "ntu60-demo"
@@ -30,6 +31,10 @@ def demo(
 ) -> None:
     """Run synth, ingest, build-splits, verify, pre-training and two linear probes, under 5 minutes on 2 cores."""
     started = time.monotonic()
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
+    with needed_extras():
+        import mamp_trainer.tasks.pretrain  # noqa: F401
     keep = nullcontext(str(out)) if out else tempfile.TemporaryDirectory(prefix="mampctl-demo-")
     with keep as name, show_progress() as progress:
         folder = Path(name)
@@ -64,17 +69,15 @@ def _make_store(folder: Path, progress: Progress) -> Path:
     progress.message(f"split: {manifest.counts.train} train, {manifest.counts.test} test clips")
     report = verify(store, progress)
     if report.problems:
-        raise StoreError(f"{path}: verification failed: {report.problems[0]}")
+        raise StoreError(f"{path}: verification failed: {report.problems[0]}", remedy="Run the demo again.")
     progress.message(f"verify: {report.clips} clips, all digests agree")
     return path
 
 
 def _train(folder: Path, store: Path, progress: Progress) -> tuple[LinearResult, LinearResult]:
     from mamp_trainer.recipes import load_recipe
-
-    with needed_extras():
-        from mamp_trainer.tasks.linear import linear
-        from mamp_trainer.tasks.pretrain import pretrain
+    from mamp_trainer.tasks.linear import linear
+    from mamp_trainer.tasks.pretrain import pretrain
 
     run = folder / "runs" / "pretrain"
     pretrain(load_recipe("pretrain", RECIPE), store, run, progress=progress)

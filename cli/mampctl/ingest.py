@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.datasets import DATASETS, DatasetName
-from mampctl.console import print_json, print_line, show_progress
+from mampctl.console import print_json, print_line, print_note
 from mampctl.places import default_store
+from mampctl.progress import show_progress
 
-EXIT_QUARANTINED = 3
+EXIT_FAILED, EXIT_QUARANTINED, EXIT_INTERRUPTED = 1, 3, 130
 
 
 def ingest(
@@ -33,10 +34,14 @@ def ingest(
 
     target = out or default_store(dataset)
     started = time.monotonic()
-    with show_progress() as progress:
-        if out is None:
-            progress.message(f"writing to {target}")
-        metadata = run(Ingest(dataset, tuple(raw), target, paper_policy(dataset), exclude), progress)
+    try:
+        with show_progress() as progress:
+            if out is None:
+                progress.message(f"writing to {target}")
+            metadata = run(Ingest(dataset, tuple(raw), target, paper_policy(dataset), exclude), progress)
+    except KeyboardInterrupt:
+        print_note("interrupted: run the same command again, it goes on where it stopped")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     counts = metadata.counts
     if as_json:
         print_json(metadata.model_dump(mode="json"))
@@ -48,7 +53,12 @@ def ingest(
             print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
         if counts.quarantined > 10:
             print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {target}")
-        protocol = DATASETS[dataset].protocols[0].name
-        print_line(f"next: mampctl build-splits --protocol {protocol} --store {target}")
+        if counts.clips:
+            protocol = DATASETS[dataset].protocols[0].name
+            print_line(f"next: mampctl build-splits --protocol {protocol} --store {target}")
+        else:
+            print_line("no clip is left: every file was quarantined")
     if strict and counts.quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
+    if not counts.clips:
+        raise typer.Exit(EXIT_FAILED)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.errors import UsageError
+from mamp_schemas.recipes import Recipe
+from mampctl.console import print_note
 
 
 def data_folder() -> Path:
@@ -17,6 +19,12 @@ def default_store(dataset: DatasetName) -> Path:
     return data_folder() / f"{dataset}.zarr"
 
 
+def default_run(recipe: Recipe, suffix: str = "") -> Path:
+    """Return where a recipe's run stands in the data folder; a seed other than 0 is part of its name."""
+    seed = f"-seed{recipe.seed}" if recipe.seed else ""
+    return data_folder() / "runs" / f"{recipe.kind}-{recipe.name}{suffix}{seed}"
+
+
 def only_store() -> Path:
     """Return the one store of the data folder.
 
@@ -26,6 +34,7 @@ def only_store() -> Path:
     folder = data_folder()
     stores = [default_store(name) for name in DATASETS if default_store(name).exists()]
     if len(stores) == 1:
+        print_note(f"store {stores[0]}")
         return stores[0]
     if not stores:
         raise UsageError(

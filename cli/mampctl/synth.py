@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from mampctl.console import print_line, show_progress
+from mampctl.console import print_line
+from mampctl.progress import show_progress
 
 
 def synth(

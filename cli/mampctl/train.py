@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from mamp_schemas.datasets import DATASETS
-from mampctl.console import print_json, print_line, print_table, show_progress
+from mampctl.console import print_json, print_line, print_table
 from mampctl.extras import needed_extras
-from mampctl.places import data_folder, default_store, only_store
+from mampctl.places import default_run, default_store, only_store
+from mampctl.progress import show_progress
 
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
 
@@ -36,13 +37,13 @@ def pretrain(
     as_json: JsonOption = False,
 ) -> None:
     """Pre-train by masked motion prediction (section 3 of the paper)."""
-    from mamp_trainer.recipes import load_recipe
+    from mamp_trainer.recipes import list_recipes, load_recipe
 
     if recipe == "list":
-        _list_recipes("pretrain")
+        _list_recipes("pretrain", as_json)
         return
     loaded = load_recipe("pretrain", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or data_folder() / "runs" / f"pretrain-{loaded.name}"
+    place, run = store or default_store(loaded.dataset), out or default_run(loaded)
     with needed_extras():
         from mamp_trainer.tasks.pretrain import pretrain as train
     with show_progress() as progress:
@@ -54,7 +55,8 @@ def pretrain(
     print_line(f"{run}: {result.epochs} epochs, {result.steps:,} steps in {result.seconds:.1f} s")
     if result.first_loss is not None and result.last_loss is not None:
         print_line(f"mean loss of the first epoch {result.first_loss:.4f}, of the last {result.last_loss:.4f}")
-    print_line(f"next: mampctl train linear --from {run} --store {place}")
+    probe = f" --recipe {loaded.name}" if loaded.name in {known.name for known in list_recipes("linear")} else ""
+    print_line(f"next: mampctl train linear{probe} --from {run} --store {place}")
 
 
 @app.command("linear")
@@ -74,10 +76,10 @@ def linear(
     from mamp_trainer.recipes import load_recipe
 
     if recipe == "list":
-        _list_recipes("linear")
+        _list_recipes("linear", as_json)
         return
     loaded = load_recipe("linear", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or data_folder() / "runs" / f"linear-{loaded.name}"
+    place, run = store or default_store(loaded.dataset), out or default_run(loaded, "" if from_ else "-untrained")
     with needed_extras():
         from mamp_trainer.tasks.linear import linear as train
     with show_progress() as progress:
@@ -101,8 +103,11 @@ def _default_recipe(store: Path | None) -> str:
     return f"{dataset}-{DATASETS[dataset].protocols[0].name}"
 
 
-def _list_recipes(kind: Literal["pretrain", "linear"]) -> None:
+def _list_recipes(kind: Literal["pretrain", "linear"], as_json: bool) -> None:
     from mamp_trainer.recipes import list_recipes
 
+    if as_json:
+        print_json([recipe.model_dump(mode="json") for recipe in list_recipes(kind)])
+        return
     for recipe in list_recipes(kind):
         print_line(f"{recipe.name:<16} {recipe.summary}")

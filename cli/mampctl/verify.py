@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mampctl.console import print_json, print_line, show_progress
+from mampctl.console import print_json, print_line
+from mampctl.progress import show_progress
 
 EXIT_FAILED = 1
 

@@ -12,7 +12,7 @@ from mamp_schemas.base import read_json
 from mamp_schemas.datasets import Protocol
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.output import output_errors
-from mamp_schemas.splits import SplitCounts, SplitManifest, manifest_name
+from mamp_schemas.splits import SplitCounts, SplitManifest, check_belongs, manifest_name
 
 
 def divide(
@@ -39,7 +39,10 @@ def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
     """
     protocol = store.metadata.spec().protocol(protocol_name)
     if not store.ids:
-        raise ManifestError(f"{store.path}: the store holds no clips, nothing to split")
+        raise ManifestError(
+            f"{store.path}: the store holds no clips, nothing to split",
+            remedy=f"See why its files were quarantined: mampctl info {store.path}",
+        )
     train, test = divide(store.ids, store.columns[protocol.column], protocol)
     return SplitManifest(
         format_version=1,
@@ -59,6 +62,7 @@ def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
 
 def manifest_path(store: Path, protocol: str) -> Path:
     """Return where a store's manifest of a protocol stands: beside it."""
+    store = store.resolve()
     return store.with_name(manifest_name(store.name, protocol))
 
 
@@ -84,10 +88,5 @@ def read_manifest(store: Store, protocol: str) -> SplitManifest:
     if not path.exists():
         raise ManifestError(f"{path}: no split manifest there", remedy=f"Make it with: {command}")
     manifest = read_json(SplitManifest, path.read_bytes(), str(path), ManifestError)
-    if manifest.content_hash != store.metadata.content_hash:
-        raise ManifestError(
-            f"{path}: belongs to another store: its content hash is {manifest.content_hash[:12]}…, "
-            f"that of {store.path} is {store.metadata.content_hash[:12]}…",
-            remedy=f"Make it again with: {command}",
-        )
+    check_belongs(manifest, path, store.metadata.content_hash, store.ids, f"Make it again with: {command}")
     return manifest

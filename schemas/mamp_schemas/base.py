@@ -83,7 +83,9 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     except yaml.YAMLError as problem:
         raise ConfigError(f"{source}: not valid YAML: {problem}", remedy="Correct the file.") from None
     if not isinstance(data, dict):
-        raise ConfigError(f"{source}: expected a mapping of keys, got {type(data).__name__}")
+        raise ConfigError(
+            f"{source}: expected a mapping of keys, got {type(data).__name__}", remedy="Correct the file."
+        )
     return data
 
 

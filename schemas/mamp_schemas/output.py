@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mamp_schemas.errors import OutputError
 
-_ROOM = "Free some space, or choose an output elsewhere; then run the same command again."
+_ROOM = "Free some space, or choose an output elsewhere; then run the command again; a training goes on with --resume."
 _PLACE = "Choose an output you may write to."
 _REMEDIES = {
     errno.ENOSPC: f"The disk is full. {_ROOM}",
@@ -16,6 +16,7 @@ _REMEDIES = {
     errno.EROFS: f"The file system is read-only. {_PLACE}",
     errno.EACCES: f"Permission denied. {_PLACE}",
     errno.EPERM: f"Permission denied. {_PLACE}",
+    errno.EISDIR: f"A folder stands there. {_PLACE}",
     errno.ENOTDIR: f"A part of the path is a file. {_PLACE}",
 }
 

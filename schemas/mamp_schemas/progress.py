@@ -6,8 +6,8 @@ from typing import Protocol
 class Progress(Protocol):
     """Receives the progress of one piece of long work."""
 
-    def start(self, task: str, total: int, unit: str) -> None:
-        """Begin a task of `total` units (`files`, `clips`, `steps`)."""
+    def start(self, task: str, total: int, unit: str, done: int = 0) -> None:
+        """Begin a task of `total` units (`files`, `clips`, `steps`), of which an earlier run did `done`."""
 
     def advance(self, count: int, **facts: float | int | str) -> None:
         """Report `count` more units done, with facts worth showing (loss, lr, MB)."""
@@ -19,7 +19,7 @@ class Progress(Protocol):
 class Silent:
     """Progress that nobody watches."""
 
-    def start(self, task: str, total: int, unit: str) -> None:
+    def start(self, task: str, total: int, unit: str, done: int = 0) -> None:
         """Begin a task."""
 
     def advance(self, count: int, **facts: float | int | str) -> None:

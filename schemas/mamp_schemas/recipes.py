@@ -208,5 +208,11 @@ class LinearRecipe(RunRecipe):
     kind: Literal["linear"]
     checkpoint_every: int = Field(default=20, ge=1)
 
+    @model_validator(mode="after")
+    def _some_epoch(self) -> "LinearRecipe":
+        if not self.schedule.epochs:
+            raise ValueError("schedule.epochs must be at least 1: accuracy is measured after an epoch")
+        return self
+
 
 Recipe = PretrainRecipe | LinearRecipe

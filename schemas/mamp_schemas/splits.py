@@ -1,9 +1,14 @@
 """Split manifests: the clip ids of a protocol's two sides, bound to one store's content."""
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import Literal
+
+from pydantic import model_validator
 
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName, ProtocolName
+from mamp_schemas.errors import ManifestError
 
 
 def manifest_name(store: str, protocol: str) -> str:
@@ -30,3 +35,35 @@ class SplitManifest(Model):
     counts: SplitCounts
     train: tuple[str, ...]
     test: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _each_clip_once(self) -> "SplitManifest":
+        if len({*self.train, *self.test}) != len(self.train) + len(self.test):
+            raise ValueError("a clip is named twice: no clip may be on both sides, or twice on one")
+        return self
+
+
+def check_belongs(manifest: SplitManifest, path: Path, content_hash: str, ids: Collection[str], remedy: str) -> None:
+    """Make sure that a manifest is a store's.
+
+    Args:
+        manifest: the manifest.
+        path: where it was read, named in errors.
+        content_hash: the store's.
+        ids: the store's clips.
+        remedy: what to do if it is not.
+
+    Raises:
+        ManifestError: it was made for a store of other content, or names clips that the store does not have.
+    """
+    if manifest.content_hash != content_hash:
+        raise ManifestError(
+            f"{path}: belongs to another store: it was made for content {manifest.content_hash[:12]}…, "
+            f"the store beside it has {content_hash[:12]}…",
+            remedy=remedy,
+        )
+    foreign = sorted({*manifest.train, *manifest.test}.difference(ids))
+    if foreign:
+        raise ManifestError(
+            f"{path}: {len(foreign)} clips are not in the store, the first is {foreign[0]}", remedy=remedy
+        )

@@ -87,6 +87,13 @@ def test_ingest__malformed_files_are_quarantined_with_their_reasons(run: Run, tm
 
 
 @needs_data
+def test_ingest__fails_where_no_clip_is_left(run: Run, tmp_path: Path) -> None:
+    outcome = run("ingest", "ntu60", "--raw", SHARED_DATA / "ntu_malformed.zip", "--out", tmp_path / "s.zarr")
+    assert outcome.code == 1
+    assert "every file was quarantined" in outcome.out
+
+
+@needs_data
 def test_ingest__malformed_files_do_not_stop_the_rest(run: Run, tmp_path: Path) -> None:
     raw = unzip(SHARED_DATA / "ntu_sample.zip", tmp_path / "raw")
     with zipfile.ZipFile(SHARED_DATA / "ntu_malformed.zip") as archive:

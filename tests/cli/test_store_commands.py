@@ -86,6 +86,42 @@ def test_info__tells_nothing_of_the_machine(run: Run, store: Path) -> None:
     assert str(store.parent) not in run("info", store, "--json").out
 
 
+def test_info__damaged_metadata_is_no_traceback(run: Run, store: Path) -> None:
+    metadata = store / "zarr.json"
+    metadata.write_text(metadata.read_text()[:-40])
+    outcome = run("info", store)
+    assert outcome.code == 1
+    assert "not a zarr store" in outcome.err
+
+
+def test_build_splits__names_the_recipe_of_the_protocol(run: Run, store: Path) -> None:
+    outcome = run("build-splits", "--protocol", "xview", "--store", store)
+    assert f"mampctl train pretrain --recipe ntu60-xview --store {store}" in outcome.out
+
+
+def test_build_splits__store_may_be_the_working_folder(run: Run, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(store)
+    assert run("build-splits", "--protocol", "xsub", "--store", ".").code == 0
+    assert store.with_name("ntu60.xsub.json").exists()
+
+
+def test_export__refuses_a_clip_on_both_sides(run: Run, store: Path, tmp_path: Path) -> None:
+    run("build-splits", "--protocol", "xsub", "--store", store)
+    manifest = tmp_path / "ntu60.xsub.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "test": content["train"]}))
+    outcome = run("export", "npz", "--store", store, "--protocol", "xsub", "--out", tmp_path / "x.npz")
+    assert outcome.code == 1
+    assert "no clip may be on both sides" in outcome.err
+
+
+def test_export__makes_the_folder_of_its_output(run: Run, store: Path, tmp_path: Path) -> None:
+    run("build-splits", "--protocol", "xsub", "--store", store)
+    out = tmp_path / "new" / "x.npz"
+    outcome = run("export", "npz", "--store", store, "--protocol", "xsub", "--out", out, "--json")
+    assert json.loads(outcome.out) == {"file": str(out), "train": 14, "test": 14}
+
+
 def test_info__not_a_store(run: Run, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert "not a zarr store" in run("info", tmp_path / "folder").err

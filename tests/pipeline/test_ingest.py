@@ -130,7 +130,7 @@ def test_ingest__a_full_disk_is_an_error_and_leaves_nothing_finished(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-@pytest.mark.parametrize("size", ["1m", "6m"], ids=["while parsing", "while packing"])
+@pytest.mark.parametrize("size", ["1m", "3m"], ids=["while parsing", "while packing"])
 def test_ingest__on_a_really_full_disk(tmp_path: Path, size: str) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -179,7 +179,7 @@ def test_synthesise__folder_that_holds_something(tmp_path: Path) -> None:
 
 def test_synthesise__archive_name_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "raw.zip").mkdir()
-    with pytest.raises(OutputError, match="is a folder"):
+    with pytest.raises(OutputError, match="is there already"):
         synthesise("ntu60", tmp_path / "raw.zip", **FEW)
 
 
@@ -209,3 +209,11 @@ def _touch(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     return path
+
+
+def test_synthesise__never_replaces_an_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "nturgbd_skeletons_s001_to_s017.zip"
+    archive.write_bytes(b"gigabytes")
+    with pytest.raises(OutputError, match="is there already"):
+        synthesise("ntu60", archive, **FEW)
+    assert archive.read_bytes() == b"gigabytes"

@@ -93,8 +93,8 @@ class SignalAfter:
         self.left, self.number = steps, number
         self.messages: list[str] = []
 
-    def start(self, task: str, total: int, unit: str) -> None:
-        pass
+    def start(self, task: str, total: int, unit: str, done: int = 0) -> None:
+        self.left -= done
 
     def advance(self, count: int, **facts: float | int | str) -> None:
         if count:

@@ -45,7 +45,7 @@ def test_read_manifest__missing_names_the_command(tmp_path: Path) -> None:
 def test_read_manifest__refuses_another_stores(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     write_manifest(store.path, IDS[:3], IDS[3:], content_hash="d" * 64)
-    with pytest.raises(ManifestError, match="content hash dddddddddddd"):
+    with pytest.raises(ManifestError, match="made for content dddddddddddd"):
         read_manifest(store, "xsub")
 
 

@@ -78,10 +78,10 @@ def test_train__saves_every_so_many_epochs_and_at_the_end(tmp_path: Path) -> Non
     assert run(tmp_path)[1] == [Position(2, 0), Position(3, 0)]
 
 
-def test_train__logs_every_ten_steps_of_an_epoch_and_its_end(tmp_path: Path) -> None:
+def test_train__logs_every_ten_steps_and_the_end_of_an_epoch(tmp_path: Path) -> None:
     run(tmp_path)
     lines = [(line["event"], line["epoch"], line["step"], line["loss"]) for line in read_metrics(tmp_path)]
-    assert lines[:4] == [("train", 1, 10, 4.5), ("epoch", 1, 11, 5.0), ("train", 2, 21, 15.5), ("epoch", 2, 22, 16.0)]
+    assert lines[:4] == [("train", 1, 10, 4.5), ("epoch", 1, 11, 5.0), ("train", 2, 20, 15.0), ("epoch", 2, 22, 16.0)]
     assert len(lines) == 6
 
 

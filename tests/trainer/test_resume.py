@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,8 @@ def test_pretrain__resume_of_a_complete_run_changes_nothing(store: Path, tmp_pat
 
 
 def test_pretrain__resume_without_a_checkpoint_begins(store: Path, whole: Path, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "metrics.jsonl").write_text('{"event": "train"}\n')
+    pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
     pretrain(pretrain_recipe(), store, tmp_path / "run", resume=True, device="cpu")
     assert_same_run(whole, tmp_path / "run")
 

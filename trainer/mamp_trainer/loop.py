@@ -87,7 +87,7 @@ def train_epoch(training: Training) -> None:
         training.step(batch, epoch, training.steps_done, lr)
         training.position = Position(epoch, step + 1)
         training.metrics.add_step(len(batch.clip))
-        if (step + 1) % LOG_EVERY == 0:
+        if training.steps_done % LOG_EVERY == 0:
             training.metrics.add_losses(training.step.settle())
             training.metrics.log_steps(epoch + 1, training.steps_done, lr)
         training.pause()

@@ -51,10 +51,23 @@ def load_encoder(source: Path, spec: ModelSpec) -> dict[str, Tensor]:
     Raises:
         CheckpointError: there is no checkpoint, it is damaged, or its encoder has another shape.
     """
-    weights = load_official(source) if source.is_file() else checkpoint.load(_checkpoint_folder(source)).weights
+    if source.is_file():
+        weights = load_official(source)
+    else:
+        saved = checkpoint.load(_checkpoint_folder(source))
+        _check_heads(saved, spec)
+        weights = saved.weights
     found = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
     fit_weights(Encoder(spec), found, str(source))
     return found
+
+
+def pretraining_split(source: Path) -> tuple[str, str] | None:
+    """Return dataset and protocol that an encoder was trained on; None for released files, which do not say."""
+    if source.is_file():
+        return None
+    recipe = checkpoint.load(_checkpoint_folder(source)).recipe
+    return recipe["dataset"], recipe["protocol"]
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -77,6 +90,15 @@ def _checkpoint_folder(source: Path) -> Path:
             remedy="Name a run's folder, one of its checkpoints, or a released .pth file.",
         )
     return folder
+
+
+def _check_heads(saved: checkpoint.Checkpoint, spec: ModelSpec) -> None:
+    """Compare what no tensor's shape tells: the number of attention heads."""
+    heads = saved.recipe["model"]["heads"]
+    if heads != spec.heads:
+        raise _unfit(
+            str(saved.path), f"its encoder has {heads} attention heads, the recipe's model.heads is {spec.heads}"
+        )
 
 
 def _unfit(source: str, problem: str) -> CheckpointError:

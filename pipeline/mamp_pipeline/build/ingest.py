@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mamp_pipeline.build.lock import lock_output
 from mamp_pipeline.build.plan import Part, fingerprint, plan_hash, plan_parts
 from mamp_pipeline.build.staging import claim, discard, piece_path
 from mamp_pipeline.build.table import Table, gather_table
@@ -66,7 +67,7 @@ def ingest(request: Ingest, progress: Progress) -> StoreMetadata:
     if is_complete(request.out):
         return _unchanged(request, found.sources, progress)
     plan = plan_hash(request.dataset, request.policy, request.motion, found.sources)
-    with output_errors(request.out):
+    with output_errors(request.out), lock_output(request.out):
         staging = claim(request.out, plan)
         parts = list(plan_parts(found.sources))
         _parse(request, parts, staging, progress)

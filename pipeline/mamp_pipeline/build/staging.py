@@ -10,6 +10,7 @@ PLAN_FILE = "plan"
 
 def staging_of(out: Path) -> Path:
     """Return the staging folder of a store."""
+    out = out.resolve()
     return out.with_name(f"{out.name}.staging")
 
 

@@ -30,13 +30,14 @@ def export_npz(store: Store, manifest: SplitManifest, out: Path, progress: Progr
         raise OutputError(f"{out}: is there already", remedy="Remove it or name another --out.")
     index = {name: place for place, name in enumerate(store.ids)}
     sides = {
-        side: np.array([index[name] for name in names], dtype=np.int64)
+        side: np.sort(np.array([index[name] for name in names], dtype=np.int64))
         for side, names in (("train", manifest.train), ("test", manifest.test))
     }
     check_fits(store, np.concatenate(list(sides.values())))
     progress.start("export", sum(len(clips) for clips in sides.values()), "clips")
     temporary = out.with_name(f"{out.name}.{os.getpid()}.part")
     with output_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
         try:
             with zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
                 for side, clips in sides.items():

@@ -32,7 +32,10 @@ def check_fits(store: Store, clips: NDArray[np.int64]) -> None:
         )
     unlabelled = clips[store.columns["label"][clips] < 0]
     if len(unlabelled):
-        raise StoreError(f"clip {store.ids[unlabelled[0]]} has no label, which the npz layout needs")
+        raise StoreError(
+            f"clip {store.ids[unlabelled[0]]} has no label, which the npz layout needs",
+            remedy="Read these clips from the store itself; see docs/store-format.md.",
+        )
 
 
 def pad_clips(store: Store, wanted: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:

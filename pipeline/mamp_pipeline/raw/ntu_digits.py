@@ -13,26 +13,29 @@ SHORT_FRACTION = 8
 LONG_FRACTION = 14
 """With one digit before the point, up to here a mantissa stays below 2^53 and its power of ten is exact."""
 
-POWERS = np.array([float(f"1e{power}") for power in range(23)])
-"""The powers of ten that are exact as doubles."""
+EXACT_POWER = 22
+EXACT_MANTISSA = 2**53
+"""Within these a double holds power of ten and mantissa exactly, so one step between them rounds correctly."""
 
-SIGNED_POWERS = np.stack((POWERS, -POWERS))
-"""By the sign's bit and the power."""
+POWERS = np.array([float(f"1e{power}") for power in range(EXACT_POWER + 1)])
 
-TENS = np.array([10**power for power in range(LONG_FRACTION + 1)], np.uint64)
+SIGN_BIT = 4
+SIGNED_POWERS = np.concatenate((POWERS[: 1 << SIGN_BIT], -POWERS[: 1 << SIGN_BIT]))
+"""By the sign, at this bit, and the power below it; dividing by a negative one keeps the sign of a zero."""
+
+TENS = np.array([10**power for power in range(1 << SIGN_BIT)], np.uint64)
 
 
 def _low_nibbles(last: int) -> int:
-    """Return the mask of the low nibbles of a word's last bytes."""
-    return 0x0F0F0F0F0F0F0F0F >> 8 * (8 - last) << 8 * (8 - last)
+    """Return the mask of the low nibbles of a word's last bytes, all 8 of them at most."""
+    beyond = 8 * (8 - min(max(last, 0), 8))
+    return 0x0F0F0F0F0F0F0F0F >> beyond << beyond
 
 
-LOW_NIBBLES = np.array([_low_nibbles(min(digits, SHORT_FRACTION)) for digits in range(LONG_FRACTION + 1)], np.uint64)
+LOW_NIBBLES = np.array([_low_nibbles(digits) for digits in range(1 << SIGN_BIT)], np.uint64)
 """By the length of a fraction: which nibbles of its last word count."""
 
-HIGH_NIBBLES = np.array(
-    [_low_nibbles(max(digits - SHORT_FRACTION, 0)) for digits in range(LONG_FRACTION + 1)], np.uint64
-)
+HIGH_NIBBLES = np.array([_low_nibbles(digits - SHORT_FRACTION) for digits in range(1 << SIGN_BIT)], np.uint64)
 """By the length of a fraction: which nibbles of the word before its last count."""
 
 EIGHT_DIGITS = np.uint64(10**8)

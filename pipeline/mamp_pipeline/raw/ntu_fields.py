@@ -10,6 +10,7 @@ JOINTS = 25
 BODY_FIELDS = 10
 JOINT_FIELDS = 12
 LINES_PER_BODY = 2 + JOINTS
+VALUES = 3 * JOINTS
 BYTES_PER_BODY = 2 * BODY_FIELDS + len("25\n") + JOINTS * 2 * JOINT_FIELDS
 """The least text that a body record can take: one digit a field."""
 

@@ -1,16 +1,20 @@
-"""Compiled operations on 64 bytes or bits at a time that numba itself does not offer.
+"""Compiled operations on blocks of 64 bytes that numba itself does not offer.
 
-numba's cache watches the file of the function it compiles, not this one: after a change here, touch
-ntu_kernel.py. Bit k of a mask stands for byte k of its block.
+A mask is a uint64 whose bit k stands for byte k of a block. Blocks and words may start anywhere.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
+from mamp_pipeline.raw.ntu_compile import inlined
+
 BLOCK = 64
+_AHEAD = 2048
 
 _BYTE = ir.IntType(8)
 _WORD = ir.IntType(64)
@@ -18,46 +22,63 @@ _BYTES = ir.VectorType(_BYTE, BLOCK)
 _LANES = ir.VectorType(ir.IntType(32), BLOCK)
 
 
-def _load(context: Any, builder: Any, array: tuple[Any, Any], at: Any, kind: Any) -> Any:
-    """Load a value of a kind from an array of bytes, aligned or not."""
-    array_type, value = array
-    data = context.make_array(array_type)(context, builder, value).data
-    pointer = builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
+def _load(context: Any, builder: Any, signature: Any, args: Any, kind: Any) -> Any:
+    """Load a value of a kind from the array that is the first argument, at the place that is the second."""
+    data = context.make_array(signature.args[0])(context, builder, args[0]).data
+    pointer = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
     return builder.load(pointer, align=1)
 
 
-def _spread(builder: Any, byte: Any) -> Any:
-    """Return a block with one byte in every place."""
+def _spread(builder: Any, value: Any) -> Any:
+    """Return a block with the low byte of a value in every place."""
     undefined = ir.Constant(_BYTES, ir.Undefined)
+    byte = builder.trunc(value, _BYTE)
     single = builder.insert_element(undefined, byte, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(single, undefined, ir.Constant(_LANES, [0] * BLOCK))
 
 
-@intrinsic
-def within(_typing: Any, text: Any, at: Any, first: Any, count: Any) -> Any:
-    """Mask of the bytes of `text[at:at + 64]` that are in `range(first, first + count)`."""
+def _machine(function: Callable[..., Any]) -> Any:
+    """Make a compiled operation of a function that gives an operation's signature and its code."""
+    return intrinsic(function)
 
+
+@_machine
+def _within(_typing: Any, text: Any, _at: Any, _first: Any, _count: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        block = _load(context, builder, (signature.args[0], args[0]), args[1], _BYTES)
-        first_byte, count_byte = (_spread(builder, builder.trunc(value, _BYTE)) for value in args[2:])
-        found = builder.icmp_unsigned("<", builder.sub(block, first_byte), count_byte)
+        block = _load(context, builder, signature, args, _BYTES)
+        first_byte, count_bytes = _spread(builder, args[2]), _spread(builder, args[3])
+        found = builder.icmp_unsigned("<", builder.sub(block, first_byte), count_bytes)
         return builder.bitcast(found, _WORD)
 
     return types.uint64(text, types.intp, types.intp, types.intp), generate
 
 
-@intrinsic
-def word(_typing: Any, text: Any, at: Any) -> Any:
-    """Return the 8 bytes of `text[at:at + 8]`, the first one lowest."""
+@_machine
+def word(_typing: Any, text: Any, _at: Any) -> Any:
+    """Return the 8 bytes of `text[at : at + 8]`, the first one lowest."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _load(context, builder, (signature.args[0], args[0]), args[1], _WORD)
+        return _load(context, builder, signature, args, _WORD)
 
     return types.uint64(text, types.intp), generate
 
 
-@intrinsic
-def lowest(_typing: Any, mask: Any) -> Any:
+@_machine
+def _ask_for(_typing: Any, text: Any, _at: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [data.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [data.type], kind)
+        to_read, keep, as_data = number(0), number(3), number(1)
+        builder.call(function, [builder.gep(data, [args[1]]), to_read, keep, as_data])
+        return context.get_dummy_value()
+
+    return types.none(text, types.intp), generate
+
+
+@_machine
+def lowest(_typing: Any, _mask: Any) -> Any:
     """Return the place of a mask's lowest bit, 64 where there is none."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -66,11 +87,32 @@ def lowest(_typing: Any, mask: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@intrinsic
-def ones(_typing: Any, mask: Any) -> Any:
+@_machine
+def ones(_typing: Any, _mask: Any) -> Any:
     """Return the number of a mask's bits."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
 
     return types.int64(types.uint64), generate
+
+
+@inlined
+def mask(text: Any, at: int, first: int, count: int) -> Any:
+    """Mask of the bytes from `at` on that are in `range(first, first + count)`; none is beyond the end.
+
+    Args:
+        text: (n,) uint8 with n >= 64.
+        at: where the block starts, 0..n-1.
+        first: the first byte value looked for.
+        count: how many byte values from there.
+    """
+    start = min(at, text.size - BLOCK)
+    return _within(text, start, first, count) >> np.uint64(at - start)
+
+
+@inlined
+def fetch_ahead(text: Any, at: int) -> None:
+    """Ask the memory for what will be read some twenty lines after `at`; asking beyond the end is harmless."""
+    _ask_for(text, at + _AHEAD)
+    _ask_for(text, at + _AHEAD + BLOCK)

@@ -62,7 +62,9 @@ def read_exclude_list(path: Path) -> frozenset[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as problem:
-        raise RawInputError(f"{path}: cannot read the exclude list ({problem.strerror})") from None
+        raise RawInputError(
+            f"{path}: cannot read the exclude list ({problem.strerror})", remedy="Check --exclude."
+        ) from None
     names = (line.strip() for line in lines)
     infos = (
         raw_format.info(name.removesuffix(raw_format.suffix) + raw_format.suffix)
@@ -88,7 +90,10 @@ def _list_files(path: Path) -> Iterator[_Listed]:
 
 def _list_folder(path: Path) -> Iterator[_Listed]:
     def refuse(problem: OSError) -> None:
-        raise RawInputError(f"{problem.filename}: cannot list the folder ({problem.strerror})") from None
+        raise RawInputError(
+            f"{problem.filename}: cannot list the folder ({problem.strerror})",
+            remedy="Make it readable, or name another folder.",
+        ) from None
 
     for folder, _, names in os.walk(path, onerror=refuse):
         for name in names:

@@ -94,7 +94,7 @@ def read_piece(path: Path, *, rows: bool = True) -> Piece:
         StoreError: the piece is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             notes = json.loads(file["notes"].tobytes())
             columns = {name: file[name] for name in file.files if name not in ("notes", "joints")}
             joints = file["joints"] if rows else None

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.errors import GroupNotFoundError
+from zarr.errors import BaseZarrError
 
 from mamp_pipeline.store.layout import Columns, unpack_ids
 from mamp_schemas.base import canonical_json, read_json
@@ -16,6 +16,9 @@ from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, StoreEr
 from mamp_schemas.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
 
 BLOCK_ROWS = 65_536
+
+READ_ERRORS = (BaseZarrError, OSError, KeyError, ValueError, RuntimeError)
+"""What zarr and its codecs raise on missing, truncated and altered objects."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Store:
         array = cast("zarr.Array[Any]", self.group[name])
         try:
             values = np.asarray(array[start:stop], dtype=np.float32)
-        except (ValueError, OSError) as problem:
+        except READ_ERRORS as problem:
             raise self._damaged(name, start, stop, str(problem)) from problem
         if np.isnan(values).any():
             raise self._damaged(name, start, stop, "rows are missing")
@@ -77,7 +80,7 @@ def is_complete(path: Path) -> bool:
     """Tell whether a store with a completion mark stands at `path`."""
     try:
         return bool(zarr.open_group(path, mode="r").attrs.get("complete"))
-    except (GroupNotFoundError, FileNotFoundError, NotADirectoryError):
+    except READ_ERRORS:
         return False
 
 
@@ -93,8 +96,10 @@ def open_store(path: Path) -> Store:
         raise StoreError(f"{path}: no store there", remedy="Make one with: mampctl ingest DATASET --raw PATH")
     try:
         group = zarr.open_group(path, mode="r")
-    except (GroupNotFoundError, NotADirectoryError):
-        raise StoreError(f"{path}: not a zarr store", remedy="Name a folder made by mampctl ingest.") from None
+    except READ_ERRORS as problem:
+        raise StoreError(
+            f"{path}: not a zarr store ({type(problem).__name__})", remedy="Name a folder made by mampctl ingest."
+        ) from problem
     attributes = group.attrs.asdict()
     if not attributes.get("complete"):
         raise IncompleteStoreError(
@@ -116,7 +121,7 @@ def _read_columns(path: Path, group: zarr.Group) -> Columns:
     for name in CLIP_COLUMNS:
         try:
             columns[name] = np.asarray(cast("zarr.Array[Any]", group[f"clips/{name}"])[...])
-        except (KeyError, ValueError, OSError) as problem:
+        except READ_ERRORS as problem:
             raise DamagedStoreError(
                 f"{path}: column clips/{name} cannot be read: {problem}",
                 remedy="Remove the store and ingest again.",
@@ -133,4 +138,6 @@ def row_arrays(store: Store) -> dict[str, tuple[int, ...]]:
     try:
         return {name: cast("zarr.Array[Any]", store.group[name]).shape for name in ROW_ARRAYS}
     except KeyError as problem:
-        raise DamagedStoreError(f"{store.path}: array {problem} is missing") from problem
+        raise DamagedStoreError(
+            f"{store.path}: array {problem} is missing", remedy="Remove the store and ingest again."
+        ) from problem

@@ -21,7 +21,7 @@ def synthesise(
 
     Args:
         dataset: whose names and classes to use.
-        out: a folder that does not exist or is empty, or, ending in `.zip`, an archive (an old one is replaced).
+        out: a folder that does not exist or is empty, or, ending in `.zip`, an archive that does not exist.
         clips: number of files.
         classes: number of classes, spread evenly over the dataset's.
         setups: number of setups.
@@ -30,7 +30,7 @@ def synthesise(
 
     Raises:
         UsageError: a number is out of the dataset's range.
-        OutputError: the folder holds something, or the output cannot be written.
+        OutputError: the output is there already, or the output cannot be written.
     """
     infos = list_clips(dataset, clips=clips, classes=classes, setups=setups, subjects=subjects)
     out = out.resolve()
@@ -50,8 +50,8 @@ def synthesise(
 def _refuse_taken(out: Path, archive: bool) -> None:
     if out.parent.exists() and not out.parent.is_dir():
         raise OutputError(f"{out.parent}: is a file, expected a folder", remedy="Choose another place.")
-    if archive and out.is_dir():
-        raise OutputError(f"{out}: is a folder, expected an archive's name", remedy="Choose another name.")
+    if archive and out.exists():
+        raise OutputError(f"{out}: is there already", remedy="Remove it or choose another name.")
     if not archive and out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise OutputError(f"{out}: exists and is not an empty folder", remedy="Remove it or choose another name.")
 

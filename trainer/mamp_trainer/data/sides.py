@@ -7,7 +7,7 @@ from mamp_schemas.base import read_json
 from mamp_schemas.datasets import Side
 from mamp_schemas.errors import ManifestError, RecipeError
 from mamp_schemas.recipes import PretrainRecipe, RunRecipe
-from mamp_schemas.splits import SplitManifest, manifest_name
+from mamp_schemas.splits import SplitManifest, check_belongs, manifest_name
 from mamp_trainer.data.store import Store
 
 
@@ -18,24 +18,15 @@ def read_manifest(store: Store, protocol: str) -> SplitManifest:
         ManifestError: it is missing or unreadable, belongs to another store, or names clips that the store
             does not have.
     """
-    path = store.path.with_name(manifest_name(store.path.name, protocol))
+    place = store.path.resolve()
+    path = place.with_name(manifest_name(place.name, protocol))
     remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}"
     try:
         text = path.read_bytes()
     except FileNotFoundError:
         raise ManifestError(f"{path}: there is no split manifest for '{protocol}'", remedy=remedy) from None
     manifest = read_json(SplitManifest, text, str(path), ManifestError)
-    found, expected = manifest.content_hash, store.metadata.content_hash
-    if found != expected:
-        raise ManifestError(
-            f"{path}: made for a store with content hash {found[:12]}, {store.path} has {expected[:12]}",
-            remedy=remedy,
-        )
-    foreign = sorted({*manifest.train, *manifest.test} - set(store.ids))
-    if foreign:
-        raise ManifestError(
-            f"{path}: {len(foreign)} clips are not in {store.path}, the first is {foreign[0]}", remedy=remedy
-        )
+    check_belongs(manifest, path, store.metadata.content_hash, store.ids, remedy)
     return manifest
 
 
@@ -71,7 +62,10 @@ def check_recipe(recipe: RunRecipe, store: Store) -> None:
             remedy="Choose a recipe of that dataset; `--recipe list` shows them.",
         )
     if recipe.model.joints != joints:
-        raise RecipeError(f"model.joints is {recipe.model.joints}, {store.path} has {joints} joints")
+        raise RecipeError(
+            f"model.joints is {recipe.model.joints}, {store.path} has {joints} joints",
+            remedy=f"Set model.joints={joints}.",
+        )
     if isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored":
         _check_stored_motion(recipe, store)
 
@@ -92,5 +86,5 @@ def _check_stored_motion(recipe: PretrainRecipe, store: Store) -> None:
     if differing:
         raise RecipeError(
             f"recipe '{recipe.name}' asks for stored motion; {store.path} has {' and '.join(differing)}",
-            remedy="Set motion_source=online, or ingest with the motion settings of the recipe.",
+            remedy="Set motion_source=online.",
         )

@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 import yaml
 
 from mamp_schemas.base import parse_yaml, read_data
-from mamp_schemas.errors import RecipeError
+from mamp_schemas.errors import RecipeError, UsageError
 from mamp_schemas.recipes import LinearRecipe, PretrainRecipe, Recipe
 
 Kind = Literal["pretrain", "linear"]
@@ -37,7 +37,8 @@ def load_recipe(kind: Kind, name_or_file: str, overrides: Sequence[str] = ()) ->
         overrides: `dotted.key=value`, the value in YAML, put in before validation.
 
     Raises:
-        RecipeError: no such recipe or file, or an override that is not of that form.
+        UsageError: no such recipe, or an override that is not of that form.
+        RecipeError: no such file.
         ConfigError: the recipe does not validate; names the keys.
     """
     data = parse_yaml(_text(kind, name_or_file), name_or_file)
@@ -67,7 +68,7 @@ def _text(kind: Kind, name_or_file: str) -> str:
             ) from None
     names = _names(kind)
     if name_or_file not in names:
-        raise RecipeError(
+        raise UsageError(
             f"no {kind} recipe is called '{name_or_file}'; the shipped ones are: {', '.join(names)}",
             remedy="Choose one of them, or name a file that ends in .yaml.",
         )
@@ -79,17 +80,20 @@ def _put(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     *outer, last = key.strip().split(".")
     if not equals or not all((*outer, last)):
-        raise RecipeError(
-            f"'{override}' is not of the form dotted.key=value", remedy="Write, say, schedule.epochs=100."
-        )
+        raise UsageError(f"'{override}' is not of the form dotted.key=value", remedy="Write, say, schedule.epochs=100.")
     for depth, part in enumerate(outer, start=1):
         data = data.setdefault(part, {})
         if not isinstance(data, dict):
-            raise RecipeError(f"'{override}': {'.'.join(outer[:depth])} is a single value and holds no keys")
+            raise UsageError(
+                f"'{override}': {'.'.join(outer[:depth])} is a single value and holds no keys",
+                remedy="`--recipe list --json` shows every key of a recipe.",
+            )
     try:
         data[last] = yaml.safe_load(text)
     except yaml.YAMLError as problem:
-        raise RecipeError(f"'{override}': the value is not YAML: {problem}") from None
+        raise UsageError(
+            f"'{override}': the value is not YAML: {problem}", remedy="Write, say, schedule.epochs=100."
+        ) from None
 
 
 def _numbers(value: Any) -> Any:

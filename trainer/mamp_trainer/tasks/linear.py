@@ -25,7 +25,7 @@ from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
 from mamp_trainer.tasks.session import Session, refuse_existing
 from mamp_trainer.tasks.source import Source
-from mamp_trainer.weights import digest, load_encoder
+from mamp_trainer.weights import digest, load_encoder, pretraining_split
 
 TOP1, TOP5 = "test_top1", "test_top5"
 
@@ -66,8 +66,7 @@ def linear(
     model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from).to(chosen)
     encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
     name = UNTRAINED if encoder_from is None else f"{encoder_from} (weights {encoder[:16]})"
-    if encoder_from is None:
-        watcher.message(f"no encoder is named: it stays untrained, with initial weights of seed {recipe.seed}")
+    _announce(encoder_from, recipe, watcher)
     train, test = (source.load_labelled(side) for side in ("train", "test"))
     _check_batch(min(len(train), recipe.batch_size))
     step = Step(classification_loss(model), make_optimiser(model, recipe.optimiser))
@@ -123,6 +122,19 @@ def accuracy(model: Classifier, batches: TestBatches, pause: Callable[[], None])
         pause()
     top1, top5 = (100 * hits.double() / len(batches.clips)).tolist()
     return {TOP1: top1, TOP5: top5}
+
+
+def _announce(encoder_from: Path | None, recipe: LinearRecipe, watcher: Progress) -> None:
+    """Say that the encoder is untrained, or that its pre-training saw test clips."""
+    if encoder_from is None:
+        watcher.message(f"no encoder is named: it stays untrained, with initial weights of seed {recipe.seed}")
+        return
+    split = pretraining_split(encoder_from)
+    if split is not None and split[0] == recipe.dataset and split[1] != recipe.protocol:
+        watcher.message(
+            f"warning: the encoder was pre-trained on {split[0]} {split[1]}, whose training clips include test clips "
+            f"of {recipe.protocol}: the accuracy is not comparable with published ones"
+        )
 
 
 def _check_batch(clips: int) -> None:

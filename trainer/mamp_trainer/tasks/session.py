@@ -76,8 +76,7 @@ class Session:
         """
         position, tally = self._begin(module, step, resume)
         done = position.epoch * batches.steps + position.step
-        self.progress.start(self.recipe.kind, self.recipe.schedule.epochs * batches.steps, "steps")
-        self.progress.advance(done)
+        self.progress.start(self.recipe.kind, self.recipe.schedule.epochs * batches.steps, "steps", done)
         with Metrics(self.run, self.progress, tally, done) as metrics, interruptible() as pause:
             training = Training(
                 step=step,
@@ -121,13 +120,24 @@ class Session:
         if found is not None:
             self.progress.message(f"going on after epoch {found[0].epoch}, step {found[0].step} of the next")
             return found
+        settings = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
         if resume:
+            self._refuse_foreign(settings)
             self.progress.message(f"{self.run} has no checkpoint yet: beginning at the first step")
         with output_errors(self.run):
             self.run.mkdir(parents=True, exist_ok=True)
-        settings = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
         write_file(self.run / RECIPE_FILE, settings.encode())
         return Position(), Tally()
+
+    def _refuse_foreign(self, settings: str) -> None:
+        """Refuse to begin anew in a folder of other things, or of another recipe's run."""
+        recipe = self.run / RECIPE_FILE
+        own = recipe.exists() and recipe.read_text() == settings
+        if self.run.exists() and any(self.run.iterdir()) and not own:
+            raise OutputError(
+                f"{self.run}: there is no checkpoint to go on from, and what it holds is not of this recipe's run",
+                remedy="Name another folder with --out.",
+            )
 
     def _train_until_stopped(self, training: Training) -> None:
         try:

@@ -1,0 +1,46 @@
+"""One ingest at a time into one store: two would remove each other's work."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mamp_schemas.errors import StoreExistsError
+
+
+@contextmanager
+def lock_output(out: Path) -> Iterator[None]:
+    """Hold a store's output for this process; the operating system lets go of it when the process ends.
+
+    Args:
+        out: the store to be.
+
+    Raises:
+        StoreExistsError: another process holds it.
+    """
+    out = out.resolve()
+    path = out.with_name(f".{out.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = _take(path, out)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _take(path: Path, out: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise StoreExistsError(
+                f"{out}: another mampctl ingest is writing there", remedy="Wait for it to end, or choose another --out."
+            ) from None
+        # The last holder may have removed the file between our opening and locking it.
+        if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
+            return handle
+        os.close(handle)

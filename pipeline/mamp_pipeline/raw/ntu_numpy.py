@@ -1,0 +1,140 @@
+"""The reader of NTU text where numba is missing: the same results, NumPy over all lines and numbers of a file."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.raw.bodies import RawBodies
+from mamp_pipeline.raw.ntu_fields import (
+    BODY_FIELDS,
+    JOINT_FIELDS,
+    JOINTS,
+    LINES_PER_BODY,
+    read_integer,
+    settle,
+)
+from mamp_pipeline.raw.ntu_words import read_plain
+
+_BODY_SHAPE = np.array([BODY_FIELDS, 1] + [JOINT_FIELDS] * JOINTS)
+_SPACE, _LINE_END, _RETURN = b" \n\r"
+# Control bytes that separate nothing are parts of fields; these spell no number then, and neither do marks.
+_SPACES_FOR_BLANKS = bytes(
+    _SPACE if byte in b"\t\r\v\f" else b"?"[0] if byte < _SPACE and byte != _LINE_END else byte for byte in range(256)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Text with one blank between fields, and where its fields and lines end.
+
+    Attributes:
+        text: the text.
+        ends: (F,) where each field ends, in order.
+        last: (L + 1,) the place in `ends` of each line's last field, after a first -1.
+    """
+
+    text: bytes
+    ends: NDArray[np.intp]
+    last: NDArray[np.intp]
+
+    def leading(self, lines: NDArray[np.intp]) -> NDArray[np.int64] | None:
+        """Return the integers that start some lines; None where one does not start with an integer."""
+        before = self.last[lines]
+        starts = np.where(before < 0, 0, self.ends[before] + 1).tolist()
+        ends = self.ends[before + 1].tolist()
+        fields = [self.text[start:end].removesuffix(b"\r") for start, end in zip(starts, ends, strict=True)]
+        spelled = {field: read_integer(field) for field in set(fields)}
+        if None in spelled.values():
+            return None
+        return np.array([spelled[field] for field in fields], np.int64)
+
+
+def read(data: bytes) -> RawBodies | None:
+    """Read NTU text; None where it is malformed."""
+    lines = _split(data)
+    if lines is None:
+        return None
+    fields = np.diff(lines.last)
+    first = np.flatnonzero(fields == BODY_FIELDS)
+    members = first[:, None] + np.arange(LINES_PER_BODY)
+    if members.size and (members[-1, -1] >= len(fields) or (fields[members] != _BODY_SHAPE).any()):
+        return None
+    alone = fields == 1
+    alone[members] = False
+    heads = np.flatnonzero(alone)
+    numbers = lines.leading(np.concatenate((heads, first, first + 1)))
+    if numbers is None or len(heads) + members.size != len(fields):
+        return None
+    counts, body_id, declared = np.split(numbers, (len(heads), len(heads) + len(first)))
+    if (declared != JOINTS).any() or not _agree(counts, heads, len(fields)):
+        return None
+    joints = _read_joints(lines, members[:, 2:])
+    if joints is None:
+        return None
+    return RawBodies(int(counts[0]), np.repeat(np.arange(len(counts) - 1), counts[1:]), body_id, joints)
+
+
+def _agree(counts: NDArray[np.int64], heads: NDArray[np.intp], total: int) -> bool:
+    """Say whether the declared counts fit the lines between them.
+
+    Args:
+        counts: the frame count and the body count of each frame.
+        heads: the lines that they are on.
+        total: how many lines there are.
+    """
+    bodies, after = counts[1:], np.append(heads[2:], total)
+    if not len(counts) or heads[0] or counts[0] != len(bodies) or (bodies < 0).any() or (bodies > total).any():
+        return False
+    if not len(bodies):
+        return total == 1
+    return bool(heads[1] == 1 and (after - heads[1:] == 1 + LINES_PER_BODY * bodies).all())
+
+
+def _split(data: bytes) -> _Lines | None:
+    """Find fields and lines; None where a line is blank or there is none."""
+    lines = _split_tidy(data if data.endswith(b"\n") else data + b"\n")
+    return _split_tidy(_tidied(data)) if lines is None else lines
+
+
+def _tidied(data: bytes) -> bytes:
+    """Return the text with one space between the fields of a line and no other blanks."""
+    symbols = np.frombuffer(data.strip().translate(_SPACES_FOR_BLANKS) + b"\n", np.uint8)
+    blank = symbols == _SPACE
+    blank[1:] &= symbols[:-1] <= _SPACE
+    symbols = symbols[~blank]
+    blank = symbols == _SPACE
+    blank[:-1] &= symbols[1:] == _LINE_END
+    return bytes(symbols[~blank])
+
+
+def _split_tidy(text: bytes) -> _Lines | None:
+    """Find fields and lines; None unless one space or line end comes after each field, returns before line ends."""
+    symbols = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(symbols <= _SPACE)
+    kinds = symbols[ends]
+    if b"\r" in text:
+        ends, kinds = ends[kinds != _RETURN], kinds[kinds != _RETURN]
+    line_ends = kinds == _LINE_END
+    if not (line_ends | (kinds == _SPACE)).all() or (ends[1:] - ends[:-1] == 1).any() or ends[0] == 0:
+        return None
+    last = np.concatenate(([-1], np.flatnonzero(line_ends)))
+    return None if b"\r" in text and _has_stray_return(text, ends, last[1:]) else _Lines(text, ends, last)
+
+
+def _has_stray_return(text: bytes, ends: NDArray[np.intp], last: NDArray[np.intp]) -> bool:
+    """Say whether a return comes anywhere but between a line's last field and its end."""
+    returned = np.frombuffer(text, np.uint8)[ends[last] - 1] == _RETURN
+    alone = ends[last] - ends[last - 1] == len("\r\n")
+    return text.count(b"\r") != np.count_nonzero(returned) or bool((returned & alone).any())
+
+
+def _read_joints(lines: _Lines, members: NDArray[np.intp]) -> NDArray[np.float32] | None:
+    """Return x y z of some lines, shaped (B, 25, 3); None where one is no number."""
+    edges = lines.ends.take(lines.last[members.ravel()] + np.arange(4)[:, None])
+    start, end = edges[:3] + 1, edges[1:]
+    joints, odd = read_plain(lines.text, start.ravel(), end.ravel())
+    deferred = zip(odd.tolist(), start.flat[odd].tolist(), end.flat[odd].tolist(), strict=True)
+    if not settle(joints, deferred, lines.text):
+        return None
+    return np.ascontiguousarray(joints.reshape(3, -1).T).reshape(-1, JOINTS, 3)

@@ -1,0 +1,50 @@
+"""Progress fits an 80-column terminal, and off a terminal is JSON lines with honest rates."""
+
+import io
+import json
+import re
+
+import pytest
+from rich.console import Console
+
+from mampctl import progress
+from mampctl.progress import Events, TerminalBars
+
+
+def test_bars__show_count_rate_and_facts_in_80_columns() -> None:
+    out = io.StringIO()
+    with TerminalBars(Console(file=out, width=80, force_terminal=True, legacy_windows=False)) as bars:
+        bars.start("pretrain", 2_480, "steps", 1_000)
+        bars.advance(100, epoch=37, loss=0.52561, lr=0.0009532, clips_per_s=123.4)
+    shown = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", out.getvalue()).replace("\r", "\n")
+    lines = [line for line in shown.splitlines() if "pretrain" in line]
+    assert "1100/2480 steps" in lines[-1]
+    assert "━" in lines[-1]
+    assert "…" not in shown
+    assert "loss 0.5256  lr 0.0009532  clips_per_s 123.4" in shown
+
+
+def test_events__are_json_lines_and_close_a_finished_task(capsys: pytest.CaptureFixture[str]) -> None:
+    events = Events()
+    events.start("parse", 2, "files")
+    events.advance(2, seconds=9.0)
+    events.message("done")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["start", "end", "message"]
+    assert lines[1]["seconds"] < 9.0
+    assert "task" not in lines[2]
+
+
+def test_events__rate_leaves_out_what_an_earlier_run_did(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 10.0, 10.0, 10.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress, "EVENT_SECONDS", 1.0)
+    events = Events.__new__(Events)
+    events.__init__()  # type: ignore[misc]
+    clock = iter([0.0, 10.0, 10.0])
+    events.start("pretrain", 200, "steps", 100)
+    events.advance(50)
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (line["done"], line["per_second"], line["seconds_left"]) == (150, 5.0, 10.0)

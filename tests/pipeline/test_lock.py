@@ -1,0 +1,38 @@
+"""Two ingests never write into one store at a time, and a killed one does not keep it locked."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mamp_pipeline.build.lock import lock_output
+from mamp_schemas.errors import StoreExistsError
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from mamp_pipeline.build.lock import lock_output
+with lock_output(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_lock_output__second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StoreExistsError, match="another mampctl ingest is writing there"), lock_output(out):
+            pass
+        holder.kill()
+    with lock_output(out):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lock_output__leaves_nothing(tmp_path: Path) -> None:
+    with lock_output(tmp_path / "new" / "s.zarr"):
+        assert [path.name for path in (tmp_path / "new").iterdir()] == [".s.zarr.lock"]
+    assert list((tmp_path / "new").iterdir()) == []
