@@ -3,6 +3,7 @@ import resource
 import shutil
 import threading
 import time
+from concurrent.futures import wait
 from dataclasses import fields
 from pathlib import Path
 
@@ -59,26 +60,24 @@ def same(first: Batch, second: Batch) -> bool:
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The shards that are read, by the row where each read begins."""
+def reads(own: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The shards of the test's own store that are read, by the row where each read begins."""
     found: list[int] = []
     original = Store.read_rows
 
     def record(self: Store, name: str, start: int, stop: int) -> np.ndarray:
-        found.append(start // SHARD_ROWS)
+        if self.path == own:
+            found.append(start // SHARD_ROWS)
         return original(self, name, start, stop)
 
     monkeypatch.setattr(Store, "read_rows", record)
     return found
 
 
-def settle(found: list[int]) -> list[int]:
-    """Wait until nothing more is read."""
-    before = -1
-    while before != len(found):
-        before = len(found)
-        time.sleep(0.05)
-    return list(found)
+def settle(made: TrainBatches) -> None:
+    """Wait until nothing more is being read."""
+    assert isinstance(made.clips.rows, StreamedRows)
+    wait([shard for reading in made.clips.rows._readings for shard in reading.shards])
 
 
 def shard_numbers(made: TrainBatches, epoch: int, windows: slice) -> set[int]:
@@ -129,25 +128,29 @@ def test_streamed_rows__steps_may_come_in_any_order(path: Path, steps: list[int]
         assert same(resident.batch(epoch, step), streamed.batch(epoch, step))
 
 
-def test_streamed_rows__going_on_within_an_epoch_reads_nothing_that_lies_before(path: Path, reads: list[int]) -> None:
-    streamed = train(clips_of(path, 3, streamed=True), batch_size=1)
+def test_streamed_rows__going_on_within_an_epoch_reads_nothing_that_lies_before(own: Path, reads: list[int]) -> None:
+    streamed = train(clips_of(own, 3, streamed=True), batch_size=1)
     streamed.batch(1, streamed._order(1).windows[4].start + 1)
-    assert sorted(settle(reads)) == sorted(shard_numbers(streamed, 1, slice(4, 6)))
+    settle(streamed)
+    assert sorted(reads) == sorted(shard_numbers(streamed, 1, slice(4, 6)))
 
 
-def test_streamed_rows__one_window_is_read_ahead_and_no_more(path: Path, reads: list[int]) -> None:
-    streamed = train(clips_of(path, 3, streamed=True), batch_size=1)
+def test_streamed_rows__one_window_is_read_ahead_and_no_more(own: Path, reads: list[int]) -> None:
+    streamed = train(clips_of(own, 3, streamed=True), batch_size=1)
     streamed.batch(0, 0)
-    assert set(settle(reads)) == shard_numbers(streamed, 0, slice(2))
+    settle(streamed)
+    assert set(reads) == shard_numbers(streamed, 0, slice(2))
     streamed.batch(0, streamed._order(0).windows[0].stop)
-    assert set(settle(reads)) == shard_numbers(streamed, 0, slice(3))
+    settle(streamed)
+    assert set(reads) == shard_numbers(streamed, 0, slice(3))
 
 
-def test_streamed_rows__the_next_epoch_is_read_ahead(path: Path, reads: list[int]) -> None:
-    streamed = train(clips_of(path, 3, streamed=True), batch_size=1)
+def test_streamed_rows__the_next_epoch_is_read_ahead(own: Path, reads: list[int]) -> None:
+    streamed = train(clips_of(own, 3, streamed=True), batch_size=1)
     streamed.batch(0, streamed.steps - 1)
     expected = shard_numbers(streamed, 0, slice(-1, None)) | shard_numbers(streamed, 1, slice(1))
-    assert set(settle(reads)) == expected
+    settle(streamed)
+    assert set(reads) == expected
 
 
 def first_shard(made: TrainBatches, window: int) -> int:
