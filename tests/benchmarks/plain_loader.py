@@ -20,27 +20,31 @@ class PlainClips(Dataset[tuple[Tensor, int]]):
         return len(self.clips)
 
     def __getitem__(self, at: int) -> tuple[Tensor, int]:
-        return torch.from_numpy(self._turn(self._resize(self._crop(self.clips[at])))), 0
+        cropped = crop(self.clips[at], *self.generator.uniform(size=2))
+        return torch.from_numpy(turn(resize(cropped), self.generator.uniform(-0.3, 0.3, 3))), 0
 
-    def _crop(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
-        frames = len(clip)
-        length = min(max(int(frames * self.generator.uniform(0.5, 1)), 64), frames)
-        start = self.generator.integers(frames - length + 1)
-        return clip[start : start + length]
 
-    def _resize(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
-        frames = len(clip)
-        at = np.clip((np.arange(FRAMES, dtype=np.float32) + 0.5) * frames / FRAMES - 0.5, 0, frames - 1)
-        before = at.astype(int)
-        share = (at - before)[:, None, None, None].astype(np.float32)
-        return clip[before] * (1 - share) + clip[np.minimum(before + 1, frames - 1)] * share
+def crop(clip: NDArray[np.float32], share: float, place: float) -> NDArray[np.float32]:
+    frames = len(clip)
+    length = min(max(int(frames * (0.5 + share / 2)), 64), frames)
+    start = int(place * (frames - length + 1))
+    return clip[start : start + length]
 
-    def _turn(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
-        (sx, sy, sz), (cx, cy, cz) = (f(self.generator.uniform(-0.3, 0.3, 3)) for f in (np.sin, np.cos))
-        about_x = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
-        about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-        about_z = np.array([[cz, sz, 0], [-sz, cz, 0], [0, 0, 1]])
-        return clip @ (about_z @ about_y @ about_x).T.astype(np.float32)
+
+def resize(clip: NDArray[np.float32]) -> NDArray[np.float32]:
+    frames = len(clip)
+    at = np.clip((np.arange(FRAMES, dtype=np.float32) + 0.5) * frames / FRAMES - 0.5, 0, frames - 1)
+    before = at.astype(int)
+    share = (at - before)[:, None, None, None].astype(np.float32)
+    return clip[before] * (1 - share) + clip[np.minimum(before + 1, frames - 1)] * share
+
+
+def turn(clip: NDArray[np.float32], angles: NDArray[np.float64]) -> NDArray[np.float32]:
+    (sx, sy, sz), (cx, cy, cz) = np.sin(angles), np.cos(angles)
+    about_x = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
+    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    about_z = np.array([[cz, sz, 0], [-sz, cz, 0], [0, 0, 1]])
+    return clip @ (about_z @ about_y @ about_x).T.astype(np.float32)
 
 
 def plain_loader(clips: list[NDArray[np.float32]], batch_size: int) -> DataLoader[tuple[Tensor, int]]:

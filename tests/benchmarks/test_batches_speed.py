@@ -29,7 +29,7 @@ pytestmark = pytest.mark.benchmark
 
 CPU = torch.device("cpu")
 PLAIN = "plain loader, 2 workers"
-BATCH_SIZE, BATCHES, ROUNDS = 128, 16, 5
+BATCH_SIZE, BATCHES, ROUNDS = 128, 8, 15
 STREAM_CLIPS, STREAM_FRAMES, WINDOW = 10_000, 80, 3
 
 
@@ -113,7 +113,7 @@ def test_streamed_rows__thirty_thousand_clips_a_second(tmp_path: Path) -> None:
     store = write(tmp_path / "s.zarr", [(1, STREAM_FRAMES)] * STREAM_CLIPS)
     table = make_table(store, np.arange(STREAM_CLIPS))
     rows = StreamedRows(store, table, WINDOW, with_motion=False)
-    orders = [epoch_order(0, epoch, table, WINDOW) for epoch in range(ROUNDS + 3)]
+    orders = [epoch_order(0, epoch, table, WINDOW) for epoch in range(ROUNDS + 2)]
     epochs = iter(range(ROUNDS + 1))
 
     def plan(epoch: int) -> Order:
