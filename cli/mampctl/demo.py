@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.errors import OutputError, StoreError
+from mamp_schemas.output import output_errors
 from mamp_schemas.progress import Progress
 from mamp_schemas.results import LinearResult
 from mampctl.console import print_line, print_table
@@ -38,7 +39,8 @@ def demo(
     keep = nullcontext(str(out)) if out else tempfile.TemporaryDirectory(prefix="mampctl-demo-")
     with keep as name, show_progress() as progress:
         folder = Path(name)
-        folder.mkdir(parents=True, exist_ok=True)
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         store = _make_store(folder, progress)
         pretrained, untrained = _train(folder, store, progress)
     rows = [

@@ -59,7 +59,7 @@ class StoreMetadata(Model):
     Attributes:
         content_hash: sha256 over policy, motion spec and every clip's digest, sorted by clip id: the same
             for the same input and policy, however the work was divided.
-        source: fingerprint of the raw input, sha256 over the sorted (name, size, CRC) of its files.
+        source: fingerprint of the raw input: names, sizes, and CRCs or times of writing of its files.
         versions: package versions that made the store.
     """
 

@@ -124,6 +124,16 @@ def test_ingest__refuses_a_store_of_other_input(run: Run, tmp_path: Path) -> Non
     assert "Choose another --out" in outcome.err
 
 
+def test_ingest__an_edited_file_of_the_same_size_is_other_input(run: Run, tmp_path: Path) -> None:
+    raw, store = unzip(GOLDEN / "ntu60" / "raw.zip", tmp_path / "raw"), tmp_path / "ntu60.zarr"
+    assert run("ingest", "ntu60", "--raw", raw, "--out", store).code == 0
+    edited = raw / "S015C001P029R001A030.skeleton"
+    edited.write_bytes(edited.read_bytes().replace(b"0.1", b"0.2", 1))
+    outcome = run("ingest", "ntu60", "--raw", raw, "--out", store)
+    assert outcome.code == 1
+    assert "a finished store of other input" in outcome.err
+
+
 def test_ingest__never_overwrites_a_folder_it_did_not_make(run: Run, tmp_path: Path) -> None:
     precious = tmp_path / "home" / "thesis.tex"
     precious.parent.mkdir()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mamp_pipeline.raw.ntu import ntu_info
 
+from mamp_pipeline.raw.ntu import ntu_info
 from mamp_pipeline.splits import divide
 from mamp_schemas.datasets import DATASETS, NTU60, NTU120, Dataset
 from tests.paths import GOLDEN, SHARED_DATA

@@ -9,7 +9,7 @@ import numpy as np
 
 from mamp_pipeline.build.lock import lock_output
 from mamp_pipeline.build.plan import Part, fingerprint, plan_hash, plan_parts
-from mamp_pipeline.build.staging import claim, discard, piece_path
+from mamp_pipeline.build.staging import claim, discard, piece_path, staging_of
 from mamp_pipeline.build.table import Table, gather_table
 from mamp_pipeline.build.tasks import PackJob, ParseJob, pack_shard, parse_part
 from mamp_pipeline.raw.entries import RawSource
@@ -118,6 +118,8 @@ def _unchanged(request: Ingest, sources: Sequence[RawSource], progress: Progress
             f"{request.out}: a finished store of other input or another policy stands there",
             remedy="Choose another --out, or remove that store.",
         )
+    if staging_of(request.out).exists():
+        discard(staging_of(request.out))
     progress.message(f"{request.out} is complete and of the same input: nothing to do")
     return metadata
 

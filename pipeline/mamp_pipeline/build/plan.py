@@ -37,10 +37,14 @@ def plan_parts(sources: Sequence[RawSource]) -> Iterator[Part]:
 
 
 def fingerprint(sources: Sequence[RawSource]) -> str:
-    """Return the sha256 over the sorted (clip id, size) of the raw input."""
+    """Return the sha256 over the sorted (clip id, size, change) of the raw input.
+
+    The change is an archive member's CRC-32, or the time a file in a folder was last written: input that was
+    edited is never taken for the same.
+    """
     state = hashlib.sha256()
     for source in sorted(sources, key=lambda item: item.id):
-        state.update(f"{source.id} {source.size}\n".encode())
+        state.update(f"{source.id} {source.size} {source.changed}\n".encode())
     return state.hexdigest()
 
 

@@ -38,6 +38,7 @@ class RawSource:
         member: path inside it, with `/`.
         size: bytes of the unpacked file.
         entry: its place in an archive; None in a folder.
+        modified: when a file in a folder was last written, nanoseconds since the epoch; 0 in an archive.
     """
 
     id: str
@@ -45,6 +46,12 @@ class RawSource:
     member: str
     size: int
     entry: ArchiveEntry | None
+    modified: int = 0
+
+    @property
+    def changed(self) -> int:
+        """What tells an edited file of the same size: the member's CRC-32, or the file's time of writing."""
+        return self.entry.crc if self.entry else self.modified
 
     @property
     def file_name(self) -> str:

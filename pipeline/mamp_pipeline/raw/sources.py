@@ -14,8 +14,8 @@ from mamp_schemas.errors import RawInputError
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 
-_Listed = tuple[str, int, ArchiveEntry | None]
-"""A file: its path inside the container, its size in bytes, its place in an archive."""
+_Listed = tuple[str, int, int, ArchiveEntry | None]
+"""A file: path inside the container, bytes, time of writing (0 in an archive), place in an archive."""
 
 
 def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]:
@@ -34,12 +34,12 @@ def find_sources(paths: Sequence[Path], dataset: DatasetName) -> list[RawSource]
     found: dict[str, RawSource] = {}
     others: Counter[str] = Counter()
     for path in paths:
-        for member, size, entry in _list_files(path):
+        for member, size, modified, entry in _list_files(path):
             info = raw_format.info(member.rpartition("/")[2])
             if info is None:
                 others[PurePosixPath(member).suffix or "(no suffix)"] += 1
                 continue
-            source = RawSource(info.id, path, member, size, entry)
+            source = RawSource(info.id, path, member, size, entry, modified)
             first = found.setdefault(info.id, source)
             if first is not source:
                 raise RawInputError(
@@ -98,15 +98,16 @@ def _list_folder(path: Path) -> Iterator[_Listed]:
     for folder, _, names in os.walk(path, onerror=refuse):
         for name in names:
             file = Path(folder, name)
-            yield file.relative_to(path).as_posix(), _measure(file), None
+            yield file.relative_to(path).as_posix(), *_measure(file), None
 
 
-def _measure(file: Path) -> int:
-    """Return a file's size; 0 where it cannot be had, for reading it will say why."""
+def _measure(file: Path) -> tuple[int, int]:
+    """Return a file's size and time of writing; 0 where they cannot be had, for reading it will say why."""
     try:
-        return file.stat().st_size
+        facts = file.stat()
     except OSError:
-        return 0
+        return 0, 0
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _list_archive(path: Path) -> Iterator[_Listed]:
@@ -130,7 +131,7 @@ def _list_archive(path: Path) -> Iterator[_Listed]:
         entry = ArchiveEntry(
             member.CRC, member.header_offset, member.compress_size, member.compress_type == zipfile.ZIP_DEFLATED
         )
-        yield member.filename, member.file_size, entry
+        yield member.filename, member.file_size, 0, entry
 
 
 def _nothing_found(

@@ -92,9 +92,9 @@ def open_store(path: Path) -> Store:
         IncompleteStoreError: the store has no completion mark.
         DamagedStoreError: metadata or columns do not fit together.
     """
-    if not path.exists():
-        raise StoreError(f"{path}: no store there", remedy="Make one with: mampctl ingest DATASET --raw PATH")
     try:
+        if not path.exists():
+            raise StoreError(f"{path}: no store there", remedy="Make one with: mampctl ingest DATASET --raw PATH")
         group = zarr.open_group(path, mode="r")
     except READ_ERRORS as problem:
         raise StoreError(

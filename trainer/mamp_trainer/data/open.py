@@ -21,11 +21,11 @@ def open_store(path: Path) -> Store:
         IncompleteStoreError: its ingest did not finish.
         DamagedStoreError: its arrays and columns do not agree.
     """
-    if not path.exists():
-        raise StoreError(
-            f"{path}: there is no store", remedy=f"Make one: mampctl ingest DATASET --raw PATH --out {path}"
-        )
     try:
+        if not path.exists():
+            raise StoreError(
+                f"{path}: there is no store", remedy=f"Make one: mampctl ingest DATASET --raw PATH --out {path}"
+            )
         group = zarr.open_group(path, mode="r")
     except READ_ERRORS as problem:
         raise StoreError(

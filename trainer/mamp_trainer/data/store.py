@@ -73,5 +73,5 @@ class Store:
 def damaged(path: Path, problem: str) -> DamagedStoreError:
     """Return the error for a store whose content is not what its metadata promises."""
     return DamagedStoreError(
-        f"{path}: {problem}", remedy=f"`mampctl verify {path}` checks all of it; ingest again to repair it."
+        f"{path}: {problem}", remedy=f"`mampctl verify {path}` checks all of it. Remove the store and ingest again."
     )
