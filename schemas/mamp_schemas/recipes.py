@@ -11,6 +11,11 @@ from mamp_schemas.base import Model
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.protocols import ProtocolName
 
+Residency = Literal["auto", "device", "host", "stream"]
+
+PLACEMENT = frozenset({"residency", "residency_budget_gb"})
+"""Fields on which no number of a run depends: it may be resumed with others."""
+
 
 class ModelSpec(Model):
     """The transformer's shape.
@@ -139,6 +144,12 @@ class RunRecipe(Model):
         name, summary: how the recipe is listed.
         batch_size: clips of one optimiser step, over all devices.
         seed: fixes the initial weights, the order of the clips and every random draw.
+        residency: where clips live: on the training `device`, in `host` memory, or on disk, from where they
+            `stream`; `auto` takes the first that the budget admits. No number depends on it.
+        residency_budget_gb: what clips may take of the device's and of the host's memory, in 10^9 bytes; half of
+            what is free by default.
+        shuffle_window: shards of the store whose clips are shuffled together, wherever clips live; None for all,
+            as the authors do. A stream that cannot hold all sets it, and the run keeps what it was set to.
     """
 
     name: str
@@ -151,6 +162,9 @@ class RunRecipe(Model):
     schedule: ScheduleSpec
     batch_size: int = Field(ge=1)
     seed: int = Field(default=0, ge=0)
+    residency: Residency = "auto"
+    residency_budget_gb: float | None = Field(default=None, gt=0)
+    shuffle_window: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _fits_dataset(self) -> "RunRecipe":

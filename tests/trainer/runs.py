@@ -7,8 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from mamp_schemas.recipes import SGD, AdamW, LinearRecipe, ModelSpec, PretrainRecipe, SamplingSpec, ScheduleSpec
+from mamp_schemas.progress import Silent
+from mamp_schemas.recipes import (
+    SGD,
+    AdamW,
+    LinearRecipe,
+    ModelSpec,
+    PretrainRecipe,
+    Recipe,
+    SamplingSpec,
+    ScheduleSpec,
+)
+from mamp_trainer.memory import Budget
+from mamp_trainer.tasks.source import Source
 from tests.trainer.stores import Clip, write_manifest, write_store
 
 CLASSES = 3
@@ -65,6 +78,12 @@ def _clip(number: int, label: int) -> Clip:
     joints = pose + generator.normal(scale=0.02, size=(1 + number % 2, 10 + number % 7, 25, 3))
     joints[:, :, 5 * label : 5 * label + 5, 1] += 1
     return Clip(id=f"clip{number:03d}", joints=joints.astype(np.float32), label=label)
+
+
+def open_source(store: Path, recipe: Recipe) -> Source:
+    """Open a store for a recipe on the CPU, with a gigabyte for clips."""
+    budget = Budget(device=10**9, host=10**9)
+    return Source.open(store, recipe, torch.device("cpu"), budget, Silent())
 
 
 class SignalAfter:

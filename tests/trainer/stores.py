@@ -15,7 +15,6 @@ from mamp_schemas.protocols import ProtocolName
 from mamp_schemas.splits import SplitCounts, SplitManifest
 from mamp_schemas.store import CLIP_COLUMNS, DIGEST_BYTES, StoreCounts, StoreMetadata
 
-CHUNK_ROWS = 8
 SHARD_ROWS = 32
 CONTENT_HASH = "c" * 64
 
@@ -52,21 +51,23 @@ def write_store(
     dataset: DatasetName = "ntu60",
     motion: MotionSpec | None = None,
     complete: bool = True,
+    shard_rows: int = SHARD_ROWS,
 ) -> Path:
-    """Write a store; `complete=False` leaves out the root attributes."""
+    """Write a store in shards of four chunks; `complete=False` leaves out the root attributes."""
     motion = motion or MotionSpec()
     clips = sorted(clips, key=lambda clip: clip.id)
     rows = [body for clip in clips for body in clip.joints]
     group = zarr.create_group(path, zarr_format=3)
-    _write_rows(group, "joints", np.concatenate(rows))
-    _write_rows(group, "motion", np.concatenate([_motion(body, motion.stride) for body in rows]))
-    _write_rows(group, "intensity", np.concatenate([np.zeros(body.shape[:2], np.float32) for body in rows]))
+    _write_rows(group, "joints", np.concatenate(rows), shard_rows)
+    _write_rows(group, "motion", np.concatenate([_motion(body, motion.stride) for body in rows]), shard_rows)
+    still = np.concatenate([np.zeros(body.shape[:2], np.float32) for body in rows])
+    _write_rows(group, "intensity", still, shard_rows)
     table = group.create_group("clips")
-    columns = _columns(clips)
+    columns = columns_of(clips)
     for name, dtype in CLIP_COLUMNS.items():
         table.create_array(name, data=columns[name].astype(dtype))
     if complete:
-        group.attrs.put(_metadata(clips, dataset, motion).model_dump(mode="json"))
+        group.attrs.put(metadata_of(clips, dataset, motion).model_dump(mode="json"))
     return path
 
 
@@ -99,12 +100,12 @@ def write_manifest(
     return path
 
 
-def _write_rows(group: zarr.Group, name: str, values: NDArray[np.float32]) -> None:
+def _write_rows(group: zarr.Group, name: str, values: NDArray[np.float32], shard_rows: int) -> None:
     array = group.create_array(
         name,
         shape=values.shape,
-        chunks=(CHUNK_ROWS, *values.shape[1:]),
-        shards=(SHARD_ROWS, *values.shape[1:]),
+        chunks=(shard_rows // 4, *values.shape[1:]),
+        shards=(shard_rows, *values.shape[1:]),
         dtype="float32",
         fill_value=float("nan"),
     )
@@ -117,7 +118,7 @@ def _motion(body: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
     return motion
 
 
-def _columns(clips: Sequence[Clip]) -> dict[str, NDArray[np.generic]]:
+def columns_of(clips: Sequence[Clip]) -> dict[str, NDArray[np.generic]]:
     bodies = np.array([clip.joints.shape[0] for clip in clips])
     frames = np.array([clip.joints.shape[1] for clip in clips])
     names = np.array([clip.id.encode() for clip in clips])
@@ -140,7 +141,7 @@ def _columns(clips: Sequence[Clip]) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _metadata(clips: Sequence[Clip], dataset: DatasetName, motion: MotionSpec) -> StoreMetadata:
+def metadata_of(clips: Sequence[Clip], dataset: DatasetName, motion: MotionSpec) -> StoreMetadata:
     policy = paper_policy(dataset)
     return StoreMetadata(
         complete=True,

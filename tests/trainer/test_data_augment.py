@@ -39,11 +39,12 @@ def test_rotation_matrices__equal_golden() -> None:
     assert float((found - torch.from_numpy(GOLDEN["rot/matrix"])).abs().max()) < 1e-6
 
 
-def test_rotate__applies_the_matrix_to_column_vectors() -> None:
-    x = torch.randn(4, 2, 5, 3, 3, generator=torch.Generator().manual_seed(0))
-    matrix = torch.from_numpy(GOLDEN["rot/matrix"])
-    expected = torch.einsum("nij,nmtvj->nmtvi", matrix.double(), x.double())
-    assert float((augment.rotate(x, matrix) - expected).abs().max()) < 8 * 2**-24 * float(x.abs().max())
+def test_turn_rows__applies_the_matrix_to_the_points_of_the_chosen_rows() -> None:
+    rows = torch.randn(6, 3, 5, generator=torch.Generator().manual_seed(0))
+    matrix, index = torch.from_numpy(GOLDEN["rot/matrix"]), torch.tensor([5, 0, 0, 3])
+    expected = torch.einsum("nij,njv->niv", matrix.double(), rows[index].double())
+    found = augment.turn_rows(rows, index, matrix)
+    assert float((found - expected).abs().max()) < 8 * 2**-24 * float(rows.abs().max())
 
 
 def test_draw_rotations__spans_the_bound_on_either_side() -> None:
@@ -117,14 +118,20 @@ def test_resize_rows__as_many_frames_are_kept_as_they_are() -> None:
 
 
 def test_gather_lerp__does_not_depend_on_the_batch() -> None:
-    generator = torch.Generator().manual_seed(0)
-    rows = torch.randn(500, 5, 3, generator=generator)
+    rows = torch.randn(500, 3, 5, generator=torch.Generator().manual_seed(0))
     start, length = torch.tensor([0, 3, 50]), torch.tensor([70, 41, 100])
-    first, u = torch.tensor([[0, 100], [200, 0], [250, 251]]), torch.rand(3, 3, generator=generator)
+    first = torch.tensor([[0, 100], [200, 0], [250, 251]])
 
     def sample(chosen: slice) -> Tensor:
         points = augment.resize_rows(start[chosen], length[chosen], 37)
-        rotation = augment.draw_rotations(u[chosen], 0.3)
-        return augment.rotate(augment.gather_lerp(rows, first[chosen], first[chosen] > 0, points), rotation)
+        return augment.gather_lerp(rows, first[chosen], first[chosen] > 0, points)
 
     assert torch.equal(sample(slice(3)), torch.cat([sample(slice(at, at + 1)) for at in range(3)]))
+
+
+def test_turn_rows__does_not_depend_on_the_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows, index = torch.randn(500, 3, 5, generator=generator), torch.randint(500, (40,), generator=generator)
+    rotation = augment.draw_rotations(torch.rand(40, 3, generator=generator), 0.3)
+    alone = [augment.turn_rows(rows, index[at : at + 1], rotation[at : at + 1]) for at in range(40)]
+    assert torch.equal(augment.turn_rows(rows, index, rotation), torch.cat(alone))

@@ -8,28 +8,39 @@ from torch.nn.functional import interpolate
 
 from mamp_schemas.recipes import SamplingSpec
 from mamp_trainer.data import batches
-from mamp_trainer.data.batches import Batch, EmptySlot, TrainBatches
+from mamp_trainer.data.batches import Clips, EmptySlot, TrainBatches
+from mamp_trainer.data.clips import make_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.resident import ResidentClips, load
+from mamp_trainer.data.reading import load_rows
+from mamp_trainer.data.rows import Held, ResidentRows
+from mamp_trainer.data.samples import Batch
 from tests.trainer.stores import make_clips, write_store
 
 SHAPES = [(1, 80), (2, 130), (1, 70), (2, 64), (1, 200), (2, 90), (1, 1), (1, 66), (2, 100)]
 CLIPS = make_clips(SHAPES)
 FRAMES, SLOTS = 24, 2
+CPU = torch.device("cpu")
 LARGEST = max(float(np.abs(clip.joints).max()) for clip in CLIPS)
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> ResidentClips:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     path = write_store(tmp_path_factory.mktemp("data") / "ntu60.zarr", CLIPS)
-    return load(open_store(path), np.arange(len(CLIPS)), torch.device("cpu"), with_motion=True)
+    store = open_store(path)
+    table = make_table(store, np.arange(len(CLIPS)))
+    return Clips(table, load_rows(store, table, CPU, with_motion=True), None, CPU)
 
 
-def train(clips: ResidentClips, batch_size: int = 4, seed: int = 0, empty_slot: EmptySlot = "zeros") -> TrainBatches:
+def held(clips: Clips) -> Held:
+    assert isinstance(clips.rows, ResidentRows)
+    return clips.rows.held
+
+
+def train(clips: Clips, batch_size: int = 4, seed: int = 0, empty_slot: EmptySlot = "zeros") -> TrainBatches:
     return TrainBatches(clips, SamplingSpec(), FRAMES, seed, batch_size, SLOTS, empty_slot)
 
 
-def check(clips: ResidentClips, batch_size: int = 4, empty_slot: EmptySlot = "zeros") -> batches.TestBatches:
+def check(clips: Clips, batch_size: int = 4, empty_slot: EmptySlot = "zeros") -> batches.TestBatches:
     return batches.TestBatches(clips, SamplingSpec(), FRAMES, batch_size, SLOTS, empty_slot)
 
 
@@ -45,7 +56,7 @@ def join(shares: list[Batch]) -> Batch:
     return Batch(*(torch.cat(values) for values in zip(*map(parts, shares), strict=True)))
 
 
-def test_train_batches__shapes_and_types(clips: ResidentClips) -> None:
+def test_train_batches__shapes_and_types(clips: Clips) -> None:
     batch = train(clips).batch(0, 0)
     assert batch.x.shape == (4, SLOTS, FRAMES, 25, 3)
     assert batch.x.dtype == torch.float32
@@ -56,7 +67,7 @@ def test_train_batches__shapes_and_types(clips: ResidentClips) -> None:
     assert batch.label.tolist() == [CLIPS[clip].label for clip in batch.clip.tolist()]
 
 
-def test_train_batches__an_epoch_takes_no_clip_twice(clips: ResidentClips) -> None:
+def test_train_batches__an_epoch_takes_no_clip_twice(clips: Clips) -> None:
     batches = train(clips)
     taken = [clip for step in range(batches.steps) for clip in batches.batch(3, step).clip.tolist()]
     assert batches.steps == 2
@@ -64,35 +75,35 @@ def test_train_batches__an_epoch_takes_no_clip_twice(clips: ResidentClips) -> No
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_train_batches__ranks_make_up_the_same_batch_bit_for_bit(clips: ResidentClips, ranks: int) -> None:
+def test_train_batches__ranks_make_up_the_same_batch_bit_for_bit(clips: Clips, ranks: int) -> None:
     whole = train(clips).batch(1, 1)
     assert_same(whole, join([train(clips).batch(1, 1, rank, ranks) for rank in range(ranks)]))
 
 
-def test_train_batches__a_step_does_not_depend_on_those_before(clips: ResidentClips) -> None:
+def test_train_batches__a_step_does_not_depend_on_those_before(clips: Clips) -> None:
     going = train(clips)
     for step in range(2):
         going.batch(0, step)
     assert_same(going.batch(5, 1), train(clips).batch(5, 1))
 
 
-def test_train_batches__samples_do_not_depend_on_the_batch_size(clips: ResidentClips) -> None:
+def test_train_batches__samples_do_not_depend_on_the_batch_size(clips: Clips) -> None:
     large, small = train(clips, batch_size=9).batch(0, 0), train(clips, batch_size=1)
     assert_same(large, join([small.batch(0, step) for step in range(9)]))
 
 
-def test_train_batches__epochs_and_seeds_differ(clips: ResidentClips) -> None:
+def test_train_batches__epochs_and_seeds_differ(clips: Clips) -> None:
     base = train(clips, batch_size=9).batch(0, 0)
     for other in (train(clips, batch_size=9).batch(1, 0), train(clips, batch_size=9, seed=1).batch(0, 0)):
         assert not torch.equal(base.clip, other.clip)
         assert not torch.equal(base.x[base.clip.argsort()], other.x[other.clip.argsort()])
 
 
-def test_train_batches__a_rank_without_clips_gets_an_empty_batch(clips: ResidentClips) -> None:
+def test_train_batches__a_rank_without_clips_gets_an_empty_batch(clips: Clips) -> None:
     assert train(clips, batch_size=1).batch(0, 0, rank=0, ranks=2).x.shape == (0, SLOTS, FRAMES, 25, 3)
 
 
-def test_train_batches__an_empty_slot_is_zeros(clips: ResidentClips) -> None:
+def test_train_batches__an_empty_slot_is_zeros(clips: Clips) -> None:
     batch = train(clips, batch_size=9).batch(0, 0)
     assert batch.trajectory is not None
     assert not batch.x[~batch.real].any()
@@ -100,7 +111,7 @@ def test_train_batches__an_empty_slot_is_zeros(clips: ResidentClips) -> None:
     assert batch.x[batch.real].flatten(1).any(dim=1).all()
 
 
-def test_train_batches__an_empty_slot_is_a_copy_of_the_first_body(clips: ResidentClips) -> None:
+def test_train_batches__an_empty_slot_is_a_copy_of_the_first_body(clips: Clips) -> None:
     batch = train(clips, batch_size=9, empty_slot="copy").batch(0, 0)
     assert batch.trajectory is not None
     single = ~batch.real[:, 1]
@@ -109,7 +120,7 @@ def test_train_batches__an_empty_slot_is_a_copy_of_the_first_body(clips: Residen
     assert not torch.equal(batch.x[~single, 1], batch.x[~single, 0])
 
 
-def test_train_batches__both_bodies_turn_alike(clips: ResidentClips) -> None:
+def test_train_batches__both_bodies_turn_alike(clips: Clips) -> None:
     batch = train(clips, batch_size=9).batch(0, 0)
     still = TrainBatches(clips, SamplingSpec(rotation=0.0), FRAMES, 0, 9, SLOTS, "zeros").batch(0, 0)
     two = batch.real[:, 1]
@@ -121,7 +132,7 @@ def test_train_batches__both_bodies_turn_alike(clips: ResidentClips) -> None:
 
 
 @pytest.mark.parametrize("empty_slot", ["zeros", "copy"])
-def test_train_batches__stored_motion_equals_online(clips: ResidentClips, empty_slot: EmptySlot) -> None:
+def test_train_batches__stored_motion_equals_online(clips: Clips, empty_slot: EmptySlot) -> None:
     batch = train(clips, batch_size=9, empty_slot=empty_slot).batch(0, 0)
     assert batch.trajectory is not None
     online, stored = batch.x.diff(dim=2), batch.trajectory.diff(dim=2)
@@ -133,31 +144,35 @@ def test_train_batches__stored_motion_equals_online(clips: ResidentClips, empty_
     assert float(online.abs().max()) > 1
 
 
-def test_train_batches__without_stored_motion_have_no_trajectory(clips: ResidentClips) -> None:
-    assert train(replace(clips, trajectory=None)).batch(0, 0).trajectory is None
+def test_train_batches__without_stored_motion_have_no_trajectory(clips: Clips) -> None:
+    without = replace(clips, rows=ResidentRows(replace(held(clips), trajectory=None)))
+    assert train(without).batch(0, 0).trajectory is None
 
 
-def test_train_batches__crop_the_valid_prefix(clips: ResidentClips) -> None:
-    marked = replace(clips, valid_frames=clips.valid_frames.clamp(max=50), joints=clips.joints.clone())
-    for first, frames, bodies in zip(clips.first_row, clips.frames, clips.bodies, strict=True):
+def test_train_batches__crop_the_valid_prefix(clips: Clips) -> None:
+    rows, table = replace(held(clips), joints=held(clips).joints.clone()), clips.table
+    first = rows.offset[table.shard] + table.place
+    for place, frames, bodies in zip(first, table.frames, table.bodies, strict=True):
         for body in range(int(bodies)):
-            marked.joints[first + body * frames + 50 : first + (body + 1) * frames] = torch.nan
+            rows.joints[place + body * frames + 50 : place + (body + 1) * frames] = torch.nan
+    short = replace(table, valid_frames=table.valid_frames.clamp(max=50))
+    marked = replace(clips, table=short, rows=ResidentRows(rows))
     for epoch in range(20):
         assert torch.isfinite(train(marked, batch_size=9).batch(epoch, 0).x).all()
 
 
-def test_test_batches__every_clip_once_in_order(clips: ResidentClips) -> None:
+def test_test_batches__every_clip_once_in_order(clips: Clips) -> None:
     batches = check(clips)
     assert batches.steps == 3
     assert torch.cat([batches.batch(step).clip for step in range(3)]).tolist() == list(range(9))
 
 
-def test_test_batches__ranks_share_out_every_batch(clips: ResidentClips) -> None:
+def test_test_batches__ranks_share_out_every_batch(clips: Clips) -> None:
     assert_same(check(clips).batch(2), join([check(clips).batch(2, rank, 3) for rank in range(3)]))
     assert_same(check(clips).batch(0), join([check(clips).batch(0, rank, 3) for rank in range(3)]))
 
 
-def test_test_batches__crop_the_middle_and_do_not_turn(clips: ResidentClips) -> None:
+def test_test_batches__crop_the_middle_and_do_not_turn(clips: Clips) -> None:
     found = check(clips).batch(1).x[0]
     # 10 % of 200 frames is 20, yet (1 - 0.9) · 200 / 2 in float64 lies just below 10.
     body = torch.from_numpy(CLIPS[4].joints[0])[9:191]

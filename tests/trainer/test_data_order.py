@@ -1,29 +1,86 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamp_trainer.data.order import batch_positions, epoch_order, steps_per_epoch
+from mamp_trainer.data.clips import ClipTable, make_table
+from mamp_trainer.data.open import open_store
+from mamp_trainer.data.order import Order, batch_positions, epoch_order, steps_per_epoch, store_order
+from tests.trainer.stores import SHARD_ROWS, make_clips, write_store
+
+CLIPS = 60
 
 
-@given(st.integers(0, 2**63), st.integers(0, 1000), st.integers(1, 300))
-def test_epoch_order__is_a_permutation(seed: int, epoch: int, clips: int) -> None:
-    assert epoch_order(seed, epoch, clips).sort().values.tolist() == list(range(clips))
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> ClipTable:
+    """20 shards with three clips each."""
+    shapes = [(1, 10), (1, 10), (1, SHARD_ROWS - 20)] * (CLIPS // 3)
+    store = open_store(write_store(tmp_path_factory.mktemp("data") / "ntu60.zarr", make_clips(shapes)))
+    return make_table(store, np.arange(CLIPS))
 
 
-def test_epoch_order__changes_with_seed_and_epoch_only() -> None:
-    base = epoch_order(0, 0, 50)
-    assert torch.equal(base, epoch_order(0, 0, 50))
-    assert not torch.equal(base, epoch_order(0, 1, 50))
-    assert not torch.equal(base, epoch_order(1, 0, 50))
-    assert not torch.equal(base, torch.arange(50))
+windows = st.none() | st.integers(1, 30)
 
 
-def test_epoch_order__every_clip_comes_anywhere() -> None:
-    places = torch.stack([epoch_order(0, epoch, 10).argsort() for epoch in range(500)])
-    counts = torch.stack([(places == place).sum(0) for place in range(10)]).double()
-    chi_square = float(((counts - 50) ** 2 / 50).sum())
-    assert chi_square < 81 + 4 * (2 * 81) ** 0.5
+@given(st.integers(0, 2**63), st.integers(0, 1000), windows)
+def test_epoch_order__is_a_permutation(table: ClipTable, seed: int, epoch: int, window: int | None) -> None:
+    assert epoch_order(seed, epoch, table, window).clip.sort().values.tolist() == list(range(CLIPS))
+
+
+@pytest.mark.parametrize("window", [None, 4])
+def test_epoch_order__changes_with_seed_and_epoch_only(table: ClipTable, window: int | None) -> None:
+    base = epoch_order(0, 0, table, window).clip
+    assert torch.equal(base, epoch_order(0, 0, table, window).clip)
+    assert not torch.equal(base, epoch_order(0, 1, table, window).clip)
+    assert not torch.equal(base, epoch_order(1, 0, table, window).clip)
+    assert not torch.equal(base, torch.arange(CLIPS))
+
+
+@pytest.mark.parametrize("window", [None, 4])
+def test_epoch_order__every_clip_comes_anywhere(table: ClipTable, window: int | None) -> None:
+    places = torch.stack([epoch_order(0, epoch, table, window).clip.argsort() for epoch in range(600)])
+    counts = torch.stack([torch.bincount(column, minlength=CLIPS) for column in places.T]).double()
+    chi_square = float(((counts - 10) ** 2 / 10).sum())
+    degrees = (CLIPS - 1) ** 2
+    assert chi_square < degrees + 4 * (2 * degrees) ** 0.5
+
+
+@given(st.integers(0, 1000), windows)
+def test_epoch_order__windows_divide_it_by_shards(table: ClipTable, epoch: int, window: int | None) -> None:
+    order = epoch_order(0, epoch, table, window)
+    assert torch.cat([part.shards for part in order.windows]).sort().values.tolist() == list(range(20))
+    assert [part.start for part in order.windows] == [0, *(part.stop for part in order.windows[:-1])]
+    for part in order.windows:
+        assert part.shards.numel() <= (window or 20)
+        clips = order.clip[part.start : part.stop]
+        assert set(table.shard[clips].tolist()) == set(part.shards.tolist())
+
+
+def test_epoch_order__a_window_of_all_shards_is_the_full_shuffle(table: ClipTable) -> None:
+    full = epoch_order(3, 5, table, None).clip
+    assert torch.equal(epoch_order(3, 5, table, 20).clip, full)
+    assert not torch.equal(epoch_order(3, 5, table, 19).clip, full)
+
+
+@pytest.mark.parametrize("window", [None, 1, 3])
+def test_store_order__is_by_index(table: ClipTable, window: int | None) -> None:
+    assert torch.equal(store_order(table, window).clip, torch.arange(CLIPS))
+
+
+@given(st.integers(0, CLIPS), st.integers(0, CLIPS), windows)
+def test_parts__cover_a_share_once_window_by_window(table: ClipTable, a: int, b: int, window: int | None) -> None:
+    order, (start, stop) = epoch_order(0, 0, table, window), sorted((a, b))
+    parts = list(order.parts(slice(start, stop)))
+    assert [place for _, part in parts for place in range(part.start, part.stop)] == list(range(start, stop))
+    assert parts
+    if start < stop:
+        assert all(inside(order, number, part) for number, part in parts)
+
+
+def inside(order: Order, number: int, part: slice) -> bool:
+    window = order.windows[number]
+    return bool(window.start <= part.start < part.stop <= window.stop)
 
 
 @pytest.mark.parametrize(("clips", "batch_size", "steps"), [(10, 4, 2), (8, 4, 2), (4, 4, 1), (3, 4, 1), (1, 128, 1)])

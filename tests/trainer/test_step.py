@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from mamp_schemas.errors import TrainingError
-from mamp_trainer.data.batches import Batch
+from mamp_trainer.data.samples import Batch
 from mamp_trainer.step import Step
 
 EMPTY = torch.empty(0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from mamp_schemas.recipes import ScheduleSpec
-from mamp_trainer.data.batches import Batch
+from mamp_trainer.data.samples import Batch
 from mamp_trainer.metrics import Metrics
 from mamp_trainer.optim import learning_rate
 from mamp_trainer.step import Step

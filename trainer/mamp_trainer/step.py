@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mamp_schemas.errors import TrainingError
-from mamp_trainer.data.batches import Batch
+from mamp_trainer.data.samples import Batch
 
 Objective = Callable[[Batch, int], Tensor]
 """The loss, a scalar tensor, of a batch in an epoch."""

@@ -84,13 +84,13 @@ def gather_lerp(rows: Tensor, first: Tensor, filled: Tensor, points: SamplePoint
     """Gather ragged clips at their sample points and interpolate, in one pass over memory.
 
     Args:
-        rows: (rows, V, C) packed rows.
+        rows: (rows, ...) packed rows.
         first: (N, M) int64, the row of frame 0 of each body slot.
         filled: (N, M) bool, false for slots that are to be zeros.
         points: of the N clips.
 
     Returns:
-        (N, M, T, V, C).
+        (N, M, T, ...).
     """
     frames = torch.stack([points.before, points.after], dim=-1)
     weights = torch.stack([1 - points.weight, points.weight], dim=-1)
@@ -133,17 +133,17 @@ def draw_rotations(u: Tensor, bound: float) -> Tensor:
     return rotation_matrices((2 * u.double() - 1) * bound).float()
 
 
-def rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turn every body of a clip by the clip's matrix about the origin.
+def turn_rows(rows: Tensor, index: Tensor, rotation: Tensor) -> Tensor:
+    """Gather rows and turn their points about the origin, in one pass over memory.
+
+    A turned coordinate of a row's joints is the sum of its three planes, weighted by a row of the matrix.
 
     Args:
-        x: (N, M, T, V, 3).
-        rotation: (N, 3, 3).
+        rows: (rows, C, V) packed rows.
+        index: (R,) int64, which of them.
+        rotation: (R, 3, 3), theirs; what comes out is (R, C, V).
     """
-    factors = rotation[..., None, None, None]
-    px, py, pz = x.unbind(-1)
-    turned = torch.empty_like(x)
-    for row in range(3):
-        torch.mul(px, factors[:, row, 0], out=turned[..., row])
-        turned[..., row].addcmul_(py, factors[:, row, 1]).addcmul_(pz, factors[:, row, 2])
-    return turned
+    planes = 3 * index[:, None] + torch.arange(3, device=index.device)
+    bags = planes[:, None].expand(-1, 3, -1).reshape(-1, 3)
+    turned = embedding_bag(bags, rows.flatten(0, 1), per_sample_weights=rotation.reshape(-1, 3), mode="sum")
+    return turned.view(-1, *rows.shape[1:])

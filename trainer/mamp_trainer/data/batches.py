@@ -4,46 +4,47 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from mamp_schemas.recipes import SamplingSpec
 from mamp_trainer.data import augment
+from mamp_trainer.data.clips import ClipTable
 from mamp_trainer.data.draws import CROP, ROTATION, uniform
-from mamp_trainer.data.order import batch_positions, epoch_order, steps_per_epoch
-from mamp_trainer.data.resident import ResidentClips
+from mamp_trainer.data.order import Order, Plan, batch_positions, epoch_order, steps_per_epoch, store_order
+from mamp_trainer.data.rows import Rows
+from mamp_trainer.data.samples import Batch, Crops, Shape, make_batch
 
 EmptySlot = Literal["zeros", "copy"]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Samples: N clips, M body slots, T frames, V joints, C = 3 coordinates.
+class Clips:
+    """Clips to make batches of.
 
     Attributes:
-        x: (N, M, T, V, C) float32, metres.
-        trajectory: the same shape, or None: the stored motion, added up and carried through the same crop,
-            resize and rotation; its differences in time are those of x within float error.
-        label: (N,) int64.
-        clip: (N,) int64, global indices: places in the list of clips that was loaded.
-        real: (N, M) bool, false where no body fills the slot and it holds zeros or a copy of the first.
+        table: what they are.
+        rows: provides their rows.
+        window: shards whose clips come together, None for all: at least as many as `rows` holds at a time.
+        device: the one that trains; batches are made there.
     """
 
-    x: Tensor
-    trajectory: Tensor | None
-    label: Tensor
-    clip: Tensor
-    real: Tensor
+    table: ClipTable
+    rows: Rows
+    window: int | None
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.table)
 
 
 @dataclass
 class TrainBatches:
     """Training batches in a seeded order, cropped and turned at random.
 
-    A batch is a pure function of seed, epoch and step, and every sample of seed, epoch and clip: neither the device
-    nor the number of ranks changes them, and a run can go on from any step.
+    A batch is a pure function of seed, epoch, step and window, and every sample of seed, epoch and clip: neither the
+    device, nor where the clips live, nor the number of ranks changes them, and a run can go on from any step.
 
     Attributes:
-        clips: the clips to train on; batches are made on their device.
+        clips: the clips to train on.
         sampling: bounds of crop and rotation.
         frames: T.
         seed: of the run.
@@ -52,14 +53,14 @@ class TrainBatches:
         empty_slot: what a slot without a body holds.
     """
 
-    clips: ResidentClips
+    clips: Clips
     sampling: SamplingSpec
     frames: int
     seed: int
     batch_size: int
     slots: int
     empty_slot: EmptySlot
-    _order: tuple[int, Tensor] | None = field(default=None, init=False, repr=False)
+    _orders: dict[int, Order] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def steps(self) -> int:
@@ -74,24 +75,28 @@ class TrainBatches:
             step: 0-based, within the epoch.
             rank: which share.
             ranks: of how many.
-        """
-        clip = self._ordered(epoch)[batch_positions(step, self.batch_size, len(self.clips), rank, ranks)]
-        crop = uniform(self.seed, epoch, CROP, clip, 2)
-        start, length = augment.train_crop(self.clips.valid_frames[clip], crop, self.sampling)
-        angles = uniform(self.seed, epoch, ROTATION, clip, 3)
-        rotation = augment.draw_rotations(angles, self.sampling.rotation)
-        return _assemble(self, clip, augment.resize_rows(start, length, self.frames), rotation)
 
-    def _ordered(self, epoch: int) -> Tensor:
-        if self._order is None or self._order[0] != epoch:
-            order = epoch_order(self.seed, epoch, len(self.clips))
-            self._order = epoch, order.to(self.clips.device)
-        return self._order[1]
+        Raises:
+            DamagedStoreError: clips are streamed, and rows are missing or unreadable.
+        """
+        share = batch_positions(step, self.batch_size, len(self.clips), rank, ranks)
+        clip = self._order(epoch).clip[share]
+        crop = uniform(self.seed, epoch, CROP, clip, 2)
+        start, length = augment.train_crop(self.clips.table.valid_frames[clip], crop, self.sampling)
+        angles = uniform(self.seed, epoch, ROTATION, clip, 3)
+        crops = Crops(clip, start, length, augment.draw_rotations(angles, self.sampling.rotation))
+        return _make(self, crops, self._order, epoch, share)
+
+    def _order(self, epoch: int) -> Order:
+        if epoch not in self._orders:
+            kept = {near: order for near, order in self._orders.items() if abs(near - epoch) == 1}
+            self._orders = kept | {epoch: epoch_order(self.seed, epoch, self.clips.table, self.clips.window)}
+        return self._orders[epoch]
 
 
 @dataclass
 class TestBatches:
-    """Every clip once, in order, with the centred crop; the last batch may be smaller.
+    """Every clip once, in the store's order, with the centred crop; the last batch may be smaller.
 
     Attributes:
         clips, frames, slots, empty_slot: as in `TrainBatches`.
@@ -99,12 +104,15 @@ class TestBatches:
         batch_size: clips of a batch, over all ranks.
     """
 
-    clips: ResidentClips
+    clips: Clips
     sampling: SamplingSpec
     frames: int
     batch_size: int
     slots: int
     empty_slot: EmptySlot
+
+    def __post_init__(self) -> None:
+        self._order = store_order(self.clips.table, self.clips.window)
 
     @property
     def steps(self) -> int:
@@ -114,24 +122,16 @@ class TestBatches:
     def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
         """Return a rank's share of a batch; it is empty where there are fewer clips left than ranks."""
         share = batch_positions(step, self.batch_size, len(self.clips), rank, ranks)
-        clip = torch.arange(share.start, share.stop, device=self.clips.device)
-        start, length = augment.centre_crop(self.clips.valid_frames[clip], self.sampling.test_crop)
-        return _assemble(self, clip, augment.resize_rows(start, length, self.frames), None)
+        clip = self._order.clip[share]
+        start, length = augment.centre_crop(self.clips.table.valid_frames[clip], self.sampling.test_crop)
+        return _make(self, Crops(clip, start, length, None), lambda _epoch: self._order, 0, share)
 
 
-def _assemble(
-    made_by: TrainBatches | TestBatches, clip: Tensor, points: augment.SamplePoints, rotation: Tensor | None
-) -> Batch:
-    """Gather the samples of clips (N,) at their sample points, and turn them."""
+def _make(made_by: TrainBatches | TestBatches, crops: Crops, plan: Plan, epoch: int, share: slice) -> Batch:
     clips = made_by.clips
-    body = torch.arange(made_by.slots, device=clips.device)
-    real = body < clips.bodies[clip, None]
-    first = clips.first_row[clip, None] + torch.where(real, body, 0) * clips.frames[clip, None]
-    filled = real if made_by.empty_slot == "zeros" else torch.ones_like(real)
-
-    def sample(rows: Tensor) -> Tensor:
-        x = augment.gather_lerp(rows, first, filled, points)
-        return x if rotation is None else augment.rotate(x, rotation)
-
-    trajectory = None if clips.trajectory is None else sample(clips.trajectory)
-    return Batch(sample(clips.joints), trajectory, clips.label[clip], clip, real)
+    held = (
+        (slice(part.start - share.start, part.stop - share.start), held)
+        for part, held in clips.rows.hold(plan, epoch, share)
+    )
+    shape = Shape(made_by.frames, made_by.slots, copies=made_by.empty_slot == "copy")
+    return make_batch(clips.table, held, crops, shape, clips.device)

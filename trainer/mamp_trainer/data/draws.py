@@ -4,6 +4,8 @@ No generator is kept, so the numbers depend neither on the device, nor on how cl
 number of ranks, and a run can go on from any step.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,8 @@ ROTATION = 2
 """The three angles of a training rotation."""
 MASK = 3
 """Which tokens are hidden."""
+SHARDS = 4
+"""The order in which shards take turns in an epoch."""
 
 _INCREMENT = -0x61C8864680B583EB
 """2^64 over the golden ratio, odd, as a signed number: consecutive counters land far apart."""
@@ -56,6 +60,7 @@ def hash_index(seed: int, epoch: int, stream: int, index: Tensor) -> Tensor:
     return _mix(index * _INCREMENT + _key(seed, epoch, stream))
 
 
+@lru_cache(maxsize=64)
 def _key(*parts: int) -> int:
     key = torch.zeros((), dtype=torch.int64)
     for part in parts:

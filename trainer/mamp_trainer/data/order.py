@@ -1,19 +1,81 @@
-"""The order of the clips: a pure function of seed and epoch, divided into steps and ranks."""
+"""The order of the clips: a pure function of seed and epoch, divided into windows, steps and ranks.
+
+There is one order, wherever the clips live: the shards take turns at random, `window` of them after each other form
+a window, and the clips of a window are shuffled. With all shards in one window that is a full shuffle, as in the
+authors' code. Clips in memory need no windows; streamed ones do, and whoever sets the same window gets the same
+batches from either.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mamp_trainer.data.draws import ORDER, hash_index
+from mamp_trainer.data.clips import ClipTable
+from mamp_trainer.data.draws import ORDER, SHARDS, hash_index
 
 
-def epoch_order(seed: int, epoch: int, clips: int) -> Tensor:
-    """Return the order of an epoch.
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Shards whose clips come together, and the positions of these clips in the order."""
 
-    Returns:
-        (clips,) int64 on the CPU: a permutation of the global clip indices 0 ... clips - 1.
+    shards: Tensor
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """The clips of an epoch in their order, (clips,) int64, and the windows that divide it."""
+
+    clip: Tensor
+    windows: list[Window]
+
+    def parts(self, share: slice) -> Iterator[tuple[int, slice]]:
+        """Yield the number of each window that `share` has positions in, and these; an empty share has one part."""
+        stops = [window.stop for window in self.windows]
+        for number in range(min(bisect_right(stops, share.start), len(stops) - 1), len(stops)):
+            yield number, slice(max(share.start, self.windows[number].start), min(share.stop, stops[number]))
+            if share.stop <= stops[number]:
+                return
+
+
+Plan = Callable[[int], Order]
+"""The order of an epoch, counted from 0; the same object whenever it is asked for again."""
+
+
+def epoch_order(seed: int, epoch: int, table: ClipTable, window: int | None) -> Order:
+    """Return the order of a training epoch.
+
+    Args:
+        seed: of the run.
+        epoch: 0-based.
+        table: the clips.
+        window: shards shuffled together; None for all.
     """
-    keys = hash_index(seed, epoch, ORDER, torch.arange(clips))
-    return torch.argsort(keys, stable=True)
+    turns = hash_index(seed, epoch, SHARDS, table.numbers).argsort(stable=True)
+    shuffled = hash_index(seed, epoch, ORDER, torch.arange(len(table))).argsort(stable=True)
+    return _divide(table, shuffled, turns, window)
+
+
+def store_order(table: ClipTable, window: int | None) -> Order:
+    """Return the clips shard by shard, each shard's by index: in stores sorted by id, simply by index."""
+    clips = torch.arange(len(table))
+    by_shard = clips[table.shard.argsort(stable=True)]
+    return _divide(table, by_shard, torch.arange(len(table.rows)), window)
+
+
+def _divide(table: ClipTable, clips: Tensor, turns: Tensor, window: int | None) -> Order:
+    """Bring the windows of consecutive `turns` after each other, the clips of each in the order of `clips`."""
+    size = window or len(turns)
+    turn = torch.empty_like(turns).index_copy_(0, turns, torch.arange(len(turns)))
+    number = turn[table.shard] // size
+    stops = torch.bincount(number).cumsum(0).tolist()
+    starts = [0, *stops[:-1]]
+    windows = [Window(turns[at * size : (at + 1) * size], starts[at], stops[at]) for at in range(len(stops))]
+    return Order(clips[number[clips].argsort(stable=True)], windows)
 
 
 def steps_per_epoch(clips: int, batch_size: int) -> int:

@@ -38,22 +38,36 @@ class Store:
         """Return an integer column as int64, (clips,)."""
         return self.columns[name].astype(np.int64)
 
+    @property
+    def shard_rows(self) -> int:
+        """Rows of a shard, the unit of reading."""
+        joints = self.arrays["joints"]
+        return int((joints.shards or joints.chunks)[0])
+
     def read_rows(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
         """Read rows `start` to `stop` of a row array.
 
         Raises:
-            DamagedStoreError: they are missing or unreadable; names the array and the rows.
+            DamagedStoreError: they are missing or unreadable; names the array, the rows and their shards.
         """
         try:
             values = np.asarray(self.arrays[name][start:stop], dtype=np.float32)
         except READ_ERRORS as problem:
             raise self._unreadable(name, start, stop, f"{type(problem).__name__}: {problem}") from problem
-        if np.isnan(values).any():
-            raise self._unreadable(name, start, stop, "part of them was never written or is gone")
+        if np.isnan(values.min(initial=0)):
+            lost = start + int(np.isnan(values).any(axis=tuple(range(1, values.ndim))).argmax())
+            raise self._unreadable(name, start, stop, f"{self._shard(name, lost)} was never written in full or is gone")
         return values
 
     def _unreadable(self, name: str, start: int, stop: int, problem: str) -> DamagedStoreError:
-        return damaged(self.path, f"rows {start} to {stop} of '{name}' cannot be read: {problem}")
+        shards = " to ".join(dict.fromkeys(self._shard(name, row) for row in (start, stop - 1)))
+        return damaged(self.path, f"rows {start} to {stop} of '{name}' cannot be read ({shards}): {problem}")
+
+    def _shard(self, name: str, row: int) -> str:
+        """Return the object, below the store's folder, that holds a row."""
+        array = self.arrays[name]
+        number = row // (array.shards or array.chunks)[0]
+        return f"{name}/{array.metadata.encode_chunk_key((number, *[0] * (array.ndim - 1)))}"
 
 
 def damaged(path: Path, problem: str) -> DamagedStoreError:

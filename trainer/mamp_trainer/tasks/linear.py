@@ -13,7 +13,9 @@ from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import LinearRecipe
 from mamp_schemas.results import LinearResult
 from mamp_trainer.belonging import UNTRAINED
-from mamp_trainer.data.batches import Batch, TestBatches
+from mamp_trainer.data.batches import TestBatches
+from mamp_trainer.data.samples import Batch
+from mamp_trainer.memory import measure_budget
 from mamp_trainer.metrics import top_hits
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.heads import Classifier, LinearHead
@@ -59,12 +61,13 @@ def linear(
     """
     refuse_existing(run, resume)
     chosen, watcher = choose_device(device), progress or Silent()
-    source = Source.open(store_path, recipe)
+    source = Source.open(store_path, recipe, chosen, measure_budget(chosen), watcher)
+    recipe = recipe.replaced(shuffle_window=source.placement.window)
     model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from).to(chosen)
     encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
     name = UNTRAINED if encoder_from is None else f"{encoder_from} (weights {encoder[:16]})"
     _announce(encoder_from, recipe, watcher)
-    train, test = (source.load_labelled(side, chosen) for side in ("train", "test"))
+    train, test = (source.load_labelled(side) for side in ("train", "test"))
     _check_batch(min(len(train), recipe.batch_size))
     step = Step(classification_loss(model), make_optimiser(model, recipe.optimiser))
     measure = partial(accuracy, model, source.test_batches(test))

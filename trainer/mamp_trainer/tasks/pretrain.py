@@ -8,8 +8,9 @@ from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.results import PretrainResult
 from mamp_trainer.belonging import UNTRAINED
-from mamp_trainer.data.batches import Batch
 from mamp_trainer.data.draws import MASK, uniform
+from mamp_trainer.data.samples import Batch
+from mamp_trainer.memory import measure_budget
 from mamp_trainer.model.mamp import MAMP, MAMPOutput
 from mamp_trainer.optim import make_optimiser
 from mamp_trainer.runtime import choose_device, describe_device, seeded
@@ -46,16 +47,18 @@ def pretrain(
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
     """
     refuse_existing(run, resume)
-    chosen = choose_device(device)
-    source = Source.open(store_path, recipe)
-    clips = source.load("train", chosen, with_motion=recipe.motion_source == "stored")
+    chosen, watcher = choose_device(device), progress or Silent()
+    source = Source.open(store_path, recipe, chosen, measure_budget(chosen), watcher)
+    recipe = recipe.replaced(shuffle_window=source.placement.window)
+    clips = source.load("train")
     with seeded(recipe.seed):
         model = MAMP(recipe.model, recipe.masking, recipe.target)
     model.to(chosen)
-    session = Session(run, recipe, source.belonging(UNTRAINED), progress or Silent())
+    session = Session(run, recipe, source.belonging(UNTRAINED), watcher)
     step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
-    tally = session.train(model, step, source.train_batches(clips), lambda _pause: {}, resume)
-    result = _summarise(tally, source.train_batches(clips).steps)
+    batches = source.train_batches(clips)
+    tally = session.train(model, step, batches, lambda _pause: {}, resume)
+    result = _summarise(tally, batches.steps)
     session.record(result, UNTRAINED, describe_device(chosen))
     return result
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from mamp_schemas.recipes import Recipe
+from mamp_schemas.recipes import PLACEMENT, Recipe
 from mamp_trainer.belonging import Belonging, check_same_run
 from mamp_trainer.checkpoint import latest, load
 from mamp_trainer.loop import Position
@@ -35,8 +35,11 @@ def restore(
     if folder is None:
         return None
     checkpoint = load(folder)
-    then = {**checkpoint.recipe, **checkpoint.belonging.model_dump()}
-    check_same_run(folder, then, {**recipe.model_dump(mode="json"), **belonging.model_dump()})
+    then, now = (
+        {key: value for key, value in data.items() if key not in PLACEMENT}
+        for data in (checkpoint.recipe, recipe.model_dump(mode="json"))
+    )
+    check_same_run(folder, {**then, **checkpoint.belonging.model_dump()}, {**now, **belonging.model_dump()})
     fit_weights(module, checkpoint.weights, str(folder))
     optimiser.load_state_dict(checkpoint.state["optimiser"])
     return Position(*checkpoint.state["position"]), Tally.restored(checkpoint.state["tally"])

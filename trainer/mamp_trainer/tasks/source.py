@@ -1,5 +1,6 @@
 """Owns a run's data: an open store, its split manifest, and the batches a recipe makes of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -7,37 +8,65 @@ from typing import Self
 import torch
 
 from mamp_schemas.errors import ManifestError
+from mamp_schemas.progress import Progress
 from mamp_schemas.protocols import Side
-from mamp_schemas.recipes import Recipe
+from mamp_schemas.recipes import PretrainRecipe, Recipe
 from mamp_schemas.splits import SplitManifest
 from mamp_trainer.belonging import Belonging
-from mamp_trainer.data.batches import TestBatches, TrainBatches
+from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
+from mamp_trainer.data.clips import ClipTable, make_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.resident import ResidentClips, load
+from mamp_trainer.data.reading import load_rows
+from mamp_trainer.data.residency import Placement, Size, place
 from mamp_trainer.data.sides import check_recipe, read_manifest, side_clips
 from mamp_trainer.data.store import Store
+from mamp_trainer.data.stream import StreamedRows
+from mamp_trainer.memory import Budget
+
+TEST_WINDOW = 1
+"""Shards of a window of streamed test clips, which are not shuffled."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A store and a manifest that fit a recipe."""
+    """A store and a manifest that fit a recipe, and where the clips of the recipe's sides are to live.
+
+    Attributes:
+        tables: the clips of each side that the recipe uses.
+        device: the one that trains.
+    """
 
     store: Store
     manifest: SplitManifest
     recipe: Recipe
+    tables: Mapping[Side, ClipTable]
+    placement: Placement
+    device: torch.device
 
     @classmethod
-    def open(cls, path: Path, recipe: Recipe) -> Self:
-        """Open a store for a recipe.
+    def open(cls, path: Path, recipe: Recipe, device: torch.device, budget: Budget, progress: Progress) -> Self:
+        """Open a store for a recipe, and choose where its clips live.
+
+        Args:
+            path: the store.
+            recipe: what is to be trained.
+            device: the one that trains.
+            budget: memory for clips, where the recipe does not say.
+            progress: is told the choice and its reason.
 
         Raises:
             StoreError: the store cannot be read.
             RecipeError: the recipe is not for this store.
-            ManifestError: the protocol's manifest is missing or not this store's.
+            ManifestError: the protocol's manifest is missing, not this store's, or without clips on a side.
         """
         store = open_store(path)
         check_recipe(recipe, store)
-        return cls(store, read_manifest(store, recipe.protocol), recipe)
+        manifest = read_manifest(store, recipe.protocol)
+        sides: tuple[Side, ...] = ("train",) if isinstance(recipe, PretrainRecipe) else ("train", "test")
+        tables = {side: make_table(store, side_clips(store, manifest, side)) for side in sides}
+        placement = place(recipe, _measure(store, recipe, tables), budget, str(device))
+        progress.message(f"clips: {placement.residency}, {placement.reason}")
+        return cls(store, manifest, recipe, tables, placement, device)
 
     @property
     def slots(self) -> int:
@@ -53,34 +82,37 @@ class Source:
             encoder=encoder,
         )
 
-    def load(self, side: Side, device: torch.device, with_motion: bool = False) -> ResidentClips:
-        """Load the clips of a side.
+    def load(self, side: Side) -> Clips:
+        """Return the clips of a side: loaded, or ready to be streamed.
 
         Raises:
-            ManifestError: the side is empty.
             DamagedStoreError: rows are missing or unreadable.
         """
-        return load(self.store, side_clips(self.store, self.manifest, side), device, with_motion)
+        table, with_motion = self.tables[side], _with_motion(self.recipe)
+        if self.placement.residency == "stream":
+            window = self.placement.window if side == "train" else TEST_WINDOW
+            return Clips(table, StreamedRows(self.store, table, window, with_motion), window, self.device)
+        home = self.device if self.placement.residency == "device" else torch.device("cpu")
+        return Clips(table, load_rows(self.store, table, home, with_motion), self.placement.window, self.device)
 
-    def load_labelled(self, side: Side, device: torch.device) -> ResidentClips:
-        """Load the clips of a side, all of which must have a label.
+    def load_labelled(self, side: Side) -> Clips:
+        """Return the clips of a side, all of which must have a label.
 
         Raises:
-            ManifestError: the side is empty, or a label is not one of the dataset's classes.
+            ManifestError: a label is not one of the dataset's classes.
             DamagedStoreError: rows are missing or unreadable.
         """
-        clips = self.load(side, device)
-        classes = self.store.metadata.spec().classes
-        wrong = int(((clips.label < 0) | (clips.label >= classes)).sum())
+        label, classes = self.tables[side].label, self.store.metadata.spec().classes
+        wrong = int(((label < 0) | (label >= classes)).sum())
         if wrong:
             raise ManifestError(
-                f"{self.store.path}: {wrong} of {len(clips)} {side} clips have no label from 0 to {classes - 1}",
+                f"{self.store.path}: {wrong} of {len(label)} {side} clips have no label from 0 to {classes - 1}",
                 remedy="Take them out of the store with `mampctl ingest --exclude`, then split again.",
             )
-        return clips
+        return self.load(side)
 
-    def train_batches(self, clips: ResidentClips) -> TrainBatches:
-        """Return training batches of loaded clips."""
+    def train_batches(self, clips: Clips) -> TrainBatches:
+        """Return training batches of clips."""
         recipe, empty_slot = self.recipe, self.store.metadata.policy.empty_slot
         return TrainBatches(
             clips,
@@ -92,8 +124,8 @@ class Source:
             empty_slot=empty_slot,
         )
 
-    def test_batches(self, clips: ResidentClips) -> TestBatches:
-        """Return test batches of loaded clips: every clip once."""
+    def test_batches(self, clips: Clips) -> TestBatches:
+        """Return test batches of clips: every clip once."""
         recipe, empty_slot = self.recipe, self.store.metadata.policy.empty_slot
         return TestBatches(
             clips,
@@ -103,3 +135,15 @@ class Source:
             slots=self.slots,
             empty_slot=empty_slot,
         )
+
+
+def _measure(store: Store, recipe: Recipe, tables: Mapping[Side, ClipTable]) -> Size:
+    values = store.arrays["joints"].shape[1] * store.arrays["joints"].shape[2]
+    row_bytes = values * 4 * (2 if _with_motion(recipe) else 1)
+    train = tables["train"].rows
+    rows = sum(int(table.rows.sum()) for table in tables.values())
+    return Size(total=rows * row_bytes, shards=len(train), largest=int(train.max()) * row_bytes)
+
+
+def _with_motion(recipe: Recipe) -> bool:
+    return isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored"

@@ -1,0 +1,117 @@
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from mamp_schemas.errors import CheckpointError, DamagedStoreError
+from mamp_trainer.checkpoint import latest, load
+from mamp_trainer.tasks.linear import linear
+from mamp_trainer.tasks.pretrain import pretrain
+from tests.trainer.runs import SignalAfter, linear_recipe, open_source, pretrain_recipe, read_metrics, write_toy_store
+
+TINY = 1e-6
+"""A budget that no clip fits."""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_store(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def own(store: Path, tmp_path: Path) -> Path:
+    """A store that a test may spoil."""
+    shutil.copy(store.with_name("toy.xsub.json"), tmp_path)
+    return Path(shutil.copytree(store, tmp_path / "toy.zarr"))
+
+
+def final_weights(run: Path) -> dict[str, torch.Tensor]:
+    folder = latest(run)
+    assert folder is not None
+    return load(folder).weights
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    first, second = final_weights(one), final_weights(other)
+    assert all(torch.equal(first[name], second[name]) for name in first | second)
+
+
+def messages(store: Path, run: Path, **changes: Any) -> list[str]:
+    progress = SignalAfter(-1)
+    pretrain(pretrain_recipe(**changes), store, run, device="cpu", progress=progress)
+    return [message for message in progress.messages if message.startswith("clips: ")]
+
+
+@pytest.mark.parametrize("changes", [{"shuffle_window": 3}, {"shuffle_window": 3, "motion_source": "stored"}, {}])
+def test_pretrain__is_the_same_wherever_clips_live(store: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    for residency in ("device", "host", "stream"):
+        recipe = pretrain_recipe(residency=residency, **changes)
+        pretrain(recipe, store, tmp_path / residency, device="cpu")
+    assert_same_weights(tmp_path / "device", tmp_path / "host")
+    assert_same_weights(tmp_path / "device", tmp_path / "stream")
+    assert read_metrics(tmp_path / "device") == read_metrics(tmp_path / "stream")
+
+
+def test_linear__is_the_same_wherever_clips_live(store: Path, tmp_path: Path) -> None:
+    results = [
+        linear(linear_recipe(residency=residency, shuffle_window=3), store, tmp_path / residency, device="cpu")
+        for residency in ("device", "host", "stream")
+    ]
+    assert len({result.replaced(seconds=0.0) for result in results}) == 1
+    assert_same_weights(tmp_path / "device", tmp_path / "stream")
+
+
+def test_pretrain__goes_on_with_clips_that_live_elsewhere(store: Path, tmp_path: Path) -> None:
+    there, elsewhere = (pretrain_recipe(residency=residency, shuffle_window=3) for residency in ("device", "stream"))
+    pretrain(there, store, tmp_path / "whole", device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(there, store, tmp_path / "run", device="cpu", progress=SignalAfter(18))
+    pretrain(elsewhere, store, tmp_path / "run", resume=True, device="cpu")
+    assert_same_weights(tmp_path / "whole", tmp_path / "run")
+
+
+def test_pretrain__says_where_clips_live_and_why(store: Path, tmp_path: Path) -> None:
+    (resident,) = messages(store, tmp_path / "resident")
+    assert resident.startswith("clips: device, 0.00 GB of clips fit the budget of ")
+    (streamed,) = messages(store, tmp_path / "streamed", residency_budget_gb=TINY)
+    assert streamed.startswith("clips: stream, 0.00 GB of clips exceed the budget of 0.00 GB on cpu")
+    assert "shuffled in windows of 1 of their " in streamed
+
+
+def test_pretrain__the_window_that_a_stream_sets_is_kept_with_the_run(store: Path, tmp_path: Path) -> None:
+    recipe = pretrain_recipe(residency_budget_gb=TINY)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(recipe, store, tmp_path / "run", device="cpu", progress=SignalAfter(18))
+    assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["shuffle_window"] == 1
+    with pytest.raises(CheckpointError, match="shuffle_window: 1 then, None now"):
+        pretrain(pretrain_recipe(), store, tmp_path / "run", resume=True, device="cpu")
+    pretrain(recipe, store, tmp_path / "run", resume=True, device="cpu")
+
+
+def test_pretrain__a_shard_that_vanishes_stops_it_and_is_named(own: Path, tmp_path: Path) -> None:
+    recipe = pretrain_recipe(residency="stream", shuffle_window=1, checkpoint_every=1)
+
+    class Vandal(SignalAfter):
+        def advance(self, count: int, **facts: float | int | str) -> None:
+            self.left -= count
+            if count and self.left == 0:
+                shutil.rmtree(own / "joints" / "c")
+
+    with pytest.raises(DamagedStoreError, match=r"toy.zarr: .* joints/c/\d+/0/0 .* is gone"):
+        pretrain(recipe, own, tmp_path / "run", device="cpu", progress=Vandal(18))
+    folder = latest(tmp_path / "run")
+    assert folder is not None
+    assert load(folder).step == 13
+
+
+def test_source__measures_the_clips_of_all_sides_that_are_used(store: Path) -> None:
+    rows = {side: int(table.rows.sum()) for side, table in open_source(store, linear_recipe()).tables.items()}
+    assert set(rows) == {"train", "test"}
+    assert set(open_source(store, pretrain_recipe()).tables) == {"train"}
+    budget = sum(rows.values()) * 25 * 3 * 4 / 10**9
+    fitting, exceeding = (linear_recipe(residency_budget_gb=budget * share) for share in (1.001, 0.999))
+    assert open_source(store, fitting).placement.residency == "device"
+    assert open_source(store, exceeding).placement.residency == "stream"

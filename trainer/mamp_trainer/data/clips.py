@@ -1,0 +1,83 @@
+"""The clips a run uses: their columns in host memory, and how their rows are packed shard by shard."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mamp_trainer.data.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTable:
+    """Chosen clips, in host memory whatever device trains: batches are planned there, without waiting for it.
+
+    A clip belongs to the shard of its first row, though it may end in the next one. Packed, the rows of a shard's
+    clips follow each other in store order; body b of a clip has rows place + b·frames ... + frames. S shards hold
+    at least one of the clips.
+
+    Attributes:
+        first_row: (clips,) int64, in the store.
+        frames, bodies, valid_frames, label: (clips,) int64.
+        shard: (clips,) int64, 0 ... S - 1.
+        place: (clips,) int64, its first row among the packed rows of its shard.
+        numbers: (S,) int64, the shards' numbers in the store, ascending.
+        rows: (S,) int64, packed rows of each shard.
+        by_row: (clips,) int64, the clips in store order, and so shard by shard.
+        edges: (S + 1,) int64, where each shard's clips begin in `by_row`, and their end.
+    """
+
+    first_row: Tensor
+    frames: Tensor
+    bodies: Tensor
+    valid_frames: Tensor
+    label: Tensor
+    shard: Tensor
+    place: Tensor
+    numbers: Tensor
+    rows: Tensor
+    by_row: Tensor
+    edges: Tensor
+
+    def __len__(self) -> int:
+        return len(self.first_row)
+
+    def members(self, shard: int) -> Tensor:
+        """Return a shard's clips in store order."""
+        return self.by_row[int(self.edges[shard]) : int(self.edges[shard + 1])]
+
+    def offsets(self, shards: Tensor) -> Tensor:
+        """Return where each shard begins when these follow each other: (S,) int64, 0 for the others."""
+        rows = self.rows[shards]
+        return torch.zeros_like(self.rows).index_copy_(0, shards, rows.cumsum(0) - rows)
+
+
+def make_table(store: Store, clips: NDArray[np.int64]) -> ClipTable:
+    """Return the table of chosen clips.
+
+    Args:
+        store: where they are.
+        clips: (clips,) indices into the store's clips; a clip's place in this list is its global index.
+    """
+    names = ("first_row", "frames", "bodies", "valid_frames", "label")
+    first, frames, bodies, valid, label = (torch.from_numpy(store.column(name)[clips]) for name in names)
+    found, inverse = np.unique(first.numpy() // store.shard_rows, return_inverse=True)
+    numbers, shard = torch.from_numpy(found), torch.from_numpy(inverse)
+    by_row, counts = first.argsort(stable=True), frames * bodies
+    rows = torch.zeros_like(numbers).index_add_(0, shard, counts)
+    before = counts[by_row].cumsum(0) - counts[by_row] - (rows.cumsum(0) - rows)[shard[by_row]]
+    place = torch.empty_like(first).index_copy_(0, by_row, before)
+    edges = torch.searchsorted(shard[by_row], torch.arange(len(numbers) + 1))
+    return ClipTable(first, frames, bodies, valid, label, shard, place, numbers, rows, by_row, edges)
+
+
+def spans(first: Tensor, count: Tensor) -> Tensor:
+    """Return first[0] ... first[0] + count[0] - 1, then first[1] ... and so on, as one (count.sum(),) tensor."""
+    return torch.repeat_interleave(first - (count.cumsum(0) - count), count) + torch.arange(int(count.sum()))
+
+
+def bodies_of(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the owner and the number of every body of clips that have `counts` bodies, each (counts.sum(),) int64."""
+    return torch.repeat_interleave(counts), spans(torch.zeros_like(counts), counts)

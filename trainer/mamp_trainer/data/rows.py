@@ -1,0 +1,82 @@
+"""Rows of clips in memory: who provides them, and how those of a batch come to the device that trains."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from mamp_trainer.data.order import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Packed rows of some shards: coordinate by coordinate, unlike in the store, so that turning them is fast.
+
+    Attributes:
+        joints: (rows, C, V) float32, metres.
+        trajectory: (rows, C, V) float32, metres, or None: the stored motion added up, which is the joints up to
+            one translation a body.
+        offset: (S,) int64, in host memory: where each of these shards begins.
+    """
+
+    joints: Tensor
+    trajectory: Tensor | None
+    offset: Tensor
+
+
+class Rows(Protocol):
+    """What provides the rows of clips."""
+
+    def hold(self, plan: Plan, epoch: int, share: slice) -> Iterator[tuple[slice, Held]]:
+        """Yield rows of the clips at some positions of an epoch's order, part by part.
+
+        What is yielded holds until the next part is asked for.
+
+        Args:
+            plan: the order of every epoch.
+            epoch: 0-based.
+            share: positions in its order.
+
+        Raises:
+            DamagedStoreError: rows are missing or unreadable.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentRows:
+    """The rows of all clips, loaded once, on the training device or in host memory."""
+
+    held: Held
+
+    def hold(self, _plan: Plan, _epoch: int, share: slice) -> Iterator[tuple[slice, Held]]:
+        """Yield what is held."""
+        yield share, self.held
+
+
+def bring(rows: Tensor, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Bring rows to the device that trains, without waiting for it; those that are there already stay as they are.
+
+    Only what moves is page-locked, not the rows themselves: it is the copy that needs it, and gigabytes of
+    locked memory would be taken from the rest of the machine.
+
+    Args:
+        rows: (rows, C, V) on `device` or on the host.
+        index: (R,) int64, on the host: the rows that are needed.
+        device: where they are needed.
+
+    Returns:
+        Rows and index on the device; the rows may be others, or more.
+    """
+    if rows.device.type == device.type:
+        return rows, move(index, device)
+    shape = (len(index), *rows.shape[1:])
+    staged = torch.empty(shape, dtype=rows.dtype, pin_memory=device.type == "cuda")
+    torch.index_select(rows, 0, index, out=staged)
+    return staged.to(device, non_blocking=True), torch.arange(len(index), device=device)
+
+
+def move(values: Tensor, device: torch.device) -> Tensor:
+    """Move a tensor from the host to a device without waiting for it."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
