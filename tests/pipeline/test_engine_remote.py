@@ -23,6 +23,9 @@ from tests.pipeline.clusters import Cluster, run_cluster
 from tests.pipeline.engine_tasks import square
 from tests.pipeline.told import Told
 
+# On a machine with many times more work than cores, joining a cluster was seen to wait for minutes.
+pytestmark = pytest.mark.soak
+
 RAW = GOLDEN / "ntu60" / "raw.zip"
 VIEW = View("here", {"/raw": "a.skeleton has 3 bytes"}, {"numpy": "2.0", "zarr": "3.1"})
 
