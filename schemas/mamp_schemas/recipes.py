@@ -13,8 +13,8 @@ from mamp_schemas.protocols import ProtocolName
 
 Residency = Literal["auto", "device", "host", "stream"]
 
-PLACEMENT = frozenset({"residency", "residency_budget_gb"})
-"""Fields on which no number of a run depends: it may be resumed with others."""
+PLACEMENT = frozenset({"residency", "residency_budget_gb", "micro_batch"})
+"""Fields on which no number of a run depends, apart from the order of sums: it may be resumed with others."""
 
 
 class ModelSpec(Model):
@@ -186,6 +186,9 @@ class PretrainRecipe(RunRecipe):
     Attributes:
         motion_source: `online` takes differences of the augmented sample, as published; `stored` carries the
             store's motion rows through the same crop, resize and rotation.
+        micro_batch: clips that a device takes at once; a larger share of the batch is taken in parts whose gradients
+            add up to those of the whole. None for no limit. Linear evaluation has no such field: its fixed encoder
+            keeps little in memory, and batch normalisation needs the whole batch.
         checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
     """
 
@@ -193,6 +196,7 @@ class PretrainRecipe(RunRecipe):
     masking: MaskingSpec = MaskingSpec()
     target: TargetSpec = TargetSpec()
     motion_source: Literal["online", "stored"] = "online"
+    micro_batch: int | None = Field(default=None, ge=1)
     checkpoint_every: int = Field(default=20, ge=1)
 
     @model_validator(mode="after")

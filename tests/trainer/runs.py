@@ -25,6 +25,8 @@ from mamp_trainer.tasks.source import Source
 from tests.trainer.stores import Clip, write_manifest, write_store
 
 CLASSES = 3
+CLOCK = {"clips_per_s", "seconds", "step_s", "data_s", "memory_gb", "tflops"}
+"""What lines of metrics tell of the clock and the machine."""
 MODEL = ModelSpec(frames=16, segment=4, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 SAMPLING = SamplingSpec(min_frames=8)
 
@@ -109,4 +111,4 @@ class SignalAfter:
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's metrics without what depends on the clock."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: line[key] for key in line if key not in ("clips_per_s", "seconds")} for line in lines]
+    return [{key: line[key] for key in line if key not in CLOCK} for line in lines]

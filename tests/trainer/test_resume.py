@@ -9,7 +9,8 @@ import torch
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import PretrainRecipe, ScheduleSpec
-from mamp_trainer.checkpoint import Checkpoint, latest, load
+from mamp_trainer.checkpoint.files import Checkpoint, load
+from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.tasks import linear as linear_task
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
@@ -139,9 +140,9 @@ def test_linear__interrupted_while_testing(store: Path, tmp_path: Path, monkeypa
 
 
 def interrupting(accuracy: Any) -> Any:
-    def interrupted(model: Any, batches: Any, pause: Any) -> dict[str, float]:
+    def interrupted(model: Any, batches: Any, pause: Any, ranks: Any) -> dict[str, float]:
         signal.raise_signal(signal.SIGTERM)
-        measured: dict[str, float] = accuracy(model, batches, pause)
+        measured: dict[str, float] = accuracy(model, batches, pause, ranks)
         return measured
 
     return interrupted
