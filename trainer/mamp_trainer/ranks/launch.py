@@ -1,5 +1,6 @@
 """Starting the ranks of a run on this machine, as torchrun would, and ending them together."""
 
+import math
 import os
 import signal
 import subprocess
@@ -41,10 +42,10 @@ def launch(command: Sequence[str], count: int, cores: int) -> int:
             for rank in range(count):
                 environment = os.environ | _environment(rank, count, table.port, cores)
                 ranks.append(_start(command, environment))
-            _wait(ranks, table, received)
+            first = _wait(ranks, table, received)
         finally:
             _kill(ranks)
-    return _outcome([rank.wait() for rank in ranks], table, received)
+    return _outcome([rank.wait() for rank in ranks], first, table, received)
 
 
 def _environment(rank: int, count: int, port: int, cores: int) -> Mapping[str, str]:
@@ -66,18 +67,24 @@ def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
 
 
-def _wait(ranks: Sequence[subprocess.Popen[bytes]], table: Table, received: Sequence[int]) -> None:
-    """Return once every rank has ended, or has had its time to."""
-    passed_on, failed_at = 0, None
-    while any(rank.poll() is None for rank in ranks):
+def _wait(ranks: Sequence[subprocess.Popen[bytes]], table: Table, received: Sequence[int]) -> int | None:
+    """Return once every rank has ended, or has had its time to; returns the first that failed."""
+    passed_on, first, deadline = 0, None, math.inf
+    while any(rank.poll() is None for rank in ranks) and time.monotonic() < deadline:
         for number in received[passed_on:]:
             _pass_on(ranks, table, number)
         passed_on = len(received)
-        if failed_at is None and any(rank.poll() for rank in ranks):
-            failed_at = time.monotonic()
-        if failed_at is not None and time.monotonic() - failed_at > GRACE_SECONDS:
-            return
+        if first is None and (first := _failed(ranks)) is not None:
+            deadline = time.monotonic() + GRACE_SECONDS
+            if ranks[first].returncode < 0:
+                # The dead cannot speak: the others are to keep silent about having lost it.
+                table.claim_failure(first)
         time.sleep(0.05)
+    return _failed(ranks) if first is None else first
+
+
+def _failed(ranks: Sequence[subprocess.Popen[bytes]]) -> int | None:
+    return next((number for number, rank in enumerate(ranks) if rank.poll()), None)
 
 
 def _pass_on(ranks: Sequence[subprocess.Popen[bytes]], table: Table, number: int) -> None:
@@ -94,20 +101,20 @@ def _kill(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
             rank.kill()
 
 
-def _outcome(codes: Sequence[int], table: Table, received: Sequence[int]) -> int:
-    if not any(codes):
-        return 0
+def _outcome(codes: Sequence[int], first: int | None, table: Table, received: Sequence[int]) -> int:
+    """Return the exit code of ranks of which `first` failed first."""
     told = table.first_to_fail()
-    if told is not None:
-        return codes[told] or 1
+    if first is None:
+        return 0
+    if told is not None and codes[told] > 0:
+        return codes[told]
     if received:
         raise Interrupted(received[0])
-    if {code for code in codes if code} < set(EXIT_CODES.values()):
-        return max(codes)
-    rank = next(rank for rank, code in enumerate(codes) if code)
-    how = f"was ended by {signal.Signals(-codes[rank]).name}" if codes[rank] < 0 else f"ended with {codes[rank]}"
+    if codes[first] in EXIT_CODES.values():
+        return codes[first]
+    how = f"was ended by {signal.Signals(-codes[first]).name}" if codes[first] < 0 else f"ended with {codes[first]}"
     raise TrainingError(
-        f"rank {rank} of {len(codes)} {how}, and so the others were ended",
+        f"rank {first} of {len(codes)} {how}, and so the others were ended",
         remedy="SIGKILL often means that memory ran out. Go on with --resume.",
     )
 
