@@ -10,7 +10,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from mamp_schemas.errors import LostRankError, MampctlError, TrainingError
+from mamp_schemas.errors import Interrupted, LostRankError, MampctlError, TrainingError
 from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.ranks.place import Place
 from mamp_trainer.ranks.table import Table
@@ -46,11 +46,14 @@ def join(place: Place | None, device: torch.device) -> Iterator[Ranks]:
     try:
         yield Ranks(place.rank, place.count, place.local, place.local_count, group)
     except MampctlError as problem:
+        # The group is left as it is: taking it down could wait for ranks that are gone.
         if _speaks(place, table, problem):
             raise
         raise SystemExit(1) from problem
-    finally:
+    except Interrupted:
         dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()
 
 
 def _meet(place: Place) -> Table:
