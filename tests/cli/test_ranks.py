@@ -117,15 +117,12 @@ def test_pretrain__ranks_end_with_the_process_that_started_them(arguments: list[
     assert not any(rank.is_running() for rank in ranks)
 
 
-def test_pretrain__devices_beside_ranks_that_others_started_are_refused(
-    run: Run, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "4"}
-    for name, value in {**place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
-        monkeypatch.setenv(name, value)
-    outcome = run(*arguments, tmp_path / "run", "--devices", "2")
-    assert outcome.code == 2
-    assert "4 ranks have been started" in outcome.err
+def test_pretrain__a_wrong_command_line_is_told_once(arguments: list[str], tmp_path: Path) -> None:
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mampctl")
+    process = start(*arguments, str(tmp_path / "run"), "--devices", "3", before=torchrun)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert err.count("error: --devices 3, but 2 ranks have been started") == err.count("error: ") == 1
 
 
 def test_pretrain__more_gpus_than_there_are_are_refused(run: Run, arguments: list[str], tmp_path: Path) -> None:
