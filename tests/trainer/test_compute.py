@@ -2,17 +2,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from mamp_schemas.errors import RecipeError
 from mamp_trainer.checkpoint import latest, load
 from mamp_trainer.compute import autocast, compile_network, matmul_precision
+from mamp_trainer.model.blocks import MLP
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.tasks.pretrain import masked_loss, pretrain
 from tests.trainer.runs import make_batch, pretrain_recipe, write_toy_store
 
 CPU = torch.device("cpu")
 BATCH = make_batch([[True, True], [True, False]])
+
+torchs_own_warnings = pytest.mark.filterwarnings("ignore:::torch")
 
 
 def network() -> MAMP:
@@ -89,25 +91,45 @@ def test_pretrain__bf16_leaves_float32_checkpoints(tmp_path: Path) -> None:
     assert {tensor.dtype for tensor in (*saved.weights.values(), *moments)} == {torch.float32}
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_compile_network__same_numbers_under_the_same_names() -> None:
-    recipe, plain, compiled = pretrain_recipe(), network(), network()
-    compile_network(compiled, CPU)
-    losses = [masked_loss(model, recipe)(BATCH, 0) for model in (plain, compiled)]
+def assert_same_training(plain: MAMP, compiled: MAMP) -> None:
+    losses = [masked_loss(model, pretrain_recipe())(BATCH, 0) for model in (plain, compiled)]
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-5, atol=0)
     for loss in losses:
         loss.backward()  # type: ignore[no-untyped-call]
-    assert list(compiled.state_dict()) == list(plain.state_dict())
     for one, two in zip(plain.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(one.grad, two.grad, rtol=1e-4, atol=1e-6)
 
 
+def test_mamp__is_one_graph_for_the_compiler() -> None:
+    compiled = network()
+    compiled.compile(fullgraph=True, backend="aot_eager")
+    assert_same_training(network(), compiled)
+
+
+@pytest.mark.soak
+@torchs_own_warnings
+def test_compile_network__trains_the_same() -> None:
+    compiled = network()
+    compile_network(compiled, CPU)
+    assert_same_training(network(), compiled)
+
+
+@torchs_own_warnings
+def test_compile_network__same_numbers_under_the_same_names() -> None:
+    module, x = MLP(4, 8), torch.randn(3, 4)
+    expected, names = module(x), list(module.state_dict())
+    compile_network(module, CPU)
+    torch.testing.assert_close(module(x), expected)
+    assert list(module.state_dict()) == names
+
+
+@torchs_own_warnings
 def test_compile_network__without_a_compiler_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torch._inductor import config
 
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     with config.patch({"cpp.cxx": (str(tmp_path / "g++"),), "force_disable_caches": True}):
         torch.compiler.reset()
-        with pytest.raises(RecipeError, match=r"cannot compile for 'cpu'.*(?s:.*)compile=false"):
-            compile_network(nn.Linear(2, 2), CPU)
+        with pytest.raises(RecipeError, match=r"'cpu' here: .*C\+\+ compiler(?s:.*)compile=false"):
+            compile_network(MLP(4, 8), CPU)
     torch.compiler.reset()

@@ -1,7 +1,7 @@
 """Owns what the network computes in, and whether torch compiles it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -10,13 +10,13 @@ from mamp_schemas.errors import RecipeError
 from mamp_schemas.recipes import Precision
 
 
-def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """Return the context of a forward pass: `bf16` has its matrix products and its attention in bfloat16.
 
     Weights stay float32, and so do what is added up along the blocks, normalisation, and all that touches no
     weight: masking, targets, loss.
     """
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 @contextmanager
@@ -42,8 +42,9 @@ def compile_network(network: nn.Module, device: torch.device) -> None:
     try:
         torch.compile(_probe, fullgraph=True)(torch.zeros(8, device=device))
     except (RuntimeError, ImportError, OSError) as problem:
+        reason = " ".join(str(problem).splitlines()[:2])
         raise RecipeError(
-            f"compile is true, but torch cannot compile for '{device.type}' here: {str(problem).splitlines()[0]}",
+            f"compile is true, but torch cannot compile for '{device.type}' here: {reason}",
             remedy="Install a C++ compiler (for a GPU also Triton), or set compile=false.",
         ) from problem
     network.compile(fullgraph=True)

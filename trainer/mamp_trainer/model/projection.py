@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
 
 class Linear(nn.Linear):
     """A linear layer whose float32 products on a CPU are made by oneDNN, as a convolution over single points.
@@ -26,7 +28,7 @@ def _by_onednn(x: Tensor) -> bool:
         x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.numel() > 0
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and _ONEDNN
         and not torch.is_autocast_enabled("cpu")
     )
 
