@@ -20,12 +20,13 @@ class PlainStep:
 
     Args:
         model: provides weights and shape; its own forward is not used.
-        recipe: masking and target are the published ones, whatever it says.
+        recipe: shape, seed and ratio; masking and target are the published ones, whatever it says.
+        lr: learning rate.
     """
 
-    def __init__(self, model: MAMP, recipe: PretrainRecipe) -> None:
+    def __init__(self, model: MAMP, recipe: PretrainRecipe, lr: float) -> None:
         self.model, self.recipe = model, recipe
-        self.optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05)
+        self.optimiser = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.05)
 
     def __call__(self, batch: Batch, epoch: int) -> Tensor:
         loss = self.loss(batch, epoch)
