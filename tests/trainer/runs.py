@@ -27,6 +27,7 @@ from mamp_trainer.slots import find_slots
 from mamp_trainer.tasks.source import Source
 from tests.trainer.stores import Clip, write_manifest, write_store
 
+CPU = torch.device("cpu")
 CLASSES = 3
 MODEL = ModelSpec(frames=16, segment=4, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 SAMPLING = SamplingSpec(min_frames=8)
@@ -83,10 +84,10 @@ def _clip(number: int, label: int) -> Clip:
     return Clip(id=f"clip{number:03d}", joints=joints.astype(np.float32), label=label)
 
 
-def open_source(store: Path, recipe: Recipe) -> Source:
-    """Open a store for a recipe on the CPU, with a gigabyte for clips."""
+def open_source(store: Path, recipe: Recipe, device: torch.device = CPU) -> Source:
+    """Open a store for a recipe, with a gigabyte for clips."""
     budget = Budget(device=10**9, host=10**9)
-    return Source.open(store, recipe, torch.device("cpu"), budget, Silent())
+    return Source.open(store, recipe, device, budget, Silent())
 
 
 def make_batch(real: Sequence[Sequence[bool]], frames: int = MODEL.frames, copies: bool = False) -> Batch:
