@@ -7,7 +7,8 @@ import torch
 import yaml
 
 from mamp_schemas.errors import CheckpointError, DamagedStoreError
-from mamp_trainer.checkpoint import latest, load
+from mamp_trainer.checkpoint.files import load
+from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
 from tests.trainer.runs import SignalAfter, linear_recipe, open_source, pretrain_recipe, read_metrics, write_toy_store
