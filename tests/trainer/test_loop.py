@@ -12,6 +12,7 @@ from mamp_trainer.loop import Position, Training, train
 from mamp_trainer.metrics import Metrics
 from mamp_trainer.optim import learning_rate
 from mamp_trainer.ranks.shares import Part, Shares
+from mamp_trainer.slots import Slots
 from mamp_trainer.step import Step, Taken
 from mamp_trainer.tally import Tally
 from mamp_trainer.watch.files import MetricsFiles
@@ -33,7 +34,7 @@ class CountedShares(Shares):
 
     def parts(self, epoch: int, step: int) -> Iterator[Part]:
         number = torch.tensor([float(epoch * self.steps + step)])
-        yield Part(Batch(number, None, number, number, number), 1.0)
+        yield Part(Batch(number, None, number, number, number, Slots(number, number)), 1.0)
 
     def terms(self, epoch: int, step: int) -> int:
         return 1

@@ -13,6 +13,7 @@ from mamp_trainer.ranks.gradients import Gradients
 from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.ranks.norm import RankBatchNorm
 from mamp_trainer.ranks.shares import Part
+from mamp_trainer.slots import Slots
 from mamp_trainer.step import Step
 from tests.trainer.rank_threads import together
 
@@ -98,7 +99,7 @@ def failing(value: float) -> Callable[[Ranks], str]:
         weight = nn.Parameter(torch.tensor(1.0))
         step = Step(lambda batch, _epoch: weight * batch.x.sum(), torch.optim.SGD([weight], lr=0.0), ranks)
         x = torch.tensor([1.0 if ranks.first else value])
-        step([Part(Batch(x, None, EMPTY, EMPTY, EMPTY), 0.5)], 2, 4, lr=0.0)
+        step([Part(Batch(x, None, EMPTY, EMPTY, EMPTY, Slots(EMPTY, EMPTY)), 0.5)], 2, 4, lr=0.0)
         with pytest.raises(TrainingError) as caught:
             step.settle(lambda epoch, step: [f"clip{epoch}{step}"])
         return caught.value.what

@@ -5,13 +5,14 @@ from torch import Tensor, nn
 from mamp_schemas.errors import TrainingError
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.ranks.shares import Part
+from mamp_trainer.slots import Slots
 from mamp_trainer.step import Step
 
 EMPTY = torch.empty(0)
 
 
 def batch(value: float, weight: float = 1.0) -> list[Part]:
-    return [Part(Batch(torch.tensor([value]), None, EMPTY, EMPTY, EMPTY), weight)]
+    return [Part(Batch(torch.tensor([value]), None, EMPTY, EMPTY, EMPTY, Slots(EMPTY, EMPTY)), weight)]
 
 
 def clips(epoch: int, step: int) -> list[str]:

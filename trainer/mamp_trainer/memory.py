@@ -28,8 +28,13 @@ def measure_budget(device: torch.device, ranks: Ranks = ALONE) -> Budget:
         ranks: of the run; those on one host divide its memory.
     """
     host = int(SHARE * free_host_memory()) // ranks.local_count
-    free = int(SHARE * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else host
+    free = int(SHARE * free_memory(device)) if device.type == "cuda" else host
     return Budget(device=-ranks.agree(-free), host=-ranks.agree(-host))
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that new work may take on a device."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_host_memory()
 
 
 def free_host_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:

@@ -45,6 +45,8 @@ class Shares:
             )
         share = -(-self.clips // ranks.count)
         self._parts = -(-share // (micro_batch or share))
+        self.at_once = -(-share // self._parts)
+        """Clips of the largest part."""
         self._batches, self._ranks, self._ids = batches, ranks, ids
 
     @property

@@ -13,6 +13,7 @@ from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import LinearRecipe
 from mamp_schemas.results import LinearResult
 from mamp_trainer.belonging import UNTRAINED
+from mamp_trainer.compute import compile_network, matmul_precision
 from mamp_trainer.data.batches import TestBatches
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.memory import measure_budget
@@ -78,6 +79,8 @@ def linear(
     _announce(encoder_from, recipe, watcher)
     train, test = (source.load_labelled(side) for side in ("train", "test"))
     _check_batch(min(len(train), recipe.batch_size))
+    if recipe.compile:
+        compile_network(model.encoder, chosen)
     if ranks.count > 1:
         model.head.bn = RankBatchNorm(model.head.bn, ranks).to(chosen)
     step = Step(classification_loss(model), make_optimiser(model, recipe.optimiser), ranks)
@@ -85,7 +88,8 @@ def linear(
     measure = partial(accuracy, model, source.test_batches(test), ranks=ranks)
     flops = term_flops(recipe, source.slots)
     session = Session(run, recipe, source.belonging(encoder), chosen, watcher, ranks, profile, flops)
-    tally = session.train(model, step, shares, measure, resume, judge=TOP1)
+    with matmul_precision(recipe.precision):
+        tally = session.train(model, step, shares, measure, resume, judge=TOP1)
     result = _summarise(tally, len(test))
     session.record(result, name, describe_device(chosen))
     return result
@@ -100,7 +104,7 @@ def make_classifier(recipe: LinearRecipe, classes: int, encoder_from: Path | Non
         CheckpointError: the named encoder cannot be read or has another shape.
     """
     with seeded(recipe.seed):
-        model = Classifier(Encoder(recipe.model), LinearHead(recipe.model.width, classes))
+        model = Classifier(Encoder(recipe.model), LinearHead(recipe.model.width, classes), recipe.precision)
     if encoder_from is not None:
         model.encoder.load_state_dict(load_encoder(encoder_from, recipe.model))
     model.encoder.requires_grad_(False)
@@ -113,7 +117,7 @@ def classification_loss(model: Classifier) -> Objective:
     def loss(batch: Batch, _epoch: int) -> Tensor:
         model.encoder.eval()
         model.head.train()
-        return F.cross_entropy(model(batch.x), batch.label)
+        return F.cross_entropy(model(batch.x, batch.slots), batch.label)
 
     return loss
 
@@ -135,7 +139,7 @@ def accuracy(
     for step in range(batches.steps):
         batch = batches.batch(step, ranks.rank, ranks.count)
         if len(batch.clip):
-            hits += top_hits(model(batch.x), batch.label)
+            hits += top_hits(model(batch.x, batch.slots), batch.label)
         pause()
     ranks.add(hits)
     top1, top5 = (100 * hits.double() / len(batches.clips)).tolist()

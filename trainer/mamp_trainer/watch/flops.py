@@ -23,8 +23,8 @@ def term_flops(recipe: Recipe, slots: int) -> int:
 
 
 def encoder_flops(model: ModelSpec, kept: int) -> int:
-    """Return a forward pass's over one sequence: all L tokens are embedded, the K kept ones encoded."""
-    embedding = 2 * model.tokens * model.segment * COORDINATES * model.width
+    """Return a forward pass's over one sequence, of which K kept tokens are embedded and encoded."""
+    embedding = 2 * kept * model.segment * COORDINATES * model.width
     return embedding + model.depth * block_flops(kept, model.width, model.mlp_ratio)
 
 
