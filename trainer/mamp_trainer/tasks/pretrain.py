@@ -69,7 +69,7 @@ def pretrain(
     model.to(chosen)
     terms = loss_terms(clips.table, source.slots, recipe)
     shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
-    recompute, reason = choose_recompute(recipe, shares.at_once * source.slots, free_memory(chosen))
+    recompute, reason = choose_recompute(recipe, shares.at_once * source.slots, free_memory(chosen, ranks))
     watcher.message(f"activations: {reason}")
     model.set_recompute(recompute)
     if recipe.compile:

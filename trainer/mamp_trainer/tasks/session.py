@@ -18,6 +18,7 @@ from mamp_trainer.belonging import Belonging
 from mamp_trainer.checkpoint.files import Snapshot
 from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.checkpoint.writer import Writer
+from mamp_trainer.compute import product_dtype
 from mamp_trainer.loop import Position, Training, train
 from mamp_trainer.metrics import Metrics
 from mamp_trainer.output import write_file
@@ -174,7 +175,8 @@ class Session:
 
     @contextmanager
     def _metrics(self, tally: Tally, done: int) -> Iterator[Metrics]:
-        gauge = Gauge(self.device, self.flops, self.ranks.count)
+        dtype = product_dtype(self.recipe.precision)
+        gauge = Gauge(self.device, self.flops, self.ranks.count, dtype)
         if not self.ranks.first:
             yield Metrics(no_files, self.progress, tally, gauge)
             return
