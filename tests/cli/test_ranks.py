@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -67,6 +68,27 @@ def test_linear__under_torchrun(run: Run, arguments: list[str], tmp_path: Path) 
     two, one = json.loads(out), json.loads(alone.out)
     assert {**two, "seconds": 0} == {**one, "seconds": 0}
     assert_near(tmp_path / "one", tmp_path / "two")
+
+
+def test_pretrain__under_srun(arguments: list[str], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    step = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_STEP_ID": "0",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_TASKS_PER_NODE": "2",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NODEID": "0",
+        "MASTER_PORT": str(port),
+    }
+    places = [step | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in "01"]
+    tasks = [start(*arguments, str(tmp_path / "run"), "--json", environment=place) for place in places]
+    (first, _), (second, _) = (task.communicate(timeout=60) for task in tasks)
+    assert [task.returncode for task in tasks] == [0, 0]
+    assert (json.loads(first)["steps"], second) == (39, "")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["device"].startswith("2 × cpu")
 
 
 def test_pretrain__sigterm_stops_all_ranks_and_one_process_goes_on(
