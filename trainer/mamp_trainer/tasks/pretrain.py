@@ -22,7 +22,8 @@ from mamp_trainer.recompute import choose_recompute
 from mamp_trainer.runtime import choose_device, describe_device, seeded
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.session import Session, refuse_existing
+from mamp_trainer.tasks.folder import refuse_existing
+from mamp_trainer.tasks.session import Session
 from mamp_trainer.tasks.source import Source
 from mamp_trainer.watch.flops import term_flops
 
