@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.recipes import PretrainRecipe
+from mamp_schemas.recipes import LinearRecipe, PretrainRecipe
 from mampctl.console import print_json, print_line, print_table
-from mampctl.extras import needed_extras
 from mampctl.places import default_run, default_store, only_store, recipe_options
-from mampctl.sitting import as_rank
+from mampctl.sitting import sit_down
 
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
 
@@ -49,11 +48,14 @@ def pretrain(
     if recipe == "list":
         _list_recipes("pretrain", as_json)
         return
-    loaded = load_recipe("pretrain", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or default_run(loaded)
-    with needed_extras():
+
+    def prepare() -> tuple[PretrainRecipe, Path, Path]:
+        loaded = load_recipe("pretrain", recipe or _default_recipe(store), set_ or [])
+        return loaded, store or default_store(loaded.dataset), out or default_run(loaded)
+
+    with sit_down(prepare, device, devices) as ((loaded, place, run), ranks, progress):
         from mamp_trainer.tasks.pretrain import pretrain as train
-    with as_rank(device, devices) as (ranks, progress):
+
         progress.message(f"recipe {loaded.name}, store {place}, run {run}")
         result = train(
             loaded, place, run, resume=resume, device=device, progress=progress, ranks=ranks, profile=profile
@@ -90,11 +92,18 @@ def linear(
     if recipe == "list":
         _list_recipes("linear", as_json)
         return
-    loaded = load_recipe("linear", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or default_run(loaded, "" if from_ else "-untrained")
-    with needed_extras():
+
+    def prepare() -> tuple[LinearRecipe, Path, Path]:
+        loaded = load_recipe("linear", recipe or _default_recipe(store), set_ or [])
+        return (
+            loaded,
+            store or default_store(loaded.dataset),
+            out or default_run(loaded, "" if from_ else "-untrained"),
+        )
+
+    with sit_down(prepare, device, devices) as ((loaded, place, run), ranks, progress):
         from mamp_trainer.tasks.linear import linear as train
-    with as_rank(device, devices) as (ranks, progress):
+
         progress.message(f"recipe {loaded.name}, store {place}, run {run}")
         result = train(
             loaded,

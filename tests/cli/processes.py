@@ -4,19 +4,22 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 DEADLINE = 60.0
 
 
-def start(*arguments: str, before: tuple[str, ...] = ("-m", "mampctl")) -> subprocess.Popen[str]:
-    """Start `python BEFORE ARGUMENTS` with one thread a process."""
+def start(
+    *arguments: str, before: tuple[str, ...] = ("-m", "mampctl"), environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start `python BEFORE ARGUMENTS` with one thread a process, and more in its environment."""
     return subprocess.Popen(
         [sys.executable, *before, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | dict(environment or {}),
     )
 
 

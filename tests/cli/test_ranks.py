@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -69,6 +70,27 @@ def test_linear__under_torchrun(run: Run, arguments: list[str], tmp_path: Path) 
     assert_near(tmp_path / "one", tmp_path / "two")
 
 
+def test_pretrain__under_srun(arguments: list[str], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    step = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_STEP_ID": "0",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_TASKS_PER_NODE": "2",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NODEID": "0",
+        "MASTER_PORT": str(port),
+    }
+    places = [step | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in "01"]
+    tasks = [start(*arguments, str(tmp_path / "run"), "--json", environment=place) for place in places]
+    (first, _), (second, _) = (task.communicate(timeout=60) for task in tasks)
+    assert [task.returncode for task in tasks] == [0, 0]
+    assert (json.loads(first)["steps"], second) == (39, "")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["device"].startswith("2 × cpu")
+
+
 def test_pretrain__sigterm_stops_all_ranks_and_one_process_goes_on(
     run: Run, arguments: list[str], tmp_path: Path
 ) -> None:
@@ -117,15 +139,12 @@ def test_pretrain__ranks_end_with_the_process_that_started_them(arguments: list[
     assert not any(rank.is_running() for rank in ranks)
 
 
-def test_pretrain__devices_beside_ranks_that_others_started_are_refused(
-    run: Run, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "4"}
-    for name, value in {**place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
-        monkeypatch.setenv(name, value)
-    outcome = run(*arguments, tmp_path / "run", "--devices", "2")
-    assert outcome.code == 2
-    assert "4 ranks have been started" in outcome.err
+def test_pretrain__a_wrong_command_line_is_told_once(arguments: list[str], tmp_path: Path) -> None:
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mampctl")
+    process = start(*arguments, str(tmp_path / "run"), "--devices", "3", before=torchrun)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert err.count("error: --devices 3, but 2 ranks have been started") == err.count("error: ") == 1
 
 
 def test_pretrain__more_gpus_than_there_are_are_refused(run: Run, arguments: list[str], tmp_path: Path) -> None:

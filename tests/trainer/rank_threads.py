@@ -26,7 +26,7 @@ from mamp_trainer.runtime import seeded
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
 from mamp_trainer.tasks.linear import TOP1, accuracy, classification_loss, make_classifier
-from mamp_trainer.tasks.pretrain import masked_loss
+from mamp_trainer.tasks.pretrain import loss_terms, masked_loss
 from mamp_trainer.tasks.session import Session
 from tests.trainer.runs import open_source
 
@@ -73,7 +73,7 @@ def pretrain_in_double(
     with _seeding, seeded(recipe.seed):  # torch's generator is the whole process's
         model = MAMP(recipe.model, recipe.masking, recipe.target).double()
     step = Step(_doubled(masked_loss(model, recipe)), make_optimiser(model, recipe.optimiser), ranks)
-    terms = torch.full((len(clips),), source.slots)
+    terms = loss_terms(clips.table, source.slots, recipe)
     shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
     session = Session(run, recipe, source.belonging(UNTRAINED), CPU, progress or Silent(), ranks)
     session.train(model, step, shares, lambda _pause: {}, resume)

@@ -6,7 +6,7 @@ import torch
 from mamp_schemas.errors import RecipeError
 from mamp_trainer.checkpoint.files import load
 from mamp_trainer.checkpoint.keep import latest
-from mamp_trainer.compute import autocast, compile_network, matmul_precision
+from mamp_trainer.compute import autocast, compile_network, matmul_precision, product_dtype
 from mamp_trainer.model.blocks import MLP
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.tasks.pretrain import masked_loss, pretrain
@@ -134,3 +134,11 @@ def test_compile_network__without_a_compiler_says_so(tmp_path: Path, monkeypatch
         with pytest.raises(RecipeError, match=r"'cpu' here: .*C\+\+ compiler(?s:.*)compile=false"):
             compile_network(MLP(4, 8), CPU)
     torch.compiler.reset()
+
+
+def test_product_dtype__is_what_the_peak_is_measured_in() -> None:
+    assert [product_dtype(each) for each in ("float32", "tf32", "bf16")] == [
+        torch.float32,
+        torch.float32,
+        torch.bfloat16,
+    ]

@@ -60,6 +60,14 @@ def test_pretrain__parts_on_two_ranks_equal_the_whole_on_one(
     assert distance(ranks[1], alone) < TOLERANCE
 
 
+def test_pretrain__without_empty_bodies_parts_on_two_ranks_equal_the_whole_on_one(store: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.replaced(empty_bodies="skip")
+    expected = pretrain_in_double(recipe, store, tmp_path / "alone")
+    parts = recipe.replaced(micro_batch=2)
+    ranks = together(2, lambda ranks: pretrain_in_double(parts, store, tmp_path / "run", ranks))
+    assert distance(ranks[0], expected) < TOLERANCE
+
+
 def test_pretrain__begun_on_two_ranks_goes_on_alone(store: Path, alone: dict[str, Tensor], tmp_path: Path) -> None:
     def stopped(ranks: Ranks) -> None:
         with pytest.raises(Interrupted):

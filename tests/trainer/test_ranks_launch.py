@@ -46,6 +46,10 @@ def test_launch__ranks_that_stopped_by_themselves_are_no_error() -> None:
     assert launch(program("sys.exit(75)"), 2, cores=2) == 75
 
 
+def test_launch__the_first_rank_may_take_its_time_to_write_a_checkpoint() -> None:
+    assert launch(program("time.sleep(0 if rank == '1' else 0.6); sys.exit(75)"), 2, cores=2) == 75
+
+
 def test_launch__a_signal_ends_ranks_that_are_still_starting() -> None:
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
     with pytest.raises(Interrupted, match="SIGTERM"):

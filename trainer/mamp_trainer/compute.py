@@ -19,6 +19,11 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
+def product_dtype(precision: Precision) -> torch.dtype:
+    """Return the dtype of the factors of the network's matrix products."""
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
 @contextmanager
 def matmul_precision(precision: Precision) -> Iterator[None]:
     """Let torch multiply float32 matrices as TensorFloat32 where the recipe says so, and put back what was set."""

@@ -27,14 +27,13 @@ def measure_budget(device: torch.device, ranks: Ranks = ALONE) -> Budget:
         device: the one that trains.
         ranks: of the run; those on one host divide its memory.
     """
-    host = int(SHARE * free_host_memory()) // ranks.local_count
-    free = int(SHARE * free_memory(device)) if device.type == "cuda" else host
+    free, host = (int(SHARE * free_memory(each, ranks)) for each in (device, torch.device("cpu")))
     return Budget(device=-ranks.agree(-free), host=-ranks.agree(-host))
 
 
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that new work may take on a device."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_host_memory()
+def free_memory(device: torch.device, ranks: Ranks = ALONE) -> int:
+    """Return the bytes that new work of one rank may take on its device."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_host_memory() // ranks.local_count
 
 
 def free_host_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from mamp_schemas.errors import Interrupted, LostRankError, MampctlError, TrainingError
-from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.group import Ranks
 from mamp_trainer.ranks.place import Place
 from mamp_trainer.ranks.table import Table
 
@@ -22,38 +22,35 @@ CLAIM_SECONDS = 5.0
 """How long a rank that lost the others waits for one of them to say why."""
 
 
-@contextmanager
-def join(place: Place | None, device: torch.device) -> Iterator[Ranks]:
-    """Be one of the ranks.
+Connect = Callable[[torch.device], Ranks]
+"""Connects the ranks, each with the device that it trains on: by gloo in host memory, by NCCL in a GPU's."""
 
-    Sums are taken by gloo in host memory and by NCCL in a GPU's.
+
+@contextmanager
+def join(place: Place) -> Iterator[Connect]:
+    """Be one of the ranks: meet the others, train with them, and end together.
 
     Args:
-        place: which one; None for the only one.
-        device: the one that this rank trains on.
+        place: which one.
 
     Raises:
         TrainingError: the others do not come.
         SystemExit: another rank has an error and tells it.
     """
-    if place is None:
-        yield ALONE
-        return
     table = _meet(place)
-    group = _connect(place, table, device)
     table.set_ready(place.rank)
     _end_with_parent()
     try:
-        yield Ranks(place.rank, place.count, place.local, place.local_count, group)
+        yield lambda device: _connect(place, table, device)
     except MampctlError as problem:
         # The group is left as it is: taking it down could wait for ranks that are gone.
         if _speaks(place, table, problem):
             raise
         raise SystemExit(1) from problem
     except Interrupted:
-        dist.destroy_process_group()
+        _disconnect()
         raise
-    dist.destroy_process_group()
+    _disconnect()
 
 
 def _meet(place: Place) -> Table:
@@ -65,7 +62,7 @@ def _meet(place: Place) -> Table:
         raise _unreachable(place) from problem
 
 
-def _connect(place: Place, table: Table, device: torch.device) -> dist.ProcessGroup:
+def _connect(place: Place, table: Table, device: torch.device) -> Ranks:
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -73,10 +70,12 @@ def _connect(place: Place, table: Table, device: torch.device) -> dist.ProcessGr
         dist.init_process_group(backend, store=table.store, rank=place.rank, world_size=place.count, timeout=PATIENCE)
     except RuntimeError as problem:
         raise _unreachable(place) from problem
-    group = dist.group.WORLD
-    if group is None:
-        raise _unreachable(place)
-    return group
+    return Ranks(place.rank, place.count, place.local, place.local_count, dist.group.WORLD)
+
+
+def _disconnect() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _unreachable(place: Place) -> TrainingError:

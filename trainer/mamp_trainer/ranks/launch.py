@@ -84,7 +84,9 @@ def _wait(ranks: Sequence[subprocess.Popen[bytes]], table: Table, received: Sequ
 
 
 def _failed(ranks: Sequence[subprocess.Popen[bytes]]) -> int | None:
-    return next((number for number, rank in enumerate(ranks) if rank.poll()), None)
+    """Return the first rank that has ended, but neither well nor stopped by a signal as it should."""
+    well = (None, 0, *EXIT_CODES.values())
+    return next((number for number, rank in enumerate(ranks) if rank.poll() not in well), None)
 
 
 def _pass_on(ranks: Sequence[subprocess.Popen[bytes]], table: Table, number: int) -> None:
@@ -104,14 +106,12 @@ def _kill(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
 def _outcome(codes: Sequence[int], first: int | None, table: Table, received: Sequence[int]) -> int:
     """Return the exit code of ranks of which `first` failed first."""
     told = table.first_to_fail()
-    if first is None:
-        return 0
     if told is not None and codes[told] > 0:
         return codes[told]
-    if received:
+    if received and any(codes):
         raise Interrupted(received[0])
-    if codes[first] in EXIT_CODES.values():
-        return codes[first]
+    if first is None:
+        return max(codes)
     how = f"was ended by {signal.Signals(-codes[first]).name}" if codes[first] < 0 else f"ended with {codes[first]}"
     raise TrainingError(
         f"rank {first} of {len(codes)} {how}, and so the others were ended",

@@ -27,7 +27,8 @@ from mamp_trainer.ranks.shares import Shares
 from mamp_trainer.runtime import choose_device, describe_device, seeded
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.session import Session, refuse_existing
+from mamp_trainer.tasks.folder import refuse_existing
+from mamp_trainer.tasks.session import Session
 from mamp_trainer.tasks.source import Source
 from mamp_trainer.watch.flops import term_flops
 from mamp_trainer.weights import digest, load_encoder, pretraining_split

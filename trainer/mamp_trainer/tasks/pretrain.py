@@ -22,7 +22,8 @@ from mamp_trainer.recompute import choose_recompute
 from mamp_trainer.runtime import choose_device, describe_device, seeded
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.session import Session, refuse_existing
+from mamp_trainer.tasks.folder import refuse_existing
+from mamp_trainer.tasks.session import Session
 from mamp_trainer.tasks.source import Source
 from mamp_trainer.watch.flops import term_flops
 
@@ -69,7 +70,7 @@ def pretrain(
     model.to(chosen)
     terms = loss_terms(clips.table, source.slots, recipe)
     shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
-    recompute, reason = choose_recompute(recipe, shares.at_once * source.slots, free_memory(chosen))
+    recompute, reason = choose_recompute(recipe, shares.at_once * source.slots, free_memory(chosen, ranks))
     watcher.message(f"activations: {reason}")
     model.set_recompute(recompute)
     if recipe.compile:

@@ -1,4 +1,4 @@
-"""Owns a run's folder and its course: begin or take up again, train, save, stop when asked to, record."""
+"""Owns the course of a run: begin or take up again, train, save, stop when asked to, record."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 from torch import nn
 
-from mamp_schemas.errors import Interrupted, OutputError
-from mamp_schemas.output import output_errors
+from mamp_schemas.errors import Interrupted
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.results import LinearResult, PretrainResult, RunRecord
@@ -18,37 +16,21 @@ from mamp_trainer.belonging import Belonging
 from mamp_trainer.checkpoint.files import Snapshot
 from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.checkpoint.writer import Writer
+from mamp_trainer.compute import product_dtype
 from mamp_trainer.loop import Position, Training, train
 from mamp_trainer.metrics import Metrics
-from mamp_trainer.output import write_file
 from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.ranks.shares import Shares
 from mamp_trainer.runtime import interruptible, versions
 from mamp_trainer.step import Step
 from mamp_trainer.tally import Tally
+from mamp_trainer.tasks.folder import begin_folder, write_record
 from mamp_trainer.tasks.resume import capture, restore
 from mamp_trainer.watch.files import MetricsFiles, no_files
 from mamp_trainer.watch.gauge import Gauge
 from mamp_trainer.watch.profile import profiled
 
-RECIPE_FILE = "recipe.yaml"
-RECORD_FILE = "run.json"
-
 Pause = Callable[[], None]
-
-
-def refuse_existing(run: Path, resume: bool) -> None:
-    """Refuse a folder that already holds something, unless it is to be gone on with.
-
-    Raises:
-        OutputError: the folder is not empty, or is a file.
-    """
-    if run.exists() and not run.is_dir():
-        raise OutputError(f"{run} is a file, not a run's folder", remedy="Name another folder.")
-    if run.exists() and any(run.iterdir()) and not resume:
-        raise OutputError(
-            f"{run} already holds a run", remedy="Go on with it by --resume, or name another folder with --out."
-        )
 
 
 @dataclass(frozen=True)
@@ -139,7 +121,7 @@ class Session:
             versions=versions(),
             result=result,
         )
-        write_file(self.run / RECORD_FILE, record.model_dump_json(indent=2).encode() + b"\n")
+        write_record(self.run, record)
 
     def _begin(self, module: nn.Module, step: Step, resume: bool) -> tuple[Position, Tally]:
         """Take up the run or begin it: from the same checkpoint on all ranks, that which the first one sees."""
@@ -150,31 +132,13 @@ class Session:
             self.progress.message(f"going on after epoch {position.epoch}, step {position.step} of the next")
             return position, tally
         if self.ranks.first:
-            self._begin_folder(resume)
+            begin_folder(self.run, self.recipe, resume, self.progress)
         return Position(), Tally()
-
-    def _begin_folder(self, resume: bool) -> None:
-        settings = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
-        if resume:
-            self._refuse_foreign(settings)
-            self.progress.message(f"{self.run} has no checkpoint yet: beginning at the first step")
-        with output_errors(self.run):
-            self.run.mkdir(parents=True, exist_ok=True)
-        write_file(self.run / RECIPE_FILE, settings.encode())
-
-    def _refuse_foreign(self, settings: str) -> None:
-        """Refuse to begin anew in a folder of other things, or of another recipe's run."""
-        recipe = self.run / RECIPE_FILE
-        own = recipe.exists() and recipe.read_text() == settings
-        if self.run.exists() and any(self.run.iterdir()) and not own:
-            raise OutputError(
-                f"{self.run}: there is no checkpoint to go on from, and what it holds is not of this recipe's run",
-                remedy="Name another folder with --out.",
-            )
 
     @contextmanager
     def _metrics(self, tally: Tally, done: int) -> Iterator[Metrics]:
-        gauge = Gauge(self.device, self.flops, self.ranks.count)
+        dtype = product_dtype(self.recipe.precision)
+        gauge = Gauge(self.device, self.flops, self.ranks.count, dtype)
         if not self.ranks.first:
             yield Metrics(no_files, self.progress, tally, gauge)
             return
