@@ -55,7 +55,7 @@ def load_encoder(source: Path, spec: ModelSpec) -> dict[str, Tensor]:
         weights = load_official(source)
     else:
         saved = checkpoint.load(_checkpoint_folder(source))
-        _check_heads(saved, spec)
+        _check_settings(saved, spec)
         weights = saved.weights
     found = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
     fit_weights(Encoder(spec), found, str(source))
@@ -92,13 +92,17 @@ def _checkpoint_folder(source: Path) -> Path:
     return folder
 
 
-def _check_heads(saved: checkpoint.Checkpoint, spec: ModelSpec) -> None:
-    """Compare what no tensor's shape tells: the number of attention heads."""
-    heads = saved.recipe["model"]["heads"]
-    if heads != spec.heads:
+def _check_settings(saved: checkpoint.Checkpoint, spec: ModelSpec) -> None:
+    """Compare what no tensor's shape tells: the number of attention heads, and what the encoder sees."""
+    model = saved.recipe["model"]
+    if model["heads"] != spec.heads:
         raise _unfit(
-            str(saved.path), f"its encoder has {heads} attention heads, the recipe's model.heads is {spec.heads}"
+            str(saved.path),
+            f"its encoder has {model['heads']} attention heads, the recipe's model.heads is {spec.heads}",
         )
+    seen = model.get("input", "joint")  # older recipes know nothing else
+    if seen != spec.input:
+        raise _unfit(str(saved.path), f"its encoder saw model.input {seen}, the recipe's is {spec.input}")
 
 
 def _unfit(source: str, problem: str) -> CheckpointError:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from mamp_schemas.recipes import ModelSpec
 from mamp_trainer.model.blocks import Block
 from mamp_trainer.model.embed import JointEmbedding, learnable, to_tokens
+from mamp_trainer.model.targets import motion
 
 
 class Encoder(nn.Module):
@@ -23,13 +24,14 @@ class Encoder(nn.Module):
         """Encode sequences.
 
         Args:
-            x_BTVC: (B, T, V, C), metres.
+            x_BTVC: (B, T, V, C), metres; with `spec.input` motion, their differences are what is encoded.
             keep: (B, K) indices of the tokens to encode; all of them by default.
 
         Returns:
             (B, K, D) in the order of `keep`, or (B, L, D) in the order (segment, joint).
         """
-        embedded = self.joints_embed(to_tokens(x_BTVC, self.spec.segment))
+        seen = motion(x_BTVC, 1) if self.spec.input == "motion" else x_BTVC
+        embedded = self.joints_embed(to_tokens(seen, self.spec.segment))
         tokens = (embedded + self.temp_embed + self.pos_embed).flatten(1, 2)
         if keep is not None:
             tokens = tokens.take_along_dim(keep[:, :, None], dim=1)
