@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamp_pipeline.splits import make_manifest, manifest_path, write_manifest
@@ -33,6 +33,7 @@ def draw(labels: Clips, subset: Subset) -> tuple[str, ...]:
     return draw_clips(list(labels), list(labels.values()), subset)
 
 
+@settings(max_examples=50, deadline=None)
 @given(clips, subsets, st.randoms(use_true_random=False))
 def test_draw_clips__does_not_depend_on_the_order_of_clips(labels: Clips, subset: Subset, random: Random) -> None:
     shuffled = list(labels.items())
@@ -40,6 +41,7 @@ def test_draw_clips__does_not_depend_on_the_order_of_clips(labels: Clips, subset
     assert draw(dict(shuffled), subset) == draw(labels, subset)
 
 
+@settings(max_examples=50, deadline=None)
 @given(clips, subsets)
 def test_draw_clips__are_clips_each_once_and_sorted(labels: Clips, subset: Subset) -> None:
     drawn = draw(labels, subset)
@@ -47,11 +49,13 @@ def test_draw_clips__are_clips_each_once_and_sorted(labels: Clips, subset: Subse
     assert set(drawn) <= set(labels)
 
 
+@settings(max_examples=50, deadline=None)
 @given(clips, subsets)
 def test_draw_clips__uniform_counts_as_the_authors_do(labels: Clips, subset: Subset) -> None:
     assert len(draw(labels, subset.replaced(sampling="uniform"))) == int(len(labels) * subset.fraction)
 
 
+@settings(max_examples=50, deadline=None)
 @given(clips, subsets)
 def test_draw_clips__stratified_takes_the_share_of_each_class(labels: Clips, subset: Subset) -> None:
     drawn = Counter(labels[name] for name in draw(labels, subset.replaced(sampling="stratified")))
@@ -59,6 +63,7 @@ def test_draw_clips__stratified_takes_the_share_of_each_class(labels: Clips, sub
     assert drawn == {label: max(1, round(count * subset.fraction)) for label, count in whole.items()}
 
 
+@settings(max_examples=50, deadline=None)
 @given(clips, subsets, st.floats(0.01, 0.99))
 def test_draw_clips__a_smaller_fraction_is_part_of_a_larger(labels: Clips, subset: Subset, other: float) -> None:
     smaller, larger = sorted((subset.fraction, other))
@@ -66,6 +71,7 @@ def test_draw_clips__a_smaller_fraction_is_part_of_a_larger(labels: Clips, subse
     assert drawn[0] <= drawn[1]
 
 
+@settings(max_examples=50, deadline=None)
 @given(clips, subsets)
 def test_draw_clips__stratified_draws_each_class_by_itself(labels: Clips, subset: Subset) -> None:
     stratified = subset.replaced(sampling="stratified")
