@@ -11,7 +11,7 @@ SPEC = ModelSpec(joints=3, frames=8, width=8, depth=3, heads=2)
 
 
 def classifier(spec: ModelSpec = SPEC) -> Classifier:
-    return Classifier(Encoder(spec), FinetuneHead(spec.width, spec.joints, classes=4, dropout=0.3))
+    return Classifier(Encoder(spec), FinetuneHead(spec.width, spec.joints, classes=4, hidden=8))
 
 
 def scales(model: Classifier, decay: float) -> dict[str, float]:

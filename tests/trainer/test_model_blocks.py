@@ -40,3 +40,18 @@ def test_block__normalises_before_each_part():
 
     torch.testing.assert_close(block(x), expected)
     assert block.mlp.fc1.weight.shape == (32, 8)
+
+
+def test_block__multiplies_its_branches_by_their_factors():
+    torch.manual_seed(0)
+    block, x, paths = Block(8, 2, 4), torch.randn(3, 5, 8), torch.tensor([[0.0, 1.5], [2.0, 0.0], [1.0, 1.0]])
+
+    transformed = block(x, paths)
+
+    for sequence, (attention, mlp) in enumerate(paths):
+        one = x[sequence : sequence + 1]
+        between = one + attention * block.attn(block.norm1(one))
+        torch.testing.assert_close(
+            transformed[sequence : sequence + 1], between + mlp * block.mlp(block.norm2(between))
+        )
+    torch.testing.assert_close(transformed[2], block(x)[2])

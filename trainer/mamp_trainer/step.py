@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from mamp_schemas.errors import TrainingError
 from mamp_trainer.data.samples import Batch
+from mamp_trainer.layer_decay import LR_SCALE
 
 Objective = Callable[[Batch, int], Tensor]
 """The loss, a scalar tensor, of a batch in an epoch."""
@@ -34,10 +35,10 @@ class Step:
             batch: the clips.
             epoch: 0-based.
             step: 0-based, over all epochs.
-            lr: of this step.
+            lr: of this step; parameter groups may scale it.
         """
         for group in self.optimiser.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get(LR_SCALE, 1.0)
         loss = self.objective(batch, epoch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

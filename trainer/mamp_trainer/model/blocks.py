@@ -61,8 +61,34 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = MLP(width, mlp_ratio * width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform (B, L, D) to (B, L, D)."""
-        x = x + self.attn(self.norm1(x))
-        transformed: Tensor = x + self.mlp(self.norm2(x))
+    def forward(self, x: Tensor, paths: Tensor | None = None) -> Tensor:
+        """Transform sequences.
+
+        Args:
+            x: (B, L, D).
+            paths: (B, 2), factors of the two branches for every sequence (stochastic depth); 1 by default.
+
+        Returns:
+            (B, L, D).
+        """
+        attention, mlp = (None, None) if paths is None else paths[:, :, None, None].unbind(1)
+        x = x + _times(self.attn(self.norm1(x)), attention)
+        transformed: Tensor = x + _times(self.mlp(self.norm2(x)), mlp)
         return transformed
+
+
+class Blocks(nn.Sequential):
+    """Blocks one after the other."""
+
+    def __init__(self, depth: int, width: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__(*(Block(width, heads, mlp_ratio) for _ in range(depth)))
+
+    def forward(self, x: Tensor, paths: Tensor | None = None) -> Tensor:
+        """Transform (B, L, D) to (B, L, D); `paths` are the blocks', (B, depth, 2)."""
+        for number, block in enumerate(self):
+            x = block(x, None if paths is None else paths[:, number])
+        return x
+
+
+def _times(branch: Tensor, factor: Tensor | None) -> Tensor:
+    return branch if factor is None else branch * factor

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from mamp_schemas.recipes import ModelSpec
-from mamp_trainer.model.blocks import Block
+from mamp_trainer.model.blocks import Blocks
 from mamp_trainer.model.embed import JointEmbedding, learnable, to_tokens
 from mamp_trainer.model.targets import motion
 
@@ -17,15 +17,16 @@ class Encoder(nn.Module):
         self.joints_embed = JointEmbedding(spec)
         self.temp_embed = learnable(1, spec.segments, 1, spec.width)
         self.pos_embed = learnable(1, 1, spec.joints, spec.width)
-        self.blocks = nn.Sequential(*(Block(spec.width, spec.heads, spec.mlp_ratio) for _ in range(spec.depth)))
+        self.blocks = Blocks(spec.depth, spec.width, spec.heads, spec.mlp_ratio)
         self.norm = nn.LayerNorm(spec.width)
 
-    def forward(self, x_BTVC: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward(self, x_BTVC: Tensor, keep: Tensor | None = None, paths: Tensor | None = None) -> Tensor:
         """Encode sequences.
 
         Args:
             x_BTVC: (B, T, V, C), metres; with `spec.input` motion, their differences are what is encoded.
             keep: (B, K) indices of the tokens to encode; all of them by default.
+            paths: (B, depth, 2), factors of the blocks' branches; 1 by default.
 
         Returns:
             (B, K, D) in the order of `keep`, or (B, L, D) in the order (segment, joint).
@@ -35,5 +36,5 @@ class Encoder(nn.Module):
         tokens = (embedded + self.temp_embed + self.pos_embed).flatten(1, 2)
         if keep is not None:
             tokens = tokens.take_along_dim(keep[:, :, None], dim=1)
-        features: Tensor = self.norm(self.blocks(tokens))
+        features: Tensor = self.norm(self.blocks(tokens, paths))
         return features

@@ -3,10 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mamp_trainer.drops import Drops
 from mamp_trainer.model.blocks import xavier_linear
 from mamp_trainer.model.encoder import Encoder
-
-FINETUNE_HIDDEN = 2048
 
 
 class LinearHead(nn.Module):
@@ -37,19 +36,27 @@ class FinetuneHead(nn.Module):
         width: D.
         joints: V.
         classes: number of classes.
-        dropout: probability of dropping a feature before anything else.
+        hidden: width between the layers.
     """
 
-    def __init__(self, width: int, joints: int, classes: int, dropout: float) -> None:
+    def __init__(self, width: int, joints: int, classes: int, hidden: int) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.fc1 = xavier_linear(joints * width, FINETUNE_HIDDEN)
-        self.bn = nn.BatchNorm1d(FINETUNE_HIDDEN)
-        self.fc2 = xavier_linear(FINETUNE_HIDDEN, classes)
+        self.fc1 = xavier_linear(joints * width, hidden)
+        self.bn = nn.BatchNorm1d(hidden)
+        self.fc2 = xavier_linear(hidden, classes)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (N, classes) of features (N, M, Te, V, D)."""
-        pooled = self.dropout(features).mean(dim=2).flatten(2).mean(dim=1)
+    def forward(self, features: Tensor, factors: Tensor | None = None) -> Tensor:
+        """Classify clips.
+
+        Args:
+            features: (N, M, Te, V, D).
+            factors: of the same shape, of each feature (dropout); 1 by default.
+
+        Returns:
+            Logits (N, classes).
+        """
+        dropped = features if factors is None else features * factors
+        pooled = dropped.mean(dim=2).flatten(2).mean(dim=1)
         logits: Tensor = self.fc2(F.relu(self.bn(self.fc1(pooled))))
         return logits
 
@@ -62,10 +69,15 @@ class Classifier(nn.Module):
         self.encoder = encoder
         self.head = head
 
-    def forward(self, x_NMTVC: Tensor) -> Tensor:
-        """Return logits (N, classes) of clips (N, M, T, V, C), metres."""
+    def forward(self, x_NMTVC: Tensor, drops: Drops | None = None) -> Tensor:
+        """Return logits (N, classes) of clips.
+
+        Args:
+            x_NMTVC: (N, M, T, V, C), metres.
+            drops: what is left out at random, in fine-tuning.
+        """
         spec = self.encoder.spec
-        features = self.encoder(x_NMTVC.flatten(0, 1))
-        shape = (*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
-        logits: Tensor = self.head(features.view(shape))
+        features = self.encoder(x_NMTVC.flatten(0, 1), paths=drops.paths if drops else None)
+        features = features.view(*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
+        logits: Tensor = self.head(features, drops.features) if drops else self.head(features)
         return logits
