@@ -9,6 +9,7 @@ from mamp_trainer.data.samples import Batch
 from mamp_trainer.finetuning import make_finetuned, make_layered_optimiser, smoothed_loss
 from mamp_trainer.layer_decay import LR_SCALE
 from mamp_trainer.model.heads import Classifier
+from mamp_trainer.slots import find_slots
 from mamp_trainer.step import Step
 from tests.trainer.runs import CLASSES, finetune_recipe
 from tests.trainer.test_weights import save_mamp
@@ -20,7 +21,8 @@ def make_batch(clip: Tensor | None = None) -> Batch:
     """Return six clips of two bodies; what a clip looks like depends on its number alone."""
     clip = torch.arange(6) if clip is None else clip
     poses = [torch.randn(2, 16, 25, 3, generator=torch.Generator().manual_seed(int(number))) for number in clip]
-    return Batch(torch.stack(poses), None, clip % CLASSES, clip, torch.ones(len(clip), 2, dtype=torch.bool))
+    real = torch.ones(len(clip), 2, dtype=torch.bool)
+    return Batch(torch.stack(poses), None, clip % CLASSES, clip, real, find_slots(real, copies=False))
 
 
 def frozen_norm(model: Classifier) -> Classifier:

@@ -31,7 +31,9 @@ def make_finetuned(
     """
     spec = recipe.model
     with seeded(recipe.seed):
-        model = Classifier(Encoder(spec), FinetuneHead(spec.width, spec.joints, classes, recipe.head_width))
+        model = Classifier(
+            Encoder(spec), FinetuneHead(spec.width, spec.joints, classes, recipe.head_width), recipe.precision
+        )
     if encoder_from is not None:
         model.encoder.load_state_dict(load_encoder(encoder_from, spec, progress))
     return model
@@ -52,6 +54,6 @@ def smoothed_loss(model: Classifier, recipe: FinetuneRecipe) -> Objective:
     def loss(batch: Batch, epoch: int) -> Tensor:
         model.train()
         drops = draw_drops(recipe, epoch, batch.clip, batch.x.shape[1])
-        return F.cross_entropy(model(batch.x, drops), batch.label, label_smoothing=recipe.label_smoothing)
+        return F.cross_entropy(model(batch.x, drops=drops), batch.label, label_smoothing=recipe.label_smoothing)
 
     return loss

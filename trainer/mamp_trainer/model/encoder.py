@@ -32,9 +32,9 @@ class Encoder(nn.Module):
             (B, K, D) in the order of `keep`, or (B, L, D) in the order (segment, joint).
         """
         seen = motion(x_BTVC, 1) if self.spec.input == "motion" else x_BTVC
-        embedded = self.joints_embed(to_tokens(seen, self.spec.segment))
-        tokens = (embedded + self.temp_embed + self.pos_embed).flatten(1, 2)
+        tokens = to_tokens(seen, self.spec.segment)
+        positions = (self.temp_embed + self.pos_embed).flatten(0, 2)
         if keep is not None:
-            tokens = tokens.take_along_dim(keep[:, :, None], dim=1)
-        features: Tensor = self.norm(self.blocks(tokens, paths))
+            tokens, positions = tokens.take_along_dim(keep[:, :, None], dim=1), positions[keep]
+        features: Tensor = self.norm(self.blocks(self.joints_embed(tokens) + positions, paths))
         return features
