@@ -19,8 +19,8 @@ Residency = Literal["auto", "device", "host", "stream"]
 Precision = Literal["float32", "tf32", "bf16"]
 Recompute = Literal["auto", "always", "never"]
 
-PLACEMENT = frozenset({"residency", "residency_budget_gb", "recompute"})
-"""Fields on which no number of a run depends: it may be resumed with others."""
+PLACEMENT = frozenset({"residency", "residency_budget_gb", "micro_batch", "recompute"})
+"""Fields on which no number of a run depends, apart from the order of sums: it may be resumed with others."""
 
 
 class ModelSpec(Model):
@@ -201,6 +201,9 @@ class PretrainRecipe(RunRecipe):
     Attributes:
         motion_source: `online` takes differences of the augmented sample, as published; `stored` carries the
             store's motion rows through the same crop, resize and rotation.
+        micro_batch: clips that a device takes at once; a larger share of the batch is taken in parts whose gradients
+            add up to those of the whole. None for no limit. Linear evaluation has no such field: its fixed encoder
+            keeps little in memory, and batch normalisation needs the whole batch.
         checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
         empty_bodies: `keep` trains on every body slot, as published; `skip` leaves out the slots that no body
             fills, whether they hold zeros or a copy of the first body: the loss is over what is hidden of the
@@ -213,6 +216,7 @@ class PretrainRecipe(RunRecipe):
     masking: MaskingSpec = MaskingSpec()
     target: TargetSpec = TargetSpec()
     motion_source: Literal["online", "stored"] = "online"
+    micro_batch: int | None = Field(default=None, ge=1)
     checkpoint_every: int = Field(default=20, ge=1)
     empty_bodies: Literal["keep", "skip"] = "keep"
     recompute: Recompute = "auto"

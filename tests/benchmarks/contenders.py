@@ -12,6 +12,7 @@ from mamp_schemas.recipes import PretrainRecipe
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.optim import make_optimiser
+from mamp_trainer.ranks.shares import Part
 from mamp_trainer.slots import find_slots
 from mamp_trainer.step import Step
 from mamp_trainer.tasks.pretrain import masked_loss
@@ -44,7 +45,7 @@ def make_network(recipe: PretrainRecipe, device: torch.device, seed: int = 0) ->
 
 def our_step(model: MAMP, recipe: PretrainRecipe, batch: Batch) -> Callable[[], None]:
     step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
-    return lambda: step(batch, 0, 0, LR)
+    return lambda: step([Part(batch, 1.0)], 0, 0, LR)
 
 
 def plain_step(model: MAMP, recipe: PretrainRecipe, batch: Batch) -> Callable[[], object]:

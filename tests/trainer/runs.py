@@ -22,6 +22,8 @@ from mamp_schemas.recipes import (
     SamplingSpec,
     ScheduleSpec,
 )
+from mamp_trainer.checkpoint.files import Checkpoint, load
+from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.memory import Budget
 from mamp_trainer.slots import find_slots
@@ -30,6 +32,8 @@ from tests.trainer.stores import Clip, write_manifest, write_store
 
 CPU = torch.device("cpu")
 CLASSES = 3
+CLOCK = {"clips_per_s", "seconds", "step_s", "data_s", "memory_gb", "tflops"}
+"""What lines of metrics tell of the clock and the machine."""
 MODEL = ModelSpec(frames=16, segment=4, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 SAMPLING = SamplingSpec(min_frames=8)
 
@@ -142,4 +146,30 @@ class SignalAfter:
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's metrics without what depends on the clock."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: line[key] for key in line if key not in ("clips_per_s", "seconds")} for line in lines]
+    return [{key: line[key] for key in line if key not in CLOCK} for line in lines]
+
+
+def last_checkpoint(run: Path) -> Checkpoint:
+    folder = latest(run)
+    assert folder is not None
+    return load(folder)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights, optimiser and metrics are equal; bit for bit, and apart from the clock."""
+    first, second = last_checkpoint(one), last_checkpoint(other)
+    assert first.step == second.step
+    assert all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights | second.weights)
+    assert_equal(first.state["optimiser"], second.state["optimiser"])
+    assert read_metrics(one) == read_metrics(other)
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_equal(one[key], other[key])
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other

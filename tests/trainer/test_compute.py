@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mamp_schemas.errors import RecipeError
-from mamp_trainer.checkpoint import latest, load
+from mamp_trainer.checkpoint.files import load
+from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.compute import autocast, compile_network, matmul_precision
 from mamp_trainer.model.blocks import MLP
 from mamp_trainer.model.mamp import MAMP

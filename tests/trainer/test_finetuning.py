@@ -9,6 +9,7 @@ from mamp_trainer.data.samples import Batch
 from mamp_trainer.finetuning import make_finetuned, make_layered_optimiser, smoothed_loss
 from mamp_trainer.layer_decay import LR_SCALE
 from mamp_trainer.model.heads import Classifier
+from mamp_trainer.ranks.shares import Part
 from mamp_trainer.slots import find_slots
 from mamp_trainer.step import Step
 from tests.trainer.runs import CLASSES, finetune_recipe
@@ -80,7 +81,7 @@ def test_make_finetuned__takes_the_encoder_and_the_seeds_head(tmp_path: Path) ->
 def test_step__scales_the_learning_rate_of_each_layer() -> None:
     model = make_finetuned(RECIPE, CLASSES, None)
     step = Step(smoothed_loss(model, RECIPE), make_layered_optimiser(model, RECIPE))
-    step(make_batch(), 0, 0, lr=0.5)
+    step([Part(make_batch(), 1.0)], 0, 0, lr=0.5)
     assert isinstance(step.optimiser, torch.optim.AdamW)
     assert step.optimiser.param_groups[0]["betas"] == (0.9, 0.999)
     rates = {group[LR_SCALE]: group["lr"] for group in step.optimiser.param_groups}
@@ -91,6 +92,6 @@ def test_step__fine_tuning_learns_what_it_sees() -> None:
     model = make_finetuned(RECIPE, CLASSES, None)
     step = Step(smoothed_loss(model, RECIPE), make_layered_optimiser(model, RECIPE))
     for number in range(40):
-        step(make_batch(), number, number, lr=0.003)
-    losses = step.settle()
+        step([Part(make_batch(), 1.0)], number, 0, lr=0.003)
+    losses, _ = step.settle(lambda *_: [])
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])

@@ -3,8 +3,8 @@ import signal
 import pytest
 import torch
 
-from mamp_schemas.errors import UsageError
-from mamp_trainer.runtime import Interrupted, choose_device, interruptible, seeded, versions
+from mamp_schemas.errors import Interrupted, UsageError
+from mamp_trainer.runtime import choose_device, interruptible, seeded, stopped_at_once, versions
 
 
 def test_choose_device__auto_takes_a_gpu_where_there_is_one() -> None:
@@ -49,6 +49,18 @@ def test_interruptible__gives_the_handlers_back() -> None:
     with interruptible():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_stopped_at_once__raises_where_the_signal_comes(number: signal.Signals, code: int) -> None:
+    with stopped_at_once(), pytest.raises(Interrupted, match=number.name) as caught:
+        signal.raise_signal(number)
+    assert caught.value.code == code
+
+
+def test_choose_device__one_gpu_for_several_ranks_is_refused() -> None:
+    with pytest.raises(UsageError, match="there are several ranks"):
+        choose_device("cuda:0", local=1)
 
 
 def test_versions__names_what_results_depend_on() -> None:

@@ -13,6 +13,7 @@ from mamp_trainer.data.draws import MASK, uniform
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.optim import make_optimiser
+from mamp_trainer.ranks.shares import Part
 from mamp_trainer.slots import Slots
 from mamp_trainer.step import Step
 from mamp_trainer.tasks.pretrain import loss_terms, masked_loss
@@ -124,7 +125,7 @@ def test_step__does_not_wait_for_the_device(recipe: Any, monkeypatch: pytest.Mon
     for name in ("tolist", "numpy", "cpu"):
         monkeypatch.setattr(Tensor, name, lambda *_: pytest.fail("a tensor was fetched"))
     with Synchronisations() as found:
-        step(BATCH, 0, 0, 1e-3)
+        step([Part(BATCH, 1.0)], 0, 0, 1e-3)
         assert found.seen == []
         bool(BATCH.real.all())
         assert found.seen == ["aten._local_scalar_dense.default"]

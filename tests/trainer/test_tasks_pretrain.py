@@ -9,7 +9,8 @@ from mamp_schemas.base import read_data, read_json
 from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
 from mamp_schemas.recipes import MaskingSpec, PretrainRecipe, ScheduleSpec, TargetSpec
 from mamp_schemas.results import RunRecord
-from mamp_trainer.checkpoint import latest, load
+from mamp_trainer.checkpoint.files import load
+from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.tasks.pretrain import pretrain
 from tests.trainer.runs import pretrain_recipe, read_metrics, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_manifest, write_store

@@ -8,7 +8,8 @@ from torch import nn
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import MaskingSpec, ModelSpec, TargetSpec
 from mamp_trainer.belonging import UNTRAINED, Belonging
-from mamp_trainer.checkpoint import save
+from mamp_trainer.checkpoint.files import Snapshot
+from mamp_trainer.checkpoint.keep import save
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.official import to_official
@@ -20,7 +21,7 @@ BELONGING = Belonging(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 
 
 def save_mamp(run: Path, spec: ModelSpec = MODEL, step: int = 1) -> MAMP:
     model = MAMP(spec, MaskingSpec(), TargetSpec())
-    save(run, step, model, {}, pretrain_recipe(), BELONGING)
+    save(run, Snapshot.take(step, model, {}, pretrain_recipe(), BELONGING))
     return model
 
 

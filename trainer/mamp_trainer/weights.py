@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import ModelSpec
-from mamp_trainer import checkpoint
+from mamp_trainer.checkpoint.files import Checkpoint, is_checkpoint, load
+from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.official import load_official, resize_segments
 
@@ -60,7 +61,7 @@ def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None
     if source.is_file():
         weights = _meet_length(load_official(source), spec, source, progress or Silent())
     else:
-        saved = checkpoint.load(_checkpoint_folder(source))
+        saved = load(_checkpoint_folder(source))
         _check_settings(saved, spec)
         weights = saved.weights
     found = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
@@ -85,7 +86,7 @@ def pretraining_split(source: Path) -> tuple[str, str] | None:
     """Return dataset and protocol that an encoder was trained on; None for released files, which do not say."""
     if source.is_file():
         return None
-    recipe = checkpoint.load(_checkpoint_folder(source)).recipe
+    recipe = load(_checkpoint_folder(source)).recipe
     return recipe["dataset"], recipe["protocol"]
 
 
@@ -100,9 +101,9 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 
 
 def _checkpoint_folder(source: Path) -> Path:
-    if checkpoint.is_checkpoint(source):
+    if is_checkpoint(source):
         return source
-    folder = checkpoint.latest(source)
+    folder = latest(source)
     if folder is None:
         raise CheckpointError(
             f"{source}: there is no checkpoint",
@@ -111,7 +112,7 @@ def _checkpoint_folder(source: Path) -> Path:
     return folder
 
 
-def _check_settings(saved: checkpoint.Checkpoint, spec: ModelSpec) -> None:
+def _check_settings(saved: Checkpoint, spec: ModelSpec) -> None:
     """Compare what no tensor's shape tells: the number of attention heads, and what the encoder sees."""
     model = saved.recipe["model"]
     if model["heads"] != spec.heads:

@@ -16,12 +16,15 @@ from mamp_trainer.data.samples import Batch
 from mamp_trainer.memory import free_memory, measure_budget
 from mamp_trainer.model.mamp import MAMP, MAMPOutput
 from mamp_trainer.optim import make_optimiser
+from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.shares import Shares
 from mamp_trainer.recompute import choose_recompute
 from mamp_trainer.runtime import choose_device, describe_device, seeded
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
 from mamp_trainer.tasks.session import Session, refuse_existing
 from mamp_trainer.tasks.source import Source
+from mamp_trainer.watch.flops import term_flops
 
 
 def pretrain(
@@ -32,11 +35,14 @@ def pretrain(
     resume: bool = False,
     device: str = "auto",
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
+    profile: int = 0,
 ) -> PretrainResult:
     """Pre-train a network.
 
     The same recipe, store and device kind give the same weights, whether or not the run was interrupted and
-    resumed: on the CPU bit for bit.
+    resumed: on the CPU bit for bit. Another number of ranks, or parts of a batch, change the order of sums, and so
+    the last bits.
 
     Args:
         recipe: what to train, and how.
@@ -45,31 +51,35 @@ def pretrain(
         resume: go on from the run's latest checkpoint.
         device: `auto`, `cpu` or `cuda`.
         progress: who watches.
+        ranks: who trains together; this process is one of them.
+        profile: steps to be profiled, into the run's folder.
 
     Raises:
         MampctlError: any of the store's, manifest's, recipe's, checkpoint's, output's and training's errors.
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
     """
-    refuse_existing(run, resume)
-    chosen, watcher = choose_device(device), progress or Silent()
-    source = Source.open(store_path, recipe, chosen, measure_budget(chosen), watcher)
+    if ranks.first:
+        refuse_existing(run, resume)
+    chosen, watcher = choose_device(device, ranks.seat), progress or Silent()
+    source = Source.open(store_path, recipe, chosen, measure_budget(chosen, ranks), watcher)
     recipe = recipe.replaced(shuffle_window=source.placement.window)
     clips = source.load("train")
     with seeded(recipe.seed):
         model = MAMP(recipe.model, recipe.masking, recipe.target)
     model.to(chosen)
-    sequences = recipe.batch_size * source.slots
-    recompute, reason = choose_recompute(recipe, sequences, free_memory(chosen))
+    terms = loss_terms(clips.table, source.slots, recipe)
+    shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
+    recompute, reason = choose_recompute(recipe, shares.at_once * source.slots, free_memory(chosen))
     watcher.message(f"activations: {reason}")
     model.set_recompute(recompute)
     if recipe.compile:
         compile_network(model, chosen)
-    session = Session(run, recipe, source.belonging(UNTRAINED), watcher)
-    step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
-    batches = source.train_batches(clips)
+    flops = term_flops(recipe, source.slots)
+    session = Session(run, recipe, source.belonging(UNTRAINED), chosen, watcher, ranks, profile, flops)
+    step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), ranks)
     with matmul_precision(recipe.precision):
-        tally = session.train(model, step, batches, lambda _pause: {}, resume)
-    result = _summarise(tally, batches.steps)
+        tally = session.train(model, step, shares, lambda _pause: {}, resume)
+    result = _summarise(tally, shares.steps)
     session.record(result, UNTRAINED, describe_device(chosen))
     return result
 
