@@ -167,5 +167,7 @@ def _list_recipes(kind: Literal["pretrain", "linear"], as_json: bool) -> None:
     if as_json:
         print_json([recipe.model_dump(mode="json") for recipe in list_recipes(kind)])
         return
-    for recipe in list_recipes(kind):
-        print_line(f"{recipe.name:<16} {recipe.summary}")
+    recipes = list_recipes(kind)
+    width = max(len(recipe.name) for recipe in recipes)
+    for recipe in recipes:
+        print_line(f"{recipe.name:<{width}}  {recipe.summary}")

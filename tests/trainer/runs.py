@@ -14,6 +14,7 @@ from mamp_schemas.progress import Silent
 from mamp_schemas.recipes import (
     SGD,
     AdamW,
+    FinetuneRecipe,
     LinearRecipe,
     ModelSpec,
     PretrainRecipe,
@@ -66,6 +67,24 @@ def linear_recipe(**changes: Any) -> LinearRecipe:
         optimiser=SGD(kind="sgd"),
         schedule=ScheduleSpec(epochs=3, lr=0.1),
         batch_size=4,
+        checkpoint_every=2,
+    )
+    return recipe.replaced(**changes)
+
+
+def finetune_recipe(**changes: Any) -> FinetuneRecipe:
+    recipe = FinetuneRecipe(
+        kind="finetune",
+        name="tiny",
+        summary="for tests",
+        dataset="ntu60",
+        protocol="xsub",
+        model=MODEL.replaced(depth=2),
+        sampling=SAMPLING,
+        optimiser=AdamW(kind="adamw", betas=(0.9, 0.999)),
+        schedule=ScheduleSpec(epochs=3, warmup_epochs=1, lr=0.01, final_lr=0.001),
+        batch_size=4,
+        head_width=8,
         checkpoint_every=2,
     )
     return recipe.replaced(**changes)

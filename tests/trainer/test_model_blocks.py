@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -30,6 +31,21 @@ def test_block__normalises_before_each_part():
 
     torch.testing.assert_close(block(x), expected)
     assert block.mlp.fc1.weight.shape == (32, 8)
+
+
+def test_block__multiplies_its_branches_by_their_factors():
+    torch.manual_seed(0)
+    block, x, paths = Block(8, 2, 4), torch.randn(3, 5, 8), torch.tensor([[0.0, 1.5], [2.0, 0.0], [1.0, 1.0]])
+
+    transformed = block(x, paths)
+
+    for sequence, (attention, mlp) in enumerate(paths):
+        one = x[sequence : sequence + 1]
+        between = one + attention * block.attn(block.norm1(one))
+        torch.testing.assert_close(
+            transformed[sequence : sequence + 1], between + mlp * block.mlp(block.norm2(between))
+        )
+    torch.testing.assert_close(transformed[2], block(x)[2])
 
 
 def test_blocks__recomputed_give_the_same_bit_for_bit():
@@ -65,3 +81,12 @@ def test_blocks__without_gradients_are_not_recomputed():
 
 def test_blocks__parameters_have_the_names_of_a_plain_sequence():
     assert "0.attn.qkv.weight" in Blocks(1, 8, 2, 4).state_dict()
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_blocks__give_each_block_its_own_factors(recompute):
+    torch.manual_seed(0)
+    blocks, x, paths = Blocks(2, 8, 2, 4), torch.randn(3, 5, 8), torch.rand(3, 2, 2)
+    blocks.recompute = recompute
+
+    torch.testing.assert_close(blocks(x, paths), blocks[1](blocks[0](x, paths[:, 0]), paths[:, 1]))

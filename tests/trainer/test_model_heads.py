@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from mamp_trainer.drops import Drops
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.heads import Classifier, FinetuneHead, LinearHead
 from mamp_trainer.official import from_official
@@ -32,7 +33,7 @@ def test_linear_head__equals_the_authors_without_its_norm():
 
 
 def test_finetune_head__equals_the_authors():
-    head = FinetuneHead(SPEC.width, SPEC.joints, CLASSES, dropout=0.3)
+    head = FinetuneHead(SPEC.width, SPEC.joints, CLASSES, hidden=2048)
 
     assert relative_deviation(logits(head, "finetune"), golden("finetune/logits")) < 1e-9
 
@@ -60,13 +61,26 @@ def test_linear_head__starts_small():
     assert not head.fc.bias.any()
 
 
-def test_finetune_head__drops_features_in_training_only():
+def test_finetune_head__drops_features_before_anything_else():
     torch.manual_seed(0)
-    head, features = FinetuneHead(4, 6, 3, dropout=0.5), torch.randn(5, 2, 3, 6, 4)
+    head, features = FinetuneHead(4, 6, 3, hidden=8).eval(), torch.randn(5, 2, 3, 6, 4)
+    factors = torch.rand(5, 2, 3, 6, 4)
 
-    assert not torch.equal(head(features), head(features))
-    head.eval()
-    assert torch.equal(head(features), head(features))
+    torch.testing.assert_close(head(features, factors), head(features * factors))
+    assert not torch.equal(head(features, factors), head(features))
+
+
+def test_classifier__gives_encoder_and_head_their_drops():
+    torch.manual_seed(0)
+    spec = SPEC.replaced(joints=3)
+    model = Classifier(Encoder(spec), FinetuneHead(spec.width, 3, 4, hidden=8)).eval()
+    x, paths = torch.randn(5, 2, 24, 3, 3), torch.rand(10, spec.depth, 2)
+    factors = torch.rand(5, 2, spec.segments, 3, spec.width)
+
+    logits = model(x, drops=Drops(paths, factors))
+
+    features = model.encoder(x.flatten(0, 1), paths=paths).view(factors.shape)
+    torch.testing.assert_close(logits, model.head(features, factors))
 
 
 @pytest.mark.parametrize("copies", [False, True])

@@ -55,6 +55,12 @@ def test_load_encoder__another_shape_names_tensor_got_and_expected(tmp_path: Pat
         load_encoder(tmp_path, MODEL)
 
 
+def test_load_encoder__of_another_input_is_refused(tmp_path: Path) -> None:
+    save_mamp(tmp_path)
+    with pytest.raises(CheckpointError, match=r"saw model\.input joint, the recipe's is motion"):
+        load_encoder(tmp_path, MODEL.replaced(input="motion"))
+
+
 def test_load_encoder__a_deeper_encoder_is_refused(tmp_path: Path) -> None:
     save_mamp(tmp_path, MODEL.replaced(depth=2))
     with pytest.raises(CheckpointError, match=r"not the model's.*blocks\.1"):

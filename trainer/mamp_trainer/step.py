@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from mamp_schemas.errors import TrainingError
 from mamp_trainer.data.samples import Batch
+from mamp_trainer.layer_decay import LR_SCALE
 from mamp_trainer.ranks.gradients import Gradients
 from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.ranks.shares import Part
@@ -48,10 +49,10 @@ class Step:
             parts: this rank's clips, at least one part.
             epoch: 0-based.
             step: 0-based, within the epoch.
-            lr: of this step.
+            lr: of this step; parameter groups may scale it.
         """
         for group in self.optimiser.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get(LR_SCALE, 1.0)
         self._gradients.clear()
         losses = [self._descend(part, epoch) for part in parts]
         self._gradients.add_up(self.ranks)

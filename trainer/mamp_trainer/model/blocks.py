@@ -58,10 +58,19 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = MLP(width, mlp_ratio * width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform (B, L, D) to (B, L, D)."""
-        x = x + self.attn(self.norm1(x))
-        transformed: Tensor = x + self.mlp(self.norm2(x))
+    def forward(self, x: Tensor, paths: Tensor | None = None) -> Tensor:
+        """Transform sequences.
+
+        Args:
+            x: (B, L, D).
+            paths: (B, 2), factors of the two branches for every sequence (stochastic depth); 1 by default.
+
+        Returns:
+            (B, L, D).
+        """
+        attention, mlp = (None, None) if paths is None else paths[:, :, None, None].unbind(1)
+        x = x + _times(self.attn(self.norm1(x)), attention)
+        transformed: Tensor = x + _times(self.mlp(self.norm2(x)), mlp)
         return transformed
 
 
@@ -77,9 +86,14 @@ class Blocks(nn.Sequential):
         super().__init__(*(Block(width, heads, mlp_ratio) for _ in range(depth)))
         self.recompute = False
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform (B, L, D) to (B, L, D)."""
-        for block in self:
+    def forward(self, x: Tensor, paths: Tensor | None = None) -> Tensor:
+        """Transform (B, L, D) to (B, L, D); `paths` are those of each block, (B, depth, 2)."""
+        for number, block in enumerate(self):
+            own = None if paths is None else paths[:, number]
             again = self.recompute and torch.is_grad_enabled()
-            x = cast("Tensor", checkpoint(block, x, use_reentrant=False) if again else block(x))
+            x = cast("Tensor", checkpoint(block, x, own, use_reentrant=False) if again else block(x, own))
         return x
+
+
+def _times(branch: Tensor, factor: Tensor | None) -> Tensor:
+    return branch if factor is None else branch * factor

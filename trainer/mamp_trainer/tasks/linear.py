@@ -74,7 +74,7 @@ def linear(
     chosen, watcher = choose_device(device, ranks.seat), progress or Silent()
     source = Source.open(store_path, recipe, chosen, measure_budget(chosen, ranks), watcher)
     recipe = recipe.replaced(shuffle_window=source.placement.window)
-    model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from).to(chosen)
+    model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from, watcher).to(chosen)
     encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
     name = UNTRAINED if encoder_from is None else f"{encoder_from} (weights {encoder[:16]})"
     _announce(encoder_from, recipe, watcher)
@@ -96,7 +96,9 @@ def linear(
     return result
 
 
-def make_classifier(recipe: LinearRecipe, classes: int, encoder_from: Path | None) -> Classifier:
+def make_classifier(
+    recipe: LinearRecipe, classes: int, encoder_from: Path | None, progress: Progress | None = None
+) -> Classifier:
     """Return a classifier, its head drawn from the recipe's seed, its encoder fixed.
 
     The seed gives the same head whether or not an encoder is named.
@@ -107,7 +109,7 @@ def make_classifier(recipe: LinearRecipe, classes: int, encoder_from: Path | Non
     with seeded(recipe.seed):
         model = Classifier(Encoder(recipe.model), LinearHead(recipe.model.width, classes), recipe.precision)
     if encoder_from is not None:
-        model.encoder.load_state_dict(load_encoder(encoder_from, recipe.model))
+        model.encoder.load_state_dict(load_encoder(encoder_from, recipe.model, progress))
     model.encoder.requires_grad_(False)
     return model
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.progress import Progress
 from mamp_schemas.protocols import Side
-from mamp_schemas.recipes import PretrainRecipe, Recipe
+from mamp_schemas.recipes import FinetuneRecipe, PretrainRecipe, Recipe
 from mamp_schemas.splits import SplitManifest
 from mamp_trainer.belonging import Belonging
 from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
@@ -64,7 +64,7 @@ class Source:
         """
         store = open_store(path)
         check_recipe(recipe, store)
-        manifest = read_manifest(store, recipe.protocol)
+        manifest = read_manifest(store, recipe.protocol, recipe.subset if isinstance(recipe, FinetuneRecipe) else None)
         sides: tuple[Side, ...] = ("train",) if isinstance(recipe, PretrainRecipe) else ("train", "test")
         clips = {side: side_clips(store, manifest, side) for side in sides}
         tables = {side: make_table(store, clips[side]) for side in sides}
