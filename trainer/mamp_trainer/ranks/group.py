@@ -30,6 +30,16 @@ class Ranks:
         self.rank, self.count, self.local, self.local_count = rank, count, local, local_count
         self._group = group
 
+    def leave(self) -> None:
+        """Let go of the others, none of whom is to be asked anything more.
+
+        The group's threads end with it. Were they to live on, one could let go of a tensor while Python is being
+        taken down, which aborts the process.
+        """
+        if self._group is not None:
+            self._group = None
+            dist.destroy_process_group()
+
     @property
     def first(self) -> bool:
         """Whether this is the rank that writes and tells."""

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -40,17 +40,23 @@ def join(place: Place) -> Iterator[Connect]:
     table = _meet(place)
     table.set_ready(place.rank)
     _end_with_parent()
+    joined: list[Ranks] = []
+
+    def connect(device: torch.device) -> Ranks:
+        joined.append(_connect(place, table, device))
+        return joined[-1]
+
     try:
-        yield lambda device: _connect(place, table, device)
+        yield connect
     except MampctlError as problem:
         # The group is left as it is: taking it down could wait for ranks that are gone.
         if _speaks(place, table, problem):
             raise
         raise SystemExit(1) from problem
     except Interrupted:
-        _disconnect()
+        _leave(joined)
         raise
-    _disconnect()
+    _leave(joined)
 
 
 def _meet(place: Place) -> Table:
@@ -73,9 +79,9 @@ def _connect(place: Place, table: Table, device: torch.device) -> Ranks:
     return Ranks(place.rank, place.count, place.local, place.local_count, dist.group.WORLD)
 
 
-def _disconnect() -> None:
-    if dist.is_initialized():
-        dist.destroy_process_group()
+def _leave(joined: Sequence[Ranks]) -> None:
+    for ranks in joined:
+        ranks.leave()
 
 
 def _unreachable(place: Place) -> TrainingError:
