@@ -53,7 +53,7 @@ def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track
     if len(raw.frame) == 0:
         raise RawFileError(f"no body in any of its {raw.frames} frames")
     steps = raw.frame[1:] != raw.frame[:-1]
-    filled = 1 + np.count_nonzero(steps)
+    filled = 1 + int(np.count_nonzero(steps))
     alone = (raw.body_id == raw.body_id[0]).all()
     if alone and not keep_gaps:
         return [Track(0, raw.joints)], filled
