@@ -80,21 +80,19 @@ class DaskEngine:
 
     def _take(self, future: Future[Any]) -> Any:
         """Return a result. One that was lost with the worker that held it is waited for: another makes it again."""
-        while future.status != "error":
-            with noticing_loss():
-                try:
-                    outcome = future.result(timeout=_SILENCE)
-                except TimeoutError:
-                    self._look_after_workers()
-                    continue
-                except OSError:
-                    if future.status == "error":  # the task's own
-                        break
-                    raise
-            self._deserted = None
-            if isinstance(outcome, MampctlError):
-                raise outcome
-            return outcome
+        while not _has_failed(future):
+            try:
+                outcome = future.result(timeout=_SILENCE)
+            except TimeoutError:
+                self._look_after_workers()
+            except _LOSSES as problem:
+                if not _has_failed(future):
+                    raise _lose(problem) from None
+            else:
+                self._deserted = None
+                if isinstance(outcome, MampctlError):
+                    raise outcome
+                return outcome
         raise _explain(future.exception())
 
     def _count_threads(self) -> int:
@@ -129,10 +127,18 @@ def noticing_loss() -> Iterator[None]:
     try:
         yield
     except _LOSSES as problem:
-        raise ClusterError(
-            f"lost the connection to the scheduler ({problem or type(problem).__name__})",
-            remedy="What is staged is kept: start the scheduler, then run the same command again.",
-        ) from None
+        raise _lose(problem) from None
+
+
+def _lose(problem: BaseException) -> ClusterError:
+    return ClusterError(
+        f"lost the connection to the scheduler ({problem or type(problem).__name__})",
+        remedy="What is staged is kept: start the scheduler, then run the same command again.",
+    )
+
+
+def _has_failed(future: Future[Any]) -> bool:
+    return bool(future.status == "error")
 
 
 def _explain(problem: BaseException) -> BaseException:
