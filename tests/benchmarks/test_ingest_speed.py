@@ -1,5 +1,6 @@
 """`mampctl ingest`, text to finished store in 2 processes: against line-by-line reading; memory and time at scale.
 
+Each ingest runs three times between measurements of the baseline, and the best of both are held against each other.
 MAMPCTL_BENCH_CLIPS sets how many files the speed is measured on, 5,000 (1.2 GB) by default.
 """
 
@@ -7,6 +8,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.benchmark
 
 CLIPS = int(os.environ.get("MAMPCTL_BENCH_CLIPS", "5000"))
 SAMPLE = 60
+RUNS = 3
 ROW_BYTES = 700
 
 
@@ -46,12 +49,15 @@ def tell(title: str, **facts: object) -> None:
 
 
 def best_ratio(source: Path, text: Path, out: Path) -> float:
-    """Run ingest between two measurements of the baseline; return its rate over the better of them."""
+    """Let ingest and the baseline take turns; return the best rate of ingest over the best of the baseline."""
     files = sorted(text.iterdir())
     sample, size = files[:: max(1, len(files) // SAMPLE)], sum(file.stat().st_size for file in files) / 1e6
-    before = measure_rate(sample)
-    run = run_ingest(source, out)
-    baseline = max(before, measure_rate(sample))
+    rates, runs = [measure_rate(sample)], []
+    for _ in range(RUNS):
+        shutil.rmtree(out, ignore_errors=True)
+        runs.append(run_ingest(source, out))
+        rates.append(measure_rate(sample))
+    run, baseline = min(runs, key=attrgetter("seconds")), max(rates)
     rate = size / run.seconds
     tell(
         f"ingest of {source.name}",
@@ -60,7 +66,7 @@ def best_ratio(source: Path, text: Path, out: Path) -> float:
         ingest=f"{rate:.0f} MB/s",
         ratio=f"{rate / baseline:.1f}",
         startup=f"{run.startup:.1f} s",
-        seconds=f"{run.seconds:.1f}",
+        seconds=" ".join(f"{run.seconds:.2f}" for run in runs),
         peaks=" ".join(f"{peak:.0f}" for peak in run.peaks) + " MB",
     )
     return rate / baseline
@@ -123,7 +129,7 @@ def test_ingest__memory_stays_and_time_is_linear_from_1000_to_20000_files(raw: P
 
 
 def test_ingest__compression_gain_and_cost(raw: Path, tmp_path: Path) -> None:
-    """Synthetic movement is smoother than measured: docs/ingest.md has the numbers of real files."""
+    """Synthetic movement is smoother than measured: docs/scaling.md has the numbers of real files."""
     folder, sizes = link_files(raw, tmp_path / "raw", 1_000), {}
     for compression in ("none", "zstd"):
         out = tmp_path / f"{compression}.zarr"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +30,14 @@ def run_cluster(folder: Path, workers: int = 1, before: Sequence[str] = ()) -> I
         command = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
         scheduler = stack.enter_context(_run([], *command, "--scheduler-file", str(file)))
         address = str(_wait(file)["address"])
-        started = [
-            stack.enter_context(_run(before, "dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"))
-            for _ in range(workers)
-        ]
+        started = [stack.enter_context(run_worker(address, before)) for _ in range(workers)]
         _wait_for_workers(address, workers)
         yield Cluster(address, scheduler, tuple(started))
+
+
+def run_worker(address: str, before: Sequence[str] = ()) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Run a worker of a scheduler."""
+    return _run(before, "dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
 
 
 @contextmanager

@@ -1,31 +1,21 @@
-"""Dask, and nothing else of the pipeline knows it: processes on this machine, or a scheduler that runs elsewhere."""
+"""Dask's clusters: processes on this machine, or a scheduler that runs elsewhere."""
 
 import gc
 import logging
-import uuid
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import islice
-from typing import Any
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
-from distributed.comm.core import CommClosedError
+from distributed import Client, LocalCluster
 
-from mamp_pipeline.build.engine import Engine, Job, Result
+from mamp_pipeline.build.dask_engine import PATIENCE, DaskEngine, noticing_loss
+from mamp_pipeline.build.engine import Engine
 from mamp_pipeline.build.sight import Sight, View, list_differences, look
-from mamp_schemas.errors import ClusterError, MampctlError
+from mamp_schemas.errors import ClusterError
 from mamp_schemas.progress import Progress
-
-_AHEAD = 2
-"""Jobs in flight per thread: one runs, the next is there when it ends."""
-
-_RETRIES = 2
-"""Times a task is tried again after an error that is not one of ours: a file system that stumbled."""
 
 _DEATHS = 10
 """Workers on this machine that may die at one task."""
@@ -38,58 +28,6 @@ _MEMORY = {"MALLOC_MMAP_THRESHOLD_": 2**28, "MALLOC_TRIM_THRESHOLD_": 2**28, "MA
 
 The C library reads these when a process starts, so they must be in its environment before.
 """
-
-_PATIENCE = "15s"
-
-
-class _Dask:
-    """Runs tasks on the workers of a client's scheduler."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def run(self, task: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
-        waiting = iter(jobs)
-        room = _AHEAD * max(1, sum(self._client.nthreads().values()))
-        flying = {self._submit(task, job): job for job in islice(waiting, room)}
-        landed = as_completed(list(flying), loop=self._client.loop)
-        for future in landed:
-            job = flying.pop(future)
-            result = self._take(future)
-            for following in islice(waiting, 1):
-                started = self._submit(task, following)
-                flying[started] = following
-                landed.add(started)
-            yield job, result
-
-    def _submit(self, task: Callable[[Job], Result], job: Job) -> Future[Any]:
-        key = f"{task.__name__}-{uuid.uuid4().hex}"
-        return self._client.submit(_attempt, task, job, key=key, pure=False, retries=_RETRIES)
-
-    def _take(self, future: Future[Any]) -> Any:
-        try:
-            outcome = future.result()
-        except KilledWorker as problem:
-            raise ClusterError(
-                f"the workers that took {problem.task} all died at it, the last was {problem.last_worker.address}",
-                remedy="Their logs say why; often they lack memory. Then run the same command again.",
-            ) from None
-        except (CancelledError, CommClosedError) as problem:
-            raise ClusterError(
-                f"lost the connection to the scheduler ({problem})",
-                remedy="What is staged is kept: start the scheduler, then run the same command again.",
-            ) from None
-        if isinstance(outcome, MampctlError):
-            raise outcome
-        return outcome
-
-
-def _attempt(task: Callable[[Job], Result], job: Job) -> Result | MampctlError:
-    """Run a task; its own errors are results, since trying again would not change them."""
-    try:
-        return task(job)
-    except MampctlError as error:
-        return error
 
 
 @contextmanager
@@ -109,7 +47,7 @@ def start_cluster(count: int, progress: Progress) -> Iterator[Engine]:
         progress.message(f"{count} worker processes{_dashboard(client)}")
         # Dask's own objects are no garbage: to search them for any would stop its scheduler for 40 ms at a time.
         gc.freeze()
-        yield _Dask(client)
+        yield DaskEngine(client, progress)
 
 
 def _start_processes(count: int) -> LocalCluster:
@@ -140,17 +78,19 @@ def join_cluster(address: str, sight: Sight, progress: Progress) -> Iterator[Eng
         ClusterError: nobody answers at the address, or a worker cannot do this work.
     """
     _silence()
-    with _connect(address) as client:
-        workers = _check_workers(client, address, sight)
+    # Not only the first connection: whatever Dask connects to later must not wait for longer either.
+    with dask.config.set({"distributed.comm.timeouts.connect": PATIENCE}), _connect(address) as client:
+        with noticing_loss():
+            workers = _check_workers(client, address, sight)
         progress.message(f"{workers} workers of {address}{_dashboard(client)}")
-        yield _Dask(client)
+        yield DaskEngine(client, progress)
 
 
 def _connect(address: str) -> Client:
     try:
-        with warnings.catch_warnings(), dask.config.set({"distributed.comm.timeouts.connect": _PATIENCE}):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # versions are compared below, in words of our own
-            return Client(address, timeout=_PATIENCE, set_as_default=False)
+            return Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as problem:
         raise ClusterError(
             f"{address}: no Dask scheduler answers there ({problem})",
@@ -195,7 +135,11 @@ def _ask_scheduler(client: Client) -> str | Exception:
 
 
 def _dashboard(client: Client) -> str:
-    return f", dashboard at {client.dashboard_link}" if find_spec("bokeh") else ""
+    """Return where to watch the work: without Bokeh, Dask has no dashboard, but pages of workers, tasks and logs."""
+    link = client.dashboard_link
+    if not link:
+        return ""
+    return f", dashboard at {link if find_spec('bokeh') else link.removesuffix('status') + 'info/main/workers.html'}"
 
 
 def _silence() -> None:

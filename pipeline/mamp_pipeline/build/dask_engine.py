@@ -1,0 +1,158 @@
+"""Jobs on the workers of a Dask scheduler, and a watch over both: neither is lost without a word."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from itertools import islice
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from distributed import Client, Future, KilledWorker
+from distributed.client import ClosedClientError
+
+from mamp_pipeline.build.engine import Job, Result
+from mamp_schemas.errors import ClusterError, MampctlError
+from mamp_schemas.progress import Progress
+
+PATIENCE = 15.0
+"""Seconds that a scheduler may take to answer."""
+
+_AHEAD = 2
+"""Jobs in flight per thread: one runs, the next is there when it ends."""
+
+_RETRIES = 2
+"""Times a task is tried again after an error that is not one of ours: a file system that stumbled."""
+
+_SILENCE = 5.0
+"""Seconds without a result after which the scheduler is asked how many workers it has."""
+
+_ABSENCE = 120.0
+"""Seconds without any worker before the work is given up: a batch system may be about to start some."""
+
+# Dask's CommClosedError and every timeout are OSErrors; a pool of closed connections raises RuntimeError.
+_LOSSES = (OSError, CancelledError, ClosedClientError, RuntimeError)
+
+
+class DaskEngine:
+    """Runs tasks on the workers of a client's scheduler."""
+
+    def __init__(self, client: Client, progress: Progress) -> None:
+        self._client, self._progress = client, progress
+        self._deserted: float | None = None
+
+    def run(self, task: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
+        """Run a task on every job; see `engine.Engine`.
+
+        Raises:
+            MampctlError: a task's own.
+            ClusterError: the scheduler, or all of its workers, were lost.
+        """
+        landed: SimpleQueue[Future[Any]] = SimpleQueue()
+        waiting, flying = iter(jobs), {}
+        room = _AHEAD * max(1, self._count_threads())
+        for job in islice(waiting, room):
+            flying[self._submit(task, job, landed)] = job
+        while flying:
+            future = self._wait(landed)
+            job = flying.pop(future)
+            result = self._take(future)
+            for following in islice(waiting, 1):
+                flying[self._submit(task, following, landed)] = following
+            yield job, result
+
+    def _submit(self, task: Callable[[Job], Result], job: Job, landed: "SimpleQueue[Future[Any]]") -> Future[Any]:
+        key = f"{task.__name__}-{uuid.uuid4().hex}"
+        with noticing_loss():
+            future = self._client.submit(_attempt, task, job, key=key, pure=False, retries=_RETRIES)
+            future.add_done_callback(landed.put)
+        return future
+
+    def _wait(self, landed: "SimpleQueue[Future[Any]]") -> Future[Any]:
+        while True:
+            try:
+                future = landed.get(timeout=_SILENCE)
+            except Empty:
+                self._look_after_workers()
+            else:
+                return future
+
+    def _take(self, future: Future[Any]) -> Any:
+        """Return a result. One that was lost with the worker that held it is waited for: another makes it again."""
+        while not _has_failed(future):
+            try:
+                outcome = future.result(timeout=_SILENCE)
+            except TimeoutError:
+                self._look_after_workers()
+            except _LOSSES as problem:
+                if not _has_failed(future):
+                    raise _lose(problem) from None
+            else:
+                self._deserted = None
+                if isinstance(outcome, MampctlError):
+                    raise outcome
+                return outcome
+        raise _explain(future.exception())
+
+    def _count_threads(self) -> int:
+        """Ask the scheduler for the threads of all its workers."""
+        with noticing_loss():
+            if self._client.scheduler is None:
+                raise ClosedClientError("given up")
+            return sum(self._client.sync(self._client.scheduler.ncores, callback_timeout=PATIENCE).values())
+
+    def _look_after_workers(self) -> None:
+        """Ask the scheduler for its workers; where there are none, say so once, and give up after a while."""
+        threads, now = self._count_threads(), time.monotonic()
+        if threads:
+            self._deserted = None
+        elif self._deserted is None:
+            self._deserted = now
+            self._progress.message(f"no worker is left: waiting up to {_ABSENCE:.0f} s for one to come")
+        elif now - self._deserted > _ABSENCE:
+            raise ClusterError(
+                f"no worker was left, and none came for {_ABSENCE:.0f} s",
+                remedy="What is staged is kept: start workers, then run the same command again.",
+            )
+
+
+@contextmanager
+def noticing_loss() -> Iterator[None]:
+    """Turn what Dask raises when its scheduler is gone into an error of ours.
+
+    Raises:
+        ClusterError: the scheduler is gone, or does not answer.
+    """
+    try:
+        yield
+    except _LOSSES as problem:
+        raise _lose(problem) from None
+
+
+def _lose(problem: BaseException) -> ClusterError:
+    return ClusterError(
+        f"lost the connection to the scheduler ({problem or type(problem).__name__})",
+        remedy="What is staged is kept: start the scheduler, then run the same command again.",
+    )
+
+
+def _has_failed(future: Future[Any]) -> bool:
+    return bool(future.status == "error")
+
+
+def _explain(problem: BaseException) -> BaseException:
+    if not isinstance(problem, KilledWorker):
+        return problem
+    return ClusterError(
+        f"the workers that took {problem.task} all died at it, the last was {problem.last_worker.address}",
+        remedy="Their logs say why; often they lack memory. Then run the same command again.",
+    )
+
+
+def _attempt(task: Callable[[Job], Result], job: Job) -> Result | MampctlError:
+    """Run a task; its own errors are results, since trying again would not change them."""
+    try:
+        return task(job)
+    except MampctlError as error:
+        return error
