@@ -1,0 +1,4 @@
+// Owns the page of a single clip.
+const page = JSON.parse(document.getElementById("data").textContent);
+const viewer = createViewer(document.getElementById("viewer"), page.skeleton, true);
+viewer.show(page.clip);
