@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -34,8 +35,9 @@ def report(
     rows = [(CRITERIA[kind][0], f"{clips:,}") for kind, clips in result.outliers.items()]
     print_table(rows, ("outliers", "clips"))
     seconds = time.monotonic() - started
-    print_line(
-        f"{out}: {len(opened.ids):,} clips, {result.size / 1e6:.1f} MB, {result.viewable} clips to play, {seconds:.1f} s"
-    )
+    clips = f"{len(opened.ids):,} clips, {result.viewable} of them to play"
+    print_line(f"{out}: {clips}, {result.size / 1e6:.1f} MB, {seconds:.1f} s")
     if opened.ids:
-        print_line(f"next: open it in a browser; any other clip: mampctl show {store} {opened.ids[0]}")
+        print_line(
+            f"next: open it in a browser; any other clip: mampctl show {quote(str(store))} {quote(opened.ids[0])}"
+        )

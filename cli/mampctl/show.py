@@ -1,6 +1,7 @@
 """`mampctl show`: one clip, as text, as a page that plays it, or as a picture."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -45,7 +46,7 @@ def show(
     if not made:
         for name, text in list_lines(view, skeleton):
             print_line(f"{name:<10} {text}")
-        print_line(f"next: mampctl show {store} {clip} --html clip.html")
+        print_line(f"next: mampctl show {quote(str(store))} {quote(clip)} --html clip.html")
 
 
 def _write(made: list[tuple[Path, bytes]]) -> dict[str, int]:

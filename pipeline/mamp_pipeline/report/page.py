@@ -9,8 +9,8 @@ from typing import Any
 
 from mamp_pipeline.report.payload import embed_json
 
-_VIEWER = ("colours.js", "masking.js", "skeleton.js", "maps.js", "viewer.js")
-_STORE = ("tables.js", "charts.js", "report.js")
+_VIEWER = ("colours.js", "masking.js", "clip.js", "skeleton.js", "maps.js", "viewer.js")
+_STORE = ("tables.js", "charts.js", "report_data.js", "report_charts.js", "report_tables.js", "report.js")
 
 
 def clip_page(title: str, data: Any) -> str:

@@ -44,7 +44,7 @@ def _scaled(intensity: Numbers, temperature: float) -> Numbers:
 def masking_probability(intensity: Numbers, temperature: float) -> Numbers:
     """Return the probability of each token to be hidden first (eq. 5), the softmax over all: (Te, V), sum 1."""
     weights = np.exp(_scaled(intensity, temperature))
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
 def hide_tokens(intensity: Numbers, u: Numbers, spec: MaskingSpec) -> NDArray[np.bool_]:

@@ -1,4 +1,5 @@
 // Owns the charts: plotly figures in the page's colours, of tables by class summed over the classes chosen.
+"use strict";
 
 /** Plotly reads some markup in labels: write it so that it stays text. */
 function plainLabel(text) {

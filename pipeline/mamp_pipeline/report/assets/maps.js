@@ -1,4 +1,6 @@
 // Owns the maps beside the skeleton: intensity over time, and joints by segments with their masking probability.
+"use strict";
+
 const MAP_LEFT = 104;
 const MAP_BOTTOM = 16;
 

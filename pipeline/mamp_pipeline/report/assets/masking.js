@@ -1,4 +1,6 @@
 // Owns motion-aware masking (equations 5 and 6 of the paper): the same arithmetic as report/tokens.py, in float64.
+"use strict";
+
 const EPSILON = 1e-10;
 
 /** Return each token's probability to be hidden first: softmax of its intensity over (largest · τ). */

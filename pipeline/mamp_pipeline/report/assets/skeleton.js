@@ -1,20 +1,5 @@
-// Owns the skeleton's picture: the packed positions of a clip, and a turning perspective view of one frame on a canvas.
-
-function bytesOf(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
-}
-
-/** Unpack a clip: positions (M, F, V, 3) in metres, intensities (M, F, V) and those of tokens (M, Te, V). */
-function unpackClip(packed) {
-  const steps = packed.extent / 32767;
-  const share = packed.largest / 255;
-  return {
-    ...packed,
-    joints: Float32Array.from(new Int16Array(bytesOf(packed.joints)), (value) => value * steps),
-    intensity: Float32Array.from(new Uint8Array(bytesOf(packed.intensity)), (value) => value * share),
-    tokens: new Float32Array(bytesOf(packed.tokens)),
-  };
-}
+// Owns the skeleton's picture: a perspective view of one frame on a canvas, from wherever one looks.
+"use strict";
 
 /** Return the centre and radius, in metres, of what a clip's bodies reach; frames in which a body is all zeros aside. */
 function measureScene(joints, perBody) {

@@ -1,4 +1,5 @@
 // Owns the clip viewer: a clip playing, its tokens' probabilities, and a mask drawn at the ratio and τ that are set.
+"use strict";
 
 /**
  * Bring the page's viewer to life.
@@ -175,45 +176,4 @@ function followDrags(stage, turnBy) {
   });
   stage.addEventListener("pointerup", () => (last = null));
   stage.addEventListener("pointercancel", () => (last = null));
-}
-
-/** Return the segment of the sample that a frame of the clip falls into, -1 outside of the crop. */
-function segmentOf(clip, frame) {
-  const { start, length, frames, segment } = clip.sample;
-  if (frame < start || frame >= start + length) return -1;
-  return Math.floor(((frame - start + 0.5) * frames) / length / segment);
-}
-
-/** Return the first frame of the clip that falls into a segment, or the nearest before where none does. */
-function firstFrameOf(clip, segment) {
-  const { start, length, frames, segment: size } = clip.sample;
-  const first = start + Math.ceil((segment * size * length) / frames - 0.5);
-  return Math.min(Math.max(first, start), start + length - 1);
-}
-
-function describeClip(clip) {
-  const numbers = Object.entries(clip.numbers).map(([name, value]) => `${name} ${value}`);
-  const bodies = clip.bodies === 1 ? "1 body" : `${clip.bodies} bodies`;
-  const valid = clip.valid === clip.frames ? "" : `, ${clip.valid} of them valid`;
-  return [`class ${clip.label}`, ...numbers, `${clip.frames} frames${valid}`, bodies].join(" · ");
-}
-
-function describeCrop(clip) {
-  const { start, length, frames, segment, share } = clip.sample;
-  return (
-    `Tokens are those of a test sample: the middle ${Math.round(share * 100)} % of the valid frames, ` +
-    `${start + 1} to ${start + length}, resized to ${frames}; a token is one joint in ${segment} of these.`
-  );
-}
-
-function listJumps(clip) {
-  const shown = clip.jumps.slice(0, 8).map((jump) =>
-    element("button", `frame ${jump.frame + 1}: ${jump.joint} ${jump.metres.toFixed(2)} m`, {
-      type: "button",
-      "data-frame": jump.frame,
-    }),
-  );
-  if (!shown.length) return [element("span", "none")];
-  const more = clip.jumps.length - shown.length;
-  return more ? [...shown, element("span", `and ${more} more`)] : shown;
 }
