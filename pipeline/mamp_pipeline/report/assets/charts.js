@@ -29,7 +29,8 @@ function plot(place, traces, layout) {
 function drawBars(place, names, counts, titleX, marked = null) {
   const colour = names.map((_, i) => styleColour(marked === null || marked === i ? "--bar" : "--faded"));
   const bars = { type: "bar", x: names.map(plainLabel), y: counts, marker: { color: colour }, hovertemplate: "%{x}: %{y:,}<extra></extra>" };
-  plot(place, [bars], chartLayout(titleX, "clips"));
+  const xaxis = { nticks: Math.max(4, Math.floor(place.clientWidth / 60)) };
+  plot(place, [bars], chartLayout(titleX, "clips", { xaxis }));
 }
 
 /** Draw each class's quantiles (5, 25, 50, 75, 95 %) of clips' mean intensity, in cm. */
@@ -81,6 +82,6 @@ function drawJoints(place, joints, means) {
     marker: { color: order.map((i) => viridis(means[i] / (Math.max(...means) || 1))), line: { color: styleColour("--soft"), width: 0.5 } },
     hovertemplate: "%{y}: %{x:.2f} cm<extra></extra>",
   };
-  const layout = chartLayout("mean intensity, cm", "", { xaxis: { type: "linear", rangemode: "tozero", showgrid: true }, yaxis: { type: "category", dtick: 1, tickfont: { size: 10 } } });
+  const layout = chartLayout("mean intensity, cm", "", { xaxis: { type: "linear", rangemode: "tozero", showgrid: true, nticks: 8 }, yaxis: { type: "category", dtick: 1, tickfont: { size: 10 } } });
   plot(place, [bars], layout);
 }
