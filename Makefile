@@ -41,7 +41,7 @@ format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## the benchmarks: ratios against the named baselines
+bench: $(READY) browser ## the benchmarks: ratios against the named baselines
 	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
 
 soak: $(READY) ## processes killed at many more moments than the suite does

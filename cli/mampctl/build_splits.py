@@ -1,35 +1,78 @@
-"""`mampctl build-splits`: a protocol's train and test clips, beside the store."""
+"""`mampctl build-splits`: a protocol's train and test clips, and draws of a part of the former, beside the store."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mamp_schemas.splits import SplitCounts
-from mampctl.console import print_json, print_line, print_table
+from mamp_schemas.errors import UsageError
+from mamp_schemas.splits import Sampling, SplitCounts, Subset
+from mampctl.console import print_json, print_line, print_note, print_table
 from mampctl.places import only_store, recipe_options
+
+if TYPE_CHECKING:
+    from mamp_pipeline.store.read import Store
+
+DRAWS = 5
+"""As many as the paper averages over."""
 
 
 def build_splits(
     protocol: Annotated[str, typer.Option(help="xsub, xview or xset, as the dataset has them.")],
     store: Annotated[Path | None, typer.Option(help="The store. [default: the one in $MAMPCTL_DATA]")] = None,
+    fraction: Annotated[
+        float | None, typer.Option(help="Draw this share of the training clips, for semi-supervised evaluation.")
+    ] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help=f"How many draws. [default: {DRAWS}]")] = None,
+    sampling: Annotated[
+        Sampling | None,
+        typer.Option(help="uniform over all clips, as the authors; stratified by class. [default: uniform]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the draws. [default: 0]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Divide a store's clips by a protocol and hold the counts against the official ones."""
-    from mamp_pipeline.splits import build_manifest, manifest_path, write_manifest
+    """Divide a store's clips by a protocol and hold the counts against the official ones; or draw a part of them."""
     from mamp_pipeline.store.read import open_store
 
-    path = (store or only_store()).resolve()
-    opened = open_store(path)
-    manifest = build_manifest(opened, protocol)
-    target = manifest_path(path, manifest.protocol)
+    subsets = _subsets(fraction, draws, sampling, seed)
+    opened = open_store((store or only_store()).resolve())
+    if subsets:
+        _draw(opened, protocol, subsets, as_json)
+    else:
+        _divide(opened, protocol, as_json)
+
+
+def _subsets(fraction: float | None, draws: int | None, sampling: Sampling | None, seed: int | None) -> list[Subset]:
+    """Return the draws that are asked for; none without a fraction."""
+    if fraction is None:
+        if (draws, sampling, seed) != (None, None, None):
+            raise UsageError(
+                "--draws, --sampling and --seed say how a part of the training clips is drawn",
+                remedy="Say how large a part: --fraction 0.01",
+            )
+        return []
+    if not 0 < fraction < 1:
+        raise UsageError(f"--fraction is {fraction}, expected a share between 0 and 1", remedy="Say, --fraction 0.1")
+    return [
+        Subset(fraction=fraction, sampling=sampling or "uniform", seed=seed or 0, draw=draw)
+        for draw in range(1, (draws or DRAWS) + 1)
+    ]
+
+
+def _divide(store: "Store", protocol: str, as_json: bool) -> None:
+    from mamp_pipeline.splits import build_manifest, manifest_path, write_manifest
+
+    manifest = build_manifest(store, protocol)
+    target = manifest_path(store.path, manifest.protocol)
     write_manifest(target, manifest)
     if as_json:
         print_json({"manifest": str(target), **manifest.counts.model_dump(mode="json")})
         return
-    _print_counts(manifest.counts, f"{opened.metadata.spec().title}, {protocol}")
+    _print_counts(manifest.counts, f"{store.metadata.spec().title}, {protocol}")
     print_line(f"{target}")
-    print_line(f"next: mampctl train pretrain {recipe_options(opened.metadata, protocol)} --store {path}")
+    print_line(f"next: mampctl train pretrain {recipe_options(store.metadata, protocol)} --store {store.path}")
 
 
 def _print_counts(counts: SplitCounts, what: str) -> None:
@@ -47,3 +90,40 @@ def _print_counts(counts: SplitCounts, what: str) -> None:
             )
     if counts.unlisted:
         print_line(f"{counts.unlisted:,} clips are on neither side: left out")
+
+
+def _draw(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: bool) -> None:
+    from mamp_pipeline.splits import build_manifest, manifest_path, read_manifest, write_manifest
+    from mamp_pipeline.subsets import train_labels, write_draws
+
+    whole = manifest_path(store.path, protocol)
+    if not whole.exists():
+        write_manifest(whole, build_manifest(store, protocol))
+    parent = read_manifest(store, protocol)
+    classes = sorted(set(train_labels(store, parent).tolist()))
+    drawn = {}
+    for subset, manifest in zip(subsets, write_draws(store, parent, subsets), strict=True):
+        found = Counter(train_labels(store, manifest).tolist())
+        drawn[manifest_path(store.path, protocol, subset)] = {label: found[label] for label in classes}
+        _warn_of_absent(subset.draw, [label for label in classes if not found[label]], len(classes))
+    if as_json:
+        print_json([{"manifest": str(path), "labels": labels} for path, labels in drawn.items()])
+    else:
+        _print_draws(drawn, parent.counts.train)
+
+
+def _print_draws(drawn: Mapping[Path, Mapping[int, int]], clips: int) -> None:
+    counts = [list(labels.values()) for labels in drawn.values()]
+    rows = [(at, f"{sum(each):,}", sum(map(bool, each)), min(each), max(each)) for at, each in enumerate(counts, 1)]
+    print_table(rows, ("draw", "clips", "classes", "fewest of one", "most of one"))
+    print_line(f"of {clips:,} training clips of {len(counts[0])} classes; the test side stays whole")
+    for path in drawn:
+        print_line(f"{path}")
+
+
+def _warn_of_absent(draw: int, absent: Sequence[int], classes: int) -> None:
+    if absent:
+        print_note(
+            f"warning: draw {draw} has no clip of {len(absent)} of the {classes} classes, labels "
+            f"{', '.join(map(str, absent))} (counted from 0); --sampling stratified draws some of each"
+        )

@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.recipes import PretrainRecipe
+from mamp_schemas.recipes import LinearRecipe, PretrainRecipe
 from mampctl.console import print_json, print_line, print_table
-from mampctl.extras import needed_extras
 from mampctl.places import default_run, default_store, only_store, recipe_options
-from mampctl.progress import show_progress
+from mampctl.sitting import sit_down
 
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
 
@@ -24,6 +23,10 @@ SetOption = Annotated[
 OutOption = Annotated[Path | None, typer.Option(help="The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in its folder.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes cuda where there is one.")]
+DevicesOption = Annotated[
+    int | None, typer.Option(min=1, help="Train in so many processes here, each on a GPU of its own. [default: 1]")
+]
+ProfileOption = Annotated[int, typer.Option(min=0, help="Write a profile of so many steps into the run's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -35,6 +38,8 @@ def pretrain(
     out: OutOption = None,
     resume: ResumeOption = False,
     device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    profile: ProfileOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Pre-train by masked motion prediction (section 3 of the paper)."""
@@ -43,13 +48,20 @@ def pretrain(
     if recipe == "list":
         _list_recipes("pretrain", as_json)
         return
-    loaded = load_recipe("pretrain", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or default_run(loaded)
-    with needed_extras():
+
+    def prepare() -> tuple[PretrainRecipe, Path, Path]:
+        loaded = load_recipe("pretrain", recipe or _default_recipe(store), set_ or [])
+        return loaded, store or default_store(loaded.dataset), out or default_run(loaded)
+
+    with sit_down(prepare, device, devices) as ((loaded, place, run), ranks, progress):
         from mamp_trainer.tasks.pretrain import pretrain as train
-    with show_progress() as progress:
+
         progress.message(f"recipe {loaded.name}, store {place}, run {run}")
-        result = train(loaded, place, run, resume=resume, device=device, progress=progress)
+        result = train(
+            loaded, place, run, resume=resume, device=device, progress=progress, ranks=ranks, profile=profile
+        )
+    if not ranks.first:
+        return
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
@@ -70,6 +82,8 @@ def linear(
     out: OutOption = None,
     resume: ResumeOption = False,
     device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    profile: ProfileOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Train a linear classifier on a fixed encoder (section 4.3, linear evaluation)."""
@@ -78,13 +92,32 @@ def linear(
     if recipe == "list":
         _list_recipes("linear", as_json)
         return
-    loaded = load_recipe("linear", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or default_run(loaded, "" if from_ else "-untrained")
-    with needed_extras():
+
+    def prepare() -> tuple[LinearRecipe, Path, Path]:
+        loaded = load_recipe("linear", recipe or _default_recipe(store), set_ or [])
+        return (
+            loaded,
+            store or default_store(loaded.dataset),
+            out or default_run(loaded, "" if from_ else "-untrained"),
+        )
+
+    with sit_down(prepare, device, devices) as ((loaded, place, run), ranks, progress):
         from mamp_trainer.tasks.linear import linear as train
-    with show_progress() as progress:
+
         progress.message(f"recipe {loaded.name}, store {place}, run {run}")
-        result = train(loaded, place, run, encoder_from=from_, resume=resume, device=device, progress=progress)
+        result = train(
+            loaded,
+            place,
+            run,
+            encoder_from=from_,
+            resume=resume,
+            device=device,
+            progress=progress,
+            ranks=ranks,
+            profile=profile,
+        )
+    if not ranks.first:
+        return
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
@@ -134,5 +167,7 @@ def _list_recipes(kind: Literal["pretrain", "linear"], as_json: bool) -> None:
     if as_json:
         print_json([recipe.model_dump(mode="json") for recipe in list_recipes(kind)])
         return
-    for recipe in list_recipes(kind):
-        print_line(f"{recipe.name:<16} {recipe.summary}")
+    recipes = list_recipes(kind)
+    width = max(len(recipe.name) for recipe in recipes)
+    for recipe in recipes:
+        print_line(f"{recipe.name:<{width}}  {recipe.summary}")

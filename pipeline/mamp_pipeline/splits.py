@@ -13,7 +13,7 @@ from mamp_schemas.errors import ManifestError
 from mamp_schemas.output import output_errors
 from mamp_schemas.policy import ImportedPolicy
 from mamp_schemas.protocols import Protocol
-from mamp_schemas.splits import SplitCounts, SplitManifest, check_belongs, manifest_name
+from mamp_schemas.splits import SplitCounts, SplitManifest, Subset, check_belongs, manifest_name
 from mamp_schemas.store import StoreMetadata
 
 
@@ -99,10 +99,10 @@ def _expect_sides(store: Store, protocol: Protocol, values: NDArray[np.integer])
     )
 
 
-def manifest_path(store: Path, protocol: str) -> Path:
-    """Return where a store's manifest of a protocol stands: beside it."""
+def manifest_path(store: Path, protocol: str, subset: Subset | None = None) -> Path:
+    """Return where a store's manifest of a protocol, or of a draw from it, stands: beside it."""
     store = store.resolve()
-    return store.with_name(manifest_name(store.name, protocol))
+    return store.with_name(manifest_name(store.name, protocol, subset))
 
 
 def write_manifest(path: Path, manifest: SplitManifest) -> None:

@@ -16,7 +16,12 @@ MampctlError
 ├── ClusterError            workers that cannot be used, or were lost
 ├── OutputError             an output that cannot be written: disk full, no permission
 └── TrainingError           training that cannot go on: a loss that is not finite
+    └── LostRankError         another rank of the run is gone
+
+Interrupted, a KeyboardInterrupt: no error, but a signal that asked the work to stop.
 """
+
+import signal
 
 
 class MampctlError(Exception):
@@ -111,3 +116,28 @@ class OutputError(MampctlError):
 
 class TrainingError(MampctlError):
     """Training cannot go on."""
+
+
+class LostRankError(TrainingError):
+    """Another rank of the run is gone: what ended it is the error to look for."""
+
+
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}
+"""Exit codes of a training that a signal stopped. 75 is EX_TEMPFAIL of sysexits.h: run it again."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM, met where work can stop; its text is the signal's name.
+
+    Args:
+        number: the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.signal = signal.Signals(number)
+        super().__init__(self.signal.name)
+
+    @property
+    def code(self) -> int:
+        """The exit code that tells which signal it was."""
+        return EXIT_CODES[self.signal]

@@ -3,18 +3,24 @@
 Defaults are the paper's (section 4.2; reference.md §3–5); a recipe file names what differs and what matters.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.splits import Subset
+
+Task = Literal["pretrain", "linear", "finetune", "semi", "transfer"]
+"""What a run is: pre-training, or one of the paper's four protocols (section 4.1)."""
 
 Residency = Literal["auto", "device", "host", "stream"]
+Precision = Literal["float32", "tf32", "bf16"]
+Recompute = Literal["auto", "always", "never"]
 
-PLACEMENT = frozenset({"residency", "residency_budget_gb"})
-"""Fields on which no number of a run depends: it may be resumed with others."""
+PLACEMENT = frozenset({"residency", "residency_budget_gb", "micro_batch", "recompute"})
+"""Fields on which no number of a run depends, apart from the order of sums: it may be resumed with others."""
 
 
 class ModelSpec(Model):
@@ -27,8 +33,10 @@ class ModelSpec(Model):
         width, depth, heads: the encoder's D, blocks and attention heads.
         mlp_ratio: hidden width of a block's MLP over D.
         decoder_width, decoder_depth, decoder_heads: the same of the decoder.
+        input: what the encoder sees: `joint` positions, or their `motion` from frame to frame (table 7).
     """
 
+    input: Literal["joint", "motion"] = "joint"
     joints: int = Field(default=25, ge=1)
     frames: int = Field(default=120, ge=1)
     segment: int = Field(default=4, ge=1)
@@ -150,6 +158,11 @@ class RunRecipe(Model):
             what is free by default.
         shuffle_window: shards of the store whose clips are shuffled together, wherever clips live; None for all,
             as the authors do. A stream that cannot hold all sets it, and the run keeps what it was set to.
+        precision: what the network computes in. `tf32` multiplies float32 matrices on a GPU with 10 bits of
+            mantissa, and is float32 elsewhere. `bf16` has matrix products and attention in bfloat16; weights,
+            their updates and checkpoints, normalisation, masking and the loss stay float32.
+        compile: whether torch compiles the network; the first step then takes a minute or more. Needs a C++
+            compiler on a CPU and Triton on a GPU.
     """
 
     name: str
@@ -165,6 +178,8 @@ class RunRecipe(Model):
     residency: Residency = "auto"
     residency_budget_gb: float | None = Field(default=None, gt=0)
     shuffle_window: int | None = Field(default=None, ge=1)
+    precision: Precision = "float32"
+    compile: bool = False
 
     @model_validator(mode="after")
     def _fits_dataset(self) -> "RunRecipe":
@@ -186,14 +201,25 @@ class PretrainRecipe(RunRecipe):
     Attributes:
         motion_source: `online` takes differences of the augmented sample, as published; `stored` carries the
             store's motion rows through the same crop, resize and rotation.
+        micro_batch: clips that a device takes at once; a larger share of the batch is taken in parts whose gradients
+            add up to those of the whole. None for no limit. Linear evaluation has no such field: its fixed encoder
+            keeps little in memory, and batch normalisation needs the whole batch.
         checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
+        empty_bodies: `keep` trains on every body slot, as published; `skip` leaves out the slots that no body
+            fills, whether they hold zeros or a copy of the first body: the loss is over what is hidden of the
+            others, and what is hidden of these does not change.
+        recompute: whether the backward pass computes the network's blocks again instead of having kept what
+            they made: a third more work in a fraction of the memory, same numbers. `auto` does where memory is short.
     """
 
     kind: Literal["pretrain"]
     masking: MaskingSpec = MaskingSpec()
     target: TargetSpec = TargetSpec()
     motion_source: Literal["online", "stored"] = "online"
+    micro_batch: int | None = Field(default=None, ge=1)
     checkpoint_every: int = Field(default=20, ge=1)
+    empty_bodies: Literal["keep", "skip"] = "keep"
+    recompute: Recompute = "auto"
 
     @model_validator(mode="after")
     def _some_token_kept_and_hidden(self) -> "PretrainRecipe":
@@ -205,17 +231,65 @@ class PretrainRecipe(RunRecipe):
         return self
 
 
-class LinearRecipe(RunRecipe):
-    """Linear evaluation: the encoder is fixed, a linear classifier is trained on its mean features."""
+class EvaluationRecipe(RunRecipe):
+    """What every evaluation has: accuracy is measured after each epoch."""
 
-    kind: Literal["linear"]
     checkpoint_every: int = Field(default=20, ge=1)
 
     @model_validator(mode="after")
-    def _some_epoch(self) -> "LinearRecipe":
+    def _some_epoch(self) -> Self:
         if not self.schedule.epochs:
             raise ValueError("schedule.epochs must be at least 1: accuracy is measured after an epoch")
         return self
 
 
-Recipe = PretrainRecipe | LinearRecipe
+class LinearRecipe(EvaluationRecipe):
+    """Linear evaluation: the encoder is fixed, a linear classifier is trained on its mean features."""
+
+    kind: Literal["linear"]
+
+
+class Pretraining(Model):
+    """The data that an encoder was pre-trained on, where it is not the run's own."""
+
+    dataset: DatasetName
+    protocol: ProtocolName
+
+
+class FinetuneRecipe(EvaluationRecipe):
+    """Fine-tuning: encoder and a new head are trained together.
+
+    Semi-supervised evaluation and transfer are the same on other clips, or from another encoder.
+
+    Attributes:
+        dropout: of features, before the head does anything else.
+        label_smoothing: share of the target that goes to all classes alike.
+        drop_path: probability that a sequence passes by a branch of the last block; it grows linearly from 0 at
+            the first.
+        layer_decay: learning rates are multiplied by it once for each layer between a parameter and the head: by
+            layer_decay^(depth + 1 - id), id 0 for the embeddings, i + 1 for block i, depth + 1 for the rest.
+        head_width: hidden width of the head.
+        subset: the part of the training clips that is used (`semi`).
+        pretrained_on: what the encoder was pre-trained on (`transfer`).
+    """
+
+    kind: Literal["finetune", "semi", "transfer"]
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    drop_path: float = Field(default=0.3, ge=0, lt=1)
+    layer_decay: float = Field(default=0.8, gt=0, le=1)
+    head_width: int = Field(default=2048, ge=1)
+    subset: Subset | None = None
+    pretrained_on: Pretraining | None = None
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> "FinetuneRecipe":
+        for field, kind in (("subset", "semi"), ("pretrained_on", "transfer")):
+            if (getattr(self, field) is not None) != (self.kind == kind):
+                raise ValueError(f"{field} is for kind '{kind}', and needed there; this is '{self.kind}'")
+        if self.pretrained_on is not None and self.pretrained_on.dataset == self.dataset:
+            raise ValueError(f"pretrained_on.dataset must be another one than dataset ({self.dataset})")
+        return self
+
+
+Recipe = PretrainRecipe | LinearRecipe | FinetuneRecipe

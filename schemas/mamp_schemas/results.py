@@ -5,6 +5,7 @@ from typing import Literal
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.recipes import Task
 
 
 class PretrainResult(Model):
@@ -39,7 +40,7 @@ class LinearResult(Model):
 class RunRecord(Model):
     """One record per run, written into its folder: what was run, on what, with what outcome."""
 
-    task: Literal["pretrain", "linear"]
+    task: Task
     dataset: DatasetName
     protocol: ProtocolName
     recipe_hash: str

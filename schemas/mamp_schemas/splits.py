@@ -4,17 +4,37 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.protocols import ProtocolName
 
+Sampling = Literal["uniform", "stratified"]
 
-def manifest_name(store: str, protocol: str) -> str:
-    """Return the file name of a protocol's manifest, which stands beside the store of that name."""
-    return f"{store.removesuffix('.zarr')}.{protocol}.json"
+
+class Subset(Model):
+    """A part of the training clips, drawn once so that every run has the same (semi-supervised evaluation).
+
+    Attributes:
+        fraction: the share of the training clips that is drawn.
+        sampling: `uniform` draws int(clips · fraction) of all clips, as the authors do, so that a class may come
+            away with none; `stratified` draws that share of each class, rounded, and at least one clip.
+        seed: of all draws of a fraction; runs have a seed of their own.
+        draw: 1, 2, …: which of them.
+    """
+
+    fraction: float = Field(gt=0, lt=1)
+    sampling: Sampling = "uniform"
+    seed: int = Field(default=0, ge=0)
+    draw: int = Field(default=1, ge=1)
+
+
+def manifest_name(store: str, protocol: str, subset: Subset | None = None) -> str:
+    """Return the file name of a protocol's manifest, or of a draw from it; it stands beside the store of that name."""
+    drawn = f".{subset.fraction}-{subset.sampling}-seed{subset.seed}-draw{subset.draw}" if subset else ""
+    return f"{store.removesuffix('.zarr')}.{protocol}{drawn}.json"
 
 
 class SplitCounts(Model):
@@ -37,6 +57,8 @@ class SplitManifest(Model):
     Attributes:
         train, test: in the order in which exports write them: sorted, or that of the file they came in.
         valid: the clips of `train` that an imported file held apart for validation.
+        subset: how `train` was drawn, where it is a part of a protocol's; None where it is the whole.
+        parent: digest of the manifest that it was drawn from.
     """
 
     format_version: Literal[1]
@@ -47,11 +69,19 @@ class SplitManifest(Model):
     train: tuple[str, ...]
     test: tuple[str, ...]
     valid: tuple[str, ...] = ()
+    subset: Subset | None = None
+    parent: str | None = None
 
     @model_validator(mode="after")
     def _each_clip_once(self) -> "SplitManifest":
         if len({*self.train, *self.test}) != len(self.train) + len(self.test):
             raise ValueError("a clip is named twice: no clip may be on both sides, or twice on one")
+        return self
+
+    @model_validator(mode="after")
+    def _drawn_from_something(self) -> "SplitManifest":
+        if (self.subset is None) != (self.parent is None):
+            raise ValueError("subset and parent come together: what is drawn is drawn from something")
         return self
 
 
@@ -78,4 +108,27 @@ def check_belongs(manifest: SplitManifest, path: Path, content_hash: str, ids: C
     if foreign:
         raise ManifestError(
             f"{path}: {len(foreign)} clips are not in the store, the first is {foreign[0]}", remedy=remedy
+        )
+
+
+def check_drawn(manifest: SplitManifest, path: Path, subset: Subset, parent: SplitManifest, remedy: str) -> None:
+    """Make sure that a manifest is a draw from another one.
+
+    Args:
+        manifest: the draw.
+        path: where it was read, named in errors.
+        subset: which draw it is to be.
+        parent: what it is to be drawn from.
+        remedy: what to do if it is not.
+
+    Raises:
+        ManifestError: it is another draw, or was drawn from another manifest.
+    """
+    if manifest.subset != subset:
+        raise ManifestError(f"{path}: holds {manifest.subset!r}, expected {subset!r}", remedy=remedy)
+    if manifest.parent != parent.digest():
+        raise ManifestError(
+            f"{path}: was drawn from a manifest of digest {str(manifest.parent)[:12]}…; that of "
+            f"'{parent.protocol}' beside it has {parent.digest()[:12]}…",
+            remedy=remedy,
         )

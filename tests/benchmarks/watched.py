@@ -33,20 +33,20 @@ def run_ingest(raw: Path, out: Path, *options: object) -> Run:
     """Run `mampctl ingest ntu120 --workers 2` and watch it."""
     arguments = ["ingest", "ntu120", "--raw", raw, "--out", out, "--workers", 2, "--json", *options]
     command = [sys.executable, "-m", "mampctl", *map(str, arguments)]
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    peaks: dict[int, float] = {process.pid: 0.0}
-    watcher = threading.Thread(target=_watch, args=(process, peaks))
-    watcher.start()
-    began = 0.0
-    assert process.stderr is not None
-    for line in process.stderr:
-        if not began and json.loads(line)["event"] == "start":
-            began = time.perf_counter()
-    output = process.stdout.read() if process.stdout else ""
-    assert process.wait() == 0
-    ended = time.perf_counter()
-    watcher.join()
+    began, started = 0.0, time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        peaks: dict[int, float] = {process.pid: 0.0}
+        watcher = threading.Thread(target=_watch, args=(process, peaks))
+        watcher.start()
+        assert process.stderr is not None
+        assert process.stdout is not None
+        for line in process.stderr:
+            if not began and json.loads(line)["event"] == "start":
+                began = time.perf_counter()
+        output = process.stdout.read()
+        assert process.wait() == 0
+        ended = time.perf_counter()
+        watcher.join()
     return Run(began - started, ended - began, tuple(peaks.values()), json.loads(output))
 
 

@@ -1,20 +1,23 @@
 """`mampctl train`: results, resume, and refusals that name what does not fit."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 import zarr
-from safetensors.torch import load_file
 
 from tests.cli.conftest import Run
-from tests.trainer.runs import linear_recipe, pretrain_recipe, write_toy_store
+from tests.cli.processes import start, wait_for_metrics
+from tests.trainer.runs import assert_same_run, linear_recipe, pretrain_recipe, write_toy_store
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    """As in the trainer's tests: tiny tensors lose much by threads."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -177,35 +180,19 @@ def test_linear__without_from_says_untrained(run: Run, store: Path, probe: Path,
     assert "untrained" in outcome.err
 
 
-def test_pretrain__sigint_and_resume_give_the_same_weights(store: Path, recipe: Path, tmp_path: Path) -> None:
-    def command(out: Path, *more: str) -> list[str]:
-        arguments = [
-            "train",
-            "pretrain",
-            "--recipe",
-            str(recipe),
-            "--store",
-            str(store),
-            "--out",
-            str(out),
-            "--device",
-            "cpu",
-        ]
-        return [sys.executable, "-m", "mampctl", *arguments, "--set", "schedule.epochs=15", *more]
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True, env=environment)
-    process = subprocess.Popen(command(tmp_path / "cut"), stderr=subprocess.PIPE, env=environment)
-    metrics = tmp_path / "cut" / "metrics.jsonl"
-    while process.poll() is None and not (metrics.exists() and metrics.read_text().count("epoch") > 3):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate()
-    assert process.returncode == 130, err
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_pretrain__stopped_by_a_signal_and_resumed_gives_the_same_weights(
+    run: Run, store: Path, recipe: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    fixed = ("--recipe", recipe, "--store", store, "--device", "cpu", "--set", "schedule.epochs=15", "--out")
+    arguments = ["train", "pretrain", *map(str, fixed)]
+    process = start(*arguments, str(tmp_path / "cut"))
+    wait_for_metrics(tmp_path / "cut", process, lines=4)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == code, err
+    assert f"{number.name}: stopped after step" in err
     assert not (tmp_path / "cut" / "run.json").exists()
-    subprocess.run(command(tmp_path / "cut", "--resume"), check=True, capture_output=True, env=environment)
-    (whole, cut) = (sorted((tmp_path / name / "checkpoints").glob("step-*"))[-1] for name in ("whole", "cut"))
-    assert whole.name == cut.name
-    one, other = load_file(whole / "model.safetensors"), load_file(cut / "model.safetensors")
-    assert one.keys() == other.keys()
-    assert all(one[name].equal(other[name]) for name in one)
+    assert run(*arguments, tmp_path / "cut", "--resume").code == 0
+    assert run(*arguments, tmp_path / "whole").code == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mamp_schemas.progress import Silent
 from mamp_schemas.recipes import (
     SGD,
     AdamW,
+    FinetuneRecipe,
     LinearRecipe,
     ModelSpec,
     PretrainRecipe,
@@ -20,11 +22,18 @@ from mamp_schemas.recipes import (
     SamplingSpec,
     ScheduleSpec,
 )
+from mamp_trainer.checkpoint.files import Checkpoint, load
+from mamp_trainer.checkpoint.keep import latest
+from mamp_trainer.data.samples import Batch
 from mamp_trainer.memory import Budget
+from mamp_trainer.slots import find_slots
 from mamp_trainer.tasks.source import Source
 from tests.trainer.stores import Clip, write_manifest, write_store
 
+CPU = torch.device("cpu")
 CLASSES = 3
+CLOCK = {"clips_per_s", "seconds", "step_s", "data_s", "memory_gb", "tflops"}
+"""What lines of metrics tell of the clock and the machine."""
 MODEL = ModelSpec(frames=16, segment=4, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 SAMPLING = SamplingSpec(min_frames=8)
 
@@ -63,6 +72,24 @@ def linear_recipe(**changes: Any) -> LinearRecipe:
     return recipe.replaced(**changes)
 
 
+def finetune_recipe(**changes: Any) -> FinetuneRecipe:
+    recipe = FinetuneRecipe(
+        kind="finetune",
+        name="tiny",
+        summary="for tests",
+        dataset="ntu60",
+        protocol="xsub",
+        model=MODEL.replaced(depth=2),
+        sampling=SAMPLING,
+        optimiser=AdamW(kind="adamw", betas=(0.9, 0.999)),
+        schedule=ScheduleSpec(epochs=3, warmup_epochs=1, lr=0.01, final_lr=0.001),
+        batch_size=4,
+        head_width=8,
+        checkpoint_every=2,
+    )
+    return recipe.replaced(**changes)
+
+
 def write_toy_store(folder: Path, train: int = 26, test: int = 7, classes: int = CLASSES) -> Path:
     """Write a store and its manifest; each class raises another five joints by a metre."""
     clips = [_clip(number, number % classes) for number in range(train + test)]
@@ -80,10 +107,20 @@ def _clip(number: int, label: int) -> Clip:
     return Clip(id=f"clip{number:03d}", joints=joints.astype(np.float32), label=label)
 
 
-def open_source(store: Path, recipe: Recipe) -> Source:
-    """Open a store for a recipe on the CPU, with a gigabyte for clips."""
+def open_source(store: Path, recipe: Recipe, device: torch.device = CPU) -> Source:
+    """Open a store for a recipe, with a gigabyte for clips."""
     budget = Budget(device=10**9, host=10**9)
-    return Source.open(store, recipe, torch.device("cpu"), budget, Silent())
+    return Source.open(store, recipe, device, budget, Silent())
+
+
+def make_batch(real: Sequence[Sequence[bool]], frames: int = MODEL.frames, copies: bool = False) -> Batch:
+    """Return a batch of random walks; slots that are not real hold zeros, or a copy of the first body."""
+    filled = torch.tensor(real)
+    x = 0.1 * torch.randn(*filled.shape, frames, 25, 3, generator=torch.Generator().manual_seed(0)).cumsum(2)
+    empty = x[:, :1] if copies else torch.zeros(())
+    clip = torch.arange(len(filled))
+    x = torch.where(filled[:, :, None, None, None], x, empty)
+    return Batch(x, None, clip % CLASSES, clip, filled, find_slots(filled, copies))
 
 
 class SignalAfter:
@@ -109,4 +146,30 @@ class SignalAfter:
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's metrics without what depends on the clock."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: line[key] for key in line if key not in ("clips_per_s", "seconds")} for line in lines]
+    return [{key: line[key] for key in line if key not in CLOCK} for line in lines]
+
+
+def last_checkpoint(run: Path) -> Checkpoint:
+    folder = latest(run)
+    assert folder is not None
+    return load(folder)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights, optimiser and metrics are equal; bit for bit, and apart from the clock."""
+    first, second = last_checkpoint(one), last_checkpoint(other)
+    assert first.step == second.step
+    assert all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights | second.weights)
+    assert_equal(first.state["optimiser"], second.state["optimiser"])
+    assert read_metrics(one) == read_metrics(other)
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_equal(one[key], other[key])
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other

@@ -1,5 +1,6 @@
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,24 @@ from torch import nn
 
 from mamp_schemas.errors import CheckpointError, OutputError
 from mamp_trainer.belonging import UNTRAINED, Belonging
-from mamp_trainer.checkpoint import latest, load, save
+from mamp_trainer.checkpoint.files import Snapshot, load
+from mamp_trainer.checkpoint.keep import best, latest, save
+from mamp_trainer.checkpoint.writer import Writer
 from tests.trainer.runs import pretrain_recipe
 
 BELONGING = Belonging(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
 FILES = ("model.safetensors", "state.pt", "recipe.json", "meta.json")
 
 
-def save_step(run: Path, step: int, value: float = 1.0) -> Path:
+def snapshot(step: int, value: float = 1.0, measure: float | None = None) -> Snapshot:
     module = nn.Linear(2, 1)
     nn.init.constant_(module.weight, value)
     state = {"moments": torch.arange(3.0), "position": [1, step], "lr": 0.5}
-    return save(run, step, module, state, pretrain_recipe(), BELONGING)
+    return Snapshot.take(step, module, state, pretrain_recipe(), BELONGING, measure)
+
+
+def save_step(run: Path, step: int, value: float = 1.0, measure: float | None = None) -> Path:
+    return save(run, snapshot(step, value, measure))
 
 
 def test_load__returns_what_was_saved(tmp_path: Path) -> None:
@@ -109,7 +116,69 @@ def test_load__refuses_a_state_that_would_run_code(tmp_path: Path) -> None:
             return os.mkdir, (str(tmp_path / "ran"),)
 
     module = nn.Linear(2, 1)
-    folder = save(tmp_path, 1, module, {"hostile": Hostile()}, pretrain_recipe(), BELONGING)
+    folder = save(tmp_path, Snapshot.take(1, module, {"hostile": Hostile()}, pretrain_recipe(), BELONGING))
     with pytest.raises(CheckpointError):
         load(folder)
     assert not (tmp_path / "ran").exists()
+
+
+def names(run: Path) -> list[str]:
+    return sorted(entry.name for entry in (run / "checkpoints").iterdir())
+
+
+def test_save__keeps_the_best_besides_the_last_two(tmp_path: Path) -> None:
+    for step, measure in ((1, 50.0), (2, 70.0), (3, 70.0), (4, 60.0), (5, None)):
+        save_step(tmp_path, step, measure=measure)
+    assert names(tmp_path) == ["step-00000002", "step-00000004", "step-00000005"]
+    assert best(tmp_path) == tmp_path / "checkpoints" / "step-00000002"
+
+
+def test_save__a_damaged_checkpoint_is_not_the_best(tmp_path: Path) -> None:
+    folder = save_step(tmp_path, 1, measure=99.0)
+    (folder / "meta.json").write_text("{")
+    save_step(tmp_path, 2, measure=1.0)
+    assert best(tmp_path) == tmp_path / "checkpoints" / "step-00000002"
+
+
+def test_best__none_where_nothing_was_measured(tmp_path: Path) -> None:
+    save_step(tmp_path, 1)
+    assert best(tmp_path) is None
+
+
+def test_take__holds_still_while_training_goes_on() -> None:
+    module, moments = nn.Linear(2, 1), torch.zeros(2)
+    taken = Snapshot.take(1, module, {"state": [{"moments": moments}]}, pretrain_recipe(), BELONGING)
+    before = module.weight.detach().clone()
+    with torch.no_grad():
+        module.weight.add_(1)
+    moments.add_(1)
+    assert torch.equal(taken.weights["weight"], before)
+    assert torch.equal(taken.state["state"][0]["moments"], torch.zeros(2))
+
+
+def test_writer__has_written_when_it_ends(tmp_path: Path) -> None:
+    with Writer(tmp_path) as writer:
+        for step in range(1, 4):
+            writer.submit(snapshot(step))
+    assert names(tmp_path) == ["step-00000002", "step-00000003"]
+
+
+def write_where_a_file_stands(run: Path, then: Callable[[Writer], object]) -> None:
+    (run / "checkpoints").write_text("a file stands in the way")
+    with Writer(run) as writer:
+        writer.submit(snapshot(1))
+        then(writer)
+
+
+@pytest.mark.parametrize("then", [lambda writer: writer.submit(snapshot(2)), Writer.wait, id])
+def test_writer__raises_what_went_wrong_in_the_thread(tmp_path: Path, then: Callable[[Writer], object]) -> None:
+    with pytest.raises(OutputError, match="checkpoints"):
+        write_where_a_file_stands(tmp_path, then)
+
+
+def test_writer__an_error_of_training_is_not_hidden_by_its_own(tmp_path: Path) -> None:
+    def fail(_writer: Writer) -> None:
+        raise ValueError("training")
+
+    with pytest.raises(ValueError, match="training"):
+        write_where_a_file_stands(tmp_path, fail)

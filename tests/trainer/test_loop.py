@@ -1,3 +1,4 @@
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,36 @@ from mamp_trainer.data.samples import Batch
 from mamp_trainer.loop import Position, Training, train
 from mamp_trainer.metrics import Metrics
 from mamp_trainer.optim import learning_rate
-from mamp_trainer.step import Step
+from mamp_trainer.ranks.shares import Part, Shares
+from mamp_trainer.slots import Slots
+from mamp_trainer.step import Step, Taken
 from mamp_trainer.tally import Tally
+from mamp_trainer.watch.files import MetricsFiles
+from mamp_trainer.watch.gauge import Gauge
 from tests.trainer.runs import read_metrics
 
 START = Position()
 SCHEDULE = ScheduleSpec(epochs=3, warmup_epochs=1, lr=1.0)
 
 
-class CountedBatches:
-    """Batches that carry their own epoch and step."""
+class CountedShares(Shares):
+    """Shares of one clip each, which carries its epoch and step."""
 
+    clips = 1
     steps = 11
 
-    def batch(self, epoch: int, step: int) -> Batch:
+    def __init__(self) -> None:
+        """Has nothing to divide."""
+
+    def parts(self, epoch: int, step: int) -> Iterator[Part]:
         number = torch.tensor([float(epoch * self.steps + step)])
-        return Batch(number, None, number, number, number)
+        yield Part(Batch(number, None, number, number, number, Slots(number, number)), 1.0)
+
+    def terms(self, epoch: int, step: int) -> int:
+        return 1
+
+    def names(self, epoch: int, step: int) -> list[str]:
+        return []
 
 
 class Recorder(Step):
@@ -35,31 +50,37 @@ class Recorder(Step):
         self.taken: list[tuple[int, int, float]] = []
         self.losses: list[float] = []
 
-    def __call__(self, batch: Batch, epoch: int, step: int, lr: float) -> None:
-        assert batch.x.item() == step
-        self.taken.append((epoch, step, lr))
-        self.losses.append(float(step))
+    def __call__(self, parts: Iterable[Part], epoch: int, step: int, lr: float) -> None:
+        (part,) = parts
+        number = int(part.batch.x.item())
+        assert number == epoch * CountedShares.steps + step
+        self.taken.append((epoch, number, lr))
+        self.losses.append(float(number))
 
-    def settle(self) -> list[float]:
+    def settle(self, names: Callable[[int, int], list[str]]) -> Taken:
         losses, self.losses = self.losses, []
-        return losses
+        return Taken(losses, [2 * loss for loss in losses])
 
 
-def run(folder: Path, position: Position = START, **changes: Any) -> tuple[Recorder, list[Position]]:
+def run(
+    folder: Path, position: Position = START, seen: Callable[[Training], None] = id, **changes: Any
+) -> tuple[Recorder, list[Position]]:
     recorder, saved = Recorder(), []
-    with Metrics(folder, Silent(), Tally(), 0) as metrics:
+    with MetricsFiles(folder, 0, 0) as files:
         settings: dict[str, Any] = {
             "step": recorder,
-            "batches": CountedBatches(),
+            "shares": CountedShares(),
             "schedule": SCHEDULE,
             "checkpoint_every": 2,
-            "metrics": metrics,
+            "judge": None,
+            "metrics": Metrics(files.write, Silent(), Tally(), Gauge(torch.device("cpu"))),
             "measure": dict,
             "save": lambda: saved.append(training.position),
             "pause": lambda: None,
             "position": position,
         }
         training = Training(**{**settings, **changes})
+        seen(training)
         train(training)
     return recorder, saved
 
@@ -91,19 +112,26 @@ def test_train__measures_at_the_end_of_each_epoch(tmp_path: Path) -> None:
 
 
 def test_train__an_interrupted_measurement_leaves_the_epoch_unfinished(tmp_path: Path) -> None:
-    positions = []
+    stopped: list[Training] = []
 
     def stop() -> dict[str, float]:
         raise KeyboardInterrupt
 
-    with Metrics(tmp_path, Silent(), Tally(), 0) as metrics:
-        training = Training(
-            Recorder(), CountedBatches(), SCHEDULE, 2, metrics, stop, list, lambda: None, Position(0, 10)
-        )
-        with pytest.raises(KeyboardInterrupt):
-            train(training)
-        positions.append(training.position)
-    assert positions == [Position(epoch=0, step=11)]
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Position(0, 10), measure=stop, seen=stopped.append)
+    assert [training.position for training in stopped] == [Position(epoch=0, step=11)]
+
+
+def test_train__saves_every_epoch_that_is_the_best_so_far(tmp_path: Path) -> None:
+    scores = iter([20.0, 60.0, 60.0, 40.0, 61.0])
+    _, saved = run(
+        tmp_path,
+        measure=lambda: {"score": next(scores)},
+        judge="score",
+        schedule=SCHEDULE.replaced(epochs=5),
+        checkpoint_every=4,
+    )
+    assert [position.epoch for position in saved] == [1, 2, 4, 5]
 
 
 def test_train__nothing_left_to_do(tmp_path: Path) -> None:

@@ -10,19 +10,27 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mamp_schemas.progress import Silent
 from mamp_trainer.metrics import Metrics, top_hits
+from mamp_trainer.step import Taken
 from mamp_trainer.tally import Mean, Tally
+from mamp_trainer.watch.files import MetricsFiles
+from mamp_trainer.watch.gauge import Gauge
 from tests.trainer.runs import read_metrics
+
+
+def gauge() -> Gauge:
+    return Gauge(torch.device("cpu"), flops=1000)
 
 
 def write_some(run: Path) -> Tally:
     run.mkdir(exist_ok=True)
     tally = Tally()
-    with Metrics(run, Silent(), tally, 0) as metrics:
-        metrics.add_step(8)
-        metrics.add_step(8)
-        metrics.add_losses([1.0, 3.0])
+    with MetricsFiles(run, 0, 0) as files:
+        metrics = Metrics(files.write, Silent(), tally, gauge())
+        metrics.add_step(8, 16)
+        metrics.add_step(8, 16)
+        metrics.add_taken(Taken([1.0, 3.0], [0.5, 1.5]))
         metrics.log_steps(1, 2, 0.25)
-        metrics.add_losses([5.0])
+        metrics.add_taken(Taken([5.0], [2.0]))
         metrics.log_epoch(1, 3, {"test_top1": 50.0})
     return tally
 
@@ -30,7 +38,7 @@ def write_some(run: Path) -> Tally:
 def test_metrics__a_line_for_steps_and_one_for_the_epoch(tmp_path: Path) -> None:
     write_some(tmp_path)
     assert read_metrics(tmp_path) == [
-        {"event": "train", "epoch": 1, "step": 2, "loss": 2.0, "lr": 0.25},
+        {"event": "train", "epoch": 1, "step": 2, "loss": 2.0, "lr": 0.25, "gradient_norm": 1.0},
         {"event": "epoch", "epoch": 1, "step": 3, "loss": 3.0, "test_top1": 50.0},
     ]
 
@@ -48,8 +56,9 @@ def test_metrics__history_keeps_each_epoch(tmp_path: Path) -> None:
 
 def test_metrics__resume_cuts_off_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     write_some(tmp_path)
-    with Metrics(tmp_path, Silent(), Tally(lines=1), 2) as metrics:
-        metrics.add_losses([7.0])
+    with MetricsFiles(tmp_path, 1, 2) as files:
+        metrics = Metrics(files.write, Silent(), Tally(lines=1), gauge())
+        metrics.add_taken(Taken([7.0], [1.0]))
         metrics.log_steps(1, 3, 0.5)
     assert [(line["step"], line["loss"]) for line in read_metrics(tmp_path)] == [(2, 2.0), (3, 7.0)]
 
@@ -61,7 +70,7 @@ def test_metrics__every_line_is_strict_json(tmp_path: Path) -> None:
 
 
 def test_tally__survives_a_checkpoint() -> None:
-    tally = Tally(3, Mean(1.5, 2), Mean(4.5, 6), [{"loss": 0.5}], 12.5)
+    tally = Tally(3, Mean(1.5, 2), Mean(4.5, 6), Mean(0.5, 1), [{"loss": 0.5}], 12.5)
     assert Tally.restored(tally.state()) == tally
 
 

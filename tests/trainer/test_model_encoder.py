@@ -2,6 +2,7 @@ import torch
 
 from mamp_schemas.recipes import ModelSpec
 from mamp_trainer.model.encoder import Encoder
+from mamp_trainer.model.targets import motion
 
 SPEC = ModelSpec(joints=3, frames=8, segment=4, width=16, depth=2, heads=2)
 
@@ -38,3 +39,26 @@ def test_forward__tells_segments_and_joints_apart():
     features = encoder()(torch.zeros(1, 8, 3, 3, dtype=torch.float64))[0]
 
     assert len({tuple(row) for row in features.tolist()}) == SPEC.tokens
+
+
+def test_forward__of_motion_sees_differences_from_frame_to_frame():
+    torch.manual_seed(0)
+    moving, x = Encoder(SPEC.replaced(input="motion")).double(), torch.randn(2, 8, 3, 3, dtype=torch.float64)
+    seen = encoder()
+    seen.load_state_dict(moving.state_dict())
+
+    torch.testing.assert_close(moving(x), seen(motion(x, 1)))
+    torch.testing.assert_close(moving(x + 3.0), moving(x))
+
+
+def test_forward__without_a_branch_is_that_of_an_encoder_without_it():
+    network, x = encoder(), torch.randn(2, 8, 3, 3, dtype=torch.float64)
+    paths = torch.ones(2, 2, 2, dtype=torch.float64)
+    paths[1, 1] = 0
+    shorter = Encoder(SPEC.replaced(depth=1)).double()
+    shorter.load_state_dict({name: value for name, value in network.state_dict().items() if "blocks.1" not in name})
+
+    features = network(x, paths=paths)
+
+    torch.testing.assert_close(features[0], network(x)[0])
+    torch.testing.assert_close(features[1], shorter(x)[1])

@@ -1,6 +1,8 @@
+import pytest
 import torch
 from torch import nn
 
+from mamp_trainer.drops import Drops
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.heads import Classifier, FinetuneHead, LinearHead
 from mamp_trainer.official import from_official
@@ -12,6 +14,7 @@ from tests.trainer.golden_model import (
     official_weights,
     relative_deviation,
 )
+from tests.trainer.runs import MODEL, make_batch
 
 
 def logits(head: LinearHead | FinetuneHead, case: str) -> torch.Tensor:
@@ -30,7 +33,7 @@ def test_linear_head__equals_the_authors_without_its_norm():
 
 
 def test_finetune_head__equals_the_authors():
-    head = FinetuneHead(SPEC.width, SPEC.joints, CLASSES, dropout=0.3)
+    head = FinetuneHead(SPEC.width, SPEC.joints, CLASSES, hidden=2048)
 
     assert relative_deviation(logits(head, "finetune"), golden("finetune/logits")) < 1e-9
 
@@ -58,10 +61,50 @@ def test_linear_head__starts_small():
     assert not head.fc.bias.any()
 
 
-def test_finetune_head__drops_features_in_training_only():
+def test_finetune_head__drops_features_before_anything_else():
     torch.manual_seed(0)
-    head, features = FinetuneHead(4, 6, 3, dropout=0.5), torch.randn(5, 2, 3, 6, 4)
+    head, features = FinetuneHead(4, 6, 3, hidden=8).eval(), torch.randn(5, 2, 3, 6, 4)
+    factors = torch.rand(5, 2, 3, 6, 4)
 
-    assert not torch.equal(head(features), head(features))
-    head.eval()
-    assert torch.equal(head(features), head(features))
+    torch.testing.assert_close(head(features, factors), head(features * factors))
+    assert not torch.equal(head(features, factors), head(features))
+
+
+def test_classifier__gives_encoder_and_head_their_drops():
+    torch.manual_seed(0)
+    spec = SPEC.replaced(joints=3)
+    model = Classifier(Encoder(spec), FinetuneHead(spec.width, 3, 4, hidden=8)).eval()
+    x, paths = torch.randn(5, 2, 24, 3, 3), torch.rand(10, spec.depth, 2)
+    factors = torch.rand(5, 2, spec.segments, 3, spec.width)
+
+    logits = model(x, drops=Drops(paths, factors))
+
+    features = model.encoder(x.flatten(0, 1), paths=paths).view(factors.shape)
+    torch.testing.assert_close(logits, model.head(features, factors))
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_classifier__encodes_each_body_once(copies):
+    torch.manual_seed(0)
+    batch = make_batch([[True, False], [True, True], [True, False], [True, False]], copies=copies)
+    model = Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3)).eval()
+    encoded: list[int] = []
+    model.encoder.register_forward_hook(lambda _module, inputs, _output: encoded.append(len(inputs[0])))
+
+    everything, once = model(batch.x), model(batch.x, batch.slots)
+
+    assert encoded == [8, 6]
+    torch.testing.assert_close(once, everything, rtol=1e-5, atol=1e-6)
+
+
+def test_classifier__encodes_full_clips_as_they_are():
+    batch = make_batch([[True, True]] * 2)
+    model = Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3)).eval()
+
+    assert torch.equal(model(batch.x, batch.slots), model(batch.x))
+
+
+def test_classifier__bf16_leaves_the_head_in_float32():
+    batch, model = make_batch([[True, False]]), Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3), "bf16").eval()
+
+    assert model(batch.x, batch.slots).dtype == torch.float32

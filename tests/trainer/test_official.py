@@ -1,4 +1,5 @@
 import argparse
+import math
 import os
 import pickle
 import re
@@ -8,9 +9,10 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.progress import Silent
 from mamp_schemas.recipes import MaskingSpec, TargetSpec
 from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.official import from_official, load_official, to_official
+from mamp_trainer.official import from_official, load_official, resize_segments, to_official
 from mamp_trainer.weights import load_encoder
 from tests.trainer.golden_model import SPEC, official_weights
 
@@ -159,7 +161,7 @@ def test_load_official__names_the_file_of_foreign_weights(tmp_path):
 @pytest.mark.parametrize(
     ("change", "tensor", "got", "expected"),
     [
-        ({"frames": 120}, "temp_embed", (1, 6, 1, 32), (1, 30, 1, 32)),
+        ({"segment": 6}, "joints_embed.proj.weight", (32, 12), (32, 18)),
         ({"joints": 20}, "pos_embed", (1, 1, 25, 32), (1, 1, 20, 32)),
     ],
 )
@@ -168,3 +170,60 @@ def test_load_encoder__names_the_released_tensor_that_does_not_fit(released, cha
         load_encoder(released, SPEC.replaced(**change))
 
     assert all(fact in caught.value.what for fact in (str(released), tensor, str(got), str(expected)))
+
+
+def cubic(distance: float) -> float:
+    """The weight of a neighbour in cubic convolution with a = -0.75, as torch has it."""
+    x, a = abs(distance), -0.75
+    if x <= 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+@pytest.mark.parametrize("segments", [3, 5, 6, 7, 30])
+def test_resize_segments__is_cubic_convolution_at_half_pixel_centres(segments):
+    embedding = torch.randn(1, 6, 1, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    resized = resize_segments(embedding, segments)
+
+    expected = torch.zeros(1, segments, 1, 4, dtype=torch.float64)
+    for at in range(segments):
+        centre = (at + 0.5) * 6 / segments - 0.5
+        for near in range(math.floor(centre) - 1, math.floor(centre) + 3):
+            expected[:, at] += cubic(centre - near) * embedding[:, min(max(near, 0), 5)]
+    torch.testing.assert_close(resized, expected, atol=1e-12, rtol=0)
+
+
+class Told(Silent):
+    """Progress that keeps what it is told."""
+
+    def __init__(self):
+        self.messages = []
+
+    def message(self, text):
+        self.messages.append(text)
+
+
+def test_load_encoder__meets_another_length_with_a_warning(released):
+    told = Told()
+
+    weights = load_encoder(released, SPEC.replaced(frames=120), told)
+
+    theirs = official_weights()["temp_embed"].permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(theirs, size=(30, 1), mode="bicubic", align_corners=False)
+    assert torch.equal(weights["temp_embed"], resized.permute(0, 2, 3, 1))
+    assert len(told.messages) == 1
+    assert re.search(r"released\.pth was trained at 6 segments, .* are 30", told.messages[0])
+    unchanged = load_encoder(released, SPEC)
+    assert all(torch.equal(weights[name], unchanged[name]) for name in unchanged if name != "temp_embed")
+
+
+def test_load_encoder__of_its_own_length_says_nothing(released):
+    told = Told()
+    assert torch.equal(load_encoder(released, SPEC, told)["temp_embed"], official_weights()["temp_embed"])
+    assert told.messages == []
+
+
+def test_load_encoder__another_width_is_not_met_by_interpolation(released):
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_encoder(released, SPEC.replaced(frames=120, width=16, heads=2))

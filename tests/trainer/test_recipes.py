@@ -1,59 +1,209 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
-from mamp_schemas.recipes import SGD
-from mamp_trainer.recipes import Kind, list_recipes, load_recipe
+from mamp_schemas.published import TABLES
+from mamp_schemas.recipes import SGD, AdamW, RunRecipe, Task
+from mamp_schemas.splits import Subset
+from mamp_trainer import recipes
+from mamp_trainer.recipes import list_recipes, load_recipe
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
-NAMES = (
-    "ntu120-xset",
-    "ntu120-xsub",
-    "ntu60-demo",
-    "ntu60-xsub",
-    "ntu60-xview",
-    "nwucla-small",
-    "nwucla-xview",
-)
+TASKS: tuple[Task, ...] = get_args(Task)
+NTU = ("ntu120-xset", "ntu120-xsub", "ntu60-xsub", "ntu60-xview")
+PKU = ("pku1-xsub", "pku2-xsub")
+UCLA = ("nwucla-small", "nwucla-xview")
+SEMI = tuple(f"ntu60-{side}-{percent}pct" for side in ("xsub", "xview") for percent in (1, 10))
+SCRATCH = (*NTU, *UCLA)
+SOURCES = ("ntu120", "ntu60", "pku1")
+NAMES: dict[Task, tuple[str, ...]] = {
+    "pretrain": (*NTU, *PKU, *UCLA, *(f"{name}-skeletonmae" for name in (*NTU, *PKU, *UCLA)), "ntu60-demo"),
+    "linear": (*NTU, *PKU, *UCLA, "ntu60-demo"),
+    "finetune": (*NTU, *PKU, *UCLA, *(f"{name}-scratch" for name in SCRATCH), "ntu60-demo"),
+    "semi": tuple(
+        f"{name}{scratch}" for name in (*SEMI, *(f"{name}-10pct" for name in UCLA)) for scratch in ("", "-scratch")
+    ),
+    "transfer": tuple(f"pku2-xsub-from-{source}" for source in SOURCES),
+}
+ALL = [(task, name) for task in TASKS for name in NAMES[task]]
+FULL_SIZE = [(task, name) for task, name in ALL if "small" not in name and "demo" not in name]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_list_recipes__every_shipped_recipe_validates_under_its_own_name(kind: Kind) -> None:
-    recipes = list_recipes(kind)
-    assert tuple(recipe.name for recipe in recipes) == NAMES
-    assert {recipe.kind for recipe in recipes} == {kind}
-    assert all(recipe.summary for recipe in recipes)
+@pytest.mark.parametrize("task", TASKS)
+def test_list_recipes__every_shipped_recipe_validates_under_its_own_name(task: Task) -> None:
+    shipped = list_recipes(task)
+    assert sorted(recipe.name for recipe in shipped) == sorted(NAMES[task])
+    assert {recipe.kind for recipe in shipped} == {task}
+    assert all(recipe.summary for recipe in shipped)
+    assert len({recipe.summary for recipe in shipped}) == len(shipped)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_list_recipes__linear_evaluation_fits_the_pretrained_encoder(name: str) -> None:
-    shared = ("joints", "frames", "segment", "width", "depth", "heads", "mlp_ratio")
-    shapes = [load_recipe(kind, name).model.model_dump(include=set(shared)) for kind in KINDS]
+@pytest.mark.parametrize(("task", "name"), ALL)
+def test_load_recipe__name_says_dataset_and_protocol(task: Task, name: str) -> None:
+    recipe = load_recipe(task, name)
+    if "small" not in name and "demo" not in name:
+        assert name.startswith(f"{recipe.dataset}-{recipe.protocol}")
+
+
+@pytest.mark.parametrize(("task", "name"), ALL)
+def test_load_recipe__evaluation_fits_the_pretrained_encoder(task: Task, name: str) -> None:
+    shared = {"input", "joints", "frames", "segment", "width", "depth", "heads", "mlp_ratio"}
+    pretrained = next(own for own in sorted(NAMES["pretrain"], key=len, reverse=True) if name.startswith(own))
+    shapes = [
+        load_recipe(kind, own).model.model_dump(include=shared)
+        for kind, own in ((task, name), ("pretrain", pretrained))
+    ]
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize(("name", "temperature"), [("ntu60-xsub", 0.8), ("ntu120-xset", 0.75)])
-def test_load_recipe__published_pretraining(name: str, temperature: float) -> None:
+@pytest.mark.parametrize(("task", "name"), FULL_SIZE)
+def test_load_recipe__published_network_and_samples(task: Task, name: str) -> None:
+    recipe = load_recipe(task, name)
+    model, sampling = recipe.model, recipe.sampling
+    assert (model.frames, model.segment, model.width, model.depth, model.heads, model.mlp_ratio) == (
+        120,
+        4,
+        256,
+        8,
+        8,
+        4,
+    )
+    assert (model.decoder_width, model.decoder_depth, model.decoder_heads) == (256, 5, 8)
+    assert (sampling.crop_min, sampling.crop_max, sampling.test_crop, sampling.rotation) == (0.5, 1.0, 0.9, 0.3)
+    assert sampling.min_frames == (16 if recipe.dataset == "nwucla" else 64)
+
+
+@pytest.mark.parametrize("name", [name for task, name in FULL_SIZE if task == "pretrain"])
+def test_load_recipe__published_pretraining(name: str) -> None:
     recipe = load_recipe("pretrain", name)
-    assert (recipe.masking.ratio, recipe.masking.temperature) == (0.9, temperature)
-    assert (recipe.schedule.epochs, recipe.schedule.warmup_epochs) == (400, 20)
-    assert (recipe.schedule.lr, recipe.schedule.final_lr, recipe.batch_size) == (1e-3, 5e-4, 128)
-    assert (recipe.model.depth, recipe.model.decoder_depth, recipe.model.tokens) == (8, 5, 750)
+    assert recipe.optimiser == AdamW(kind="adamw", betas=(0.9, 0.95), weight_decay=0.05)
+    assert schedule_of(recipe) == (400, 20, 1e-3, 5e-4, 128)
+    assert (recipe.masking.ratio, recipe.target.stride, recipe.target.normalise) == (0.9, 1, True)
+    assert recipe.masking.temperature == (0.75 if recipe.dataset == "ntu120" else 0.8)
+    choices = (recipe.masking.strategy, recipe.target.kind)
+    assert choices == (("uniform", "joint") if "skeletonmae" in name else ("motion", "motion"))
 
 
-def test_load_recipe__published_linear_evaluation() -> None:
-    recipe = load_recipe("linear", "ntu60-xsub")
+@pytest.mark.parametrize("name", [name for task, name in FULL_SIZE if task == "linear"])
+def test_load_recipe__published_linear_evaluation(name: str) -> None:
+    recipe = load_recipe("linear", name)
     assert recipe.optimiser == SGD(kind="sgd", momentum=0.9, weight_decay=0.0)
-    assert (recipe.schedule.epochs, recipe.schedule.lr, recipe.schedule.final_lr) == (100, 0.1, 0.0)
-    assert (recipe.batch_size, recipe.sampling.test_crop) == (256, 0.9)
+    batch, lr = {"pku1": (128, 0.1), "pku2": (32, 0.01), "nwucla": (32, 0.01)}.get(recipe.dataset, (256, 0.1))
+    assert schedule_of(recipe) == (100, 0, lr, 0.0, batch)
+
+
+@pytest.mark.parametrize(("task", "name"), [pair for pair in FULL_SIZE if pair[0] in ("finetune", "semi", "transfer")])
+def test_load_recipe__published_fine_tuning(task: Literal["finetune", "semi", "transfer"], name: str) -> None:
+    recipe = load_recipe(task, name)
+    assert recipe.optimiser == AdamW(kind="adamw", betas=(0.9, 0.999), weight_decay=0.05)
+    assert schedule_of(recipe) == (100, 5, 3e-4, 1e-5, 48)
+    assert (recipe.dropout, recipe.label_smoothing, recipe.drop_path, recipe.head_width) == (0.3, 0.1, 0.3, 2048)
+    assert recipe.layer_decay == (1.0 if "scratch" in name else 0.8)
+
+
+@pytest.mark.parametrize("name", NAMES["semi"])
+def test_load_recipe__semi_names_its_share_of_the_labels(name: str) -> None:
+    fraction = 0.1 if "10pct" in name else 0.01
+    assert load_recipe("semi", name).subset == Subset(fraction=fraction, sampling="uniform", seed=0, draw=1)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_load_recipe__transfer_names_its_source(source: str) -> None:
+    pretrained_on = load_recipe("transfer", f"pku2-xsub-from-{source}").pretrained_on
+    assert pretrained_on is not None
+    assert (pretrained_on.dataset, pretrained_on.protocol) == (source, "xsub")
+
+
+def schedule_of(recipe: RunRecipe) -> tuple[float, ...]:
+    schedule = recipe.schedule
+    return schedule.epochs, schedule.warmup_epochs, schedule.lr, schedule.final_lr, recipe.batch_size
+
+
+@pytest.mark.parametrize("table", ["7", "8", "9", "10a", "10b"])
+@pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
+def test_load_recipe__every_row_of_an_ablation_is_a_recipe(table: str, dataset: str) -> None:
+    own = load_recipe("pretrain", f"{dataset}-xsub")
+    rows = [
+        load_recipe("pretrain", f"{dataset}-xsub", [f"{field}={value}" for field, value in row.recipe.items()])
+        for row in TABLES[table].rows
+    ]
+    assert rows.count(own) == 1
+    assert len({recipe.digest() for recipe in rows}) == len(rows)
+    assert {recipe.model.segments for recipe in rows} == {30}
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "override", "said"),
+    [
+        ("finetune", "ntu60-xsub", "subset={fraction: 0.1}", "subset is for kind 'semi'"),
+        ("semi", "ntu60-xsub-1pct", "subset=null", "subset is for kind 'semi'"),
+        ("transfer", "pku2-xsub-from-ntu60", "pretrained_on=null", "pretrained_on is for kind 'transfer'"),
+        ("transfer", "pku2-xsub-from-ntu60", "pretrained_on.dataset=pku2", "must be another one than dataset"),
+        ("semi", "ntu60-xsub-1pct", "subset.fraction=1.0", r"subset\.fraction"),
+        ("finetune", "ntu60-xsub", "layer_decay=0", "layer_decay"),
+        ("finetune", "ntu60-xsub", "drop_path=1", "drop_path"),
+        ("finetune", "ntu60-xsub", "schedule.epochs=0", r"schedule\.epochs must be at least 1"),
+        ("linear", "ntu60-xsub", "schedule.epochs=0", r"schedule\.epochs must be at least 1"),
+        ("pretrain", "ntu60-xsub", "model.input=bones", r"model\.input"),
+    ],
+)
+def test_load_recipe__what_does_not_go_together_is_refused(task: Task, name: str, override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_recipe(task, name, [override])
+
+
+def write(folder: Path, **lines: str) -> str:
+    path = folder / "own.yaml"
+    path.write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
+    return str(path)
+
+
+def test_load_recipe__a_base_gives_what_the_file_does_not_say(tmp_path: Path) -> None:
+    own = write(tmp_path, base="ntu60-xsub", name="own", schedule="{epochs: 7}", model="{decoder_depth: 3}")
+    recipe, base = load_recipe("pretrain", own), load_recipe("pretrain", "ntu60-xsub")
+    changed = {
+        "name": "own",
+        "schedule": base.schedule.replaced(epochs=7),
+        "model": base.model.replaced(decoder_depth=3),
+    }
+    assert recipe == base.replaced(**changed)
+
+
+def test_load_recipe__a_base_may_be_of_another_task(tmp_path: Path) -> None:
+    own = write(tmp_path, base="finetune/ntu60-xsub", kind="semi", subset="{fraction: 0.05}")
+    assert load_recipe("semi", own).subset == Subset(fraction=0.05)
+
+
+def test_load_recipe__fine_tuning_under_another_task_is_refused(tmp_path: Path) -> None:
+    own = write(tmp_path, base="finetune/ntu60-xsub")
+    with pytest.raises(RecipeError, match="kind is 'finetune', this is 'train semi'"):
+        load_recipe("semi", own)
+
+
+@pytest.mark.parametrize(
+    "base", ["ntu61", "semi/ntu60-xsub", "odd/ntu60-xsub", "../pretrain/ntu60-xsub", "own.yaml", "3"]
+)
+def test_load_recipe__unknown_base_is_named(tmp_path: Path, base: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(f"own.yaml: its base '{base}' is unknown")):
+        load_recipe("pretrain", write(tmp_path, base=base))
+
+
+def test_load_recipe__its_own_base_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, base in (("a", "b"), ("b", "a")):
+        path = tmp_path / "linear" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"base: {base}\n")
+    monkeypatch.setattr(recipes, "files", lambda _: tmp_path)
+    with pytest.raises(RecipeError, match="its base 'a' is its own"):
+        load_recipe("linear", "a")
 
 
 def test_load_recipe__unknown_name_lists_the_known() -> None:
-    with pytest.raises(UsageError, match=r"'ntu61'.*ntu60-xsub, ntu60-xview"):
+    with pytest.raises(UsageError, match=r"'ntu61'.*ntu60-demo, ntu60-xsub, "):
         load_recipe("pretrain", "ntu61")
 
 
@@ -86,9 +236,9 @@ def test_load_recipe__value_of_the_wrong_type_is_named() -> None:
 
 
 def test_load_recipe__reads_a_file(tmp_path: Path) -> None:
-    shipped = Path(sys.modules[load_recipe.__module__].__file__ or "").parent / "linear" / "ntu60-demo.yaml"
+    shipped = Path(recipes.__file__).parent / "linear" / "ntu60-xsub.yaml"
     own = tmp_path / "own.yml"
-    own.write_text(shipped.read_text().replace("name: ntu60-demo", "name: own"))
+    own.write_text(shipped.read_text().replace("name: ntu60-xsub", "name: own"))
     recipe = load_recipe("linear", str(own), ["seed=5"])
     assert (recipe.name, recipe.seed) == ("own", 5)
 

@@ -9,41 +9,21 @@ import torch
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import PretrainRecipe, ScheduleSpec
-from mamp_trainer.checkpoint import Checkpoint, latest, load
 from mamp_trainer.tasks import linear as linear_task
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
-from tests.trainer.runs import SignalAfter, linear_recipe, pretrain_recipe, read_metrics, write_toy_store
+from tests.trainer.runs import (
+    SignalAfter,
+    assert_same_run,
+    last_checkpoint,
+    linear_recipe,
+    pretrain_recipe,
+    write_toy_store,
+)
 from tests.trainer.stores import write_manifest
 
 STEPS = 13
 """Of an epoch of the pre-training recipe: 26 clips in batches of 2."""
-
-
-def last_checkpoint(run: Path) -> Checkpoint:
-    folder = latest(run)
-    assert folder is not None
-    return load(folder)
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    """Weights, optimiser and metrics are equal; bit for bit, and apart from the clock."""
-    first, second = last_checkpoint(one), last_checkpoint(other)
-    assert first.step == second.step
-    assert all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights | second.weights)
-    assert_equal(first.state["optimiser"], second.state["optimiser"])
-    assert read_metrics(one) == read_metrics(other)
-
-
-def assert_equal(one: Any, other: Any) -> None:
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_equal(one[key], other[key])
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    else:
-        assert one == other
 
 
 def interrupt(recipe: PretrainRecipe, store: Path, run: Path, steps: int) -> None:
@@ -139,9 +119,9 @@ def test_linear__interrupted_while_testing(store: Path, tmp_path: Path, monkeypa
 
 
 def interrupting(accuracy: Any) -> Any:
-    def interrupted(model: Any, batches: Any, pause: Any) -> dict[str, float]:
+    def interrupted(model: Any, batches: Any, pause: Any, ranks: Any) -> dict[str, float]:
         signal.raise_signal(signal.SIGTERM)
-        measured: dict[str, float] = accuracy(model, batches, pause)
+        measured: dict[str, float] = accuracy(model, batches, pause, ranks)
         return measured
 
     return interrupted

@@ -1,10 +1,14 @@
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 import torch
+import torch.distributed as dist
 
-from mamp_schemas.errors import UsageError
-from mamp_trainer.runtime import Interrupted, choose_device, interruptible, seeded, versions
+from mamp_schemas.errors import Interrupted, UsageError
+from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.runtime import choose_device, interruptible, seeded, stopped_at_once, versions
 
 
 def test_choose_device__auto_takes_a_gpu_where_there_is_one() -> None:
@@ -49,6 +53,36 @@ def test_interruptible__gives_the_handlers_back() -> None:
     with interruptible():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_interruptible__a_signal_to_one_rank_stops_all() -> None:
+    store = dist.HashStore()
+
+    def work(rank: int) -> int:
+        ranks = Ranks(rank, 2, rank, 2, dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=60)))
+        with interruptible(ranks) as pause:
+            pause()
+            if ranks.first:
+                signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(Interrupted, match="SIGTERM") as caught:
+                pause()
+        return caught.value.code
+
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(work, 1)  # only the main thread is given signals
+        assert work(0) == other.result() == 75
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_stopped_at_once__raises_where_the_signal_comes(number: signal.Signals, code: int) -> None:
+    with stopped_at_once(), pytest.raises(Interrupted, match=number.name) as caught:
+        signal.raise_signal(number)
+    assert caught.value.code == code
+
+
+def test_choose_device__one_gpu_for_several_ranks_is_refused() -> None:
+    with pytest.raises(UsageError, match="there are several ranks"):
+        choose_device("cuda:0", local=1)
 
 
 def test_versions__names_what_results_depend_on() -> None:

@@ -9,8 +9,10 @@ from mamp_schemas.base import read_json
 from mamp_schemas.errors import ManifestError, RecipeError
 from mamp_schemas.recipes import ScheduleSpec
 from mamp_schemas.results import RunRecord
-from mamp_trainer.checkpoint import latest, load
+from mamp_trainer.checkpoint.files import load
+from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.model.heads import Classifier
+from mamp_trainer.ranks.group import Ranks
 from mamp_trainer.tasks import linear as linear_task
 from mamp_trainer.tasks.linear import accuracy, linear, make_classifier
 from mamp_trainer.tasks.pretrain import pretrain
@@ -44,7 +46,7 @@ def test_linear__tells_apart_classes_that_differ(store: Path, tmp_path: Path) ->
 def test_linear__reports_last_and_best_epoch(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([20.0, 60.0, 60.0, 40.0])
 
-    def scripted(_model: Classifier, _batches: Any, _pause: Callable[[], None]) -> dict[str, float]:
+    def scripted(_model: Classifier, _batches: Any, _pause: Callable[[], None], ranks: Ranks) -> dict[str, float]:
         return {"test_top1": next(scores), "test_top5": 90.0}
 
     monkeypatch.setattr(linear_task, "accuracy", scripted)

@@ -9,11 +9,17 @@ from mamp_schemas.base import read_data, read_json
 from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
 from mamp_schemas.recipes import MaskingSpec, PretrainRecipe, ScheduleSpec, TargetSpec
 from mamp_schemas.results import RunRecord
-from mamp_trainer.checkpoint import latest, load
-from mamp_trainer.tasks.pretrain import pretrain
-from tests.trainer.runs import pretrain_recipe, read_metrics, write_toy_store
+from mamp_trainer.checkpoint.files import load
+from mamp_trainer.checkpoint.keep import latest
+from mamp_trainer.model.mamp import MAMP
+from mamp_trainer.step import Objective
+from mamp_trainer.tasks import pretrain as pretrain_task
+from mamp_trainer.tasks.pretrain import masked_loss, pretrain
+from tests.trainer.runs import SignalAfter, last_checkpoint, pretrain_recipe, read_metrics, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_manifest, write_store
 
+STEPS = 13
+"""Of an epoch: 26 clips in batches of 2."""
 SHORT = ScheduleSpec(epochs=1, lr=0.01)
 
 
@@ -124,6 +130,25 @@ def test_pretrain__a_loss_that_is_not_finite_stops_it_without_a_checkpoint(tmp_p
         pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
     assert latest(tmp_path / "run") is None
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+@pytest.mark.parametrize("stop_at", [-1, STEPS + 1])
+def test_pretrain__no_checkpoint_follows_a_step_that_is_not_finite(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    def spoilt(model: MAMP, recipe: PretrainRecipe) -> Objective:
+        loss = masked_loss(model, recipe)
+        return lambda batch, epoch: loss(batch, epoch) * (1.0 if epoch == 0 else float("nan"))
+
+    monkeypatch.setattr(pretrain_task, "masked_loss", spoilt)
+    run, progress = tmp_path / "run", SignalAfter(stop_at)
+    with pytest.raises(TrainingError, match=r"(?s)step 1 of epoch 2: the loss is nan.*clip0\d\d clip0\d\d"):
+        pretrain(pretrain_recipe(checkpoint_every=1), store, run, device="cpu", progress=progress)
+    left = last_checkpoint(run)
+    assert left.step == STEPS
+    assert all(torch.isfinite(tensor).all() for tensor in left.weights.values())
+    moments = left.state["optimiser"]["state"].values()
+    assert all(torch.isfinite(state[name]).all() for state in moments for name in ("exp_avg", "exp_avg_sq"))
 
 
 def test_pretrain__unknown_device_is_refused(store: Path, tmp_path: Path) -> None:

@@ -7,10 +7,22 @@ import torch
 import yaml
 
 from mamp_schemas.errors import CheckpointError, DamagedStoreError
-from mamp_trainer.checkpoint import latest, load
+from mamp_schemas.splits import Subset, manifest_name
+from mamp_trainer.checkpoint.files import load
+from mamp_trainer.checkpoint.keep import latest
+from mamp_trainer.data.open import open_store
+from mamp_trainer.data.sides import read_manifest
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
-from tests.trainer.runs import SignalAfter, linear_recipe, open_source, pretrain_recipe, read_metrics, write_toy_store
+from tests.trainer.runs import (
+    SignalAfter,
+    finetune_recipe,
+    linear_recipe,
+    open_source,
+    pretrain_recipe,
+    read_metrics,
+    write_toy_store,
+)
 
 TINY = 1e-6
 """A budget that no clip fits."""
@@ -115,3 +127,13 @@ def test_source__measures_the_clips_of_all_sides_that_are_used(store: Path) -> N
     fitting, exceeding = (linear_recipe(residency_budget_gb=budget * share) for share in (1.001, 0.999))
     assert open_source(store, fitting).placement.residency == "device"
     assert open_source(store, exceeding).placement.residency == "stream"
+
+
+def test_source__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_side(own: Path) -> None:
+    parent = read_manifest(open_store(own), "xsub")
+    subset = Subset(fraction=0.25)
+    drawn = parent.replaced(train=parent.train[3:8], subset=subset, parent=parent.digest())
+    own.with_name(manifest_name(own.name, "xsub", subset)).write_text(drawn.model_dump_json())
+    source = open_source(own, finetune_recipe(kind="semi", subset=subset))
+    assert source.ids == {"train": list(parent.train[3:8]), "test": list(parent.test)}
+    assert source.belonging("untrained").manifest_hash == drawn.digest()

@@ -8,7 +8,8 @@ from torch import nn
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import MaskingSpec, ModelSpec, TargetSpec
 from mamp_trainer.belonging import UNTRAINED, Belonging
-from mamp_trainer.checkpoint import save
+from mamp_trainer.checkpoint.files import Snapshot
+from mamp_trainer.checkpoint.keep import save
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.official import to_official
@@ -20,7 +21,7 @@ BELONGING = Belonging(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 
 
 def save_mamp(run: Path, spec: ModelSpec = MODEL, step: int = 1) -> MAMP:
     model = MAMP(spec, MaskingSpec(), TargetSpec())
-    save(run, step, model, {}, pretrain_recipe(), BELONGING)
+    save(run, Snapshot.take(step, model, {}, pretrain_recipe(), BELONGING))
     return model
 
 
@@ -52,6 +53,12 @@ def test_load_encoder__another_shape_names_tensor_got_and_expected(tmp_path: Pat
     save_mamp(tmp_path, MODEL.replaced(frames=32))
     with pytest.raises(CheckpointError, match=r"'temp_embed' has shape \(1, 8, 1, 16\).*expects \(1, 4, 1, 16\)"):
         load_encoder(tmp_path, MODEL)
+
+
+def test_load_encoder__of_another_input_is_refused(tmp_path: Path) -> None:
+    save_mamp(tmp_path)
+    with pytest.raises(CheckpointError, match=r"saw model\.input joint, the recipe's is motion"):
+        load_encoder(tmp_path, MODEL.replaced(input="motion"))
 
 
 def test_load_encoder__a_deeper_encoder_is_refused(tmp_path: Path) -> None:

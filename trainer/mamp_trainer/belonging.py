@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mamp_schemas.base import Model
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.recipes import Task
 
 UNTRAINED = "untrained"
 """What stands for an encoder with initial weights."""
@@ -20,7 +21,7 @@ class Belonging(Model):
         encoder: `UNTRAINED`, or the digest of the encoder's weights that the run was begun with.
     """
 
-    task: Literal["pretrain", "linear"]
+    task: Task
     store_hash: str
     manifest_hash: str
     encoder: str

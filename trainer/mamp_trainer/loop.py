@@ -2,27 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from mamp_schemas.recipes import ScheduleSpec
-from mamp_trainer.data.samples import Batch
 from mamp_trainer.metrics import Metrics
 from mamp_trainer.optim import learning_rate
+from mamp_trainer.ranks.shares import Shares
 from mamp_trainer.step import Step
 
 LOG_EVERY = 10
 """Steps between two lines of metrics; each waits once for the device."""
-
-
-class Batches(Protocol):
-    """Training batches, each a pure function of epoch and step."""
-
-    @property
-    def steps(self) -> int:
-        """Steps of an epoch."""
-
-    def batch(self, epoch: int, step: int) -> Batch:
-        """Return the batch of a step, both counted from 0."""
 
 
 class Position(NamedTuple):
@@ -38,9 +27,10 @@ class Training:
 
     Attributes:
         step: takes an optimiser step.
-        batches: what it is taken on.
+        shares: what it is taken on.
         schedule: learning rate and number of epochs.
         checkpoint_every: epochs between checkpoints.
+        judge: which measure makes the best epoch, whose checkpoint is kept; None for none.
         metrics: where losses go.
         measure: called at the end of an epoch; what it returns goes into the epoch's metrics.
         save: writes a checkpoint of `position`.
@@ -49,9 +39,10 @@ class Training:
     """
 
     step: Step
-    batches: Batches
+    shares: Shares
     schedule: ScheduleSpec
     checkpoint_every: int
+    judge: str | None
     metrics: Metrics
     measure: Callable[[], Mapping[str, float]]
     save: Callable[[], None]
@@ -61,33 +52,48 @@ class Training:
     @property
     def steps_done(self) -> int:
         """Optimiser steps done, over all epochs."""
-        return self.position.epoch * self.batches.steps + self.position.step
+        return self.position.epoch * self.shares.steps + self.position.step
+
+    def settle(self) -> None:
+        """Check the losses of the steps done, and tell the metrics; called by all ranks."""
+        self.metrics.add_taken(self.step.settle(self.shares.names))
+
+    def due(self) -> bool:
+        """Return whether the epoch that has ended leaves a checkpoint."""
+        done = self.position.epoch
+        best = self.judge is not None and self.metrics.tally.improved(self.judge)
+        return best or done % self.checkpoint_every == 0 or done == self.schedule.epochs
+
+    def measured(self) -> float | None:
+        """Return what the epoch was judged by that has ended just now; None in the middle of one."""
+        if self.judge is None or self.position.step or not self.metrics.tally.history:
+            return None
+        return self.metrics.tally.history[-1][self.judge]
 
 
 def train(training: Training) -> None:
     """Go on from the training's position to the end of its schedule."""
-    epochs = training.schedule.epochs
-    while training.position.epoch < epochs:
+    while training.position.epoch < training.schedule.epochs:
         train_epoch(training)
         measured = training.measure()
         done = training.position.epoch + 1
-        training.metrics.add_losses(training.step.settle())
+        training.settle()
         training.metrics.log_epoch(done, training.steps_done, measured)
         training.position = Position(done)
-        if done % training.checkpoint_every == 0 or done == epochs:
+        if training.due():
             training.save()
 
 
 def train_epoch(training: Training) -> None:
     """Take the steps that are left of the current epoch."""
+    shares, metrics = training.shares, training.metrics
     epoch, first = training.position
-    for step in range(first, training.batches.steps):
-        lr = learning_rate(training.steps_done, training.batches.steps, training.schedule)
-        batch = training.batches.batch(epoch, step)
-        training.step(batch, epoch, training.steps_done, lr)
+    for step in range(first, shares.steps):
+        lr = learning_rate(training.steps_done, shares.steps, training.schedule)
+        training.step(metrics.gauge.timed(shares.parts(epoch, step)), epoch, step, lr)
         training.position = Position(epoch, step + 1)
-        training.metrics.add_step(len(batch.clip))
+        metrics.add_step(shares.clips, shares.terms(epoch, step))
         if training.steps_done % LOG_EVERY == 0:
-            training.metrics.add_losses(training.step.settle())
-            training.metrics.log_steps(epoch + 1, training.steps_done, lr)
+            training.settle()
+            metrics.log_steps(epoch + 1, training.steps_done, lr)
         training.pause()

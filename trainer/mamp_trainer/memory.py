@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from mamp_trainer.ranks.group import ALONE, Ranks
+
 SHARE = 0.5
 """Of free memory, what clips may take; the rest is for the model and what else the machine does."""
 
@@ -18,16 +20,20 @@ class Budget:
     host: int
 
 
-def measure_budget(device: torch.device, sharers: int = 1) -> Budget:
-    """Return half of what is free.
+def measure_budget(device: torch.device, ranks: Ranks = ALONE) -> Budget:
+    """Return half of what is free, the least of all ranks: what depends on it is the same on each.
 
     Args:
         device: the one that trains.
-        sharers: processes of the run on this host, which divide its memory.
+        ranks: of the run; those on one host divide its memory.
     """
-    host = int(SHARE * free_host_memory()) // sharers
-    free = int(SHARE * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else host
-    return Budget(device=free, host=host)
+    free, host = (int(SHARE * free_memory(each, ranks)) for each in (device, torch.device("cpu")))
+    return Budget(device=-ranks.agree(-free), host=-ranks.agree(-host))
+
+
+def free_memory(device: torch.device, ranks: Ranks = ALONE) -> int:
+    """Return the bytes that new work of one rank may take on its device."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_host_memory() // ranks.local_count
 
 
 def free_host_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:

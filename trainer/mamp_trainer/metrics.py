@@ -1,68 +1,45 @@
-"""Owns what a run tells of itself: RUN/metrics.jsonl, TensorBoard events, progress; and counts of right answers."""
+"""Owns what a run tells of itself, line by line; and counts of right answers."""
 
-import json
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
-from mamp_schemas.output import output_errors
 from mamp_schemas.progress import Progress
-from mamp_trainer.output import write_file
+from mamp_trainer.step import Taken
 from mamp_trainer.tally import Tally
+from mamp_trainer.watch.files import no_files
+from mamp_trainer.watch.gauge import Gauge
 
-METRICS_FILE = "metrics.jsonl"
-TENSORBOARD_FOLDER = "tensorboard"
+Write = Callable[[str, int, int, Mapping[str, float]], None]
+"""Where a line goes: event, epoch, step and facts."""
 
 
 class Metrics:
-    """Writes a run's metrics; a context manager. Whatever a resumed run had written after `step` is cut off.
+    """Makes lines of metrics of what training leaves. On all ranks alike, but only the first writes them.
 
     Args:
-        run: the run's folder.
+        write: where lines go.
         progress: who watches.
         tally: what is known so far; goes on to be updated.
-        step: optimiser steps done.
+        gauge: measures rates and times.
     """
 
-    def __init__(self, run: Path, progress: Progress, tally: Tally, step: int) -> None:
-        self.tally = tally
-        self._path = run / METRICS_FILE
-        self._progress = progress
-        with output_errors(self._path):
-            kept = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
-            write_file(self._path, "".join(kept[: tally.lines]).encode())
-            self._file = self._path.open("a")
-            self._board = SummaryWriter(run / TENSORBOARD_FOLDER, purge_step=step + 1)
-        self._clips, self._since = 0, time.monotonic()
-        self._started = self._since - tally.seconds
+    def __init__(self, write: Write, progress: Progress, tally: Tally, gauge: Gauge) -> None:
+        self.tally, self.gauge = tally, gauge
+        self._write_line, self._progress = write, progress
+        self._started = time.monotonic() - tally.seconds
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with output_errors(self._path):
-            self._file.close()
-            self._board.close()
-
-    def add_step(self, clips: int) -> None:
-        """Count a step and its clips."""
-        self._clips += clips
+    def add_step(self, clips: int, terms: int) -> None:
+        """Count a step, the clips of its global batch and the terms of its loss."""
+        self.gauge.add_step(clips, terms)
         self._progress.advance(1)
 
-    def add_losses(self, losses: Sequence[float]) -> None:
-        """Take in the losses of steps that were counted before."""
-        self.tally.window.add(losses)
-        self.tally.epoch.add(losses)
+    def add_taken(self, taken: Taken) -> None:
+        """Take in what the steps that were counted before have left."""
+        self.tally.window.add(taken.losses)
+        self.tally.epoch.add(taken.losses)
+        self.tally.norms.add(taken.norms)
         self.tally.seconds = time.monotonic() - self._started
 
     def log_steps(self, epoch: int, step: int, lr: float) -> None:
@@ -73,11 +50,8 @@ class Metrics:
             step: optimiser steps done.
             lr: of the last of them.
         """
-        now = time.monotonic()
-        rate = self._clips / max(now - self._since, 1e-9)
-        self._clips, self._since = 0, now
-        facts = {"loss": self.tally.window.take(), "lr": lr, "clips_per_s": rate}
-        self._write("train", epoch, step, facts)
+        means = {"loss": self.tally.window.take(), "lr": lr, "gradient_norm": self.tally.norms.take()}
+        self._write("train", epoch, step, means | self.gauge.read(with_peak=self._write_line is not no_files))
 
     def log_epoch(self, epoch: int, step: int, measured: Mapping[str, float]) -> None:
         """Write a line about an epoch, with what was measured at its end."""
@@ -85,14 +59,11 @@ class Metrics:
         self.tally.history.append(facts)
         self._write("epoch", epoch, step, {**facts, "seconds": self.tally.seconds})
         self.tally.window.take()
-        self._clips, self._since = 0, time.monotonic()
+        self.tally.norms.take()
+        self.gauge.skip()
 
     def _write(self, event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
-        with output_errors(self._path):
-            self._file.write(json.dumps({"event": event, "epoch": epoch, "step": step, **facts}) + "\n")
-            self._file.flush()
-            for name, value in facts.items():
-                self._board.add_scalar(f"{event}/{name}", value, step)
+        self._write_line(event, epoch, step, facts)
         self.tally.lines += 1
         self._progress.advance(0, epoch=epoch, **facts)
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
@@ -40,6 +41,17 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     segments = torch.unflatten(theirs[_EMBEDDING], 1, (-1, COORDINATES))
     theirs[_EMBEDDING] = segments.transpose(1, 2).unsqueeze(3).contiguous()
     return theirs
+
+
+def resize_segments(embedding: Tensor, segments: int) -> Tensor:
+    """Bring a temporal embedding to another number of segments, as the authors do: bicubic, half-pixel centres.
+
+    Args:
+        embedding: (1, Te, 1, D).
+        segments: the number wanted.
+    """
+    along_time = embedding.permute(0, 3, 1, 2)
+    return F.interpolate(along_time, size=(segments, 1), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
 
 
 def load_official(source: Path | Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -3,34 +3,39 @@
 import platform
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from types import FrameType
 
 import torch
 
-from mamp_schemas.errors import UsageError
+from mamp_schemas.errors import Interrupted, UsageError
+from mamp_trainer.ranks.group import ALONE, Ranks
 
 _PACKAGES = ("mampctl", "torch", "numpy", "zarr", "pydantic", "safetensors")
 
 
-class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM, met where work can stop; its text is the signal's name."""
-
-
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, local: int | None = None) -> torch.device:
     """Return the device to train on.
 
     Args:
         name: `auto` (a GPU where there is one, else the CPU), `cpu`, `cuda` or `cuda:1`.
+        local: which one of this host's ranks trains on it; None where there is one process only.
 
     Raises:
-        UsageError: an unknown name, or a GPU that is not there.
+        UsageError: an unknown name, a GPU that is not there, or one GPU named for several ranks.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, index = name.partition(":")
+    if local is not None and kind == "cuda":
+        if index:
+            raise UsageError(f"device '{name}' is one GPU, and there are several ranks", remedy="Choose --device cuda.")
+        # Where each rank was given one GPU, as batch systems do, it is the only one that the rank sees.
+        name, index = f"cuda:{local}", str(local)
+        if torch.cuda.device_count() == 1:
+            name, index = "cuda:0", "0"
     if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
         raise UsageError(f"there is no device '{name}'", remedy="Choose auto, cpu, cuda or cuda:0.")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
@@ -62,32 +67,50 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], None]]:
+def interruptible(ranks: Ranks = ALONE) -> Iterator[Callable[[], None]]:
     """Hold back SIGINT and SIGTERM until the work is at a place where it can stop.
 
     Yields:
-        A function to be called at such places: raises `Interrupted` when a signal came. A second signal does
-        not wait: it raises a plain KeyboardInterrupt wherever the work is.
+        A function to be called at such places, by all ranks: raises `Interrupted` on all of them when a signal
+        came to any. A second signal does not wait: it raises a plain KeyboardInterrupt wherever the work is.
     """
-    received: list[str] = []
+    received: list[int] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
-        received.append(signal.Signals(number).name)
+        received.append(number)
         if len(received) > 1:
-            raise KeyboardInterrupt(received[-1])
+            raise KeyboardInterrupt(signal.Signals(number).name)
 
     def pause() -> None:
-        if received:
-            raise Interrupted(received[0])
+        number = ranks.agree(received[0] if received else 0)
+        if number:
+            raise Interrupted(number)
 
     # Python lets only the main thread handle signals.
     watched = (signal.SIGINT, signal.SIGTERM) if _in_main_thread() else ()
-    before = {number: signal.signal(number, receive) for number in watched}
-    try:
+    with _handling(watched, receive):
         yield pause
+
+
+@contextmanager
+def stopped_at_once() -> Iterator[None]:
+    """Raise `Interrupted` as soon as SIGINT or SIGTERM comes, where nothing is lost by it: before training."""
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    with _handling((signal.SIGINT, signal.SIGTERM), receive):
+        yield
+
+
+@contextmanager
+def _handling(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def _in_main_thread() -> bool:

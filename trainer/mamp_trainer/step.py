@@ -1,7 +1,8 @@
 """Owns one training step: forward, backward, update; and the losses it leaves on the device until asked."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,9 +10,20 @@ from torch.optim import Optimizer
 
 from mamp_schemas.errors import TrainingError
 from mamp_trainer.data.samples import Batch
+from mamp_trainer.layer_decay import LR_SCALE
+from mamp_trainer.ranks.gradients import Gradients
+from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.shares import Part
 
 Objective = Callable[[Batch, int], Tensor]
-"""The loss, a scalar tensor, of a batch in an epoch."""
+"""The mean loss, a scalar tensor, of a batch in an epoch."""
+
+
+class Taken(NamedTuple):
+    """What steps left, one number a step: the loss of the global batch, and the norm of its gradient."""
+
+    losses: list[float]
+    norms: list[float]
 
 
 class Step:
@@ -20,45 +32,65 @@ class Step:
     Args:
         objective: the loss to go down.
         optimiser: over the parameters that the objective depends on.
+        ranks: who takes the step together.
     """
 
-    def __init__(self, objective: Objective, optimiser: Optimizer) -> None:
+    def __init__(self, objective: Objective, optimiser: Optimizer, ranks: Ranks = ALONE) -> None:
         self.objective = objective
         self.optimiser = optimiser
-        self._pending: list[tuple[int, int, Tensor]] = []
+        self.ranks = ranks
+        self._gradients = Gradients([each for group in optimiser.param_groups for each in group["params"]])
+        self._pending: list[tuple[int, int, Tensor, Tensor]] = []
 
-    def __call__(self, batch: Batch, epoch: int, step: int, lr: float) -> None:
+    def __call__(self, parts: Iterable[Part], epoch: int, step: int, lr: float) -> None:
         """Take one step.
 
         Args:
-            batch: the clips.
+            parts: this rank's clips, at least one part.
             epoch: 0-based.
-            step: 0-based, over all epochs.
-            lr: of this step.
+            step: 0-based, within the epoch.
+            lr: of this step; parameter groups may scale it.
         """
         for group in self.optimiser.param_groups:
-            group["lr"] = lr
-        loss = self.objective(batch, epoch)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+            group["lr"] = lr * group.get(LR_SCALE, 1.0)
+        self._gradients.clear()
+        losses = [self._descend(part, epoch) for part in parts]
+        self._gradients.add_up(self.ranks)
         self.optimiser.step()
-        self._pending.append((epoch, step, loss.detach()))
+        self._pending.append((epoch, step, torch.stack(losses).sum(), self._gradients.norm()))
 
-    def settle(self) -> list[float]:
-        """Fetch the losses since the last call, in one transfer, and check them.
+    def settle(self, names: Callable[[int, int], list[str]]) -> Taken:
+        """Fetch what steps left since the last call, in one transfer, and check it; called by all ranks.
+
+        Args:
+            names: returns the ids of the clips of a step, by epoch and step within it.
 
         Raises:
-            TrainingError: a loss is not finite; names the first such step.
+            TrainingError: a loss or gradient is not finite; names the first such step and its clips.
         """
         if not self._pending:
-            return []
-        losses: list[float] = torch.stack([loss for _, _, loss in self._pending]).tolist()
-        for (epoch, step, _), loss in zip(self._pending, losses, strict=True):
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"the loss of step {step + 1} (epoch {epoch + 1}) is {loss}, not a finite number",
-                    remedy="Check the store with `mampctl verify`, or lower schedule.lr. "
-                    "The checkpoints before this step are kept.",
-                )
+            return Taken([], [])
+        losses = self.ranks.add(torch.stack([loss for _, _, loss, _ in self._pending]))
+        norms = torch.stack([norm for _, _, _, norm in self._pending])
+        taken = Taken(*torch.stack((losses.to(norms.dtype), norms)).tolist())
+        for (epoch, step, _, _), loss, norm in zip(self._pending, *taken, strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise _not_finite(epoch, step, loss, norm, names(epoch, step))
         self._pending.clear()
-        return losses
+        return taken
+
+    def _descend(self, part: Part, epoch: int) -> Tensor:
+        """Add a part's gradients to the others, and return its part of the loss."""
+        loss = self.objective(part.batch, epoch) * part.weight
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+
+def _not_finite(epoch: int, step: int, loss: float, norm: float, clips: list[str]) -> TrainingError:
+    what = f"loss is {loss}" if not math.isfinite(loss) else f"loss is {loss:.6g}, its gradient's norm {norm}"
+    return TrainingError(
+        f"step {step + 1} of epoch {epoch + 1}: the {what}, not a finite number. The clips of the batch:\n"
+        f"  {' '.join(clips)}",
+        remedy="Check the store with `mampctl verify`, or lower schedule.lr. "
+        "The checkpoints kept are from before this step, and sound.",
+    )

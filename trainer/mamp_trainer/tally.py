@@ -32,6 +32,7 @@ class Tally:
     Attributes:
         lines: lines of metrics.jsonl so far.
         window, epoch: losses since the last line, and of the epoch so far.
+        norms: norms of the gradient since the last line.
         history: one mapping an epoch: its mean loss, and what was measured at its end.
         seconds: time spent, over all sessions of the run.
     """
@@ -39,6 +40,7 @@ class Tally:
     lines: int = 0
     window: Mean = field(default_factory=Mean)
     epoch: Mean = field(default_factory=Mean)
+    norms: Mean = field(default_factory=Mean)
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -49,4 +51,10 @@ class Tally:
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Self:
         """Return what `state` was taken from."""
-        return cls(**{**state, "window": Mean(**state["window"]), "epoch": Mean(**state["epoch"])})
+        means = {name: Mean(**state[name]) for name in ("window", "epoch", "norms") if name in state}
+        return cls(**{**state, **means})
+
+    def improved(self, measure: str) -> bool:
+        """Return whether the last epoch's measure is above those of all epochs before it."""
+        *before, last = (epoch[measure] for epoch in self.history)
+        return last > max(before, default=float("-inf"))

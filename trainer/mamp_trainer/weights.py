@@ -7,12 +7,15 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import ModelSpec
-from mamp_trainer import checkpoint
+from mamp_trainer.checkpoint.files import Checkpoint, is_checkpoint, load
+from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.official import load_official
+from mamp_trainer.official import load_official, resize_segments
 
 _PREFIX = "encoder."
+_TEMPORAL = "encoder.temp_embed"
 
 
 def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
@@ -38,12 +41,16 @@ def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -
     module.load_state_dict(dict(weights))
 
 
-def load_encoder(source: Path, spec: ModelSpec) -> dict[str, Tensor]:
+def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None) -> dict[str, Tensor]:
     """Read the encoder's weights from what a pre-training left.
+
+    The temporal embedding of a released file is brought to the recipe's number of segments, with a warning: the
+    encoder was never trained at that length.
 
     Args:
         source: a run's folder (its latest checkpoint), a checkpoint's folder, or a released `.pth` file.
         spec: the shape the encoder must have.
+        progress: is told the warning.
 
     Returns:
         The state of `Encoder(spec)`, on the CPU.
@@ -52,21 +59,34 @@ def load_encoder(source: Path, spec: ModelSpec) -> dict[str, Tensor]:
         CheckpointError: there is no checkpoint, it is damaged, or its encoder has another shape.
     """
     if source.is_file():
-        weights = load_official(source)
+        weights = _meet_length(load_official(source), spec, source, progress or Silent())
     else:
-        saved = checkpoint.load(_checkpoint_folder(source))
-        _check_heads(saved, spec)
+        saved = load(_checkpoint_folder(source))
+        _check_settings(saved, spec)
         weights = saved.weights
     found = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
     fit_weights(Encoder(spec), found, str(source))
     return found
 
 
+def _meet_length(weights: dict[str, Tensor], spec: ModelSpec, source: Path, progress: Progress) -> dict[str, Tensor]:
+    embedding = weights.get(_TEMPORAL)
+    if embedding is None or embedding.dim() != 4 or embedding.shape[1] == spec.segments:
+        return weights
+    if embedding.shape != (1, embedding.shape[1], 1, spec.width):
+        return weights
+    progress.message(
+        f"warning: {source} was trained at {embedding.shape[1]} segments, model.frames / model.segment are "
+        f"{spec.segments}: its temporal embedding is interpolated"
+    )
+    return {**weights, _TEMPORAL: resize_segments(embedding, spec.segments)}
+
+
 def pretraining_split(source: Path) -> tuple[str, str] | None:
     """Return dataset and protocol that an encoder was trained on; None for released files, which do not say."""
     if source.is_file():
         return None
-    recipe = checkpoint.load(_checkpoint_folder(source)).recipe
+    recipe = load(_checkpoint_folder(source)).recipe
     return recipe["dataset"], recipe["protocol"]
 
 
@@ -81,9 +101,9 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 
 
 def _checkpoint_folder(source: Path) -> Path:
-    if checkpoint.is_checkpoint(source):
+    if is_checkpoint(source):
         return source
-    folder = checkpoint.latest(source)
+    folder = latest(source)
     if folder is None:
         raise CheckpointError(
             f"{source}: there is no checkpoint",
@@ -92,13 +112,17 @@ def _checkpoint_folder(source: Path) -> Path:
     return folder
 
 
-def _check_heads(saved: checkpoint.Checkpoint, spec: ModelSpec) -> None:
-    """Compare what no tensor's shape tells: the number of attention heads."""
-    heads = saved.recipe["model"]["heads"]
-    if heads != spec.heads:
+def _check_settings(saved: Checkpoint, spec: ModelSpec) -> None:
+    """Compare what no tensor's shape tells: the number of attention heads, and what the encoder sees."""
+    model = saved.recipe["model"]
+    if model["heads"] != spec.heads:
         raise _unfit(
-            str(saved.path), f"its encoder has {heads} attention heads, the recipe's model.heads is {spec.heads}"
+            str(saved.path),
+            f"its encoder has {model['heads']} attention heads, the recipe's model.heads is {spec.heads}",
         )
+    seen = model.get("input", "joint")  # older recipes know nothing else
+    if seen != spec.input:
+        raise _unfit(str(saved.path), f"its encoder saw model.input {seen}, the recipe's is {spec.input}")
 
 
 def _unfit(source: str, problem: str) -> CheckpointError:

@@ -1,5 +1,6 @@
 """Dask, and nothing else of the pipeline knows it: processes on this machine, or a scheduler that runs elsewhere."""
 
+import gc
 import logging
 import uuid
 import warnings
@@ -32,8 +33,11 @@ _DEATHS = 10
 _STARTS = 3
 """Times the start of processes is tried."""
 
-_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
-"""Keeps up to 256 MB of freed memory in a process: given back, every array's pages would be made anew."""
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": 2**28, "MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_ARENA_MAX": 1}
+"""Keeps up to 256 MB of freed memory in a process: given back, every array's pages would be made anew.
+
+The C library reads these when a process starts, so they must be in its environment before.
+"""
 
 _PATIENCE = "15s"
 
@@ -98,10 +102,13 @@ def start_cluster(count: int, progress: Progress) -> Iterator[Engine]:
     _silence()
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS}),
+        dask.config.set({"distributed.nanny.pre-spawn-environ": _MEMORY}),
         _start_processes(count) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         progress.message(f"{count} worker processes{_dashboard(client)}")
+        # Dask's own objects are no garbage: to search them for any would stop its scheduler for 40 ms at a time.
+        gc.freeze()
         yield _Dask(client)
 
 
@@ -114,8 +121,7 @@ def _start_processes(count: int) -> LocalCluster:
                 processes=True,
                 memory_limit=None,
                 dashboard_address="127.0.0.1:0",
-                preload=["mamp_pipeline.build.tasks"],
-                env=_MEMORY,
+                preload=["mamp_pipeline.build.ready"],
                 silence_logs=logging.CRITICAL,
             )
         except RuntimeError as problem:  # a process died before it could be watched over

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.clean.tracks import Track
+from mamp_pipeline.clean.variance import sum_variances
 from mamp_schemas.errors import RawFileError
 
 LONGEST_NOISE = 11
@@ -38,7 +39,7 @@ def denoise(tracks: list[Track]) -> list[Track]:
 
 def measure_motion(joints: NDArray[np.float32]) -> np.float32:
     """Return the variance of all joint positions of (n, V, 3), summed over xyz, in float32."""
-    return np.float32(np.sum(np.var(joints.reshape(-1, 3), axis=0)))
+    return sum_variances(joints.reshape(-1, 3))
 
 
 def find_noisy_frames(joints: NDArray[np.float32]) -> NDArray[np.bool_]:

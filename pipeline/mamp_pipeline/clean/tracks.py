@@ -52,12 +52,15 @@ def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track
     """
     if len(raw.frame) == 0:
         raise RawFileError(f"no body in any of its {raw.frames} frames")
-    index = np.concatenate(([0], np.cumsum(raw.frame[1:] != raw.frame[:-1])))
-    if keep_gaps:
-        index = _keep_frames(raw, int(index[-1]) + 1)
+    steps = raw.frame[1:] != raw.frame[:-1]
+    filled = 1 + int(np.count_nonzero(steps))
+    alone = (raw.body_id == raw.body_id[0]).all()
+    if alone and not keep_gaps:
+        return [Track(0, raw.joints)], filled
+    index = _keep_frames(raw, filled) if keep_gaps else np.append(0, np.cumsum(steps))
     frames = int(index[-1]) + 1
-    if np.all(raw.body_id == raw.body_id[0]):
-        return [Track(0, raw.joints, _find_gaps(index) if keep_gaps else None)], frames
+    if alone:
+        return [Track(0, raw.joints, _find_gaps(index))], frames
     ids, first = np.unique(raw.body_id, return_index=True)
     tracks = []
     for k in np.argsort(first, kind="stable"):

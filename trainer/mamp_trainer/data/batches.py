@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from mamp_schemas.recipes import SamplingSpec
 from mamp_trainer.data import augment
@@ -51,6 +52,7 @@ class TrainBatches:
         batch_size: clips of the global batch, over all ranks.
         slots: M, the dataset's body slots.
         empty_slot: what a slot without a body holds.
+        loss_terms: (clips,) int64, on the host: of how many equal terms of the loss each clip gives; one by default.
     """
 
     clips: Clips
@@ -60,6 +62,7 @@ class TrainBatches:
     batch_size: int
     slots: int
     empty_slot: EmptySlot
+    loss_terms: Tensor | None = None
     _orders: dict[int, Order] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -79,13 +82,25 @@ class TrainBatches:
         Raises:
             DamagedStoreError: clips are streamed, and rows are missing or unreadable.
         """
-        share = batch_positions(step, self.batch_size, len(self.clips), rank, ranks)
+        share = self._share(step, rank, ranks)
         clip = self._order(epoch).clip[share]
         crop = uniform(self.seed, epoch, CROP, clip, 2)
         start, length = augment.train_crop(self.clips.table.valid_frames[clip], crop, self.sampling)
         angles = uniform(self.seed, epoch, ROTATION, clip, 3)
         crops = Crops(clip, start, length, augment.draw_rotations(angles, self.sampling.rotation))
         return _make(self, crops, self._order, epoch, share)
+
+    def chosen(self, epoch: int, step: int, rank: int = 0, ranks: int = 1) -> Tensor:
+        """Return the clips of a rank's share, (N,) int64 on the host, without making samples of them."""
+        return self._order(epoch).clip[self._share(step, rank, ranks)]
+
+    def terms(self, epoch: int, step: int, rank: int = 0, ranks: int = 1) -> int:
+        """Return how many terms of the loss a rank's share gives."""
+        clips = self.chosen(epoch, step, rank, ranks)
+        return len(clips) if self.loss_terms is None else int(self.loss_terms[clips].sum())
+
+    def _share(self, step: int, rank: int, ranks: int) -> slice:
+        return batch_positions(step, self.batch_size, len(self.clips), rank, ranks)
 
     def _order(self, epoch: int) -> Order:
         if epoch not in self._orders:

@@ -19,6 +19,10 @@ MASK = 3
 """Which tokens are hidden."""
 SHARDS = 4
 """The order in which shards take turns in an epoch."""
+DROP_PATH = 5
+"""Which branches of which blocks a sequence passes by in fine-tuning."""
+DROPOUT = 6
+"""Which features are dropped in fine-tuning."""
 
 _INCREMENT = -0x61C8864680B583EB
 """2^64 over the golden ratio, odd, as a signed number: consecutive counters land far apart."""
@@ -33,7 +37,7 @@ def uniform(seed: int, epoch: int, stream: int, index: Tensor, count: int) -> Te
     Args:
         seed: of the run.
         epoch: 0-based.
-        stream: what the numbers are for: `CROP`, `ROTATION`, `MASK`.
+        stream: what the numbers are for: `CROP`, `ROTATION`, `MASK`, `DROP_PATH`, `DROPOUT`.
         index: (N,) int64, global clip indices.
         count: numbers per clip.
 

@@ -7,27 +7,38 @@ from mamp_schemas.base import read_json
 from mamp_schemas.errors import ManifestError, RecipeError
 from mamp_schemas.protocols import Side
 from mamp_schemas.recipes import PretrainRecipe, RunRecipe
-from mamp_schemas.splits import SplitManifest, check_belongs, manifest_name
+from mamp_schemas.splits import SplitManifest, Subset, check_belongs, check_drawn, manifest_name
 from mamp_trainer.data.store import Store
 
 
-def read_manifest(store: Store, protocol: str) -> SplitManifest:
-    """Read a protocol's split manifest from beside the store.
+def read_manifest(store: Store, protocol: str, subset: Subset | None = None) -> SplitManifest:
+    """Read a protocol's split manifest, or that of a draw from it, from beside the store.
 
     Raises:
-        ManifestError: it is missing or unreadable, belongs to another store, or names clips that the store
-            does not have.
+        ManifestError: it is missing or unreadable, belongs to another store, names clips that the store does not
+            have, or is of a draw from another manifest than the protocol's.
     """
     place = store.path.resolve()
-    path = place.with_name(manifest_name(place.name, protocol))
-    remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}"
+    path = place.with_name(manifest_name(place.name, protocol, subset))
+    remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}{_options(subset)}"
     try:
         text = path.read_bytes()
     except FileNotFoundError:
-        raise ManifestError(f"{path}: there is no split manifest for '{protocol}'", remedy=remedy) from None
+        what = f"a part of '{protocol}'" if subset else f"'{protocol}'"
+        raise ManifestError(f"{path}: there is no split manifest for {what}", remedy=remedy) from None
     manifest = read_json(SplitManifest, text, str(path), ManifestError)
     check_belongs(manifest, path, store.metadata.content_hash, store.ids, remedy)
+    if subset is not None:
+        check_drawn(manifest, path, subset, read_manifest(store, protocol), remedy)
     return manifest
+
+
+def _options(subset: Subset | None) -> str:
+    if subset is None:
+        return ""
+    return (
+        f" --fraction {subset.fraction} --sampling {subset.sampling} --seed {subset.seed} --draws {max(5, subset.draw)}"
+    )
 
 
 def side_clips(store: Store, manifest: SplitManifest, side: Side) -> NDArray[np.int64]:

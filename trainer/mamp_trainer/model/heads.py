@@ -1,12 +1,15 @@
 """Owns classification on top of an encoder: the linear head, the fine-tuning head, and the whole."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mamp_trainer.model.blocks import xavier_linear
+from mamp_schemas.recipes import Precision
+from mamp_trainer.compute import autocast
+from mamp_trainer.drops import Drops
 from mamp_trainer.model.encoder import Encoder
-
-FINETUNE_HIDDEN = 2048
+from mamp_trainer.model.projection import xavier_linear
+from mamp_trainer.slots import Slots
 
 
 class LinearHead(nn.Module):
@@ -37,35 +40,68 @@ class FinetuneHead(nn.Module):
         width: D.
         joints: V.
         classes: number of classes.
-        dropout: probability of dropping a feature before anything else.
+        hidden: width between the layers.
     """
 
-    def __init__(self, width: int, joints: int, classes: int, dropout: float) -> None:
+    def __init__(self, width: int, joints: int, classes: int, hidden: int) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.fc1 = xavier_linear(joints * width, FINETUNE_HIDDEN)
-        self.bn = nn.BatchNorm1d(FINETUNE_HIDDEN)
-        self.fc2 = xavier_linear(FINETUNE_HIDDEN, classes)
+        self.fc1 = xavier_linear(joints * width, hidden)
+        self.bn = nn.BatchNorm1d(hidden)
+        self.fc2 = xavier_linear(hidden, classes)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (N, classes) of features (N, M, Te, V, D)."""
-        pooled = self.dropout(features).mean(dim=2).flatten(2).mean(dim=1)
+    def forward(self, features: Tensor, factors: Tensor | None = None) -> Tensor:
+        """Classify clips.
+
+        Args:
+            features: (N, M, Te, V, D).
+            factors: of the same shape, of each feature (dropout); 1 by default.
+
+        Returns:
+            Logits (N, classes).
+        """
+        dropped = features if factors is None else features * factors
+        pooled = dropped.mean(dim=2).flatten(2).mean(dim=1)
         logits: Tensor = self.fc2(F.relu(self.bn(self.fc1(pooled))))
         return logits
 
 
 class Classifier(nn.Module):
-    """An encoder with a head: clips to logits."""
+    """An encoder with a head: clips to logits.
 
-    def __init__(self, encoder: Encoder, head: LinearHead | FinetuneHead) -> None:
+    Args:
+        encoder: clips to features.
+        head: features to logits, in float32.
+        precision: what the encoder computes in.
+    """
+
+    def __init__(self, encoder: Encoder, head: LinearHead | FinetuneHead, precision: Precision = "float32") -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.precision: Precision = precision
 
-    def forward(self, x_NMTVC: Tensor) -> Tensor:
-        """Return logits (N, classes) of clips (N, M, T, V, C), metres."""
+    def forward(self, x_NMTVC: Tensor, slots: Slots | None = None, drops: Drops | None = None) -> Tensor:
+        """Return logits (N, classes) of clips.
+
+        Args:
+            x_NMTVC: (N, M, T, V, C), metres.
+            slots: which body slots are alike: each body is then encoded once, and an empty one once for all clips.
+            drops: what is left out of each slot at random, in fine-tuning: none is then like another.
+        """
         spec = self.encoder.spec
-        features = self.encoder(x_NMTVC.flatten(0, 1))
-        shape = (*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
-        logits: Tensor = self.head(features.view(shape))
+        x_BTVC = x_NMTVC.flatten(0, 1)
+        with autocast(self.precision, x_NMTVC.device):
+            if drops is not None:
+                features = self.encoder(x_BTVC, paths=drops.paths)
+            else:
+                features = self.encoder(x_BTVC) if slots is None else self._encode_once(x_BTVC, slots)
+        features = features.view(*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
+        logits: Tensor = self.head(features) if drops is None else self.head(features, drops.features)
         return logits
+
+    def _encode_once(self, x_BTVC: Tensor, slots: Slots) -> Tensor:
+        different = x_BTVC.index_select(0, slots.bodies)
+        if len(different) < len(x_BTVC):
+            different = torch.cat((different, torch.zeros_like(x_BTVC[:1])))
+        features: Tensor = self.encoder(different)
+        return features.index_select(0, slots.filled_by.flatten())

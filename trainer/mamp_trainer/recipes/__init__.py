@@ -1,4 +1,7 @@
-"""Owns the shipped recipes, one YAML file each, and reading a recipe by name or from a file; never torch."""
+"""Owns the shipped recipes, one YAML file each, and reading a recipe by name or from a file; never torch.
+
+A recipe that names a `base`, another shipped recipe (`NAME`, or `TASK/NAME` of another task), says only what differs.
+"""
 
 import re
 from collections.abc import Sequence
@@ -10,54 +13,90 @@ import yaml
 
 from mamp_schemas.base import parse_yaml, read_data
 from mamp_schemas.errors import RecipeError, UsageError
-from mamp_schemas.recipes import LinearRecipe, PretrainRecipe, Recipe
+from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
 
-Kind = Literal["pretrain", "linear"]
-
-_MODELS: dict[Kind, type[PretrainRecipe] | type[LinearRecipe]] = {
+_MODELS: dict[Task, type[PretrainRecipe] | type[LinearRecipe] | type[FinetuneRecipe]] = {
     "pretrain": PretrainRecipe,
     "linear": LinearRecipe,
+    "finetune": FinetuneRecipe,
+    "semi": FinetuneRecipe,
+    "transfer": FinetuneRecipe,
 }
 _SUFFIXES = (".yaml", ".yml")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 @overload
-def load_recipe(kind: Literal["pretrain"], name_or_file: str, overrides: Sequence[str] = ()) -> PretrainRecipe: ...
+def load_recipe(task: Literal["pretrain"], name_or_file: str, overrides: Sequence[str] = ()) -> PretrainRecipe: ...
 @overload
-def load_recipe(kind: Literal["linear"], name_or_file: str, overrides: Sequence[str] = ()) -> LinearRecipe: ...
+def load_recipe(task: Literal["linear"], name_or_file: str, overrides: Sequence[str] = ()) -> LinearRecipe: ...
 @overload
-def load_recipe(kind: Kind, name_or_file: str, overrides: Sequence[str] = ()) -> Recipe: ...
-def load_recipe(kind: Kind, name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    task: Literal["finetune", "semi", "transfer"], name_or_file: str, overrides: Sequence[str] = ()
+) -> FinetuneRecipe: ...
+@overload
+def load_recipe(task: Task, name_or_file: str, overrides: Sequence[str] = ()) -> Recipe: ...
+def load_recipe(task: Task, name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read and validate a recipe.
 
     Args:
-        kind: what the recipe is for.
+        task: what the recipe is for.
         name_or_file: the name of a shipped recipe, or a path that ends in `.yaml` or `.yml`.
         overrides: `dotted.key=value`, the value in YAML, put in before validation.
 
     Raises:
         UsageError: no such recipe, or an override that is not of that form.
-        RecipeError: no such file.
+        RecipeError: no such file, no such base, or a recipe that is its own base.
         ConfigError: the recipe does not validate; names the keys.
     """
-    data = parse_yaml(_text(kind, name_or_file), name_or_file)
+    data = _read(task, name_or_file, ())
     for override in overrides:
         _put(data, override)
-    return read_data(_MODELS[kind], _numbers(data), f"recipe {name_or_file}")
+    recipe = read_data(_MODELS[task], _numbers(data), f"recipe {name_or_file}")
+    if recipe.kind != task:
+        raise RecipeError(
+            f"recipe {name_or_file}: kind is '{recipe.kind}', this is 'train {task}'",
+            remedy=f"Use it with mampctl train {recipe.kind}, or choose another recipe.",
+        )
+    return recipe
 
 
-def list_recipes(kind: Kind) -> list[Recipe]:
-    """Return the shipped recipes of a kind, sorted by name."""
-    return [load_recipe(kind, name) for name in _names(kind)]
+def list_recipes(task: Task) -> list[Recipe]:
+    """Return the shipped recipes of a task, sorted by name."""
+    return [load_recipe(task, name) for name in _names(task)]
 
 
-def _names(kind: Kind) -> list[str]:
-    folder = files(__name__) / kind
+def _read(task: Task, name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
+    """Return a recipe's data, with all that its bases say and it does not; `above` are those it is a base of."""
+    data = parse_yaml(_text(task, name_or_file), name_or_file)
+    if "base" not in data:
+        return data
+    base, chain = str(data.pop("base")), (*above, f"{task}/{name_or_file}")
+    where, _, name = base.rpartition("/")
+    kind = next((known for known in _MODELS if known == (where or task)), None)
+    if kind is None or name not in _names(kind) or f"{kind}/{name}" in chain:
+        raise RecipeError(
+            f"recipe {name_or_file}: its base '{base}' is {'its own' if kind and name in _names(kind) else 'unknown'}",
+            remedy="A base is another shipped recipe: NAME, or TASK/NAME of another task.",
+        )
+    return _merged(_read(kind, name, chain), data)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with `changes` put in, mapping by mapping."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _names(task: Task) -> list[str]:
+    folder = files(__name__) / task
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def _text(kind: Kind, name_or_file: str) -> str:
+def _text(task: Task, name_or_file: str) -> str:
     if name_or_file.endswith(_SUFFIXES):
         try:
             return Path(name_or_file).read_text(encoding="utf-8")
@@ -66,13 +105,13 @@ def _text(kind: Kind, name_or_file: str) -> str:
                 f"recipe file {name_or_file} cannot be read: {problem}",
                 remedy="Name a readable YAML file, or a shipped recipe without a suffix.",
             ) from None
-    names = _names(kind)
+    names = _names(task)
     if name_or_file not in names:
         raise UsageError(
-            f"no {kind} recipe is called '{name_or_file}'; the shipped ones are: {', '.join(names)}",
+            f"no {task} recipe is called '{name_or_file}'; the shipped ones are: {', '.join(names)}",
             remedy="Choose one of them, or name a file that ends in .yaml.",
         )
-    return (files(__name__) / kind / f"{name_or_file}.yaml").read_text(encoding="utf-8")
+    return (files(__name__) / task / f"{name_or_file}.yaml").read_text(encoding="utf-8")
 
 
 def _put(data: dict[str, Any], override: str) -> None:

@@ -2,22 +2,30 @@
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.results import PretrainResult
 from mamp_trainer.belonging import UNTRAINED
+from mamp_trainer.compute import autocast, compile_network, matmul_precision
+from mamp_trainer.data.clips import ClipTable
 from mamp_trainer.data.draws import MASK, uniform
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.memory import measure_budget
+from mamp_trainer.memory import free_memory, measure_budget
 from mamp_trainer.model.mamp import MAMP, MAMPOutput
 from mamp_trainer.optim import make_optimiser
+from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.shares import Shares
+from mamp_trainer.recompute import choose_recompute
 from mamp_trainer.runtime import choose_device, describe_device, seeded
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.session import Session, refuse_existing
+from mamp_trainer.tasks.folder import refuse_existing
+from mamp_trainer.tasks.session import Session
 from mamp_trainer.tasks.source import Source
+from mamp_trainer.watch.flops import term_flops
 
 
 def pretrain(
@@ -28,11 +36,14 @@ def pretrain(
     resume: bool = False,
     device: str = "auto",
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
+    profile: int = 0,
 ) -> PretrainResult:
     """Pre-train a network.
 
     The same recipe, store and device kind give the same weights, whether or not the run was interrupted and
-    resumed: on the CPU bit for bit.
+    resumed: on the CPU bit for bit. Another number of ranks, or parts of a batch, change the order of sums, and so
+    the last bits.
 
     Args:
         recipe: what to train, and how.
@@ -41,39 +52,68 @@ def pretrain(
         resume: go on from the run's latest checkpoint.
         device: `auto`, `cpu` or `cuda`.
         progress: who watches.
+        ranks: who trains together; this process is one of them.
+        profile: steps to be profiled, into the run's folder.
 
     Raises:
         MampctlError: any of the store's, manifest's, recipe's, checkpoint's, output's and training's errors.
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
     """
-    refuse_existing(run, resume)
-    chosen, watcher = choose_device(device), progress or Silent()
-    source = Source.open(store_path, recipe, chosen, measure_budget(chosen), watcher)
+    if ranks.first:
+        refuse_existing(run, resume)
+    chosen, watcher = choose_device(device, ranks.seat), progress or Silent()
+    source = Source.open(store_path, recipe, chosen, measure_budget(chosen, ranks), watcher)
     recipe = recipe.replaced(shuffle_window=source.placement.window)
     clips = source.load("train")
     with seeded(recipe.seed):
         model = MAMP(recipe.model, recipe.masking, recipe.target)
     model.to(chosen)
-    session = Session(run, recipe, source.belonging(UNTRAINED), watcher)
-    step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
-    batches = source.train_batches(clips)
-    tally = session.train(model, step, batches, lambda _pause: {}, resume)
-    result = _summarise(tally, batches.steps)
+    terms = loss_terms(clips.table, source.slots, recipe)
+    shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
+    recompute, reason = choose_recompute(recipe, shares.at_once * source.slots, free_memory(chosen, ranks))
+    watcher.message(f"activations: {reason}")
+    model.set_recompute(recompute)
+    if recipe.compile:
+        compile_network(model, chosen)
+    flops = term_flops(recipe, source.slots)
+    session = Session(run, recipe, source.belonging(UNTRAINED), chosen, watcher, ranks, profile, flops)
+    step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), ranks)
+    with matmul_precision(recipe.precision):
+        tally = session.train(model, step, shares, lambda _pause: {}, resume)
+    result = _summarise(tally, shares.steps)
     session.record(result, UNTRAINED, describe_device(chosen))
     return result
 
 
 def masked_loss(model: MAMP, recipe: PretrainRecipe) -> Objective:
-    """Return the loss of a batch (eq. 11); what is hidden depends on seed, epoch and clip alone."""
-    tokens = recipe.model.tokens
+    """Return the loss of a batch (eq. 11), the mean over its sequences, or over those of real bodies.
+
+    What is hidden of a body depends on seed, epoch, clip and slot alone.
+    """
+    tokens, skip = recipe.model.tokens, recipe.empty_bodies == "skip"
 
     def loss(batch: Batch, epoch: int) -> Tensor:
         u_NML = uniform(recipe.seed, epoch, MASK, batch.clip, batch.x.shape[1] * tokens)
-        trajectory = None if batch.trajectory is None else batch.trajectory.flatten(0, 1)
-        output: MAMPOutput = model(batch.x.flatten(0, 1), u_NML.view(-1, tokens), trajectory)
+        sequences = [batch.x.flatten(0, 1), u_NML.view(-1, tokens)]
+        sequences += [] if batch.trajectory is None else [batch.trajectory.flatten(0, 1)]
+        if skip:
+            sequences = [each[batch.slots.bodies] for each in sequences]
+        with autocast(recipe.precision, batch.x.device):
+            output: MAMPOutput = model(*sequences)
         return output.loss
 
     return loss
+
+
+def loss_terms(table: ClipTable, slots: int, recipe: PretrainRecipe) -> Tensor:
+    """Return how many sequences each clip adds to the mean that the loss is: (clips,) int64, on the host.
+
+    Args:
+        table: the clips.
+        slots: M.
+        recipe: says whether empty bodies count.
+    """
+    return table.bodies if recipe.empty_bodies == "skip" else torch.full_like(table.bodies, slots)
 
 
 def _summarise(tally: Tally, steps: int) -> PretrainResult:

@@ -1,4 +1,4 @@
-"""Owns taking up a run again: from its latest checkpoint, if recipe, data and encoder are the same."""
+"""Owns taking up a run again: from a checkpoint, if recipe, data and encoder are the same."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from mamp_schemas.recipes import PLACEMENT, Recipe
 from mamp_trainer.belonging import Belonging, check_same_run
-from mamp_trainer.checkpoint import latest, load
+from mamp_trainer.checkpoint.files import load
 from mamp_trainer.loop import Position
 from mamp_trainer.tally import Tally
 from mamp_trainer.weights import fit_weights
@@ -20,20 +20,17 @@ def capture(optimiser: Optimizer, position: Position, tally: Tally) -> dict[str,
 
 
 def restore(
-    run: Path, recipe: Recipe, belonging: Belonging, module: nn.Module, optimiser: Optimizer
-) -> tuple[Position, Tally] | None:
-    """Bring module and optimiser to a run's latest checkpoint.
+    folder: Path, recipe: Recipe, belonging: Belonging, module: nn.Module, optimiser: Optimizer
+) -> tuple[Position, Tally]:
+    """Bring module and optimiser to a checkpoint.
 
     Returns:
-        Where the run has come to; None when it has no checkpoint yet.
+        Where the run has come to.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or was made with another recipe, store, split or encoder;
             names what differs.
     """
-    folder = latest(run)
-    if folder is None:
-        return None
     checkpoint = load(folder)
     then, now = (
         {key: value for key, value in data.items() if key not in PLACEMENT}

@@ -1,95 +1,101 @@
-"""Owns a run's folder and its course: begin or take up again, train, save, stop when asked to, record."""
+"""Owns the course of a run: begin or take up again, train, save, stop when asked to, record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+import torch
 from torch import nn
 
-from mamp_schemas.errors import OutputError
-from mamp_schemas.output import output_errors
+from mamp_schemas.errors import Interrupted
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.results import LinearResult, PretrainResult, RunRecord
-from mamp_trainer import checkpoint
 from mamp_trainer.belonging import Belonging
-from mamp_trainer.loop import Batches, Position, Training, train
+from mamp_trainer.checkpoint.files import Snapshot
+from mamp_trainer.checkpoint.keep import latest
+from mamp_trainer.checkpoint.writer import Writer
+from mamp_trainer.compute import product_dtype
+from mamp_trainer.loop import Position, Training, train
 from mamp_trainer.metrics import Metrics
-from mamp_trainer.output import write_file
-from mamp_trainer.runtime import Interrupted, interruptible, versions
+from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.shares import Shares
+from mamp_trainer.runtime import interruptible, versions
 from mamp_trainer.step import Step
 from mamp_trainer.tally import Tally
+from mamp_trainer.tasks.folder import begin_folder, write_record
 from mamp_trainer.tasks.resume import capture, restore
-
-RECIPE_FILE = "recipe.yaml"
-RECORD_FILE = "run.json"
+from mamp_trainer.watch.files import MetricsFiles, no_files
+from mamp_trainer.watch.gauge import Gauge
+from mamp_trainer.watch.profile import profiled
 
 Pause = Callable[[], None]
 
 
-def refuse_existing(run: Path, resume: bool) -> None:
-    """Refuse a folder that already holds something, unless it is to be gone on with.
-
-    Raises:
-        OutputError: the folder is not empty, or is a file.
-    """
-    if run.exists() and not run.is_dir():
-        raise OutputError(f"{run} is a file, not a run's folder", remedy="Name another folder.")
-    if run.exists() and any(run.iterdir()) and not resume:
-        raise OutputError(
-            f"{run} already holds a run", remedy="Go on with it by --resume, or name another folder with --out."
-        )
-
-
+@dataclass(frozen=True)
 class Session:
-    """One sitting of a run.
+    """One sitting of a run, as one of its ranks sees it. The first rank writes and tells, for all of them.
 
-    Args:
+    Attributes:
         run: its folder.
         recipe: what is trained.
         belonging: what its checkpoints belong to.
+        device: the one that this rank trains on.
         progress: who watches.
+        ranks: who trains together.
+        profile: steps to be profiled.
+        flops: floating-point operations that a term of the loss takes.
     """
 
-    def __init__(self, run: Path, recipe: Recipe, belonging: Belonging, progress: Progress) -> None:
-        self.run, self.recipe, self.belonging, self.progress = run, recipe, belonging, progress
+    run: Path
+    recipe: Recipe
+    belonging: Belonging
+    device: torch.device
+    progress: Progress
+    ranks: Ranks = ALONE
+    profile: int = 0
+    flops: int = 0
 
     def train(
         self,
         module: nn.Module,
         step: Step,
-        batches: Batches,
+        shares: Shares,
         measure: Callable[[Pause], Mapping[str, float]],
         resume: bool,
+        judge: str | None = None,
     ) -> Tally:
         """Train from the start or from the latest checkpoint to the end of the schedule.
 
         Args:
             module: what is saved.
             step: takes optimiser steps on some of its parameters.
-            batches: what they are taken on.
+            shares: what they are taken on.
             measure: called at the end of an epoch, with what it may call where it can be interrupted.
             resume: whether to go on from the run's latest checkpoint.
+            judge: which measure makes the best epoch, whose checkpoint is kept.
 
         Raises:
             Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
         """
         position, tally = self._begin(module, step, resume)
-        done = position.epoch * batches.steps + position.step
-        self.progress.start(self.recipe.kind, self.recipe.schedule.epochs * batches.steps, "steps", done)
-        with Metrics(self.run, self.progress, tally, done) as metrics, interruptible() as pause:
+        done = position.epoch * shares.steps + position.step
+        self.progress.start(self.recipe.kind, self.recipe.schedule.epochs * shares.steps, "steps", done)
+        with self._metrics(tally, done) as metrics, Writer(self.run) as writer, self._pauses() as pause:
             training = Training(
                 step=step,
-                batches=batches,
+                shares=shares,
                 schedule=self.recipe.schedule,
                 checkpoint_every=self.recipe.checkpoint_every,
+                judge=judge,
                 metrics=metrics,
                 measure=lambda: measure(pause),
-                save=lambda: self._save(module, training),
+                save=lambda: self._save(module, training, writer),
                 pause=pause,
                 position=position,
             )
-            self._train_until_stopped(training)
+            self._train_until_stopped(training, writer)
         return tally
 
     def record(self, result: PretrainResult | LinearResult, encoder: str, device: str) -> None:
@@ -100,6 +106,8 @@ class Session:
             encoder: what the encoder was at the start.
             device: what it ran on.
         """
+        if not self.ranks.first:
+            return
         record = RunRecord(
             task=self.recipe.kind,
             dataset=self.recipe.dataset,
@@ -109,50 +117,65 @@ class Session:
             manifest_hash=self.belonging.manifest_hash,
             encoder=encoder,
             seed=self.recipe.seed,
-            device=device,
+            device=device if self.ranks.count == 1 else f"{self.ranks.count} × {device}",
             versions=versions(),
             result=result,
         )
-        write_file(self.run / RECORD_FILE, record.model_dump_json(indent=2).encode() + b"\n")
+        write_record(self.run, record)
 
     def _begin(self, module: nn.Module, step: Step, resume: bool) -> tuple[Position, Tally]:
-        found = restore(self.run, self.recipe, self.belonging, module, step.optimiser) if resume else None
-        if found is not None:
-            self.progress.message(f"going on after epoch {found[0].epoch}, step {found[0].step} of the next")
-            return found
-        settings = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
-        if resume:
-            self._refuse_foreign(settings)
-            self.progress.message(f"{self.run} has no checkpoint yet: beginning at the first step")
-        with output_errors(self.run):
-            self.run.mkdir(parents=True, exist_ok=True)
-        write_file(self.run / RECIPE_FILE, settings.encode())
+        """Take up the run or begin it: from the same checkpoint on all ranks, that which the first one sees."""
+        folder = latest(self.run) if resume and self.ranks.first else None
+        name = self.ranks.share(str(folder or ""))
+        if name:
+            position, tally = restore(Path(name), self.recipe, self.belonging, module, step.optimiser)
+            self.progress.message(f"going on after epoch {position.epoch}, step {position.step} of the next")
+            return position, tally
+        if self.ranks.first:
+            begin_folder(self.run, self.recipe, resume, self.progress)
         return Position(), Tally()
 
-    def _refuse_foreign(self, settings: str) -> None:
-        """Refuse to begin anew in a folder of other things, or of another recipe's run."""
-        recipe = self.run / RECIPE_FILE
-        own = recipe.exists() and recipe.read_text() == settings
-        if self.run.exists() and any(self.run.iterdir()) and not own:
-            raise OutputError(
-                f"{self.run}: there is no checkpoint to go on from, and what it holds is not of this recipe's run",
-                remedy="Name another folder with --out.",
-            )
+    @contextmanager
+    def _metrics(self, tally: Tally, done: int) -> Iterator[Metrics]:
+        dtype = product_dtype(self.recipe.precision)
+        gauge = Gauge(self.device, self.flops, self.ranks.count, dtype)
+        if not self.ranks.first:
+            yield Metrics(no_files, self.progress, tally, gauge)
+            return
+        with MetricsFiles(self.run, tally.lines, done) as files:
+            yield Metrics(files.write, self.progress, tally, gauge)
 
-    def _train_until_stopped(self, training: Training) -> None:
+    @contextmanager
+    def _pauses(self) -> Iterator[Pause]:
+        """Yield what is called between steps."""
+        steps = self.profile if self.ranks.first else 0
+        with interruptible(self.ranks) as pause, profiled(self.run, steps, self.progress) as profile_step:
+
+            def between() -> None:
+                profile_step()
+                pause()
+
+            yield between
+
+    def _train_until_stopped(self, training: Training, writer: Writer) -> None:
         try:
             train(training)
         except Interrupted as stop:
             training.save()
+            writer.wait()
             self.progress.message(
                 f"{stop}: stopped after step {training.steps_done}; a checkpoint is written. "
                 f"Go on with the same command and --resume (run: {self.run})."
             )
             raise
-        if checkpoint.latest(self.run) is None:
+        writer.wait()
+        if latest(self.run) is None:
             training.save()
 
-    def _save(self, module: nn.Module, training: Training) -> None:
-        training.metrics.add_losses(training.step.settle())
+    def _save(self, module: nn.Module, training: Training, writer: Writer) -> None:
+        training.settle()
+        if not self.ranks.first:
+            return
         state = capture(training.step.optimiser, training.position, training.metrics.tally)
-        checkpoint.save(self.run, training.steps_done, module, state, self.recipe, self.belonging)
+        measure = training.measured()
+        writer.submit(Snapshot.take(training.steps_done, module, state, self.recipe, self.belonging, measure))

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.progress import Progress
 from mamp_schemas.protocols import Side
-from mamp_schemas.recipes import PretrainRecipe, Recipe
+from mamp_schemas.recipes import FinetuneRecipe, PretrainRecipe, Recipe
 from mamp_schemas.splits import SplitManifest
 from mamp_trainer.belonging import Belonging
 from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
@@ -33,6 +34,7 @@ class Source:
 
     Attributes:
         tables: the clips of each side that the recipe uses.
+        ids: what they are called.
         device: the one that trains.
     """
 
@@ -40,6 +42,7 @@ class Source:
     manifest: SplitManifest
     recipe: Recipe
     tables: Mapping[Side, ClipTable]
+    ids: Mapping[Side, list[str]]
     placement: Placement
     device: torch.device
 
@@ -61,12 +64,14 @@ class Source:
         """
         store = open_store(path)
         check_recipe(recipe, store)
-        manifest = read_manifest(store, recipe.protocol)
+        manifest = read_manifest(store, recipe.protocol, recipe.subset if isinstance(recipe, FinetuneRecipe) else None)
         sides: tuple[Side, ...] = ("train",) if isinstance(recipe, PretrainRecipe) else ("train", "test")
-        tables = {side: make_table(store, side_clips(store, manifest, side)) for side in sides}
+        clips = {side: side_clips(store, manifest, side) for side in sides}
+        tables = {side: make_table(store, clips[side]) for side in sides}
+        ids = {side: [store.ids[clip] for clip in clips[side]] for side in sides}
         placement = place(recipe, _measure(store, recipe, tables), budget, str(device))
         progress.message(f"clips: {placement.residency}, {placement.reason}")
-        return cls(store, manifest, recipe, tables, placement, device)
+        return cls(store, manifest, recipe, tables, ids, placement, device)
 
     @property
     def slots(self) -> int:
@@ -111,8 +116,8 @@ class Source:
             )
         return self.load(side)
 
-    def train_batches(self, clips: Clips) -> TrainBatches:
-        """Return training batches of clips."""
+    def train_batches(self, clips: Clips, loss_terms: Tensor | None = None) -> TrainBatches:
+        """Return training batches of clips, each of which gives `loss_terms` equal terms of the loss."""
         recipe, empty_slot = self.recipe, self.store.metadata.policy.empty_slot
         return TrainBatches(
             clips,
@@ -122,6 +127,7 @@ class Source:
             batch_size=recipe.batch_size,
             slots=self.slots,
             empty_slot=empty_slot,
+            loss_terms=loss_terms,
         )
 
     def test_batches(self, clips: Clips) -> TestBatches:

@@ -1,4 +1,4 @@
-"""Owns checkpoints: writing them whole, finding the latest, reading them back and checking that they fit.
+"""Owns the files of a checkpoint: what is taken of a run, written whole, and read back.
 
 RUN/checkpoints/step-00001234/ holds `model.safetensors` (weights), `state.pt` (optimiser, position, losses),
 `recipe.json` (the resolved recipe) and `meta.json` (what the others belong to, and their digests).
@@ -8,12 +8,10 @@ import hashlib
 import io
 import json
 import pickle
-import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import safetensors.torch
 import torch
@@ -24,22 +22,26 @@ from mamp_schemas.base import Model, canonical_json, read_json
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import Recipe
 from mamp_trainer.belonging import Belonging
-from mamp_trainer.output import PARTIAL, write_folder
+from mamp_trainer.output import write_folder
 
 FORMAT_VERSION: Literal[1] = 1
-KEPT = 2
-"""How many checkpoints of a run are kept: the latest, and one before it in case that is damaged."""
 
-_FOLDER = "checkpoints"
-_NAME = re.compile(r"step-\d{8}")
 _WEIGHTS, _STATE, _RECIPE, _META = "model.safetensors", "state.pt", "recipe.json", "meta.json"
 
 
 class Meta(Model):
-    """The content of `meta.json`; `files` holds the sha256 of the files beside it."""
+    """The content of `meta.json`.
+
+    Attributes:
+        step: optimiser steps done.
+        measure: what the task measured at the end of the epoch that the checkpoint closes, the higher the better;
+            None elsewhere.
+        files: the sha256 of the files beside it.
+    """
 
     format_version: Literal[1]
     step: int
+    measure: float | None = None
     belonging: Belonging
     files: dict[str, str]
 
@@ -56,48 +58,66 @@ class Checkpoint:
     belonging: Belonging
 
 
-def save(
-    run: Path, step: int, module: nn.Module, state: Mapping[str, Any], recipe: Recipe, belonging: Belonging
-) -> Path:
-    """Write a checkpoint, then remove all but the last `KEPT` ones.
+@dataclass(frozen=True)
+class Snapshot:
+    """What a checkpoint is to hold, in host memory that training does not touch.
 
-    Args:
-        run: the run's folder.
+    Attributes:
         step: optimiser steps done.
-        module: whose weights are kept.
+        weights: by name.
         state: plain data and tensors, as `torch.load(weights_only=True)` admits.
         recipe: the run's resolved recipe.
         belonging: what the checkpoint belongs to.
+        measure: of the epoch it closes, see `Meta`.
+    """
+
+    step: int
+    weights: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+    recipe: Recipe
+    belonging: Belonging
+    measure: float | None = None
+
+    @classmethod
+    def take(
+        cls,
+        step: int,
+        module: nn.Module,
+        state: Mapping[str, Any],
+        recipe: Recipe,
+        belonging: Belonging,
+        measure: float | None = None,
+    ) -> Self:
+        """Copy what training goes on to change; waits for the device."""
+        return cls(step, _copied(module.state_dict()), _copied(dict(state)), recipe, belonging, measure)
+
+
+def write(folder: Path, snapshot: Snapshot) -> None:
+    """Write a checkpoint's folder, whole or not at all.
 
     Raises:
-        OutputError: it cannot be written; the earlier checkpoints stay.
+        OutputError: it cannot be written.
     """
-    weights = {name: tensor.contiguous().cpu() for name, tensor in module.state_dict().items()}
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save(dict(snapshot.state), buffer)
     files = {
-        _WEIGHTS: safetensors.torch.save(weights),
+        _WEIGHTS: safetensors.torch.save(dict(snapshot.weights)),
         _STATE: buffer.getvalue(),
-        _RECIPE: canonical_json(recipe.model_dump(mode="json")),
+        _RECIPE: canonical_json(snapshot.recipe.model_dump(mode="json")),
     }
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    meta = Meta(format_version=FORMAT_VERSION, step=step, belonging=belonging, files=digests)
-    folder = run / _FOLDER / f"step-{step:08d}"
+    meta = Meta(
+        format_version=FORMAT_VERSION,
+        step=snapshot.step,
+        measure=snapshot.measure,
+        belonging=snapshot.belonging,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    )
     write_folder(folder, {**files, _META: canonical_json(meta.model_dump(mode="json"))})
-    for older in (*_folders(run)[:-KEPT], *folder.parent.glob(f".*{PARTIAL}")):
-        shutil.rmtree(older)
-    return folder
 
 
 def is_checkpoint(folder: Path) -> bool:
     """Return whether a folder is a checkpoint's, readable or not."""
     return (folder / _META).is_file()
-
-
-def latest(run: Path) -> Path | None:
-    """Return the folder of a run's latest checkpoint, None before the first."""
-    folders = _folders(run)
-    return folders[-1] if folders else None
 
 
 def load(path: Path) -> Checkpoint:
@@ -109,7 +129,7 @@ def load(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: a file is missing or damaged; names it.
     """
-    meta = read_json(Meta, _read(path / _META), str(path / _META), CheckpointError)
+    meta = read_meta(path)
     content = {name: _read(path / name, digest) for name, digest in meta.files.items()}
     try:
         return Checkpoint(
@@ -124,11 +144,22 @@ def load(path: Path) -> Checkpoint:
         raise _damaged(path, str(problem)) from problem
 
 
-def _folders(run: Path) -> list[Path]:
-    folder = run / _FOLDER
-    if not folder.is_dir():
-        return []
-    return sorted(entry for entry in folder.iterdir() if _NAME.fullmatch(entry.name))
+def read_meta(path: Path) -> Meta:
+    """Read what a checkpoint belongs to.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    return read_json(Meta, _read(path / _META), str(path / _META), CheckpointError)
+
+
+def _copied(value: Any) -> Any:
+    """Copy nested data, its tensors to host memory."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _read(path: Path, digest: str | None = None) -> bytes:

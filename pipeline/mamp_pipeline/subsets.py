@@ -1,0 +1,89 @@
+"""Draws of a part of the training clips, for semi-supervised evaluation: pure functions of the clips' ids."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.splits import manifest_path, write_manifest
+from mamp_pipeline.store.read import Store
+from mamp_schemas.errors import ManifestError, UsageError
+from mamp_schemas.splits import SplitCounts, SplitManifest, Subset
+
+
+def draw_clips(ids: Sequence[str], labels: Sequence[int], subset: Subset) -> tuple[str, ...]:
+    """Draw a part of clips: those that come first in an order that a hash of seed, draw and id gives.
+
+    So a draw depends neither on the order of the clips nor on any generator, and a smaller fraction is a part of a
+    larger one of the same seed and draw.
+
+    Args:
+        ids: clip ids.
+        labels: their classes.
+        subset: how much is drawn, and how.
+
+    Returns:
+        The ids drawn, sorted.
+    """
+    ranked = sorted(zip(ids, labels, strict=True), key=lambda clip: (_rank(clip[0], subset), clip[0]))
+    if subset.sampling == "uniform":
+        return tuple(sorted(name for name, _ in ranked[: int(len(ranked) * subset.fraction)]))
+    left = {label: max(1, round(clips * subset.fraction)) for label, clips in Counter(labels).items()}
+    drawn = []
+    for name, label in ranked:
+        if left[label]:
+            left[label] -= 1
+            drawn.append(name)
+    return tuple(sorted(drawn))
+
+
+def draw_manifest(store: Store, parent: SplitManifest, subset: Subset) -> SplitManifest:
+    """Return the manifest of a draw: a part of the parent's training clips, and its whole test side.
+
+    Raises:
+        ManifestError: a training clip has no label.
+        UsageError: there are so few training clips that the fraction of them is none.
+    """
+    labels = train_labels(store, parent)
+    train = draw_clips(parent.train, labels.tolist(), subset)
+    if not train:
+        raise UsageError(
+            f"{subset.fraction} of {len(parent.train)} training clips is less than one clip",
+            remedy="Choose a larger --fraction.",
+        )
+    counts = SplitCounts(
+        train=len(train), test=len(parent.test), unlisted=len(store.ids) - len(train) - len(parent.test)
+    )
+    return parent.replaced(train=train, valid=(), counts=counts, subset=subset, parent=parent.digest())
+
+
+def write_draws(store: Store, parent: SplitManifest, subsets: Sequence[Subset]) -> list[SplitManifest]:
+    """Make manifests of draws and write them beside the store, once all of them are made."""
+    manifests = [draw_manifest(store, parent, subset) for subset in subsets]
+    for subset, manifest in zip(subsets, manifests, strict=True):
+        write_manifest(manifest_path(store.path, parent.protocol, subset), manifest)
+    return manifests
+
+
+def train_labels(store: Store, manifest: SplitManifest) -> NDArray[np.int64]:
+    """Return the labels of a manifest's training clips, in its order.
+
+    Raises:
+        ManifestError: a clip has none.
+    """
+    at = {name: place for place, name in enumerate(store.ids)}
+    labels = np.asarray(store.columns["label"][[at[name] for name in manifest.train]], dtype=np.int64)
+    unknown = np.flatnonzero(labels < 0)
+    if unknown.size:
+        raise ManifestError(
+            f"{store.path}: {unknown.size:,} training clips have no label, the first is "
+            f"{manifest.train[int(unknown[0])]}",
+            remedy="A part of them is drawn to learn their labels: ingest them with labels, or leave them out.",
+        )
+    return labels
+
+
+def _rank(name: str, subset: Subset) -> bytes:
+    return hashlib.blake2b(f"{subset.seed}/{subset.draw}/{name}".encode(), digest_size=16).digest()

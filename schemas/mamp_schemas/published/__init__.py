@@ -1,0 +1,11 @@
+"""What has been published: every number of the paper's tables, and those of released models and later methods."""
+
+from mamp_schemas.published.ablations import ABLATIONS
+from mamp_schemas.published.comparisons import COMPARISONS
+from mamp_schemas.published.elsewhere import ELSEWHERE
+from mamp_schemas.published.table import Number, PublishedTable
+
+TABLES: dict[str, PublishedTable] = {table.name: table for table in (*COMPARISONS, *ABLATIONS, *ELSEWHERE)}
+"""By name: `1` to `9`, `10a` and `10b` of the paper, `released` and `later`."""
+
+__all__ = ["TABLES", "Number", "PublishedTable"]

@@ -1,0 +1,117 @@
+"""Ranks as threads of the test's process, connected by gloo as processes are; and training in float64."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from mamp_schemas.errors import Interrupted
+from mamp_schemas.progress import Progress, Silent
+from mamp_schemas.recipes import LinearRecipe, PretrainRecipe
+from mamp_trainer.belonging import UNTRAINED
+from mamp_trainer.data.samples import Batch
+from mamp_trainer.model.mamp import MAMP
+from mamp_trainer.optim import make_optimiser
+from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.norm import RankBatchNorm
+from mamp_trainer.ranks.shares import Shares
+from mamp_trainer.runtime import seeded
+from mamp_trainer.step import Objective, Step
+from mamp_trainer.tally import Tally
+from mamp_trainer.tasks.linear import TOP1, accuracy, classification_loss, make_classifier
+from mamp_trainer.tasks.pretrain import loss_terms, masked_loss
+from mamp_trainer.tasks.session import Session
+from tests.trainer.runs import open_source
+
+CPU = torch.device("cpu")
+T = TypeVar("T")
+_seeding = threading.Lock()
+
+
+def together(count: int, work: Callable[[Ranks], T]) -> list[T]:
+    """Return what each of `count` ranks makes of `work`, all at once."""
+    store = dist.HashStore()
+
+    def start(rank: int) -> T:
+        group = dist.ProcessGroupGloo(store, rank, count, timedelta(seconds=60))
+        return work(Ranks(rank, count, rank, count, group))
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(start, range(count)))
+
+
+class StopAfter(Silent):
+    """Progress that stops training after a step, as a signal would."""
+
+    def __init__(self, steps: int, number: int) -> None:
+        self.left, self.number = steps, number
+
+    def advance(self, count: int, **facts: float | int | str) -> None:
+        self.left -= count
+        if count and not self.left:
+            raise Interrupted(self.number)
+
+
+def pretrain_in_double(
+    recipe: PretrainRecipe,
+    store: Path,
+    run: Path,
+    ranks: Ranks = ALONE,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Tensor]:
+    """Pre-train in float64 and return the weights."""
+    source = open_source(store, recipe)
+    clips = source.load("train")
+    with _seeding, seeded(recipe.seed):  # torch's generator is the whole process's
+        model = MAMP(recipe.model, recipe.masking, recipe.target).double()
+    step = Step(_doubled(masked_loss(model, recipe)), make_optimiser(model, recipe.optimiser), ranks)
+    terms = loss_terms(clips.table, source.slots, recipe)
+    shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
+    session = Session(run, recipe, source.belonging(UNTRAINED), CPU, progress or Silent(), ranks)
+    session.train(model, step, shares, lambda _pause: {}, resume)
+    return _weights(model)
+
+
+def linear_in_double(
+    recipe: LinearRecipe, store: Path, run: Path, ranks: Ranks = ALONE
+) -> tuple[dict[str, Tensor], Tally]:
+    """Train a classifier in float64 and return its weights, and what was measured."""
+    source = open_source(store, recipe)
+    train, test = (source.load_labelled(side) for side in ("train", "test"))
+    with _seeding:
+        model = make_classifier(recipe, source.store.metadata.spec().classes, None)
+    if ranks.count > 1:
+        model.head.bn = RankBatchNorm(model.head.bn, ranks)
+    model.double()
+    model.register_forward_pre_hook(lambda _model, inputs: (inputs[0].double(),))
+    step = Step(classification_loss(model), make_optimiser(model, recipe.optimiser), ranks)
+    shares = Shares(source.train_batches(train), ranks, ids=source.ids["train"])
+    session = Session(run, recipe, source.belonging(UNTRAINED), CPU, Silent(), ranks)
+    tally = session.train(
+        model,
+        step,
+        shares,
+        lambda pause: accuracy(model, source.test_batches(test), pause, ranks),
+        resume=False,
+        judge=TOP1,
+    )
+    return _weights(model), tally
+
+
+def _doubled(objective: Objective) -> Objective:
+    def loss(batch: Batch, epoch: int) -> Tensor:
+        return objective(replace(batch, x=batch.x.double()), epoch)
+
+    return loss
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -1,0 +1,97 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mamp_trainer.data.samples import Batch
+from mamp_trainer.finetuning import make_finetuned, make_layered_optimiser, smoothed_loss
+from mamp_trainer.layer_decay import LR_SCALE
+from mamp_trainer.model.heads import Classifier
+from mamp_trainer.ranks.shares import Part
+from mamp_trainer.slots import find_slots
+from mamp_trainer.step import Step
+from tests.trainer.runs import CLASSES, finetune_recipe
+from tests.trainer.test_weights import save_mamp
+
+RECIPE = finetune_recipe()
+
+
+def make_batch(clip: Tensor | None = None) -> Batch:
+    """Return six clips of two bodies; what a clip looks like depends on its number alone."""
+    clip = torch.arange(6) if clip is None else clip
+    poses = [torch.randn(2, 16, 25, 3, generator=torch.Generator().manual_seed(int(number))) for number in clip]
+    real = torch.ones(len(clip), 2, dtype=torch.bool)
+    return Batch(torch.stack(poses), None, clip % CLASSES, clip, real, find_slots(real, copies=False))
+
+
+def frozen_norm(model: Classifier) -> Classifier:
+    """Let batch normalisation take each clip by itself."""
+    model.head.bn = torch.nn.Identity()
+    return model
+
+
+def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() -> None:
+    recipe = finetune_recipe(dropout=0.0, drop_path=0.0, label_smoothing=0.1)
+    model, batch = frozen_norm(make_finetuned(recipe, CLASSES, None)), make_batch()
+
+    with torch.no_grad():
+        loss = smoothed_loss(model, recipe)(batch, 0)
+
+    expected = 0.0
+    for logits, label in zip(model(batch.x).tolist(), batch.label.tolist(), strict=True):
+        total = math.log(sum(math.exp(value) for value in logits))
+        expected += sum((0.9 * (k == label) + 0.1 / CLASSES) * (total - value) for k, value in enumerate(logits)) / 6
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
+    loss = smoothed_loss(frozen_norm(make_finetuned(RECIPE, CLASSES, None)), RECIPE)
+    with torch.no_grad():
+        first, again, other = loss(make_batch(), 0), loss(make_batch(), 0), loss(make_batch(), 1)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_smoothed_loss__of_a_batch_is_the_mean_of_its_parts() -> None:
+    """What a clip loses does not depend on who takes it: two ranks have the loss of one."""
+    loss = smoothed_loss(frozen_norm(make_finetuned(RECIPE, CLASSES, None)), RECIPE)
+    with torch.no_grad():
+        whole = loss(make_batch(), 3)
+        parts = [loss(make_batch(part), 3) for part in (torch.tensor([4, 0, 2]), torch.tensor([1, 5, 3]))]
+    torch.testing.assert_close(whole, torch.stack(parts).mean())
+
+
+def test_make_finetuned__takes_the_encoder_and_the_seeds_head(tmp_path: Path) -> None:
+    recipe = finetune_recipe(model=RECIPE.model.replaced(depth=1))
+    pretrained = save_mamp(tmp_path)
+
+    model, scratch = make_finetuned(recipe, CLASSES, tmp_path), make_finetuned(recipe, CLASSES, None)
+
+    assert all(
+        torch.equal(value, model.encoder.state_dict()[name]) for name, value in pretrained.encoder.state_dict().items()
+    )
+    assert torch.equal(model.head.fc1.weight, scratch.head.fc1.weight)
+    assert not torch.equal(model.encoder.temp_embed, scratch.encoder.temp_embed)
+    assert model.head.fc1.out_features == recipe.head_width
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_step__scales_the_learning_rate_of_each_layer() -> None:
+    model = make_finetuned(RECIPE, CLASSES, None)
+    step = Step(smoothed_loss(model, RECIPE), make_layered_optimiser(model, RECIPE))
+    step([Part(make_batch(), 1.0)], 0, 0, lr=0.5)
+    assert isinstance(step.optimiser, torch.optim.AdamW)
+    assert step.optimiser.param_groups[0]["betas"] == (0.9, 0.999)
+    rates = {group[LR_SCALE]: group["lr"] for group in step.optimiser.param_groups}
+    assert rates == pytest.approx({0.8**power: 0.5 * 0.8**power for power in range(4)})
+
+
+def test_step__fine_tuning_learns_what_it_sees() -> None:
+    model = make_finetuned(RECIPE, CLASSES, None)
+    step = Step(smoothed_loss(model, RECIPE), make_layered_optimiser(model, RECIPE))
+    for number in range(40):
+        step([Part(make_batch(), 1.0)], number, 0, lr=0.003)
+    losses, _ = step.settle(lambda *_: [])
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])

@@ -1,0 +1,115 @@
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from mamp_schemas.errors import LostRankError, TrainingError
+from mamp_trainer.data.samples import Batch
+from mamp_trainer.ranks.gradients import Gradients
+from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.norm import RankBatchNorm
+from mamp_trainer.ranks.shares import Part
+from mamp_trainer.slots import Slots
+from mamp_trainer.step import Step
+from tests.trainer.rank_threads import together
+
+
+def test_add__sums_over_ranks() -> None:
+    found = together(3, lambda ranks: ranks.add(torch.tensor([1.0, ranks.rank])).tolist())
+    assert found == [[3.0, 3.0]] * 3
+
+
+def test_agree__on_the_largest() -> None:
+    assert together(3, lambda ranks: ranks.agree([2, 15, 0][ranks.rank])) == [15] * 3
+
+
+@pytest.mark.parametrize("text", ["", "runs/größe/step-00000001"])
+def test_share__the_first_rank_s_text(text: str) -> None:
+    assert together(2, lambda ranks: ranks.share(text if ranks.first else "another")) == [text] * 2
+
+
+def test_alone__is_as_it_was() -> None:
+    values = torch.tensor([2.0])
+    assert ALONE.add(values) is values
+    assert (ALONE.agree(7), ALONE.share("text"), ALONE.first, ALONE.seat) == (7, "text", True, None)
+
+
+def test_add__a_rank_that_is_gone_is_an_error_not_a_wait() -> None:
+    def leave(ranks: Ranks) -> None:
+        ranks.add(torch.ones(1))
+        if ranks.first:
+            with pytest.raises(LostRankError, match="rank 0 lost the others"):
+                ranks.add(torch.ones(1))
+
+    store = dist.HashStore()
+
+    def start(rank: int) -> None:
+        leave(Ranks(rank, 2, rank, 2, dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=20))))
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(start, range(2)))
+
+
+def test_gradients__are_views_that_add_up_over_ranks() -> None:
+    def work(ranks: Ranks) -> tuple[list[float], float]:
+        weights = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(1, 1))]
+        gradients = Gradients(weights)
+        for factor in (100.0, 1.0 + 2 * ranks.rank):
+            gradients.clear()
+            (factor * (weights[0].sum() + 2 * weights[1].sum())).backward()
+        gradients.add_up(ranks)
+        return [value for weight in weights for value in grads(weight)], float(gradients.norm())
+
+    assert together(2, work) == [([4.0, 4.0, 8.0], pytest.approx(96**0.5))] * 2
+
+
+def grads(weight: nn.Parameter) -> list[float]:
+    assert weight.grad is not None
+    return [float(value) for value in weight.grad.flatten()]
+
+
+def test_rank_batch_norm__equals_one_over_all_clips() -> None:
+    features = torch.randn(7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3 + 5
+    whole = nn.BatchNorm1d(4, affine=False, eps=1e-6).double()
+    expected = [whole(features), whole(features * 2)]
+
+    def work(ranks: Ranks) -> tuple[list[torch.Tensor], RankBatchNorm]:
+        norm = RankBatchNorm(nn.BatchNorm1d(4, affine=False, eps=1e-6), ranks).double()
+        mine = features[:2] if ranks.first else features[2:]
+        return [norm(mine), norm(mine * 2)], norm
+
+    (one, norm), (other, _) = together(2, work)
+    for at in range(2):
+        assert torch.allclose(torch.cat((one[at], other[at])), expected[at], rtol=1e-12, atol=1e-12)
+    assert norm.state_dict().keys() == whole.state_dict().keys()
+    for name, value in whole.state_dict().items():
+        assert torch.allclose(norm.state_dict()[name], value, rtol=1e-12, atol=0)
+    assert torch.equal(norm.eval()(features), nn.BatchNorm1d.forward(norm, features))
+
+
+EMPTY = torch.empty(0)
+
+
+def failing(value: float) -> Callable[[Ranks], str]:
+    def work(ranks: Ranks) -> str:
+        weight = nn.Parameter(torch.tensor(1.0))
+        step = Step(lambda batch, _epoch: weight * batch.x.sum(), torch.optim.SGD([weight], lr=0.0), ranks)
+        x = torch.tensor([1.0 if ranks.first else value])
+        step([Part(Batch(x, None, EMPTY, EMPTY, EMPTY, Slots(EMPTY, EMPTY)), 0.5)], 2, 4, lr=0.0)
+        with pytest.raises(TrainingError) as caught:
+            step.settle(lambda epoch, step: [f"clip{epoch}{step}"])
+        return caught.value.what
+
+    return work
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_settle__a_loss_that_is_not_finite_on_one_rank_is_an_error_on_all(value: float) -> None:
+    first, second = together(2, failing(value))
+    assert first == second
+    assert "step 5 of epoch 3" in first
+    assert "clip24" in first

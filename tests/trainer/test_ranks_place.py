@@ -1,0 +1,87 @@
+import pytest
+
+from mamp_schemas.errors import UsageError
+from mamp_trainer.ranks.place import Place, expand_tasks, find_place, first_host
+
+TORCHRUN = {
+    "RANK": "5",
+    "WORLD_SIZE": "8",
+    "LOCAL_RANK": "1",
+    "LOCAL_WORLD_SIZE": "4",
+    "MASTER_ADDR": "node1",
+    "MASTER_PORT": "29500",
+}
+SLURM = {
+    "SLURM_JOB_ID": "1234567",
+    "SLURM_STEP_ID": "2",
+    "SLURM_PROCID": "5",
+    "SLURM_STEP_NUM_TASKS": "8",
+    "SLURM_LOCALID": "1",
+    "SLURM_NODEID": "1",
+    "SLURM_STEP_TASKS_PER_NODE": "4(x2)",
+    "SLURM_STEP_NODELIST": "gpu[007-008]",
+}
+
+
+def test_find_place__alone() -> None:
+    assert find_place({}) is None
+
+
+def test_find_place__under_torchrun() -> None:
+    assert find_place(TORCHRUN) == Place(5, 8, 1, 4, "node1", 29500, hosted=False)
+    kept = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "2"}
+    assert find_place(TORCHRUN | kept) == Place(5, 8, 1, 4, "node1", 29500, hosted=True, attempt=2)
+
+
+def test_find_place__under_srun() -> None:
+    assert find_place(SLURM) == Place(5, 8, 1, 4, "gpu007", 20_000 + (1234567 + 2) % 10_000, hosted=False)
+
+
+def test_find_place__under_srun_where_the_user_says_to_meet() -> None:
+    place = find_place(SLURM | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "1234"})
+    assert place is not None
+    assert (place.address, place.port) == ("10.0.0.1", 1234)
+
+
+def test_find_place__a_batch_script_without_srun_is_one_process() -> None:
+    assert find_place({name: value for name, value in SLURM.items() if name != "SLURM_STEP_ID"}) is None
+
+
+@pytest.mark.parametrize("environment", [TORCHRUN | {"WORLD_SIZE": "1"}, SLURM | {"SLURM_STEP_NUM_TASKS": "1"}])
+def test_find_place__one_of_one_is_alone(environment: dict[str, str]) -> None:
+    assert find_place(environment) is None
+
+
+@pytest.mark.parametrize("name", ["LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"])
+def test_find_place__names_a_missing_variable(name: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        find_place({key: value for key, value in TORCHRUN.items() if key != name})
+
+
+def test_find_place__names_a_variable_that_is_no_number() -> None:
+    with pytest.raises(UsageError, match="RANK is 'first', not a number"):
+        find_place(TORCHRUN | {"RANK": "first"})
+
+
+@pytest.mark.parametrize(
+    ("hosts", "first"),
+    [
+        ("node1", "node1"),
+        ("node1,node2", "node1"),
+        ("gpu[007-012,20]", "gpu007"),
+        ("gpu[3]", "gpu3"),
+        ("gpu[003,7],cpu1", "gpu003"),
+        ("rack[1-2]-gpu,other", "rack1-gpu"),
+    ],
+)
+def test_first_host__of_the_short_form(hosts: str, first: str) -> None:
+    assert first_host(hosts) == first
+
+
+def test_expand_tasks__of_the_short_form() -> None:
+    assert expand_tasks("2(x3),1") == [2, 2, 2, 1]
+
+
+def test_expand_tasks__refuses_other_text() -> None:
+    with pytest.raises(UsageError, match="2x3"):
+        expand_tasks("2x3")

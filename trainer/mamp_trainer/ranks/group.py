@@ -1,0 +1,82 @@
+"""What the ranks of a run do together: add, agree, share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from mamp_schemas.errors import LostRankError
+
+
+class Ranks:
+    """The ranks of a run, as one of them sees them. Every method is called by all of them, in the same order.
+
+    Args:
+        rank, count: which one, of how many.
+        local, local_count: which one of how many on this host.
+        group: connects them; None for a single one.
+    """
+
+    def __init__(
+        self,
+        rank: int = 0,
+        count: int = 1,
+        local: int = 0,
+        local_count: int = 1,
+        group: dist.ProcessGroup | None = None,
+    ) -> None:
+        self.rank, self.count, self.local, self.local_count = rank, count, local, local_count
+        self._group = group
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the rank that writes and tells."""
+        return self.rank == 0
+
+    @property
+    def seat(self) -> int | None:
+        """Which rank of this host this is; None for the only one of the run."""
+        return self.local if self.count > 1 else None
+
+    def add(self, values: Tensor) -> Tensor:
+        """Replace each rank's values by their sum over all ranks, the same to the last bit everywhere."""
+        if self._group is not None:
+            with _lost_ranks(self.rank):
+                dist.all_reduce(values, group=self._group)
+        return values
+
+    def agree(self, number: int) -> int:
+        """Return the largest number of all ranks. Waits for the other ranks, not for the device."""
+        if self._group is None:
+            return number
+        numbers = torch.tensor([number])
+        with _lost_ranks(self.rank):
+            dist.all_reduce(numbers, op=dist.ReduceOp.MAX, group=self._group)
+        return int(numbers)
+
+    def share(self, text: str) -> str:
+        """Return the first rank's text."""
+        if self._group is None:
+            return text
+        content = text.encode() if self.first else b""
+        data = torch.zeros(self.agree(len(content)), dtype=torch.uint8)
+        if content:
+            data.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+        return bytes(self.add(data).tolist()).decode()
+
+
+ALONE = Ranks()
+"""The only rank of a run in one process."""
+
+
+@contextmanager
+def _lost_ranks(rank: int) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as problem:
+        raise LostRankError(
+            f"rank {rank} lost the others: {str(problem).splitlines()[0]}",
+            remedy="Look for what ended another rank: memory, a node, the network. Go on with --resume.",
+        ) from problem

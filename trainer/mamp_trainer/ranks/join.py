@@ -1,0 +1,106 @@
+"""How a process becomes a rank, and how the ranks end: one error of theirs is told, once."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+
+from mamp_schemas.errors import Interrupted, LostRankError, MampctlError, TrainingError
+from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.ranks.place import Place
+from mamp_trainer.ranks.table import Table
+
+PATIENCE = timedelta(minutes=10)
+"""How long a rank waits for the others, to come or to take part in a sum."""
+
+CLAIM_SECONDS = 5.0
+"""How long a rank that lost the others waits for one of them to say why."""
+
+
+Connect = Callable[[torch.device], Ranks]
+"""Connects the ranks, each with the device that it trains on: by gloo in host memory, by NCCL in a GPU's."""
+
+
+@contextmanager
+def join(place: Place) -> Iterator[Connect]:
+    """Be one of the ranks: meet the others, train with them, and end together.
+
+    Args:
+        place: which one.
+
+    Raises:
+        TrainingError: the others do not come.
+        SystemExit: another rank has an error and tells it.
+    """
+    table = _meet(place)
+    table.set_ready(place.rank)
+    _end_with_parent()
+    try:
+        yield lambda device: _connect(place, table, device)
+    except MampctlError as problem:
+        # The group is left as it is: taking it down could wait for ranks that are gone.
+        if _speaks(place, table, problem):
+            raise
+        raise SystemExit(1) from problem
+    except Interrupted:
+        _disconnect()
+        raise
+    _disconnect()
+
+
+def _meet(place: Place) -> Table:
+    try:
+        if place.rank == 0 and not place.hosted:
+            return Table.keep(place.address, place.port)
+        return Table.reach(place.address, place.port, PATIENCE, place.attempt)
+    except RuntimeError as problem:
+        raise _unreachable(place) from problem
+
+
+def _connect(place: Place, table: Table, device: torch.device) -> Ranks:
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    try:
+        dist.init_process_group(backend, store=table.store, rank=place.rank, world_size=place.count, timeout=PATIENCE)
+    except RuntimeError as problem:
+        raise _unreachable(place) from problem
+    return Ranks(place.rank, place.count, place.local, place.local_count, dist.group.WORLD)
+
+
+def _disconnect() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _unreachable(place: Place) -> TrainingError:
+    minutes = int(PATIENCE.total_seconds() // 60)
+    return TrainingError(
+        f"rank {place.rank}: the {place.count} ranks did not meet at {place.address}:{place.port} in {minutes} minutes",
+        remedy="Check that all of them were started, and that their hosts reach that port.",
+    )
+
+
+def _speaks(place: Place, table: Table, problem: MampctlError) -> bool:
+    """Return whether this rank is the one to tell; having lost the others, it first waits for one of them to."""
+    deadline = time.monotonic() + (CLAIM_SECONDS if isinstance(problem, LostRankError) else 0)
+    while table.first_to_fail() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return table.claim_failure(place.rank)
+
+
+def _end_with_parent() -> None:
+    """End this process soon after the one that started it: nobody else would, were that one killed."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="mampctl-parent", daemon=True).start()
