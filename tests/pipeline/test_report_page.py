@@ -11,7 +11,7 @@ from mamp_pipeline.build.ingest import Ingest, ingest
 from mamp_pipeline.report.outliers import find_outliers
 from mamp_pipeline.report.page import clip_page, store_page
 from mamp_pipeline.report.store_report import CLIP_BYTES, describe_store, write_report
-from mamp_pipeline.store.read import Store
+from mamp_pipeline.store.read import Store, open_store
 from mamp_schemas.policy import paper_policy
 from mamp_schemas.progress import Silent
 from tests.paths import GOLDEN
@@ -36,6 +36,16 @@ def test_write_report__counts_what_stands_out(gestures: Store, tmp_path: Path) -
 
 def test_write_report__names_no_place_on_the_machine(gestures: Store, page: str) -> None:
     assert str(gestures.path.parent) not in page
+
+
+def test_write_report__of_a_store_without_clips(tmp_path: Path) -> None:
+    (tmp_path / "S001C001P001R001A001.skeleton").write_text("0\n")
+    ingest(Ingest("ntu60", (tmp_path,), tmp_path / "empty.zarr", paper_policy("ntu60")), Silent())
+    result = write_report(open_store(tmp_path / "empty.zarr"), tmp_path / "report.html", Silent())
+    assert (result.outliers, result.viewable) == ({"jumps": 0, "still": 0, "bones": 0}, 0)
+    page = (tmp_path / "report.html").read_text()
+    assert "nothing to split" in page
+    assert str(tmp_path) not in page
 
 
 def test_page__loads_nothing(page: str) -> None:

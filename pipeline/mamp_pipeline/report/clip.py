@@ -103,10 +103,10 @@ def view_clip(store: Store, clip: int) -> ClipView:
 
 
 def _find_sides(store: Store, clip: int) -> dict[str, Side]:
-    sides = {}
+    sides: dict[str, Side] = {}
     for protocol in store.metadata.spec().protocols:
         value = int(store.columns[protocol.column][clip])
         side = protocol.side(value) if value >= 0 else None
         if side:
             sides[protocol.name] = side
-    return {str(name): side for name, side in sides.items()}
+    return sides

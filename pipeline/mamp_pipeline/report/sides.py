@@ -39,7 +39,8 @@ def find_sides(store: Store) -> list[Sides]:
         try:
             side, problem = _place(store, _find_manifest(store, protocol.name)), ""
         except ManifestError as unknown:
-            side, problem = None, unknown.what
+            # Pages name no place on the machine.
+            side, problem = None, unknown.what.removeprefix(f"{store.path}: ")
         found.append(Sides(protocol.name, side, official, problem))
     return found
 
