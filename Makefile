@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format bench soak clean
+.PHONY: help env browser demo test check format bench soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -22,7 +22,13 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## the whole chain on synthetic clips, in minutes
 	$(BIN)/mampctl demo
 
-test: $(READY) ## the test suite
+browser: ## Chromium and its driver, for the tests of pages; from Debian's packages where they are missing
+	@if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then \
+	  if [ "$$(id -u)" != 0 ]; then echo 'chromium and chromedriver are missing: sudo make browser'; exit 1; fi; \
+	  apt-get update -q && apt-get install -q -y --no-install-recommends chromium chromium-driver fonts-dejavu-core; \
+	fi
+
+test: $(READY) browser ## the test suite
 	$(BIN)/python -m pytest -n 2 -m 'not benchmark and not soak'
 
 check: $(READY) ## format, lint, types, import contracts
@@ -35,7 +41,7 @@ format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## the benchmarks: ratios against the named baselines
+bench: $(READY) browser ## the benchmarks: ratios against the named baselines
 	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
 
 soak: $(READY) ## processes killed at many more moments than the suite does

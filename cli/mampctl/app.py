@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.errors import MampctlError, UsageError
-from mampctl import build_splits, demo, export, import_, info, ingest, synth, train, verify
+from mampctl import build_splits, demo, export, import_, info, ingest, report, show, synth, train, verify
 from mampctl.console import print_error
 
 app = typer.Typer(
@@ -28,6 +28,8 @@ app.command("ingest")(ingest.ingest)
 app.command("build-splits")(build_splits.build_splits)
 app.command("verify")(verify.verify)
 app.command("info")(info.info)
+app.command("report")(report.report)
+app.command("show")(show.show)
 app.add_typer(export.app, name="export")
 app.add_typer(import_.app, name="import")
 app.add_typer(train.app, name="train")

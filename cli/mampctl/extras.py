@@ -11,6 +11,9 @@ _EXTRAS = {
     "tensorboard": "trainer",
     "numba": "pipeline",
     "h5py": "pipeline",
+    "plotly": "report",
+    "matplotlib": "report",
+    "PIL": "report",
 }
 
 

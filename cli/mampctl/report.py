@@ -1,0 +1,43 @@
+"""`mampctl report`: a store looked at as a whole, as one HTML page."""
+
+import time
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from mampctl.console import print_json, print_line, print_table
+from mampctl.extras import needed_extras
+from mampctl.progress import show_progress
+
+
+def report(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    out: Annotated[Path, typer.Option(help="The HTML file; one that is there is replaced.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Write one self-contained page: counts, motion, outliers, clips to play, quarantine, provenance."""
+    with needed_extras():
+        import plotly  # noqa: F401 - the page needs it at the end of a long read: say so at its beginning
+
+    from mamp_pipeline.report.outliers import CRITERIA
+    from mamp_pipeline.report.store_report import write_report
+    from mamp_pipeline.store.read import open_store
+
+    started = time.monotonic()
+    opened = open_store(store)
+    with show_progress() as progress:
+        result = write_report(opened, out, progress)
+    if as_json:
+        print_json({"file": str(out), "bytes": result.size, "outliers": result.outliers, "viewable": result.viewable})
+        return
+    rows = [(CRITERIA[kind][0], f"{clips:,}") for kind, clips in result.outliers.items()]
+    print_table(rows, ("outliers", "clips"))
+    seconds = time.monotonic() - started
+    clips = f"{len(opened.ids):,} clips, {result.viewable} of them to play"
+    print_line(f"{out}: {clips}, {result.size / 1e6:.1f} MB, {seconds:.1f} s")
+    if opened.ids:
+        print_line(
+            f"next: open it in a browser; any other clip: mampctl show {quote(str(store))} {quote(opened.ids[0])}"
+        )

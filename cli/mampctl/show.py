@@ -1,0 +1,56 @@
+"""`mampctl show`: one clip, as text, as a page that plays it, or as a picture."""
+
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from mampctl.console import print_json, print_line
+from mampctl.extras import needed_extras
+
+
+def show(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    clip: Annotated[str, typer.Argument(help="The clip's id.")],
+    html: Annotated[Path | None, typer.Option(help="Write a page that plays it.")] = None,
+    gif: Annotated[Path | None, typer.Option(help="Write a moving picture.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write a picture of the frame that moves most.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Show one clip: where it moves, and what a motion-aware mask hides of it."""
+    from mamp_pipeline.report.clip import find_clip, view_clip
+    from mamp_pipeline.report.summary import list_lines, summarise
+    from mamp_pipeline.store.read import open_store
+
+    opened = open_store(store)
+    view = view_clip(opened, find_clip(opened, clip))
+    skeleton = opened.metadata.skeleton
+    made: list[tuple[Path, bytes]] = []
+    if html:
+        from mamp_pipeline.report.page import clip_page
+        from mamp_pipeline.report.payload import pack_clip, pack_skeleton
+
+        data = {"skeleton": pack_skeleton(skeleton), "clip": pack_clip(view, skeleton)}
+        made.append((html, clip_page(view.id, data).encode()))
+    if gif or png:
+        with needed_extras():
+            from mamp_pipeline.report.picture import make_gif, make_png
+        made += [(out, make(view, skeleton)) for out, make in ((gif, make_gif), (png, make_png)) if out]
+    sizes = _write(made)
+    if as_json:
+        print_json({**summarise(view, skeleton), "files": sizes})
+        return
+    for out, size in sizes.items():
+        print_line(f"{out}: {size / 1e3:,.0f} kB")
+    if not made:
+        for name, text in list_lines(view, skeleton):
+            print_line(f"{name:<10} {text}")
+        print_line(f"next: mampctl show {quote(str(store))} {quote(clip)} --html clip.html")
+
+
+def _write(made: list[tuple[Path, bytes]]) -> dict[str, int]:
+    """Write what was made; return the bytes of each file."""
+    from mamp_pipeline.report.output import write_output
+
+    return {str(out): write_output(out, content) for out, content in made}

@@ -1,0 +1,87 @@
+// Owns the charts: plotly figures in the page's colours, of tables by class summed over the classes chosen.
+"use strict";
+
+/** Plotly reads some markup in labels: write it so that it stays text. */
+function plainLabel(text) {
+  return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+function chartLayout(titleX, titleY, more = {}) {
+  const ink = styleColour("--ink");
+  const axis = { gridcolor: styleColour("--line"), zerolinecolor: styleColour("--line"), automargin: true, fixedrange: true };
+  return {
+    margin: { l: 56, r: 12, t: 8, b: 40 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: ink, family: 'system-ui, "DejaVu Sans", sans-serif', size: 12 },
+    hoverlabel: { bgcolor: styleColour("--panel"), bordercolor: styleColour("--line"), font: { color: ink } },
+    bargap: 0.15,
+    xaxis: { ...axis, title: { text: titleX }, type: "category", nticks: 24, showgrid: false, ...more.xaxis },
+    yaxis: { ...axis, title: { text: titleY }, rangemode: "tozero", ...more.yaxis },
+  };
+}
+
+function plot(place, traces, layout) {
+  return Plotly.react(place, traces, layout, { displayModeBar: false, responsive: true });
+}
+
+/** Draw counts as bars; those that are not `marked` stand back. */
+function drawBars(place, names, counts, titleX, marked = null) {
+  const colour = names.map((_, i) => styleColour(marked === null || marked === i ? "--bar" : "--faded"));
+  const bars = { type: "bar", x: names.map(plainLabel), y: counts, marker: { color: colour }, hovertemplate: "%{x}: %{y:,}<extra></extra>" };
+  const xaxis = { nticks: Math.max(4, Math.floor(place.clientWidth / 60)) };
+  plot(place, [bars], chartLayout(titleX, "clips", { xaxis }));
+}
+
+/** Draw each class's quantiles (5, 25, 50, 75, 95 %) of clips' mean intensity, in cm. */
+function drawQuantiles(place, names, quantiles, marked) {
+  const told = names.map((_, i) => i).filter((i) => quantiles[i][0] !== null);
+  const column = (quantile) => told.map((i) => quantiles[i][quantile] * 100);
+  const colour = styleColour("--bar");
+  const box = {
+    type: "box",
+    x: told.map((i) => plainLabel(names[i])),
+    lowerfence: column(0),
+    q1: column(1),
+    median: column(2),
+    q3: column(3),
+    upperfence: column(4),
+    line: { color: colour, width: 1.2 },
+    fillcolor: styleColour("--faded"),
+    hoverinfo: "x+y",
+  };
+  const chosen = told.indexOf(marked);
+  const shapes = chosen < 0 ? [] : [{ type: "rect", xref: "x", yref: "paper", x0: chosen - 0.5, x1: chosen + 0.5, y0: 0, y1: 1, line: { color: styleColour("--accent") } }];
+  plot(place, [box], { ...chartLayout("class", "cm"), shapes });
+}
+
+/** Draw mean intensity, in cm, of joints (rows) by classes (columns). */
+function drawClassJoints(place, names, joints, intensity) {
+  const told = names.map((_, i) => i).filter((i) => intensity[i][0] !== null);
+  const map = {
+    type: "heatmap",
+    x: told.map((i) => plainLabel(names[i])),
+    y: joints.map((joint) => plainLabel(joint.replaceAll("_", " "))),
+    z: joints.map((_, joint) => told.map((i) => intensity[i][joint] * 100)),
+    colorscale: viridisScale(),
+    colorbar: { title: { text: "cm" }, thickness: 12, outlinewidth: 0 },
+    hovertemplate: "class %{x}, %{y}: %{z:.2f} cm<extra></extra>",
+  };
+  const layout = chartLayout("class", "", { yaxis: { type: "category", autorange: "reversed", dtick: 1, tickfont: { size: 10 } } });
+  plot(place, [map], layout);
+}
+
+/** Draw the mean intensity of each joint, in cm, the largest at the top. */
+function drawJoints(place, joints, means) {
+  const order = joints.map((_, i) => i).sort((a, b) => means[a] - means[b]);
+  const bars = {
+    type: "bar",
+    orientation: "h",
+    x: order.map((i) => means[i] * 100),
+    y: order.map((i) => plainLabel(joints[i].replaceAll("_", " "))),
+    marker: { color: order.map((i) => viridis(means[i] / (Math.max(...means) || 1))), line: { color: styleColour("--soft"), width: 0.5 } },
+    hovertemplate: "%{y}: %{x:.2f} cm<extra></extra>",
+  };
+  const layout = chartLayout("mean intensity, cm", "", { xaxis: { type: "linear", rangemode: "tozero", showgrid: true, nticks: 8 }, yaxis: { type: "category", dtick: 1, tickfont: { size: 10 } } });
+  plot(place, [bars], layout);
+}

@@ -1,0 +1,61 @@
+// Owns a store page's figures: drawn when they come into sight, and again when the choice or the colours change.
+"use strict";
+
+/** Make a figure for each table; draw it when it comes into sight, and again when the filter or the colours change. */
+const charts = [];
+
+function addChart(place, draw) {
+  charts.push({ place, draw, drawn: false });
+}
+
+const sight = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) {
+      const chart = charts.find((each) => each.place === entry.target);
+      if (!entry.isIntersecting || chart.drawn) continue;
+      chart.drawn = true;
+      chart.draw();
+    }
+  },
+  { rootMargin: "300px" },
+);
+
+function redraw() {
+  for (const chart of charts) if (chart.drawn) chart.draw();
+}
+
+function addCountCharts() {
+  const titles = { subject: "subject", camera: "camera", setup: "setup", bodies: "bodies", frames: "frames" };
+  const addFigure = (caption, wide) => {
+    const figure = element("figure", "", wide ? { class: "wide" } : {});
+    const chart = element("div", "", { class: "chart" });
+    figure.append(element("figcaption", caption), chart);
+    find("count-charts").append(figure);
+    return chart;
+  };
+  const classes = addFigure("Clips by class", true);
+  addChart(classes, () =>
+    drawBars(classes, present.map((i) => page.classes[i]), present.map((i) => classTotals[i]), "class", filter.chosen < 0 ? null : present.indexOf(filter.chosen)),
+  );
+  for (const [name, title] of Object.entries(titles)) {
+    const table = page.groups[name];
+    if (!table) continue;
+    const chart = addFigure(`Clips by ${title}`, table.names.length > 40);
+    addChart(chart, () => drawBars(chart, table.names, sumChosen(table), title));
+  }
+}
+
+function drawBodyMap() {
+  const means = jointMeans();
+  const largest = Math.max(...means) || 1;
+  const flat = Float32Array.from(page.skeleton.pose.flat());
+  const body = { points: page.skeleton.pose, colours: means.map((mean) => viridis(mean / largest)), ringed: null };
+  drawBodies(find("body-map"), [body], page.skeleton.parents, measureScene(flat, flat.length), { turn: 0.25, tilt: 0.05 });
+}
+
+function addMotionCharts() {
+  addChart(find("quantiles"), () => drawQuantiles(find("quantiles"), page.classes, page.quantiles, filter.chosen));
+  addChart(find("body-map"), drawBodyMap);
+  addChart(find("joints"), () => drawJoints(find("joints"), page.skeleton.joints, jointMeans()));
+  addChart(find("class-joints"), () => drawClassJoints(find("class-joints"), page.classes, page.skeleton.joints, page.jointIntensity));
+}

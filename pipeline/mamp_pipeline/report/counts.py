@@ -1,0 +1,100 @@
+"""A clip table in numbers: how many clips of each class have which subject, camera, setup, length and side. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.store.layout import Columns
+from mamp_schemas.store import StoreMetadata
+
+GROUPS = ("subject", "camera", "setup", "bodies")
+"""Columns whose values are counted one by one."""
+FRAME_BINS = 40
+INTENSITY_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class CrossTable:
+    """Clips by class and one other property.
+
+    Attributes:
+        names: of the property's values, in order.
+        counts: (K, values) int64; K counts the clips without a label last.
+    """
+
+    names: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+
+def class_names(metadata: StoreMetadata) -> tuple[str, ...]:
+    """Return a name for each class: own recordings have their own, the others the number their files bear."""
+    if metadata.layout:
+        return metadata.layout.classes
+    pattern = "A{:03d}" if metadata.dataset in ("ntu60", "ntu120") else "{}"
+    return tuple(pattern.format(number) for number in range(1, metadata.spec().classes + 1))
+
+
+def label_name(names: Sequence[str], label: int) -> str:
+    """Return a label's name; −1 stands for clips without one."""
+    return names[label] if label >= 0 else "no label"
+
+
+def cross(
+    label: NDArray[np.integer], values: NDArray[np.integer], classes: int, names: dict[int, str] | None = None
+) -> CrossTable:
+    """Count clips by class and value.
+
+    Args:
+        label: (N,) class, −1 where unknown.
+        values: (N,) the property.
+        classes: K − 1.
+        names: of values; others are written as numbers, −1 as `unknown`.
+    """
+    found, place = np.unique(values, return_inverse=True)
+    counts = np.zeros((classes + 1, len(found)), dtype=np.int64)
+    np.add.at(counts, (label.astype(np.int64), place), 1)
+    known = {-1: "unknown", **(names or {})}
+    return CrossTable(tuple(known.get(value, str(value)) for value in found.tolist()), counts)
+
+
+def cross_groups(columns: Columns, classes: int) -> dict[str, CrossTable]:
+    """Count clips by class and each of `GROUPS` that any clip tells, and by number of frames."""
+    label = columns["label"]
+    told = [name for name in GROUPS if (columns[name] >= 0).any()]
+    tables = {name: cross(label, columns[name].astype(np.int64), classes) for name in told}
+    return {**tables, "frames": _cross_frames(label, columns["frames"].astype(np.int64), classes)}
+
+
+def _cross_frames(label: NDArray[np.integer], frames: NDArray[np.int64], classes: int) -> CrossTable:
+    """Count clips by class and frames, in bins of equal width, empty ones included."""
+    if not len(frames):
+        return CrossTable((), np.zeros((classes + 1, 0), dtype=np.int64))
+    least = int(frames.min())
+    width = -(-(int(frames.max()) - least + 1) // FRAME_BINS)
+    place = (frames - least) // width
+    bins = int(place.max()) + 1
+    counts = np.zeros((classes + 1, bins), dtype=np.int64)
+    np.add.at(counts, (label.astype(np.int64), place), 1)
+    starts = [least + width * number for number in range(bins)]
+    return CrossTable(tuple(f"{a}–{a + width - 1}" if width > 1 else str(a) for a in starts), counts)
+
+
+def intensity_quantiles(
+    label: NDArray[np.integer], intensity: NDArray[np.float32], classes: int
+) -> NDArray[np.float64]:
+    """Return quantiles of the clips' mean intensity by class.
+
+    Args:
+        label: (N,) class, −1 where unknown.
+        intensity: (N,) metres.
+        classes: K − 1.
+
+    Returns:
+        (K, quantiles) metres; NaN for classes without clips.
+    """
+    table = np.full((classes + 1, len(INTENSITY_QUANTILES)), np.nan)
+    for number in np.unique(label).tolist():
+        table[number] = np.quantile(intensity[label == number].astype(np.float64), INTENSITY_QUANTILES)
+    return table

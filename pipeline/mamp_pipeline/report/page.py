@@ -1,0 +1,58 @@
+"""Self-contained pages: template, style, scripts and data in one file that needs no network."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from mamp_pipeline.report.payload import embed_json
+
+_VIEWER = ("colours.js", "masking.js", "clip.js", "skeleton.js", "maps.js", "viewer.js")
+_STORE = ("tables.js", "charts.js", "report_data.js", "report_charts.js", "report_tables.js", "report.js")
+
+
+def clip_page(title: str, data: Any) -> str:
+    """Return the page of a single clip."""
+    return _page("show.html", title, data, [_asset(name) for name in (*_VIEWER, "show.js")])
+
+
+def store_page(title: str, data: Any) -> str:
+    """Return the page of a store, with plotly's script in it (4.8 MB)."""
+    from plotly.offline import get_plotlyjs
+
+    return _page("report.html", title, data, [get_plotlyjs(), *(_asset(name) for name in (*_VIEWER, *_STORE))])
+
+
+def _page(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
+    """Fill a template.
+
+    The page's policy allows no request at all, and only these very scripts: markup in a clip's name could not run
+    even if it were not escaped.
+    """
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
+    parts = {
+        "title": escape(title),
+        "policy": policy,
+        "style": _asset("page.css"),
+        "viewer": _asset("viewer.html"),
+        "data": embed_json(data),
+        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
+    }
+    # Split before filling in: what is filled in may itself look like a placeholder.
+    pieces = _asset(template).split("{{")
+    filled = [pieces[0]]
+    for piece in pieces[1:]:
+        name, _, rest = piece.partition("}}")
+        filled += [parts[name], rest]
+    return "".join(filled)
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _asset(name: str) -> str:
+    return (files("mamp_pipeline.report") / "assets" / name).read_text("utf-8")

@@ -1,0 +1,99 @@
+"""A clip to be shown: what is read of it, its packing for a page, its summary."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from mamp_pipeline.report.clip import ClipView, find_clip, view_clip
+from mamp_pipeline.report.payload import embed_json, pack_clip
+from mamp_pipeline.report.sides import find_sides
+from mamp_pipeline.report.summary import draw_bars, list_lines, summarise
+from mamp_pipeline.store.read import Store
+from mamp_schemas.errors import StoreError
+from tests.report_cases import CLASSES, JUMPING
+
+
+@pytest.fixture(scope="module")
+def pair(gestures: Store) -> ClipView:
+    return view_clip(gestures, find_clip(gestures, "sit down/pair_s2_c2"))
+
+
+def test_find_clip__names_clips_that_come_near(gestures: Store) -> None:
+    with pytest.raises(StoreError, match="no clip 'PAIR'") as caught:
+        find_clip(gestures, "PAIR")
+    assert "sit down/pair_s2_c2" in caught.value.remedy
+
+
+def test_view_clip__tells_class_numbers_and_sides(pair: ClipView) -> None:
+    assert (pair.label, pair.numbers, pair.sides) == ("sit down", {"camera": 2, "subject": 2}, {"xsub": "test"})
+
+
+def test_view_clip__holds_both_bodies(pair: ClipView) -> None:
+    assert pair.joints.shape == (2, 64, 25, 3)
+    assert pair.tokens.shape == (2, 30, 25)
+    assert pair.intensity.mean() == pytest.approx(0.02, abs=0.02)
+
+
+def test_view_clip__a_clip_that_stands_still_has_no_intensity(gestures: Store) -> None:
+    still = view_clip(gestures, find_clip(gestures, "walk/still_s2_c1"))
+    assert still.tokens.max() < 1e-6
+
+
+def test_pack_clip__positions_come_back(gestures: Store, pair: ClipView) -> None:
+    packed = pack_clip(pair, gestures.metadata.skeleton)
+    steps = np.frombuffer(base64.b64decode(packed["joints"]), "<i2").reshape(pair.joints.shape)
+    assert np.abs(steps * (packed["extent"] / 32767) - pair.joints).max() < packed["extent"] / 32767
+
+
+def test_pack_clip__tokens_come_back_exactly(gestures: Store, pair: ClipView) -> None:
+    packed = pack_clip(pair, gestures.metadata.skeleton)
+    assert np.frombuffer(base64.b64decode(packed["tokens"]), "<f4").tolist() == pair.tokens.ravel().tolist()
+
+
+def test_embed_json__markup_cannot_end_the_script() -> None:
+    text = embed_json(["</script><!--&\u2028", JUMPING])
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == ["</script><!--&\u2028", JUMPING]
+
+
+def test_embed_json__refuses_numbers_that_are_no_json() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        embed_json([float("nan")])
+
+
+def test_find_sides__from_the_columns(gestures: Store) -> None:
+    (sides,) = find_sides(gestures)
+    assert sides.side is not None
+    assert np.array_equal(sides.side == 0, gestures.columns["subject"] == 1)
+    assert sides.official == (None, None)
+
+
+def test_summarise__counts_hidden_tokens(gestures: Store, pair: ClipView) -> None:
+    facts = summarise(pair, gestures.metadata.skeleton)
+    assert (facts["masking"]["hidden"], facts["masking"]["tokens"]) == (676, 750)
+    json.dumps(facts, allow_nan=False)
+
+
+def test_summarise__jumps_count_from_one(gestures: Store) -> None:
+    facts = summarise(view_clip(gestures, find_clip(gestures, JUMPING)), gestures.metadata.skeleton)
+    assert [(jump["body"], jump["frame"], jump["joint"]) for jump in facts["jumps"]] == [
+        (1, 20, "hand_left"),
+        (1, 22, "hand_left"),
+    ]
+
+
+def test_list_lines__every_clip_has_its_lines(gestures: Store) -> None:
+    for place, name in enumerate(gestures.ids):
+        lines = dict(list_lines(view_clip(gestures, place), gestures.metadata.skeleton))
+        assert lines["clip"] == name
+        assert lines["class"].partition(",")[0] in CLASSES
+
+
+def test_draw_bars__from_the_lowest_to_the_largest() -> None:
+    assert draw_bars(np.array([0.0, 1.0, 2.0])) == "▁▅█"
+
+
+def test_draw_bars__without_any_motion() -> None:
+    assert draw_bars(np.zeros(3)) == "▁▁▁"

@@ -1,0 +1,80 @@
+"""Pages as files: in one piece, safe from their own data, and small however large the store."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.report.outliers import find_outliers
+from mamp_pipeline.report.page import clip_page, store_page
+from mamp_pipeline.report.store_report import CLIP_BYTES, describe_store, write_report
+from mamp_pipeline.store.read import Store, open_store
+from mamp_schemas.policy import paper_policy
+from mamp_schemas.progress import Silent
+from tests.paths import GOLDEN
+from tests.report_cases import CLASSES, JUMPING, make_ntu120, survey_ntu120
+
+PAGE_BYTES = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def page(gestures: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("page") / "new" / "report.html"
+    write_report(gestures, out, Silent())
+    return out.read_text()
+
+
+def test_write_report__counts_what_stands_out(gestures: Store, tmp_path: Path) -> None:
+    result = write_report(gestures, tmp_path / "report.html", Silent())
+    assert result.outliers == {"jumps": 1, "still": 1, "bones": 1}
+    assert result.viewable == 3 + len(CLASSES)
+    assert result.size == (tmp_path / "report.html").stat().st_size
+
+
+def test_write_report__names_no_place_on_the_machine(gestures: Store, page: str) -> None:
+    assert str(gestures.path.parent) not in page
+
+
+def test_write_report__of_a_store_without_clips(tmp_path: Path) -> None:
+    (tmp_path / "S001C001P001R001A001.skeleton").write_text("0\n")
+    ingest(Ingest("ntu60", (tmp_path,), tmp_path / "empty.zarr", paper_policy("ntu60")), Silent())
+    result = write_report(open_store(tmp_path / "empty.zarr"), tmp_path / "report.html", Silent())
+    assert (result.outliers, result.viewable) == ({"jumps": 0, "still": 0, "bones": 0}, 0)
+    page = (tmp_path / "report.html").read_text()
+    assert "nothing to split" in page
+    assert str(tmp_path) not in page
+
+
+def test_page__loads_nothing(page: str) -> None:
+    assert re.findall(r"<(?:script|img|link|iframe|object)\b[^>]*(?:src|href)", page) == []
+    assert "default-src 'none'" in page
+
+
+def test_page__allows_its_own_scripts_only(page: str) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    hashes = {base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts}
+    assert hashes == set(re.findall(r"'sha256-([^']+)'", page))
+    assert "unsafe-inline" not in page.partition("script-src")[2].partition(";")[0]
+
+
+def test_page__markup_in_names_is_escaped(page: str) -> None:
+    assert JUMPING not in page
+    assert JUMPING.replace("<", "\\u003c").replace(">", "\\u003e") in page
+
+
+def test_page__data_that_looks_like_a_placeholder_stays(page: str) -> None:
+    assert '["{{style}}"]' in clip_page("{{data}}", ["{{style}}"])
+
+
+def test_store_page__of_all_of_ntu120_is_small(tmp_path: Path) -> None:
+    raw = GOLDEN / "ntu120" / "raw.zip"
+    ingest(Ingest("ntu120", (raw,), tmp_path / "ntu120.zarr", paper_policy("ntu120")), Silent())
+    store = make_ntu120(tmp_path / "ntu120.zarr")
+    surveyed = survey_ntu120(store)
+    outliers = find_outliers(surveyed, store.metadata.skeleton.joints)
+    assert min(map(len, outliers.values())) > 10_000
+    page = store_page("NTU", {**describe_store(store, surveyed, outliers), "clips": []})
+    assert len(page.encode()) + CLIP_BYTES < PAGE_BYTES

@@ -1,0 +1,30 @@
+"""The test sample in numpy: equal to the authors' crop and resize on golden clips."""
+
+import numpy as np
+import pytest
+
+from mamp_pipeline.report.sample import Crop, centre_crop, resize
+from tests.paths import GOLDEN
+
+CLIPS = np.load(GOLDEN / "transforms.npz")
+CASES = sorted({key.partition("/")[0] for key in CLIPS.files if key.endswith("/in")})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resize__equals_golden(case: str) -> None:
+    valid = int(CLIPS[f"{case}/valid"])
+    if f"{case}/p" in CLIPS:
+        crop = centre_crop(valid, float(CLIPS[f"{case}/p"]))
+    else:
+        crop = Crop(*CLIPS[f"{case}/start_len"].tolist())
+    found = resize(CLIPS[f"{case}/in"].transpose(3, 1, 2, 0), crop, 120)
+    assert np.abs(found - CLIPS[f"{case}/out"].transpose(3, 1, 2, 0)).max() < 2e-5
+
+
+def test_resize__a_single_frame_is_repeated() -> None:
+    frame = np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)
+    assert np.array_equal(resize(frame, Crop(0, 1), 4), np.repeat(frame, 4, axis=1))
+
+
+def test_centre_crop__leaves_the_middle() -> None:
+    assert centre_crop(74, 0.9) == Crop(3, 68)
