@@ -1,25 +1,26 @@
 """`mampctl build-splits`: a protocol's train and test clips, beside the store."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mamp_schemas.splits import SplitCounts
 from mampctl.console import print_json, print_line, print_table
-from mampctl.places import only_store, recipe_options
+from mampctl.places import named_store, recipe_options
 
 
 def build_splits(
     protocol: Annotated[str, typer.Option(help="xsub, xview or xset, as the dataset has them.")],
-    store: Annotated[Path | None, typer.Option(help="The store. [default: the one in $MAMPCTL_DATA]")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Divide a store's clips by a protocol and hold the counts against the official ones."""
     from mamp_pipeline.splits import build_manifest, manifest_path, write_manifest
     from mamp_pipeline.store.read import open_store
 
-    path = (store or only_store()).resolve()
+    path = named_store(store).resolve()
     opened = open_store(path)
     manifest = build_manifest(opened, protocol)
     target = manifest_path(path, manifest.protocol)

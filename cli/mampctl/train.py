@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 import typer
 
 from mamp_schemas.errors import UsageError
+from mamp_schemas.places import parse_path, parse_place
 from mamp_schemas.recipes import PretrainRecipe
 from mampctl.console import print_json, print_line, print_table
 from mampctl.extras import needed_extras
-from mampctl.places import default_run, default_store, only_store, recipe_options
+from mampctl.places import default_run, default_store, named_store, recipe_options
 from mampctl.progress import show_progress
 
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
@@ -17,11 +18,16 @@ app = typer.Typer(help="Train on a store.", no_args_is_help=True)
 RecipeOption = Annotated[
     str | None, typer.Option(help="A recipe's name, a YAML file, or 'list'. [default: the store's dataset's]")
 ]
-StoreOption = Annotated[Path | None, typer.Option(help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]")]
+StoreOption = Annotated[
+    str | None, typer.Option(metavar="PATH", help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]")
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change a recipe field: key=value, with dots. Repeatable.")
 ]
-OutOption = Annotated[Path | None, typer.Option(help="The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(parser=parse_path, metavar="PATH", help="The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]"),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in its folder.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes cuda where there is one.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -44,7 +50,7 @@ def pretrain(
         _list_recipes("pretrain", as_json)
         return
     loaded = load_recipe("pretrain", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or default_run(loaded)
+    place, run = parse_place(store) if store else default_store(loaded.dataset), out or default_run(loaded)
     with needed_extras():
         from mamp_trainer.tasks.pretrain import pretrain as train
     with show_progress() as progress:
@@ -79,7 +85,10 @@ def linear(
         _list_recipes("linear", as_json)
         return
     loaded = load_recipe("linear", recipe or _default_recipe(store), set_ or [])
-    place, run = store or default_store(loaded.dataset), out or default_run(loaded, "" if from_ else "-untrained")
+    place, run = (
+        parse_place(store) if store else default_store(loaded.dataset),
+        out or default_run(loaded, "" if from_ else "-untrained"),
+    )
     with needed_extras():
         from mamp_trainer.tasks.linear import linear as train
     with show_progress() as progress:
@@ -113,11 +122,11 @@ def _probe_options(pretrained: PretrainRecipe) -> str:
     return f"--recipe {pretrained.name} {''.join(changes)}"
 
 
-def _default_recipe(store: Path | None) -> str:
+def _default_recipe(store: str | None) -> str:
     from mamp_trainer.data.open import open_store
     from mamp_trainer.recipes import list_recipes
 
-    metadata = open_store(store or only_store()).metadata
+    metadata = open_store(named_store(store)).metadata
     protocol = next((protocol.name for protocol in metadata.spec().protocols), "NAME")
     name = f"{metadata.dataset}-{protocol}"
     if name not in {recipe.name for recipe in list_recipes("pretrain")}:

@@ -8,6 +8,7 @@ from mamp_schemas.errors import ManifestError, RecipeError
 from mamp_schemas.protocols import Side
 from mamp_schemas.recipes import PretrainRecipe, RunRecipe
 from mamp_schemas.splits import SplitManifest, check_belongs, manifest_name
+from mamp_trainer.data.places import read
 from mamp_trainer.data.store import Store
 
 
@@ -22,7 +23,7 @@ def read_manifest(store: Store, protocol: str) -> SplitManifest:
     path = place.with_name(manifest_name(place.name, protocol))
     remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}"
     try:
-        text = path.read_bytes()
+        text = read(path)
     except FileNotFoundError:
         raise ManifestError(f"{path}: there is no split manifest for '{protocol}'", remedy=remedy) from None
     manifest = read_json(SplitManifest, text, str(path), ManifestError)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from mamp_schemas.places import Place
 from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.results import PretrainResult
@@ -22,7 +23,7 @@ from mamp_trainer.tasks.source import Source
 
 def pretrain(
     recipe: PretrainRecipe,
-    store_path: Path,
+    store_path: Place,
     run: Path,
     *,
     resume: bool = False,
