@@ -61,7 +61,8 @@ class Server:
         return [line.split('"')[1] for line in plain.splitlines() if line.count('"') == 2]
 
     def _send(self, method: str, path: str, data: bytes | None = None) -> None:
-        request = urllib.request.Request(self.endpoint + path, data=data, method=method)
+        headers = {"Content-Type": "text/plain"}
+        request = urllib.request.Request(self.endpoint + path, data=data, method=method, headers=headers)
         urllib.request.urlopen(request, timeout=10).close()
 
 
@@ -81,7 +82,11 @@ class Bucket:
         """Return an object's bytes."""
         return bytes(self._client().get(key).bytes())
 
-    def keys(self) -> list[str]:
+    def remove(self, key: str) -> None:
+        """Remove an object."""
+        self._client().delete(key)
+
+    def names(self) -> list[str]:
         """Return the names of all objects."""
         return sorted(meta["path"] for page in self._client().list() for meta in page)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RETRIES: "RetryConfig" = {
     "max_retries": 8,
     "retry_timeout": timedelta(seconds=30),
-    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 3},
 }
 """An overloaded store is asked again for half a minute; one that nobody can reach is given up by then."""
 
