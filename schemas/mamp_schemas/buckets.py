@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from mamp_schemas.errors import MissingExtraError, ObjectStoreError
 from mamp_schemas.places import ObjectUrl
@@ -25,18 +26,45 @@ _CLIENT: "ClientConfig" = {"connect_timeout": "5s", "read_timeout": "30s", "time
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
+_REASONS = {
+    "ConnectionRefused": "connection refused",
+    "dns error": "its host's name is not known",
+    "TimedOut": "it does not answer in time",
+    "certificate": "its certificate is not trusted",
+    "HTTP error": "the connection failed",
+}
+"""What the client's text of a failed connection has in it, the closest first."""
+
 _CREDENTIALS = (
     "Credentials come from the environment of each process: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role's "
     "(docs/scaling.md); of every worker with --scheduler."
 )
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _STATUS = re.compile(r"status code: (\d{3})")
 
 
 def client_options(environment: Mapping[str, str]) -> "ClientConfig":
-    """Return the HTTP client's settings: without TLS only where the endpoint's URL itself says http://."""
-    plain = any(environment.get(name, "").startswith("http://") for name in _ENDPOINTS)
-    return {**_CLIENT, "allow_http": plain}
+    """Return the HTTP client's settings: without TLS only where the endpoint's URL itself says http://.
+
+    Raises:
+        ObjectStoreError: an endpoint is no URL. It is not repeated in the message, for it may hold a password.
+    """
+    endpoints = {name: environment[name] for name in _ENDPOINTS if environment.get(name)}
+    for name, value in endpoints.items():
+        if not _is_endpoint(value):
+            raise ObjectStoreError(
+                f"{name} in the environment is no URL of an endpoint", remedy="Say, https://HOST or http://HOST:PORT."
+            )
+    return {**_CLIENT, "allow_http": any(value.startswith("http://") for value in endpoints.values())}
+
+
+def _is_endpoint(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(_HOST.fullmatch(parts.hostname or "")) and parts.port != 0
+    except ValueError:  # the port is no number
+        return False
 
 
 def missing_extra(url: ObjectUrl) -> MissingExtraError:
@@ -96,9 +124,16 @@ def explain(url: ObjectUrl, problem: Exception) -> ObjectStoreError:
         )
     if number:
         return ObjectStoreError(f"{url}: the object store failed ({answer})", remedy="Run the same command again.")
+    reason = next((reason for sign, reason in _REASONS.items() if sign in text), "")
+    if reason:
+        return ObjectStoreError(
+            f"{url}: the object store cannot be reached ({reason})",
+            remedy="Check the network, and AWS_ENDPOINT_URL in the environment of this process and of every worker.",
+        )
     return ObjectStoreError(
-        f"{url}: the object store cannot be reached ({_reason(text)})",
-        remedy="Check the network, and AWS_ENDPOINT_URL in the environment of this process and of every worker.",
+        f"{url}: the object store cannot be used ({type(problem).__name__})",
+        remedy="Check the AWS_... variables in the environment, and that no object there has an empty part in its "
+        "name, such as a//b.",
     )
 
 
@@ -106,16 +141,3 @@ def _lacks_credentials(text: str) -> bool:
     """Whether none were found: the client then asks the machine it runs on for those of its role."""
     signs = ("/latest/api/token", "/latest/meta-data", "Missing AccessKeyId", "Missing SecretAccessKey")
     return any(sign in text for sign in signs)
-
-
-def _reason(text: str) -> str:
-    reasons = {
-        "ConnectionRefused": "connection refused",
-        "dns error": "its host's name is not known",
-        "TimedOut": "it does not answer in time",
-        "timed out": "it does not answer in time",
-        "BadScheme": "an endpoint without TLS must begin with http://",
-        "empty path segment": "an object there has an empty part in its name, //",
-        "certificate": "its certificate is not trusted",
-    }
-    return next((reason for sign, reason in reasons.items() if sign in text), "the connection failed")

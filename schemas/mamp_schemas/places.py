@@ -94,7 +94,10 @@ def parse_place(text: str) -> Place:
             "what follows s3:// is no bucket's name",
             remedy="Name s3://BUCKET/KEY; endpoint and credentials come from the environment (AWS_...).",
         )
-    return ObjectUrl(bucket, "/".join(part for part in key.split("/") if part))
+    parts = [part for part in key.split("/") if part]
+    if {".", ".."}.intersection(parts):
+        raise UsageError(f"s3://{bucket}/{key}: no names of a bucket are . and ..", remedy="Name s3://BUCKET/KEY.")
+    return ObjectUrl(bucket, "/".join(parts))
 
 
 def parse_path(text: str) -> Path:

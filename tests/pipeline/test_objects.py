@@ -61,10 +61,9 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> StoreMetadata:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "PART_BYTES", 1_000_000)
+    monkeypatch.setattr(plan, "PART_BYTES", 3_000_000)
     for module in (layout, write):
         monkeypatch.setattr(module, "CHUNK_ROWS", 64)
-        monkeypatch.setattr(module, "CLIP_CHUNK", 8, raising=False)
     for module in (layout, write, phases, ingest_module):
         monkeypatch.setattr(module, "SHARD_ROWS", 1024)
 
@@ -140,7 +139,7 @@ def test_ingest__append_in_a_bucket(bucket: Bucket, local: StoreMetadata, tmp_pa
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("task", ["parse_parts", "pack_shards", "write_metadata", "discard"])
+@pytest.mark.parametrize("task", ["parse_parts", "pack_shards", "discard"])
 def test_ingest__goes_on_where_it_stopped(
     bucket: Bucket, local: StoreMetadata, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:

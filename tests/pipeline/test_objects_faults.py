@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -56,10 +56,10 @@ def wait_for_object(bucket: Bucket, part: str, process: "subprocess.Popen[str]")
 
 
 def test_kill__the_command_in_each_phase(bucket: Bucket, tmp_path: Path) -> None:
-    synthesise("ntu60", tmp_path / "raw.zip", clips=40, classes=10, setups=4, subjects=10, seed=3)
+    synthesise("ntu60", tmp_path / "raw.zip", clips=24, classes=10, setups=4, subjects=10, seed=3)
     raw, out = bucket.put("raw.zip", tmp_path / "raw.zip"), bucket.url / "s.zarr"
     expected = ingest(request(tmp_path / "s.zarr", tmp_path / "raw.zip"), Silent()).content_hash
-    for moment in ("s.zarr.staging/part-000001", "s.zarr.staging/shard-000001"):
+    for moment in ("s.zarr.staging/part-000000", "s.zarr.staging/shard-000000"):
         with command(raw, out) as process:
             wait_for_object(bucket, moment, process)
             process.send_signal(signal.SIGKILL)
@@ -86,27 +86,19 @@ def test_ingest__two_workers_on_this_machine(bucket: Bucket, monkeypatch: pytest
     assert not [name for name in bucket.names() if ".staging" in name]
 
 
-@pytest.mark.parametrize("wrong", ["", "bucket", "door"])
-def test_ingest__tells_no_secret(bucket: Bucket, wrong: str) -> None:
+@pytest.mark.parametrize("door", ["open", "closed"])
+def test_ingest__tells_no_secret(bucket: Bucket, door: str) -> None:
     """Neither in what it prints nor in what it stores, be it done or refused."""
     raw, out = bucket.put("raw.zip", RAW), bucket.url / "s.zarr"
-    if wrong == "bucket":
-        out = type(out)("no-such-bucket", "s.zarr")
-    door = bucket.server.closed if wrong == "door" else nothing
-    with door(), command(raw, out) as process:
+    with bucket.server.closed() if door == "closed" else nullcontext(), command(raw, out) as process:
         printed, told = process.communicate(timeout=DEADLINE)
-    assert (process.returncode == 0) == (wrong == ""), told
-    assert told.startswith("error: s3://") == (wrong != "")
+    assert process.returncode == (0 if door == "open" else 1), told
+    assert told.startswith("error: s3://") == (door == "closed")
     assert "Traceback" not in told
     stored = b"".join(bucket.get(name) for name in bucket.names())
     for secret in (SECRET, KEY_ID, bucket.server.endpoint):
         assert secret not in printed + told
         assert secret.encode() not in stored
-
-
-@contextmanager
-def nothing() -> Iterator[None]:
-    yield
 
 
 @pytest.mark.soak

@@ -30,7 +30,8 @@ def answer(status: int, code: str, extra: str = "") -> Exception:
         (RuntimeError("kind: ConnectionRefused"), "cannot be reached (connection refused)", "Check the network"),
         (RuntimeError('ConnectError("dns error")'), "its host's name is not known", "AWS_ENDPOINT_URL"),
         (RuntimeError("source: TimedOut"), "does not answer in time", "Check the network"),
-        (RuntimeError("password"), "the connection failed", "Check the network"),
+        (RuntimeError("HTTP error: password"), "the connection failed", "Check the network"),
+        (RuntimeError("password"), "cannot be used (RuntimeError)", "AWS_"),
     ],
     ids=lambda value: None if isinstance(value, Exception) else "",
 )
@@ -55,6 +56,13 @@ def test_refusals__a_missing_bucket_is_not() -> None:
 def test_refusals__leaves_other_errors_alone() -> None:
     with pytest.raises(KeyError), refusals(URL, RuntimeError):
         raise KeyError("ours")
+
+
+@pytest.mark.parametrize("endpoint", ["secret", "ftp://secret", "http://a secret", "http://secret:port", "http://"])
+def test_client_options__an_endpoint_that_is_no_url(endpoint: str) -> None:
+    with pytest.raises(ObjectStoreError, match="AWS_ENDPOINT_URL in the environment is no URL") as caught:
+        client_options({"AWS_ENDPOINT_URL": endpoint})
+    assert "secret" not in str(caught.value)
 
 
 def test_client_options__without_tls_only_where_the_endpoint_says_so() -> None:

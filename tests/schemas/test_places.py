@@ -40,6 +40,12 @@ def test_parse_place__refuses_more_than_a_bucket_without_repeating_it(text: str)
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["s3://bucket/../x", "s3://bucket/a/./x"])
+def test_parse_place__refuses_a_path_s_ways_up(text: str) -> None:
+    with pytest.raises(UsageError, match="no names of a bucket"):
+        parse_place(text)
+
+
 def test_parse_path__refuses_urls() -> None:
     assert parse_path("x.npz") == Path("x.npz")
     with pytest.raises(UsageError, match="only a path will do"):
