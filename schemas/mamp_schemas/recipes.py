@@ -12,8 +12,10 @@ from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.protocols import ProtocolName
 
 Residency = Literal["auto", "device", "host", "stream"]
+Precision = Literal["float32", "tf32", "bf16"]
+Recompute = Literal["auto", "always", "never"]
 
-PLACEMENT = frozenset({"residency", "residency_budget_gb"})
+PLACEMENT = frozenset({"residency", "residency_budget_gb", "recompute"})
 """Fields on which no number of a run depends: it may be resumed with others."""
 
 
@@ -150,6 +152,11 @@ class RunRecipe(Model):
             what is free by default.
         shuffle_window: shards of the store whose clips are shuffled together, wherever clips live; None for all,
             as the authors do. A stream that cannot hold all sets it, and the run keeps what it was set to.
+        precision: what the network computes in. `tf32` multiplies float32 matrices on a GPU with 10 bits of
+            mantissa, and is float32 elsewhere. `bf16` has matrix products and attention in bfloat16; weights,
+            their updates and checkpoints, normalisation, masking and the loss stay float32.
+        compile: whether torch compiles the network; the first step then takes a minute or more. Needs a C++
+            compiler on a CPU and Triton on a GPU.
     """
 
     name: str
@@ -165,6 +172,8 @@ class RunRecipe(Model):
     residency: Residency = "auto"
     residency_budget_gb: float | None = Field(default=None, gt=0)
     shuffle_window: int | None = Field(default=None, ge=1)
+    precision: Precision = "float32"
+    compile: bool = False
 
     @model_validator(mode="after")
     def _fits_dataset(self) -> "RunRecipe":
@@ -187,6 +196,11 @@ class PretrainRecipe(RunRecipe):
         motion_source: `online` takes differences of the augmented sample, as published; `stored` carries the
             store's motion rows through the same crop, resize and rotation.
         checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
+        empty_bodies: `keep` trains on every body slot, as published; `skip` leaves out the slots that no body
+            fills, whether they hold zeros or a copy of the first body: the loss is over what is hidden of the
+            others, and what is hidden of these does not change.
+        recompute: whether the backward pass computes the network's blocks again instead of having kept what
+            they made: a third more work in a fraction of the memory, same numbers. `auto` does where memory is short.
     """
 
     kind: Literal["pretrain"]
@@ -194,6 +208,8 @@ class PretrainRecipe(RunRecipe):
     target: TargetSpec = TargetSpec()
     motion_source: Literal["online", "stored"] = "online"
     checkpoint_every: int = Field(default=20, ge=1)
+    empty_bodies: Literal["keep", "skip"] = "keep"
+    recompute: Recompute = "auto"
 
     @model_validator(mode="after")
     def _some_token_kept_and_hidden(self) -> "PretrainRecipe":

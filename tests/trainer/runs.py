@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from mamp_schemas.recipes import (
     SamplingSpec,
     ScheduleSpec,
 )
+from mamp_trainer.data.samples import Batch
 from mamp_trainer.memory import Budget
+from mamp_trainer.slots import find_slots
 from mamp_trainer.tasks.source import Source
 from tests.trainer.stores import Clip, write_manifest, write_store
 
+CPU = torch.device("cpu")
 CLASSES = 3
 MODEL = ModelSpec(frames=16, segment=4, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 SAMPLING = SamplingSpec(min_frames=8)
@@ -81,10 +85,20 @@ def _clip(number: int, label: int) -> Clip:
     return Clip(id=f"clip{number:03d}", joints=joints.astype(np.float32), label=label)
 
 
-def open_source(store: Place, recipe: Recipe) -> Source:
-    """Open a store for a recipe on the CPU, with a gigabyte for clips."""
+def open_source(store: Place, recipe: Recipe, device: torch.device = CPU) -> Source:
+    """Open a store for a recipe, with a gigabyte for clips."""
     budget = Budget(device=10**9, host=10**9)
-    return Source.open(store, recipe, torch.device("cpu"), budget, Silent())
+    return Source.open(store, recipe, device, budget, Silent())
+
+
+def make_batch(real: Sequence[Sequence[bool]], frames: int = MODEL.frames, copies: bool = False) -> Batch:
+    """Return a batch of random walks; slots that are not real hold zeros, or a copy of the first body."""
+    filled = torch.tensor(real)
+    x = 0.1 * torch.randn(*filled.shape, frames, 25, 3, generator=torch.Generator().manual_seed(0)).cumsum(2)
+    empty = x[:, :1] if copies else torch.zeros(())
+    clip = torch.arange(len(filled))
+    x = torch.where(filled[:, :, None, None, None], x, empty)
+    return Batch(x, None, clip % CLASSES, clip, filled, find_slots(filled, copies))
 
 
 class SignalAfter:

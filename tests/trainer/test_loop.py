@@ -10,6 +10,7 @@ from mamp_trainer.data.samples import Batch
 from mamp_trainer.loop import Position, Training, train
 from mamp_trainer.metrics import Metrics
 from mamp_trainer.optim import learning_rate
+from mamp_trainer.slots import Slots
 from mamp_trainer.step import Step
 from mamp_trainer.tally import Tally
 from tests.trainer.runs import read_metrics
@@ -25,7 +26,7 @@ class CountedBatches:
 
     def batch(self, epoch: int, step: int) -> Batch:
         number = torch.tensor([float(epoch * self.steps + step)])
-        return Batch(number, None, number, number, number)
+        return Batch(number, None, number, number, number, Slots(number, number))
 
 
 class Recorder(Step):

@@ -3,17 +3,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from mamp_trainer.model.blocks import Attention, Block, xavier_linear
-
-
-def test_xavier_linear__fills_the_xavier_range():
-    torch.manual_seed(0)
-
-    linear = xavier_linear(60, 90)
-
-    bound = math.sqrt(6 / (60 + 90))
-    assert 0.99 * bound < linear.weight.abs().max() <= bound
-    assert not linear.bias.any()
+from mamp_trainer.model.blocks import Attention, Block, Blocks
 
 
 def test_attention__equals_the_formula():
@@ -40,3 +30,38 @@ def test_block__normalises_before_each_part():
 
     torch.testing.assert_close(block(x), expected)
     assert block.mlp.fc1.weight.shape == (32, 8)
+
+
+def test_blocks__recomputed_give_the_same_bit_for_bit():
+    torch.manual_seed(0)
+    blocks, x = Blocks(2, 8, 2, 4), torch.randn(2, 5, 8)
+    kept = torch.autograd.grad(blocks(x).square().sum(), list(blocks.parameters()))
+
+    blocks.recompute = True
+    again = torch.autograd.grad(blocks(x).square().sum(), list(blocks.parameters()))
+
+    assert all(torch.equal(one, two) for one, two in zip(kept, again, strict=True))
+
+
+def test_blocks__recomputed_keep_their_inputs_only():
+    blocks, x = Blocks(3, 8, 2, 4), torch.randn(2, 5, 8)
+    blocks.recompute = True
+    kept: list[torch.Size] = []
+
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.shape), lambda _: None):
+        blocks(x)
+
+    assert kept == [x.shape] * 3
+
+
+def test_blocks__without_gradients_are_not_recomputed():
+    blocks, x = Blocks(2, 8, 2, 4), torch.randn(2, 5, 8)
+    expected = blocks(x)
+    blocks.recompute = True
+
+    with torch.no_grad():
+        assert torch.equal(blocks(x), expected)
+
+
+def test_blocks__parameters_have_the_names_of_a_plain_sequence():
+    assert "0.attn.qkv.weight" in Blocks(1, 8, 2, 4).state_dict()

@@ -21,16 +21,6 @@ def test_to_tokens__orders_segments_joints_frames_coordinates():
     assert tokens[0, 3, 0] == 400
 
 
-def test_joint_embedding__places_tokens_on_the_grid():
-    embedding = JointEmbedding(SPEC)
-    tokens = torch.randn(2, 6, 12)
-
-    embedded = embedding(tokens)
-
-    assert embedded.shape == (2, 2, 3, 16)
-    torch.testing.assert_close(embedded[:, 1, 2], embedding.proj(tokens[:, 5]))
-
-
 def test_joint_embedding__starts_as_a_convolution():
     torch.manual_seed(0)
     matrix = JointEmbedding(SPEC).proj

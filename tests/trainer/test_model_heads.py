@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -12,6 +13,7 @@ from tests.trainer.golden_model import (
     official_weights,
     relative_deviation,
 )
+from tests.trainer.runs import MODEL, make_batch
 
 
 def logits(head: LinearHead | FinetuneHead, case: str) -> torch.Tensor:
@@ -65,3 +67,30 @@ def test_finetune_head__drops_features_in_training_only():
     assert not torch.equal(head(features), head(features))
     head.eval()
     assert torch.equal(head(features), head(features))
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_classifier__encodes_each_body_once(copies):
+    torch.manual_seed(0)
+    batch = make_batch([[True, False], [True, True], [True, False], [True, False]], copies=copies)
+    model = Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3)).eval()
+    encoded: list[int] = []
+    model.encoder.register_forward_hook(lambda _module, inputs, _output: encoded.append(len(inputs[0])))
+
+    everything, once = model(batch.x), model(batch.x, batch.slots)
+
+    assert encoded == [8, 6]
+    torch.testing.assert_close(once, everything, rtol=1e-5, atol=1e-6)
+
+
+def test_classifier__encodes_full_clips_as_they_are():
+    batch = make_batch([[True, True]] * 2)
+    model = Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3)).eval()
+
+    assert torch.equal(model(batch.x, batch.slots), model(batch.x))
+
+
+def test_classifier__bf16_leaves_the_head_in_float32():
+    batch, model = make_batch([[True, False]]), Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3), "bf16").eval()
+
+    assert model(batch.x, batch.slots).dtype == torch.float32

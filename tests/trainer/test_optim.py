@@ -80,3 +80,21 @@ def test_make_optimiser__sgd_of_the_recipe() -> None:
     optimiser = make_optimiser(nn.Linear(2, 2), SGD(kind="sgd", momentum=0.7))
     assert isinstance(optimiser, torch.optim.SGD)
     assert {group["momentum"] for group in optimiser.param_groups} == {0.7}
+
+
+def test_make_optimiser__adamw_follows_the_formula() -> None:
+    """One pass over memory, the same numbers as operation by operation."""
+    torch.manual_seed(0)
+    one, two = nn.Linear(30, 40), nn.Linear(30, 40)
+    two.load_state_dict(one.state_dict())
+    ours = make_optimiser(one, AdamW(kind="adamw"))
+    plain = torch.optim.AdamW(parameter_groups(two, 0.05), lr=0.0, betas=(0.9, 0.95), foreach=False, fused=False)
+    for _ in range(5):
+        for module, optimiser in ((one, ours), (two, plain)):
+            for group in optimiser.param_groups:
+                group["lr"] = 0.01
+            module.zero_grad()
+            module(torch.ones(3, 30)).square().sum().backward()
+            optimiser.step()
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)

@@ -4,13 +4,14 @@ from torch import Tensor, nn
 
 from mamp_schemas.errors import TrainingError
 from mamp_trainer.data.samples import Batch
+from mamp_trainer.slots import Slots
 from mamp_trainer.step import Step
 
 EMPTY = torch.empty(0)
 
 
 def batch(value: float) -> Batch:
-    return Batch(torch.tensor([value]), None, EMPTY, EMPTY, EMPTY)
+    return Batch(torch.tensor([value]), None, EMPTY, EMPTY, EMPTY, Slots(EMPTY, EMPTY))
 
 
 def square_step(weight: nn.Parameter) -> Step:

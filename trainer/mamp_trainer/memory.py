@@ -26,8 +26,13 @@ def measure_budget(device: torch.device, sharers: int = 1) -> Budget:
         sharers: processes of the run on this host, which divide its memory.
     """
     host = int(SHARE * free_host_memory()) // sharers
-    free = int(SHARE * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else host
+    free = int(SHARE * free_memory(device)) if device.type == "cuda" else host
     return Budget(device=free, host=host)
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that new work may take on a device."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_host_memory()
 
 
 def free_host_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:

@@ -24,11 +24,11 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
 def make_optimiser(module: nn.Module, spec: AdamW | SGD) -> optim.Optimizer:
     """Return the recipe's optimiser over a module's trainable parameters.
 
-    Its learning rate is 0 until a step sets it.
+    Its learning rate is 0 until a step sets it. AdamW updates all numbers of a parameter in one pass over memory.
     """
     groups = parameter_groups(module, spec.weight_decay)
     if isinstance(spec, AdamW):
-        return optim.AdamW(groups, lr=0.0, betas=spec.betas)
+        return optim.AdamW(groups, lr=0.0, betas=spec.betas, fused=True)
     return optim.SGD(groups, lr=0.0, momentum=spec.momentum)
 
 

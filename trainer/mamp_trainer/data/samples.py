@@ -13,6 +13,7 @@ from torch import Tensor
 from mamp_trainer.data import augment
 from mamp_trainer.data.clips import ClipTable, bodies_of, spans
 from mamp_trainer.data.rows import Held, bring, move
+from mamp_trainer.slots import Slots, find_slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Batch:
         label: (N,) int64.
         clip: (N,) int64, global indices: places in the list of clips that was loaded.
         real: (N, M) bool, false where no body fills the slot and it holds zeros or a copy of the first.
+        slots: the same as indices.
     """
 
     x: Tensor
@@ -33,6 +35,7 @@ class Batch:
     label: Tensor
     clip: Tensor
     real: Tensor
+    slots: Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def make_batch(
         label=move(table.label[crops.clip], device),
         clip=move(crops.clip, device),
         real=move(real, device),
+        slots=Slots(*(move(index, device) for index in find_slots(real, shape.copies))),
     )
 
 

@@ -1,16 +1,13 @@
 """Owns the pre-norm transformer block (eq. 8) that encoder and decoder are made of."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-
-def xavier_linear(inputs: int, outputs: int) -> nn.Linear:
-    """Return a linear layer with Xavier-uniform weights and zero biases."""
-    linear = nn.Linear(inputs, outputs)
-    nn.init.xavier_uniform_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return linear
+from mamp_trainer.model.projection import xavier_linear
 
 
 class Attention(nn.Module):
@@ -66,3 +63,23 @@ class Block(nn.Module):
         x = x + self.attn(self.norm1(x))
         transformed: Tensor = x + self.mlp(self.norm2(x))
         return transformed
+
+
+class Blocks(nn.Sequential):
+    """Blocks one after the other.
+
+    Attributes:
+        recompute: whether the backward pass computes each block again from its input, instead of having kept what
+            the forward pass made on the way: a sixteenth of the memory for a third more work, same numbers.
+    """
+
+    def __init__(self, depth: int, width: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__(*(Block(width, heads, mlp_ratio) for _ in range(depth)))
+        self.recompute = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform (B, L, D) to (B, L, D)."""
+        for block in self:
+            again = self.recompute and torch.is_grad_enabled()
+            x = cast("Tensor", checkpoint(block, x, use_reentrant=False) if again else block(x))
+        return x

@@ -3,8 +3,9 @@
 from torch import Tensor, nn
 
 from mamp_schemas.recipes import ModelSpec
-from mamp_trainer.model.blocks import Block, xavier_linear
+from mamp_trainer.model.blocks import Blocks
 from mamp_trainer.model.embed import COORDINATES, learnable
+from mamp_trainer.model.projection import xavier_linear
 
 
 class Decoder(nn.Module):
@@ -18,9 +19,7 @@ class Decoder(nn.Module):
         self.mask_token = learnable(1, 1, width)
         self.temp_embed = learnable(1, spec.segments, 1, width)
         self.pos_embed = learnable(1, 1, spec.joints, width)
-        self.blocks = nn.Sequential(
-            *(Block(width, spec.decoder_heads, spec.mlp_ratio) for _ in range(spec.decoder_depth))
-        )
+        self.blocks = Blocks(spec.decoder_depth, width, spec.decoder_heads, spec.mlp_ratio)
         self.norm = nn.LayerNorm(width)
         self.pred = xavier_linear(width, spec.segment * COORDINATES)
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mamp_schemas.recipes import ModelSpec
+from mamp_trainer.model.projection import Linear
 
 COORDINATES = 3
 """C: the x, y and z of a joint."""
@@ -37,9 +38,9 @@ class JointEmbedding(nn.Module):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
-        self.joints = spec.joints
-        self.proj = nn.Linear(spec.segment * COORDINATES, spec.width)
+        self.proj = Linear(spec.segment * COORDINATES, spec.width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Embed tokens (B, L, l·C) to (B, Te, V, D)."""
-        return torch.unflatten(self.proj(tokens), 1, (-1, self.joints))
+        """Embed tokens (B, K, l·C) to (B, K, D)."""
+        embedded: Tensor = self.proj(tokens)
+        return embedded

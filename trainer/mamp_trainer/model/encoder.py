@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from mamp_schemas.recipes import ModelSpec
-from mamp_trainer.model.blocks import Block
+from mamp_trainer.model.blocks import Blocks
 from mamp_trainer.model.embed import JointEmbedding, learnable, to_tokens
 
 
@@ -16,7 +16,7 @@ class Encoder(nn.Module):
         self.joints_embed = JointEmbedding(spec)
         self.temp_embed = learnable(1, spec.segments, 1, spec.width)
         self.pos_embed = learnable(1, 1, spec.joints, spec.width)
-        self.blocks = nn.Sequential(*(Block(spec.width, spec.heads, spec.mlp_ratio) for _ in range(spec.depth)))
+        self.blocks = Blocks(spec.depth, spec.width, spec.heads, spec.mlp_ratio)
         self.norm = nn.LayerNorm(spec.width)
 
     def forward(self, x_BTVC: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -29,9 +29,9 @@ class Encoder(nn.Module):
         Returns:
             (B, K, D) in the order of `keep`, or (B, L, D) in the order (segment, joint).
         """
-        embedded = self.joints_embed(to_tokens(x_BTVC, self.spec.segment))
-        tokens = (embedded + self.temp_embed + self.pos_embed).flatten(1, 2)
+        tokens = to_tokens(x_BTVC, self.spec.segment)
+        positions = (self.temp_embed + self.pos_embed).flatten(0, 2)
         if keep is not None:
-            tokens = tokens.take_along_dim(keep[:, :, None], dim=1)
-        features: Tensor = self.norm(self.blocks(tokens))
+            tokens, positions = tokens.take_along_dim(keep[:, :, None], dim=1), positions[keep]
+        features: Tensor = self.norm(self.blocks(self.joints_embed(tokens) + positions))
         return features

@@ -1,10 +1,14 @@
 """Owns classification on top of an encoder: the linear head, the fine-tuning head, and the whole."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mamp_trainer.model.blocks import xavier_linear
+from mamp_schemas.recipes import Precision
+from mamp_trainer.compute import autocast
 from mamp_trainer.model.encoder import Encoder
+from mamp_trainer.model.projection import xavier_linear
+from mamp_trainer.slots import Slots
 
 FINETUNE_HIDDEN = 2048
 
@@ -55,17 +59,38 @@ class FinetuneHead(nn.Module):
 
 
 class Classifier(nn.Module):
-    """An encoder with a head: clips to logits."""
+    """An encoder with a head: clips to logits.
 
-    def __init__(self, encoder: Encoder, head: LinearHead | FinetuneHead) -> None:
+    Args:
+        encoder: clips to features.
+        head: features to logits, in float32.
+        precision: what the encoder computes in.
+    """
+
+    def __init__(self, encoder: Encoder, head: LinearHead | FinetuneHead, precision: Precision = "float32") -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.precision: Precision = precision
 
-    def forward(self, x_NMTVC: Tensor) -> Tensor:
-        """Return logits (N, classes) of clips (N, M, T, V, C), metres."""
+    def forward(self, x_NMTVC: Tensor, slots: Slots | None = None) -> Tensor:
+        """Return logits (N, classes) of clips.
+
+        Args:
+            x_NMTVC: (N, M, T, V, C), metres.
+            slots: which body slots are alike: each body is then encoded once, and an empty one once for all clips.
+        """
         spec = self.encoder.spec
-        features = self.encoder(x_NMTVC.flatten(0, 1))
+        x_BTVC = x_NMTVC.flatten(0, 1)
+        with autocast(self.precision, x_NMTVC.device):
+            features = self.encoder(x_BTVC) if slots is None else self._encode_once(x_BTVC, slots)
         shape = (*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
         logits: Tensor = self.head(features.view(shape))
         return logits
+
+    def _encode_once(self, x_BTVC: Tensor, slots: Slots) -> Tensor:
+        different = x_BTVC.index_select(0, slots.bodies)
+        if len(different) < len(x_BTVC):
+            different = torch.cat((different, torch.zeros_like(x_BTVC[:1])))
+        features: Tensor = self.encoder(different)
+        return features.index_select(0, slots.filled_by.flatten())

@@ -52,6 +52,10 @@ class MAMP(nn.Module):
         self.encoder = Encoder(spec)
         self.decoder = Decoder(spec)
 
+    def set_recompute(self, recompute: bool) -> None:
+        """Choose whether the backward pass computes the blocks again; the numbers are the same."""
+        self.encoder.blocks.recompute = self.decoder.blocks.recompute = recompute
+
     def forward(self, x_BTVC: Tensor, u_BL: Tensor, trajectory_BTVC: Tensor | None = None) -> MAMPOutput:
         """Predict hidden tokens and measure the error.
 

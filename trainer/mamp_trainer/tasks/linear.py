@@ -14,6 +14,7 @@ from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import LinearRecipe
 from mamp_schemas.results import LinearResult
 from mamp_trainer.belonging import UNTRAINED
+from mamp_trainer.compute import compile_network, matmul_precision
 from mamp_trainer.data.batches import TestBatches
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.memory import measure_budget
@@ -70,10 +71,13 @@ def linear(
     _announce(encoder_from, recipe, watcher)
     train, test = (source.load_labelled(side) for side in ("train", "test"))
     _check_batch(min(len(train), recipe.batch_size))
+    if recipe.compile:
+        compile_network(model.encoder, chosen)
     step = Step(classification_loss(model), make_optimiser(model, recipe.optimiser))
     measure = partial(accuracy, model, source.test_batches(test))
     session = Session(run, recipe, source.belonging(encoder), watcher)
-    tally = session.train(model, step, source.train_batches(train), measure, resume)
+    with matmul_precision(recipe.precision):
+        tally = session.train(model, step, source.train_batches(train), measure, resume)
     result = _summarise(tally, len(test))
     session.record(result, name, describe_device(chosen))
     return result
@@ -88,7 +92,7 @@ def make_classifier(recipe: LinearRecipe, classes: int, encoder_from: Path | Non
         CheckpointError: the named encoder cannot be read or has another shape.
     """
     with seeded(recipe.seed):
-        model = Classifier(Encoder(recipe.model), LinearHead(recipe.model.width, classes))
+        model = Classifier(Encoder(recipe.model), LinearHead(recipe.model.width, classes), recipe.precision)
     if encoder_from is not None:
         model.encoder.load_state_dict(load_encoder(encoder_from, recipe.model))
     model.encoder.requires_grad_(False)
@@ -101,7 +105,7 @@ def classification_loss(model: Classifier) -> Objective:
     def loss(batch: Batch, _epoch: int) -> Tensor:
         model.encoder.eval()
         model.head.train()
-        return F.cross_entropy(model(batch.x), batch.label)
+        return F.cross_entropy(model(batch.x, batch.slots), batch.label)
 
     return loss
 
@@ -119,7 +123,7 @@ def accuracy(model: Classifier, batches: TestBatches, pause: Callable[[], None])
     hits = torch.zeros(2, dtype=torch.int64, device=batches.clips.device)
     for step in range(batches.steps):
         batch = batches.batch(step)
-        hits += top_hits(model(batch.x), batch.label)
+        hits += top_hits(model(batch.x, batch.slots), batch.label)
         pause()
     top1, top5 = (100 * hits.double() / len(batches.clips)).tolist()
     return {TOP1: top1, TOP5: top5}

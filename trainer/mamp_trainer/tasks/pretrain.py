@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from mamp_schemas.places import Place
@@ -9,11 +10,14 @@ from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.results import PretrainResult
 from mamp_trainer.belonging import UNTRAINED
+from mamp_trainer.compute import autocast, compile_network, matmul_precision
+from mamp_trainer.data.clips import ClipTable
 from mamp_trainer.data.draws import MASK, uniform
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.memory import measure_budget
+from mamp_trainer.memory import free_memory, measure_budget
 from mamp_trainer.model.mamp import MAMP, MAMPOutput
 from mamp_trainer.optim import make_optimiser
+from mamp_trainer.recompute import choose_recompute
 from mamp_trainer.runtime import choose_device, describe_device, seeded
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
@@ -55,26 +59,51 @@ def pretrain(
     with seeded(recipe.seed):
         model = MAMP(recipe.model, recipe.masking, recipe.target)
     model.to(chosen)
+    sequences = recipe.batch_size * source.slots
+    recompute, reason = choose_recompute(recipe, sequences, free_memory(chosen))
+    watcher.message(f"activations: {reason}")
+    model.set_recompute(recompute)
+    if recipe.compile:
+        compile_network(model, chosen)
     session = Session(run, recipe, source.belonging(UNTRAINED), watcher)
     step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
     batches = source.train_batches(clips)
-    tally = session.train(model, step, batches, lambda _pause: {}, resume)
+    with matmul_precision(recipe.precision):
+        tally = session.train(model, step, batches, lambda _pause: {}, resume)
     result = _summarise(tally, batches.steps)
     session.record(result, UNTRAINED, describe_device(chosen))
     return result
 
 
 def masked_loss(model: MAMP, recipe: PretrainRecipe) -> Objective:
-    """Return the loss of a batch (eq. 11); what is hidden depends on seed, epoch and clip alone."""
-    tokens = recipe.model.tokens
+    """Return the loss of a batch (eq. 11), the mean over its sequences, or over those of real bodies.
+
+    What is hidden of a body depends on seed, epoch, clip and slot alone.
+    """
+    tokens, skip = recipe.model.tokens, recipe.empty_bodies == "skip"
 
     def loss(batch: Batch, epoch: int) -> Tensor:
         u_NML = uniform(recipe.seed, epoch, MASK, batch.clip, batch.x.shape[1] * tokens)
-        trajectory = None if batch.trajectory is None else batch.trajectory.flatten(0, 1)
-        output: MAMPOutput = model(batch.x.flatten(0, 1), u_NML.view(-1, tokens), trajectory)
+        sequences = [batch.x.flatten(0, 1), u_NML.view(-1, tokens)]
+        sequences += [] if batch.trajectory is None else [batch.trajectory.flatten(0, 1)]
+        if skip:
+            sequences = [each[batch.slots.bodies] for each in sequences]
+        with autocast(recipe.precision, batch.x.device):
+            output: MAMPOutput = model(*sequences)
         return output.loss
 
     return loss
+
+
+def loss_terms(table: ClipTable, slots: int, recipe: PretrainRecipe) -> Tensor:
+    """Return how many sequences each clip adds to the mean that the loss is: (clips,) int64, on the host.
+
+    Args:
+        table: the clips.
+        slots: M.
+        recipe: says whether empty bodies count.
+    """
+    return table.bodies if recipe.empty_bodies == "skip" else torch.full_like(table.bodies, slots)
 
 
 def _summarise(tally: Tally, steps: int) -> PretrainResult:

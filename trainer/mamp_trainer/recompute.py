@@ -1,0 +1,45 @@
+"""Owns whether there is memory to keep what the blocks make for the backward pass, or it is computed again."""
+
+from mamp_schemas.recipes import ModelSpec, Precision, PretrainRecipe
+
+SHARE = 0.8
+"""Of free memory, what may be kept; the rest is for gradients, moments and what a block needs on the way."""
+
+_NUMBER_BYTES: dict[Precision, float] = {"float32": 4.0, "tf32": 4.0, "bf16": 2.5}
+"""Bytes of a kept number, on average: with bf16, the inputs of the norms are still float32."""
+
+
+def kept_bytes(spec: ModelSpec, kept_tokens: int, sequences: int, precision: Precision) -> int:
+    """Estimate what the blocks keep for the backward pass.
+
+    For each token a block keeps eight vectors (what goes into both norms and comes out of them; query, key and
+    value; attention's output) and twice the hidden one of the MLP (before and after GELU).
+
+    Args:
+        spec: the network's shape.
+        kept_tokens: K, tokens that the encoder sees.
+        sequences: B, of one forward pass.
+        precision: what it computes in.
+    """
+    numbers = kept_tokens * spec.depth * spec.width + spec.tokens * spec.decoder_depth * spec.decoder_width
+    return int(numbers * (8 + 2 * spec.mlp_ratio) * sequences * _NUMBER_BYTES[precision])
+
+
+def choose_recompute(recipe: PretrainRecipe, sequences: int, free: int) -> tuple[bool, str]:
+    """Choose whether the backward pass computes blocks again.
+
+    Args:
+        recipe: may say so itself.
+        sequences: B, of one forward pass on this device.
+        free: bytes that are free there.
+
+    Returns:
+        The choice, and its reason.
+    """
+    kept = int(recipe.model.tokens * (1 - recipe.masking.ratio))
+    need = kept_bytes(recipe.model, kept, sequences, recipe.precision)
+    facts = f"{need / 1e9:.2f} GB for {sequences} sequences, {free / 1e9:.2f} GB are free"
+    if recipe.recompute != "auto":
+        return recipe.recompute == "always", f"recompute is {recipe.recompute}; {facts}"
+    short = need > SHARE * free
+    return short, f"{'computed again in the backward pass' if short else 'kept'}; {facts}"

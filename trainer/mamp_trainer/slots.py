@@ -1,0 +1,33 @@
+"""Owns which body slots of a batch hold different things, so that none is computed twice.
+
+N clips, M body slots of each, R real bodies in them.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Slots(NamedTuple):
+    """Which of a batch's N·M body slots are alike; how many differ is known without waiting for the device.
+
+    Attributes:
+        bodies: (R,) int64, the slots of the real bodies, in order.
+        filled_by: (N, M) int64, which of the R bodies a slot holds; R where it holds zeros.
+    """
+
+    bodies: Tensor
+    filled_by: Tensor
+
+
+def find_slots(real: Tensor, copies: bool) -> Slots:
+    """Return which slots are alike.
+
+    Args:
+        real: (N, M) bool, on the host; every clip has a first body.
+        copies: whether the other slots hold copies of their clip's first body, or zeros.
+    """
+    bodies = real.flatten().nonzero().squeeze(1)
+    number = (real.flatten().cumsum(0) - 1).view_as(real)
+    return Slots(bodies, torch.where(real, number, number[:, :1] if copies else len(bodies)))
