@@ -1,7 +1,6 @@
 """A store in a bucket, opened by the trainer: the same clips as on disk, and errors that say what is the matter."""
 
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +42,8 @@ def test_source__batches_from_a_bucket_are_those_from_disk(bucket: Bucket, tmp_p
         found.append([batches.batch(0, step) for step in range(batches.steps)])
     assert len(found[0]) > 1
     for one, other in zip(*found, strict=True):
-        for field in fields(one):
-            np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+        for name in ("x", "label", "clip", "real"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 def test_open_store__nothing_there(bucket: Bucket) -> None:

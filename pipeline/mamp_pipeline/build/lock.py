@@ -14,8 +14,8 @@ from mamp_schemas.places import ObjectUrl, Place
 def lock_output(out: Place) -> Iterator[None]:
     """Hold a store's output for this process; the operating system lets go of it when the process ends.
 
-    Nothing can be held in a bucket: there, two commands that make the same store help each other, and of two that
-    make different ones the first finds its staging gone and ends with that error.
+    Nothing can be held in a bucket: there, of two commands at once the one whose staging the other removes ends with
+    that error.
 
     Args:
         out: the store to be.

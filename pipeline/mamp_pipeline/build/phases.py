@@ -107,7 +107,7 @@ def _is_parsed(job: ParseJob, progress: Progress) -> bool:
 def _is_packed(job: PackJob, sizes: Mapping[str, int]) -> bool:
     try:
         receipt = json.loads(read(job.receipt))
-    except ValueError:
+    except (FileNotFoundError, ValueError):
         return False
     return bool(receipt == {"state": job.state, "files": {key: sizes.get(key) for key in receipt["files"]}})
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PAGE = 1_000
 """Objects an answer to a listing has."""
 
-_NEAR = 65_536
+_NEAR = 2**18
 """Bytes between two ranges that are worth fetching to save a request."""
 
 
