@@ -23,8 +23,8 @@ for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
 print(count)
 """
 
-PIPELINE = ("torch", "safetensors", "tensorboard", "mamp_trainer", "mampctl")
-TRAINER = ("dask", "distributed", "h5py", "numba", "mamp_pipeline", "mampctl")
+PIPELINE = ("torch", "safetensors", "tensorboard", "obstore", "mamp_trainer", "mampctl")
+TRAINER = ("dask", "distributed", "h5py", "numba", "obstore", "mamp_pipeline", "mampctl")
 SCHEMAS = (*PIPELINE, *TRAINER, "mamp_pipeline", "zarr", "typer", "rich")
 
 

@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mamp_schemas.errors import UsageError
+from mamp_schemas.places import Place
 from mamp_schemas.splits import Sampling, SplitCounts, Subset
 from mampctl.console import print_json, print_line, print_note, print_table
-from mampctl.places import only_store, recipe_options
+from mampctl.places import named_store, recipe_options
 
 if TYPE_CHECKING:
     from mamp_pipeline.store.read import Store
@@ -21,7 +21,9 @@ DRAWS = 5
 
 def build_splits(
     protocol: Annotated[str, typer.Option(help="xsub, xview or xset, as the dataset has them.")],
-    store: Annotated[Path | None, typer.Option(help="The store. [default: the one in $MAMPCTL_DATA]")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]")
+    ] = None,
     fraction: Annotated[
         float | None, typer.Option(help="Draw this share of the training clips, for semi-supervised evaluation.")
     ] = None,
@@ -37,7 +39,7 @@ def build_splits(
     from mamp_pipeline.store.read import open_store
 
     subsets = _subsets(fraction, draws, sampling, seed)
-    opened = open_store((store or only_store()).resolve())
+    opened = open_store(named_store(store).resolve())
     if subsets:
         _draw(opened, protocol, subsets, as_json)
     else:
@@ -93,11 +95,12 @@ def _print_counts(counts: SplitCounts, what: str) -> None:
 
 
 def _draw(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: bool) -> None:
+    from mamp_pipeline.places import exists
     from mamp_pipeline.splits import build_manifest, manifest_path, read_manifest, write_manifest
     from mamp_pipeline.subsets import train_labels, write_draws
 
     whole = manifest_path(store.path, protocol)
-    if not whole.exists():
+    if not exists(whole):
         write_manifest(whole, build_manifest(store, protocol))
     parent = read_manifest(store, protocol)
     classes = sorted(set(train_labels(store, parent).tolist()))
@@ -112,7 +115,7 @@ def _draw(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: boo
         _print_draws(drawn, parent.counts.train)
 
 
-def _print_draws(drawn: Mapping[Path, Mapping[int, int]], clips: int) -> None:
+def _print_draws(drawn: Mapping[Place, Mapping[int, int]], clips: int) -> None:
     counts = [list(labels.values()) for labels in drawn.values()]
     rows = [(at, f"{sum(each):,}", sum(map(bool, each)), min(each), max(each)) for at, each in enumerate(counts, 1)]
     print_table(rows, ("draw", "clips", "classes", "fewest of one", "most of one"))

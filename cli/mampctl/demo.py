@@ -10,6 +10,7 @@ import typer
 
 from mamp_schemas.errors import OutputError, StoreError
 from mamp_schemas.output import output_errors
+from mamp_schemas.places import parse_path
 from mamp_schemas.progress import Progress
 from mamp_schemas.results import LinearResult
 from mampctl.console import print_line, print_table
@@ -27,7 +28,12 @@ NEXT = """next, on real data (the archives come from the NTU RGB+D site, after r
 
 def demo(
     out: Annotated[
-        Path | None, typer.Option(help="A new folder to keep everything in. [default: a temporary one, removed]")
+        Path | None,
+        typer.Option(
+            parser=parse_path,
+            metavar="PATH",
+            help="A new folder to keep everything in. [default: a temporary one, removed]",
+        ),
     ] = None,
 ) -> None:
     """Run synth, ingest, build-splits, verify, pre-training and two linear probes, under 5 minutes on 2 cores."""

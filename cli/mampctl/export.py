@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mamp_schemas.places import parse_path
 from mampctl.console import print_json, print_line
 from mampctl.extras import needed_extras
-from mampctl.places import only_store
+from mampctl.places import named_store
 from mampctl.progress import show_progress
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Write a store's clips in a format other code reads.", no_args_is_help=True)
 
 Protocol = Annotated[str, typer.Option(help="Which protocol's train and test sides.")]
-Out = Annotated[Path, typer.Option(help="The file.")]
-StorePath = Annotated[Path | None, typer.Option(help="The store. [default: the one in $MAMPCTL_DATA]")]
+Out = Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="The file.")]
+StorePath = Annotated[str | None, typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -56,12 +57,13 @@ def pyskl(
 ) -> None:
     """Write a pickle of splits and annotations: keypoint (bodies, frames, joints, 3) float32."""
     from mamp_pipeline.convert.pyskl import export_pyskl
+    from mamp_pipeline.places import is_file
     from mamp_pipeline.splits import manifest_path, read_manifest
     from mamp_pipeline.store.read import open_store
 
-    opened = open_store(store or only_store())
+    opened = open_store(named_store(store))
     known = [protocol.name for protocol in opened.metadata.spec().protocols]
-    there = [name for name in known if manifest_path(opened.path, name).exists()] or known[:1]
+    there = [name for name in known if is_file(manifest_path(opened.path, name))] or known[:1]
     wanted = [opened.metadata.spec().protocol(protocol).name] if protocol else there
     manifests = [read_manifest(opened, name) for name in wanted]
     with show_progress() as progress:
@@ -75,11 +77,11 @@ def pyskl(
         print_line(f"{out}: {name}: {counts.train:,} train and {counts.test:,} test clips")
 
 
-def _open(store: Path | None, protocol: str) -> "tuple[Store, SplitManifest]":
+def _open(store: str | None, protocol: str) -> "tuple[Store, SplitManifest]":
     from mamp_pipeline.splits import read_manifest
     from mamp_pipeline.store.read import open_store
 
-    opened = open_store(store or only_store())
+    opened = open_store(named_store(store))
     opened.metadata.spec().protocol(protocol)
     return opened, read_manifest(opened, protocol)
 

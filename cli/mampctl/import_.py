@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.datasets import KnownName
+from mamp_schemas.places import parse_path
 from mampctl.console import print_json, print_line
 from mampctl.extras import needed_extras
 from mampctl.places import recipe_options
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make a store from a file that other code wrote.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="The file.")]
-Out = Annotated[Path, typer.Option(help="The store.")]
+Out = Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="The store.")]
 Dataset = Annotated[KnownName | None, typer.Option(help="The dataset. [default: the only one the file fits]")]
 Protocol = Annotated[str, typer.Option(help="The protocol that the file's train and test sides are of.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

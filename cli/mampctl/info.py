@@ -1,23 +1,23 @@
 """`mampctl info`: what a store holds and how it was made."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mamp_schemas.layout import Layout
+from mamp_schemas.places import parse_place
 from mamp_schemas.store import NOTES, StoreMetadata
 from mampctl.console import print_json, print_line
 
 
 def info(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
 ) -> None:
     """Show a store's dataset, policy, counts, provenance and quarantined files."""
     from mamp_pipeline.store.read import open_store
 
-    metadata = open_store(store).metadata
+    metadata = open_store(parse_place(store)).metadata
     if as_json:
         print_json(metadata.model_dump(mode="json"))
         return

@@ -9,6 +9,7 @@ import typer
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import UsageError
 from mamp_schemas.layout import Layout
+from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.policy import PolicyName, make_policy
 from mamp_schemas.store import StoreMetadata
 from mampctl.console import print_json, print_line, print_note
@@ -24,12 +25,19 @@ EXIT_FAILED, EXIT_QUARANTINED, EXIT_INTERRUPTED = 1, 3, 130
 def ingest(
     dataset: Annotated[DatasetName, typer.Argument(help="The dataset the raw files are of; custom: own recordings.")],
     raw: Annotated[
-        list[Path],
-        typer.Option(readable=False, help="A folder or zip archive of raw files; may be given several times."),
+        list[str],
+        typer.Option(metavar="PATH", help="A folder or zip archive of raw files; may be given several times."),
     ],
-    out: Annotated[Path | None, typer.Option(help="The store. [default: $MAMPCTL_DATA/DATASET.zarr]")] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The store. [default: $MAMPCTL_DATA/DATASET.zarr]")
+    ] = None,
     exclude: Annotated[
-        Path | None, typer.Option(help="A list of clips to leave out, one name a line: the missing-skeleton list.")
+        Path | None,
+        typer.Option(
+            parser=parse_path,
+            metavar="PATH",
+            help="A list of clips to leave out, one name a line: the missing-skeleton list.",
+        ),
     ] = None,
     layout: Annotated[
         str | None, typer.Option(help="What own recordings look like: a shipped layout's name, or a YAML file.")
@@ -55,6 +63,8 @@ def ingest(
 ) -> None:
     """Make a store from raw files. Files that cannot be read are quarantined with the reason.
 
+    Raw files and the store may lie in a bucket: s3://BUCKET/KEY, with endpoint and credentials from AWS_... variables.
+
     Run the same command again after an interruption: it goes on where it stopped.
     """
     from mamp_pipeline.build.ingest import Ingest
@@ -62,8 +72,8 @@ def ingest(
 
     request = Ingest(
         dataset,
-        tuple(raw),
-        out or default_store(dataset),
+        tuple(map(parse_place, raw)),
+        parse_place(out) if out else default_store(dataset),
         make_policy(policy, dataset),
         exclude,
         append=append,
@@ -110,7 +120,7 @@ def _load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | Non
     return load_layout(name_or_file) if name_or_file else None
 
 
-def _print_result(store: Path, metadata: StoreMetadata, seconds: float) -> None:
+def _print_result(store: Place, metadata: StoreMetadata, seconds: float) -> None:
     counts = metadata.counts
     print_line(f"{store}: {counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined")
     print_line(f"content hash {metadata.content_hash[:16]}, {seconds:.1f} s")

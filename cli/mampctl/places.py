@@ -6,6 +6,7 @@ from typing import get_args
 
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import UsageError
+from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.store import StoreMetadata
 from mampctl.console import print_note
@@ -13,7 +14,7 @@ from mampctl.console import print_note
 
 def data_folder() -> Path:
     """Return $MAMPCTL_DATA, by default ./data."""
-    return Path(os.environ.get("MAMPCTL_DATA", "data"))
+    return parse_path(os.environ.get("MAMPCTL_DATA", "data"))
 
 
 def default_store(dataset: DatasetName) -> Path:
@@ -25,6 +26,11 @@ def default_run(recipe: Recipe, suffix: str = "") -> Path:
     """Return where a recipe's run stands in the data folder; a seed other than 0 is part of its name."""
     seed = f"-seed{recipe.seed}" if recipe.seed else ""
     return data_folder() / "runs" / f"{recipe.kind}-{recipe.name}{suffix}{seed}"
+
+
+def named_store(store: str | None) -> Place:
+    """Return the store that a user names, or the one store of the data folder."""
+    return only_store() if store is None else parse_place(store)
 
 
 def only_store() -> Path:

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from mamp_schemas.places import parse_place
 from mampctl.console import print_json, print_line, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
 
 
 def report(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.")],
     out: Annotated[Path, typer.Option(help="The HTML file; one that is there is replaced.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -26,7 +27,7 @@ def report(
     from mamp_pipeline.store.read import open_store
 
     started = time.monotonic()
-    opened = open_store(store)
+    opened = open_store(parse_place(store))
     with show_progress() as progress:
         result = write_report(opened, out, progress)
     if as_json:

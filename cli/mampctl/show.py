@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from mamp_schemas.places import parse_place
 from mampctl.console import print_json, print_line
 from mampctl.extras import needed_extras
 
 
 def show(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.")],
     clip: Annotated[str, typer.Argument(help="The clip's id.")],
     html: Annotated[Path | None, typer.Option(help="Write a page that plays it.")] = None,
     gif: Annotated[Path | None, typer.Option(help="Write a moving picture.")] = None,
@@ -23,7 +24,7 @@ def show(
     from mamp_pipeline.report.summary import list_lines, summarise
     from mamp_pipeline.store.read import open_store
 
-    opened = open_store(store)
+    opened = open_store(parse_place(store))
     view = view_clip(opened, find_clip(opened, clip))
     skeleton = opened.metadata.skeleton
     made: list[tuple[Path, bytes]] = []

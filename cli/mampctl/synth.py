@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from mamp_schemas.places import parse_path
 from mampctl.console import print_line
 from mampctl.progress import show_progress
 
 
 def synth(
     dataset: Annotated[Literal["ntu60", "ntu120"], typer.Argument(help="Whose naming and numbering to follow.")],
-    out: Annotated[Path, typer.Option(help="A new folder, or a zip archive.")],
+    out: Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="A new folder, or a zip archive.")],
     clips: Annotated[int, typer.Option(min=1, help="How many clips.")],
     classes: Annotated[int, typer.Option(min=1, help="How many action classes.")] = 10,
     setups: Annotated[int, typer.Option(min=1, help="How many setups.")] = 4,

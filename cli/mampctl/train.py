@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from mamp_schemas.errors import UsageError
+from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.recipes import LinearRecipe, PretrainRecipe
 from mampctl.console import print_json, print_line, print_table
-from mampctl.places import default_run, default_store, only_store, recipe_options
+from mampctl.places import default_run, default_store, named_store, recipe_options
 from mampctl.sitting import sit_down
 
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
@@ -16,11 +17,16 @@ app = typer.Typer(help="Train on a store.", no_args_is_help=True)
 RecipeOption = Annotated[
     str | None, typer.Option(help="A recipe's name, a YAML file, or 'list'. [default: the store's dataset's]")
 ]
-StoreOption = Annotated[Path | None, typer.Option(help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]")]
+StoreOption = Annotated[
+    str | None, typer.Option(metavar="PATH", help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]")
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change a recipe field: key=value, with dots. Repeatable.")
 ]
-OutOption = Annotated[Path | None, typer.Option(help="The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(parser=parse_path, metavar="PATH", help="The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]"),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in its folder.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes cuda where there is one.")]
 DevicesOption = Annotated[
@@ -49,9 +55,9 @@ def pretrain(
         _list_recipes("pretrain", as_json)
         return
 
-    def prepare() -> tuple[PretrainRecipe, Path, Path]:
+    def prepare() -> tuple[PretrainRecipe, Place, Path]:
         loaded = load_recipe("pretrain", recipe or _default_recipe(store), set_ or [])
-        return loaded, store or default_store(loaded.dataset), out or default_run(loaded)
+        return loaded, _named(store, loaded), out or default_run(loaded)
 
     with sit_down(prepare, device, devices) as ((loaded, place, run), ranks, progress):
         from mamp_trainer.tasks.pretrain import pretrain as train
@@ -93,11 +99,11 @@ def linear(
         _list_recipes("linear", as_json)
         return
 
-    def prepare() -> tuple[LinearRecipe, Path, Path]:
+    def prepare() -> tuple[LinearRecipe, Place, Path]:
         loaded = load_recipe("linear", recipe or _default_recipe(store), set_ or [])
         return (
             loaded,
-            store or default_store(loaded.dataset),
+            _named(store, loaded),
             out or default_run(loaded, "" if from_ else "-untrained"),
         )
 
@@ -129,6 +135,11 @@ def linear(
     print_table(rows, ("epoch", "number", "top-1 %", "top-5 %"))
 
 
+def _named(store: str | None, recipe: PretrainRecipe | LinearRecipe) -> Place:
+    """Return the store that the user named, by default the recipe's dataset's."""
+    return parse_place(store) if store else default_store(recipe.dataset)
+
+
 def _probe_options(pretrained: PretrainRecipe) -> str:
     """Return what names the linear recipe of a pre-training's name, with the data it was set to; nothing if none is."""
     from mamp_trainer.recipes import list_recipes
@@ -146,11 +157,11 @@ def _probe_options(pretrained: PretrainRecipe) -> str:
     return f"--recipe {pretrained.name} {''.join(changes)}"
 
 
-def _default_recipe(store: Path | None) -> str:
+def _default_recipe(store: str | None) -> str:
     from mamp_trainer.data.open import open_store
     from mamp_trainer.recipes import list_recipes
 
-    metadata = open_store(store or only_store()).metadata
+    metadata = open_store(named_store(store)).metadata
     protocol = next((protocol.name for protocol in metadata.spec().protocols), "NAME")
     name = f"{metadata.dataset}-{protocol}"
     if name not in {recipe.name for recipe in list_recipes("pretrain")}:

@@ -1,11 +1,11 @@
 """`mampctl verify`: a store read whole and compared with its digests."""
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mamp_schemas.places import parse_place
 from mampctl.console import print_json, print_line
 from mampctl.progress import show_progress
 
@@ -13,7 +13,7 @@ EXIT_FAILED = 1
 
 
 def verify(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Read every row again: digests, motion, intensity and content hash must agree."""
@@ -21,7 +21,7 @@ def verify(
     from mamp_pipeline.store.read import open_store
 
     started = time.monotonic()
-    opened = open_store(store)
+    opened = open_store(parse_place(store))
     with show_progress() as progress:
         report = run(opened, progress)
     if as_json:

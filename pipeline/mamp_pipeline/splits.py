@@ -1,16 +1,17 @@
 """Split manifests: which clips of a store a protocol trains on and which it tests on."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.places import read
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.read import Store
 from mamp_schemas.base import read_json
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.output import output_errors
+from mamp_schemas.places import Place
 from mamp_schemas.policy import ImportedPolicy
 from mamp_schemas.protocols import Protocol
 from mamp_schemas.splits import SplitCounts, SplitManifest, Subset, check_belongs, manifest_name
@@ -99,13 +100,13 @@ def _expect_sides(store: Store, protocol: Protocol, values: NDArray[np.integer])
     )
 
 
-def manifest_path(store: Path, protocol: str, subset: Subset | None = None) -> Path:
+def manifest_path(store: Place, protocol: str, subset: Subset | None = None) -> Place:
     """Return where a store's manifest of a protocol, or of a draw from it, stands: beside it."""
     store = store.resolve()
     return store.with_name(manifest_name(store.name, protocol, subset))
 
 
-def write_manifest(path: Path, manifest: SplitManifest) -> None:
+def write_manifest(path: Place, manifest: SplitManifest) -> None:
     """Write a manifest under its final name in one step."""
     with output_errors(path):
         write_whole(path, (manifest.model_dump_json(indent=1) + "\n").encode(), durable=True)
@@ -119,8 +120,10 @@ def read_manifest(store: Store, protocol: str) -> SplitManifest:
     """
     path = manifest_path(store.path, protocol)
     command = f"mampctl build-splits --protocol {protocol} --store {store.path}"
-    if not path.exists():
-        raise ManifestError(f"{path}: no split manifest there", remedy=f"Make it with: {command}")
-    manifest = read_json(SplitManifest, path.read_bytes(), str(path), ManifestError)
+    try:
+        text = read(path)
+    except FileNotFoundError:
+        raise ManifestError(f"{path}: no split manifest there", remedy=f"Make it with: {command}") from None
+    manifest = read_json(SplitManifest, text, str(path), ManifestError)
     check_belongs(manifest, path, store.metadata.content_hash, store.ids, f"Make it again with: {command}")
     return manifest

@@ -13,6 +13,7 @@ MampctlError
 │   └── StoreExistsError      the output is there already, made from something else
 ├── ManifestError           a split manifest that is missing or does not belong to the store
 ├── CheckpointError         a checkpoint that cannot be read or does not fit
+├── ObjectStoreError        a bucket that cannot be used: not there, denied, out of reach
 ├── ClusterError            workers that cannot be used, or were lost
 ├── OutputError             an output that cannot be written: disk full, no permission
 └── TrainingError           training that cannot go on: a loss that is not finite
@@ -104,6 +105,10 @@ class ManifestError(MampctlError):
 
 class CheckpointError(MampctlError):
     """A checkpoint cannot be read or does not fit."""
+
+
+class ObjectStoreError(MampctlError):
+    """An object store cannot be used: no such bucket, access denied, out of reach, overloaded."""
 
 
 class ClusterError(MampctlError):

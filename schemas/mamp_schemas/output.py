@@ -3,9 +3,9 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from mamp_schemas.errors import OutputError
+from mamp_schemas.places import Place
 
 _ROOM = "Free some space, or choose an output elsewhere; then run the command again; a training goes on with --resume."
 _PLACE = "Choose an output you may write to."
@@ -22,7 +22,7 @@ _REMEDIES = {
 
 
 @contextmanager
-def output_errors(path: Path, size: int = 0) -> Iterator[None]:
+def output_errors(path: Place, size: int = 0) -> Iterator[None]:
     """Turn the operating system's refusals to write at `path` into `OutputError`.
 
     Args:

@@ -1,7 +1,6 @@
 """Split manifests: the clip ids of a protocol's two sides, bound to one store's content."""
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -9,6 +8,7 @@ from pydantic import Field, model_validator
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import ManifestError
+from mamp_schemas.places import Place
 from mamp_schemas.protocols import ProtocolName
 
 Sampling = Literal["uniform", "stratified"]
@@ -85,7 +85,7 @@ class SplitManifest(Model):
         return self
 
 
-def check_belongs(manifest: SplitManifest, path: Path, content_hash: str, ids: Collection[str], remedy: str) -> None:
+def check_belongs(manifest: SplitManifest, path: Place, content_hash: str, ids: Collection[str], remedy: str) -> None:
     """Make sure that a manifest is a store's.
 
     Args:
@@ -111,7 +111,7 @@ def check_belongs(manifest: SplitManifest, path: Path, content_hash: str, ids: C
         )
 
 
-def check_drawn(manifest: SplitManifest, path: Path, subset: Subset, parent: SplitManifest, remedy: str) -> None:
+def check_drawn(manifest: SplitManifest, path: Place, subset: Subset, parent: SplitManifest, remedy: str) -> None:
     """Make sure that a manifest is a draw from another one.
 
     Args:

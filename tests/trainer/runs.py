@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mamp_schemas.places import Place
 from mamp_schemas.progress import Silent
 from mamp_schemas.recipes import (
     SGD,
@@ -107,7 +108,7 @@ def _clip(number: int, label: int) -> Clip:
     return Clip(id=f"clip{number:03d}", joints=joints.astype(np.float32), label=label)
 
 
-def open_source(store: Path, recipe: Recipe, device: torch.device = CPU) -> Source:
+def open_source(store: Place, recipe: Recipe, device: torch.device = CPU) -> Source:
     """Open a store for a recipe, with a gigabyte for clips."""
     budget = Budget(device=10**9, host=10**9)
     return Source.open(store, recipe, device, budget, Silent())

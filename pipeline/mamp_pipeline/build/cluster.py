@@ -118,7 +118,8 @@ def _check_workers(client: Client, address: str, sight: Sight) -> int:
             raise ClusterError(
                 f"worker {place} cannot do this work: " + "; ".join(differences),
                 remedy="Raw files and output must stand on a file system that every worker mounts under the same "
-                "path, and every worker needs the same versions.",
+                "path, or in a bucket that the environment of every worker gives access to; and every worker needs "
+                "the same versions.",
             )
     return len(views)
 

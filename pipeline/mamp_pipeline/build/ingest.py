@@ -1,7 +1,5 @@
 """An ingest from raw files to a finished store: plan, parse, pack, finish."""
 
-from pathlib import Path
-
 from mamp_pipeline.build.engine import Workers, open_engine
 from mamp_pipeline.build.finish import describe
 from mamp_pipeline.build.lock import lock_output
@@ -12,10 +10,12 @@ from mamp_pipeline.build.sight import choose_sight
 from mamp_pipeline.build.staging import claim, discard, piece_path
 from mamp_pipeline.build.standing import find_done, open_standing, remove_leftovers
 from mamp_pipeline.build.table import Table, gather_table
+from mamp_pipeline.places import is_file, read
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import SHARD_ROWS
 from mamp_pipeline.store.write import create_arrays, extend_arrays, write_metadata
 from mamp_schemas.output import output_errors
+from mamp_schemas.places import Place
 from mamp_schemas.progress import Progress
 from mamp_schemas.store import StoreMetadata
 
@@ -69,10 +69,10 @@ def _build(request: Ingest, found: Found, plan: str, workers: Workers, progress:
     return metadata
 
 
-def _prepare(request: Ingest, table: Table, staging: Path, state: str) -> None:
+def _prepare(request: Ingest, table: Table, staging: Place, state: str) -> None:
     """Create or extend the arrays for a table, once: anew, created arrays would lose the shards they hold."""
     mark = staging / "arrays"
-    if mark.exists() and mark.read_text() == state and (request.out / "zarr.json").exists():
+    if is_file(mark) and read(mark) == state.encode() and is_file(request.out / "zarr.json"):
         return
     if table.kept_clips:
         extend_arrays(request.out, table.rows, table.columns, table.kept_clips)

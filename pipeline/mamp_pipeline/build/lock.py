@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mamp_schemas.errors import StoreExistsError
+from mamp_schemas.places import ObjectUrl, Place
 
 
 @contextmanager
-def lock_output(out: Path) -> Iterator[None]:
+def lock_output(out: Place) -> Iterator[None]:
     """Hold a store's output for this process; the operating system lets go of it when the process ends.
+
+    Nothing can be held in a bucket: there, of two commands at once the one whose staging the other removes ends with
+    that error.
 
     Args:
         out: the store to be.
@@ -19,6 +23,9 @@ def lock_output(out: Path) -> Iterator[None]:
     Raises:
         StoreExistsError: another process holds it.
     """
+    if isinstance(out, ObjectUrl):
+        yield
+        return
     out = out.resolve()
     path = out.with_name(f".{out.name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,8 +12,10 @@ from mamp_pipeline.build.request import Ingest
 from mamp_pipeline.build.staging import piece_path, receipt_path
 from mamp_pipeline.build.table import Table
 from mamp_pipeline.build.tasks import PackJob, ParseJob, pack_shard, parse_part
+from mamp_pipeline.places import list_sizes, read
 from mamp_pipeline.store.layout import SHARD_ROWS, RowRange, plan_shards
 from mamp_pipeline.store.piece_file import find_job
+from mamp_schemas.places import Place
 from mamp_schemas.progress import Progress
 
 
@@ -31,7 +32,7 @@ class _Rate:
 
 
 def parse_parts(
-    request: Ingest, parts: Sequence[Part], staging: Path, plan: str, engine: Engine, progress: Progress
+    request: Ingest, parts: Sequence[Part], staging: Place, plan: str, engine: Engine, progress: Progress
 ) -> None:
     """Parse every part that has no piece of its present files yet."""
     jobs = [
@@ -46,7 +47,8 @@ def parse_parts(
         )
         for part in parts
     ]
-    left = [job for job in jobs if not _is_parsed(job, progress)]
+    there = list_sizes(staging)
+    left = [job for job in jobs if job.target.name not in there or not _is_parsed(job, progress)]
     if len(left) < len(jobs):
         progress.message(f"{len(jobs) - len(left):,} of {len(jobs):,} parts are parsed already")
     progress.start("parse", sum(len(job.part.sources) for job in left), "files")
@@ -57,7 +59,7 @@ def parse_parts(
 
 
 def pack_shards(
-    request: Ingest, table: Table, staging: Path, plan: str, state: str, engine: Engine, progress: Progress
+    request: Ingest, table: Table, staging: Place, plan: str, state: str, engine: Engine, progress: Progress
 ) -> None:
     """Write every shard that has no receipt for the present table yet.
 
@@ -85,15 +87,15 @@ def pack_shards(
         for rows in plan_shards(table.rows)
         if rows.stop > table.kept_rows
     ]
-    left = [job for job in jobs if not _is_packed(job)]
+    there = list_sizes(staging)
+    sizes = list_sizes(request.out) if any(job.receipt.name in there for job in jobs) else {}
+    left = [job for job in jobs if job.receipt.name not in there or not _is_packed(job, sizes)]
     progress.start("pack", sum(job.rows.stop - job.rows.start for job in left), "rows")
     for job, _ in engine.run(pack_shard, left):
         progress.advance(job.rows.stop - job.rows.start)
 
 
 def _is_parsed(job: ParseJob, progress: Progress) -> bool:
-    if not job.target.exists():
-        return False
     found = find_job(job.target)
     if found is None:
         progress.message(f"{job.target.name} is damaged: its part is parsed again")
@@ -102,16 +104,15 @@ def _is_parsed(job: ParseJob, progress: Progress) -> bool:
     return found == job.digest()
 
 
-def _is_packed(job: PackJob) -> bool:
+def _is_packed(job: PackJob, sizes: Mapping[str, int]) -> bool:
     try:
-        receipt = json.loads(job.receipt.read_bytes())
-        sizes = {key: (job.store / key).stat().st_size for key in receipt["files"]}
+        receipt = json.loads(read(job.receipt))
     except (FileNotFoundError, ValueError):
         return False
-    return bool(receipt == {"state": job.state, "files": sizes})
+    return bool(receipt == {"state": job.state, "files": {key: sizes.get(key) for key in receipt["files"]}})
 
 
-def _overlapping(table: Table, pieces: Sequence[Path], rows: RowRange) -> Iterator[tuple[Path, int]]:
+def _overlapping(table: Table, pieces: Sequence[Place], rows: RowRange) -> Iterator[tuple[Place, int]]:
     """Yield the pieces that hold rows of a shard, and the first row of each; a piece can hold none at all."""
     starts, stops = table.piece_rows[:-1], table.piece_rows[1:]
     for index in np.flatnonzero((starts < rows.stop) & (stops > rows.start) & (stops > starts)).tolist():

@@ -12,6 +12,7 @@ from mamp_schemas.datasets import Dataset, DatasetName
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.layout import Layout, describe_dataset, identify
 from mamp_schemas.motion import MotionSpec
+from mamp_schemas.places import Place
 from mamp_schemas.policy import IngestPolicy
 from mamp_schemas.progress import Progress
 
@@ -30,8 +31,8 @@ class Ingest:
     """
 
     dataset: DatasetName
-    raw: tuple[Path, ...]
-    out: Path
+    raw: tuple[Place, ...]
+    out: Place
     policy: IngestPolicy
     exclude: Path | None = None
     motion: MotionSpec = field(default_factory=MotionSpec)

@@ -6,12 +6,14 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 from mamp_pipeline.build.staging import read_mark
+from mamp_pipeline.places import remove
 from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.reading import read_source
-from mamp_schemas.errors import RawFileError
+from mamp_pipeline.store.files import write_whole
+from mamp_schemas.errors import MampctlError, RawFileError
+from mamp_schemas.places import Place
 
 _PACKAGES = ("mampctl", "numpy", "zarr", "dask", "distributed")
 
@@ -25,7 +27,7 @@ class Sight:
         samples: one raw file of each folder and archive.
     """
 
-    staging: Path
+    staging: Place
     samples: tuple[RawSource, ...]
 
 
@@ -38,9 +40,9 @@ class View:
     versions: dict[str, str]
 
 
-def choose_sight(staging: Path, sources: Iterable[RawSource]) -> Sight:
+def choose_sight(staging: Place, sources: Iterable[RawSource]) -> Sight:
     """Choose what to look at: the first file of each container."""
-    first: dict[Path, RawSource] = {}
+    first: dict[Place, RawSource] = {}
     for source in sources:
         for file in source.files:
             first.setdefault(file.container, file)
@@ -74,17 +76,24 @@ def _read(source: RawSource) -> str:
         data = read_source(source)
     except RawFileError as problem:
         return f"{source.file_name} {problem.reason}"
+    except MampctlError as problem:  # the bucket as a whole
+        return problem.what
     return f"{source.file_name} has {len(data)} bytes with CRC {zlib.crc32(data):08x}"
 
 
-def _mark(staging: Path) -> str:
-    mark = read_mark(staging)
+def _mark(staging: Place) -> str:
+    try:
+        mark = read_mark(staging)
+    except MampctlError as problem:
+        return problem.what
     if mark is None:
         return "not there"
     trial = staging / f"trial-{uuid.uuid4().hex}"
     try:
-        trial.touch()
-        trial.unlink()
+        write_whole(trial, b"")
+        remove(trial)
     except OSError as problem:
         return f"cannot be written ({problem.strerror})"
+    except MampctlError as problem:
+        return f"cannot be written ({problem.what})"
     return f"there and writable, plan {mark[:12]}"

@@ -5,34 +5,35 @@ knows the folder as its own.
 """
 
 import platform
-import shutil
 from pathlib import Path
 
+from mamp_pipeline.places import empty_folder, exists, make_folder, read, remove
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.piece import Piece
 from mamp_pipeline.store.piece_file import DamagedPieceError, read_piece
 from mamp_schemas.errors import StoreError, StoreExistsError
+from mamp_schemas.places import AnyPlace, Place
 
 _MARK = "plan"
 
 
-def staging_of(out: Path) -> Path:
+def staging_of(out: AnyPlace) -> AnyPlace:
     """Return the staging folder of a store."""
     out = out.resolve()
     return out.with_name(f"{out.name}.staging")
 
 
-def piece_path(staging: Path, number: int) -> Path:
+def piece_path(staging: Place, number: int) -> Place:
     """Return where the piece of part `number` stands."""
     return staging / f"part-{number:06d}"
 
 
-def receipt_path(staging: Path, number: int) -> Path:
+def receipt_path(staging: Place, number: int) -> Place:
     """Return where the receipt of shard `number` stands."""
     return staging / f"shard-{number:06d}.json"
 
 
-def open_piece(path: Path, *, rows: bool = True) -> Piece:
+def open_piece(path: Place, *, rows: bool = True) -> Piece:
     """Read a piece; a damaged one is removed, so that the next run makes it anew.
 
     Raises:
@@ -41,19 +42,19 @@ def open_piece(path: Path, *, rows: bool = True) -> Piece:
     try:
         return read_piece(path, rows=rows)
     except DamagedPieceError:
-        path.unlink(missing_ok=True)
+        remove(path)
         raise
 
 
-def read_mark(staging: Path) -> str | None:
+def read_mark(staging: Place) -> str | None:
     """Return the hash of the plan a staging folder belongs to, None where there is none."""
     try:
-        return (staging / _MARK).read_text()
+        return read(staging / _MARK).decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def expect_mark(staging: Path, plan: str) -> None:
+def expect_mark(staging: Place, plan: str) -> None:
     """Check that a staging folder is there and of a plan: a task may outlive the command that sent it.
 
     Raises:
@@ -64,11 +65,12 @@ def expect_mark(staging: Path, plan: str) -> None:
         state = "is not there" if mark is None else "is of another plan"
         raise StoreError(
             f"{staging}: {state}, as seen from {platform.node()}",
-            remedy="Every worker must see the output's folder under the same path, as one shared file system.",
+            remedy="Every worker must see the output's folder under the same path, as one shared file system, or in "
+            "the same bucket.",
         )
 
 
-def claim(out: Path, plan: str, *, extending: bool) -> Path:
+def claim(out: AnyPlace, plan: str, *, extending: bool) -> AnyPlace:
     """Make the staging folder for this plan; what another plan left there is removed.
 
     Args:
@@ -90,28 +92,19 @@ def claim(out: Path, plan: str, *, extending: bool) -> Path:
             remedy="Choose another --out, or remove it.",
         )
     if mark not in (None, plan):
-        _empty(staging)
-    staging.mkdir(parents=True, exist_ok=True)
+        empty_folder(staging, _MARK)
+    make_folder(staging)
     write_whole(staging / _MARK, plan.encode())
     return staging
 
 
-def discard(staging: Path) -> None:
+def discard(staging: Place) -> None:
     """Remove the staging folder, its mark last."""
-    _empty(staging)
-    (staging / _MARK).unlink(missing_ok=True)
-    staging.rmdir()
+    empty_folder(staging, _MARK)
+    remove(staging / _MARK)
+    if isinstance(staging, Path):
+        staging.rmdir()
 
 
-def _holds_something(out: Path) -> bool:
-    return out.exists() and (not out.is_dir() or any(out.iterdir()))
-
-
-def _empty(staging: Path) -> None:
-    for entry in staging.iterdir():
-        if entry.name == _MARK:
-            continue
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink(missing_ok=True)
+def _holds_something(out: Place) -> bool:
+    return exists(out) and not (isinstance(out, Path) and out.is_dir() and not any(out.iterdir()))

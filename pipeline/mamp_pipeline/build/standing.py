@@ -4,6 +4,7 @@ from mamp_pipeline.build.lock import lock_output
 from mamp_pipeline.build.plan import fingerprint
 from mamp_pipeline.build.request import Found, Ingest
 from mamp_pipeline.build.staging import discard, read_mark, staging_of
+from mamp_pipeline.places import exists
 from mamp_pipeline.raw.formats import raw_format
 from mamp_pipeline.store.read import Store, is_complete, open_store
 from mamp_schemas.errors import StoreExistsError
@@ -53,7 +54,7 @@ def find_done(request: Ingest, found: Found, standing: Store) -> StoreMetadata |
 def remove_leftovers(request: Ingest, plan: str) -> None:
     """Remove what a process that died after the last step left of this plan's staging."""
     staging = staging_of(request.out)
-    if staging.is_dir():
+    if exists(staging):
         with lock_output(request.out):
             if read_mark(staging) in (None, plan):
                 discard(staging)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.build.staging import open_piece
 from mamp_pipeline.store.layout import Columns, first_rows, pack_ids
 from mamp_pipeline.store.read import Store
+from mamp_schemas.places import Place
 from mamp_schemas.store import Quarantined
 
 
@@ -46,7 +46,7 @@ class Table:
         return int(self.piece_rows[0])
 
 
-def gather_table(pieces: Sequence[Path], base: Store | None) -> Table:
+def gather_table(pieces: Sequence[Place], base: Store | None) -> Table:
     """Read the tables of all pieces, without their rows, behind that of the store they extend."""
     read = [open_piece(path, rows=False) for path in pieces]
     tables: list[Columns] = [*([base.columns] if base else []), *(piece.columns for piece in read)]

@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from mamp_pipeline.build.block import assemble_rows
 from mamp_pipeline.build.clips import SourceClips, read_clips
 from mamp_pipeline.build.plan import Part
 from mamp_pipeline.build.staging import expect_mark, open_piece
+from mamp_pipeline.places import exists
+from mamp_pipeline.raw.ahead import fetch_ahead
 from mamp_pipeline.raw.formats import raw_format
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import RowRange
@@ -29,6 +30,7 @@ from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.layout import Layout, describe_dataset, identify
 from mamp_schemas.motion import MotionSpec
+from mamp_schemas.places import Place
 from mamp_schemas.policy import IngestPolicy
 
 
@@ -41,7 +43,7 @@ class ParseJob:
     policy: IngestPolicy
     motion: MotionSpec
     plan: str
-    target: Path
+    target: Place
     layout: Layout | None = None
 
     def digest(self) -> str:
@@ -70,13 +72,13 @@ class PackJob:
         state: digest of the table the rows are of.
     """
 
-    store: Path
+    store: Place
     rows: RowRange
-    pieces: tuple[tuple[Path, int], ...]
+    pieces: tuple[tuple[Place, int], ...]
     kept: int
     motion: MotionSpec
     plan: str
-    receipt: Path
+    receipt: Place
     state: str
 
 
@@ -91,8 +93,9 @@ def parse_part(job: ParseJob) -> None:
     _expect_containers(job.part)
     spec, form = describe_dataset(job.dataset, job.layout), raw_format(job.dataset, job.layout)
     found = SourceClips()
-    for source in job.part.sources:
-        read_clips(source, form, spec, job.policy, found)
+    with fetch_ahead(job.part.sources):
+        for source in job.part.sources:
+            read_clips(source, form, spec, job.policy, found)
     _expect_containers(job.part)
     piece = make_piece(found.clips, found.quarantined, len(spec.skeleton.joints), job.motion, found.tally)
     write_piece(job.target, piece, job.digest())
@@ -120,7 +123,7 @@ def pack_shard(job: PackJob) -> None:
 def _expect_containers(part: Part) -> None:
     for container in {file.container for source in part.sources for file in source.files}:
         try:
-            seen = container.exists()
+            seen = exists(container)
         except PermissionError:
             seen = False
         if not seen:

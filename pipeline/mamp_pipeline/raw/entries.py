@@ -1,8 +1,8 @@
 """One raw file's place, small and picklable, with what belongs to the file."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from mamp_schemas.places import Place
 from mamp_schemas.protocols import UNLISTED
 
 
@@ -51,12 +51,13 @@ class RawSource:
         member: path inside it, with `/`.
         size: bytes of the unpacked file.
         entry: its place in an archive; None in a folder.
-        modified: when a file in a folder was last written, nanoseconds since the epoch; 0 in an archive.
+        modified: when a file in a folder was last written, nanoseconds since the epoch; of an object in a bucket 64
+            bits of its ETag; 0 in an archive.
         video: what else belongs to a video; None where a file is a clip.
     """
 
     id: str
-    container: Path
+    container: Place
     member: str
     size: int
     entry: ArchiveEntry | None
@@ -65,7 +66,7 @@ class RawSource:
 
     @property
     def changed(self) -> int:
-        """What tells an edited file of the same size: the member's CRC-32, or the file's time of writing."""
+        """What tells an edited file of the same size: the member's CRC-32, or what `modified` says."""
         return self.entry.crc if self.entry else self.modified
 
     @property

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from mamp_pipeline.places import bucket, open_reader
 from mamp_pipeline.raw.entries import ArchiveEntry
 from mamp_schemas.errors import RawInputError
+from mamp_schemas.places import ObjectUrl, Place
 
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 
 
 class Listed(NamedTuple):
-    """A file: its path inside the container, bytes, place in an archive, time of the last change in a folder."""
+    """A file: its path inside the container, bytes, place in an archive; in a folder `RawSource.modified`."""
 
     member: str
     size: int
@@ -22,13 +24,16 @@ class Listed(NamedTuple):
     modified: int
 
 
-def list_files(path: Path) -> Iterator[Listed]:
-    """List the files of a folder, recursively, or of a zip archive.
+def list_files(path: Place) -> Iterator[Listed]:
+    """List the files of a folder, recursively, or of a zip archive, on this machine or in a bucket.
 
     Raises:
         RawInputError: the path is missing, forbidden or no archive; or the archive is not to be trusted.
+        ObjectStoreError: the bucket cannot be used.
     """
     try:
+        if isinstance(path, ObjectUrl):
+            return _list_archive(path) if bucket.find(path) else _list_prefix(path)
         if path.is_dir():
             return _list_folder(path)
         if path.exists():
@@ -37,12 +42,29 @@ def list_files(path: Path) -> Iterator[Listed]:
         raise RawInputError(
             f"{path}: cannot be reached ({problem.strerror})", remedy="Make it readable, or name another folder."
         ) from None
-    raise RawInputError(f"{path}: no such folder or archive", remedy="Check the path given as --raw.")
+    raise _nothing_there(path)
 
 
-def list_file(path: Path) -> Listed:
+def list_file(path: Place) -> Listed:
     """Describe a single file, as its folder's listing would."""
+    if isinstance(path, ObjectUrl):
+        found = bucket.find(path)
+        return Listed(path.name, found.size, None, found.changed) if found else Listed(path.name, 0, None, 0)
     return _measure(path, path.name)
+
+
+def _nothing_there(path: Place) -> RawInputError:
+    return RawInputError(f"{path}: no such folder or archive", remedy="Check the path given as --raw.")
+
+
+def _list_prefix(url: ObjectUrl) -> Iterator[Listed]:
+    """List a folder in a bucket by as few requests as there are thousands of objects, none for a single one."""
+    there = False
+    for found in bucket.list_objects(url):
+        there = True
+        yield Listed(found.name, found.size, None, found.changed)
+    if not there:
+        raise _nothing_there(url)
 
 
 def _list_folder(path: Path, inside: str = "") -> Iterator[Listed]:
@@ -68,9 +90,9 @@ def _measure(entry: os.DirEntry[str] | Path, member: str) -> Listed:
     return Listed(member, facts.st_size, None, facts.st_mtime_ns)
 
 
-def _list_archive(path: Path) -> Iterator[Listed]:
+def _list_archive(path: Place) -> Iterator[Listed]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_reader(path) as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as problem:
         raise RawInputError(
@@ -80,7 +102,7 @@ def _list_archive(path: Path) -> Iterator[Listed]:
     return (_place(path, member) for member in members if not member.is_dir())
 
 
-def _place(path: Path, member: zipfile.ZipInfo) -> Listed:
+def _place(path: Place, member: zipfile.ZipInfo) -> Listed:
     if _points_outside(member.filename):
         raise RawInputError(
             f"{path}: member {member.filename!r} points outside the archive",

@@ -1,12 +1,15 @@
 """The bytes of raw files: read from a folder or out of an archive, and checked against its CRC."""
 
+import io
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
+from mamp_pipeline.places import open_reader, read
+from mamp_pipeline.raw.ahead import find_fetched
 from mamp_pipeline.raw.entries import ArchiveEntry, RawSource
 from mamp_schemas.errors import RawFileError
+from mamp_schemas.places import ObjectUrl
 
 
 def find_inflater() -> Any:
@@ -33,11 +36,12 @@ def read_source(source: RawSource) -> bytes:
 
     Raises:
         RawFileError: the file is unreadable, truncated, or does not have its CRC.
+        ObjectStoreError: the bucket it lies in cannot be used.
     """
     try:
         if source.entry is None:
-            return _read_file(source.container / source.member)
-        packed = _read_packed(source.container, source.entry)
+            return _read_file(source)
+        packed = _read_packed(source, source.entry)
     except OSError as problem:
         raise RawFileError(f"cannot be read ({problem.strerror})") from None
     data = _inflate(packed, source.size) if source.entry.deflated else packed
@@ -54,29 +58,46 @@ def read_head(source: RawSource, size: int) -> bytes:
     """
     try:
         if source.entry is None:
-            with (source.container / source.member).open("rb") as file:
+            if not source.size:  # of an empty object there is no range to ask for
+                return b""
+            with open_reader(source.container / source.member) as file:
                 return file.read(size)
-        packed = _read_packed(source.container, source.entry, _HEAD_BYTES + size)
+        packed = _read_packed(source, source.entry, _HEAD_BYTES + size)
     except OSError as problem:
         raise RawFileError(f"cannot be read ({problem.strerror})") from None
     return _inflate(packed, size)[:size] if source.entry.deflated else packed[:size]
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(source: RawSource) -> bytes:
     """Read a file unbuffered: a raw file is read once and whole, and a dataset has a hundred thousand."""
+    path = source.container / source.member
+    if isinstance(path, ObjectUrl):
+        fetched = find_fetched(source)
+        return read(path) if fetched is None else bytes(fetched)
     with path.open("rb", buffering=0) as file:
         return file.read()
 
 
-def _read_packed(archive: Path, entry: ArchiveEntry, limit: int | None = None) -> bytes:
-    with archive.open("rb") as file:
-        file.seek(entry.offset)
+def _read_packed(source: RawSource, entry: ArchiveEntry, limit: int | None = None) -> bytes:
+    with _open_member(source, entry) as file:
         header = file.read(_LOCAL_HEADER.size)
         if len(header) < _LOCAL_HEADER.size or not header.startswith(_LOCAL_MAGIC):
             raise RawFileError(f"no member at byte {entry.offset} of the archive")
         _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
         file.seek(name_length + extra_length, 1)
         return file.read(entry.packed_size if limit is None else min(limit, entry.packed_size))
+
+
+def _open_member(source: RawSource, entry: ArchiveEntry) -> io.BufferedIOBase:
+    """Open an archive at a member's local header."""
+    fetched = find_fetched(source)
+    if fetched is not None and len(fetched) >= _LOCAL_HEADER.size:
+        _, name_length, extra_length = _LOCAL_HEADER.unpack_from(fetched)
+        if len(fetched) >= _LOCAL_HEADER.size + name_length + extra_length + entry.packed_size:
+            return io.BytesIO(fetched)
+    file = open_reader(source.container)
+    file.seek(entry.offset)
+    return file
 
 
 def _inflate(packed: bytes, size: int) -> bytes:

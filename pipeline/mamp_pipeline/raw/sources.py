@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from mamp_pipeline.places import is_file
 from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat, raw_format
 from mamp_pipeline.raw.listing import list_file, list_files
@@ -12,9 +13,10 @@ from mamp_pipeline.raw.pku_videos import find_videos
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.layout import Layout, describe_dataset
+from mamp_schemas.places import Place
 
 
-def find_sources(paths: Sequence[Path], dataset: DatasetName, layout: Layout | None = None) -> list[RawSource]:
+def find_sources(paths: Sequence[Place], dataset: DatasetName, layout: Layout | None = None) -> list[RawSource]:
     """List the raw files that bear a name of the dataset's form, sorted by clip id, or by that of their video.
 
     Clips of a sister dataset in the same format are listed too: `belongs` tells them apart.
@@ -38,7 +40,7 @@ def find_sources(paths: Sequence[Path], dataset: DatasetName, layout: Layout | N
     return found
 
 
-def _find_clips(paths: Sequence[Path], wanted: RawFormat, others: Counter[str]) -> list[RawSource]:
+def _find_clips(paths: Sequence[Place], wanted: RawFormat, others: Counter[str]) -> list[RawSource]:
     """Find the files of a format, each a clip; count the suffixes of all others."""
     found: dict[str, RawSource] = {}
     for path in paths:
@@ -57,11 +59,11 @@ def _find_clips(paths: Sequence[Path], wanted: RawFormat, others: Counter[str]) 
     return [found[key] for key in sorted(found)]
 
 
-def _find_videos(paths: Sequence[Path], phase: Phase, others: Counter[str]) -> list[RawSource]:
+def _find_videos(paths: Sequence[Place], phase: Phase, others: Counter[str]) -> list[RawSource]:
     """Find a phase's videos; count the suffixes of all files."""
     files = []
     for path in paths:
-        if path.suffix == SUFFIX and path.is_file():
+        if path.suffix == SUFFIX and is_file(path):
             files.append(RawSource("", path.parent, *list_file(path)))
         else:
             files.extend(RawSource("", path, *file) for file in list_files(path))
@@ -100,7 +102,7 @@ def read_exclude_list(path: Path, layout: Layout | None = None) -> frozenset[str
     return ids
 
 
-def _nothing_found(paths: Sequence[Path], title: str, form: str, others: Counter[str]) -> RawInputError:
+def _nothing_found(paths: Sequence[Place], title: str, form: str, others: Counter[str]) -> RawInputError:
     instead = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5)) or "no files at all"
     return RawInputError(
         f"no raw file of {title} in {', '.join(map(str, paths))}: looked for {form}, found {instead}",

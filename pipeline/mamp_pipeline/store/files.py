@@ -2,11 +2,13 @@
 
 import os
 import uuid
-from pathlib import Path
+
+from mamp_pipeline.places import bucket
+from mamp_schemas.places import ObjectUrl, Place
 
 
-def write_whole(path: Path, *data: bytes | memoryview, durable: bool = False) -> int:
-    """Write a file in one step: beside its place first, then renamed.
+def write_whole(path: Place, *data: bytes | memoryview, durable: bool = False) -> int:
+    """Write a file in one step: beside its place first, then renamed; an object in a bucket is written so anyway.
 
     The name beside is nobody else's: two processes, on two machines even, may write the same file at once.
 
@@ -18,6 +20,10 @@ def write_whole(path: Path, *data: bytes | memoryview, durable: bool = False) ->
     Returns:
         Its bytes.
     """
+    if isinstance(path, ObjectUrl):
+        whole = b"".join(data)
+        bucket.write(path, whole)
+        return len(whole)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
         with temporary.open("wb") as file:

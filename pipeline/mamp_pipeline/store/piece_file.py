@@ -4,18 +4,21 @@ Pieces are written once, read twice and removed: an archive format's copies woul
 """
 
 import json
+import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.places import open_reader
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.piece import Piece
 from mamp_schemas.errors import StoreError
+from mamp_schemas.places import Place
 from mamp_schemas.store import Quarantined
 
 _START = struct.Struct("<8sQI")
@@ -41,7 +44,7 @@ class _Head:
         return int(np.dtype(array[1]).itemsize * np.prod(array[2], dtype=np.int64))
 
 
-def write_piece(path: Path, piece: Piece, job: str) -> None:
+def write_piece(path: Place, piece: Piece, job: str) -> None:
     """Write a piece under its final name in one step, so that a piece that is there is whole.
 
     Args:
@@ -69,14 +72,14 @@ def write_piece(path: Path, piece: Piece, job: str) -> None:
     )
 
 
-def read_piece(path: Path, *, rows: bool = True) -> Piece:
+def read_piece(path: Place, *, rows: bool = True) -> Piece:
     """Read a piece, with its rows or only its table.
 
     Raises:
         DamagedPieceError: the piece is damaged or not there.
     """
     try:
-        with path.open("rb") as file:
+        with open_reader(path, whole=rows) as file:
             head = _read_head(file)
             wanted = [array for array in head.arrays if rows or array[0] != "joints"]
             arrays = {array[0]: _read_array(file, head, array) for array in wanted}
@@ -90,21 +93,21 @@ def read_piece(path: Path, *, rows: bool = True) -> Piece:
     return Piece(head.ids, arrays, joints, quarantined, head.tally)
 
 
-def find_job(path: Path) -> str | None:
+def find_job(path: Place) -> str | None:
     """Return the digest of what a piece was made from; None where it is missing, cut short or its head is damaged.
 
     A cheap look: the arrays' CRCs are checked when they are read.
     """
     try:
-        with path.open("rb") as file:
+        with open_reader(path) as file:
             head = _read_head(file)
             expected = file.tell() + sum(head.size(array) for array in head.arrays)
-        return head.job if path.stat().st_size == expected else None
+            return head.job if file.seek(0, os.SEEK_END) == expected else None
     except (OSError, ValueError):
         return None
 
 
-def _read_head(file: BinaryIO) -> _Head:
+def _read_head(file: BufferedIOBase) -> _Head:
     start = file.read(_START.size)
     if len(start) < _START.size or not start.startswith(_MAGIC):
         raise ValueError("it has no head")
@@ -115,9 +118,9 @@ def _read_head(file: BinaryIO) -> _Head:
     return _Head(**json.loads(text))
 
 
-def _read_array(file: BinaryIO, head: _Head, array: tuple[str, str, list[int], int]) -> NDArray[Any]:
+def _read_array(file: BufferedIOBase, head: _Head, array: tuple[str, str, list[int], int]) -> NDArray[Any]:
     name, dtype, shape, checksum = array
-    values = np.fromfile(file, np.uint8, head.size(array))
-    if len(values) < head.size(array) or google_crc32c.value(values) != checksum:
+    values = np.empty(head.size(array), np.uint8)
+    if file.readinto(values.data) < len(values) or google_crc32c.value(values) != checksum:
         raise ValueError(f"'{name}' does not have its checksum")
     return values.view(dtype).reshape(shape)

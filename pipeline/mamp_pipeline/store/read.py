@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -10,9 +9,12 @@ import zarr
 from numpy.typing import NDArray
 from zarr.errors import BaseZarrError
 
+from mamp_pipeline.places import exists
+from mamp_pipeline.places.zarr_stores import zarr_store
 from mamp_pipeline.store.layout import Columns, unpack_ids
 from mamp_schemas.base import canonical_json, read_json
 from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, StoreError
+from mamp_schemas.places import Place
 from mamp_schemas.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
 
 BLOCK_ROWS = 65_536
@@ -32,7 +34,7 @@ class Store:
         columns: the clip columns, each (clips, ...).
     """
 
-    path: Path
+    path: Place
     metadata: StoreMetadata
     ids: list[str]
     columns: Columns
@@ -76,15 +78,15 @@ def clip_ends(columns: Columns) -> NDArray[np.int64]:
     return np.asarray(columns["first_row"].astype(np.int64) + rows, dtype=np.int64)
 
 
-def is_complete(path: Path) -> bool:
+def is_complete(path: Place) -> bool:
     """Tell whether a store with a completion mark stands at `path`."""
     try:
-        return bool(zarr.open_group(path, mode="r").attrs.get("complete"))
+        return exists(path) and bool(zarr.open_group(zarr_store(path), mode="r").attrs.get("complete"))
     except READ_ERRORS:
         return False
 
 
-def open_store(path: Path) -> Store:
+def open_store(path: Place) -> Store:
     """Open a finished store.
 
     Raises:
@@ -93,9 +95,9 @@ def open_store(path: Path) -> Store:
         DamagedStoreError: metadata or columns do not fit together.
     """
     try:
-        if not path.exists():
+        if not exists(path):
             raise StoreError(f"{path}: no store there", remedy="Make one with: mampctl ingest DATASET --raw PATH")
-        group = zarr.open_group(path, mode="r")
+        group = zarr.open_group(zarr_store(path), mode="r")
     except READ_ERRORS as problem:
         raise StoreError(
             f"{path}: not a zarr store ({type(problem).__name__})", remedy="Name a folder made by mampctl ingest."
@@ -116,7 +118,7 @@ def open_store(path: Path) -> Store:
     return Store(path, metadata, unpack_ids(columns["id"]), columns, group)
 
 
-def _read_columns(path: Path, group: zarr.Group) -> Columns:
+def _read_columns(path: Place, group: zarr.Group) -> Columns:
     columns = {}
     for name in CLIP_COLUMNS:
         try:

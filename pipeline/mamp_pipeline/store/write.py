@@ -13,10 +13,13 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
+from mamp_pipeline.places import make_folder, measure, read
+from mamp_pipeline.places.zarr_stores import zarr_store
 from mamp_pipeline.store.files import write_whole
 from mamp_pipeline.store.layout import CHUNK_ROWS, CLIP_CHUNK, SHARD_ROWS, Columns, RowRange
 from mamp_pipeline.store.shard import encode_shard
 from mamp_schemas.errors import StoreError
+from mamp_schemas.places import Place
 from mamp_schemas.skeleton import Skeleton
 from mamp_schemas.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
 
@@ -27,13 +30,13 @@ _NODE = "zarr.json"
 
 
 def create_arrays(
-    path: Path, rows: int, skeleton: Skeleton, columns: Columns, compression: Compression = "none"
+    path: Place, rows: int, skeleton: Skeleton, columns: Columns, compression: Compression = "none"
 ) -> None:
     """Create a store's arrays without their rows, and write its clip columns.
 
     A missing shard reads as NaN, never as plausible zeros; every chunk carries a CRC-32C.
     """
-    group = zarr.create_group(path, zarr_format=3, overwrite=True)
+    group = zarr.create_group(zarr_store(path), zarr_format=3, overwrite=True)
     packing = [BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=4)] if compression == "zstd" else []
     joints = len(skeleton.joints)
     for name, tail in {"joints": (joints, 3), "motion": (joints, 3), "intensity": (joints,)}.items():
@@ -59,7 +62,7 @@ def create_arrays(
         )
 
 
-def extend_arrays(path: Path, rows: int, columns: Columns, clips: int) -> None:
+def extend_arrays(path: Place, rows: int, columns: Columns, clips: int) -> None:
     """Make room in a finished store for more rows, and write the clip columns from clip `clips` on.
 
     Args:
@@ -86,7 +89,7 @@ def extend_arrays(path: Path, rows: int, columns: Columns, clips: int) -> None:
         array[clips:] = column[clips:].astype(dtype, copy=False)
 
 
-def write_shard(path: Path, rows: RowRange, arrays: dict[str, NDArray[np.float32]]) -> dict[str, int]:
+def write_shard(path: Place, rows: RowRange, arrays: dict[str, NDArray[np.float32]]) -> dict[str, int]:
     """Write one shard of every row array.
 
     Args:
@@ -112,20 +115,20 @@ def write_shard(path: Path, rows: RowRange, arrays: dict[str, NDArray[np.float32
         place = (rows.start // shard, *(0 for _ in array.shape[1:]))
         key = f"{name}/{array.metadata.encode_chunk_key(place)}"
         if array.compressors == (Crc32cCodec(),):
-            (path / key).parent.mkdir(parents=True, exist_ok=True)
+            make_folder((path / key).parent)
             written[key] = write_whole(path / key, *encode_shard(values, shard, array.chunks[0]))
         else:
             array[rows.start : rows.stop] = values
-            written[key] = (path / key).stat().st_size
+            written[key] = measure(path / key)
     return written
 
 
-def write_metadata(path: Path, metadata: StoreMetadata) -> None:
+def write_metadata(path: Place, metadata: StoreMetadata) -> None:
     """Write the root, attributes and shapes of all arrays, in one step: from here on the store is complete."""
-    for left in (*path.rglob("*.partial"), *path.rglob("*.part")):
+    for left in (*path.rglob("*.partial"), *path.rglob("*.part")) if isinstance(path, Path) else ():
         left.unlink()  # zarr's files beside and ours, of processes that died
-    nodes = sorted(node for node in path.rglob(_NODE) if node.parent != path)
-    children = {node.parent.relative_to(path).as_posix(): json.loads(node.read_bytes()) for node in nodes}
+    nodes = sorted([*ROW_ARRAYS, "clips", *(f"clips/{name}" for name in CLIP_COLUMNS)])
+    children = {node: json.loads(read(path / node / _NODE)) for node in nodes}
     root = {
         "zarr_format": 3,
         "node_type": "group",
@@ -135,6 +138,6 @@ def write_metadata(path: Path, metadata: StoreMetadata) -> None:
     write_whole(path / _NODE, json.dumps(root).encode(), durable=True)
 
 
-def _open(path: Path) -> zarr.Group:
+def _open(path: Place) -> zarr.Group:
     """Open for writing, by the arrays' own metadata: the root's copy holds what readers may see."""
-    return zarr.open_group(path, mode="r+", use_consolidated=False)
+    return zarr.open_group(zarr_store(path), mode="r+", zarr_format=3, use_consolidated=False)

@@ -1,6 +1,5 @@
 """Opening a finished store for reading, and refusing whatever is not one."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,13 @@ from numpy.typing import NDArray
 
 from mamp_schemas.base import canonical_json, read_json
 from mamp_schemas.errors import IncompleteStoreError, StoreError
+from mamp_schemas.places import Place
 from mamp_schemas.store import CLIP_COLUMNS, FORMAT_VERSION, ROW_ARRAYS, StoreMetadata
+from mamp_trainer.data.places import exists, open_group
 from mamp_trainer.data.store import READ_ERRORS, Store, damaged
 
 
-def open_store(path: Path) -> Store:
+def open_store(path: Place) -> Store:
     """Open a store.
 
     Raises:
@@ -22,11 +23,11 @@ def open_store(path: Path) -> Store:
         DamagedStoreError: its arrays and columns do not agree.
     """
     try:
-        if not path.exists():
+        if not exists(path):
             raise StoreError(
                 f"{path}: there is no store", remedy=f"Make one: mampctl ingest DATASET --raw PATH --out {path}"
             )
-        group = zarr.open_group(path, mode="r")
+        group = open_group(path)
     except READ_ERRORS as problem:
         raise StoreError(
             f"{path}: not a store of clips ({type(problem).__name__})",
@@ -41,7 +42,7 @@ def open_store(path: Path) -> Store:
     return store
 
 
-def _read_metadata(group: zarr.Group, path: Path) -> StoreMetadata:
+def _read_metadata(group: zarr.Group, path: Place) -> StoreMetadata:
     attributes = dict(group.attrs)
     if attributes.get("complete") is not True:
         raise IncompleteStoreError(
@@ -57,7 +58,7 @@ def _read_metadata(group: zarr.Group, path: Path) -> StoreMetadata:
     return read_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
 
 
-def _array(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
+def _array(group: zarr.Group, name: str, path: Place) -> zarr.Array[Any]:
     try:
         array = group[name]
     except READ_ERRORS:
@@ -67,7 +68,7 @@ def _array(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
     return array
 
 
-def _read_column(group: zarr.Group, name: str, path: Path) -> NDArray[np.generic]:
+def _read_column(group: zarr.Group, name: str, path: Place) -> NDArray[np.generic]:
     array = _array(group, f"clips/{name}", path)
     try:
         return np.asarray(array[...])

@@ -8,6 +8,7 @@ from mamp_schemas.errors import ManifestError, RecipeError
 from mamp_schemas.protocols import Side
 from mamp_schemas.recipes import PretrainRecipe, RunRecipe
 from mamp_schemas.splits import SplitManifest, Subset, check_belongs, check_drawn, manifest_name
+from mamp_trainer.data.places import read
 from mamp_trainer.data.store import Store
 
 
@@ -22,7 +23,7 @@ def read_manifest(store: Store, protocol: str, subset: Subset | None = None) -> 
     path = place.with_name(manifest_name(place.name, protocol, subset))
     remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}{_options(subset)}"
     try:
-        text = path.read_bytes()
+        text = read(path)
     except FileNotFoundError:
         what = f"a part of '{protocol}'" if subset else f"'{protocol}'"
         raise ManifestError(f"{path}: there is no split manifest for {what}", remedy=remedy) from None

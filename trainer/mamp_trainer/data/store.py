@@ -1,7 +1,6 @@
 """A finished store, opened for reading: its clip columns in memory, its rows on demand."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from zarr.errors import BaseZarrError
 
 from mamp_schemas.errors import DamagedStoreError
+from mamp_schemas.places import Place
 from mamp_schemas.store import StoreMetadata
 
 READ_ERRORS = (BaseZarrError, OSError, KeyError, ValueError, RuntimeError)
@@ -28,7 +28,7 @@ class Store:
         arrays: the row arrays, read only when asked for.
     """
 
-    path: Path
+    path: Place
     metadata: StoreMetadata
     ids: list[str]
     columns: dict[str, NDArray[np.generic]]
@@ -70,7 +70,7 @@ class Store:
         return f"{name}/{array.metadata.encode_chunk_key((number, *[0] * (array.ndim - 1)))}"
 
 
-def damaged(path: Path, problem: str) -> DamagedStoreError:
+def damaged(path: Place, problem: str) -> DamagedStoreError:
     """Return the error for a store whose content is not what its metadata promises."""
     return DamagedStoreError(
         f"{path}: {problem}", remedy=f"`mampctl verify {path}` checks all of it. Remove the store and ingest again."

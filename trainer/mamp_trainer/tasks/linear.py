@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mamp_schemas.errors import RecipeError
+from mamp_schemas.places import Place
 from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import LinearRecipe
 from mamp_schemas.results import LinearResult
@@ -38,7 +39,7 @@ TOP1, TOP5 = "test_top1", "test_top5"
 
 def linear(
     recipe: LinearRecipe,
-    store_path: Path,
+    store_path: Place,
     run: Path,
     *,
     encoder_from: Path | None = None,

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mamp_schemas.places import Place
 from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.results import PretrainResult
@@ -30,7 +31,7 @@ from mamp_trainer.watch.flops import term_flops
 
 def pretrain(
     recipe: PretrainRecipe,
-    store_path: Path,
+    store_path: Place,
     run: Path,
     *,
     resume: bool = False,

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from mamp_schemas.errors import ManifestError
+from mamp_schemas.places import Place
 from mamp_schemas.progress import Progress
 from mamp_schemas.protocols import Side
 from mamp_schemas.recipes import FinetuneRecipe, PretrainRecipe, Recipe
@@ -47,7 +47,7 @@ class Source:
     device: torch.device
 
     @classmethod
-    def open(cls, path: Path, recipe: Recipe, device: torch.device, budget: Budget, progress: Progress) -> Self:
+    def open(cls, path: Place, recipe: Recipe, device: torch.device, budget: Budget, progress: Progress) -> Self:
         """Open a store for a recipe, and choose where its clips live.
 
         Args:

@@ -1,0 +1,136 @@
+"""`mampctl ingest` as a process of its own that works in a bucket: killed and run again, in workers, secrets kept."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from mamp_pipeline.build import plan
+from mamp_pipeline.build.engine import Workers
+from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.read import is_complete, open_store
+from mamp_pipeline.synth import synthesise
+from mamp_schemas.errors import ClusterError
+from mamp_schemas.places import Place
+from mamp_schemas.policy import paper_policy
+from mamp_schemas.progress import Silent
+from tests.paths import GOLDEN
+from tests.pipeline.clusters import run_cluster
+from tests.pipeline.told import Told
+from tests.pipeline.victims import SMALL
+from tests.s3_server import KEY_ID, SECRET, Bucket
+
+RAW = GOLDEN / "ntu60" / "raw.zip"
+DEADLINE = 60.0
+
+
+def request(out: Place, raw: Place = RAW) -> Ingest:
+    return Ingest("ntu60", (raw,), out, paper_policy("ntu60"))
+
+
+@contextmanager
+def command(raw: Place, out: Place) -> Iterator["subprocess.Popen[str]"]:
+    arguments = ["ingest", "ntu60", "--raw", str(raw), "--out", str(out), "--workers", "0", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SMALL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_object(bucket: Bucket, part: str, process: "subprocess.Popen[str]") -> None:
+    started = time.monotonic()
+    while not any(part in name for name in bucket.names()) and process.poll() is None:
+        assert time.monotonic() - started < DEADLINE
+        time.sleep(0.005)
+
+
+def test_kill__the_command_in_each_phase(bucket: Bucket, tmp_path: Path) -> None:
+    synthesise("ntu60", tmp_path / "raw.zip", clips=24, classes=10, setups=4, subjects=10, seed=3)
+    raw, out = bucket.put("raw.zip", tmp_path / "raw.zip"), bucket.url / "s.zarr"
+    expected = ingest(request(tmp_path / "s.zarr", tmp_path / "raw.zip"), Silent()).content_hash
+    for moment in ("s.zarr.staging/part-000000", "s.zarr.staging/shard-000000"):
+        with command(raw, out) as process:
+            wait_for_object(bucket, moment, process)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert process.returncode == -signal.SIGKILL
+        assert not is_complete(out)
+    with command(raw, out) as process:
+        printed, told = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, told
+    assert json.loads(printed)["content_hash"] == expected
+    assert "parts are parsed already" in told
+    assert verify(open_store(out), Silent()).problems == ()
+    assert [name for name in bucket.names() if not name.startswith("s.zarr/")] == ["raw.zip"]
+
+
+def test_ingest__two_workers_on_this_machine(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
+    raw, out = bucket.put("raw.zip", RAW), bucket.url / "s.zarr"
+    told = Told()
+    found = ingest(request(out, raw), told, Workers(2))
+    assert any("2 worker processes" in line for line in told.messages)
+    assert found.content_hash == ingest(request(tmp_path / "s.zarr"), Silent()).content_hash
+    assert verify(open_store(out), Silent()).problems == ()
+    assert not [name for name in bucket.names() if ".staging" in name]
+
+
+@pytest.mark.parametrize("door", ["open", "closed"])
+def test_ingest__tells_no_secret(bucket: Bucket, door: str) -> None:
+    """Neither in what it prints nor in what it stores, be it done or refused."""
+    raw, out = bucket.put("raw.zip", RAW), bucket.url / "s.zarr"
+    with bucket.server.closed() if door == "closed" else nullcontext(), command(raw, out) as process:
+        printed, told = process.communicate(timeout=DEADLINE)
+    assert process.returncode == (0 if door == "open" else 1), told
+    assert told.startswith("error: s3://") == (door == "closed")
+    assert "Traceback" not in told
+    stored = b"".join(bucket.get(name) for name in bucket.names())
+    for secret in (SECRET, KEY_ID, bucket.server.endpoint):
+        assert secret not in printed + told
+        assert secret.encode() not in stored
+
+
+@pytest.mark.soak
+def test_ingest__on_a_cluster_elsewhere(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its workers have the credentials in their own environment."""
+    monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
+    raw, out = bucket.put("raw.zip", RAW), bucket.url / "s.zarr"
+    with run_cluster(tmp_path, workers=2) as running:
+        found = ingest(request(out, raw), Silent(), Workers(scheduler=running.address))
+    assert found.content_hash == ingest(request(tmp_path / "s.zarr"), Silent()).content_hash
+    assert verify(open_store(out), Silent()).problems == ()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("lacking", "reason"),
+    [
+        (["env", "AWS_ENDPOINT_URL=http://127.0.0.1:9"], "cannot be reached"),
+        (["env", "-u", "AWS_SECRET_ACCESS_KEY"], "no credentials"),
+    ],
+    ids=["endpoint", "credentials"],
+)
+def test_ingest__a_worker_elsewhere_that_cannot_use_the_bucket(
+    bucket: Bucket, tmp_path: Path, lacking: list[str], reason: str
+) -> None:
+    raw, out = bucket.put("raw.zip", RAW), bucket.url / "s.zarr"
+    with (
+        run_cluster(tmp_path, before=lacking) as running,
+        pytest.raises(ClusterError, match="cannot do this work") as caught,
+    ):
+        ingest(request(out, raw), Silent(), Workers(scheduler=running.address))
+    assert str(raw) in caught.value.what
+    assert reason in caught.value.what
+    assert "environment" in caught.value.remedy
+    assert SECRET not in str(caught.value)
