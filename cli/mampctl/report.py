@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mamp_schemas.places import parse_place
+from mamp_schemas.places import parse_path, parse_place
 from mampctl.console import print_json, print_line, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
@@ -15,7 +15,10 @@ from mampctl.progress import show_progress
 
 def report(
     store: Annotated[str, typer.Argument(help="The store.")],
-    out: Annotated[Path, typer.Option(help="The HTML file; one that is there is replaced.")],
+    out: Annotated[
+        Path,
+        typer.Option(parser=parse_path, metavar="PATH", help="The HTML file; one that is there is replaced."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write one self-contained page: counts, motion, outliers, clips to play, quarantine, provenance."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mamp_schemas.places import parse_place
+from mamp_schemas.places import parse_path, parse_place
 from mampctl.console import print_json, print_line
 from mampctl.extras import needed_extras
 
@@ -14,9 +14,14 @@ from mampctl.extras import needed_extras
 def show(
     store: Annotated[str, typer.Argument(help="The store.")],
     clip: Annotated[str, typer.Argument(help="The clip's id.")],
-    html: Annotated[Path | None, typer.Option(help="Write a page that plays it.")] = None,
-    gif: Annotated[Path | None, typer.Option(help="Write a moving picture.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Write a picture of the frame that moves most.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(parser=parse_path, metavar="PATH", help="Write a page that plays it.")
+    ] = None,
+    gif: Annotated[Path | None, typer.Option(parser=parse_path, metavar="PATH", help="Write a moving picture.")] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(parser=parse_path, metavar="PATH", help="Write a picture of the frame that moves most."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Show one clip: where it moves, and what a motion-aware mask hides of it."""

@@ -10,7 +10,7 @@ _ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-
 class Linear(nn.Linear):
     """A linear layer whose float32 products on a CPU are made by oneDNN, as a convolution over single points.
 
-    torch has MKL multiply float32 matrices on a CPU, and MKL uses half of the vector width of CPUs that are not
+    torch has MKL multiply float32 matrices on a CPU, and MKL reaches half of what oneDNN does on a CPU that is not
     Intel's (docs/performance.md). The numbers are the same but for rounding.
     """
 
