@@ -56,6 +56,11 @@ def blank_out(text: bytes, rng: Generator) -> bytes:
     return text[:at] + b"\x00" * count + text[at + count :]
 
 
+def pad(text: bytes, rng: Generator) -> bytes:
+    blanks = [pick((b"\n", b"\r\n", b" ", b"\t", b"\x0c"), rng) for _ in range(rng.integers(1, 4))]
+    return b"".join(blanks) + text if rng.integers(2) else text + b"".join(blanks)
+
+
 def of_lines(change: Callable[[list[bytes], Generator], None], text: bytes, rng: Generator) -> bytes:
     lines = text.split(b"\n")
     change(lines, rng)
@@ -93,6 +98,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     flip,
     splice,
     blank_out,
+    pad,
     *(partial(of_lines, change) for change in (duplicate, delete, swap, blow_up_count, respell_field, respell_field)),
 )
 
@@ -153,3 +159,18 @@ def test_parse_ntu__memory_of_damaged_files(
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 80 * len(data) + 200_000
+
+
+@pytest.mark.parametrize("reader", [ntu_kernel.read, ntu_numpy.read], ids=["kernel", "numpy"])
+@pytest.mark.parametrize("line", [b"0\n", b"1\n", b"22\n", b"1000000000\n", b"1 ", b"\n", b"\r"])
+def test_parse_ntu__memory_of_large_damaged_files(
+    reader: Callable[[bytes], RawBodies | None], line: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"3\n" + line * (2_000_000 // len(line))
+    reader(data)  # what a first call loads is not the file's
+    monkeypatch.setattr(ntu, "choose_reader", lambda: reader)
+    tracemalloc.start()
+    assert outcome(ntu.parse_ntu, data)[1] is not None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * len(data)

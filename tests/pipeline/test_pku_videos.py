@@ -83,6 +83,25 @@ def test_find_videos__twice(tmp_path: Path, content: bytes) -> None:
         find_sources([tmp_path], "pku1")
 
 
+@pytest.mark.parametrize("labels", ["garbage here", "3 0 5 1\n", ""])
+def test_find_videos__damaged_labels_are_known_by_their_folder(tmp_path: Path, labels: str) -> None:
+    source = only(write_files(tmp_path, {"skeleton/0002-L.txt": VIDEO, "label/0002-L.txt": labels.encode()}))
+    assert source.member == "skeleton/0002-L.txt"
+    assert source.video is not None
+    assert source.video.labels is not None
+    assert source.video.labels.member == "label/0002-L.txt"
+
+
+def test_find_videos__damaged_skeletons_are_known_by_their_folder(tmp_path: Path) -> None:
+    source = only(
+        write_files(tmp_path, {"skeleton/0002-L.txt": b"0,0,0 damaged\n" + VIDEO, "label/0002-L.txt": LABELS})
+    )
+    assert source.member == "skeleton/0002-L.txt"
+    with pytest.raises(RawFileError) as caught:
+        open_video(source, ClipInfo("0002-L", -1))
+    assert caught.value.line == 1
+
+
 def test_find_videos__two_lists_that_differ(tmp_path: Path) -> None:
     files = {"0002-L.txt": VIDEO, "sub1.txt": XSUB, "sub2.txt": list_text(["0002-L", "0002-M"], ["0003-L"])}
     with pytest.raises(RawInputError, match="two cross-subject lists that differ"):

@@ -13,6 +13,7 @@ from mamp_pipeline.raw import reading
 from mamp_pipeline.raw.reading import find_inflater, read_source
 from mamp_pipeline.raw.sources import find_sources, read_exclude_list
 from mamp_schemas.errors import RawFileError, RawInputError
+from mamp_schemas.progress import Silent
 from tests.paths import SHARED_DATA
 
 FIRST = "S001C001P001R001A001"
@@ -268,3 +269,76 @@ def test_read_exclude_list__official(dataset: str, count: int) -> None:
     if not path.exists():
         pytest.skip("the official lists are not there")
     assert len(read_exclude_list(path)) == count
+
+
+class Told(Silent):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_find_sources__folders_behind_links_are_followed(tmp_path: Path) -> None:
+    _folder(tmp_path / "elsewhere", f"{SECOND}.skeleton")
+    raw = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
+    (raw / "more").symlink_to(tmp_path / "elsewhere")
+    found = find_sources([raw], "ntu60")
+    assert [(source.id, source.member) for source in found] == [
+        (FIRST, f"{FIRST}.skeleton"),
+        (SECOND, f"more/{SECOND}.skeleton"),
+    ]
+    assert read_source(found[1]) == f"content of {SECOND}.skeleton".encode()
+
+
+@pytest.mark.parametrize("target", [".", "..", "inner", "../elsewhere"])
+def test_find_sources__links_to_what_is_listed_anyway_add_nothing(tmp_path: Path, target: str) -> None:
+    raw = _folder(tmp_path / "raw", f"inner/{FIRST}.skeleton")
+    _folder(tmp_path / "elsewhere", f"{SECOND}.skeleton")
+    (raw / "first").symlink_to(target)
+    (raw / "second").symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to(raw)
+    found = [source.id for source in find_sources([raw], "ntu60")]
+    assert found == ([FIRST, SECOND] if "elsewhere" in target else [FIRST])
+
+
+def test_find_sources__tells_of_archives_inside_a_folder(tmp_path: Path) -> None:
+    raw, told = _folder(tmp_path / "raw", f"{FIRST}.skeleton"), Told()
+    _archive(raw / "rest.zip", f"{SECOND}.skeleton")
+    assert [source.id for source in find_sources([raw], "ntu60", progress=told)] == [FIRST]
+    assert told.lines == [
+        "warning: 1 zip archives inside --raw are not opened: name each as a --raw of its own, if what it holds is not "
+        "there unpacked"
+    ]
+
+
+def test_find_sources__several_archives_at_once(tmp_path: Path) -> None:
+    paths = [_archive(tmp_path / f"{name}.zip", f"{name}.skeleton") for name in (THIRD, FIRST, SECOND)]
+    found = find_sources(paths, "ntu120")
+    assert [source.id for source in found] == [FIRST, SECOND, THIRD]
+    assert [read_source(source) for source in found] == [f"content of {one.id}.skeleton".encode() for one in found]
+
+
+def test_read_source__a_member_that_would_fill_the_memory_is_refused_before(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{FIRST}.skeleton", b"0\n" * 2**24)
+    (source,) = find_sources([path], "ntu60")
+    tracemalloc.start()
+    with pytest.raises(RawFileError, match="would unpack to 33,554,432: no recording packs so well"):
+        read_source(source)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+def test_read_source__the_same_bytes_by_isal_and_zlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    isal = pytest.importorskip("isal.isal_zlib")
+    (source,) = find_sources([_archive(tmp_path / "a.zip", f"{FIRST}.skeleton")], "ntu60")
+    found = []
+    for inflater in (isal, zlib):
+        monkeypatch.setattr(reading, "_inflater", inflater)
+        found.append(read_source(source))
+    assert found[0] == found[1] == f"content of {FIRST}.skeleton".encode()

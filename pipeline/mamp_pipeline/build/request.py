@@ -67,7 +67,7 @@ def find_input(request: Ingest, progress: Progress) -> Found:
         RawInputError: nothing to ingest was found, or a clip was found twice.
     """
     # Absolute, since workers elsewhere have a working directory of their own.
-    found = find_sources([path.absolute() for path in request.raw], request.dataset, request.layout)
+    found = find_sources([path.absolute() for path in request.raw], request.dataset, request.layout, progress)
     form = raw_format(request.dataset, request.layout)
     own = [source for source in found if (info := form.info(source.member)) and belongs(request.dataset, info)]
     names = read_exclude_list(request.exclude, request.layout) if request.exclude else frozenset()

@@ -35,7 +35,7 @@ def list_files(path: Place) -> Iterator[Listed]:
         if isinstance(path, ObjectUrl):
             return _list_archive(path) if bucket.find(path) else _list_prefix(path)
         if path.is_dir():
-            return _list_folder(path)
+            return _list_folder(path, _Links(path))
         if path.exists():
             return _list_archive(path)
     except PermissionError as problem:
@@ -67,12 +67,32 @@ def _list_prefix(url: ObjectUrl) -> Iterator[Listed]:
         raise _nothing_there(url)
 
 
-def _list_folder(path: Path, inside: str = "") -> Iterator[Listed]:
+class _Links:
+    """Which folders behind links are to be followed: each once, and none that is inside the folder listed anyway.
+
+    Args:
+        root: the folder listed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._reached = [root.resolve()]
+
+    def follow(self, link: Path) -> bool:
+        """Return whether a link to a folder is to be followed; a link that comes first counts."""
+        target = link.resolve()
+        if any(target.is_relative_to(reached) or reached.is_relative_to(target) for reached in self._reached):
+            return False
+        self._reached.append(target)
+        return True
+
+
+def _list_folder(path: Path, links: _Links, inside: str = "") -> Iterator[Listed]:
     try:
         with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _list_folder(Path(entry.path), f"{inside}{entry.name}/")
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_dir():
+                    if not entry.is_symlink() or links.follow(Path(entry.path)):
+                        yield from _list_folder(Path(entry.path), links, f"{inside}{entry.name}/")
                 else:
                     yield _measure(entry, inside + entry.name)
     except OSError as problem:
@@ -94,6 +114,10 @@ def _list_archive(path: Place) -> Iterator[Listed]:
     try:
         with open_reader(path) as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
+    except PermissionError as problem:
+        raise RawInputError(
+            f"{path}: cannot be opened ({problem.strerror})", remedy="Make the archive readable."
+        ) from None
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as problem:
         raise RawInputError(
             f"{path}: neither a folder nor a readable zip archive ({problem})",

@@ -35,14 +35,16 @@ def read_lines(data: bytes) -> RawBodies:
 
 
 class _Lines:
-    """The lines of a file, taken one after the other.
+    """The lines of a file, found one after the other: a file that is wrong at its head costs no more than that.
 
     Attributes:
         place: where the reading is, for a file that ends too early.
     """
 
     def __init__(self, data: bytes) -> None:
-        self._lines = data.rstrip().split(b"\n") if data.strip() else []
+        self._text = data.rstrip()
+        self._next = 0 if self._text else 1
+        """Where the next line begins; beyond the text when there is none."""
         self._number = 0
         self.place = "the frame count"
 
@@ -80,16 +82,18 @@ class _Lines:
 
     def end(self, frames: int) -> None:
         """Make sure that nothing follows."""
-        if self._number < len(self._lines):
+        if self._next <= len(self._text):
             self._number += 1
             raise self._fault(f"unexpected text after the last of {frames} frames")
 
     def _take(self, what: str, expected: int) -> list[bytes]:
-        if self._number == len(self._lines):
+        if self._next > len(self._text):
             raise self._fault(f"file ends after this line, inside {self.place}; expected a {what}")
-        line = self._lines[self._number]
+        end = self._text.find(b"\n", self._next)
+        end = len(self._text) if end < 0 else end
+        fields = self._text[self._next : end].split()
+        self._next = end + 1
         self._number += 1
-        fields = line.split()
         if len(fields) != expected:
             count = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
             raise self._fault(f"{what} has {count}, expected {expected}")

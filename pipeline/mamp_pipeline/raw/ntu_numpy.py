@@ -18,6 +18,8 @@ from mamp_pipeline.raw.ntu_words import read_plain
 
 _BODY_SHAPE = np.array([BODY_FIELDS, 1] + [JOINT_FIELDS] * JOINTS)
 _SPACE, _LINE_END, _RETURN = b" \n\r"
+_LARGE = 2**20
+"""Bytes from which on it is looked at how a text would fill the memory."""
 # Control bytes that separate nothing are parts of fields; these spell no number then, and neither do marks.
 _SPACES_FOR_BLANKS = bytes(
     _SPACE if byte in b"\t\r\v\f" else b"?"[0] if byte < _SPACE and byte != _LINE_END else byte for byte in range(256)
@@ -51,7 +53,9 @@ class _Lines:
 
 
 def read(data: bytes) -> RawBodies | None:
-    """Read NTU text; None where it is malformed."""
+    """Read NTU text; None where it is malformed, or where its fields are so short that their places fill the memory."""
+    if _is_crowded(data):
+        return None
     lines = _split(data)
     if lines is None:
         return None
@@ -73,6 +77,14 @@ def read(data: bytes) -> RawBodies | None:
     if joints is None:
         return None
     return RawBodies(int(counts[0]), np.repeat(np.arange(len(counts) - 1), counts[1:]), body_id, joints)
+
+
+def _is_crowded(data: bytes) -> bool:
+    """Say whether a large text has fields of less than three characters on average; those of recordings have eight.
+
+    The places of such fields would take eighty times the bytes of the text. Read line by line, they take little.
+    """
+    return len(data) > _LARGE and 4 * (data.count(b" ") + data.count(b"\n")) > len(data)
 
 
 def _agree(counts: NDArray[np.int64], heads: NDArray[np.intp], total: int) -> bool:
@@ -99,7 +111,7 @@ def _split(data: bytes) -> _Lines | None:
 
 def _tidied(data: bytes) -> bytes:
     """Return the text with one space between the fields of a line and no other blanks."""
-    symbols = np.frombuffer(data.strip().translate(_SPACES_FOR_BLANKS) + b"\n", np.uint8)
+    symbols = np.frombuffer(data.rstrip().translate(_SPACES_FOR_BLANKS) + b"\n", np.uint8)
     blank = symbols == _SPACE
     blank[1:] &= symbols[:-1] <= _SPACE
     symbols = symbols[~blank]

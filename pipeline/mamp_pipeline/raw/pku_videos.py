@@ -23,7 +23,8 @@ _Sides = dict[ListedProtocol, SplitList]
 def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
     """Bring together what belongs to each video of a phase.
 
-    A file named like a video holds labels when its first line has commas, else skeletons.
+    A file named like a video holds labels when its first line has commas, else skeletons; where one of the two is
+    damaged so that they look alike, their folders' names tell.
 
     Args:
         files: every file of the raw input, with any id.
@@ -37,17 +38,16 @@ def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
         RawInputError: a file is there twice, or a split list cannot be read or contradicts another.
     """
     info = video_info(phase)
-    skeletons: dict[str, RawSource] = {}
-    labels: dict[str, RawSource] = {}
+    videos: dict[str, list[RawSource]] = {}
     lists: _Lists = {}
     for file in files:
         video = info(file.file_name)
         if video is not None:
-            _add_once(labels if _holds_labels(file) else skeletons, replace(file, id=video.id))
+            videos.setdefault(video.id, []).append(replace(file, id=video.id))
         elif file.file_name.endswith(SUFFIX) and file.size <= _LIST_BYTES:
             _add_list(lists, file, phase)
     sides = {protocol: split for protocol, (split, _) in lists.items()}
-    return [_join(skeletons.get(name), labels.get(name), sides) for name in sorted({*skeletons, *labels})]
+    return [_join(*_tell_apart(videos[name]), sides) for name in sorted(videos)]
 
 
 def describe_videos(sources: Sequence[RawSource]) -> Iterator[str]:
@@ -61,6 +61,19 @@ def describe_videos(sources: Sequence[RawSource]) -> Iterator[str]:
             yield f"{unlisted:,} videos stand in no {title} list: kept, but in no manifest of {protocol}"
 
 
+def _tell_apart(files: Sequence[RawSource]) -> tuple[RawSource | None, RawSource | None]:
+    """Return a video's skeleton file and its label file."""
+    labelled = [_holds_labels(file) for file in files]
+    if len(files) == 2 and labelled[0] == labelled[1] and sum(map(_is_among_labels, files)) == 1:
+        labelled = [_is_among_labels(file) for file in files]
+    skeletons = [file for file, has_labels in zip(files, labelled, strict=True) if not has_labels]
+    labels = [file for file, has_labels in zip(files, labelled, strict=True) if has_labels]
+    for first, *others in (each for each in (skeletons, labels) if each):
+        if others:
+            raise RawInputError(f"video {first.id} is there twice: {first.place} and {others[0].place}", remedy=_TWICE)
+    return next(iter(skeletons), None), next(iter(labels), None)
+
+
 def _holds_labels(file: RawSource) -> bool:
     try:
         head = read_head(file, _HEAD_BYTES)
@@ -68,13 +81,11 @@ def _holds_labels(file: RawSource) -> bool:
         head = b""
     if head.strip():
         return b"," in head
+    return _is_among_labels(file)
+
+
+def _is_among_labels(file: RawSource) -> bool:
     return "label" in str(PurePosixPath(file.trace).parent).lower()
-
-
-def _add_once(found: dict[str, RawSource], file: RawSource) -> None:
-    first = found.setdefault(file.id, file)
-    if first is not file:
-        raise RawInputError(f"video {file.id} is there twice: {first.place} and {file.place}", remedy=_TWICE)
 
 
 def _add_list(lists: _Lists, file: RawSource, phase: Phase) -> None:

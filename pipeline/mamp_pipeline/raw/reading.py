@@ -24,6 +24,10 @@ def find_inflater() -> Any:
 _inflater = find_inflater()
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
+_LEAST_BOMB, _MOST_DEFLATED = 2**24, 100
+"""A member beyond so many bytes that would unpack to more than so many times its own is none of recorded numbers,
+which deflate to a fifth: it is refused before it takes the memory."""
+
 _HEAD_BYTES = 4_096
 """Packed bytes that hold the code tables of a member's first block and some text."""
 
@@ -41,6 +45,7 @@ def read_source(source: RawSource) -> bytes:
     try:
         if source.entry is None:
             return _read_file(source)
+        _refuse_bomb(source.size, source.entry)
         packed = _read_packed(source, source.entry)
     except OSError as problem:
         raise RawFileError(f"cannot be read ({problem.strerror})") from None
@@ -98,6 +103,13 @@ def _open_member(source: RawSource, entry: ArchiveEntry) -> io.BufferedIOBase:
     file = open_reader(source.container)
     file.seek(entry.offset)
     return file
+
+
+def _refuse_bomb(size: int, entry: ArchiveEntry) -> None:
+    if size > max(_LEAST_BOMB, _MOST_DEFLATED * entry.packed_size):
+        raise RawFileError(
+            f"the archive holds {entry.packed_size:,} bytes that would unpack to {size:,}: no recording packs so well"
+        )
 
 
 def _inflate(packed: bytes, size: int) -> bytes:

@@ -14,9 +14,14 @@ from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.layout import Layout, describe_dataset
 from mamp_schemas.places import Place
+from mamp_schemas.progress import Progress
+
+_ARCHIVE = ".zip"
 
 
-def find_sources(paths: Sequence[Place], dataset: DatasetName, layout: Layout | None = None) -> list[RawSource]:
+def find_sources(
+    paths: Sequence[Place], dataset: DatasetName, layout: Layout | None = None, progress: Progress | None = None
+) -> list[RawSource]:
     """List the raw files that bear a name of the dataset's form, sorted by clip id, or by that of their video.
 
     Clips of a sister dataset in the same format are listed too: `belongs` tells them apart.
@@ -25,6 +30,7 @@ def find_sources(paths: Sequence[Place], dataset: DatasetName, layout: Layout | 
         paths: folders, searched recursively, and zip archives; of PKU-MMD single split lists as well.
         dataset: whose files to look for.
         layout: of own recordings.
+        progress: told of archives that lie inside a folder, which are not opened.
 
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
@@ -37,6 +43,11 @@ def find_sources(paths: Sequence[Place], dataset: DatasetName, layout: Layout | 
         found = _find_clips(paths, wanted, others)
     if not found:
         raise _nothing_found(paths, describe_dataset(dataset, layout).title, wanted.form, others)
+    if others[_ARCHIVE] and progress:
+        progress.message(
+            f"warning: {others[_ARCHIVE]:,} zip archives inside --raw are not opened: name each as a --raw of its own, "
+            "if what it holds is not there unpacked"
+        )
     return found
 
 
