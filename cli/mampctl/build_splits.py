@@ -72,12 +72,13 @@ def _divide(store: "Store", protocol: str, as_json: bool) -> None:
     if as_json:
         print_json({"manifest": str(target), **manifest.counts.model_dump(mode="json")})
         return
-    _print_counts(manifest.counts, f"{store.metadata.spec().title}, {protocol}")
+    hint = ", without the missing-skeleton list (ingest --exclude)" if store.metadata.dataset.startswith("ntu") else ""
+    _print_counts(manifest.counts, f"{store.metadata.spec().title}, {protocol}", hint)
     print_line(f"{target}")
     print_line(f"next: mampctl train pretrain {recipe_options(store.metadata, protocol)} --store {store.path}")
 
 
-def _print_counts(counts: SplitCounts, what: str) -> None:
+def _print_counts(counts: SplitCounts, what: str, hint: str) -> None:
     if counts.official_train is None or counts.official_test is None:
         print_table([("train", f"{counts.train:,}"), ("test", f"{counts.test:,}")], ("side", "clips"))
         print_line(f"no official count of {what}")
@@ -86,10 +87,7 @@ def _print_counts(counts: SplitCounts, what: str) -> None:
         rows = [(side, f"{got:,}", f"{wanted:,}", f"{got - wanted:+,}") for side, got, wanted in official]
         print_table(rows, ("side", "clips", "official", "difference"))
         if any(got != wanted for _, got, wanted in official):
-            print_line(
-                f"the counts differ from the official ones of {what}; those are of all raw files, without the "
-                "missing-skeleton list (ingest --exclude)"
-            )
+            print_line(f"the counts differ from the official ones of {what}, which are of all raw files{hint}")
     if counts.unlisted:
         print_line(f"{counts.unlisted:,} clips are on neither side: left out")
 

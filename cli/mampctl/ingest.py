@@ -56,8 +56,9 @@ def ingest(
         str | None, typer.Option(help="Work on the cluster of this Dask scheduler instead: tcp://HOST:PORT.")
     ] = None,
     compression: Annotated[
-        Literal["none", "zstd"], typer.Option(help="Of a new store: zstd saves a fifth, and takes time to read.")
-    ] = "none",
+        Literal["none", "zstd"] | None,
+        typer.Option(help="Of a new store: zstd saves a fifth, and takes time to read. [default: none]"),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when files were quarantined.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -70,6 +71,10 @@ def ingest(
     from mamp_pipeline.build.ingest import Ingest
     from mamp_pipeline.build.ingest import ingest as run
 
+    if append and compression:
+        raise UsageError(
+            "--compression is for a new store: what --append adds is written as the store is", remedy="Leave it out."
+        )
     request = Ingest(
         dataset,
         tuple(map(parse_place, raw)),
@@ -77,7 +82,7 @@ def ingest(
         make_policy(policy, dataset),
         exclude,
         append=append,
-        compression=compression,
+        compression=compression or "none",
         layout=_load_layout(dataset, layout),
     )
     crew = _choose_workers(workers, scheduler)

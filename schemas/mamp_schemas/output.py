@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from mamp_schemas.errors import OutputError
 from mamp_schemas.places import Place
 
-_ROOM = "Free some space, or choose an output elsewhere; then run the command again; a training goes on with --resume."
+_ROOM = "Free some space, or choose an output elsewhere; then run the same command again, a training with --resume."
 _PLACE = "Choose an output you may write to."
 _REMEDIES = {
     errno.ENOSPC: f"The disk is full. {_ROOM}",
@@ -17,6 +17,7 @@ _REMEDIES = {
     errno.EACCES: f"Permission denied. {_PLACE}",
     errno.EPERM: f"Permission denied. {_PLACE}",
     errno.EISDIR: f"A folder stands there. {_PLACE}",
+    errno.EEXIST: f"A file stands where a folder is needed. {_PLACE}",
     errno.ENOTDIR: f"A part of the path is a file. {_PLACE}",
 }
 

@@ -74,6 +74,8 @@ class StoreMetadata(Model):
             for the same input and policy, however the work was divided.
         source: fingerprint of the raw input: the sum, modulo 2^256, of the sha256 of each file's id, size and
             CRC or time of writing, of a video also of its labels and sides; of an imported file its sha256.
+        ingests: the fingerprint of every ingest whose input the store holds, the first and all appends; empty where
+            the store is of one ingest by an older version, whose fingerprint is `source`.
         touched: for each field in which the policy differs from `paper`, the clips it touches: those that a
             reader would get otherwise, or not at all, were this field alone changed in `paper`. A clip as a
             reader gets it is both slots and the number of valid frames.
@@ -91,6 +93,7 @@ class StoreMetadata(Model):
     policy_hash: str
     motion: MotionSpec
     source: str
+    ingests: tuple[str, ...] = ()
     versions: dict[str, str]
     counts: StoreCounts
     content_hash: str
@@ -108,6 +111,10 @@ class StoreMetadata(Model):
     def spec(self) -> Dataset:
         """Return the dataset's description."""
         return describe_dataset(self.dataset, self.layout)
+
+    def holds(self, fingerprint: str) -> bool:
+        """Return whether the input of this fingerprint was ingested into the store, as it is to the last byte."""
+        return fingerprint in (self.source, *self.ingests)
 
     def identity(self) -> str:
         """Return what the dataset is known by in the content hash."""

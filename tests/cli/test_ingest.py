@@ -122,7 +122,7 @@ def test_ingest__refuses_a_store_of_other_input(run: Run, tmp_path: Path) -> Non
     assert run("ingest", "ntu60", "--raw", GOLDEN / "ntu60" / "raw.zip", "--out", store).code == 0
     outcome = run("ingest", "ntu60", "--raw", GOLDEN / "ntu120" / "raw.zip", "--out", store)
     assert outcome.code == 1
-    assert "another policy" in outcome.err
+    assert "a finished store of other input" in outcome.err
     assert "Choose another --out" in outcome.err
 
 

@@ -10,16 +10,18 @@ import zarr
 
 from mamp_pipeline.build import ingest as ingest_module
 from mamp_pipeline.build import phases, plan
+from mamp_pipeline.build.engine import Workers
 from mamp_pipeline.build.ingest import Ingest, ingest
 from mamp_pipeline.store import layout, write
 from mamp_pipeline.store.check import verify
 from mamp_pipeline.store.read import open_store
-from mamp_schemas.errors import StoreError, StoreExistsError
+from mamp_schemas.errors import ClusterError, OutputError, StoreError, StoreExistsError
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import paper_policy
 from mamp_schemas.progress import Silent
 from mamp_schemas.store import ROW_ARRAYS
 from tests.paths import GOLDEN
+from tests.pipeline.told import Told
 
 pytestmark = pytest.mark.usefixtures("small")
 
@@ -198,3 +200,106 @@ def test_append__what_plain_zarr_sees(archives: tuple[Path, Path], tmp_path: Pat
         group = zarr.open_group(out, mode="r", use_consolidated=consolidated)
         assert group["joints"].shape[0] == metadata.counts.rows
         assert group["clips/id"].shape[0] == metadata.counts.clips
+
+
+def rewritten(source: Path, target: Path, old: bytes, new: bytes) -> Path:
+    """Copy an archive, its first member changed."""
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w") as copy:
+        for number, name in enumerate(archive.namelist()):
+            data = archive.read(name)
+            assert number or old in data
+            copy.writestr(name, data if number else data.replace(old, new, 1))
+    return target
+
+
+def test_ingest__append_of_known_ids_with_other_content_is_refused(archives: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    ingest(request(out, archives[0]), Silent())
+    edited = rewritten(archives[0], tmp_path / "edited.zip", b" 0.", b" 1.")
+    with pytest.raises(StoreExistsError, match=r"holds all of these \d+ clips, but not from these very files"):
+        ingest(request(out, edited, append=True), Silent())
+    with pytest.raises(StoreExistsError, match="a finished store of other input stands there"):
+        ingest(request(out, edited), Silent())
+
+
+def test_ingest__append_again_is_known_though_some_files_gave_no_clip(
+    archives: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "s.zarr"
+    ingest(request(out, archives[0]), Silent())
+    with zipfile.ZipFile(archives[1]) as source, zipfile.ZipFile(tmp_path / "1.zip", "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+        target.writestr("S001C001P001R001A059.skeleton", "1\n")
+    metadata = ingest(request(out, tmp_path / "1.zip", append=True), Silent())
+    assert metadata.counts.quarantined == 1
+    assert ingest(request(out, tmp_path / "1.zip", append=True), Silent()) == metadata
+    assert ingest(request(out, archives[0]), Silent()) == metadata
+
+
+def test_ingest__a_mended_file_may_be_appended_and_leaves_the_quarantine(tmp_path: Path) -> None:
+    with zipfile.ZipFile(GOLDEN / "ntu60" / "raw.zip") as source:
+        good, other = sorted(name for name in source.namelist() if name.endswith(".skeleton"))[:2]
+        texts = {name: source.read(name) for name in (good, other)}
+    for folder, name, text in (("broken", good, texts[good][:5_000]), ("mended", good, texts[good])):
+        (tmp_path / folder).mkdir()
+        with zipfile.ZipFile(tmp_path / folder / "raw.zip", "w") as target:
+            target.writestr(name, text)
+            if folder == "broken":
+                target.writestr(other, texts[other])
+    out = tmp_path / "s.zarr"
+    first = ingest(request(out, tmp_path / "broken" / "raw.zip"), Silent())
+    assert (first.counts.clips, first.counts.quarantined) == (1, 1)
+    second = ingest(request(out, tmp_path / "mended" / "raw.zip", append=True), Silent())
+    assert (second.counts.clips, second.quarantined) == (2, ())
+    assert verify(open_store(out), Silent()).problems == ()
+
+
+def nothing_left(folder: Path) -> Path:
+    """Write an archive whose only file gives no clip."""
+    with zipfile.ZipFile(folder / "bad.zip", "w") as target:
+        target.writestr("S001C001P001R001A001.skeleton", "1\n")
+    return folder / "bad.zip"
+
+
+def test_ingest__a_store_without_a_clip_gives_way(archives: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    assert ingest(request(out, nothing_left(tmp_path)), Silent()).counts.clips == 0
+    with pytest.raises(StoreExistsError, match="a store without a clip, to which nothing is to be appended"):
+        ingest(request(out, archives[0], append=True), Silent())
+    metadata = ingest(request(out, archives[0]), Silent())
+    assert metadata.content_hash == ingest(request(tmp_path / "new.zarr", archives[0]), Silent()).content_hash
+    assert metadata.ingests == (metadata.source,)
+
+
+def test_ingest__tells_of_what_another_interrupted_ingest_left(
+    archives: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, told = tmp_path / "s.zarr", Told()
+    metadata = ingest(request(out, archives[0]), Silent())
+    with monkeypatch.context() as broken:
+        broken.setattr(ingest_module, "pack_shards", lambda *_: pytest.fail("stopped here"))
+        with pytest.raises(pytest.fail.Exception):
+            ingest(request(out, archives[1], append=True), Silent())
+    assert ingest(request(out, archives[0]), told) == metadata
+    assert any("s.zarr.staging is what another ingest into this store left" in line for line in told.messages)
+    ingest(request(out, archives[1], append=True), Silent())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.zarr"]
+
+
+def test_ingest__an_output_behind_a_link(archives: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "real.zarr")
+    metadata = ingest(request(tmp_path / "link.zarr", archives[0]), Silent())
+    assert open_store(tmp_path / "real.zarr").metadata == metadata
+
+
+def test_ingest__a_file_where_a_folder_is_needed(archives: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with pytest.raises(OutputError, match="plain"):
+        ingest(request(tmp_path / "plain" / "s.zarr", archives[0]), Silent())
+
+
+def test_ingest__no_cluster_no_staging(archives: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ClusterError):
+        ingest(request(tmp_path / "s.zarr", archives[0]), Silent(), Workers(scheduler="tcp://127.0.0.1:1"))
+    assert list(tmp_path.iterdir()) == []

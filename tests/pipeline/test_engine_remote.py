@@ -92,7 +92,7 @@ def test_join_cluster__a_worker_that_cannot_see_a_path(hidden: str, tmp_path: Pa
 @contextmanager
 def joined(folder: Path, told: Told) -> Iterator[tuple[Cluster, Engine]]:
     """Join a cluster of one worker."""
-    claim(folder / "s.zarr", "plan", extending=False)
+    claim(folder / "s.zarr", "plan", replacing=False)
     with (
         run_cluster(folder) as running,
         cluster.join_cluster(running.address, choose_sight(folder, []), told) as engine,
@@ -172,7 +172,7 @@ def test_list_differences__names_versions_and_paths() -> None:
 
 
 def test_look__sees_mark_and_samples(tmp_path: Path) -> None:
-    staging = claim(tmp_path / "s.zarr", "a plan", extending=False)
+    staging = claim(tmp_path / "s.zarr", "a plan", replacing=False)
     view = look(choose_sight(staging, find_sources([RAW], "ntu60")))
     assert "plan a plan" in view.paths[str(staging)]
     assert "with CRC" in view.paths[str(RAW)]

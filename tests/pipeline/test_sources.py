@@ -13,8 +13,8 @@ from mamp_pipeline.raw import reading
 from mamp_pipeline.raw.reading import find_inflater, read_source
 from mamp_pipeline.raw.sources import find_sources, read_exclude_list
 from mamp_schemas.errors import RawFileError, RawInputError
-from mamp_schemas.progress import Silent
 from tests.paths import SHARED_DATA
+from tests.pipeline.told import Told
 
 FIRST = "S001C001P001R001A001"
 SECOND = "S001C001P001R001A002"
@@ -271,16 +271,6 @@ def test_read_exclude_list__official(dataset: str, count: int) -> None:
     assert len(read_exclude_list(path)) == count
 
 
-class Told(Silent):
-    """Remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.lines.append(text)
-
-
 def test_find_sources__folders_behind_links_are_followed(tmp_path: Path) -> None:
     _folder(tmp_path / "elsewhere", f"{SECOND}.skeleton")
     raw = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
@@ -308,7 +298,7 @@ def test_find_sources__tells_of_archives_inside_a_folder(tmp_path: Path) -> None
     raw, told = _folder(tmp_path / "raw", f"{FIRST}.skeleton"), Told()
     _archive(raw / "rest.zip", f"{SECOND}.skeleton")
     assert [source.id for source in find_sources([raw], "ntu60", progress=told)] == [FIRST]
-    assert told.lines == [
+    assert told.messages == [
         "warning: 1 zip archives inside --raw are not opened: name each as a --raw of its own, if what it holds is not "
         "there unpacked"
     ]

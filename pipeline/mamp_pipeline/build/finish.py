@@ -18,8 +18,10 @@ def describe(request: Ingest, found: Found, table: Table, base: Store | None) ->
         table: of the whole store.
         base: the store it extends, whose source, quarantine and counts are added.
     """
+    source = fingerprint(found.sources)
     account = Account(
-        source=fingerprint(found.sources),
+        source=source,
+        ingests=(source,),
         excluded=found.excluded,
         foreign=found.foreign,
         quarantined=table.quarantined,
@@ -33,16 +35,19 @@ def describe(request: Ingest, found: Found, table: Table, base: Store | None) ->
         motion=request.motion,
         ids=table.ids,
         columns=table.columns,
-        account=_add(base.metadata, account) if base else account,
+        account=_add(base.metadata, account, found) if base else account,
     )
 
 
-def _add(before: StoreMetadata, account: Account) -> Account:
+def _add(before: StoreMetadata, account: Account, found: Found) -> Account:
+    """Add up two accounts; a file that was quarantined before and has now been read again is told of anew."""
+    again = {file.trace for source in found.sources for file in source.files}
     return Account(
         source=add_fingerprints(before.source, account.source),
+        ingests=(*(before.ingests or (before.source,)), *account.ingests),
         excluded=before.counts.excluded + account.excluded,
         foreign=before.counts.foreign + account.foreign,
-        quarantined=(*before.quarantined, *account.quarantined),
+        quarantined=(*(each for each in before.quarantined if each.file not in again), *account.quarantined),
         touched={field: before.touched.get(field, 0) + clips for field, clips in account.touched.items()},
         noted={
             note: before.noted.get(note, 0) + account.noted.get(note, 0)

@@ -14,7 +14,7 @@ from mamp_pipeline.store.piece_file import DamagedPieceError, read_piece
 from mamp_schemas.errors import StoreError, StoreExistsError
 from mamp_schemas.places import AnyPlace, Place
 
-_MARK = "plan"
+MARK = "plan"
 
 
 def staging_of(out: AnyPlace) -> AnyPlace:
@@ -49,7 +49,7 @@ def open_piece(path: Place, *, rows: bool = True) -> Piece:
 def read_mark(staging: Place) -> str | None:
     """Return the hash of the plan a staging folder belongs to, None where there is none."""
     try:
-        return read(staging / _MARK).decode()
+        return read(staging / MARK).decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -70,13 +70,13 @@ def expect_mark(staging: Place, plan: str) -> None:
         )
 
 
-def claim(out: AnyPlace, plan: str, *, extending: bool) -> AnyPlace:
+def claim(out: AnyPlace, plan: str, *, replacing: bool) -> AnyPlace:
     """Make the staging folder for this plan; what another plan left there is removed.
 
     Args:
         out: the store.
         plan: hash of the plan.
-        extending: whether a finished store stands at `out`, to be appended to.
+        replacing: whether a finished store stands at `out`, to be appended to or, being empty, to give way.
 
     Returns:
         The staging folder.
@@ -86,22 +86,22 @@ def claim(out: AnyPlace, plan: str, *, extending: bool) -> AnyPlace:
     """
     staging = staging_of(out)
     mark = read_mark(staging)
-    if mark is None and not extending and _holds_something(out):
+    if mark is None and not replacing and _holds_something(out):
         raise StoreExistsError(
             f"{out}: something stands there that is no finished store and that this command did not begin",
             remedy="Choose another --out, or remove it.",
         )
     if mark not in (None, plan):
-        empty_folder(staging, _MARK)
+        empty_folder(staging, MARK)
     make_folder(staging)
-    write_whole(staging / _MARK, plan.encode())
+    write_whole(staging / MARK, plan.encode())
     return staging
 
 
 def discard(staging: Place) -> None:
     """Remove the staging folder, its mark last."""
-    empty_folder(staging, _MARK)
-    remove(staging / _MARK)
+    empty_folder(staging, MARK)
+    remove(staging / MARK)
     if isinstance(staging, Path):
         staging.rmdir()
 

@@ -8,6 +8,7 @@ from mamp_pipeline.places import exists
 from mamp_pipeline.raw.formats import raw_format
 from mamp_pipeline.store.read import Store, is_complete, open_store
 from mamp_schemas.errors import StoreExistsError
+from mamp_schemas.progress import Progress
 from mamp_schemas.store import StoreMetadata
 
 _SHOWN = 19
@@ -15,14 +16,21 @@ _SHOWN = 19
 
 
 def open_standing(request: Ingest) -> Store | None:
-    """Open the finished store at the output, if there is one.
+    """Open the finished store at the output, if there is one; a store without a clip gives way to another.
 
     Raises:
         StoreError: it cannot be read; or it is to be extended and is not there, or not finished.
+        StoreExistsError: it is to be extended and holds no clip.
     """
-    if request.append or is_complete(request.out):
-        return open_store(request.out)
-    return None
+    if not request.append and not is_complete(request.out):
+        return None
+    standing = open_store(request.out)
+    if request.append and not standing.ids:
+        raise StoreExistsError(
+            f"{request.out}: a store without a clip, to which nothing is to be appended",
+            remedy="Run the same command without --append: the empty store gives way.",
+        )
+    return standing if standing.ids else None
 
 
 def find_done(request: Ingest, found: Found, standing: Store) -> StoreMetadata | None:
@@ -37,10 +45,11 @@ def find_done(request: Ingest, found: Found, standing: Store) -> StoreMetadata |
         request.policy,
         request.motion,
     )
-    if not request.append:
-        if not same_kind or metadata.source != fingerprint(found.sources):
-            raise _other(request)
+    held = metadata.holds(fingerprint(found.sources))
+    if same_kind and held:
         return metadata
+    if not request.append:
+        raise _changed(request) if same_kind else _other(request)
     if not same_kind:
         raise StoreExistsError(
             f"{request.out} holds {metadata.identity()[:_SHOWN]} by policy {metadata.policy.name} "
@@ -48,35 +57,52 @@ def find_done(request: Ingest, found: Found, standing: Store) -> StoreMetadata |
             f"policy {request.policy.name} ({request.policy.digest()[:12]}), motion {request.motion}",
             remedy="Only the same dataset or layout, policy and motion settings can be appended: choose another --out.",
         )
-    return None if _is_new(request, found, standing) else metadata
+    _refuse_present(request, found, standing)
+    return None
 
 
-def remove_leftovers(request: Ingest, plan: str) -> None:
-    """Remove what a process that died after the last step left of this plan's staging."""
+def remove_leftovers(request: Ingest, plan: str, progress: Progress) -> None:
+    """Remove what a process that died after the last step left of this plan's staging; tell of another plan's."""
     staging = staging_of(request.out)
     if exists(staging):
         with lock_output(request.out):
             if read_mark(staging) in (None, plan):
                 discard(staging)
+            else:
+                progress.message(
+                    f"{staging} is what another ingest into this store left when it was interrupted: run that command "
+                    "again to finish it, or remove the folder"
+                )
 
 
-def _is_new(request: Ingest, found: Found, standing: Store) -> bool:
-    left_out = {entry.file for entry in standing.metadata.quarantined}
+def _refuse_present(request: Ingest, found: Found, standing: Store) -> None:
+    """Refuse to append clips that the store has; a file that gave none may be appended when it is mended."""
     ids = set(map(raw_format(request.dataset, request.layout).source_id, standing.ids))
-    present = [
-        source for source in found.sources if source.id in ids or any(file.trace in left_out for file in source.files)
-    ]
-    if present and len(present) < len(found.sources):
+    present = [source for source in found.sources if source.id in ids]
+    if len(present) == len(found.sources):
+        raise StoreExistsError(
+            f"{request.out} holds all of these {len(present):,} clips, but not from these very files, the first is "
+            f"{present[0].id}: content, or in a folder the time of writing, is not what was ingested",
+            remedy="To take up what changed, ingest all of the raw input into a new store.",
+        )
+    if present:
         raise StoreExistsError(
             f"{len(present):,} of the {len(found.sources):,} raw files are in {request.out} already, "
             f"the first is {present[0].id}",
             remedy="Append only new clips: --exclude takes a list of those to leave out.",
         )
-    return not present
+
+
+def _changed(request: Ingest) -> StoreExistsError:
+    return StoreExistsError(
+        f"{request.out}: a finished store of other input stands there: clips, their content, or in a folder their "
+        "times of writing are not those that were ingested",
+        remedy="Choose another --out, remove that store, or extend it by new clips with --append.",
+    )
 
 
 def _other(request: Ingest) -> StoreExistsError:
     return StoreExistsError(
-        f"{request.out}: a finished store of other input, another layout or another policy stands there",
-        remedy="Choose another --out, remove that store, or extend it by these raw files with --append.",
+        f"{request.out}: a finished store of another dataset, another layout or another policy stands there",
+        remedy="Choose another --out, or remove that store.",
     )

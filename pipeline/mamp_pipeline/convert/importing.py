@@ -36,11 +36,11 @@ def import_store(existing: Existing, out: Path, progress: Progress) -> StoreMeta
     if not existing.infos:
         raise RawInputError(f"{existing.path}: holds no clips")
     progress.message(f"{existing.path.name}: {len(existing.infos):,} clips, taken as {existing.dataset.title}")
-    source = fingerprint(existing.path)
+    source, out = fingerprint(existing.path), out.resolve()
     with output_errors(out), lock_output(out):
         if is_complete(out):
             return _unchanged(existing, source, out, progress)
-        staging = claim(out, f"import {existing.origin} {existing.dataset.name} {source}", extending=False)
+        staging = claim(out, f"import {existing.origin} {existing.dataset.name} {source}", replacing=False)
         if out.exists():
             shutil.rmtree(out)
         table = _spool(existing, staging, progress)

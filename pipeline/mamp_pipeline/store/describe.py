@@ -19,6 +19,7 @@ class Account:
 
     Attributes:
         source: fingerprint of the input.
+        ingests: as in `StoreMetadata`.
         excluded: files left out by a list.
         foreign: files left out as those of another dataset.
         quarantined: files that gave no clip.
@@ -26,6 +27,7 @@ class Account:
     """
 
     source: str
+    ingests: tuple[str, ...] = ()
     excluded: int = 0
     foreign: int = 0
     quarantined: tuple[Quarantined, ...] = ()
@@ -65,6 +67,7 @@ def describe_store(
         policy_hash=policy.digest(),
         motion=motion,
         source=account.source,
+        ingests=account.ingests,
         versions={name: version(name) for name in ("mampctl", "numpy", "zarr")},
         counts=StoreCounts(
             clips=len(ids),

@@ -79,11 +79,23 @@ def clip_ends(columns: Columns) -> NDArray[np.int64]:
 
 
 def is_complete(path: Place) -> bool:
-    """Tell whether a store with a completion mark stands at `path`."""
+    """Tell whether a store with a completion mark stands at `path`.
+
+    Raises:
+        StoreError: what stands there may not be read.
+    """
     try:
         return exists(path) and bool(zarr.open_group(zarr_store(path), mode="r").attrs.get("complete"))
+    except PermissionError as problem:
+        raise _forbidden(path, problem) from None
     except READ_ERRORS:
         return False
+
+
+def _forbidden(path: Place, problem: PermissionError) -> StoreError:
+    return StoreError(
+        f"{path}: may not be read ({problem.strerror})", remedy="Make it readable, or name another store."
+    )
 
 
 def open_store(path: Place) -> Store:
@@ -98,6 +110,8 @@ def open_store(path: Place) -> Store:
         if not exists(path):
             raise StoreError(f"{path}: no store there", remedy="Make one with: mampctl ingest DATASET --raw PATH")
         group = zarr.open_group(zarr_store(path), mode="r")
+    except PermissionError as problem:
+        raise _forbidden(path, problem) from None
     except READ_ERRORS as problem:
         raise StoreError(
             f"{path}: not a zarr store ({type(problem).__name__})", remedy="Name a folder made by mampctl ingest."
