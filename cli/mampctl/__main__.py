@@ -1,5 +1,5 @@
 """`python -m mampctl`."""
 
-from mampctl.app import main
+from mampctl.entry import main
 
 main()

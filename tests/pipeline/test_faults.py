@@ -3,12 +3,12 @@
 import random
 import signal
 import time
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from mamp_pipeline.store.check import verify
@@ -16,31 +16,35 @@ from mamp_pipeline.store.read import is_complete, open_store
 from mamp_pipeline.synth import synthesise
 from mamp_schemas.progress import Silent
 from tests.pipeline.clusters import run_cluster
-from tests.pipeline.victims import Victim
+from tests.pipeline.victims import PART_BYTES, SHARD_ROWS, Victim
 
-FEW = [pytest.param(moment, id=f"moment{moment}") for moment in range(2)]
-MANY = [pytest.param(moment, id=f"moment{moment}", marks=pytest.mark.soak) for moment in range(2, 20)]
+CLIPS = 120
+MOMENTS = 22
+FEW = [pytest.param(moment, id=f"moment{moment}") for moment in (0, 1)]
+MANY = [pytest.param(moment, id=f"moment{moment}", marks=pytest.mark.soak) for moment in range(2, MOMENTS)]
 moments = pytest.mark.parametrize("moment", FEW + MANY)
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """An ingest that nothing happened to: its input, its content hash, how long its work took."""
+    """An ingest that nothing happened to: its input, its content hash, how many parts and shards it was done in."""
 
     raw: Path
     content_hash: object
-    seconds: float
+    parts: int
+    shards: int
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
-    synthesise("ntu60", folder / "raw.zip", clips=60, classes=10, setups=4, subjects=10, seed=3)
-    with command(folder / "raw.zip", folder / "ntu60.zarr") as victim:
-        victim.wait_for_work()
-        started = time.monotonic()
+    synthesise("ntu60", folder / "raw.zip", clips=CLIPS, classes=10, setups=4, subjects=10, seed=3)
+    with command(folder / "raw.zip", folder / "ntu60.zarr", "--workers", 0) as victim:
         metadata = victim.finish()
-    return Undisturbed(folder / "raw.zip", metadata["content_hash"], time.monotonic() - started)
+    with zipfile.ZipFile(folder / "raw.zip") as archive:
+        text = sum(member.file_size for member in archive.infolist())
+    shards = -(-open_store(folder / "ntu60.zarr").metadata.counts.rows // SHARD_ROWS)
+    return Undisturbed(folder / "raw.zip", metadata["content_hash"], text // PART_BYTES, shards)
 
 
 @contextmanager
@@ -52,9 +56,24 @@ def command(raw: Path, out: Path, *options: object) -> Iterator[Victim]:
         victim.close()
 
 
-def wait_for_moment(victim: Victim, undisturbed: Undisturbed, seed: str) -> None:
-    victim.wait_for_work()
-    time.sleep(random.Random(seed).uniform(0, undisturbed.seconds))
+def choose_moment(undisturbed: Undisturbed, target: str, moment: int) -> tuple[str, int, float]:
+    """Return what is to stand in the staging folder, how many of it, and how long to wait after that.
+
+    Moments take turns at parsing and packing. They lie in the first three quarters of either, so that the work is
+    still under way when the signal arrives.
+    """
+    draw = random.Random(f"{target} {moment}")
+    pattern, count = (("part-*", undisturbed.parts), ("shard-*", undisturbed.shards))[moment % 2]
+    return pattern, draw.randint(1, max(1, 3 * count // 4)), draw.uniform(0, 0.005)
+
+
+def wait_for_moment(victim: Victim, undisturbed: Undisturbed, target: str, moment: int) -> None:
+    """Return in the middle of the work, which is seen to be under way."""
+    pattern, count, pause = choose_moment(undisturbed, target, moment)
+    victim.wait_for(pattern, count)
+    time.sleep(pause)
+    assert victim.process.poll() is None, victim.stderr()
+    assert not is_complete(victim.out)
 
 
 def check_store(out: Path, metadata: dict[str, object], undisturbed: Undisturbed) -> None:
@@ -68,9 +87,10 @@ def check_store(out: Path, metadata: dict[str, object], undisturbed: Undisturbed
 def test_kill__the_command_itself(undisturbed: Undisturbed, tmp_path: Path, moment: int) -> None:
     out = tmp_path / "ntu60.zarr"
     with command(undisturbed.raw, out) as victim:
-        wait_for_moment(victim, undisturbed, f"command {moment}")
-        killed = victim.end(signal.SIGKILL) != 0
-    assert not killed or not is_complete(out) or open_store(out).metadata.content_hash == undisturbed.content_hash
+        wait_for_moment(victim, undisturbed, "command", moment)
+        assert victim.end(signal.SIGKILL) == -signal.SIGKILL
+    assert not is_complete(out)
+    assert victim.staging.exists()
     with command(undisturbed.raw, out) as victim:
         check_store(out, victim.finish(), undisturbed)
 
@@ -80,11 +100,13 @@ def test_kill__a_worker(undisturbed: Undisturbed, tmp_path: Path, moment: int) -
     """The command survives it: the worker's task is done again."""
     out = tmp_path / "ntu60.zarr"
     with command(undisturbed.raw, out) as victim:
-        wait_for_moment(victim, undisturbed, f"worker {moment}")
-        with suppress(psutil.NoSuchProcess):
-            for worker in victim.workers()[:1]:
-                worker.kill()
+        victim.wait_for("part-*", 1)
+        workers = victim.workers()
+        assert len(workers) == 2
+        wait_for_moment(victim, undisturbed, "worker", moment)
+        workers[moment % 2].kill()
         check_store(out, victim.finish(), undisturbed)
+        assert not workers[moment % 2].is_running()
 
 
 @moments
@@ -94,14 +116,27 @@ def test_kill__the_scheduler(undisturbed: Undisturbed, tmp_path: Path, moment: i
         run_cluster(tmp_path, workers=2) as running,
         command(undisturbed.raw, out, "--scheduler", running.address) as victim,
     ):
-        wait_for_moment(victim, undisturbed, f"scheduler {moment}")
+        wait_for_moment(victim, undisturbed, "scheduler", moment)
         running.scheduler.kill()
         victim.process.communicate(timeout=60)
-        if victim.process.returncode:
-            assert victim.process.returncode == 1
-            assert "error: " in victim.stderr()
-            assert "Traceback" not in victim.stderr()
-            assert not is_complete(out)
+        assert victim.process.returncode == 1
+        assert "error: " in victim.stderr()
+        assert "Traceback" not in victim.stderr()
+    assert not is_complete(out)
+    with command(undisturbed.raw, out) as victim:
+        check_store(out, victim.finish(), undisturbed)
+
+
+@pytest.mark.parametrize("seconds", [0.8, 1.1, 1.4, 1.8])
+def test_interrupt__from_a_terminal_is_one_line(undisturbed: Undisturbed, tmp_path: Path, seconds: float) -> None:
+    """A terminal sends it to all processes: while workers start, while they work."""
+    out = tmp_path / "ntu60.zarr"
+    with command(undisturbed.raw, out) as victim:
+        time.sleep(seconds)
+        ended = victim.process.poll() is not None
+        assert victim.interrupt_all() == (0 if ended else 130)
+        lines = [line for line in victim.stderr().splitlines() if not line.startswith("{")]
+        assert lines in ([], ["interrupted: run the same command again, it goes on where it stopped"])
     with command(undisturbed.raw, out) as victim:
         check_store(out, victim.finish(), undisturbed)
 
@@ -109,8 +144,7 @@ def test_kill__the_scheduler(undisturbed: Undisturbed, tmp_path: Path, moment: i
 def test_interrupt__ends_at_once_and_goes_on_later(undisturbed: Undisturbed, tmp_path: Path) -> None:
     out = tmp_path / "ntu60.zarr"
     with command(undisturbed.raw, out) as victim:
-        while not list(victim.staging.glob("part-*")) and victim.process.poll() is None:
-            time.sleep(0.005)
+        victim.wait_for("part-*", 1)
         started = time.monotonic()
         assert victim.end(signal.SIGINT) == 130
         assert time.monotonic() - started < 10

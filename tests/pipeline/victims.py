@@ -11,16 +11,17 @@ from pathlib import Path
 
 import psutil
 
-SMALL = """
+PART_BYTES, SHARD_ROWS = 300_000, 256
+SMALL = f"""
 import sys
 from mamp_pipeline.build import ingest, phases, plan
 from mamp_pipeline.store import layout, write
-plan.PART_BYTES = 500_000
+plan.PART_BYTES = {PART_BYTES}
 for module in (layout, write):
     module.CHUNK_ROWS = 64
 for module in (layout, write, phases, ingest):
-    module.SHARD_ROWS = 512
-from mampctl.app import main
+    module.SHARD_ROWS = {SHARD_ROWS}
+from mampctl.entry import main
 main()
 """
 DEADLINE = 120.0
@@ -43,11 +44,12 @@ class Victim:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
-    def wait_for_work(self) -> None:
-        """Return once the staging folder is there, or the process has ended."""
+    def wait_for(self, pattern: str, count: int) -> None:
+        """Return once so many entries of the staging folder fit a pattern, or the process has ended."""
         deadline = time.monotonic() + DEADLINE
-        while not self.staging.exists() and self.process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
+        while len(list(self.staging.glob(pattern))) < count and self.process.poll() is None:
+            assert time.monotonic() < deadline, self.stderr()
+            time.sleep(0.002)
 
     def workers(self) -> list[psutil.Process]:
         """Return its worker processes; none where it has ended or has not started them."""
@@ -67,6 +69,16 @@ class Victim:
         workers = self.workers()
         with suppress(ProcessLookupError):
             os.kill(self.process.pid, number)
+        self.process.communicate(timeout=DEADLINE)
+        _, alive = psutil.wait_procs(workers, timeout=20)
+        assert not alive, "workers outlived the command"
+        return self.process.returncode
+
+    def interrupt_all(self) -> int:
+        """Interrupt the process and its workers at once, as a terminal does; return its exit code."""
+        workers = self.workers()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)
         self.process.communicate(timeout=DEADLINE)
         _, alive = psutil.wait_procs(workers, timeout=20)
         assert not alive, "workers outlived the command"

@@ -2,11 +2,13 @@
 
 import gc
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 
 import dask
 from distributed import Client, LocalCluster
@@ -41,13 +43,30 @@ def start_cluster(count: int, progress: Progress) -> Iterator[Engine]:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS}),
         dask.config.set({"distributed.nanny.pre-spawn-environ": _MEMORY}),
-        _start_processes(count) as cluster,
-        Client(cluster, set_as_default=False) as client,
+        ExitStack() as stack,
     ):
+        with _interrupt_held_back():
+            cluster = stack.enter_context(_start_processes(count))
+            client = stack.enter_context(Client(cluster, set_as_default=False))
         progress.message(f"{count} worker processes{_dashboard(client)}")
         # Dask's own objects are no garbage: to search them for any would stop its scheduler for 40 ms at a time.
         gc.freeze()
         yield DaskEngine(client, progress)
+
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Hold SIGINT back until the context ends, and for good from threads and processes that are started in it.
+
+    A terminal sends Ctrl-C to all processes. This one ends the others in order; they are not to end by themselves,
+    each with a traceback, nor is it to be interrupted between starting them and knowing them.
+    """
+    resource_tracker.ensure_running()  # a process that all others share; to start it lets signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_processes(count: int) -> LocalCluster:
