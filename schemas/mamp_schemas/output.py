@@ -17,6 +17,7 @@ _REMEDIES = {
     errno.EACCES: f"Permission denied. {_PLACE}",
     errno.EPERM: f"Permission denied. {_PLACE}",
     errno.EISDIR: f"A folder stands there. {_PLACE}",
+    errno.ENOENT: f"A folder on the way there is gone, or was never there. {_PLACE}",
     errno.EEXIST: f"A file stands where a folder is needed. {_PLACE}",
     errno.ENOTDIR: f"A part of the path is a file. {_PLACE}",
 }

@@ -139,6 +139,19 @@ def test_pretrain__ranks_end_with_the_process_that_started_them(arguments: list[
     assert not any(rank.is_running() for rank in ranks)
 
 
+def test_pretrain__ranks_end_with_a_launcher_that_dies_at_once(arguments: list[str], tmp_path: Path) -> None:
+    process = start(*arguments, str(tmp_path / "run"), "--devices", "2", "--set", "schedule.epochs=4000")
+    ranks: list[psutil.Process] = []
+    while len(ranks) < 2:
+        assert process.poll() is None
+        ranks = psutil.Process(process.pid).children()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=10)
+    _, alive = psutil.wait_procs(ranks, timeout=20)
+    assert not alive
+
+
 def test_pretrain__a_wrong_command_line_is_told_once(arguments: list[str], tmp_path: Path) -> None:
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mampctl")
     process = start(*arguments, str(tmp_path / "run"), "--devices", "3", before=torchrun)

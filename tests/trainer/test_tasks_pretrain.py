@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from mamp_schemas.results import RunRecord
 from mamp_trainer.checkpoint.files import load
 from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.model.mamp import MAMP
+from mamp_trainer.ranks.group import ALONE
 from mamp_trainer.step import Objective
+from mamp_trainer.tasks import folder as folder_module
 from mamp_trainer.tasks import pretrain as pretrain_task
+from mamp_trainer.tasks.folder import hold_folder
 from mamp_trainer.tasks.pretrain import masked_loss, pretrain
 from tests.trainer.runs import SignalAfter, last_checkpoint, pretrain_recipe, read_metrics, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_manifest, write_store
@@ -154,3 +158,27 @@ def test_pretrain__no_checkpoint_follows_a_step_that_is_not_finite(
 def test_pretrain__unknown_device_is_refused(store: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'tpu'"):
         pretrain(pretrain_recipe(), store, tmp_path / "run", device="tpu")
+
+
+def test_pretrain__two_in_one_folder_are_refused(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with hold_folder(run, resume=False, ranks=ALONE):
+        for resume in (False, True):
+            with pytest.raises(OutputError, match="another training is writing there"):
+                pretrain(pretrain_recipe(schedule=SHORT), store, run, resume=resume, device="cpu")
+    assert not run.exists()
+    pretrain(pretrain_recipe(schedule=SHORT), store, run, device="cpu")
+
+
+def test_pretrain__a_folder_that_is_removed_meanwhile_is_an_error(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, write = tmp_path / "run", folder_module.write_file
+
+    def removing(path: Path, content: bytes) -> None:
+        shutil.rmtree(run)
+        write(path, content)
+
+    monkeypatch.setattr(folder_module, "write_file", removing)
+    with pytest.raises(OutputError, match="cannot be written"):
+        pretrain(pretrain_recipe(schedule=SHORT), store, run, device="cpu")

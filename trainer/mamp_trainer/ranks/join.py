@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 from mamp_schemas.errors import Interrupted, LostRankError, MampctlError, TrainingError
 from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.ranks.launch import LAUNCHER
 from mamp_trainer.ranks.place import Place
 from mamp_trainer.ranks.table import Table
 
@@ -37,9 +38,9 @@ def join(place: Place) -> Iterator[Connect]:
         TrainingError: the others do not come.
         SystemExit: another rank has an error and tells it.
     """
+    _end_with_parent()
     table = _meet(place)
     table.set_ready(place.rank)
-    _end_with_parent()
     joined: list[Ranks] = []
 
     def connect(device: torch.device) -> Ranks:
@@ -101,8 +102,11 @@ def _speaks(place: Place, table: Table, problem: MampctlError) -> bool:
 
 
 def _end_with_parent() -> None:
-    """End this process soon after the one that started it: nobody else would, were that one killed."""
-    parent = os.getppid()
+    """End this process soon after the one that started it: nobody else would, were that one killed.
+
+    It may be gone by now; a launcher of ours has told its number.
+    """
+    parent = int(os.environ.get(LAUNCHER, os.getppid()))
 
     def watch() -> None:
         while os.getppid() == parent:

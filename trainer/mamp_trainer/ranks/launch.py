@@ -17,6 +17,9 @@ GRACE_SECONDS = 10.0
 
 HOST = "127.0.0.1"
 
+LAUNCHER = "MAMPCTL_LAUNCHER"
+"""The variable by which a rank knows the process that started it."""
+
 
 def launch(command: Sequence[str], count: int, cores: int) -> int:
     """Run a command as the ranks of one run, and wait for all of them.
@@ -59,6 +62,7 @@ def _environment(rank: int, count: int, port: int, cores: int) -> Mapping[str, s
         "MASTER_PORT": str(port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",
         "OMP_NUM_THREADS": threads,
+        LAUNCHER: str(os.getpid()),
     }
 
 

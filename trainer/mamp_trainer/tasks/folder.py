@@ -1,5 +1,9 @@
 """Owns a run's folder: what may be begun in it, the recipe it is begun with, and the record it ends with."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
@@ -10,6 +14,7 @@ from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.results import RunRecord
 from mamp_trainer.output import write_file
+from mamp_trainer.ranks.group import Ranks
 
 RECIPE_FILE = "recipe.yaml"
 RECORD_FILE = "run.json"
@@ -27,6 +32,49 @@ def refuse_existing(run: Path, resume: bool) -> None:
         raise OutputError(
             f"{run} already holds a run", remedy="Go on with it by --resume, or name another folder with --out."
         )
+
+
+@contextmanager
+def hold_folder(run: Path, resume: bool, ranks: Ranks) -> Iterator[None]:
+    """Hold a run's folder for this training; the operating system lets go of it when the process ends.
+
+    Two trainings in one folder would remove each other's checkpoints.
+
+    Args:
+        run: the folder.
+        resume: whether it is to be gone on with, and so may hold something.
+        ranks: the first of them holds it for all.
+
+    Raises:
+        OutputError: another training holds it, it is not empty, or nothing can be written beside it.
+    """
+    if not ranks.first:
+        yield
+        return
+    refuse_existing(run, resume)
+    with output_errors(run):
+        run.mkdir(parents=True, exist_ok=True)
+        handle = os.open(run, os.O_RDONLY)
+    _lock(handle, run)
+    try:
+        refuse_existing(run, resume)  # again, now that nobody else can write there
+        yield
+    finally:
+        with suppress(OSError):  # what was begun stays; a folder that nothing was written into does not
+            run.rmdir()
+        os.close(handle)
+
+
+def _lock(handle: int, run: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise OutputError(
+            f"{run}: another training is writing there", remedy="Wait for it to end, or name another folder with --out."
+        ) from None
+    except OSError:
+        return  # some file systems that hosts share cannot lock folders
 
 
 def begin_folder(run: Path, recipe: Recipe, resume: bool, progress: Progress) -> None:

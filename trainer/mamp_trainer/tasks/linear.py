@@ -28,7 +28,7 @@ from mamp_trainer.ranks.shares import Shares
 from mamp_trainer.runtime import choose_device, describe_device, seeded
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.folder import refuse_existing
+from mamp_trainer.tasks.folder import hold_folder
 from mamp_trainer.tasks.session import Session
 from mamp_trainer.tasks.source import Source
 from mamp_trainer.watch.flops import term_flops
@@ -70,31 +70,30 @@ def linear(
         MampctlError: any of the store's, manifest's, recipe's, checkpoint's, output's and training's errors.
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
     """
-    if ranks.first:
-        refuse_existing(run, resume)
-    chosen, watcher = choose_device(device, ranks.seat), progress or Silent()
-    source = Source.open(store_path, recipe, chosen, measure_budget(chosen, ranks), watcher)
-    recipe = recipe.replaced(shuffle_window=source.placement.window)
-    model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from, watcher).to(chosen)
-    encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
-    name = UNTRAINED if encoder_from is None else f"{encoder_from} (weights {encoder[:16]})"
-    _announce(encoder_from, recipe, watcher)
-    train, test = (source.load_labelled(side) for side in ("train", "test"))
-    _check_batch(min(len(train), recipe.batch_size))
-    if recipe.compile:
-        compile_network(model.encoder, chosen)
-    if ranks.count > 1:
-        model.head.bn = RankBatchNorm(model.head.bn, ranks).to(chosen)
-    step = Step(classification_loss(model), make_optimiser(model, recipe.optimiser), ranks)
-    shares = Shares(source.train_batches(train), ranks, ids=source.ids["train"])
-    measure = partial(accuracy, model, source.test_batches(test), ranks=ranks)
-    flops = term_flops(recipe, source.slots)
-    session = Session(run, recipe, source.belonging(encoder), chosen, watcher, ranks, profile, flops)
-    with matmul_precision(recipe.precision):
-        tally = session.train(model, step, shares, measure, resume, judge=TOP1)
-    result = _summarise(tally, len(test))
-    session.record(result, name, describe_device(chosen))
-    return result
+    with hold_folder(run, resume, ranks):
+        chosen, watcher = choose_device(device, ranks.seat), progress or Silent()
+        source = Source.open(store_path, recipe, chosen, measure_budget(chosen, ranks), watcher)
+        recipe = recipe.replaced(shuffle_window=source.placement.window)
+        model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from, watcher).to(chosen)
+        encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
+        name = UNTRAINED if encoder_from is None else f"{encoder_from} (weights {encoder[:16]})"
+        _announce(encoder_from, recipe, watcher)
+        train, test = (source.load_labelled(side) for side in ("train", "test"))
+        _check_batch(min(len(train), recipe.batch_size))
+        if recipe.compile:
+            compile_network(model.encoder, chosen)
+        if ranks.count > 1:
+            model.head.bn = RankBatchNorm(model.head.bn, ranks).to(chosen)
+        step = Step(classification_loss(model), make_optimiser(model, recipe.optimiser), ranks)
+        shares = Shares(source.train_batches(train), ranks, ids=source.ids["train"])
+        measure = partial(accuracy, model, source.test_batches(test), ranks=ranks)
+        flops = term_flops(recipe, source.slots)
+        session = Session(run, recipe, source.belonging(encoder), chosen, watcher, ranks, profile, flops)
+        with matmul_precision(recipe.precision):
+            tally = session.train(model, step, shares, measure, resume, judge=TOP1)
+        result = _summarise(tally, len(test))
+        session.record(result, name, describe_device(chosen))
+        return result
 
 
 def make_classifier(

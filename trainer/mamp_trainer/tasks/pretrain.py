@@ -23,7 +23,7 @@ from mamp_trainer.recompute import choose_recompute
 from mamp_trainer.runtime import choose_device, describe_device, seeded
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.folder import refuse_existing
+from mamp_trainer.tasks.folder import hold_folder
 from mamp_trainer.tasks.session import Session
 from mamp_trainer.tasks.source import Source
 from mamp_trainer.watch.flops import term_flops
@@ -60,30 +60,29 @@ def pretrain(
         MampctlError: any of the store's, manifest's, recipe's, checkpoint's, output's and training's errors.
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
     """
-    if ranks.first:
-        refuse_existing(run, resume)
-    chosen, watcher = choose_device(device, ranks.seat), progress or Silent()
-    source = Source.open(store_path, recipe, chosen, measure_budget(chosen, ranks), watcher)
-    recipe = recipe.replaced(shuffle_window=source.placement.window)
-    clips = source.load("train")
-    with seeded(recipe.seed):
-        model = MAMP(recipe.model, recipe.masking, recipe.target)
-    model.to(chosen)
-    terms = loss_terms(clips.table, source.slots, recipe)
-    shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
-    recompute, reason = choose_recompute(recipe, shares.at_once * source.slots, free_memory(chosen, ranks))
-    watcher.message(f"activations: {reason}")
-    model.set_recompute(recompute)
-    if recipe.compile:
-        compile_network(model, chosen)
-    flops = term_flops(recipe, source.slots)
-    session = Session(run, recipe, source.belonging(UNTRAINED), chosen, watcher, ranks, profile, flops)
-    step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), ranks)
-    with matmul_precision(recipe.precision):
-        tally = session.train(model, step, shares, lambda _pause: {}, resume)
-    result = _summarise(tally, shares.steps)
-    session.record(result, UNTRAINED, describe_device(chosen))
-    return result
+    with hold_folder(run, resume, ranks):
+        chosen, watcher = choose_device(device, ranks.seat), progress or Silent()
+        source = Source.open(store_path, recipe, chosen, measure_budget(chosen, ranks), watcher)
+        recipe = recipe.replaced(shuffle_window=source.placement.window)
+        clips = source.load("train")
+        with seeded(recipe.seed):
+            model = MAMP(recipe.model, recipe.masking, recipe.target)
+        model.to(chosen)
+        terms = loss_terms(clips.table, source.slots, recipe)
+        shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
+        recompute, reason = choose_recompute(recipe, shares.at_once * source.slots, free_memory(chosen, ranks))
+        watcher.message(f"activations: {reason}")
+        model.set_recompute(recompute)
+        if recipe.compile:
+            compile_network(model, chosen)
+        flops = term_flops(recipe, source.slots)
+        session = Session(run, recipe, source.belonging(UNTRAINED), chosen, watcher, ranks, profile, flops)
+        step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), ranks)
+        with matmul_precision(recipe.precision):
+            tally = session.train(model, step, shares, lambda _pause: {}, resume)
+        result = _summarise(tally, shares.steps)
+        session.record(result, UNTRAINED, describe_device(chosen))
+        return result
 
 
 def masked_loss(model: MAMP, recipe: PretrainRecipe) -> Objective:

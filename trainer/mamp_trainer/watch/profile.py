@@ -36,9 +36,12 @@ def profiled(run: Path, steps: int, progress: Progress) -> Iterator[Callable[[],
     def write(finished: profile) -> None:
         nonlocal written
         partial = path.with_name(f".{path.name}.partial")
-        with output_errors(path):
-            finished.export_chrome_trace(str(partial))
-            partial.replace(path)
+        try:
+            with output_errors(path):
+                finished.export_chrome_trace(str(partial))
+                partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
         written = True
         progress.message(f"profile: {path}; open it in ui.perfetto.dev or chrome://tracing")
 
