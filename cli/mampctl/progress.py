@@ -90,7 +90,7 @@ class TerminalBars:
         from rich.progress import Progress as Bars
 
         self._task: TaskID | None = None
-        self._unit, self._facts = "", ""
+        self._unit, self._facts, self._before = "", "", 0
         self._console = console or Console(stderr=True)
         self._bars = Bars(
             TextColumn("{task.description}"),
@@ -112,7 +112,8 @@ class TerminalBars:
 
     def start(self, task: str, total: int, unit: str, done: int = 0) -> None:
         """Begin a task."""
-        self._unit, self._facts = unit, ""
+        self._live.refresh()  # the last task's facts, before they go
+        self._unit, self._facts, self._before = unit, "", done
         self._task = self._bars.add_task(task, total=total, completed=done, unit=unit, rate="")
 
     def advance(self, count: int, **facts: float | int | str) -> None:
@@ -122,7 +123,9 @@ class TerminalBars:
         if self._task is None:
             return
         self._bars.update(self._task, advance=count)
-        speed = self._bars.tasks[self._task].speed
+        task = self._bars.tasks[self._task]
+        # rich knows no speed before some ticks; a short task has none of its own
+        speed = task.speed or ((task.completed - self._before) / task.elapsed if task.elapsed else None)
         if speed:
             self._bars.update(self._task, rate=f"{speed:,.1f}/s")
 

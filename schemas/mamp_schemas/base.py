@@ -79,6 +79,17 @@ def read_data(model: type[AnyModel], data: object, source: str) -> AnyModel:
     return read_json(model, to_json(data), source)
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads plain YAML; aliases are refused, nine of which can stand for a thousand million values."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose the next node."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
 def parse_yaml(text: str, source: str) -> dict[str, Any]:
     """Parse YAML text to a mapping.
 
@@ -86,7 +97,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
         ConfigError: the text is not YAML, or its top level is not a mapping.
     """
     try:
-        data = yaml.safe_load(text)
+        data = _Loader(text).get_single_data()
     except yaml.YAMLError as problem:
         raise ConfigError(f"{source}: not valid YAML: {problem}", remedy="Correct the file.") from None
     if not isinstance(data, dict):

@@ -2,13 +2,21 @@
 
 import io
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from mamp_pipeline.synth import synthesise
 from mampctl import progress
 from mampctl.progress import Events, TerminalBars
+from tests.pipeline.victims import SMALL
 
 
 def test_bars__show_count_rate_and_facts_in_80_columns() -> None:
@@ -22,6 +30,29 @@ def test_bars__show_count_rate_and_facts_in_80_columns() -> None:
     assert "━" in lines[-1]
     assert "…" not in shown
     assert "loss 0.5256  lr 0.0009532  clips_per_s 123.4" in shown
+
+
+def test_ingest__on_a_terminal_shows_rates_and_time_left(tmp_path: Path) -> None:
+    """As a user sees it: a bar with files and files a second, megabytes a second, and the time left."""
+    ours, theirs = pty.openpty()
+    synthesise("ntu60", tmp_path / "raw.zip", clips=120, classes=10, setups=4, subjects=10, seed=3)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SMALL, "ingest", "ntu60", "--raw", "raw.zip", "--out", "s.zarr", "--workers", "0"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": "100", "TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # what Linux says at the end of a terminal
+        while piece := os.read(ours, 65_536):
+            shown += piece
+    os.close(ours)
+    assert process.wait(timeout=30) == 0
+    text = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", shown.decode())
+    assert re.search(r"parse .*120/120 +files +[\d,.]+/s +\d:\d\d:\d\d", text)
+    assert re.search(r"mb_per_s \d", text)
 
 
 def test_events__are_json_lines_and_close_a_finished_task(capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,3 +111,8 @@ def test_load_pickle__mutations_load_or_are_refused(tmp_path: Path) -> None:
         except RawInputError:
             refused += 1
     assert refused > 100
+
+
+def test_load_pickle__numbers_that_ask_for_room_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RawInputError, match="refused: it gives an object the number 134217728 after 2 instructions"):
+        load(tmp_path, b"\x80\x02]r" + (2**27).to_bytes(4, "little") + b".")

@@ -106,6 +106,7 @@ def test_kill__a_worker(undisturbed: Undisturbed, tmp_path: Path, moment: int) -
         wait_for_moment(victim, undisturbed, "worker", moment)
         workers[moment % 2].kill()
         check_store(out, victim.finish(), undisturbed)
+        assert "2 worker processes, dashboard at http://127.0.0.1:" in victim.stderr()
         assert not workers[moment % 2].is_running()
 
 

@@ -91,3 +91,11 @@ def test_replaced__validates() -> None:
     assert MotionSpec().replaced(stride=2).stride == 2
     with pytest.raises(ValidationError):
         MotionSpec().replaced(stride=0)
+
+
+def test_parse_yaml__aliases_are_refused() -> None:
+    bomb = "a: &a [x, x]\n" + "".join(
+        f"{new}: &{new} [*{old}, *{old}]\n" for old, new in zip("abc", "bcd", strict=True)
+    )
+    with pytest.raises(ConfigError, match=r"aliases \(\*name\) are not taken"):
+        parse_yaml(bomb, "layout.yaml")

@@ -4,13 +4,17 @@ Each name stands for a constructor of `pickled`, or the pickle is refused.
 """
 
 import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from mamp_pipeline.convert.pickled import CONSTRUCTORS
 from mamp_schemas.errors import RawInputError
 
 _BROKEN = (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError, MemoryError)
+
+_NUMBERING = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 
 def load_pickle(path: Path) -> object:
@@ -24,6 +28,8 @@ def load_pickle(path: Path) -> object:
     """
     try:
         with path.open("rb") as file:
+            _expect_dense_memo(file)
+            file.seek(0)
             return _Reader(file).load()
     except OSError as problem:
         raise RawInputError(f"{path}: cannot be read ({problem.strerror})") from None
@@ -38,6 +44,13 @@ def load_pickle(path: Path) -> object:
             f"{path}: not a readable pickle ({type(problem).__name__}: {problem})",
             remedy="Make or fetch the file again.",
         ) from None
+
+
+def _expect_dense_memo(file: BinaryIO) -> None:
+    """Refuse a pickle that numbers its objects beyond how many it can have: the reader makes room for that many."""
+    for count, (instruction, number, _) in enumerate(pickletools.genops(file)):
+        if instruction.name in _NUMBERING and isinstance(number, int) and number > count:
+            raise pickle.UnpicklingError(f"it gives an object the number {number} after {count} instructions")
 
 
 class _Name:
