@@ -1,4 +1,5 @@
 import gc
+import os
 import resource
 import shutil
 import threading
@@ -8,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -93,6 +95,17 @@ def test_streamed_rows__give_the_batches_of_resident_ones(path: Path, window: in
     for epoch in range(3):
         for step in range(resident.steps):
             assert same(resident.batch(epoch, step), streamed.batch(epoch, step))
+
+
+def test_streamed_rows__read_in_threads_and_never_fork(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork after zarr has been used would take its event loop along without the thread that runs it."""
+    for name in ("fork", "forkpty"):
+        monkeypatch.setattr(os, name, lambda: pytest.fail("a process was forked"))
+    made, children = train(clips_of(path, 2, streamed=True)), set(psutil.Process().children())
+    for step in range(made.steps):
+        made.batch(0, step)
+    assert set(psutil.Process().children()) <= children
+    assert any(thread.name.startswith("mampctl-reader") for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("batch_size", [1, 10, 32])
