@@ -1,0 +1,19 @@
+"""The end of a process that is one of several."""
+
+import pytest
+
+from mampctl.entry import is_one_of_many
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, False),
+        ({"WORLD_SIZE": "1"}, False),
+        ({"WORLD_SIZE": "2"}, True),
+        ({"SLURM_STEP_NUM_TASKS": "8"}, True),
+        ({"WORLD_SIZE": "many"}, False),
+    ],
+)
+def test_is_one_of_many__by_the_environment(environment: dict[str, str], expected: bool) -> None:
+    assert is_one_of_many(environment) is expected
