@@ -216,10 +216,20 @@ def test_ingest__append_of_known_ids_with_other_content_is_refused(archives: tup
     out = tmp_path / "s.zarr"
     ingest(request(out, archives[0]), Silent())
     edited = rewritten(archives[0], tmp_path / "edited.zip", b" 0.", b" 1.")
-    with pytest.raises(StoreExistsError, match=r"holds all of these \d+ clips, but not from these very files"):
+    with pytest.raises(StoreExistsError, match=r"holds all of these \d+ clips.* has changed"):
         ingest(request(out, edited, append=True), Silent())
     with pytest.raises(StoreExistsError, match="a finished store of other input stands there"):
         ingest(request(out, edited), Silent())
+
+
+def test_ingest__append_of_some_held_files_does_not_call_them_changed(
+    archives: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "s.zarr"
+    ingest(request(out, *archives), Silent())
+    with pytest.raises(StoreExistsError, match="they are some of an ingest's") as caught:
+        ingest(request(out, archives[1], append=True), Silent())
+    assert "If nothing changed, nothing is to do" in caught.value.remedy
 
 
 def test_ingest__append_again_is_known_though_some_files_gave_no_clip(
@@ -237,20 +247,21 @@ def test_ingest__append_again_is_known_though_some_files_gave_no_clip(
     assert ingest(request(out, archives[0]), Silent()) == metadata
 
 
-def test_ingest__a_mended_file_may_be_appended_and_leaves_the_quarantine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name_of_mended", ["raw.zip", "other.zip"])
+def test_ingest__a_mended_file_may_be_appended_and_leaves_the_quarantine(tmp_path: Path, name_of_mended: str) -> None:
     with zipfile.ZipFile(GOLDEN / "ntu60" / "raw.zip") as source:
         good, other = sorted(name for name in source.namelist() if name.endswith(".skeleton"))[:2]
         texts = {name: source.read(name) for name in (good, other)}
-    for folder, name, text in (("broken", good, texts[good][:5_000]), ("mended", good, texts[good])):
-        (tmp_path / folder).mkdir()
-        with zipfile.ZipFile(tmp_path / folder / "raw.zip", "w") as target:
-            target.writestr(name, text)
-            if folder == "broken":
-                target.writestr(other, texts[other])
+    broken, mended = tmp_path / "broken" / "raw.zip", tmp_path / "mended" / name_of_mended
+    for path, members in ((broken, {good: texts[good][:5_000], other: texts[other]}), (mended, {good: texts[good]})):
+        path.parent.mkdir()
+        with zipfile.ZipFile(path, "w") as target:
+            for name, text in members.items():
+                target.writestr(name, text)
     out = tmp_path / "s.zarr"
-    first = ingest(request(out, tmp_path / "broken" / "raw.zip"), Silent())
+    first = ingest(request(out, broken), Silent())
     assert (first.counts.clips, first.counts.quarantined) == (1, 1)
-    second = ingest(request(out, tmp_path / "mended" / "raw.zip", append=True), Silent())
+    second = ingest(request(out, mended, append=True), Silent())
     assert (second.counts.clips, second.quarantined) == (2, ())
     assert verify(open_store(out), Silent()).problems == ()
 

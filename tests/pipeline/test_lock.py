@@ -1,5 +1,7 @@
 """Two ingests never write into one store at a time, and a killed one does not keep it locked."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +38,15 @@ def test_lock_output__leaves_nothing(tmp_path: Path) -> None:
     with lock_output(tmp_path / "new" / "s.zarr"):
         assert [path.name for path in (tmp_path / "new").iterdir()] == [".s.zarr.lock"]
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_lock_output__a_forbidden_folder_is_named_not_the_file_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: int) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PermissionError) as caught, lock_output(tmp_path / "s.zarr"):
+        pass
+    assert caught.value.filename == str(tmp_path)

@@ -39,7 +39,7 @@ def lock_output(out: Place) -> Iterator[None]:
 
 def _take(path: Path, out: Path) -> int:
     while True:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+        handle = _open(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -52,3 +52,11 @@ def _take(path: Path, out: Path) -> int:
         if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
             return handle
         os.close(handle)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as problem:
+        # The folder is what the user knows, not our file in it.
+        raise OSError(problem.errno, problem.strerror, str(path.parent)) from problem

@@ -81,9 +81,10 @@ def _refuse_present(request: Ingest, found: Found, standing: Store) -> None:
     present = [source for source in found.sources if source.id in ids]
     if len(present) == len(found.sources):
         raise StoreExistsError(
-            f"{request.out} holds all of these {len(present):,} clips, but not from these very files, the first is "
-            f"{present[0].id}: content, or in a folder the time of writing, is not what was ingested",
-            remedy="To take up what changed, ingest all of the raw input into a new store.",
+            f"{request.out} holds all of these {len(present):,} clips, the first is {present[0].id}, but not by an "
+            "ingest of just these files: they are some of an ingest's, or their content, or in a folder their time of "
+            "writing, has changed",
+            remedy="If nothing changed, nothing is to do; else ingest all of the raw input into a new store.",
         )
     if present:
         raise StoreExistsError(
