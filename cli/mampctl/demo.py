@@ -12,7 +12,7 @@ from mamp_schemas.errors import OutputError, StoreError
 from mamp_schemas.output import output_errors
 from mamp_schemas.places import parse_path
 from mamp_schemas.progress import Progress
-from mamp_schemas.results import LinearResult
+from mamp_schemas.results import EvaluationResult
 from mampctl.console import print_line, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
@@ -82,7 +82,7 @@ def _make_store(folder: Path, progress: Progress) -> Path:
     return path
 
 
-def _train(folder: Path, store: Path, progress: Progress) -> tuple[LinearResult, LinearResult]:
+def _train(folder: Path, store: Path, progress: Progress) -> tuple[EvaluationResult, EvaluationResult]:
     from mamp_trainer.recipes import load_recipe
     from mamp_trainer.tasks.linear import linear
     from mamp_trainer.tasks.pretrain import pretrain

@@ -1,6 +1,8 @@
 """What runs and checks report."""
 
-from typing import Literal
+from collections.abc import Sequence
+from statistics import mean, stdev
+from typing import Literal, Self
 
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
@@ -19,15 +21,15 @@ class PretrainResult(Model):
     seconds: float
 
 
-class LinearResult(Model):
-    """Linear evaluation: top-1 and top-5 accuracy in percent on the test side.
+class EvaluationResult(Model):
+    """The end of an evaluation's training: top-1 and top-5 accuracy in percent on the test side.
 
     Attributes:
         last_top1, last_top5: after the last epoch.
         best_top1, best_epoch: the best epoch's, chosen on the test side itself, as the authors report.
     """
 
-    kind: Literal["linear"]
+    kind: Literal["linear", "finetune", "semi", "transfer"]
     epochs: int
     clips: int
     last_top1: float
@@ -35,6 +37,29 @@ class LinearResult(Model):
     best_top1: float
     best_epoch: int
     seconds: float
+
+
+class Spread(Model):
+    """What several runs of one setting came to: seeds, or draws of the training clips.
+
+    Attributes:
+        mean: of their numbers.
+        deviation: the sample standard deviation; None of a single run.
+        runs: how many there are.
+    """
+
+    mean: float
+    deviation: float | None
+    runs: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Return the spread of at least one number."""
+        return cls(mean=mean(values), deviation=stdev(values) if len(values) > 1 else None, runs=len(values))
+
+    def __str__(self) -> str:
+        """Return `mean ± deviation` with two decimals."""
+        return f"{self.mean:.2f}" if self.deviation is None else f"{self.mean:.2f} ± {self.deviation:.2f}"
 
 
 class RunRecord(Model):
@@ -50,7 +75,7 @@ class RunRecord(Model):
     seed: int
     device: str
     versions: dict[str, str]
-    result: PretrainResult | LinearResult
+    result: PretrainResult | EvaluationResult
 
 
 class CheckReport(Model):

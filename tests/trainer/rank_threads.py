@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from mamp_schemas.errors import Interrupted
 from mamp_schemas.progress import Progress, Silent
-from mamp_schemas.recipes import LinearRecipe, PretrainRecipe
+from mamp_schemas.recipes import PretrainRecipe
 from mamp_trainer.belonging import UNTRAINED
+from mamp_trainer.classifiers import make_classifier
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.optim import make_optimiser
@@ -23,9 +24,10 @@ from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.ranks.norm import RankBatchNorm
 from mamp_trainer.ranks.shares import Shares
 from mamp_trainer.runtime import seeded
+from mamp_trainer.scores import TOP1, accuracy, class_scores
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.linear import TOP1, accuracy, classification_loss, make_classifier
+from mamp_trainer.tasks.classification import Method, R
 from mamp_trainer.tasks.pretrain import loss_terms, masked_loss
 from mamp_trainer.tasks.session import Session
 from tests.trainer.runs import open_source
@@ -80,8 +82,8 @@ def pretrain_in_double(
     return _weights(model)
 
 
-def linear_in_double(
-    recipe: LinearRecipe, store: Path, run: Path, ranks: Ranks = ALONE
+def classify_in_double(
+    recipe: R, method: Method[R], store: Path, run: Path, ranks: Ranks = ALONE
 ) -> tuple[dict[str, Tensor], Tally]:
     """Train a classifier in float64 and return its weights, and what was measured."""
     source = open_source(store, recipe)
@@ -92,14 +94,14 @@ def linear_in_double(
         model.head.bn = RankBatchNorm(model.head.bn, ranks)
     model.double()
     model.register_forward_pre_hook(lambda _model, inputs: (inputs[0].double(),))
-    step = Step(classification_loss(model), make_optimiser(model, recipe.optimiser), ranks)
-    shares = Shares(source.train_batches(train), ranks, ids=source.ids["train"])
+    step = Step(method.loss(model, recipe), method.optimiser(model, recipe), ranks)
+    shares, tests = Shares(source.train_batches(train), ranks, ids=source.ids["train"]), source.test_batches(test)
     session = Session(run, recipe, source.belonging(UNTRAINED), CPU, Silent(), ranks)
     tally = session.train(
         model,
         step,
         shares,
-        lambda pause: accuracy(model, source.test_batches(test), pause, ranks),
+        lambda pause: accuracy(class_scores(model, tests, pause, ranks), test.table.label),
         resume=False,
         judge=TOP1,
     )

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from mamp_trainer.classifiers import make_classifier
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.finetuning import make_finetuned, make_layered_optimiser, smoothed_loss
+from mamp_trainer.finetuning import make_layered_optimiser, smoothed_loss
 from mamp_trainer.layer_decay import LR_SCALE
 from mamp_trainer.model.heads import Classifier
 from mamp_trainer.ranks.shares import Part
@@ -34,7 +35,7 @@ def frozen_norm(model: Classifier) -> Classifier:
 
 def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() -> None:
     recipe = finetune_recipe(dropout=0.0, drop_path=0.0, label_smoothing=0.1)
-    model, batch = frozen_norm(make_finetuned(recipe, CLASSES, None)), make_batch()
+    model, batch = frozen_norm(make_classifier(recipe, CLASSES, None)), make_batch()
 
     with torch.no_grad():
         loss = smoothed_loss(model, recipe)(batch, 0)
@@ -47,7 +48,7 @@ def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() ->
 
 
 def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
-    loss = smoothed_loss(frozen_norm(make_finetuned(RECIPE, CLASSES, None)), RECIPE)
+    loss = smoothed_loss(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE)
     with torch.no_grad():
         first, again, other = loss(make_batch(), 0), loss(make_batch(), 0), loss(make_batch(), 1)
     assert torch.equal(first, again)
@@ -56,18 +57,18 @@ def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
 
 def test_smoothed_loss__of_a_batch_is_the_mean_of_its_parts() -> None:
     """What a clip loses does not depend on who takes it: two ranks have the loss of one."""
-    loss = smoothed_loss(frozen_norm(make_finetuned(RECIPE, CLASSES, None)), RECIPE)
+    loss = smoothed_loss(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE)
     with torch.no_grad():
         whole = loss(make_batch(), 3)
         parts = [loss(make_batch(part), 3) for part in (torch.tensor([4, 0, 2]), torch.tensor([1, 5, 3]))]
     torch.testing.assert_close(whole, torch.stack(parts).mean())
 
 
-def test_make_finetuned__takes_the_encoder_and_the_seeds_head(tmp_path: Path) -> None:
+def test_make_classifier__fine_tuning_takes_the_encoder_and_the_seeds_head(tmp_path: Path) -> None:
     recipe = finetune_recipe(model=RECIPE.model.replaced(depth=1))
     pretrained = save_mamp(tmp_path)
 
-    model, scratch = make_finetuned(recipe, CLASSES, tmp_path), make_finetuned(recipe, CLASSES, None)
+    model, scratch = make_classifier(recipe, CLASSES, tmp_path), make_classifier(recipe, CLASSES, None)
 
     assert all(
         torch.equal(value, model.encoder.state_dict()[name]) for name, value in pretrained.encoder.state_dict().items()
@@ -79,7 +80,7 @@ def test_make_finetuned__takes_the_encoder_and_the_seeds_head(tmp_path: Path) ->
 
 
 def test_step__scales_the_learning_rate_of_each_layer() -> None:
-    model = make_finetuned(RECIPE, CLASSES, None)
+    model = make_classifier(RECIPE, CLASSES, None)
     step = Step(smoothed_loss(model, RECIPE), make_layered_optimiser(model, RECIPE))
     step([Part(make_batch(), 1.0)], 0, 0, lr=0.5)
     assert isinstance(step.optimiser, torch.optim.AdamW)
@@ -89,7 +90,7 @@ def test_step__scales_the_learning_rate_of_each_layer() -> None:
 
 
 def test_step__fine_tuning_learns_what_it_sees() -> None:
-    model = make_finetuned(RECIPE, CLASSES, None)
+    model = make_classifier(RECIPE, CLASSES, None)
     step = Step(smoothed_loss(model, RECIPE), make_layered_optimiser(model, RECIPE))
     for number in range(40):
         step([Part(make_batch(), 1.0)], number, 0, lr=0.003)

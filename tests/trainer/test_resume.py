@@ -9,7 +9,7 @@ import torch
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import PretrainRecipe, ScheduleSpec
-from mamp_trainer.tasks import linear as linear_task
+from mamp_trainer.tasks import classification
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
 from tests.trainer.runs import (
@@ -111,18 +111,17 @@ def test_linear__interrupted_while_testing(store: Path, tmp_path: Path, monkeypa
     one, other = tmp_path / "one", tmp_path / "other"
     linear(linear_recipe(), store, one, device="cpu")
     with monkeypatch.context() as patched:
-        patched.setattr(linear_task, "accuracy", interrupting(linear_task.accuracy))
+        patched.setattr(classification, "class_scores", interrupting(classification.class_scores))
         with pytest.raises(KeyboardInterrupt):
             linear(linear_recipe(), store, other, device="cpu")
     linear(linear_recipe(), store, other, resume=True, device="cpu")
     assert_same_run(one, other)
 
 
-def interrupting(accuracy: Any) -> Any:
-    def interrupted(model: Any, batches: Any, pause: Any, ranks: Any) -> dict[str, float]:
+def interrupting(class_scores: Any) -> Any:
+    def interrupted(model: Any, batches: Any, pause: Any, ranks: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
-        measured: dict[str, float] = accuracy(model, batches, pause, ranks)
-        return measured
+        return class_scores(model, batches, pause, ranks)
 
     return interrupted
 

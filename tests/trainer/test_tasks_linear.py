@@ -1,21 +1,20 @@
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from mamp_schemas.base import read_json
-from mamp_schemas.errors import ManifestError, RecipeError
+from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
 from mamp_schemas.recipes import ScheduleSpec
 from mamp_schemas.results import RunRecord
 from mamp_trainer.checkpoint.files import load
 from mamp_trainer.checkpoint.keep import latest
-from mamp_trainer.model.heads import Classifier
-from mamp_trainer.ranks.group import Ranks
-from mamp_trainer.tasks import linear as linear_task
-from mamp_trainer.tasks.linear import accuracy, linear, make_classifier
+from mamp_trainer.classifiers import make_classifier
+from mamp_trainer.scores import Scores, accuracy, class_scores
+from mamp_trainer.tasks import classification
+from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
+from tests.trainer.rank_threads import together
 from tests.trainer.runs import SignalAfter, linear_recipe, open_source, pretrain_recipe, read_metrics, write_toy_store
 from tests.trainer.stores import make_clips, write_manifest, write_store
 
@@ -46,10 +45,10 @@ def test_linear__tells_apart_classes_that_differ(store: Path, tmp_path: Path) ->
 def test_linear__reports_last_and_best_epoch(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([20.0, 60.0, 60.0, 40.0])
 
-    def scripted(_model: Classifier, _batches: Any, _pause: Callable[[], None], ranks: Ranks) -> dict[str, float]:
+    def scripted(_logits: torch.Tensor, _label: torch.Tensor) -> dict[str, float]:
         return {"test_top1": next(scores), "test_top5": 90.0}
 
-    monkeypatch.setattr(linear_task, "accuracy", scripted)
+    monkeypatch.setattr(classification, "accuracy", scripted)
     recipe = linear_recipe(schedule=ScheduleSpec(epochs=4, lr=0.1))
     result = linear(recipe, store, tmp_path / "run", device="cpu")
     assert (result.last_top1, result.last_top5, result.best_top1, result.best_epoch) == (40.0, 90.0, 60.0, 2)
@@ -85,26 +84,55 @@ def test_linear__tests_after_every_epoch(store: Path, tmp_path: Path) -> None:
     assert tested[-1] == result.last_top1
 
 
-def test_accuracy__every_test_clip_counts_once(store: Path) -> None:
+def test_class_scores__every_test_clip_once(store: Path) -> None:
     recipe = linear_recipe(batch_size=3)
     source = open_source(store, recipe)
     batches = source.test_batches(source.load_labelled("test"))
     model = make_classifier(recipe, 60, None)
     seen: list[int] = []
     model.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
-    measured = accuracy(model, batches, nothing)
+    assert class_scores(model, batches, nothing).shape == (7, 60)
     assert seen == [3, 3, 1]
-    assert measured["test_top1"] in [pytest.approx(100 * right / 7) for right in range(8)]
 
 
-def test_accuracy__does_not_depend_on_the_batch_size(store: Path) -> None:
-    measured = []
+def test_class_scores__do_not_depend_on_the_batch_size(store: Path) -> None:
+    found = []
     for batch_size in (1, 4, 7):
         recipe = linear_recipe(batch_size=batch_size)
         source = open_source(store, recipe)
         batches = source.test_batches(source.load_labelled("test"))
-        measured.append(accuracy(make_classifier(recipe, 60, None), batches, nothing))
-    assert measured[0] == measured[1] == measured[2]
+        found.append(class_scores(make_classifier(recipe, 60, None), batches, nothing))
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(found[0], found[2])
+
+
+def test_class_scores__among_more_ranks_than_clips_of_a_batch(store: Path) -> None:
+    recipe = linear_recipe(batch_size=2)
+    source = open_source(store, recipe)
+    batches = source.test_batches(source.load_labelled("test"))
+    model = make_classifier(recipe, 60, None)
+    alone = class_scores(model, batches, nothing)
+    for found in together(3, lambda ranks: class_scores(model, batches, nothing, ranks)):
+        torch.testing.assert_close(found, alone)
+
+
+def test_accuracy__in_percent_of_all_clips() -> None:
+    logits = torch.eye(8)[[0, 1, 2, 3]]
+    label = torch.tensor([0, 1, 7, 4])  # equal logits rank by class: the 4 is fifth, the 7 eighth
+    assert accuracy(logits, label) == {"test_top1": 50.0, "test_top5": 75.0}
+
+
+def test_linear__keeps_the_scores_of_the_last_epoch(store: Path, tmp_path: Path) -> None:
+    result = linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+    scores = Scores.read(tmp_path / "run" / "scores.npz")
+    assert scores.clip == [f"clip{number:03d}" for number in range(26, 33)]
+    assert accuracy(scores.logits, scores.label)["test_top1"] == result.last_top1
+
+
+def test_read__damaged_scores_are_named(tmp_path: Path) -> None:
+    (tmp_path / "scores.npz").write_bytes(b"PK\3\4 and no more")
+    with pytest.raises(CheckpointError, match=r"scores\.npz.*cannot be read"):
+        Scores.read(tmp_path / "scores.npz")
 
 
 def test_make_classifier__the_same_head_with_and_without_an_encoder(pretrained: Path) -> None:

@@ -7,8 +7,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mamp_schemas.recipes import ModelSpec
+from mamp_trainer.classifiers import make_classifier
 from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.tasks.linear import linear, make_classifier
+from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
 from mamp_trainer.watch import gauge as gauges
 from mamp_trainer.watch.flops import decoder_flops, encoder_flops, term_flops

@@ -59,9 +59,9 @@ def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None
         CheckpointError: there is no checkpoint, it is damaged, or its encoder has another shape.
     """
     if source.is_file():
-        weights = _meet_length(load_official(source), spec, source, progress or Silent())
+        weights = meet_length(load_official(source), spec, source, progress)
     else:
-        saved = load(_checkpoint_folder(source))
+        saved = load(checkpoint_folder(source))
         _check_settings(saved, spec)
         weights = saved.weights
     found = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
@@ -69,13 +69,23 @@ def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None
     return found
 
 
-def _meet_length(weights: dict[str, Tensor], spec: ModelSpec, source: Path, progress: Progress) -> dict[str, Tensor]:
+def meet_length(
+    weights: dict[str, Tensor], spec: ModelSpec, source: Path, progress: Progress | None = None
+) -> dict[str, Tensor]:
+    """Bring the temporal embedding of a released file to the recipe's number of segments, with a warning.
+
+    Args:
+        weights: under our names.
+        spec: says how many segments there are to be.
+        source: the file, named in the warning.
+        progress: is told it.
+    """
     embedding = weights.get(_TEMPORAL)
     if embedding is None or embedding.dim() != 4 or embedding.shape[1] == spec.segments:
         return weights
     if embedding.shape != (1, embedding.shape[1], 1, spec.width):
         return weights
-    progress.message(
+    (progress or Silent()).message(
         f"warning: {source} was trained at {embedding.shape[1]} segments, model.frames / model.segment are "
         f"{spec.segments}: its temporal embedding is interpolated"
     )
@@ -86,7 +96,7 @@ def pretraining_split(source: Path) -> tuple[str, str] | None:
     """Return dataset and protocol that an encoder was trained on; None for released files, which do not say."""
     if source.is_file():
         return None
-    recipe = load(_checkpoint_folder(source)).recipe
+    recipe = load(checkpoint_folder(source)).recipe
     return recipe["dataset"], recipe["protocol"]
 
 
@@ -100,7 +110,12 @@ def digest(weights: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def _checkpoint_folder(source: Path) -> Path:
+def checkpoint_folder(source: Path) -> Path:
+    """Return the checkpoint that a user names, or the latest of the run that he names.
+
+    Raises:
+        CheckpointError: there is none.
+    """
     if is_checkpoint(source):
         return source
     folder = latest(source)

@@ -11,7 +11,7 @@ from torch import nn
 from mamp_schemas.errors import Interrupted
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import Recipe
-from mamp_schemas.results import LinearResult, PretrainResult, RunRecord
+from mamp_schemas.results import EvaluationResult, PretrainResult, RunRecord
 from mamp_trainer.belonging import Belonging
 from mamp_trainer.checkpoint.files import Snapshot
 from mamp_trainer.checkpoint.keep import latest
@@ -98,7 +98,7 @@ class Session:
             self._train_until_stopped(training, writer)
         return tally
 
-    def record(self, result: PretrainResult | LinearResult, encoder: str, device: str) -> None:
+    def record(self, result: PretrainResult | EvaluationResult, encoder: str, device: str) -> None:
         """Write the run's record: its presence says that the run is complete.
 
         Args:

@@ -1,6 +1,6 @@
 """How many floating-point operations the model asks for: what matrix products alone take, 2 for each multiply-add."""
 
-from mamp_schemas.recipes import ModelSpec, PretrainRecipe, Recipe
+from mamp_schemas.recipes import LinearRecipe, ModelSpec, PretrainRecipe, Recipe
 from mamp_trainer.model.embed import COORDINATES
 
 BACKWARD = 2
@@ -10,7 +10,7 @@ BACKWARD = 2
 def term_flops(recipe: Recipe, slots: int) -> int:
     """Return the operations that one term of the loss takes in training.
 
-    A term is a sequence in pre-training, forward and backward, and a clip in linear evaluation: its bodies, forward.
+    A term is a sequence in pre-training, and a clip elsewhere: its bodies. Linear evaluation goes no way back.
 
     Args:
         recipe: what is trained.
@@ -19,7 +19,8 @@ def term_flops(recipe: Recipe, slots: int) -> int:
     if isinstance(recipe, PretrainRecipe):
         kept = int(recipe.model.tokens * (1 - recipe.masking.ratio))
         return (1 + BACKWARD) * (encoder_flops(recipe.model, kept) + decoder_flops(recipe.model, kept))
-    return slots * encoder_flops(recipe.model, recipe.model.tokens)
+    ways = 1 if isinstance(recipe, LinearRecipe) else 1 + BACKWARD
+    return ways * slots * encoder_flops(recipe.model, recipe.model.tokens)
 
 
 def encoder_flops(model: ModelSpec, kept: int) -> int:

@@ -1,0 +1,198 @@
+"""`mampctl train linear|finetune|semi|transfer`: the protocols by which an encoder is evaluated (section 4.3)."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mamp_schemas.places import Place
+from mamp_schemas.recipes import FinetuneRecipe
+from mamp_schemas.results import EvaluationResult, Spread
+from mampctl.console import print_json, print_line, print_table
+from mampctl.places import default_run
+from mampctl.sitting import sit_down
+from mampctl.training import (
+    DeviceOption,
+    DevicesOption,
+    JsonOption,
+    OutOption,
+    ProfileOption,
+    RecipeOption,
+    ResumeOption,
+    SetOption,
+    StoreOption,
+    default_recipe,
+    list_recipes,
+    recipe_store,
+)
+
+if TYPE_CHECKING:
+    from mamp_trainer.classifiers import ClassifierRecipe
+
+Protocol = Literal["linear", "finetune", "semi", "transfer"]
+Run = tuple["ClassifierRecipe", Path]
+"""One run: its recipe and its folder."""
+
+PURPOSES: dict[Protocol, str] = {
+    "linear": "Train a linear classifier on a fixed encoder (section 4.3, linear evaluation).",
+    "finetune": "Train encoder and classifier together, or from scratch (section 4.3, fine-tuned evaluation).",
+    "transfer": "Fine-tune an encoder that another dataset pre-trained (section 4.3, transfer learning).",
+}
+FromOption = Annotated[
+    Path | None, typer.Option("--from", help="A run, a checkpoint or a released .pth; without it: initial weights.")
+]
+
+
+def add_protocols(app: typer.Typer) -> None:
+    """Add a command for each protocol; what differs between them stands in their recipes."""
+    for task, purpose in PURPOSES.items():
+        app.command(task, help=purpose)(_command(task))
+    app.command("semi")(semi)
+
+
+def _command(task: Protocol) -> Callable[..., None]:
+    def command(
+        recipe: RecipeOption = None,
+        store: StoreOption = None,
+        from_: FromOption = None,
+        set_: SetOption = None,
+        out: OutOption = None,
+        resume: ResumeOption = False,
+        device: DeviceOption = "auto",
+        devices: DevicesOption = None,
+        profile: ProfileOption = 0,
+        as_json: JsonOption = False,
+    ) -> None:
+        if recipe == "list":
+            list_recipes(task, as_json)
+            return
+
+        def prepare() -> tuple[Place, list[Run]]:
+            loaded = _load(task, recipe, store, set_)
+            return recipe_store(store, loaded), [(loaded, out or default_run(loaded, _beginning(loaded, from_)))]
+
+        results = _train(prepare, from_, resume, device, devices, profile)
+        for run, result in results:
+            if as_json:
+                print_json(result.model_dump(mode="json"))
+            else:
+                _print_result(run, result)
+
+    return command
+
+
+def semi(
+    recipe: RecipeOption = None,
+    store: StoreOption = None,
+    from_: FromOption = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Train on draws 1 to N of the training clips, a run each. [default: the recipe's one]"
+        ),
+    ] = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+    device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    profile: ProfileOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Fine-tune on a part of the labels (section 4.3, semi-supervised evaluation: the mean of five draws)."""
+    if recipe == "list":
+        list_recipes("semi", as_json)
+        return
+
+    def prepare() -> tuple[Place, list[Run]]:
+        loaded = _load("semi", recipe, store, set_)
+        folder = out or default_run(loaded, _beginning(loaded, from_))
+        place = recipe_store(store, loaded)
+        return place, [(loaded, folder)] if draws is None else _each_draw(loaded, folder, draws)
+
+    results = _train(prepare, from_, resume, device, devices, profile)
+    if not results:
+        return
+    if as_json:
+        print_json(_draws_json([result for _, result in results]))
+    elif len(results) == 1:
+        _print_result(*results[0])
+    else:
+        _print_draws(results)
+
+
+def _load(task: Protocol, recipe: str | None, store: str | None, set_: list[str] | None) -> "ClassifierRecipe":
+    from mamp_trainer.recipes import load_recipe
+
+    name = recipe or default_recipe(task, store)
+    return load_recipe("linear", name, set_ or []) if task == "linear" else load_recipe(task, name, set_ or [])
+
+
+def _beginning(recipe: "ClassifierRecipe", from_: Path | None) -> str:
+    """Return what tells a run without an encoder from one with it, in its folder's name."""
+    if from_ is not None:
+        return ""
+    if recipe.kind == "linear":
+        return "-untrained"
+    return "" if recipe.name.endswith("-scratch") else "-scratch"
+
+
+def _each_draw(recipe: "ClassifierRecipe", folder: Path, draws: int) -> list[Run]:
+    if not isinstance(recipe, FinetuneRecipe) or recipe.subset is None:
+        return [(recipe, folder)]
+    return [
+        (recipe.replaced(subset=recipe.subset.replaced(draw=draw)), folder / f"draw-{draw}")
+        for draw in range(1, draws + 1)
+    ]
+
+
+def _train(
+    prepare: Callable[[], tuple[Place, list[Run]]],
+    from_: Path | None,
+    resume: bool,
+    device: str,
+    devices: int | None,
+    profile: int,
+) -> list[tuple[Path, EvaluationResult]]:
+    """Train what was prepared, one run after another; ranks other than the first have no result to tell."""
+    with sit_down(prepare, device, devices) as ((place, runs), ranks, progress):
+        from mamp_trainer.tasks.classification import Sitting
+        from mamp_trainer.tasks.protocols import run_protocol
+
+        results = []
+        for loaded, run in runs:
+            progress.message(f"recipe {loaded.name}, store {place}, run {run}")
+            sitting = Sitting(run, resume, device, progress, ranks, profile)
+            results.append((run, run_protocol(loaded, place, from_, sitting)))
+    return results if ranks.first else []
+
+
+def _print_result(run: Path, result: EvaluationResult) -> None:
+    print_line(f"{run}: {result.epochs} epochs in {result.seconds:.1f} s, {result.clips:,} test clips")
+    rows = [
+        ("last", result.epochs, f"{result.last_top1:.2f}", f"{result.last_top5:.2f}"),
+        ("best", result.best_epoch, f"{result.best_top1:.2f}", ""),
+    ]
+    print_table(rows, ("epoch", "number", "top-1 %", "top-5 %"))
+
+
+def _print_draws(results: Sequence[tuple[Path, EvaluationResult]]) -> None:
+    rows = [
+        (run, f"{result.last_top1:.2f}", f"{result.last_top5:.2f}", f"{result.best_top1:.2f}", result.best_epoch)
+        for run, result in results
+    ]
+    print_table(rows, ("run", "last, top-1 %", "top-5 %", "best, top-1 %", "of epoch"))
+    last, best = (Spread.of([getattr(result, name) for _, result in results]) for name in ("last_top1", "best_top1"))
+    print_line(f"top-1 over {last.runs} draws: last epoch {last}, best epoch {best}")
+
+
+def _draws_json(results: Sequence[EvaluationResult]) -> object:
+    """Return one result as it is, several with their spread."""
+    if len(results) == 1:
+        return results[0].model_dump(mode="json")
+    spread = {name: Spread.of([getattr(result, name) for result in results]) for name in ("last_top1", "best_top1")}
+    return {
+        "draws": [result.model_dump(mode="json") for result in results],
+        **{name: each.model_dump(mode="json") for name, each in spread.items()},
+    }

@@ -1,0 +1,104 @@
+"""Owns what a classifier says of clips: a score for each class, and the file they are kept in."""
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mamp_schemas.errors import CheckpointError
+from mamp_trainer.data.batches import TestBatches
+from mamp_trainer.metrics import top_hits
+from mamp_trainer.model.heads import Classifier
+from mamp_trainer.output import write_file
+from mamp_trainer.ranks.group import ALONE, Ranks
+
+SCORES_FILE = "scores.npz"
+TOP1, TOP5 = "test_top1", "test_top5"
+
+
+class Scores(NamedTuple):
+    """What was said of clips.
+
+    Attributes:
+        clip: their N names.
+        label: (N,) int64, 0-based.
+        logits: (N, classes) float32, the highest is the prediction.
+    """
+
+    clip: Sequence[str]
+    label: Tensor
+    logits: Tensor
+
+    def write(self, path: Path) -> None:
+        """Write them as an npz file of the three arrays.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        buffer = io.BytesIO()
+        np.savez(buffer, clip=np.array(self.clip), label=self.label.cpu().numpy(), logits=self.logits.cpu().numpy())
+        write_file(path, buffer.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                label, logits = (torch.from_numpy(file[name]) for name in ("label", "logits"))
+                return cls(file["clip"].tolist(), label, logits)
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as problem:
+            raise CheckpointError(
+                f"{path}: scores cannot be read ({type(problem).__name__})",
+                remedy="Make them again: mampctl evaluate, or resume the run that was to leave them.",
+            ) from problem
+
+
+@torch.no_grad()
+def class_scores(model: Classifier, batches: TestBatches, pause: Callable[[], None], ranks: Ranks = ALONE) -> Tensor:
+    """Return the scores of every clip of `batches`, each counted once, (clips, classes) float32 on every rank.
+
+    Args:
+        model: set to evaluation mode.
+        batches: the test side.
+        pause: called between batches; may raise to stop.
+        ranks: among whom the clips are divided.
+    """
+    model.eval()
+    found: Tensor | None = None
+    for step in range(batches.steps):
+        batch = batches.batch(step, ranks.rank, ranks.count)
+        if len(batch.clip):
+            logits = model(batch.x, batch.slots).float()
+            found = logits.new_zeros(len(batches.clips), logits.shape[1]) if found is None else found
+            found[batch.clip] = logits
+        pause()
+    return _of_all_ranks(found, batches, ranks)
+
+
+def accuracy(logits: Tensor, label: Tensor) -> dict[str, float]:
+    """Return top-1 and top-5 accuracy in percent.
+
+    Args:
+        logits: (N, classes).
+        label: (N,) int64.
+    """
+    hits = top_hits(logits, label.to(logits.device))
+    top1, top5 = (100 * hits.double() / len(label)).tolist()
+    return {TOP1: top1, TOP5: top5}
+
+
+def _of_all_ranks(found: Tensor | None, batches: TestBatches, ranks: Ranks) -> Tensor:
+    """Add up what ranks found, each of other clips; a rank without a clip has found zeros."""
+    classes = ranks.agree(0 if found is None else found.shape[1])
+    if found is None:
+        found = torch.zeros(len(batches.clips), classes, device=batches.clips.device)
+    return ranks.add(found)
