@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from mamp_schemas.base import read_json
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import PretrainRecipe, ScheduleSpec
+from mamp_schemas.results import RunRecord
 from mamp_trainer.tasks import classification
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
@@ -60,6 +62,7 @@ def test_pretrain__interrupted_again_and_again(store: Path, whole: Path, tmp_pat
             pretrain(pretrain_recipe(), store, run, resume=True, device="cpu", progress=SignalAfter(steps))
     pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
     assert_same_run(whole, run)
+    assert read_json(RunRecord, (run / "run.json").read_text(), "run.json").sittings == 5
 
 
 def test_pretrain__killed_after_a_checkpoint_repeats_the_lost_steps(store: Path, whole: Path, tmp_path: Path) -> None:

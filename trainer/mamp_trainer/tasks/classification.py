@@ -28,7 +28,7 @@ from mamp_trainer.tasks.folder import hold_folder
 from mamp_trainer.tasks.session import Pause, Session
 from mamp_trainer.tasks.source import Source
 from mamp_trainer.watch.flops import term_flops
-from mamp_trainer.weights import digest, pretraining_split
+from mamp_trainer.weights import digest, find_origin, pretraining_split
 
 R = TypeVar("R", LinearRecipe, FinetuneRecipe)
 
@@ -106,8 +106,8 @@ def train_classifier(
         if ranks.first:
             Scores(source.ids["test"], test.table.label, logits).write(run / SCORES_FILE)
         result = _summarise(recipe, tally, len(test))
-        name = UNTRAINED if encoder_from is None else f"{encoder_from} (weights {encoder[:16]})"
-        session.record(result, name, describe_device(device))
+        origin = None if encoder_from is None else find_origin(encoder_from, encoder)
+        session.record(result, tally, str(encoder_from or UNTRAINED), describe_device(device), origin)
         return result
 
 
