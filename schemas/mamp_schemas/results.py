@@ -137,16 +137,19 @@ class RunRecord(Model):
     sittings: int | None = None
     result: PretrainResult | EvaluationResult
 
+    @property
+    def encoder_weights(self) -> str:
+        """`untrained`, or 16 digits of the digest of the encoder's weights at the start: format 1 knows no more."""
+        weights = self.origin.weights if self.origin else self.encoder.rpartition("(weights ")[2].rstrip(")")
+        return weights[:16]
+
     def began_with(self, weights: str) -> bool:
         """Return whether the run's encoder had these weights at the start.
 
         Args:
             weights: digest of an encoder's weights, or `untrained`.
         """
-        if self.origin is not None:
-            return self.origin.weights == weights
-        # Records of format 1 name the first digits only.
-        return self.encoder == weights or self.encoder.endswith(f"(weights {weights[:16]})")
+        return self.encoder_weights == weights[:16]
 
 
 class CheckReport(Model):
