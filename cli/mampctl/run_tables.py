@@ -114,7 +114,9 @@ def _record_facts(record: RunRecord) -> dict[str, object]:
 def _hardware(found: Hardware) -> str:
     gpus = [f"{count} × {name}" for name, count in found.gpus.items()] or ["no GPU"]
     cores = f"{found.cores} of {found.cores_present} cores"
-    return ", ".join((found.cpu, cores, f"{found.memory_gb:g} GB", *gpus, f"{found.ranks} ranks"))
+    return ", ".join(
+        (found.cpu, cores, f"{found.memory_gb:g} GB", *gpus, f"{found.ranks} rank{'s' * (found.ranks > 1)}")
+    )
 
 
 def _print_aspect(aspect: "Aspect") -> None:
