@@ -74,9 +74,14 @@ def test_compare__does_not_take_another_run_for_the_pre_training(tmp_path: Path)
 def test_compare__what_an_incomplete_run_does_not_say_is_unknown(tmp_path: Path) -> None:
     write_run(tmp_path / "one", linear_recipe())
     write_recipe(tmp_path / "two", linear_recipe())
+    write_run(tmp_path / "three", linear_recipe(), store_hash="c" * 64)
     aspects = compare_two(tmp_path / "one", tmp_path / "two")
     assert (aspects["recipe"].state, aspects["store"].state) == ("same", "unknown")
     assert told(aspects) == {}
+    three = compare([read_run(tmp_path / name) for name in ("one", "two", "three")])
+    assert [aspect.differences[0].values for aspect in three.aspects if aspect.differences] == [
+        ("a" * 64, "unknown", "c" * 64)
+    ]
 
 
 def test_compare__the_spread_of_runs_that_only_seeds_tell_apart(tmp_path: Path) -> None:
@@ -99,6 +104,31 @@ def test_compare__encoders_of_one_recipe_and_several_seeds_are_one_setting(tmp_p
     folders.append(write_run(tmp_path / "untrained", linear_recipe(seed=2), 20.0))
     (group,) = compare([read_run(folder) for folder in folders]).groups
     assert group.runs == tuple(str(folder) for folder in folders[:2])
+
+
+def test_compare__two_checkpoints_of_a_pre_training_are_two_settings(tmp_path: Path) -> None:
+    trained = pretrain_recipe()
+    run = write_run(tmp_path / "pre", trained, 0.5)
+    last = encoder_of(run, trained, "1" * 64)
+    origin = last["origin"].replaced(checkpoint=str(run / "checkpoints" / "step-00000013"), weights="2" * 64)
+    one = write_run(tmp_path / "one", linear_recipe(), **last)
+    two = write_run(tmp_path / "two", linear_recipe(), **{**last, "origin": origin})
+    found = compare([read_run(one), read_run(two)])
+    assert found.groups == ()
+    assert told({aspect.name: aspect for aspect in found.aspects})["pre-training"] == [
+        "checkpoint: step-00000039 / step-00000013"
+    ]
+
+
+def test_compare__format_1_leads_to_the_last_checkpoint_of_the_run_it_names(tmp_path: Path) -> None:
+    trained = pretrain_recipe()
+    run = write_run(tmp_path / "pre", trained, 0.5)
+    for step in (13, 39):
+        (run / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
+    one = write_run(tmp_path / "one", linear_recipe(), **encoder_of(run, trained, "1" * 64))
+    two = write_run(tmp_path / "two", linear_recipe(), format_version=1, encoder=f"{run} (weights {'1' * 16})")
+    aspects = compare_two(one, two)
+    assert (aspects["encoder"].state, aspects["pre-training"].state) == ("same", "same")
 
 
 def test_compare__draws_of_the_training_clips_are_one_setting(tmp_path: Path) -> None:
