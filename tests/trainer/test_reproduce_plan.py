@@ -1,19 +1,22 @@
 """Plans of tables: which runs they take, each once, and their reduction."""
 
 from collections import Counter
+from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe
+from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe
 from mamp_schemas.reproduction import Plan, PlannedRun, Scale
 from mamp_trainer.recipes import list_recipes, load_recipe
-from mamp_trainer.reproduce.plan import NAMES, make_plan
-from mamp_trainer.reproduce.settings import settings
+from mamp_trainer.reproduce.plan import NAMES, choose_runs
+from mamp_trainer.reproduce.plan import make_plan as plan_anew
 from mamp_trainer.reproduce.small import SEGMENTS, small
 
 SCALES: tuple[Scale, ...] = ("full", "small")
+make_plan = cache(plan_anew)
 RUNS = {
     "1": {"pretrain": 12, "linear": 12},
     "2": {"pretrain": 4, "finetune": 6},
@@ -30,6 +33,11 @@ RUNS = {
     "fig-loss": {"pretrain": 2},
 }
 """Of MAMP, SkeletonMAE* and training from scratch; the default decoder is in 10a and in 10b, and trained once."""
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """Return what a run's numbers depend on."""
+    return {key: value for key, value in recipe.facts().items() if key not in ("name", "summary")}
 
 
 def pretrainings(plan: Plan) -> dict[str, PretrainRecipe]:
@@ -163,3 +171,22 @@ def test_small__leaves_method_and_learning_rates() -> None:
     assert reduced.schedule.lr == recipe.schedule.lr
     assert reduced.optimiser == recipe.optimiser
     assert reduced.sampling.test_crop == recipe.sampling.test_crop
+
+
+def test_choose_runs__columns_with_their_pretrainings() -> None:
+    plan = make_plan("8")
+    chosen = choose_runs(plan, ["ntu60/xsub"])
+    assert {run.recipe.dataset for run in plan.runs if run.name in chosen} == {"ntu60"}
+    assert len(chosen) == 4
+    assert choose_runs(plan, []) == {run.name for run in plan.runs}
+
+
+def test_choose_runs__transfer_brings_pretrainings_of_other_datasets() -> None:
+    plan = make_plan("6")
+    assert choose_runs(plan, ["pku2/xsub"]) == {run.name for run in plan.runs}
+
+
+def test_choose_runs__unknown_column_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="ntu60/xset") as caught:
+        choose_runs(make_plan("8"), ["ntu60/xset"])
+    assert "ntu60/xsub, ntu120/xsub" in caught.value.remedy

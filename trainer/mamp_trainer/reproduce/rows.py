@@ -1,8 +1,11 @@
-"""Owns which recipes give a row's number in a column: the shipped ones, with the fields that a table varies."""
+"""Owns which recipes give a row's number in a column: the shipped ones, with the fields that a table varies.
+
+They keep the shipped ones' names: so runs of `mampctl train` count as well, and `mampctl runs show` tells what differs.
+"""
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from mamp_schemas.datasets import KnownName
 from mamp_schemas.protocols import ProtocolName
@@ -20,12 +23,21 @@ DRAWS = 5
 OF_THE_ENCODER = ("model.input", "model.frames", "model.segment")
 """Fields of an ablation that an evaluation shares with its encoder."""
 
+R = TypeVar("R", bound=PretrainRecipe | LinearRecipe | FinetuneRecipe)
+
+
+class Labelled(NamedTuple, Generic[R]):
+    """A recipe, and what its run's folder is called by: the recipe's name and what differs from it."""
+
+    label: str
+    recipe: R
+
 
 class Recipes(NamedTuple):
     """What a number takes: a pre-training (none from scratch), and its evaluations, whose mean the number is."""
 
-    pretrain: PretrainRecipe | None
-    evaluations: tuple[LinearRecipe | FinetuneRecipe, ...]
+    pretrain: Labelled[PretrainRecipe] | None
+    evaluations: tuple[Labelled[LinearRecipe | FinetuneRecipe], ...]
 
 
 def find_recipes(row: Row, column: Column, evaluation: Evaluation) -> Recipes:
@@ -36,37 +48,38 @@ def find_recipes(row: Row, column: Column, evaluation: Evaluation) -> Recipes:
         column: what the number is measured on.
         evaluation: how it is obtained; `pretrain` for the loss alone.
     """
-    if row.method == SCRATCH:
-        return Recipes(None, _evaluations(row, column, evaluation))
-    return Recipes(_pretraining(row, column), () if evaluation == "pretrain" else _evaluations(row, column, evaluation))
+    pretrain = None if row.method == SCRATCH else _pretraining(row, column)
+    if evaluation == "pretrain":
+        return Recipes(pretrain, ())
+    if evaluation == "linear" and pretrain is not None:
+        shared = [f"{field}={value}" for field, value in row.recipe.items() if field in OF_THE_ENCODER]
+        linear = load_recipe("linear", f"{column.dataset}-{column.protocol}", shared)
+        return Recipes(pretrain, (Labelled(pretrain.label, linear),))
+    return Recipes(pretrain, tuple(_finetunings(row, column, evaluation)))
 
 
-def _pretraining(row: Row, column: Column) -> PretrainRecipe:
+def _pretraining(row: Row, column: Column) -> Labelled[PretrainRecipe]:
     dataset, protocol = _pretrained_on(column)
     name = f"{dataset}-{protocol}{'-skeletonmae' if _is_skeleton_mae(row) else ''}"
-    base = _pretrain(name)
-    changed = {field: value for field, value in row.recipe.items() if value != _value(base, field)}
-    recipe = _pretrain(name, tuple(f"{field}={value}" for field, value in changed.items()))
-    return recipe.replaced(name=name + _label(changed))
+    changed = {field: value for field, value in row.recipe.items() if value != _value(_pretrain(name), field)}
+    overrides = tuple(f"{field}={value}" for field, value in changed.items())
+    return Labelled(name + _label(changed), _pretrain(name, overrides))
 
 
-def _evaluations(row: Row, column: Column, evaluation: Evaluation) -> tuple[LinearRecipe | FinetuneRecipe, ...]:
+def _finetunings(row: Row, column: Column, evaluation: Evaluation) -> list[Labelled[LinearRecipe | FinetuneRecipe]]:
     name = f"{column.dataset}-{column.protocol}"
-    if evaluation == "linear":
-        shared = [f"{field}={value}" for field, value in row.recipe.items() if field in OF_THE_ENCODER]
-        linear = load_recipe("linear", name, shared)
-        return (linear.replaced(name=_pretraining(row, column).name),)
     beginning = {SCRATCH: "-scratch", SKELETON_MAE: "-skeletonmae"}.get(row.method, "")
     shipped = "-scratch" if row.method == SCRATCH else ""
     if evaluation == "semi":
         part = f"{name}-{round(100 * (column.fraction or 0))}pct"
-        draws = (load_recipe("semi", f"{part}{shipped}", [f"subset.draw={draw}"]) for draw in range(1, DRAWS + 1))
-        return tuple(each.replaced(name=f"{part}{beginning}-draw{at}") for at, each in enumerate(draws, 1))
+        return [
+            Labelled(f"{part}{beginning}-draw{draw}", load_recipe("semi", part + shipped, [f"subset.draw={draw}"]))
+            for draw in range(1, DRAWS + 1)
+        ]
     if evaluation == "transfer":
-        recipe = load_recipe("transfer", f"{name}-from-{column.source}")
-    else:
-        recipe = load_recipe("finetune", f"{name}{shipped}")
-    return (recipe.replaced(name=f"{recipe.name.removesuffix('-scratch')}{beginning}"),)
+        source = f"{name}-from-{column.source}"
+        return [Labelled(source + beginning, load_recipe("transfer", source))]
+    return [Labelled(name + beginning, load_recipe("finetune", name + shipped))]
 
 
 @cache

@@ -1,10 +1,6 @@
 """Owns the reduction of recipes: one rule for every run of a table, so that small tables compare like with like."""
 
-from typing import TypeVar
-
-from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, ModelSpec, PretrainRecipe, ScheduleSpec
-
-R = TypeVar("R", PretrainRecipe, LinearRecipe, FinetuneRecipe)
+from mamp_schemas.recipes import FinetuneRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
 
 NARROWER = 8
 """By which widths and batches are divided: what a table varies keeps its proportions."""
@@ -21,14 +17,13 @@ CHECKPOINT_EVERY = 2
 MIN_FRAMES = 16
 
 
-def small(recipe: R) -> R:
+def small(recipe: Recipe) -> Recipe:
     """Return a recipe reduced to seconds on a handful of clips, and minutes on a dataset.
 
     Decoders keep their depth, which table 10a varies; losses, masking, optimisers and learning rates stay.
     """
     shorter = SHORTER_PRETRAINING if isinstance(recipe, PretrainRecipe) else SHORTER_EVALUATION
     reduced = recipe.replaced(
-        name=f"{recipe.name}-small",
         summary=f"{recipe.summary}; reduced",
         model=_smaller(recipe.model),
         sampling=recipe.sampling.replaced(min_frames=min(recipe.sampling.min_frames, MIN_FRAMES)),
