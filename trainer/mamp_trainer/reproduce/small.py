@@ -5,7 +5,7 @@ from mamp_schemas.recipes import FinetuneRecipe, ModelSpec, PretrainRecipe, Reci
 NARROWER = 8
 """By which widths and batches are divided: what a table varies keeps its proportions."""
 
-SEGMENTS = 8
+SEGMENTS = 4
 """Te of the reduced network, 30 in the paper: T is as many segments, of whatever length (table 9)."""
 
 DEPTH, HEADS = 2, 4
