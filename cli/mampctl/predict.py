@@ -37,6 +37,8 @@ CheckpointArgument = Annotated[
 ReleasedRecipeOption = Annotated[
     str | None, typer.Option("--recipe", help="Of a released .pth: its recipe's name, or a YAML file.")
 ]
+PolicyOption = Annotated[PolicyName, typer.Option(help="The policy of the store that it was trained on.")]
+PolicyOption = Annotated[PolicyName, typer.Option(help="The policy of the store that it was trained on.")]
 LayoutOption = Annotated[str | None, typer.Option(help="Of own recordings: their layout, as in ingest.")]
 
 
@@ -59,7 +61,7 @@ def predict(
     checkpoint: CheckpointArgument,
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Raw files, folders and zip archives of them.")],
     recipe: ReleasedRecipeOption = None,
-    policy: Annotated[PolicyName, typer.Option(help="How the store that it was trained on was ingested.")] = "paper",
+    policy: PolicyOption = "paper",
     layout: LayoutOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to tell, the most probable first.")] = 5,
     device: DeviceOption = "auto",

@@ -72,7 +72,11 @@ def tabulate(
     """Return the table of clips.
 
     Args:
-        first, frames, bodies, valid, label: its columns, each (clips,) int64.
+        first: (clips,) int64, first row of each in the store.
+        frames: (clips,) int64.
+        bodies: (clips,) int64.
+        valid: (clips,) int64, valid frames.
+        label: (clips,) int64.
         shard_rows: rows of a shard.
     """
     found, inverse = np.unique(first.numpy() // shard_rows, return_inverse=True)
