@@ -23,7 +23,8 @@ def describe(
         classes: their names.
     """
     model, width = recipe.model, recipe.model.width
-    empty = "a copy of the first body" if empty_slot == "copy" else "zeros"
+    held = "a copy of the first body" if empty_slot == "copy" else "zeros"
+    empty = f" A slot without a body holds {held}." if spec.bodies > 1 else ""
     facts = {
         "made_by": f"mampctl {version('mampctl')}",
         "recipe": recipe.name,
@@ -33,7 +34,7 @@ def describe(
             f"{INPUT}: float32 (N, {spec.bodies}, {model.frames}, {model.joints}, 3): clips, bodies, frames, joints, "
             f"x y z in metres. A clip is cleaned and centred as at ingest, cut to the centred "
             f"{recipe.sampling.test_crop:g} of its valid frames, and resized to {model.frames} frames (linear, "
-            f"half-pixel centres). A slot without a body holds {empty}."
+            f"half-pixel centres).{empty}"
         ),
         "features": f"float32 (N, {width}): the encoder's output, mean over bodies, segments and joints",
         "joints": json.dumps(spec.skeleton.joints),
