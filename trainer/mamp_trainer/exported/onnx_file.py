@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mamp_trainer.exported.check import check_equal
 from mamp_trainer.exported.network import INPUT, Exported
-from mamp_trainer.exported.program import trace
+from mamp_trainer.exported.program import BATCH_AXIS, example
 
 
 def make_onnx(network: Exported, bodies: int, facts: Mapping[str, str], what: str) -> tuple[bytes, float]:
@@ -33,9 +33,11 @@ def make_onnx(network: Exported, bodies: int, facts: Mapping[str, str], what: st
     """
     with _quiet():
         program = torch.onnx.export(
-            trace(network, bodies),
+            network,
+            example(network, bodies),
             input_names=[INPUT],
             output_names=list(network.outputs),
+            dynamic_shapes=BATCH_AXIS,
             dynamo=True,
             verbose=False,
         )
