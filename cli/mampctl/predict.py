@@ -38,7 +38,6 @@ ReleasedRecipeOption = Annotated[
     str | None, typer.Option("--recipe", help="Of a released .pth: its recipe's name, or a YAML file.")
 ]
 PolicyOption = Annotated[PolicyName, typer.Option(help="The policy of the store that it was trained on.")]
-PolicyOption = Annotated[PolicyName, typer.Option(help="The policy of the store that it was trained on.")]
 LayoutOption = Annotated[str | None, typer.Option(help="Of own recordings: their layout, as in ingest.")]
 
 

@@ -44,7 +44,7 @@ def find_recipe(source: Path, name: str | None = None) -> Recipe:
 
 def _recipe_of_released(source: Path, name: str | None) -> Recipe:
     weights = load_official(source)
-    task = next((task for tensor, task in _HEADS.items() if tensor in weights), "pretrain")
+    task: Task = next((task for tensor, task in _HEADS.items() if tensor in weights), "pretrain")
     if name is None:
         raise UsageError(
             f"{source}: a released file does not say what it was trained by",
