@@ -26,7 +26,9 @@ def ingest(
     dataset: Annotated[DatasetName, typer.Argument(help="The dataset the raw files are of; custom: own recordings.")],
     raw: Annotated[
         list[str],
-        typer.Option(metavar="PATH", help="A folder or zip archive of raw files; may be given several times."),
+        typer.Option(
+            metavar="PATH", help="A folder or zip archive of raw files, or one of them; may be given several times."
+        ),
     ],
     out: Annotated[
         str | None, typer.Option(metavar="PATH", help="The store. [default: $MAMPCTL_DATA/DATASET.zarr]")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mamp_trainer.predictor import Predictor
 
 BATCH = 32
-"""Clips that are classified together: few enough that lines come soon, on a CPU too."""
+"""Lines that are written together, their clips classified as one: few enough that lines come soon, on a CPU too."""
 
 CheckpointArgument = Annotated[
     Path,
@@ -96,18 +96,16 @@ def _shown(out: TextIO) -> AbstractContextManager[Progress]:
 
 
 def _gather(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_Line]]:
-    """Gather what files give, until there are enough clips for a batch."""
+    """Gather what files give, until there are enough lines for a batch; a video's stay together."""
     lines: list[_Line] = []
-    clips = 0
     for file in files:
         place = file.source.place
         lines += [_Line({"clip": info.id, "file": place}, clip) for info, clip in file.clips]
         lines += [_Line({"file": fault.file, "line": fault.line, "error": fault.reason}, None) for fault in file.faults]
-        clips += len(file.clips)
         progress.advance(1)
-        if clips >= BATCH:
+        if len(lines) >= BATCH:
             yield lines
-            lines, clips = [], 0
+            lines = []
     yield lines
 
 

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,17 @@ import pytest
 import torch
 import yaml
 
+from mamp_pipeline.build.unstored import FileClips
+from mamp_pipeline.raw.bodies import Clip, ClipInfo
+from mamp_pipeline.raw.entries import RawSource
 from mamp_schemas.datasets import KnownName
+from mamp_schemas.progress import Silent
+from mamp_schemas.store import Quarantined
 from mamp_trainer.classifiers import load_classifier
 from mamp_trainer.official import to_official
 from mamp_trainer.scores import SCORES_FILE, Scores
 from mamp_trainer.tasks.linear import linear
-from mampctl.predict import BATCH
+from mampctl.predict import BATCH, _gather
 from tests.cli.conftest import Outcome, Run
 from tests.factories import random_ntu_text
 from tests.paths import GOLDEN
@@ -109,6 +115,32 @@ def test_predict__more_clips_than_a_batch(run: Run, trained: Path, tmp_path: Pat
     outcome = run("predict", trained, folder, "--device", "cpu")
     ids = [line["clip"] for line in lines_of(outcome)]
     assert ids == sorted(path.stem for path in folder.iterdir())
+
+
+def test_gather__reads_no_further_than_a_batch() -> None:
+    read: list[int] = []
+
+    def files() -> Iterator[FileClips]:
+        clip = Clip(np.zeros((1, 1, 25, 3), np.float32), 1)
+        for number in range(10 * BATCH):
+            read.append(number)
+            source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
+            yield FileClips(source, [(ClipInfo(source.id, 0), clip)], [])
+
+    first = next(_gather(files(), Silent()))
+    assert len(first) == len(read) == BATCH
+
+
+def test_gather__writes_faults_without_waiting_for_clips() -> None:
+    read: list[int] = []
+
+    def files() -> Iterator[FileClips]:
+        for number in range(10 * BATCH):
+            read.append(number)
+            source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
+            yield FileClips(source, [], [Quarantined(file=source.place, line=0, reason="damaged")])
+
+    assert len(next(_gather(files(), Silent()))) == len(read) == BATCH
 
 
 def test_predict__files_of_a_sister_dataset_are_left_out(run: Run, trained: Path, tmp_path: Path) -> None:
