@@ -47,7 +47,7 @@ def export_model(
     spec, names = describe_dataset(trained.dataset, described), class_names(trained.dataset, described)
     with show_progress() as progress:
         network = load_network(checkpoint, trained, progress)
-        facts = describe(network, trained, spec, make_policy(policy, trained.dataset).empty_slot, names)
+        facts = describe(network, trained, spec, make_policy(policy, trained.dataset), names)
         content, difference = make(network, spec.bodies, facts, str(out))
         write_file(out, content)
     result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **facts}

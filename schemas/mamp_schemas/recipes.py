@@ -202,8 +202,8 @@ class PretrainRecipe(RunRecipe):
         motion_source: `online` takes differences of the augmented sample, as published; `stored` carries the
             store's motion rows through the same crop, resize and rotation.
         micro_batch: clips that a device takes at once; a larger share of the batch is taken in parts whose gradients
-            add up to those of the whole. None for no limit. Linear evaluation has no such field: its fixed encoder
-            keeps little in memory, and batch normalisation needs the whole batch.
+            add up to those of the whole. None for no limit. Evaluations have no such field: batch normalisation
+            needs the whole batch.
         checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
         empty_bodies: `keep` trains on every body slot, as published; `skip` leaves out the slots that no body
             fills, whether they hold zeros or a copy of the first body: the loss is over what is hidden of the

@@ -4,14 +4,25 @@ import json
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 import zarr
 
+from mamp_schemas.recipes import Recipe
+from mamp_schemas.splits import Subset
 from tests.cli.conftest import Run
 from tests.cli.processes import start, wait_for_metrics
-from tests.trainer.runs import assert_same_run, linear_recipe, pretrain_recipe, write_toy_store
+from tests.trainer.runs import (
+    MODEL,
+    assert_same_run,
+    finetune_recipe,
+    linear_recipe,
+    pretrain_recipe,
+    write_toy_store,
+)
+from tests.trainer.stores import Clip, write_store
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -196,3 +207,60 @@ def test_pretrain__stopped_by_a_signal_and_resumed_gives_the_same_weights(
     assert run(*arguments, tmp_path / "cut", "--resume").code == 0
     assert run(*arguments, tmp_path / "whole").code == 0
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def write_recipe(folder: Path, recipe: Recipe) -> Path:
+    path = folder / f"{recipe.kind}.yaml"
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    return path
+
+
+FINETUNING = finetune_recipe(model=MODEL)
+
+
+def test_finetune__then_its_result_as_json(run: Run, store: Path, recipe: Path, tmp_path: Path) -> None:
+    run("train", "pretrain", "--recipe", recipe, "--store", store, "--out", tmp_path / "p")
+    arguments = ("--recipe", write_recipe(tmp_path, FINETUNING), "--store", store, "--from", tmp_path / "p")
+    outcome = run("train", "finetune", *arguments, "--out", tmp_path / "run", "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["kind"] == "finetune"
+
+
+def test_semi__each_draw_is_a_run_and_the_spread_is_told(run: Run, tmp_path: Path) -> None:
+    store = write_subjects_store(tmp_path)
+    run("build-splits", "--protocol", "xsub", "--store", store)
+    run("build-splits", "--protocol", "xsub", "--store", store, "--fraction", "0.5", "--draws", "2")
+    semi = FINETUNING.replaced(kind="semi", subset=Subset(fraction=0.5))
+    arguments = ("train", "semi", "--recipe", write_recipe(tmp_path, semi), "--store", store, "--draws", "2")
+    outcome = run(*arguments, "--out", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    assert "top-1 over 2 draws: last epoch" in outcome.out
+    saved = [yaml.safe_load((tmp_path / "run" / f"draw-{n}" / "recipe.yaml").read_text()) for n in (1, 2)]
+    assert [recipe["subset"]["draw"] for recipe in saved] == [1, 2]
+
+    again = json.loads(run(*arguments, "--out", tmp_path / "run", "--resume", "--json").out)
+    values = [draw["last_top1"] for draw in again["draws"]]
+    assert again["last_top1"]["mean"] == pytest.approx(sum(values) / 2)
+    assert again["last_top1"]["deviation"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+
+
+def test_semi__without_a_recipe_names_them(run: Run, store: Path) -> None:
+    outcome = run("train", "semi", "--store", store)
+    assert outcome.code == 2
+    assert "ntu60-xsub-10pct" in outcome.err
+
+
+@pytest.mark.parametrize("task", ["pretrain", "linear", "finetune", "semi", "transfer"])
+def test_train__lists_the_recipes_of_each_task(run: Run, task: str) -> None:
+    outcome = run("train", task, "--recipe", "list")
+    lines = outcome.out.splitlines()
+    assert len(lines) >= 3
+    assert all(len(line.split(maxsplit=1)) == 2 for line in lines)
+
+
+def write_subjects_store(folder: Path) -> Path:
+    """Write a store whose clips train in xsub, but for some of a subject that tests."""
+    joints = np.random.default_rng(0).normal(size=(26, 1, 12, 25, 3)).astype(np.float32)
+    subjects = [1 if at < 20 else 3 for at in range(26)]
+    clips = [Clip(f"clip{at:03d}", joints[at], at % 3, subject=subject) for at, subject in enumerate(subjects)]
+    return write_store(folder / "ntu60.zarr", clips)

@@ -1,10 +1,17 @@
 """The plan of an ingest at full size."""
 
+import time
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from mamp_pipeline.build.plan import plan_parts
+from mamp_pipeline.build.plan import PART_BYTES, divide_sizes, plan_parts
 from mamp_pipeline.raw.entries import RawSource
 
 NTU120_FILES, NTU120_BYTES = 114_480, 26 * 10**9
@@ -25,3 +32,46 @@ def test_plan_parts__of_32_to_64_megabytes_at_full_size(files: int, text: int) -
     assert all(32 * MIB <= size <= 64 * MIB for size in sizes[:-1])
     assert sizes[-1] <= 64 * MIB
     assert max(len(part.sources) for part in parts) > 100
+
+
+@given(
+    st.lists(
+        st.lists(st.one_of(st.integers(0, 2 * PART_BYTES), st.integers(0, PART_BYTES // 10), st.just(0)), max_size=30),
+        max_size=5,
+    )
+)
+def test_divide_sizes__as_many_files_as_fit_and_at_least_one(blocks: list[list[int]]) -> None:
+    expected, start, size = [], 0, 0
+    sizes = [each for block in blocks for each in block]
+    for place, each in enumerate(sizes):
+        if place > start and size + each > PART_BYTES:
+            expected.append(slice(start, place))
+            start, size = place, 0
+        size += each
+    expected += [slice(start, len(sizes))] if sizes else []
+    assert list(divide_sizes(np.array(block, dtype=np.int64) for block in blocks)) == expected
+
+
+CLIPS, BLOCK = 10**8, 10**6
+
+
+def sizes_of_a_hundred_million() -> Iterator[NDArray[np.int64]]:
+    """Yield sizes around NTU-120's mean, 227 kB."""
+    for number in range(CLIPS // BLOCK):
+        places = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.int64)
+        yield 113_000 + places * 7_919 % 228_000
+
+
+def test_divide_sizes__a_hundred_million_clips_in_seconds_and_flat_memory() -> None:
+    tracemalloc.start()
+    started = time.monotonic()
+    stop, parts = 0, 0
+    for files in divide_sizes(sizes_of_a_hundred_million()):
+        assert files.start == stop
+        stop, parts = files.stop, parts + 1
+    seconds, peak = time.monotonic() - started, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert stop == CLIPS
+    assert 450_000 < parts < 460_000
+    assert seconds < 60
+    assert peak < 100e6

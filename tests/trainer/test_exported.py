@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.classes import class_names
-from mamp_schemas.datasets import NTU60
+from mamp_schemas.datasets import NTU60, NTU120, NWUCLA, PKU1
 from mamp_schemas.errors import ExportError
+from mamp_schemas.policy import corrected_policy, paper_policy
 from mamp_schemas.recipes import ModelSpec
 from mamp_trainer.classifiers import make_classifier
 from mamp_trainer.exported import check
@@ -129,7 +130,7 @@ def test_make_clips__some_have_a_single_body() -> None:
 
 
 def test_describe__says_shape_units_and_classes() -> None:
-    facts = describe(exported("linear"), linear_recipe(), NTU60, "zeros", class_names("ntu60"))
+    facts = describe(exported("linear"), linear_recipe(), NTU60, paper_policy("ntu60"), class_names("ntu60"))
     assert facts["input"].startswith("clips: float32 (N, 2, 16, 25, 3)")
     assert "metres" in facts["input"]
     assert "0.9 of its valid frames" in facts["input"]
@@ -138,6 +139,15 @@ def test_describe__says_shape_units_and_classes() -> None:
 
 
 def test_describe__an_encoder_has_no_classes() -> None:
-    facts = describe(exported("encoder"), linear_recipe(), NTU60, "copy", class_names("ntu60"))
+    facts = describe(exported("encoder"), linear_recipe(), PKU1, corrected_policy("pku1"), class_names("pku1"))
     assert "classes" not in facts
-    assert "a copy of the first body" in facts["input"]
+    assert "policy corrected" in facts["input"]
+
+
+def test_describe__says_where_coordinates_begin_and_what_fills_an_empty_slot() -> None:
+    network, recipe = exported("encoder"), linear_recipe()
+    ntu120 = describe(network, recipe, NTU120, paper_policy("ntu120"), ())["input"]
+    assert "the first body's spine_mid in its first frame" in ntu120
+    assert "a copy of the first body" in ntu120
+    assert "the camera's coordinates" in describe(network, recipe, PKU1, paper_policy("pku1"), ())["input"]
+    assert "without a body" not in describe(network, recipe, NWUCLA, paper_policy("nwucla"), ())["input"]

@@ -4,8 +4,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from mamp_pipeline.build.engine import Engine
 from mamp_pipeline.build.plan import Part
 from mamp_pipeline.build.request import Ingest
@@ -115,5 +113,7 @@ def _is_packed(job: PackJob, sizes: Mapping[str, int]) -> bool:
 def _overlapping(table: Table, pieces: Sequence[Place], rows: RowRange) -> Iterator[tuple[Place, int]]:
     """Yield the pieces that hold rows of a shard, and the first row of each; a piece can hold none at all."""
     starts, stops = table.piece_rows[:-1], table.piece_rows[1:]
-    for index in np.flatnonzero((starts < rows.stop) & (stops > rows.start) & (stops > starts)).tolist():
-        yield pieces[index], int(starts[index])
+    first, last = stops.searchsorted(rows.start, side="right"), starts.searchsorted(rows.stop, side="left")
+    for index in range(int(first), int(last)):
+        if stops[index] > starts[index]:
+            yield pieces[index], int(starts[index])

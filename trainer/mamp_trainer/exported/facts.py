@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from mamp_schemas.datasets import Dataset
-from mamp_schemas.policy import EmptySlot
+from mamp_schemas.policy import IngestPolicy
 from mamp_schemas.recipes import Recipe
 from mamp_trainer.exported.network import INPUT, Exported
 
 
 def describe(
-    network: Exported, recipe: Recipe, spec: Dataset, empty_slot: EmptySlot, classes: Sequence[str]
+    network: Exported, recipe: Recipe, spec: Dataset, policy: IngestPolicy, classes: Sequence[str]
 ) -> dict[str, str]:
     """Return what an exported file carries beside the network, all of it text.
 
@@ -19,11 +19,11 @@ def describe(
         network: what is exported.
         recipe: what it was trained by.
         spec: the dataset.
-        empty_slot: what a slot without a body holds.
+        policy: how its clips were made.
         classes: their names.
     """
     model, width = recipe.model, recipe.model.width
-    held = "a copy of the first body" if empty_slot == "copy" else "zeros"
+    held = "a copy of the first body" if policy.empty_slot == "copy" else "zeros"
     empty = f" A slot without a body holds {held}." if spec.bodies > 1 else ""
     facts = {
         "made_by": f"mampctl {version('mampctl')}",
@@ -32,9 +32,9 @@ def describe(
         "dataset": spec.title,
         "input": (
             f"{INPUT}: float32 (N, {spec.bodies}, {model.frames}, {model.joints}, 3): clips, bodies, frames, joints, "
-            f"x y z in metres. A clip is cleaned and centred as at ingest, cut to the centred "
-            f"{recipe.sampling.test_crop:g} of its valid frames, and resized to {model.frames} frames (linear, "
-            f"half-pixel centres).{empty}"
+            f"x y z in metres. A clip is cleaned as at ingest (policy {policy.name}: {_origin(spec, policy)}), cut to "
+            f"the middle {recipe.sampling.test_crop:g} of its valid frames, and resized to {model.frames} frames "
+            f"(linear, half-pixel centres).{empty}"
         ),
         "features": f"float32 (N, {width}): the encoder's output, mean over bodies, segments and joints",
         "joints": json.dumps(spec.skeleton.joints),
@@ -46,3 +46,10 @@ def describe(
         "classes": json.dumps(list(classes)),
     }
     return facts | scores
+
+
+def _origin(spec: Dataset, policy: IngestPolicy) -> str:
+    """Say where the coordinates of a clip begin."""
+    if policy.centre == "none":
+        return "the camera's coordinates"
+    return f"the origin is the first body's {spec.skeleton.joints[spec.skeleton.centre]} in its first frame"

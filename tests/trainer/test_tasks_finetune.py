@@ -1,0 +1,159 @@
+"""Fine-tuning, semi-supervised evaluation, transfer: each from a store to a record, in a blink."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
+from mamp_schemas.recipes import ModelSpec, Pretraining, ScheduleSpec
+from mamp_schemas.results import RunRecord
+from mamp_schemas.splits import SplitManifest, Subset, manifest_name
+from mamp_trainer.belonging import UNTRAINED
+from mamp_trainer.classifiers import load_classifier, make_classifier, trained_recipe
+from mamp_trainer.official import to_official
+from mamp_trainer.scores import Scores
+from mamp_trainer.tasks.finetune import finetune
+from mamp_trainer.tasks.linear import linear
+from mamp_trainer.tasks.pretrain import pretrain
+from tests.trainer.runs import (
+    MODEL,
+    SignalAfter,
+    assert_same_run,
+    finetune_recipe,
+    last_checkpoint,
+    linear_recipe,
+    pretrain_recipe,
+    write_toy_store,
+)
+
+SHALLOW = finetune_recipe(model=MODEL, drop_path=0.0)
+"""Fits the encoder of `pretrain_recipe`."""
+SUBSET = Subset(fraction=0.5)
+TRANSFER = Pretraining(dataset="ntu120", protocol="xsub")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_store(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("pretrained") / "run"
+    pretrain(pretrain_recipe(), store, run, device="cpu")
+    return run
+
+
+def told(store: Path, run: Path, **options: object) -> list[str]:
+    progress = SignalAfter(-1)
+    finetune(options.pop("recipe", SHALLOW), store, run, device="cpu", progress=progress, **options)  # type: ignore[arg-type]
+    return progress.messages
+
+
+def read_record(run: Path) -> RunRecord:
+    return RunRecord.model_validate_json((run / "run.json").read_text())
+
+
+def test_finetune__tells_apart_classes_that_differ(store: Path, tmp_path: Path) -> None:
+    schedule = ScheduleSpec(epochs=20, warmup_epochs=1, lr=0.01)
+    recipe = finetune_recipe(schedule=schedule, head_width=32, layer_decay=1.0, dropout=0.0, drop_path=0.0)
+    result = finetune(recipe, store, tmp_path / "run", device="cpu")
+    assert (result.kind, result.epochs, result.clips) == ("finetune", 20, 7)
+    assert result.last_top1 > 80
+
+
+def test_finetune__trains_the_encoder_that_it_began_with(store: Path, pretrained: Path, tmp_path: Path) -> None:
+    finetune(SHALLOW, store, tmp_path / "run", encoder_from=pretrained, device="cpu")
+    before, after = last_checkpoint(pretrained).weights, last_checkpoint(tmp_path / "run").weights
+    encoder = [name for name in after if name.startswith("encoder.") and after[name].ndim > 1]
+    assert len(encoder) > 3
+    assert not any(torch.equal(before[name], after[name]) for name in encoder)
+    assert str(pretrained) in read_record(tmp_path / "run").encoder
+
+
+def test_finetune__without_an_encoder_says_from_scratch(store: Path, tmp_path: Path) -> None:
+    assert any("from scratch" in message for message in told(store, tmp_path / "run"))
+    assert read_record(tmp_path / "run").encoder == UNTRAINED
+
+
+@pytest.mark.parametrize("steps", [3, 6, 13])
+def test_finetune__resumed_equals_uninterrupted(store: Path, pretrained: Path, tmp_path: Path, steps: int) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    expected = finetune(SHALLOW, store, one, encoder_from=pretrained, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        finetune(SHALLOW, store, other, encoder_from=pretrained, device="cpu", progress=SignalAfter(steps))
+    resumed = finetune(SHALLOW, store, other, encoder_from=pretrained, resume=True, device="cpu")
+    assert_same_run(one, other)
+    assert resumed.replaced(seconds=0.0) == expected.replaced(seconds=0.0)
+    assert torch.equal(Scores.read(one / "scores.npz").logits, Scores.read(other / "scores.npz").logits)
+
+
+def test_semi__trains_on_the_draw_alone(tmp_path: Path) -> None:
+    store = write_toy_store(tmp_path)
+    drawn = [f"clip{number:03d}" for number in range(0, 26, 2)]
+    write_draw(store, drawn)
+    recipe = SHALLOW.replaced(kind="semi", subset=SUBSET)
+    finetune(recipe, store, tmp_path / "run", device="cpu")
+    batches = last_checkpoint(tmp_path / "run").step
+    assert batches == 3 * (len(drawn) // recipe.batch_size)  # 3 epochs, of which a rest of a batch is left out
+    assert read_record(tmp_path / "run").result.kind == "semi"
+
+
+def test_semi__a_draw_that_was_not_made_is_named(store: Path, tmp_path: Path) -> None:
+    recipe = SHALLOW.replaced(kind="semi", subset=SUBSET)
+    with pytest.raises(ManifestError, match=r"0\.5-uniform-seed0-draw1\.json: there is no split manifest") as caught:
+        finetune(recipe, store, tmp_path / "run", device="cpu")
+    assert "--fraction 0.5" in str(caught.value.remedy)
+
+
+def test_transfer__without_an_encoder_is_refused(store: Path, tmp_path: Path) -> None:
+    recipe = SHALLOW.replaced(kind="transfer", pretrained_on=TRANSFER)
+    with pytest.raises(RecipeError, match="transfers an encoder of ntu120 xsub: none is named"):
+        finetune(recipe, store, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_transfer__from_another_dataset_than_the_recipes_warns(store: Path, pretrained: Path, tmp_path: Path) -> None:
+    recipe = SHALLOW.replaced(kind="transfer", pretrained_on=TRANSFER)
+    messages = told(store, tmp_path / "run", recipe=recipe, encoder_from=pretrained)
+    assert any("pre-trained on ntu60 xsub; the recipe is about one of ntu120 xsub" in each for each in messages)
+
+
+@pytest.mark.parametrize("begin", [linear, finetune])
+def test_load_classifier__says_what_the_run_said(store: Path, tmp_path: Path, begin: Callable[..., object]) -> None:
+    recipe = linear_recipe() if begin is linear else SHALLOW
+    begin(recipe, store, tmp_path / "run", device="cpu")
+    found = trained_recipe(tmp_path / "run")
+    model = load_classifier(tmp_path / "run", found)
+    assert found.kind == recipe.kind
+    weights = last_checkpoint(tmp_path / "run").weights
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    assert not model.training
+
+
+def test_load_classifier__released_file_of_another_length_warns(tmp_path: Path) -> None:
+    model = make_classifier(SHALLOW, 60, None)
+    torch.save({"model": to_official(model.state_dict())}, tmp_path / "finetuned.pth")
+    longer = SHALLOW.replaced(model=ModelSpec.model_validate({**MODEL.model_dump(), "frames": 32}))
+    progress = SignalAfter(-1)
+    loaded = load_classifier(tmp_path / "finetuned.pth", longer, progress)
+    assert loaded.encoder.temp_embed.shape == (1, 8, 1, 16)
+    assert torch.equal(loaded.head.state_dict()["fc2.weight"], model.head.state_dict()["fc2.weight"])
+    assert any("interpolated" in message for message in progress.messages)
+
+
+def test_load_classifier__a_pretraining_has_none(pretrained: Path) -> None:
+    with pytest.raises(CheckpointError, match="a pre-training, which has no classifier"):
+        trained_recipe(pretrained)
+    with pytest.raises(CheckpointError, match="it holds no classifier"):
+        load_classifier(pretrained, SHALLOW)
+
+
+def write_draw(store: Path, ids: list[str]) -> None:
+    """Write the manifest of a draw beside the protocol's, as `build-splits --fraction` does."""
+    whole = SplitManifest.model_validate_json(store.with_name(manifest_name(store.name, "xsub")).read_text())
+    counts = whole.counts.replaced(train=len(ids))
+    drawn = whole.replaced(train=tuple(ids), counts=counts, subset=SUBSET, parent=whole.digest())
+    store.with_name(manifest_name(store.name, "xsub", SUBSET)).write_text(drawn.model_dump_json())
