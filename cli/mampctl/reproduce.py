@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mamp_schemas.errors import Interrupted
+from mamp_schemas.errors import Interrupted, TrainingError
 from mamp_schemas.places import parse_path
 from mamp_schemas.reproduction import Plan, Scale
 from mampctl.console import print_json, print_line
@@ -17,8 +17,6 @@ from mampctl.training import DeviceOption, DevicesOption, JsonOption
 if TYPE_CHECKING:
     from mamp_trainer.reproduce.execute import Outcome
     from mamp_trainer.reproduce.shelf import Shelf
-
-FAILED = 1
 
 
 def reproduce(
@@ -54,7 +52,6 @@ def reproduce(
     if dry_run:
         _show_plan(plan, wanted, folder, device, as_json)
         return
-    problems: dict[str, str] = {}
     with sit_down(lambda: None, device, devices) as (_, ranks, progress):
         from mamp_trainer.reproduce.execute import Seat, execute
         from mamp_trainer.reproduce.shelf import Shelf
@@ -74,11 +71,14 @@ def reproduce(
         except Interrupted:
             progress.message("the table is written as far as it has come; the same command, without --resume, goes on")
             raise
-        problems = outcome.problems
         if ranks.first:
             _show_tables(plan, outcome, shelf, folder, as_json)
-    if problems:
-        raise typer.Exit(FAILED)
+        ranks.agree(0)  # an error of one rank would end the first before it has shown them
+        if outcome.problems:
+            raise TrainingError(
+                f"{len(outcome.problems)} of {len(wanted)} runs are missing: the table says why",
+                remedy="Once that is mended, run the same command again: what is done is not done twice.",
+            )
 
 
 def _write(plan: Plan, outcome: "Outcome", shelf: "Shelf", folder: Path) -> None:

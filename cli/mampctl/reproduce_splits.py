@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mamp_schemas.errors import MampctlError
 from mamp_schemas.recipes import Recipe
 from mampctl.console import print_note
+from mampctl.extras import needed_extras
 
 if TYPE_CHECKING:
     from mamp_trainer.reproduce.shelf import Shelf
@@ -29,10 +30,11 @@ def make_manifests(recipes: Sequence[Recipe], shelf: "Shelf") -> None:
 
 
 def _make(recipe: Recipe, shelf: "Shelf") -> None:
-    from mamp_pipeline.places import exists
-    from mamp_pipeline.splits import build_manifest, manifest_path, read_manifest, write_manifest
-    from mamp_pipeline.store.read import open_store
-    from mamp_pipeline.subsets import write_draws
+    with needed_extras():
+        from mamp_pipeline.places import exists
+        from mamp_pipeline.splits import build_manifest, manifest_path, read_manifest, write_manifest
+        from mamp_pipeline.store.read import open_store
+        from mamp_pipeline.subsets import write_draws
     from mamp_trainer.reproduce.shelf import subset_of
 
     store, subset = open_store(shelf.place(recipe).resolve()), subset_of(recipe)

@@ -14,7 +14,7 @@ def print_preview(plan: Plan, preview: Preview) -> None:
             line.state,
             line.epochs,
             "unknown" if line.train_clips is None else f"{line.train_clips:,}",
-            "" if line.state == "done" or line.seconds is None else f"{_duration(line.seconds)}",
+            "" if line.state == "done" or line.seconds is None else _duration(line.seconds),
         )
         for line in preview.lines
     ]
@@ -25,6 +25,8 @@ def print_preview(plan: Plan, preview: Preview) -> None:
         f"table {plan.table}, scale {plan.scale}: {len(left)} of {len(preview.lines)} runs to do, about "
         f"{_duration(total)} on {preview.device} (an estimate: {preview.basis})"
     )
+    if preview.manifests:
+        print_line(f"{preview.manifests} split manifests will be made")
     for problem in preview.missing:
         print_line(f"missing: {problem}")
 

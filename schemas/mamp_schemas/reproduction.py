@@ -136,7 +136,7 @@ class PreviewLine(Model):
     Attributes:
         state: `begun` is taken up where it stopped.
         train_clips: of its training side; official ones where the data is not there.
-        seconds: estimated, from its first step on; None where nobody knows the clips.
+        seconds: estimated, of what is left of it; None where nobody knows the clips.
         recorded: whether finished runs say so.
     """
 
@@ -153,10 +153,12 @@ class Preview(Model):
 
     Attributes:
         basis: what the estimates are from, in words.
-        missing: what is missing of the data, and what makes it.
+        manifests: split manifests that will be made.
+        missing: what else is missing of the data, and what makes it.
     """
 
     lines: tuple[PreviewLine, ...]
     device: str
     basis: str
+    manifests: int
     missing: tuple[str, ...]

@@ -13,7 +13,7 @@ from mamp_schemas.reproduction import Plan, PlannedRun
 from mamp_trainer.ledger.runs import read_runs
 from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.reproduce.finished import find_run
-from mamp_trainer.reproduce.shelf import Shelf
+from mamp_trainer.reproduce.shelf import Shelf, in_one_line
 from mamp_trainer.tasks.classification import Sitting
 from mamp_trainer.tasks.pretrain import pretrain
 from mamp_trainer.tasks.protocols import run_protocol
@@ -69,7 +69,8 @@ def execute(
     for at, planned in enumerate(plan.runs, start=1):
         if planned.parent is not None and planned.parent not in outcome.done:
             if planned.name in wanted:
-                outcome.problems[planned.name] = f"its pre-training {planned.parent} failed"
+                cause = outcome.problems.get(planned.parent, "it is not done")
+                outcome.problems[planned.name] = f"of its pre-training {planned.parent}: {cause}"
             continue
         found, problem = _look(planned, outcome, folder, shelf, seat.ranks)
         if found is not None:
@@ -101,7 +102,7 @@ def _look(
             run = find_run(planned, parent, read_runs([folder]), folder / planned.name, shelf)
             found = (None if run is None else str(run.folder), None)
         except MampctlError as problem:
-            found = (None, str(problem))
+            found = (None, in_one_line(problem))
     place, hindrance = json.loads(ranks.share(json.dumps(found)))
     return None if place is None else Path(place), hindrance
 
@@ -118,6 +119,6 @@ def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat
     except MampctlError as problem:
         if seat.ranks.count > 1:
             raise
-        return str(problem)
+        return in_one_line(problem)
     outcome.done[planned.name] = run
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from mamp_schemas.datasets import DATASETS
 from mamp_schemas.errors import MampctlError, ManifestError, StoreError
 from mamp_schemas.recipes import FinetuneRecipe, Recipe
-from mamp_schemas.splits import SplitCounts, Subset
+from mamp_schemas.splits import SplitCounts, Subset, manifest_name
 from mamp_trainer.data.open import open_store
 from mamp_trainer.data.sides import read_manifest
 from mamp_trainer.data.store import Store
@@ -70,15 +70,23 @@ class Shelf:
             return False
         return True
 
-    def problems(self, recipes: Iterable[Recipe]) -> list[MampctlError]:
+    def lacks_manifest(self, recipe: Recipe) -> bool:
+        """Return whether a recipe's store is there, and its manifest is not."""
+        place = self.place(recipe).resolve()
+        names = (manifest_name(place.name, recipe.protocol, subset) for subset in {None, subset_of(recipe)})
+        return self.has_store(recipe) and not all(place.with_name(name).exists() for name in names)
+
+    def problems(self, recipes: Iterable[Recipe]) -> list[str]:
         """Return what is missing of the data of recipes, each once, with what makes it."""
-        found: dict[str, MampctlError] = {}
-        for recipe in recipes:
-            try:
-                self.split(recipe)
-            except MampctlError as problem:
-                found.setdefault(str(problem), problem)
-        return list(found.values())
+        found = dict.fromkeys(problem for recipe in recipes if (problem := self._problem(recipe)) is not None)
+        return list(found)
+
+    def _problem(self, recipe: Recipe) -> str | None:
+        try:
+            self.split(recipe)
+        except MampctlError as problem:
+            return in_one_line(problem)
+        return None
 
     def _open(self, recipe: Recipe) -> Store:
         if recipe.dataset not in self._stores:
@@ -98,6 +106,11 @@ class Shelf:
                 f"{place}: holds {store.metadata.dataset}, not {recipe.dataset}", remedy="Move it out of the way."
             )
         return store
+
+
+def in_one_line(problem: MampctlError) -> str:
+    """Return what went wrong and what to do next, as a table and a line of a terminal can hold it."""
+    return " ".join(f"{problem.what.rstrip('.')}. {problem.remedy}".split())
 
 
 def subset_of(recipe: Recipe) -> Subset | None:

@@ -62,7 +62,7 @@ def to_markdown(table: ObtainedTable) -> str:
             lines.append(_line((describe_row(row), describe_column(column), number, *_shown(cell, table.measure))))
     problems = dict.fromkeys(cell.problem for cell in table.cells if cell.problem)
     if problems:
-        lines += ["", "What failed:", "", *(f"- {' '.join(problem.split())}" for problem in problems)]
+        lines += ["", "What failed:", "", *(f"- {problem}" for problem in problems)]
     return "\n".join(lines) + "\n"
 
 
