@@ -110,6 +110,14 @@ def test_make_plan__published_settings_are_the_shipped_recipes() -> None:
     assert all(settings(recipe) in shipped for recipe in pretrainings(make_plan("1")).values())
 
 
+def test_make_plan__runs_of_the_training_commands_count() -> None:
+    hashes = {run.recipe.digest() for table in ("1", "2", "5") for run in make_plan(table).runs}
+    assert load_recipe("pretrain", "ntu60-xsub-skeletonmae").digest() in hashes
+    assert load_recipe("linear", "pku2-xsub").digest() in hashes
+    assert load_recipe("finetune", "ntu60-xview-scratch").digest() in hashes
+    assert load_recipe("semi", "ntu60-xsub-1pct", ["subset.draw=3"]).digest() in hashes
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_make_plan__table_9_has_as_many_segments_of_every_length(scale: Scale) -> None:
     models = [run.recipe.model for run in make_plan("9", scale).runs]
