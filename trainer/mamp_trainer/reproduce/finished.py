@@ -1,6 +1,7 @@
 """Owns which runs of a plan are done already, wherever in the runs' folder they are and whatever they are called."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mamp_schemas.errors import MampctlError
@@ -18,7 +19,7 @@ def find_run(planned: PlannedRun, parent: Path | None, runs: Iterable[Run], own:
     Args:
         planned: what is looked for.
         parent: the run of its pre-training, if it has one.
-        runs: where to look, in this order.
+        runs: where to look; the one that was finished first is taken, so that later ones displace nothing.
         own: the folder that the planned run would have; it is looked at first.
         shelf: the data.
 
@@ -27,7 +28,8 @@ def find_run(planned: PlannedRun, parent: Path | None, runs: Iterable[Run], own:
     """
     split = shelf.split(planned.recipe)
     encoder = UNTRAINED if parent is None else encoder_digest(parent, planned.recipe.model)
-    places = [*([read_run(own)] if own.exists() else []), *runs]
+    places = [read_run(own)] if own.exists() else []
+    places += sorted((run for run in runs if run.record), key=_finished_at)
     return find_finished(places, planned.recipe.digest(), split.store_hash, split.manifest_hash, encoder)
 
 
@@ -45,6 +47,11 @@ def find_all(plan: Plan, runs: list[Run], folder: Path, shelf: Shelf) -> dict[st
         if found is not None:
             done[planned.name] = found.folder
     return done
+
+
+def _finished_at(run: Run) -> datetime:
+    """Return when a run was finished; records of format 1 do not know, and are older than all that do."""
+    return (run.record.finished if run.record else None) or datetime.min.replace(tzinfo=UTC)
 
 
 def encoder_digest(run: Path, spec: ModelSpec) -> str:
