@@ -11,6 +11,7 @@ from mamp_schemas.reproduction import Plan, Scale
 from mampctl.console import print_json, print_line
 from mampctl.extras import needed_extras
 from mampctl.places import data_folder
+from mampctl.reproduce_splits import make_manifests
 from mampctl.sitting import sit_down
 from mampctl.training import DeviceOption, DevicesOption, JsonOption
 
@@ -58,7 +59,7 @@ def reproduce(
 
         shelf = Shelf(data_folder())
         if ranks.first:
-            _make_manifests(plan, wanted, shelf)
+            make_manifests([run.recipe for run in plan.runs if run.name in wanted], shelf, progress.message)
             if not as_json:
                 _show_plan(plan, wanted, folder, device, as_json)
         ranks.agree(0)  # the others read manifests when they are there
@@ -87,12 +88,6 @@ def _write(plan: Plan, outcome: "Outcome", shelf: "Shelf", folder: Path) -> None
 
     for table in collect(plan, outcome, shelf, folder / "tables"):
         write_table(folder / "tables", table)
-
-
-def _make_manifests(plan: Plan, wanted: frozenset[str], shelf: "Shelf") -> None:
-    from mampctl.reproduce_splits import make_manifests
-
-    make_manifests([run.recipe for run in plan.runs if run.name in wanted], shelf)
 
 
 def _show_plan(plan: Plan, wanted: frozenset[str], folder: Path, device: str, as_json: bool) -> None:

@@ -1,21 +1,25 @@
 """Split manifests that a plan needs and the pipeline can make, where their stores are there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mamp_schemas.errors import MampctlError
 from mamp_schemas.recipes import Recipe
-from mampctl.console import print_note
 from mampctl.extras import needed_extras
 
 if TYPE_CHECKING:
     from mamp_trainer.reproduce.shelf import Shelf
 
 
-def make_manifests(recipes: Sequence[Recipe], shelf: "Shelf") -> None:
+def make_manifests(recipes: Sequence[Recipe], shelf: "Shelf", say: Callable[[str], None]) -> None:
     """Make the manifests that recipes lack, as `mampctl build-splits` does; what is there stays as it is.
 
     One that cannot be made is told, and the runs that need it fail with what is missing.
+
+    Args:
+        recipes: the recipes.
+        shelf: the data.
+        say: is told what is made.
     """
     for recipe in recipes:
         if not shelf.has_store(recipe):
@@ -24,12 +28,12 @@ def make_manifests(recipes: Sequence[Recipe], shelf: "Shelf") -> None:
             shelf.split(recipe)
         except MampctlError:
             try:
-                _make(recipe, shelf)
+                _make(recipe, shelf, say)
             except MampctlError as problem:
-                print_note(f"no manifest for {recipe.dataset} {recipe.protocol}: {problem}")
+                say(f"no manifest for {recipe.dataset} {recipe.protocol}: {problem}")
 
 
-def _make(recipe: Recipe, shelf: "Shelf") -> None:
+def _make(recipe: Recipe, shelf: "Shelf", say: Callable[[str], None]) -> None:
     with needed_extras():
         from mamp_pipeline.places import exists
         from mamp_pipeline.splits import build_manifest, manifest_path, read_manifest, write_manifest
@@ -41,7 +45,7 @@ def _make(recipe: Recipe, shelf: "Shelf") -> None:
     whole = manifest_path(store.path, recipe.protocol)
     if not exists(whole):
         write_manifest(whole, build_manifest(store, recipe.protocol))
-        print_note(f"split manifest {whole}")
+        say(f"split manifest {whole}")
     if subset is not None and not exists(manifest_path(store.path, recipe.protocol, subset)):
         write_draws(store, read_manifest(store, recipe.protocol), [subset])
-        print_note(f"draw {manifest_path(store.path, recipe.protocol, subset)}")
+        say(f"draw {manifest_path(store.path, recipe.protocol, subset)}")

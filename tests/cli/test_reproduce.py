@@ -187,7 +187,9 @@ def test_reproduce__draws_are_made_where_they_are_missing(run: Run, data: Path) 
     from mampctl.reproduce_splits import make_manifests
 
     recipes = [run.recipe for run in make_plan("5", "small").runs if "xsub-10pct" in run.name]
-    make_manifests(recipes, Shelf(data))
+    made: list[str] = []
+    make_manifests(recipes, Shelf(data), made.append)
+    assert len(made) == 5
     assert len(list(data.glob("ntu60.xsub.0.1-uniform-seed0-draw?.json"))) == 5
     assert all(Shelf(data).split(recipe).counts.train == 2 for recipe in recipes)
 
