@@ -15,7 +15,7 @@ _OF_TABLES = {
     "fig-mask-ratio": f"{_FIGURE}, nor the ratios: those here are a choice. At 0.9 the number is table 1's.",
     "fig-schedule": f"{_FIGURE}, nor the data; schedules range from 80 to 400 epochs, the steps between are a choice. "
     "At 400 epochs the numbers are table 1's.",
-    "fig-loss": f"{_FIGURE}. Losses of different targets are on different scales.",
+    "fig-loss": f"{_FIGURE}. The two losses are of different targets: their courses compare, not their heights.",
 }
 
 
