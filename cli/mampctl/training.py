@@ -27,7 +27,7 @@ OutOption = Annotated[
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in its folder.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes cuda where there is one.")]
 DevicesOption = Annotated[
-    int | None, typer.Option(min=1, help="Train in so many processes here, each on a GPU of its own. [default: 1]")
+    int | None, typer.Option(min=1, help="Work in so many processes here, each on a GPU of its own. [default: 1]")
 ]
 ProfileOption = Annotated[int, typer.Option(min=0, help="Write a profile of so many steps into the run's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
