@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from mamp_schemas.errors import MampctlError
+from mamp_schemas.errors import ConfigError, MampctlError, RecordError
 from mamp_schemas.progress import Progress
-from mamp_schemas.recipes import PretrainRecipe
+from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe
 from mamp_schemas.reproduction import Plan, PlannedRun
+from mamp_trainer.ledger.lines import read_recipe
 from mamp_trainer.ledger.runs import read_runs
 from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.reproduce.finished import find_run
@@ -17,6 +18,8 @@ from mamp_trainer.reproduce.shelf import Shelf, in_one_line
 from mamp_trainer.tasks.classification import Sitting
 from mamp_trainer.tasks.pretrain import pretrain
 from mamp_trainer.tasks.protocols import run_protocol
+
+R = TypeVar("R", bound=PretrainRecipe | LinearRecipe | FinetuneRecipe)
 
 
 @dataclass
@@ -109,7 +112,8 @@ def _look(
 
 def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat: Seat) -> str | None:
     """Train a run, or go on with it; return what stood in its way, if anything."""
-    run, recipe, store = folder / planned.name, planned.recipe, shelf.place(planned.recipe)
+    run, store = folder / planned.name, shelf.place(planned.recipe)
+    recipe = _as_begun(planned.recipe, run)
     try:
         if isinstance(recipe, PretrainRecipe):
             pretrain(recipe, store, run, resume=True, device=seat.device, progress=seat.progress, ranks=seat.ranks)
@@ -122,3 +126,14 @@ def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat
         return in_one_line(problem)
     outcome.done[planned.name] = run
     return None
+
+
+def _as_begun(recipe: R, run: Path) -> R:
+    """Return a recipe with the shuffle window of the run that is to be gone on with: a stream may have set one.
+
+    Where clips live depends on the memory that is free at the moment, and a run keeps its order.
+    """
+    try:
+        return recipe.replaced(shuffle_window=read_recipe(run).shuffle_window)
+    except (ConfigError, RecordError):
+        return recipe  # it has not begun, or training says what is wrong
