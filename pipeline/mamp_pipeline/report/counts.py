@@ -30,10 +30,13 @@ class CrossTable:
 
 def class_names(metadata: StoreMetadata) -> tuple[str, ...]:
     """Return a name for each class: own recordings have their own, the others the number their files bear."""
-    if metadata.layout:
-        return metadata.layout.classes
-    pattern = "A{:03d}" if metadata.dataset in ("ntu60", "ntu120") else "{}"
-    return tuple(pattern.format(number) for number in range(1, metadata.spec().classes + 1))
+    return metadata.layout.classes if metadata.layout else number_classes(metadata.dataset, metadata.spec().classes)
+
+
+def number_classes(dataset: str, classes: int) -> tuple[str, ...]:
+    """Return the numbers of a dataset's classes, as its files bear them."""
+    pattern = "A{:03d}" if dataset in ("ntu60", "ntu120") else "{}"
+    return tuple(pattern.format(number) for number in range(1, classes + 1))
 
 
 def label_name(names: Sequence[str], label: int) -> str:

@@ -11,7 +11,10 @@ from mamp_pipeline.report.payload import embed_json
 
 _VIEWER = ("colours.js", "masking.js", "clip.js", "skeleton.js", "maps.js", "viewer.js")
 _STORE = ("report_data.js", "report_charts.js", "report_tables.js", "report.js")
-_RUNS = ("runs_data.js", "runs_curves.js", "runs.js")
+_RUNS = (
+    *("colours.js", "clip.js", "skeleton.js", "runs_data.js", "runs_choice.js", "runs_curves.js", "runs_classes.js"),
+    *("runs_features.js", "runs_motion.js", "runs.js"),
+)
 _REPORT = ("page.js", "tables.js", "charts.js", "sight.js")
 
 
@@ -27,7 +30,7 @@ def store_page(title: str, data: Any) -> str:
 
 def runs_page(title: str, data: Any) -> str:
     """Return the page of runs, with plotly's script in it."""
-    return _report_page("runs.html", title, data, ("colours.js", *_REPORT, *_RUNS))
+    return _report_page("runs.html", title, data, (*_REPORT, *_RUNS))
 
 
 def _report_page(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:

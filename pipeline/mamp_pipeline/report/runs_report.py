@@ -8,6 +8,7 @@ from mamp_pipeline.report.curves import make_curves
 from mamp_pipeline.report.output import write_output
 from mamp_pipeline.report.page import runs_page
 from mamp_pipeline.report.run_data import RunData
+from mamp_pipeline.report.run_parts import describe_confusion, describe_features, describe_predictions
 
 
 def write_runs_report(runs: Sequence[RunData], out: Path) -> int:
@@ -26,10 +27,11 @@ def write_runs_report(runs: Sequence[RunData], out: Path) -> int:
 
 def describe_runs(runs: Sequence[RunData]) -> dict[str, Any]:
     """Return the page's data."""
-    return {"runs": [_describe_run(run) for run in runs]}
+    return {"runs": [_describe_run(run, len(runs)) for run in runs]}
 
 
-def _describe_run(run: RunData) -> dict[str, Any]:
+def _describe_run(run: RunData, runs: int) -> dict[str, Any]:
+    confusion, features, predictions = run.confusion, run.features, run.predictions
     return {
         "name": run.name,
         "path": run.path,
@@ -43,4 +45,9 @@ def _describe_run(run: RunData) -> dict[str, Any]:
         "device": run.device,
         "notes": list(run.notes),
         **make_curves(run.train, run.epochs),
+        "confusion": {"missing": confusion} if isinstance(confusion, str) else describe_confusion(confusion),
+        "features": {"missing": features} if isinstance(features, str) else describe_features(features, runs),
+        "predictions": (
+            {"missing": predictions} if isinstance(predictions, str) else describe_predictions(predictions, runs)
+        ),
     }

@@ -88,6 +88,10 @@ writeLegend();
 writeOutcomes();
 writeCurveNotes();
 addAllCurves();
+prepareMovement();
+chooseRun("confusion", (run) => run.kind !== "pretrain", showConfusion);
+chooseRun("features", () => true, showFeatures);
+chooseRun("predictions", (run) => run.kind === "pretrain", showPredictions);
 watchCharts();
 find("axis").addEventListener("change", () => {
   view.axis = find("axis").value;
