@@ -1,6 +1,6 @@
 """Runs as text: a list of them, one in full, several side by side."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mamp_schemas.results import Hardware, RunRecord, Spread
@@ -49,7 +49,7 @@ def print_detail(found: "RunDetail") -> None:
 
 
 def print_comparison(found: "Comparison") -> None:
-    """Print runs side by side, what differs between them, and the spread of those that only seeds tell apart."""
+    """Print runs side by side, what differs between them, and the spread of those of one setting."""
     print_runs(found.runs)
     print_line()
     for aspect in found.aspects:
@@ -114,7 +114,9 @@ def _record_facts(record: RunRecord) -> dict[str, object]:
 def _hardware(found: Hardware) -> str:
     gpus = [f"{count} × {name}" for name, count in found.gpus.items()] or ["no GPU"]
     cores = f"{found.cores} of {found.cores_present} cores"
-    return ", ".join((found.cpu, cores, f"{found.memory_gb:g} GB", *gpus, f"{found.ranks} ranks"))
+    return ", ".join(
+        (found.cpu, cores, f"{found.memory_gb:g} GB", *gpus, f"{found.ranks} rank{'s' * (found.ranks > 1)}")
+    )
 
 
 def _print_aspect(aspect: "Aspect") -> None:
@@ -134,7 +136,7 @@ def _print_aspect(aspect: "Aspect") -> None:
 
 def _print_group(group: "Group") -> None:
     several = {"seeds": group.seeds, "draws": group.draws}
-    told = "; ".join(f"{name} {_joined(values)}" for name, values in several.items() if values)
+    told = "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in several.items() if values)
     print_line(f"{len(group.runs)} runs of one setting ({told})")
     spreads: dict[str, Spread | None] = {
         "top-1 %, last epoch": group.last_top1,
@@ -144,7 +146,3 @@ def _print_group(group: "Group") -> None:
     for name, spread in spreads.items():
         if spread is not None:
             print_line(f"  {name:<20} {spread}")
-
-
-def _joined(values: Iterable[object]) -> str:
-    return ", ".join(map(str, values))

@@ -66,7 +66,7 @@ def compare(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Say what differs between runs, and what came out; with mean and deviation where only seeds differ."""
+    """Say what differs between runs, and what came out; with mean and deviation over seeds."""
     from mamp_trainer.ledger.compare import compare as compare_runs
     from mampctl.run_tables import print_comparison
 

@@ -77,10 +77,13 @@ def test_pretrain__killed_after_a_checkpoint_repeats_the_lost_steps(store: Path,
 def test_pretrain__resume_of_a_complete_run_changes_nothing(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=1, lr=0.01))
     first = pretrain(recipe, store, tmp_path / "run", device="cpu")
-    weights = last_checkpoint(tmp_path / "run").weights
+    weights, record = last_checkpoint(tmp_path / "run").weights, tmp_path / "run" / "run.json"
+    record.write_text(record.read_text().replace('"finished": "20', '"finished": "19'))
+    before = record.read_text()
     again = pretrain(recipe, store, tmp_path / "run", resume=True, device="cpu")
     assert (again.last_loss, again.steps) == (first.last_loss, first.steps)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in last_checkpoint(tmp_path / "run").weights.items())
+    assert record.read_text() == before
 
 
 def test_pretrain__resume_without_a_checkpoint_begins(store: Path, whole: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Owns comparing runs: on what they agree, on what not, and the spread of those that only seeds tell apart."""
+"""Owns comparing runs: on what they agree, on what not, and the spread of those of one setting."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -26,7 +26,9 @@ class Aspect(Model):
 
 
 class Group(Model):
-    """Complete runs that nothing but seeds, or draws of the training clips, tells apart.
+    """Complete runs of one setting: the same recipe, store, split and way to the encoder.
+
+    Seeds may differ, the pre-training's too, draws of the training clips, placement, versions and hardware.
 
     Attributes:
         runs: their folders.

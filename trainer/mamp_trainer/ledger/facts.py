@@ -9,9 +9,9 @@ from mamp_schemas.recipes import PLACEMENT
 from mamp_schemas.results import RunRecord
 from mamp_trainer.belonging import UNTRAINED
 from mamp_trainer.ledger.fields import flatten
-from mamp_trainer.ledger.files import RECIPE_FILE, read_settings
+from mamp_trainer.ledger.files import read_settings
 from mamp_trainer.ledger.lines import read_recipe
-from mamp_trainer.ledger.runs import Run
+from mamp_trainer.ledger.runs import Run, holds_run, read_run
 
 Facts = dict[str, Any]
 """Flat fields of one aspect of a run."""
@@ -27,7 +27,7 @@ RECIPE, SEED, STORE, SPLIT, ENCODER, PRETRAINING, PLACED, VERSIONS, HARDWARE = A
     "versions",
     "hardware",
 )
-"""In the order in which they are told: on the last three, no more of a number depends than the order of sums."""
+"""In the order in which they are told: what decides on numbers first."""
 
 _TITLES = frozenset({"name", "summary"})
 _DRAWN = frozenset({"seed", "subset.draw"})
@@ -50,24 +50,23 @@ def list_facts(run: Run) -> dict[str, Facts | None]:
     }
 
 
-def trained_apart(record: RunRecord) -> bool:
-    """Return whether a run began with an encoder that another run had trained."""
-    return record.encoder != UNTRAINED
-
-
 def _pretraining(record: RunRecord) -> Facts | None:
-    """Return the recipe of the run that left the encoder, if it is still where it was, and still that run."""
-    if not trained_apart(record):
+    """Return what the encoder was trained by and on, if its run is still where it was, and still that run."""
+    if record.encoder == UNTRAINED:
         return None
     named = Path(record.origin.checkpoint if record.origin else record.encoder.partition(" (weights ")[0])
-    folder = next((each for each in (named, named.parent.parent) if (each / RECIPE_FILE).is_file()), None)
+    folder = next((each for each in (named, named.parent.parent) if holds_run(each)), None)
     settings = _settings(folder) if folder else None
     if folder is None or settings is None:
         return None
     expected = record.origin.recipe_hash if record.origin else None
     if expected is not None and expected != digest_data(read_settings(folder)):
         return None
-    return _without(settings, _TITLES | PLACEMENT)
+    # Format 1 may name the run: then its last checkpoint was taken.
+    checkpoint = max((folder / "checkpoints").glob("step-*"), default=named) if named == folder else named
+    left = read_run(folder).record
+    data = {STORE: left.store_hash, SPLIT: left.manifest_hash} if left else {}
+    return {**_without(settings, _TITLES | PLACEMENT), **data, "checkpoint": checkpoint.name}
 
 
 def _placement(settings: Facts | None, record: RunRecord | None) -> Facts | None:

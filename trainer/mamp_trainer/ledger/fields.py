@@ -5,13 +5,15 @@ from typing import Any
 
 from mamp_schemas.base import Model
 
+UNKNOWN = "unknown"
+
 
 class Difference(Model):
     """A field on which several sides differ.
 
     Attributes:
         key: with dots.
-        values: of each side; None where it has no such field, or nothing is known of that side.
+        values: of each side; None where it has no such field, `unknown` where nothing is known of that side.
     """
 
     key: str
@@ -43,7 +45,7 @@ def find_differences(sides: Sequence[Mapping[str, Any] | None]) -> tuple[Differe
     known = [side for side in sides if side is not None]
     keys = dict.fromkeys(key for side in known for key in side)
     return tuple(
-        Difference(key=key, values=tuple(side.get(key) if side is not None else None for side in sides))
+        Difference(key=key, values=tuple(side.get(key) if side is not None else UNKNOWN for side in sides))
         for key in keys
         if any(side.get(key) != known[0].get(key) for side in known)
     )

@@ -88,6 +88,7 @@ def train_classifier(
         recipe = recipe.replaced(shuffle_window=source.placement.window)
         model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from, watcher).to(device)
         encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
+        origin = None if encoder_from is None else find_origin(encoder_from, encoder)
         _announce(encoder_from, recipe, watcher)
         train, test = source.load_labelled("train"), source.load_labelled("test")
         _check_batch(min(len(train), recipe.batch_size))
@@ -106,7 +107,6 @@ def train_classifier(
         if ranks.first:
             Scores(source.ids["test"], test.table.label, logits).write(run / SCORES_FILE)
         result = _summarise(recipe, tally, len(test))
-        origin = None if encoder_from is None else find_origin(encoder_from, encoder)
         session.record(result, tally, str(encoder_from or UNTRAINED), describe_device(device), origin)
         return result
 
