@@ -13,6 +13,7 @@ from mamp_schemas.places import parse_path, parse_place
 from mampctl.console import print_json, print_line, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
+from mampctl.training import DeviceOption, JsonOption
 
 
 def report(
@@ -21,15 +22,24 @@ def report(
         Path,
         typer.Option(parser=parse_path, metavar="PATH", help="The HTML file; one that is there is replaced."),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="For runs: the store that they were trained on. [default: theirs in $MAMPCTL_DATA]"
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
-    """Write one self-contained page of a store (counts, motion, outliers, clips to play) or of runs (curves)."""
+    """Write one self-contained page: of a store (counts, motion, outliers, clips) or of runs (curves, classes)."""
     with needed_extras():
         import plotly  # noqa: F401 - the page needs it at the end of long work: say so at its beginning
 
     runs = _find_runs(paths)
     if runs:
-        _report_runs(runs, out, as_json)
+        _report_runs(runs, out, store, device, as_json)
+    elif store is not None:
+        raise UsageError("--store is for reports of runs", remedy="Leave it out, or name folders of runs.")
     elif len(paths) == 1:
         _report_store(paths[0], out, as_json)
     else:
@@ -57,12 +67,16 @@ def _find_runs(paths: Sequence[str]) -> list[Path]:
     return list(folders.values())
 
 
-def _report_runs(folders: Sequence[Path], out: Path, as_json: bool) -> None:
+def _report_runs(folders: Sequence[Path], out: Path, store: str | None, device: str, as_json: bool) -> None:
     from mamp_pipeline.report.runs_report import write_runs_report
+    from mampctl.report_parts import Workshop
     from mampctl.report_runs import read_runs
 
     started = time.monotonic()
     runs = read_runs(folders)
+    with show_progress() as progress:
+        workshop = Workshop.prepare(store, device, progress)
+        runs = [workshop.complete(run) for run in runs]
     size = write_runs_report(runs, out)
     if as_json:
         print_json({"file": str(out), "bytes": size, "runs": [run.path for run in runs]})

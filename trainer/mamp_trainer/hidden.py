@@ -13,15 +13,10 @@ from mamp_schemas.errors import CheckpointError
 from mamp_schemas.places import Place
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_trainer.checkpoint.files import load
+from mamp_trainer.chosen import TestSide
 from mamp_trainer.compute import autocast, matmul_precision
-from mamp_trainer.data.batches import Clips, TestBatches
-from mamp_trainer.data.clips import make_table
 from mamp_trainer.data.draws import MASK, uniform
-from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_rows
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.data.sides import check_recipe, read_manifest, side_clips
-from mamp_trainer.data.store import Store
 from mamp_trainer.model.embed import from_tokens
 from mamp_trainer.model.mamp import MAMP, masked_error
 from mamp_trainer.model.targets import denormalise, normalise, target_tokens
@@ -76,39 +71,13 @@ def predict_hidden(source: Path, store_path: Place, count: int, device: str = "a
     if saved.recipe["kind"] != "pretrain":
         raise CheckpointError(f"{source}: no pre-training, which is what predicts hidden tokens")
     recipe = read_data(PretrainRecipe, saved.recipe, f"the recipe of {saved.path}")
-    store, where = open_store(store_path), choose_device(device)
-    check_recipe(recipe, store)
-    if saved.belonging.store_hash != store.metadata.content_hash:
-        raise CheckpointError(
-            f"{saved.path} was trained on another store than {store_path}", remedy="Name that store with --store."
-        )
-    chosen = _choose(store, side_clips(store, read_manifest(store, recipe.protocol), "test"), count, recipe.seed)
-    batch = _sample(store, chosen, recipe, where)
+    side, where = TestSide.open(saved.path, recipe, store_path), choose_device(device)
+    chosen = side.draw_by_motion(count)
+    batch = side.batches(chosen, where, len(chosen)).batch(0)
     model = MAMP(recipe.model, recipe.masking, recipe.target)
     fit_weights(model, saved.weights, str(saved.path))
-    names = [store.ids[clip] for clip in chosen]
+    names = [side.store.ids[clip] for clip in chosen]
     return _predict(model.eval().to(where), recipe, batch, names)
-
-
-def _choose(store: Store, clips: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """Return one clip of each of `count` parts of clips that are sorted by mean intensity, the slowest first."""
-    ranked = clips[np.argsort(store.column("mean_intensity")[clips], kind="stable")]
-    generator = np.random.default_rng(seed)
-    return np.array([generator.choice(part) for part in np.array_split(ranked, min(count, len(ranked)))])
-
-
-def _sample(store: Store, clips: NDArray[np.int64], recipe: PretrainRecipe, device: torch.device) -> Batch:
-    table = make_table(store, clips)
-    rows = load_rows(store, table, device, recipe.motion_source == "stored")
-    batches = TestBatches(
-        Clips(table, rows, None, device),
-        sampling=recipe.sampling,
-        frames=recipe.model.frames,
-        batch_size=len(clips),
-        slots=store.metadata.spec().bodies,
-        empty_slot=store.metadata.policy.empty_slot,
-    )
-    return batches.batch(0)
 
 
 @torch.no_grad()
