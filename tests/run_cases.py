@@ -50,7 +50,7 @@ def make_confusion(names: tuple[str, ...] = NAMES, clips: int = 40) -> Confusion
         if label != taken
     ]
     pairs = sorted(found, key=lambda pair: -pair.share)
-    return Confusion("scores.npz: the last epoch, 464 test clips.", names, matrix, np.diagonal(shares), pairs)
+    return Confusion("scores.npz: the last epoch, 464 test clips.", names, matrix, np.diagonal(shares).copy(), pairs)
 
 
 def make_features(names: tuple[str, ...] = NAMES, clips: int = 60) -> Features:

@@ -63,11 +63,12 @@ def _differences(runs: "Sequence[Run]", settings: Sequence[dict[str, Any]]) -> l
     for place, own in enumerate(settings):
         tasks[own.get("kind")].append(place)
     told: list[list[str]] = [[] for _ in runs]
-    for places in tasks.values():
+    for task, places in tasks.items():
         sides = [{key: value for key, value in flatten(settings[at]).items() if key not in _TOLD} for at in places]
         for side, at in zip(sides, places, strict=True):
-            record = runs[at].record
-            side["encoder"] = record.encoder if record else "not recorded yet"
+            if task != "pretrain":
+                record = runs[at].record
+                side["encoder"] = record.encoder if record else "not recorded yet"
         for difference in find_differences(sides):
             for at, value in zip(places, difference.values, strict=True):
                 told[at].append(f"{difference.key} {show_value(value)}")

@@ -4,18 +4,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from mamp_schemas.places import Place
 from mamp_schemas.progress import Progress
 from mamp_trainer.chosen import TestSide
 from mamp_trainer.classifiers import load_classifier, trained_recipe
-from mamp_trainer.compute import matmul_precision
+from mamp_trainer.compute import autocast, matmul_precision
 from mamp_trainer.confusion import Confused, class_accuracy, confusion_matrix, hardest_pairs
 from mamp_trainer.memory import measure_budget
 from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.model.heads import Classifier
+from mamp_trainer.model.heads import encode_once
 from mamp_trainer.origin import find_recipe
 from mamp_trainer.runtime import choose_device
 from mamp_trainer.scores import SCORES_FILE, Scores, class_scores
@@ -95,6 +95,7 @@ class Placed(NamedTuple):
     total: int
 
 
+@torch.no_grad()
 def place_clips(run: Path, store_path: Place, count: int, device: str, progress: Progress) -> Placed:
     """Return features of test clips, drawn by the recipe's seed, of the encoder of a run's latest checkpoint.
 
@@ -105,7 +106,7 @@ def place_clips(run: Path, store_path: Place, count: int, device: str, progress:
         store_path: the store that it was trained on.
         count: how many clips; all, where there are fewer.
         device: `auto`, `cpu` or `cuda`.
-        progress: told of the batches.
+        progress: told of the clips.
 
     Raises:
         MampctlError: any of the checkpoint's, store's and manifest's errors.
@@ -115,18 +116,16 @@ def place_clips(run: Path, store_path: Place, count: int, device: str, progress:
     chosen = side.draw(count)
     encoder = Encoder(recipe.model)
     encoder.load_state_dict(load_encoder(folder, recipe.model))
-    model = Classifier(encoder, _MeanFeatures(), recipe.precision).to(where)
+    encoder.eval().to(where)
     batches = side.batches(chosen, where, AT_ONCE)
-    progress.start("features", batches.steps, "batches")
-    with matmul_precision(recipe.precision):
-        values = class_scores(model, batches, lambda: progress.advance(1))
+    values = np.empty((len(chosen), recipe.model.width), np.float32)
+    progress.start("features", len(chosen), "clips")
+    for step in range(batches.steps):
+        batch = batches.batch(step)
+        with matmul_precision(recipe.precision), autocast(recipe.precision, where):
+            features = encode_once(encoder, batch.x.flatten(0, 1), batch.slots)
+        means = torch.unflatten(features.float(), 0, (len(batch.clip), -1)).mean(dim=(1, 2))
+        values[batch.clip.cpu().numpy()] = means.cpu().numpy()
+        progress.advance(len(batch.clip))
     names = [side.store.ids[clip] for clip in chosen]
-    return Placed(names, batches.clips.table.label.numpy(), values.cpu().numpy(), len(side.clips))
-
-
-class _MeanFeatures(nn.Module):
-    """Stands where a head does, and returns what a linear one would classify."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (N, D) of features (N, M, Te, V, D)."""
-        return features.mean(dim=(1, 2, 3))
+    return Placed(names, batches.clips.table.label.numpy(), values, len(side.clips))

@@ -52,7 +52,7 @@ def predict_hidden(source: Path, store_path: Place, count: int, device: str = "a
     """Hide tokens of some test clips as in training, and predict them.
 
     The clips are drawn by the recipe's seed, one of each of `count` equal parts of the test side by mean intensity,
-    so that slow and fast ones are among them. They are cropped as in testing and not turned. Of each, the body that
+    from slow to fast. They are cropped as in testing and not turned. Of each, the body that
     moves most is returned. Where the network predicts tokens without their mean and variance, it is given the true
     token's: what is to be compared is the course of the token's frames.
 
@@ -95,12 +95,12 @@ def _predict(model: MAMP, recipe: PretrainRecipe, batch: Batch, names: list[str]
     moved = x_BTVC.diff(dim=1).abs().mean(dim=(1, 2, 3)).view(-1, slots)
     bodies = torch.where(batch.real, moved, -1).argmax(dim=1)
     found = []
-    for place, clip in enumerate(batch.clip.tolist()):
+    for place in batch.clip.argsort().tolist():
         at = slice(place * slots + int(bodies[place]), place * slots + int(bodies[place]) + 1)
         hidden = output.mask[at]
         found.append(
             HiddenBody(
-                clip=names[clip],
+                clip=names[int(batch.clip[place])],
                 label=int(batch.label[place]),
                 body=int(bodies[place]),
                 joints=_array(x_BTVC[at]),

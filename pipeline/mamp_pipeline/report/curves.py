@@ -68,8 +68,8 @@ def _place(step: Floats, epochs: Lines, key: str) -> Floats:
         return np.full(len(step), np.nan)
     knots, values = np.append(0, _column(epochs, "step")), np.append(0, _column(epochs, key))
     slope = (values[-1] - values[-2]) / max(knots[-1] - knots[-2], 1)
-    within: Floats = np.interp(step, knots, values)
-    return within + np.maximum(step - knots[-1], 0) * slope
+    places: Floats = np.interp(step, knots, values) + np.maximum(step - knots[-1], 0) * slope
+    return places
 
 
 def _hours(step: Floats, train: Lines, epochs: Lines) -> Floats:

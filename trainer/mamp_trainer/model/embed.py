@@ -31,7 +31,7 @@ def from_tokens(tokens: Tensor, joints: int) -> Tensor:
         tokens: in the order (segment, joint).
         joints: V.
     """
-    parts = tokens.unflatten(2, (-1, COORDINATES)).unflatten(1, (-1, joints))
+    parts = torch.unflatten(torch.unflatten(tokens, 2, (-1, COORDINATES)), 1, (-1, joints))
     return parts.transpose(2, 3).flatten(1, 2)
 
 

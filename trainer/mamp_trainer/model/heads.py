@@ -75,6 +75,21 @@ class FinetuneHead(nn.Module):
         return logits
 
 
+def encode_once(encoder: Encoder, x_BTVC: Tensor, slots: Slots) -> Tensor:
+    """Return features (B, L, D) of body slots, each body encoded once, and an empty one once for all clips.
+
+    Args:
+        encoder: encodes sequences.
+        x_BTVC: (B, T, V, C), metres.
+        slots: which of them are alike.
+    """
+    different = x_BTVC.index_select(0, slots.bodies)
+    if len(different) < len(x_BTVC):
+        different = torch.cat((different, torch.zeros_like(x_BTVC[:1])))
+    features: Tensor = encoder(different)
+    return features.index_select(0, slots.filled_by.flatten())
+
+
 class Classifier(nn.Module):
     """An encoder with a head: clips to logits.
 
@@ -104,14 +119,7 @@ class Classifier(nn.Module):
             if drops is not None:
                 features = self.encoder(x_BTVC, paths=drops.paths)
             else:
-                features = self.encoder(x_BTVC) if slots is None else self._encode_once(x_BTVC, slots)
+                features = self.encoder(x_BTVC) if slots is None else encode_once(self.encoder, x_BTVC, slots)
         features = features.view(*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
         logits: Tensor = self.head(features) if drops is None else self.head(features, drops.features)
         return logits
-
-    def _encode_once(self, x_BTVC: Tensor, slots: Slots) -> Tensor:
-        different = x_BTVC.index_select(0, slots.bodies)
-        if len(different) < len(x_BTVC):
-            different = torch.cat((different, torch.zeros_like(x_BTVC[:1])))
-        features: Tensor = self.encoder(different)
-        return features.index_select(0, slots.filled_by.flatten())

@@ -26,6 +26,16 @@ function unpackExample(packed, joints) {
   return { ...example, isHidden, at, moved };
 }
 
+/** Return the frame after which the joints move most. */
+function busiestFrame({ joints, frames }, perFrame) {
+  const moves = Array.from({ length: frames - 1 }, (_, frame) => {
+    let sum = 0;
+    for (let i = frame * perFrame; i < (frame + 1) * perFrame; i++) sum += Math.abs(joints[i + perFrame] - joints[i]);
+    return sum;
+  });
+  return moves.indexOf(Math.max(...moves));
+}
+
 /** Return the points of a frame's arrows, [from, to] in metres, of hidden joints. */
 function arrowsOf(state, from) {
   const { example, frame, factor, target } = state;
@@ -135,7 +145,8 @@ function playMovement(playing) {
 function showExample(predictions, packed) {
   const { joints, parents } = predictions.skeleton;
   const example = unpackExample(packed, joints.length);
-  Object.assign(movement, { example, joints, parents, target: predictions.target, frame: 0, playing: false });
+  Object.assign(movement, { example, joints, parents, target: predictions.target, playing: false });
+  movement.frame = busiestFrame(example, joints.length * 3);
   movement.joint = example.moved.indexOf(Math.max(...example.moved));
   movement.scene = measureScene(example.joints, joints.length * 3);
   movement.factor = enlargement(movement);
