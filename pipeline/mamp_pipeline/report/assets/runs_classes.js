@@ -22,7 +22,7 @@ function drawConfusion(place, confusion) {
     zmin: 0,
     zmax: errors ? undefined : 100,
     colorscale: viridisScale(),
-    colorbar: { title: { text: "% of class" }, thickness: 12, outlinewidth: 0 },
+    colorbar: { title: { text: "%" }, thickness: 12, outlinewidth: 0 },
     hovertemplate: "%{customdata[0]}<br>taken for %{customdata[1]}<br>%{customdata[2]:,} of %{customdata[3]:,} clips, %{z:.1f} %<extra></extra>",
   };
   const axis = { type: "linear", showgrid: false, zeroline: false, range: [-0.5, names.length - 0.5] };

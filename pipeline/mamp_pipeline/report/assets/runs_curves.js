@@ -63,5 +63,5 @@ function writeCurveNotes() {
   const early = page.runs.filter((run) => run.train.step.length && !run.epochs.step.length).map((run) => `${run.name} has not finished an epoch: it is seen over steps and hours only.`);
   const none = page.runs.filter((run) => !run.train.step.length && !run.epochs.step.length).map((run) => `${run.name} has no metrics yet.`);
   find("curves-note").textContent = steps + [...together, ...early, ...none].join(" ");
-  find("cost-note").textContent = "Throughput is that of training, measurements after an epoch aside. Memory is what metrics.jsonl calls memory_gb.";
+  find("cost-note").textContent = "Throughput is that of training, measurements after an epoch aside. Memory is the most that tensors took on the first rank's GPU; on a CPU, the most that its process took.";
 }
