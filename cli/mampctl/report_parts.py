@@ -91,7 +91,7 @@ class Workshop:
         try:
             return compute_scores(Path(run.path), self._store(run), self.device, self.progress)
         except UsageError as problem:
-            remedy = f"{problem.remedy} Or make scores.npz: mampctl evaluate --from {quote(run.path)}"
+            remedy = f"{problem.remedy} Scores of their own: mampctl evaluate {quote(run.path)} --store STORE"
             raise UsageError(f"there is no scores.npz, and {problem.what}", remedy=remedy) from None
 
     def _features(self, run: "RunData") -> "Features":

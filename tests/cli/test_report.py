@@ -186,6 +186,7 @@ def test_report__store_is_an_option_of_runs(run: Run, trained: Path, tmp_path: P
 def test_show__prints_a_summary(run: Run, store: Path) -> None:
     outcome = run("show", store, CLIP)
     assert outcome.code == 0
+    assert "class      A042, staggering, " in outcome.out
     assert "sides      xsub train, xview test" in outcome.out
     assert "676 of 750 tokens hidden at ratio 0.9, τ 0.8" in outcome.out
     assert f"next: mampctl show {store} {CLIP} --html clip.html" in outcome.out
@@ -193,7 +194,7 @@ def test_show__prints_a_summary(run: Run, store: Path) -> None:
 
 def test_show__as_json(run: Run, store: Path) -> None:
     facts = json.loads(run("show", store, CLIP, "--json").out)
-    assert facts["clip"] == CLIP
+    assert (facts["clip"], facts["class"], facts["action"]) == (CLIP, "A042", "staggering")
     assert len(facts["segment_intensity"][0]) == 30
     assert facts["files"] == {}
 

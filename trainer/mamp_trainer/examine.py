@@ -4,23 +4,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mamp_schemas.places import Place
 from mamp_schemas.progress import Progress
 from mamp_trainer.chosen import TestSide
-from mamp_trainer.classifiers import load_classifier, trained_recipe
-from mamp_trainer.compute import autocast, matmul_precision
+from mamp_trainer.classifiers import trained_recipe
+from mamp_trainer.compute import matmul_precision
 from mamp_trainer.confusion import Confused, class_accuracy, confusion_matrix, hardest_pairs
-from mamp_trainer.memory import measure_budget
-from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.model.heads import encode_once
+from mamp_trainer.features import clip_features, load_featuriser
 from mamp_trainer.origin import find_recipe
 from mamp_trainer.runtime import choose_device
-from mamp_trainer.scores import SCORES_FILE, Scores, class_scores
-from mamp_trainer.tasks.source import Source
-from mamp_trainer.weights import checkpoint_folder, load_encoder
+from mamp_trainer.scores import SCORES_FILE, Scores
+from mamp_trainer.tasks.measuring import Bench, evaluate
+from mamp_trainer.weights import checkpoint_folder
 
 AT_ONCE = 32
 """Clips of a batch of which features are computed."""
@@ -69,14 +66,10 @@ def compute_scores(run: Path, store_path: Place, device: str, progress: Progress
     Raises:
         MampctlError: any of the checkpoint's, recipe's, store's and manifest's errors.
     """
-    folder, recipe, where = checkpoint_folder(run), trained_recipe(run), choose_device(device)
+    folder = checkpoint_folder(run)
+    recipe = trained_recipe(folder)
     TestSide.open(folder, recipe, store_path)
-    source = Source.open(store_path, recipe, where, measure_budget(where), progress)
-    batches = source.test_batches(source.load_labelled("test"))
-    progress.start("scores", batches.steps, "batches")
-    with matmul_precision(recipe.precision):
-        logits = class_scores(load_classifier(folder, recipe).to(where), batches, lambda: progress.advance(1))
-    return Scores(source.ids["test"], batches.clips.table.label, logits.cpu())
+    return evaluate(folder, recipe, Bench(store_path, device, progress))[1]
 
 
 class Placed(NamedTuple):
@@ -85,7 +78,7 @@ class Placed(NamedTuple):
     Attributes:
         clip: their N names.
         label: (N,) int64, -1 where unknown.
-        values: (N, D) float32, the encoder's output, mean over bodies, segments and joints.
+        values: (N, D) float32, their features.
         total: how many test clips there are.
     """
 
@@ -95,7 +88,6 @@ class Placed(NamedTuple):
     total: int
 
 
-@torch.no_grad()
 def place_clips(run: Path, store_path: Place, count: int, device: str, progress: Progress) -> Placed:
     """Return features of test clips, drawn by the recipe's seed, of the encoder of a run's latest checkpoint.
 
@@ -106,7 +98,7 @@ def place_clips(run: Path, store_path: Place, count: int, device: str, progress:
         store_path: the store that it was trained on.
         count: how many clips; all, where there are fewer.
         device: `auto`, `cpu` or `cuda`.
-        progress: told of the clips.
+        progress: told of the batches.
 
     Raises:
         MampctlError: any of the checkpoint's, store's and manifest's errors.
@@ -114,18 +106,9 @@ def place_clips(run: Path, store_path: Place, count: int, device: str, progress:
     folder, recipe, where = checkpoint_folder(run), find_recipe(run), choose_device(device)
     side = TestSide.open(folder, recipe, store_path)
     chosen = side.draw(count)
-    encoder = Encoder(recipe.model)
-    encoder.load_state_dict(load_encoder(folder, recipe.model))
-    encoder.eval().to(where)
     batches = side.batches(chosen, where, AT_ONCE)
-    values = np.empty((len(chosen), recipe.model.width), np.float32)
-    progress.start("features", len(chosen), "clips")
-    for step in range(batches.steps):
-        batch = batches.batch(step)
-        with matmul_precision(recipe.precision), autocast(recipe.precision, where):
-            features = encode_once(encoder, batch.x.flatten(0, 1), batch.slots)
-        means = torch.unflatten(features.float(), 0, (len(batch.clip), -1)).mean(dim=(1, 2))
-        values[batch.clip.cpu().numpy()] = means.cpu().numpy()
-        progress.advance(len(batch.clip))
+    progress.start("features", batches.steps, "batches")
+    with matmul_precision(recipe.precision):
+        values = clip_features(load_featuriser(folder, recipe).to(where), batches, lambda: progress.advance(1))
     names = [side.store.ids[clip] for clip in chosen]
-    return Placed(names, batches.clips.table.label.numpy(), values, len(side.clips))
+    return Placed(names, batches.clips.table.label.numpy(), values.cpu().numpy(), len(side.clips))
