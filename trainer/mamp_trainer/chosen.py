@@ -58,7 +58,7 @@ class TestSide(NamedTuple):
 
     def draw_by_motion(self, count: int) -> NDArray[np.int64]:
         """Return a clip of each of `count` equal parts by mean intensity, the slowest first, drawn by the seed."""
-        ranked = self.clips[np.argsort(self.store.column("mean_intensity")[self.clips], kind="stable")]
+        ranked = self.clips[np.argsort(self.store.columns["mean_intensity"][self.clips], kind="stable")]
         generator = np.random.default_rng(self.recipe.seed)
         return np.array([generator.choice(part) for part in np.array_split(ranked, min(count, len(ranked)))])
 

@@ -28,7 +28,7 @@ function curveTraces(keep, measure, from) {
 function drawCurves(place, keep, { measure, unit, from, start }) {
   const layout = chartLayout(AXES[view.axis], unit, {
     xaxis: { type: "linear", showgrid: true, nticks: 8, rangemode: "tozero" },
-    yaxis: { rangemode: start === 0 ? "tozero" : "normal" },
+    yaxis: { rangemode: start === 0 ? "tozero" : "normal", exponentformat: "e" },
   });
   plot(place, curveTraces(keep, measure, from), { ...layout, showlegend: false, hovermode: "closest" });
 }

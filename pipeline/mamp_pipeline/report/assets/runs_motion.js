@@ -81,7 +81,7 @@ function drawMovement(state) {
 }
 
 /** Draw a joint's course, true and predicted, in cm; the frames in which it was kept are shaded. */
-function drawCourse(place, { example, joint, target }) {
+function drawCourse(place, { example, joint }) {
   const frames = Array.from({ length: example.frames }, (_, frame) => frame + 1);
   const value = (from, frame, axis) => 100 * example.at(example[from], frame - 1, joint)[axis];
   const traces = DIRECTIONS.flatMap((_, axis) => {
@@ -103,12 +103,11 @@ function drawCourse(place, { example, joint, target }) {
     type: "rect", xref: "x", yref: "paper", x0: segment * example.segment + 0.5, x1: (segment + 1) * example.segment + 0.5, y0: 0, y1: 1,
     fillcolor: styleColour("--faded"), opacity: 0.45, line: { width: 0 }, layer: "below",
   }));
-  const what = target === "motion" ? "cm" : "cm, place";
   const layout = chartLayout("frame of the sample", "", { xaxis: { type: "linear", showgrid: true, nticks: 8, anchor: "y3", range: [0.5, example.frames + 0.5] } });
   DIRECTIONS.forEach((direction, axis) => {
     const bottom = (2 - axis) * 0.345;
     layout[axis ? `yaxis${axis + 1}` : "yaxis"] = {
-      ...layout.yaxis, rangemode: "normal", nticks: 5, title: { text: `${direction}, ${what}`, standoff: 6 }, domain: [bottom, bottom + 0.31],
+      ...layout.yaxis, rangemode: "normal", nticks: 5, title: { text: `${direction}, cm`, standoff: 6 }, domain: [bottom, bottom + 0.31],
     };
   });
   plot(place, traces, { ...layout, shapes, showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, margin: { l: 60, r: 12, t: 44, b: 40 } });
