@@ -14,9 +14,11 @@ import typer
 from mamp_schemas.errors import MampctlError, UsageError
 from mampctl import build_splits, demo, export, import_, info, ingest, report, show, synth, train, verify
 from mampctl.console import print_error
+from mampctl.root import QuietOption, Root
 
 app = typer.Typer(
     name="mampctl",
+    cls=Root,
     help="Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores.",
     no_args_is_help=True,
     add_completion=True,
@@ -50,6 +52,7 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
+    _quiet: QuietOption = False,
 ) -> None:
     """Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores."""
 
