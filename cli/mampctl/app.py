@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.errors import MampctlError, UsageError
-from mampctl import build_splits, demo, export, import_, info, ingest, report, show, synth, train, verify
+from mampctl import build_splits, demo, export, import_, info, ingest, report, runs, show, synth, train, verify
 from mampctl.console import print_error
 from mampctl.root import QuietOption, Root
 
@@ -35,6 +35,7 @@ app.command("show")(show.show)
 app.add_typer(export.app, name="export")
 app.add_typer(import_.app, name="import")
 app.add_typer(train.app, name="train")
+app.add_typer(runs.app, name="runs")
 app.command("synth")(synth.synth)
 app.command("demo")(demo.demo)
 

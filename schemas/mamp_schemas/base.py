@@ -37,9 +37,21 @@ class Model(BaseModel):
         return type(self).model_validate({**self.__dict__, **changes})
 
 
+def digest_data(data: object) -> str:
+    """Return the digest that a model has which was dumped to `data`, whatever fields the model has by now."""
+    return hashlib.sha256(canonical_json(_said(data))).hexdigest()
+
+
 def canonical_json(value: object) -> bytes:
     """Return JSON bytes of plain data with sorted keys, the same for equal values."""
     return to_json(_sorted(value))
+
+
+def _said(value: object) -> object:
+    """Return plain data without the keys whose value is None."""
+    if isinstance(value, dict):
+        return {key: _said(item) for key, item in value.items() if item is not None}
+    return [_said(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _sorted(value: object) -> object:

@@ -13,6 +13,7 @@ MampctlError
 │   └── StoreExistsError      the output is there already, made from something else
 ├── ManifestError           a split manifest that is missing or does not belong to the store
 ├── CheckpointError         a checkpoint that cannot be read or does not fit
+├── RecordError             a run's record that cannot be read
 ├── ObjectStoreError        a bucket that cannot be used: not there, denied, out of reach
 ├── ClusterError            workers that cannot be used, or were lost
 ├── OutputError             an output that cannot be written: disk full, no permission
@@ -105,6 +106,10 @@ class ManifestError(MampctlError):
 
 class CheckpointError(MampctlError):
     """A checkpoint cannot be read or does not fit."""
+
+
+class RecordError(MampctlError):
+    """A run's record is missing, damaged, or of a format that is not known."""
 
 
 class ObjectStoreError(MampctlError):

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Literal, Self
 
+from pydantic import AwareDatetime
+
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.protocols import ProtocolName
 from mamp_schemas.recipes import Task
+from mamp_schemas.splits import Subset
 
 
 class PretrainResult(Model):
@@ -62,20 +65,91 @@ class Spread(Model):
         return f"{self.mean:.2f}" if self.deviation is None else f"{self.mean:.2f} ± {self.deviation:.2f}"
 
 
-class RunRecord(Model):
-    """One record per run, written into its folder: what was run, on what, with what outcome."""
+class Hardware(Model):
+    """The machine that a run's first rank trained on, without a name of its own.
 
+    Attributes:
+        cpu: the processor's model.
+        cores: those that the process might use, by its affinity and its container's share.
+        cores_present: those of the machine.
+        memory_gb: the machine's memory, or what the container may have of it, in 10^9 bytes.
+        gpus: how many there are of each model, those that the process saw.
+        ranks: processes that trained together, on all hosts.
+    """
+
+    cpu: str
+    cores: int
+    cores_present: int
+    memory_gb: float
+    gpus: dict[str, int]
+    ranks: int
+
+
+class EncoderOrigin(Model):
+    """Where an evaluation's encoder came from.
+
+    Attributes:
+        checkpoint: the checkpoint's folder or the released file, as it was named.
+        weights: digest of the encoder's weights, as they were put in.
+        recipe_hash: of the run that left the checkpoint; None for released files, which do not say.
+    """
+
+    checkpoint: str
+    weights: str
+    recipe_hash: str | None = None
+
+
+class RunRecord(Model):
+    """One record per run, written into its folder: what was run, on what, with what outcome.
+
+    The course of the run, epoch by epoch, stands beside it in metrics.jsonl, the settings in recipe.yaml. Records of
+    format 1 know nothing of the fields that may be None.
+
+    Attributes:
+        recipe: the recipe's name.
+        subset: the draw of the training clips, where only some were used (`semi`).
+        encoder: what it was at the start, in words: `untrained`, or what the user named.
+        origin: where it came from; None of an untrained one.
+        device: what was trained on, as torch calls it.
+        started: when the first sitting began of those whose work is in the result.
+        finished: when the record was written.
+        sittings: how often the run was begun or taken up again; those that left no checkpoint do not count.
+        result: the outcome; its `seconds` are those of all sittings.
+    """
+
+    format_version: Literal[1, 2] = 1
     task: Task
+    recipe: str | None = None
     dataset: DatasetName
     protocol: ProtocolName
+    subset: Subset | None = None
     recipe_hash: str
     store_hash: str
     manifest_hash: str
     encoder: str
+    origin: EncoderOrigin | None = None
     seed: int
     device: str
+    hardware: Hardware | None = None
     versions: dict[str, str]
+    started: AwareDatetime | None = None
+    finished: AwareDatetime | None = None
+    sittings: int | None = None
     result: PretrainResult | EvaluationResult
+
+    @property
+    def encoder_weights(self) -> str:
+        """`untrained`, or 16 digits of the digest of the encoder's weights at the start: format 1 knows no more."""
+        weights = self.origin.weights if self.origin else self.encoder.rpartition("(weights ")[2].rstrip(")")
+        return weights[:16]
+
+    def began_with(self, weights: str) -> bool:
+        """Return whether the run's encoder had these weights at the start.
+
+        Args:
+            weights: digest of an encoder's weights, or `untrained`.
+        """
+        return self.encoder_weights == weights[:16]
 
 
 class CheckReport(Model):

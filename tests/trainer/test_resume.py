@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from mamp_schemas.base import read_json
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import PretrainRecipe, ScheduleSpec
+from mamp_schemas.results import RunRecord
 from mamp_trainer.tasks import classification
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
@@ -60,6 +62,7 @@ def test_pretrain__interrupted_again_and_again(store: Path, whole: Path, tmp_pat
             pretrain(pretrain_recipe(), store, run, resume=True, device="cpu", progress=SignalAfter(steps))
     pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
     assert_same_run(whole, run)
+    assert read_json(RunRecord, (run / "run.json").read_text(), "run.json").sittings == 5
 
 
 def test_pretrain__killed_after_a_checkpoint_repeats_the_lost_steps(store: Path, whole: Path, tmp_path: Path) -> None:
@@ -74,10 +77,13 @@ def test_pretrain__killed_after_a_checkpoint_repeats_the_lost_steps(store: Path,
 def test_pretrain__resume_of_a_complete_run_changes_nothing(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=1, lr=0.01))
     first = pretrain(recipe, store, tmp_path / "run", device="cpu")
-    weights = last_checkpoint(tmp_path / "run").weights
+    weights, record = last_checkpoint(tmp_path / "run").weights, tmp_path / "run" / "run.json"
+    record.write_text(record.read_text().replace('"finished": "20', '"finished": "19'))
+    before = record.read_text()
     again = pretrain(recipe, store, tmp_path / "run", resume=True, device="cpu")
     assert (again.last_loss, again.steps) == (first.last_loss, first.steps)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in last_checkpoint(tmp_path / "run").weights.items())
+    assert record.read_text() == before
 
 
 def test_pretrain__resume_without_a_checkpoint_begins(store: Path, whole: Path, tmp_path: Path) -> None:

@@ -14,8 +14,17 @@ from mamp_trainer.scores import Scores, accuracy, class_scores
 from mamp_trainer.tasks import classification
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
+from mamp_trainer.weights import digest, load_encoder
 from tests.trainer.rank_threads import together
-from tests.trainer.runs import SignalAfter, linear_recipe, open_source, pretrain_recipe, read_metrics, write_toy_store
+from tests.trainer.runs import (
+    MODEL,
+    SignalAfter,
+    linear_recipe,
+    open_source,
+    pretrain_recipe,
+    read_metrics,
+    write_toy_store,
+)
 from tests.trainer.stores import make_clips, write_manifest, write_store
 
 
@@ -66,7 +75,12 @@ def test_linear__leaves_the_encoder_as_it_was(store: Path, pretrained: Path, tmp
 def test_linear__records_which_encoder_it_judged(store: Path, pretrained: Path, tmp_path: Path) -> None:
     linear(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
     record = read_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
-    assert str(pretrained) in record.encoder
+    assert record.encoder == str(pretrained)
+    before = read_json(RunRecord, (pretrained / "run.json").read_text(), "run.json")
+    assert record.origin is not None
+    assert record.origin.checkpoint == str(latest(pretrained))
+    assert record.origin.recipe_hash == before.recipe_hash
+    assert record.began_with(digest(load_encoder(pretrained, MODEL)))
 
 
 def test_linear__says_that_the_encoder_is_untrained(store: Path, tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ def test_pretrain__leaves_recipe_record_and_metrics(store: Path, tmp_path: Path)
     assert read_data(PretrainRecipe, yaml.safe_load((run / "recipe.yaml").read_text()), "") == recipe
     record = read_json(RunRecord, (run / "run.json").read_text(), "run.json")
     assert (record.result, record.recipe_hash, record.store_hash) == (result, recipe.digest(), "c" * 64)
+    assert (record.recipe, record.encoder, record.origin, record.sittings) == ("tiny", "untrained", None, 1)
+    assert record.started is not None
+    assert record.finished is not None
+    assert record.started <= record.finished
+    assert record.hardware is not None
     assert [line["loss"] for line in read_metrics(run) if line["event"] == "epoch"][-1] == result.last_loss
     assert list((run / "tensorboard").iterdir())
 

@@ -1,12 +1,13 @@
 """Owns what a checkpoint belongs to, and telling that it is of another run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mamp_schemas.base import Model
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import Task
+from mamp_trainer.ledger.fields import flatten, show_value
 
 UNTRAINED = "untrained"
 """What stands for an encoder with initial weights."""
@@ -38,9 +39,9 @@ def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) 
     Raises:
         CheckpointError: it is not; names every key of the recipe and every hash that differs.
     """
-    before, after = dict(_flatten(then)), dict(_flatten(now))
+    before, after = flatten(then), flatten(now)
     differing = [
-        f"  {key}: {_show(before.get(key))} then, {_show(after.get(key))} now"
+        f"  {key}: {show_value(before.get(key))} then, {show_value(after.get(key))} now"
         for key in sorted(before | after)
         if before.get(key) != after.get(key)
     ]
@@ -49,15 +50,3 @@ def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) 
             "\n".join([f"{path} is of another run:", *differing]),
             remedy="Resume with the recipe, store and encoder it was begun with, or begin anew in another folder.",
         )
-
-
-def _flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in data.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _show(value: object) -> str:
-    return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else str(value)

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from types import FrameType
 
@@ -59,6 +60,11 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         yield
+
+
+def now() -> datetime:
+    """Return the time, UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def versions() -> dict[str, str]:

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
 from mamp_trainer.data.batches import TestBatches
+from mamp_trainer.ledger.files import TOP1 as TOP1
+from mamp_trainer.ledger.files import TOP5 as TOP5
 from mamp_trainer.metrics import top_hits
 from mamp_trainer.model.heads import Classifier
 from mamp_trainer.output import write_file
 from mamp_trainer.ranks.group import ALONE, Ranks
 
 SCORES_FILE = "scores.npz"
-TOP1, TOP5 = "test_top1", "test_top5"
 
 
 class Scores(NamedTuple):

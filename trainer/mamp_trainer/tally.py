@@ -35,6 +35,8 @@ class Tally:
         norms: norms of the gradient since the last line.
         history: one mapping an epoch: its mean loss, and what was measured at its end.
         seconds: time spent, over all sessions of the run.
+        started: when the first of them began (UTC, ISO 8601); empty where an older version began the run.
+        sittings: how many there were.
     """
 
     lines: int = 0
@@ -43,6 +45,8 @@ class Tally:
     norms: Mean = field(default_factory=Mean)
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
+    started: str = ""
+    sittings: int = 1
 
     def state(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from mamp_schemas.base import digest_data
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.progress import Progress, Silent
 from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.results import EncoderOrigin
 from mamp_trainer.checkpoint.files import Checkpoint, is_checkpoint, load
 from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.model.encoder import Encoder
@@ -98,6 +100,22 @@ def pretraining_split(source: Path) -> tuple[str, str] | None:
         return None
     recipe = load(checkpoint_folder(source)).recipe
     return recipe["dataset"], recipe["protocol"]
+
+
+def find_origin(source: Path, weights: str) -> EncoderOrigin:
+    """Return where an encoder came from, for the record of the run that it was put into.
+
+    Args:
+        source: what the user named; a run's latest checkpoint counts.
+        weights: digest of the encoder's weights.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is damaged.
+    """
+    if source.is_file():
+        return EncoderOrigin(checkpoint=str(source), weights=weights)
+    saved = load(checkpoint_folder(source))
+    return EncoderOrigin(checkpoint=str(saved.path), weights=weights, recipe_hash=digest_data(saved.recipe))
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:

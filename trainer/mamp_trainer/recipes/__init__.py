@@ -66,6 +66,31 @@ def list_recipes(task: Task) -> list[Recipe]:
     return [load_recipe(task, name) for name in _names(task)]
 
 
+def shipped_recipe(task: Task, name: str) -> Recipe | None:
+    """Return the shipped recipe of a name, None if there is none."""
+    return load_recipe(task, name) if name in _names(task) else None
+
+
+def read_resolved(data: dict[str, Any], source: str) -> Recipe:
+    """Read a recipe of any task from all of its fields, as runs and checkpoints keep them.
+
+    Args:
+        data: the fields.
+        source: where they come from, named in errors.
+
+    Raises:
+        RecipeError: they do not say which task they are for.
+        ConfigError: the recipe does not validate; names the keys.
+    """
+    kind = next((known for known in _MODELS if known == data.get("kind")), None)
+    if kind is None:
+        raise RecipeError(
+            f"{source}: kind is {data.get('kind')!r}, expected one of {', '.join(_MODELS)}",
+            remedy="Bring the file back as the run wrote it.",
+        )
+    return read_data(_MODELS[kind], data, source)
+
+
 def _read(task: Task, name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
     """Return a recipe's data, with all that its bases say and it does not; `above` are those it is a base of."""
     data = parse_yaml(_text(task, name_or_file), name_or_file)

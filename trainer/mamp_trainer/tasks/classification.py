@@ -28,7 +28,7 @@ from mamp_trainer.tasks.folder import hold_folder
 from mamp_trainer.tasks.session import Pause, Session
 from mamp_trainer.tasks.source import Source
 from mamp_trainer.watch.flops import term_flops
-from mamp_trainer.weights import digest, pretraining_split
+from mamp_trainer.weights import digest, find_origin, pretraining_split
 
 R = TypeVar("R", LinearRecipe, FinetuneRecipe)
 
@@ -88,6 +88,7 @@ def train_classifier(
         recipe = recipe.replaced(shuffle_window=source.placement.window)
         model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from, watcher).to(device)
         encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
+        origin = None if encoder_from is None else find_origin(encoder_from, encoder)
         _announce(encoder_from, recipe, watcher)
         train, test = source.load_labelled("train"), source.load_labelled("test")
         _check_batch(min(len(train), recipe.batch_size))
@@ -106,8 +107,7 @@ def train_classifier(
         if ranks.first:
             Scores(source.ids["test"], test.table.label, logits).write(run / SCORES_FILE)
         result = _summarise(recipe, tally, len(test))
-        name = UNTRAINED if encoder_from is None else f"{encoder_from} (weights {encoder[:16]})"
-        session.record(result, name, describe_device(device))
+        session.record(result, tally, str(encoder_from or UNTRAINED), describe_device(device), origin)
         return result
 
 

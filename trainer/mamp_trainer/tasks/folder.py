@@ -13,11 +13,10 @@ from mamp_schemas.output import output_errors
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.results import RunRecord
+from mamp_trainer.ledger.files import RECIPE_FILE, RECORD_FILE
+from mamp_trainer.ledger.runs import read_run
 from mamp_trainer.output import write_file
 from mamp_trainer.ranks.group import Ranks
-
-RECIPE_FILE = "recipe.yaml"
-RECORD_FILE = "run.json"
 
 
 def refuse_existing(run: Path, resume: bool) -> None:
@@ -99,7 +98,13 @@ def begin_folder(run: Path, recipe: Recipe, resume: bool, progress: Progress) ->
 
 
 def write_record(run: Path, record: RunRecord) -> None:
-    """Write a run's record: its presence says that the run is complete."""
+    """Write a run's record: its presence says that the run is complete.
+
+    A complete run that is taken up again has nothing to do, and keeps the record of when it was done.
+    """
+    earlier = read_run(run).record
+    if earlier is not None and earlier.result == record.result:
+        return
     write_file(run / RECORD_FILE, record.model_dump_json(indent=2).encode() + b"\n")
 
 

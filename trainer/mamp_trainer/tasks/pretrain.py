@@ -81,7 +81,7 @@ def pretrain(
         with matmul_precision(recipe.precision):
             tally = session.train(model, step, shares, lambda _pause: {}, resume)
         result = _summarise(tally, shares.steps)
-        session.record(result, UNTRAINED, describe_device(chosen))
+        session.record(result, tally, UNTRAINED, describe_device(chosen))
         return result
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -10,18 +11,19 @@ from torch import nn
 
 from mamp_schemas.errors import Interrupted
 from mamp_schemas.progress import Progress
-from mamp_schemas.recipes import Recipe
-from mamp_schemas.results import EvaluationResult, PretrainResult, RunRecord
+from mamp_schemas.recipes import FinetuneRecipe, Recipe
+from mamp_schemas.results import EncoderOrigin, EvaluationResult, PretrainResult, RunRecord
 from mamp_trainer.belonging import Belonging
 from mamp_trainer.checkpoint.files import Snapshot
 from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.checkpoint.writer import Writer
 from mamp_trainer.compute import product_dtype
+from mamp_trainer.hardware import describe_hardware
 from mamp_trainer.loop import Position, Training, train
 from mamp_trainer.metrics import Metrics
 from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.ranks.shares import Shares
-from mamp_trainer.runtime import interruptible, versions
+from mamp_trainer.runtime import interruptible, now, versions
 from mamp_trainer.step import Step
 from mamp_trainer.tally import Tally
 from mamp_trainer.tasks.folder import begin_folder, write_record
@@ -98,27 +100,45 @@ class Session:
             self._train_until_stopped(training, writer)
         return tally
 
-    def record(self, result: PretrainResult | EvaluationResult, encoder: str, device: str) -> None:
+    def record(
+        self,
+        result: PretrainResult | EvaluationResult,
+        tally: Tally,
+        encoder: str,
+        device: str,
+        origin: EncoderOrigin | None = None,
+    ) -> None:
         """Write the run's record: its presence says that the run is complete.
 
         Args:
             result: the outcome.
-            encoder: what the encoder was at the start.
+            tally: what training has left.
+            encoder: what the encoder was at the start, in words.
             device: what it ran on.
+            origin: where the encoder came from, if it was trained.
         """
         if not self.ranks.first:
             return
+        recipe = self.recipe
         record = RunRecord(
-            task=self.recipe.kind,
-            dataset=self.recipe.dataset,
-            protocol=self.recipe.protocol,
-            recipe_hash=self.recipe.digest(),
+            format_version=2,
+            task=recipe.kind,
+            recipe=recipe.name,
+            dataset=recipe.dataset,
+            protocol=recipe.protocol,
+            subset=recipe.subset if isinstance(recipe, FinetuneRecipe) else None,
+            recipe_hash=recipe.digest(),
             store_hash=self.belonging.store_hash,
             manifest_hash=self.belonging.manifest_hash,
             encoder=encoder,
-            seed=self.recipe.seed,
+            origin=origin,
+            seed=recipe.seed,
             device=device if self.ranks.count == 1 else f"{self.ranks.count} × {device}",
+            hardware=describe_hardware(self.ranks.count),
             versions=versions(),
+            started=datetime.fromisoformat(tally.started) if tally.started else None,
+            finished=now(),
+            sittings=tally.sittings if tally.started else None,
             result=result,
         )
         write_record(self.run, record)
@@ -129,11 +149,12 @@ class Session:
         name = self.ranks.share(str(folder or ""))
         if name:
             position, tally = restore(Path(name), self.recipe, self.belonging, module, step.optimiser)
+            tally.sittings += 1
             self.progress.message(f"going on after epoch {position.epoch}, step {position.step} of the next")
             return position, tally
         if self.ranks.first:
             begin_folder(self.run, self.recipe, resume, self.progress)
-        return Position(), Tally()
+        return Position(), Tally(started=now().isoformat())
 
     @contextmanager
     def _metrics(self, tally: Tally, done: int) -> Iterator[Metrics]:

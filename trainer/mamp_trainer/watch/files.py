@@ -9,9 +9,9 @@ from typing import Self
 from torch.utils.tensorboard import SummaryWriter
 
 from mamp_schemas.output import output_errors
+from mamp_trainer.ledger.files import METRICS_FILE
 from mamp_trainer.output import write_file
 
-METRICS_FILE = "metrics.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"
 
 

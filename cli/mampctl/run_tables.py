@@ -1,0 +1,148 @@
+"""Runs as text: a list of them, one in full, several side by side."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mamp_schemas.results import Hardware, RunRecord, Spread
+from mampctl.console import print_line, print_table
+
+if TYPE_CHECKING:
+    from mamp_trainer.ledger.compare import Aspect, Comparison, Group
+    from mamp_trainer.ledger.detail import RunDetail
+    from mamp_trainer.ledger.lines import RunLine
+
+_HEADER = ("run", "task", "recipe", "data", "seed", "state", "last", "best (epoch)", "time", "finished (UTC)")
+_OF_ONE_VALUE = ("store", "split manifest", "encoder")
+"""Aspects that are one digest."""
+
+
+def print_runs(lines: Sequence["RunLine"]) -> None:
+    """Print a table of runs, and what is wrong with any of them."""
+    if not lines:
+        print_line("no runs")
+        return
+    print_table([_cells(line) for line in lines], _HEADER)
+    for line in lines:
+        if line.problem:
+            print_line(f"problem: {line.problem}")
+
+
+def print_detail(found: "RunDetail") -> None:
+    """Print all that is known of a run."""
+    line, record = found.line, found.record
+    facts = dict(zip(_HEADER, _cells(line), strict=True)) | (_record_facts(record) if record else {})
+    for name, value in facts.items():
+        if value != "":
+            print_line(f"{name:<14} {value}")
+    if line.problem:
+        print_line(f"problem: {line.problem}")
+    for note in found.notes:
+        print_line(f"note: {note}")
+    if found.recipe is None:
+        return
+    if not found.shipped:
+        print_line(f"recipe {line.recipe}: none of that name comes along; its fields stand in recipe.yaml")
+        return
+    print_line(f"recipe {line.recipe}: as shipped{' but for (shipped / this run)' if found.changes else ''}")
+    for change in found.changes:
+        print_line(f"  {change}")
+
+
+def print_comparison(found: "Comparison") -> None:
+    """Print runs side by side, what differs between them, and the spread of those of one setting."""
+    print_runs(found.runs)
+    print_line()
+    for aspect in found.aspects:
+        _print_aspect(aspect)
+    if all(aspect.state == "same" for aspect in found.aspects):
+        print_line("nothing that is recorded differs")
+    for group in found.groups:
+        print_line()
+        _print_group(group)
+
+
+def _cells(line: "RunLine") -> tuple[object, ...]:
+    part = f" {100 * line.subset.fraction:g} % draw {line.subset.draw}" if line.subset else ""
+    going = f" {line.epochs}/{line.planned_epochs}" if line.state == "incomplete" else ""
+    return (
+        line.run,
+        line.task or "",
+        line.recipe or "",
+        f"{line.dataset} {line.protocol}{part}" if line.dataset else "",
+        "" if line.seed is None else line.seed,
+        f"{line.state}{going}",
+        _outcome(line),
+        "" if line.best_top1 is None else f"{line.best_top1:.2f} % ({line.best_epoch})",
+        "" if line.seconds is None else _duration(line.seconds),
+        "" if line.finished is None else f"{line.finished:%Y-%m-%d %H:%M}",
+    )
+
+
+def _outcome(line: "RunLine") -> str:
+    if line.last_top1 is not None:
+        return f"{line.last_top1:.2f} %"
+    return "" if line.last_loss is None else f"loss {line.last_loss:.4f}"
+
+
+def _duration(seconds: float) -> str:
+    """Return a wall time as people say it."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _record_facts(record: RunRecord) -> dict[str, object]:
+    origin, times = record.origin, (record.started, record.finished)
+    return {
+        "result": ", ".join(f"{name} {value}" for name, value in record.result.model_dump(exclude={"kind"}).items()),
+        "recipe hash": record.recipe_hash,
+        "store hash": record.store_hash,
+        "manifest hash": record.manifest_hash,
+        "encoder": record.encoder,
+        "encoder from": origin.checkpoint if origin else "",
+        "its weights": origin.weights if origin else "",
+        "its recipe": (origin.recipe_hash or "unknown: a released file") if origin else "",
+        "device": record.device,
+        "hardware": _hardware(record.hardware) if record.hardware else "",
+        "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
+        "from, to": " – ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in times if time) if all(times) else "",
+        "sittings": record.sittings or "",
+    }
+
+
+def _hardware(found: Hardware) -> str:
+    gpus = [f"{count} × {name}" for name, count in found.gpus.items()] or ["no GPU"]
+    cores = f"{found.cores} of {found.cores_present} cores"
+    return ", ".join(
+        (found.cpu, cores, f"{found.memory_gb:g} GB", *gpus, f"{found.ranks} rank{'s' * (found.ranks > 1)}")
+    )
+
+
+def _print_aspect(aspect: "Aspect") -> None:
+    name, differences = f"{aspect.name:<14}", aspect.differences
+    if aspect.state != "differs":
+        said = "same" if aspect.state == "same" else "not known of every run; no difference where it is"
+        print_line(f"{name}  {said}")
+    elif aspect.name in _OF_ONE_VALUE:
+        print_line(f"{name}  other: {differences[0].sides()}")
+    elif len(differences) == 1:
+        print_line(f"{name}  same but for {differences[0]}")
+    else:
+        print_line(f"{name}  same but for")
+        for difference in differences:
+            print_line(f"{'':<16}{difference}")
+
+
+def _print_group(group: "Group") -> None:
+    several = {"seeds": group.seeds, "draws": group.draws}
+    told = "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in several.items() if values)
+    print_line(f"{len(group.runs)} runs of one setting ({told})")
+    spreads: dict[str, Spread | None] = {
+        "top-1 %, last epoch": group.last_top1,
+        "top-1 %, best epoch": group.best_top1,
+        "loss, last epoch": group.last_loss,
+    }
+    for name, spread in spreads.items():
+        if spread is not None:
+            print_line(f"  {name:<20} {spread}")

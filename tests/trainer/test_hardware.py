@@ -1,0 +1,41 @@
+import os
+from pathlib import Path
+
+from mamp_trainer.hardware import count_cores, describe_hardware, name_cpu, total_memory
+
+
+def test_describe_hardware__of_this_machine() -> None:
+    found = describe_hardware(3)
+    assert 1 <= found.cores <= found.cores_present
+    assert found.memory_gb > 0.1
+    assert found.ranks == 3
+    assert os.uname().nodename not in found.model_dump_json()
+
+
+def test_name_cpu__as_the_kernel_tells_it(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(
+        "processor\t: 0\nmodel name\t: A Fast One: 3\nflags\t: fpu\nmodel name\t: Other\n"
+    )
+    assert name_cpu(tmp_path) == "A Fast One: 3"
+
+
+def test_name_cpu__its_architecture_where_no_model_is_told(tmp_path: Path) -> None:
+    assert name_cpu(tmp_path) == os.uname().machine
+
+
+def test_count_cores__a_containers_share_rounded_up(tmp_path: Path) -> None:
+    free = count_cores(tmp_path)
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    assert count_cores(tmp_path) == 1
+    (tmp_path / "cpu.max").write_text("900000000 100000\n")
+    assert count_cores(tmp_path) == free
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert count_cores(tmp_path) == free
+
+
+def test_total_memory__a_containers_limit(tmp_path: Path) -> None:
+    installed = total_memory(tmp_path)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert total_memory(tmp_path) == installed
+    (tmp_path / "memory.max").write_text("1000000\n")
+    assert total_memory(tmp_path) == 1_000_000

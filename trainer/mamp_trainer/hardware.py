@@ -1,0 +1,53 @@
+"""Owns what a record says of the machine: processor, cores, memory and GPUs, as a container is allowed them."""
+
+import os
+import platform
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from mamp_schemas.results import Hardware
+
+_PROC, _CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
+
+
+def describe_hardware(ranks: int) -> Hardware:
+    """Return what this process trains on; nothing of it names the machine or its user.
+
+    Args:
+        ranks: processes that train together.
+    """
+    present = os.cpu_count() or 1
+    return Hardware(
+        cpu=name_cpu(),
+        cores=count_cores(),
+        cores_present=present,
+        memory_gb=round(total_memory() / 1e9, 1),
+        gpus=dict(Counter(torch.cuda.get_device_name(gpu) for gpu in range(torch.cuda.device_count()))),
+        ranks=ranks,
+    )
+
+
+def name_cpu(proc: Path = _PROC) -> str:
+    """Return the processor's model as the kernel tells it, else its architecture."""
+    table = proc / "cpuinfo"
+    lines = table.read_text().splitlines() if table.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
+
+
+def count_cores(cgroup: Path = _CGROUP) -> int:
+    """Return how many cores this process may use: by its affinity, and by its container's share, rounded up."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = cgroup / "cpu.max"
+    quota, period = limit.read_text().split() if limit.exists() else ("max", "1")
+    return allowed if quota == "max" else max(1, min(allowed, -(-int(quota) // int(period))))
+
+
+def total_memory(cgroup: Path = _CGROUP) -> int:
+    """Return the bytes of memory that the machine has, or that the container may have of them."""
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = cgroup / "memory.max"
+    maximum = limit.read_text().strip() if limit.exists() else "max"
+    return installed if maximum == "max" else min(installed, int(maximum))

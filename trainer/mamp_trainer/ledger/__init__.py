@@ -1,0 +1,1 @@
+"""The ledger: what runs have left in their folders, read and compared; never torch."""
