@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.errors import MampctlError, UsageError
-from mampctl import build_splits, demo, export, import_, info, ingest, report, runs, show, synth, train, verify
+from mampctl import build_splits, demo, doctor, export, import_, info, ingest, report, runs, show, synth, train, verify
 from mampctl.console import print_error
 from mampctl.root import QuietOption, Root
 
@@ -38,6 +38,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(runs.app, name="runs")
 app.command("synth")(synth.synth)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:

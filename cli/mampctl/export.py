@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.places import parse_path
-from mampctl.console import print_json, print_line
+from mampctl.console import print_json, print_summary
 from mampctl.extras import needed_extras
 from mampctl.places import named_store
 from mampctl.progress import show_progress
@@ -74,7 +74,7 @@ def pyskl(
         print_json({"file": str(out), "splits": counted})
         return
     for name, counts in sides.items():
-        print_line(f"{out}: {name}: {counts.train:,} train and {counts.test:,} test clips")
+        print_summary(out, f"{name}, {counts.train:,} train and {counts.test:,} test clips")
 
 
 def _open(store: str | None, protocol: str) -> "tuple[Store, SplitManifest]":
@@ -91,4 +91,4 @@ def _report(out: Path, manifest: "SplitManifest", as_json: bool) -> None:
     if as_json:
         print_json({"file": str(out), "train": counts.train, "test": counts.test})
         return
-    print_line(f"{out}: {manifest.protocol}: {counts.train:,} train and {counts.test:,} test clips")
+    print_summary(out, f"{manifest.protocol}, {counts.train:,} train and {counts.test:,} test clips")

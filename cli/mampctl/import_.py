@@ -7,7 +7,7 @@ import typer
 
 from mamp_schemas.datasets import KnownName
 from mamp_schemas.places import parse_path
-from mampctl.console import print_json, print_line
+from mampctl.console import print_json, print_line, print_next, print_summary
 from mampctl.extras import needed_extras
 from mampctl.places import recipe_options
 from mampctl.progress import show_progress
@@ -62,9 +62,9 @@ def _store(existing: "Existing", out: Path, as_json: bool, progress: "Progress")
         print_json(metadata.model_dump(mode="json"))
         return
     counts = metadata.counts
-    print_line(f"{out}: {counts.clips:,} clips, {counts.rows:,} rows, empty slot {metadata.policy.empty_slot}")
+    print_summary(out, f"{counts.clips:,} clips, {counts.rows:,} rows, empty slot {metadata.policy.empty_slot}")
     print_line(f"content hash {metadata.content_hash[:16]}")
     for split in existing.splits:
         name = split.protocol.name
         print_line(f"{manifest_path(out, name)}: {len(split.train):,} train, {len(split.test):,} test clips")
-        print_line(f"next: mampctl train pretrain {recipe_options(metadata, name)} --store {out}")
+        print_next("train", "pretrain", *recipe_options(metadata, name).split(), "--store", out)

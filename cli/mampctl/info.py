@@ -7,7 +7,8 @@ import typer
 from mamp_schemas.layout import Layout
 from mamp_schemas.places import parse_place
 from mamp_schemas.store import NOTES, StoreMetadata
-from mampctl.console import print_json, print_line
+from mampctl.console import print_json, print_line, print_next
+from mampctl.next_step import next_step
 
 
 def info(
@@ -17,7 +18,8 @@ def info(
     """Show a store's dataset, policy, counts, provenance and quarantined files."""
     from mamp_pipeline.store.read import open_store
 
-    metadata = open_store(parse_place(store)).metadata
+    opened = open_store(parse_place(store))
+    metadata = opened.metadata
     if as_json:
         print_json(metadata.model_dump(mode="json"))
         return
@@ -27,6 +29,8 @@ def info(
         print_line(f"  {number:,} {NOTES[note]}")
     for entry in metadata.quarantined:
         print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
+    if metadata.counts.clips:
+        print_next(*next_step(opened))
 
 
 def _list_facts(metadata: StoreMetadata) -> dict[str, str]:

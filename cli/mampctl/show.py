@@ -1,13 +1,12 @@
 """`mampctl show`: one clip, as text, as a page that plays it, or as a picture."""
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
 
 from mamp_schemas.places import parse_path, parse_place
-from mampctl.console import print_json, print_line
+from mampctl.console import print_json, print_line, print_next, print_summary
 from mampctl.extras import needed_extras
 
 
@@ -48,11 +47,11 @@ def show(
         print_json({**summarise(view, skeleton), "files": sizes})
         return
     for out, size in sizes.items():
-        print_line(f"{out}: {size / 1e3:,.0f} kB")
+        print_summary(out, f"{size / 1e3:,.0f} kB")
     if not made:
         for name, text in list_lines(view, skeleton):
             print_line(f"{name:<10} {text}")
-        print_line(f"next: mampctl show {quote(str(store))} {quote(clip)} --html clip.html")
+        print_next("show", store, clip, "--html", "clip.html")
 
 
 def _write(made: list[tuple[Path, bytes]]) -> dict[str, int]:
