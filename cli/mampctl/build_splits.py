@@ -9,6 +9,7 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.places import Place
 from mamp_schemas.splits import Sampling, SplitCounts, Subset
+from mampctl.completion import complete_protocol, complete_store
 from mampctl.console import print_json, print_line, print_next, print_note, print_summary, print_table
 from mampctl.places import named_store, recipe_options
 
@@ -20,9 +21,14 @@ DRAWS = 5
 
 
 def build_splits(
-    protocol: Annotated[str, typer.Option(help="xsub, xview or xset, as the dataset has them.")],
+    protocol: Annotated[
+        str, typer.Option(help="xsub, xview or xset, as the dataset has them.", autocompletion=complete_protocol)
+    ],
     store: Annotated[
-        str | None, typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]")
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]", autocompletion=complete_store
+        ),
     ] = None,
     fraction: Annotated[
         float | None, typer.Option(help="Draw this share of the training clips, for semi-supervised evaluation.")

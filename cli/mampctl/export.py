@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.places import parse_path
+from mampctl.completion import complete_protocol, complete_store
 from mampctl.console import print_json, print_summary
 from mampctl.extras import needed_extras
 from mampctl.places import named_store
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write a store's clips in a format other code reads.", no_args_is_help=True)
 
-Protocol = Annotated[str, typer.Option(help="Which protocol's train and test sides.")]
+Protocol = Annotated[str, typer.Option(help="Which protocol's train and test sides.", autocompletion=complete_protocol)]
 Out = Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="The file.")]
-StorePath = Annotated[str | None, typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]")]
+StorePath = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]", autocompletion=complete_store),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -50,7 +54,11 @@ def h5(protocol: Protocol, out: Out, store: StorePath = None, as_json: AsJson = 
 def pyskl(
     out: Out,
     protocol: Annotated[
-        str | None, typer.Option(help="Which protocol's split. [default: all whose manifests stand beside the store]")
+        str | None,
+        typer.Option(
+            help="Which protocol's split. [default: all whose manifests stand beside the store]",
+            autocompletion=complete_protocol,
+        ),
     ] = None,
     store: StorePath = None,
     as_json: AsJson = False,

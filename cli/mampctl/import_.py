@@ -7,6 +7,7 @@ import typer
 
 from mamp_schemas.datasets import KnownName
 from mamp_schemas.places import parse_path
+from mampctl.completion import complete_protocol
 from mampctl.console import print_json, print_line, print_next, print_summary
 from mampctl.extras import needed_extras
 from mampctl.places import recipe_options
@@ -21,7 +22,10 @@ app = typer.Typer(help="Make a store from a file that other code wrote.", no_arg
 File = Annotated[Path, typer.Argument(help="The file.")]
 Out = Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="The store.")]
 Dataset = Annotated[KnownName | None, typer.Option(help="The dataset. [default: the only one the file fits]")]
-Protocol = Annotated[str, typer.Option(help="The protocol that the file's train and test sides are of.")]
+Protocol = Annotated[
+    str,
+    typer.Option(help="The protocol that the file's train and test sides are of.", autocompletion=complete_protocol),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -7,12 +7,13 @@ import typer
 from mamp_schemas.layout import Layout
 from mamp_schemas.places import parse_place
 from mamp_schemas.store import NOTES, StoreMetadata
+from mampctl.completion import complete_store
 from mampctl.console import print_json, print_line, print_next
 from mampctl.next_step import next_step
 
 
 def info(
-    store: Annotated[str, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
     as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
 ) -> None:
     """Show a store's dataset, policy, counts, provenance and quarantined files."""

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.places import parse_path, parse_place
+from mampctl.completion import complete_store
 from mampctl.console import print_json, print_line, print_next, print_summary, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
 
 
 def report(
-    store: Annotated[str, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
     out: Annotated[
         Path,
         typer.Option(parser=parse_path, metavar="PATH", help="The HTML file; one that is there is replaced."),

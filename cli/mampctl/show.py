@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.places import parse_path, parse_place
+from mampctl.completion import complete_clip, complete_store
 from mampctl.console import print_json, print_line, print_next, print_summary
 from mampctl.extras import needed_extras
 
 
 def show(
-    store: Annotated[str, typer.Argument(help="The store.")],
-    clip: Annotated[str, typer.Argument(help="The clip's id.")],
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
+    clip: Annotated[str, typer.Argument(help="The clip's id.", autocompletion=complete_clip)],
     html: Annotated[
         Path | None, typer.Option(parser=parse_path, metavar="PATH", help="Write a page that plays it.")
     ] = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.places import parse_place
+from mampctl.completion import complete_store
 from mampctl.console import elapsed, print_json, print_line, print_next
 from mampctl.next_step import next_step
 from mampctl.progress import show_progress
@@ -13,7 +14,7 @@ EXIT_FAILED = 1
 
 
 def verify(
-    store: Annotated[str, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Read every row again: digests, motion, intensity and content hash must agree."""
