@@ -12,7 +12,23 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.errors import MampctlError, UsageError
-from mampctl import build_splits, demo, doctor, export, import_, info, ingest, report, runs, show, synth, train, verify
+from mampctl import (
+    build_splits,
+    demo,
+    doctor,
+    export,
+    export_model,
+    import_,
+    info,
+    ingest,
+    predict,
+    report,
+    runs,
+    show,
+    synth,
+    train,
+    verify,
+)
 from mampctl.console import print_error
 from mampctl.root import QuietOption, Root
 
@@ -36,6 +52,8 @@ app.add_typer(export.app, name="export")
 app.add_typer(import_.app, name="import")
 app.add_typer(train.app, name="train")
 app.add_typer(runs.app, name="runs")
+app.command("predict")(predict.predict)
+app.command("export-model")(export_model.export_model)
 app.command("synth")(synth.synth)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

@@ -25,7 +25,9 @@ def ingest(
     dataset: Annotated[DatasetName, typer.Argument(help="The dataset the raw files are of; custom: own recordings.")],
     raw: Annotated[
         list[str],
-        typer.Option(metavar="PATH", help="A folder or zip archive of raw files; may be given several times."),
+        typer.Option(
+            metavar="PATH", help="A folder or zip archive of raw files, or one of them; may be given several times."
+        ),
     ],
     out: Annotated[
         str | None, typer.Option(metavar="PATH", help="The store. [default: $MAMPCTL_DATA/DATASET.zarr]")
@@ -82,7 +84,7 @@ def ingest(
         exclude,
         append=append,
         compression=compression or "none",
-        layout=_load_layout(dataset, layout),
+        layout=load_layout(dataset, layout),
     )
     crew = _choose_workers(workers, scheduler)
     try:
@@ -111,8 +113,14 @@ def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":
     return Workers(count_cores() if count is None else count, scheduler)
 
 
-def _load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | None:
-    from mamp_pipeline.layouts import list_layouts, load_layout
+def load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | None:
+    """Return the layout of own recordings, None for a known dataset.
+
+    Raises:
+        UsageError: own recordings without a layout, or a known dataset with one.
+    """
+    from mamp_pipeline.layouts import list_layouts
+    from mamp_pipeline.layouts import load_layout as load
 
     if (dataset == "custom") != (name_or_file is not None):
         what = (
@@ -120,7 +128,7 @@ def _load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | Non
         )
         remedy = f"--layout takes a YAML file (see docs/own-data.md) or one of: {', '.join(list_layouts())}"
         raise UsageError(what, remedy=remedy if dataset == "custom" else "Leave out --layout.")
-    return load_layout(name_or_file) if name_or_file else None
+    return load(name_or_file) if name_or_file else None
 
 
 def _print_result(store: Place, metadata: StoreMetadata) -> None:

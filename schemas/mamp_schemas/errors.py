@@ -14,6 +14,7 @@ MampctlError
 ├── ManifestError           a split manifest that is missing or does not belong to the store
 ├── CheckpointError         a checkpoint that cannot be read or does not fit
 ├── RecordError             a run's record that cannot be read
+├── ExportError             an exported model that does not give the model's numbers
 ├── ObjectStoreError        a bucket that cannot be used: not there, denied, out of reach
 ├── ClusterError            workers that cannot be used, or were lost
 ├── OutputError             an output that cannot be written: disk full, no permission
@@ -110,6 +111,10 @@ class CheckpointError(MampctlError):
 
 class RecordError(MampctlError):
     """A run's record is missing, damaged, or of a format that is not known."""
+
+
+class ExportError(MampctlError):
+    """An exported model does not give the numbers of the model it was made from."""
 
 
 class ObjectStoreError(MampctlError):

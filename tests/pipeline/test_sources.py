@@ -54,6 +54,22 @@ def test_find_sources__folders_and_archives_sorted_by_clip_id(tmp_path: Path) ->
     assert [source.file_name for source in sources] == [f"{name}.skeleton" for name in (FIRST, SECOND, THIRD)]
 
 
+def test_find_sources__single_files(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "raw", f"{FIRST}.skeleton", f"{SECOND}.skeleton", f"{THIRD}.skeleton")
+    sources = find_sources([folder / f"{SECOND}.skeleton", folder / f"{FIRST}.skeleton"], "ntu60")
+    assert [(source.container, source.member) for source in sources] == [
+        (folder, f"{FIRST}.skeleton"),
+        (folder, f"{SECOND}.skeleton"),
+    ]
+    assert read_source(sources[0]) == f"content of {FIRST}.skeleton".encode()
+
+
+def test_find_sources__a_single_file_of_another_name(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "raw", "walk.skeleton")
+    with pytest.raises(RawInputError, match=r"looked for SsssCcccPpppRrrrAaaa\.skeleton, found 1 \.skeleton"):
+        find_sources([folder / "walk.skeleton"], "ntu60")
+
+
 def test_find_sources__size_and_crc(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
     archive = _archive(tmp_path / "raw.zip", f"{SECOND}.skeleton")

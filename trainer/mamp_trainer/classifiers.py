@@ -5,14 +5,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mamp_schemas.base import read_data
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.progress import Progress
-from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe
+from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe
 from mamp_trainer.checkpoint.files import load
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.heads import Classifier, FinetuneHead, LinearHead
 from mamp_trainer.official import load_official
+from mamp_trainer.origin import find_recipe
 from mamp_trainer.runtime import seeded
 from mamp_trainer.weights import checkpoint_folder, fit_weights, load_encoder, meet_length
 
@@ -45,26 +45,24 @@ def make_classifier(
     return model
 
 
-def trained_recipe(source: Path) -> ClassifierRecipe:
+def trained_recipe(source: Path, name: str | None = None) -> ClassifierRecipe:
     """Return the recipe that a classifier was trained by.
 
     Args:
-        source: the folder of an evaluation's run, or of one of its checkpoints.
+        source: the folder of an evaluation's run or of one of its checkpoints, or a released `.pth` file.
+        name: of a released file's recipe, which does not stand in it.
 
     Raises:
         CheckpointError: there is no checkpoint, it is damaged, or it is of a pre-training.
+        UsageError: a released file and no recipe, or a run and a recipe.
     """
-    folder = checkpoint_folder(source)
-    data = load(folder).recipe
-    if data["kind"] == "pretrain":
+    recipe = find_recipe(source, name)
+    if isinstance(recipe, PretrainRecipe):
         raise CheckpointError(
             f"{source}: a pre-training, which has no classifier",
             remedy=f"Train one on its encoder: mampctl train linear --from {source}",
         )
-    where = f"the recipe of {folder}"
-    if data["kind"] == "linear":
-        return read_data(LinearRecipe, data, where)
-    return read_data(FinetuneRecipe, data, where)
+    return recipe
 
 
 def load_classifier(source: Path, recipe: ClassifierRecipe, progress: Progress | None = None) -> Classifier:

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.formats import belongs, raw_format
 from mamp_pipeline.raw.pku_videos import describe_videos
-from mamp_pipeline.raw.sources import find_sources, read_exclude_list
+from mamp_pipeline.raw.sources import drop_foreign, find_sources, read_exclude_list
 from mamp_pipeline.store.write import Compression
 from mamp_schemas.datasets import Dataset, DatasetName
 from mamp_schemas.errors import RawInputError
@@ -68,8 +67,7 @@ def find_input(request: Ingest, progress: Progress) -> Found:
     """
     # Absolute, since workers elsewhere have a working directory of their own.
     found = find_sources([path.absolute() for path in request.raw], request.dataset, request.layout, progress)
-    form = raw_format(request.dataset, request.layout)
-    own = [source for source in found if (info := form.info(source.member)) and belongs(request.dataset, info)]
+    own = drop_foreign(found, request.dataset, request.layout)
     names = read_exclude_list(request.exclude, request.layout) if request.exclude else frozenset()
     kept = [source for source in own if source.id not in names]
     foreign, excluded = len(found) - len(own), len(own) - len(kept)

@@ -54,7 +54,7 @@ def list_file(path: Place) -> Listed:
 
 
 def _nothing_there(path: Place) -> RawInputError:
-    return RawInputError(f"{path}: no such folder or archive", remedy="Check the path given as --raw.")
+    return RawInputError(f"{path}: no such folder or archive", remedy="Check the path.")
 
 
 def _list_prefix(url: ObjectUrl) -> Iterator[Listed]:

@@ -1,13 +1,13 @@
 """Sources: where the raw files of a dataset lie, in folders and zip archives mixed."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from mamp_pipeline.places import is_file
 from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat, raw_format
-from mamp_pipeline.raw.listing import list_file, list_files
+from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat, belongs, raw_format
+from mamp_pipeline.raw.listing import Listed, list_file, list_files
 from mamp_pipeline.raw.pku import SUFFIX, Phase
 from mamp_pipeline.raw.pku_videos import find_videos
 from mamp_schemas.datasets import DatasetName
@@ -27,7 +27,7 @@ def find_sources(
     Clips of a sister dataset in the same format are listed too: `belongs` tells them apart.
 
     Args:
-        paths: folders, searched recursively, and zip archives; of PKU-MMD single split lists as well.
+        paths: folders, searched recursively, zip archives, and single raw files; of PKU-MMD split lists as well.
         dataset: whose files to look for.
         layout: of own recordings.
         progress: told of archives that lie inside a folder, which are not opened.
@@ -54,36 +54,45 @@ def find_sources(
 def _find_clips(paths: Sequence[Place], wanted: RawFormat, others: Counter[str]) -> list[RawSource]:
     """Find the files of a format, each a clip; count the suffixes of all others."""
     found: dict[str, RawSource] = {}
-    for path in paths:
-        for file in list_files(path):
-            info = wanted.info(file.member)
-            if info is None:
-                others[_suffix(file.member)] += 1
-                continue
-            source = RawSource(info.id, path, *file)
-            first = found.setdefault(info.id, source)
-            if first is not source:
-                raise RawInputError(
-                    f"clip {info.id} is there twice: {first.place} and {source.place}",
-                    remedy="Name each clip's folder or archive once.",
-                )
+    for container, file in _list_all(paths, wanted.suffix):
+        info = wanted.info(file.member)
+        if info is None:
+            others[_suffix(file.member)] += 1
+            continue
+        source = RawSource(info.id, container, *file)
+        first = found.setdefault(info.id, source)
+        if first is not source:
+            raise RawInputError(
+                f"clip {info.id} is there twice: {first.place} and {source.place}",
+                remedy="Name each clip's folder or archive once.",
+            )
     return [found[key] for key in sorted(found)]
 
 
 def _find_videos(paths: Sequence[Place], phase: Phase, others: Counter[str]) -> list[RawSource]:
     """Find a phase's videos; count the suffixes of all files."""
-    files = []
-    for path in paths:
-        if path.suffix == SUFFIX and is_file(path):
-            files.append(RawSource("", path.parent, *list_file(path)))
-        else:
-            files.extend(RawSource("", path, *file) for file in list_files(path))
+    files = [RawSource("", container, *file) for container, file in _list_all(paths, SUFFIX)]
     others.update(_suffix(file.member) for file in files)
     return find_videos(files, phase)
 
 
+def _list_all(paths: Sequence[Place], suffix: str) -> Iterator[tuple[Place, Listed]]:
+    """List the files of folders and archives with these, and single files of a suffix with their folder."""
+    for path in paths:
+        if path.suffix == suffix and is_file(path):
+            yield path.parent, list_file(path)
+        else:
+            yield from ((path, file) for file in list_files(path))
+
+
 def _suffix(member: str) -> str:
     return PurePosixPath(member).suffix or "(no suffix)"
+
+
+def drop_foreign(sources: Sequence[RawSource], dataset: DatasetName, layout: Layout | None = None) -> list[RawSource]:
+    """Return the sources without those of a sister dataset in the same format."""
+    form = raw_format(dataset, layout)
+    return [source for source in sources if (info := form.info(source.member)) and belongs(dataset, info)]
 
 
 def read_exclude_list(path: Path, layout: Layout | None = None) -> frozenset[str]:

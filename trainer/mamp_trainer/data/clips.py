@@ -62,8 +62,24 @@ def make_table(store: Store, clips: NDArray[np.int64]) -> ClipTable:
         clips: (clips,) indices into the store's clips; a clip's place in this list is its global index.
     """
     names = ("first_row", "frames", "bodies", "valid_frames", "label")
-    first, frames, bodies, valid, label = (torch.from_numpy(store.column(name)[clips]) for name in names)
-    found, inverse = np.unique(first.numpy() // store.shard_rows, return_inverse=True)
+    columns = (torch.from_numpy(store.column(name)[clips]) for name in names)
+    return tabulate(*columns, shard_rows=store.shard_rows)
+
+
+def tabulate(
+    first: Tensor, frames: Tensor, bodies: Tensor, valid: Tensor, label: Tensor, *, shard_rows: int
+) -> ClipTable:
+    """Return the table of clips.
+
+    Args:
+        first: (clips,) int64, first row of each in the store.
+        frames: (clips,) int64.
+        bodies: (clips,) int64.
+        valid: (clips,) int64, valid frames.
+        label: (clips,) int64.
+        shard_rows: rows of a shard.
+    """
+    found, inverse = np.unique(first.numpy() // shard_rows, return_inverse=True)
     numbers, shard = torch.from_numpy(found), torch.from_numpy(inverse)
     by_row, counts = first.argsort(stable=True), frames * bodies
     rows = torch.zeros_like(numbers).index_add_(0, shard, counts)

@@ -27,6 +27,11 @@ class LinearHead(nn.Module):
         nn.init.trunc_normal_(self.fc.weight, std=0.01)
         nn.init.zeros_(self.fc.bias)
 
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return self.fc.out_features
+
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (N, classes) of features (N, M, Te, V, D)."""
         logits: Tensor = self.fc(self.bn(features.mean(dim=(1, 2, 3))))
@@ -48,6 +53,11 @@ class FinetuneHead(nn.Module):
         self.fc1 = xavier_linear(joints * width, hidden)
         self.bn = nn.BatchNorm1d(hidden)
         self.fc2 = xavier_linear(hidden, classes)
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return self.fc2.out_features
 
     def forward(self, features: Tensor, factors: Tensor | None = None) -> Tensor:
         """Classify clips.

@@ -25,7 +25,8 @@ class Linear(nn.Linear):
 
 def _by_onednn(x: Tensor) -> bool:
     return (
-        x.device.type == "cpu"
+        not torch.compiler.is_exporting()  # what is exported runs elsewhere: there a linear layer is to be one
+        and x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.numel() > 0
         and _ONEDNN

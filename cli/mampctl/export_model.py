@@ -1,0 +1,78 @@
+"""`mampctl export-model`: a trained network as a file that runs without mampctl."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.classes import class_names
+from mamp_schemas.errors import UsageError
+from mamp_schemas.layout import describe_dataset
+from mamp_schemas.places import parse_path
+from mamp_schemas.policy import make_policy
+from mampctl.console import print_json, print_line
+from mampctl.extras import needed_extras
+from mampctl.ingest import load_layout
+from mampctl.predict import CheckpointArgument, LayoutOption, PolicyOption, ReleasedRecipeOption
+from mampctl.progress import show_progress
+from mampctl.training import JsonOption
+
+if TYPE_CHECKING:
+    from mamp_trainer.exported.network import Exported
+
+    Maker = Callable[[Exported, int, Mapping[str, str], str], tuple[bytes, float]]
+
+
+def export_model(
+    checkpoint: CheckpointArgument,
+    out: Annotated[
+        Path, typer.Option(parser=parse_path, metavar="PATH", help="FILE.onnx, or FILE.pt2 for torch.export.load.")
+    ],
+    recipe: ReleasedRecipeOption = None,
+    policy: PolicyOption = "paper",
+    layout: LayoutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a classifier, or the encoder of a pre-training, as ONNX or torch.export; checked by running it."""
+    make = _choose_maker(out)
+    with needed_extras():
+        from mamp_trainer.exported.facts import describe
+        from mamp_trainer.exported.network import load_network
+        from mamp_trainer.origin import find_recipe
+        from mamp_trainer.output import write_file
+
+    trained = find_recipe(checkpoint, recipe)
+    described = load_layout(trained.dataset, layout)
+    spec, names = describe_dataset(trained.dataset, described), class_names(trained.dataset, described)
+    with show_progress() as progress:
+        network = load_network(checkpoint, trained, progress)
+        facts = describe(network, trained, spec, make_policy(policy, trained.dataset), names)
+        content, difference = make(network, spec.bodies, facts, str(out))
+        write_file(out, content)
+    result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **facts}
+    if as_json:
+        print_json(result)
+        return
+    print_line(f"{out}: {len(content) / 1e6:,.1f} MB, outputs {' and '.join(network.outputs)}")
+    print_line(facts["input"])
+    print_line(f"read back and run, it differs from the model by {difference:.1e} at most")
+
+
+def _choose_maker(out: Path) -> "Maker":
+    """Return what makes a file of this suffix.
+
+    Raises:
+        UsageError: no format has it.
+        MissingExtraError: the format needs what is not installed.
+    """
+    with needed_extras():
+        if out.suffix == ".onnx":
+            from mamp_trainer.exported.onnx_file import make_onnx
+
+            return make_onnx
+        if out.suffix == ".pt2":
+            from mamp_trainer.exported.program import make_program
+
+            return make_program
+    raise UsageError(f"--out {out}: no format ends in '{out.suffix}'", remedy="Name FILE.onnx or FILE.pt2.")

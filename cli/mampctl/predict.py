@@ -1,0 +1,127 @@
+"""`mampctl predict`: what a trained classifier says of raw files, a JSON line a clip."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
+
+import typer
+
+from mamp_schemas.classes import class_names
+from mamp_schemas.layout import describe_dataset
+from mamp_schemas.places import parse_path, parse_place
+from mamp_schemas.policy import PolicyName, make_policy
+from mamp_schemas.progress import Progress, Silent
+from mampctl.console import print_note
+from mampctl.extras import needed_extras
+from mampctl.ingest import EXIT_FAILED, load_layout
+from mampctl.progress import show_progress
+from mampctl.training import DeviceOption
+
+if TYPE_CHECKING:
+    from mamp_pipeline.build.unstored import FileClips
+    from mamp_pipeline.raw.bodies import Clip
+    from mamp_trainer.predictor import Predictor
+
+BATCH = 32
+"""Lines that are written together, their clips classified as one: few enough that lines come soon, on a CPU too."""
+
+CheckpointArgument = Annotated[
+    Path,
+    typer.Argument(
+        parser=parse_path, metavar="CHECKPOINT", help="A run's folder, one of its checkpoints, or a released .pth."
+    ),
+]
+ReleasedRecipeOption = Annotated[
+    str | None, typer.Option("--recipe", help="Of a released .pth: its recipe's name, or a YAML file.")
+]
+PolicyOption = Annotated[PolicyName, typer.Option(help="The policy of the store that it was trained on.")]
+LayoutOption = Annotated[str | None, typer.Option(help="Of own recordings: their layout, as in ingest.")]
+
+
+class _Line(NamedTuple):
+    """A line to be written, and the clip whose prediction it is to tell; None where it tells a fault."""
+
+    content: dict[str, object]
+    clip: "Clip | None"
+
+
+class _Notes(Silent):
+    """Progress where the lines themselves run over the screen: messages only."""
+
+    def message(self, text: str) -> None:
+        """Say one line."""
+        print_note(text)
+
+
+def predict(
+    checkpoint: CheckpointArgument,
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Raw files, folders and zip archives of them.")],
+    recipe: ReleasedRecipeOption = None,
+    policy: PolicyOption = "paper",
+    layout: LayoutOption = None,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to tell, the most probable first.")] = 5,
+    device: DeviceOption = "auto",
+) -> None:
+    """Name the actions in raw skeleton files: a JSON line a clip, with the most probable classes."""
+    with needed_extras():
+        from mamp_pipeline.build.unstored import find_files, read_files
+        from mamp_trainer.classifiers import trained_recipe
+        from mamp_trainer.predictor import Predictor
+
+    trained = trained_recipe(checkpoint, recipe)
+    described = load_layout(trained.dataset, layout)
+    spec, cleaning = describe_dataset(trained.dataset, described), make_policy(policy, trained.dataset)
+    # While bars are shown, what is written to sys.stdout would go to the terminal, wherever it is to go.
+    out = sys.stdout
+    with _shown(out) as progress:
+        predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device, progress)
+        sources = find_files([parse_place(path) for path in paths], trained.dataset, described, progress)
+        progress.start("predict", len(sources), "files")
+        faults = 0
+        names = class_names(trained.dataset, described)
+        for lines in _gather(read_files(sources, trained.dataset, cleaning, described), progress):
+            _write(lines, predictor, names, top, out)
+            faults += sum(line.clip is None for line in lines)
+        if faults:
+            progress.message(f"{faults:,} files or labels gave no clip: their lines have an error")
+    if faults:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _shown(out: TextIO) -> AbstractContextManager[Progress]:
+    return nullcontext(_Notes()) if out.isatty() else show_progress()
+
+
+def _gather(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_Line]]:
+    """Gather what files give, until there are enough lines for a batch; a video's stay together."""
+    lines: list[_Line] = []
+    for file in files:
+        place = file.source.place
+        lines += [_Line({"clip": info.id, "file": place}, clip) for info, clip in file.clips]
+        lines += [_Line({"file": fault.file, "line": fault.line, "error": fault.reason}, None) for fault in file.faults]
+        progress.advance(1)
+        if len(lines) >= BATCH:
+            yield lines
+            lines = []
+    yield lines
+
+
+def _write(lines: Sequence[_Line], predictor: "Predictor", names: Sequence[str], top: int, out: TextIO) -> None:
+    """Classify the clips among some lines, and write all of these."""
+    from mamp_trainer.data.unstored import Recording
+    from mamp_trainer.predictor import most_probable
+
+    recordings = [Recording(line.clip.joints, line.clip.valid_frames) for line in lines if line.clip]
+    told = iter(most_probable(predictor.logits(recordings), top) if recordings else ())
+    for line in lines:
+        content = line.content
+        if line.clip:
+            predictions = [
+                {"label": label, "name": names[label], "probability": probability} for label, probability in next(told)
+            ]
+            content = {**content, "predictions": predictions}
+        out.write(json.dumps(content) + "\n")
+    out.flush()

@@ -1,0 +1,215 @@
+"""`mampctl predict`: what evaluation says of the same clips, faults that stop nothing, and what is refused."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from mamp_pipeline.build.unstored import FileClips
+from mamp_pipeline.raw.bodies import Clip, ClipInfo
+from mamp_pipeline.raw.entries import RawSource
+from mamp_schemas.datasets import KnownName
+from mamp_schemas.progress import Silent
+from mamp_schemas.store import Quarantined
+from mamp_trainer.classifiers import load_classifier
+from mamp_trainer.official import to_official
+from mamp_trainer.scores import SCORES_FILE, Scores
+from mamp_trainer.tasks.linear import linear
+from mampctl.predict import BATCH, _gather
+from tests.cli.conftest import Outcome, Run
+from tests.factories import random_ntu_text
+from tests.paths import GOLDEN
+from tests.pipeline.pku_cases import label_text, make_video, video_text, write_files
+from tests.trainer.runs import linear_recipe
+
+TOLERANCE = 1e-6
+"""Of a probability: batches of another size round otherwise."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def train(run: Run, folder: Path, dataset: KnownName) -> Path:
+    """Train a classifier on a golden dataset; return its run."""
+    store = folder / f"{dataset}.zarr"
+    assert run("ingest", dataset, "--raw", GOLDEN / dataset / "raw.zip", "--out", store, "--workers", 0).code == 0
+    assert run("build-splits", "--protocol", "xsub", "--store", store).code == 0
+    recipe = linear_recipe(dataset=dataset, schedule=linear_recipe().schedule.replaced(epochs=2))
+    linear(recipe, store, folder / "run", device="cpu")
+    return folder / "run"
+
+
+@pytest.fixture
+def trained(run: Run, tmp_path: Path) -> Path:
+    return train(run, tmp_path, "ntu60")
+
+
+def lines_of(outcome: Outcome) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in outcome.out.splitlines()]
+
+
+def write_clips(folder: Path, count: int) -> Path:
+    """Write NTU-60 files of one body."""
+    folder.mkdir()
+    for number in range(count):
+        name = f"S001C001P{1 + number // 60:03}R001A{1 + number % 60:03}.skeleton"
+        (folder / name).write_bytes(random_ntu_text(number, frames=6))
+    return folder
+
+
+@pytest.mark.parametrize("dataset", ["ntu60", "ntu120", "pku1"])
+def test_predict__raw_files_get_the_probabilities_of_the_evaluation(
+    run: Run, tmp_path: Path, dataset: KnownName
+) -> None:
+    trained = train(run, tmp_path, dataset)
+    scores = Scores.read(trained / SCORES_FILE)
+    outcome = run("predict", trained, GOLDEN / dataset / "raw.zip", "--top", 200, "--device", "cpu")
+    told = {line["clip"]: line["predictions"] for line in lines_of(outcome) if "clip" in line}
+    assert len(scores.clip) > 3
+    for clip, expected in zip(scores.clip, scores.logits.softmax(dim=1).tolist(), strict=True):
+        found = {prediction["label"]: prediction["probability"] for prediction in told[clip]}
+        assert [found[label] for label in range(len(expected))] == pytest.approx(expected, abs=TOLERANCE)
+
+
+def test_predict__every_file_has_its_line(run: Run, trained: Path) -> None:
+    outcome = run("predict", trained, GOLDEN / "ntu60" / "raw.zip", "--device", "cpu")
+    with zipfile.ZipFile(GOLDEN / "ntu60" / "raw.zip") as archive:
+        names = {Path(name).name for name in archive.namelist() if name.endswith(".skeleton")}
+    assert {Path(line["file"]).name for line in lines_of(outcome)} == names
+
+
+def test_predict__top_names_the_most_probable_first(run: Run, trained: Path, tmp_path: Path) -> None:
+    file = next(write_clips(tmp_path / "raw", 1).iterdir())
+    outcome = run("predict", trained, file, "--top", 2, "--device", "cpu")
+    assert outcome.code == 0, outcome.err
+    (line,) = lines_of(outcome)
+    assert (line["clip"], line["file"]) == (file.stem, str(file))
+    first, second = line["predictions"]
+    assert first["probability"] >= second["probability"]
+    assert isinstance(first["name"], str)
+
+
+def test_predict__a_damaged_file_costs_its_line_only(run: Run, trained: Path, tmp_path: Path) -> None:
+    folder = write_clips(tmp_path / "raw", 3)
+    damaged = folder / "S001C001P001R001A002.skeleton"
+    damaged.write_bytes(b"1\n1\nbroken\n")
+    outcome = run("predict", trained, folder, "--device", "cpu")
+    assert outcome.code == 1
+    first, second, third = lines_of(outcome)
+    assert (second["file"], second["line"]) == (str(damaged), 3)
+    assert "expected 10" in second["error"]
+    assert len(first["predictions"]) == len(third["predictions"]) == 5
+    assert "1 files or labels gave no clip" in outcome.err
+
+
+def test_predict__more_clips_than_a_batch(run: Run, trained: Path, tmp_path: Path) -> None:
+    folder = write_clips(tmp_path / "raw", 2 * BATCH + 3)
+    outcome = run("predict", trained, folder, "--device", "cpu")
+    ids = [line["clip"] for line in lines_of(outcome)]
+    assert ids == sorted(path.stem for path in folder.iterdir())
+
+
+def test_gather__reads_no_further_than_a_batch() -> None:
+    read: list[int] = []
+
+    def files() -> Iterator[FileClips]:
+        clip = Clip(np.zeros((1, 1, 25, 3), np.float32), 1)
+        for number in range(10 * BATCH):
+            read.append(number)
+            source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
+            yield FileClips(source, [(ClipInfo(source.id, 0), clip)], [])
+
+    first = next(_gather(files(), Silent()))
+    assert len(first) == len(read) == BATCH
+
+
+def test_gather__writes_faults_without_waiting_for_clips() -> None:
+    read: list[int] = []
+
+    def files() -> Iterator[FileClips]:
+        for number in range(10 * BATCH):
+            read.append(number)
+            source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
+            yield FileClips(source, [], [Quarantined(file=source.place, line=0, reason="damaged")])
+
+    assert len(next(_gather(files(), Silent()))) == len(read) == BATCH
+
+
+def test_predict__files_of_a_sister_dataset_are_left_out(run: Run, trained: Path, tmp_path: Path) -> None:
+    folder = write_clips(tmp_path / "raw", 1)
+    (folder / "S018C001P001R001A061.skeleton").write_bytes(random_ntu_text(0, frames=6))
+    outcome = run("predict", trained, folder, "--device", "cpu")
+    assert len(lines_of(outcome)) == 1
+    assert "1 files of the same form do not belong to NTU RGB+D 60" in outcome.err
+
+
+def test_predict__a_video_of_pku_needs_its_labels(run: Run, tmp_path: Path) -> None:
+    trained = train(run, tmp_path, "pku1")
+    raw = {"skeleton/0002-L.txt": video_text(make_video(40)), "label/0002-L.txt": label_text((3, 2, 30), (7, 30, 38))}
+    folder = write_files(tmp_path / "raw", raw)
+    alone = run("predict", trained, folder / "skeleton" / "0002-L.txt", "--device", "cpu")
+    assert alone.code == 1
+    assert "no label file of this video" in lines_of(alone)[0]["error"]
+    both = run("predict", trained, folder / "skeleton", folder / "label" / "0002-L.txt", "--device", "cpu")
+    assert both.code == 0, both.err
+    assert [line["clip"] for line in lines_of(both)] == ["0002-L_0", "0002-L_1"]
+
+
+def test_predict__a_released_file_needs_its_recipe(run: Run, trained: Path, tmp_path: Path) -> None:
+    raw = write_clips(tmp_path / "raw", 2)
+    recipe = linear_recipe()
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    torch.save({"model": to_official(load_classifier(trained, recipe).state_dict())}, tmp_path / "released.pth")
+    arguments = ("predict", tmp_path / "released.pth", raw, "--device", "cpu")
+    refused = run(*arguments)
+    assert refused.code == 2
+    assert "Name its linear recipe: --recipe" in refused.err
+    released = run(*arguments, "--recipe", tmp_path / "tiny.yaml")
+    assert lines_of(released) == lines_of(run("predict", trained, raw, "--device", "cpu"))
+
+
+def test_predict__a_run_needs_no_recipe(run: Run, trained: Path, tmp_path: Path) -> None:
+    outcome = run("predict", trained, tmp_path, "--recipe", "ntu60-xsub")
+    assert outcome.code == 2
+    assert "says itself what it was trained by" in outcome.err
+
+
+def test_predict__nothing_there_to_read(run: Run, trained: Path, tmp_path: Path) -> None:
+    outcome = run("predict", trained, tmp_path / "nowhere")
+    assert outcome.code == 1
+    assert "nowhere: no such folder or archive" in outcome.err
+    assert outcome.out == ""
+
+
+def test_predict__own_recordings_by_their_layout(run: Run, tmp_path: Path) -> None:
+    layout = {
+        "name": "Waves", "skeleton": "coco_17", "files": {"format": "npy", "order": "TVC"}, "units": "metres",
+        "labels": "folder", "classes": ["sit", "wave"], "names": r"s(?P<subject>\d)_\d",
+        "protocols": [{"name": "xsub", "column": "subject", "train": [1]}],
+    }  # fmt: skip
+    (tmp_path / "waves.yaml").write_text(yaml.safe_dump(layout))
+    for number in range(8):
+        file = tmp_path / "raw" / ("sit", "wave")[number % 2] / f"s{1 + number // 4}_{number}.npy"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.random.default_rng(number).normal(size=(12, 17, 3)).astype(np.float32))
+    store, own = tmp_path / "custom.zarr", ("--layout", tmp_path / "waves.yaml")
+    assert run("ingest", "custom", *own, "--raw", tmp_path / "raw", "--out", store, "--workers", 0).code == 0
+    assert run("build-splits", "--protocol", "xsub", "--store", store).code == 0
+    recipe = linear_recipe(dataset="custom", model=linear_recipe().model.replaced(joints=17))
+    linear(recipe, store, tmp_path / "run", device="cpu")
+    outcome = run("predict", tmp_path / "run", tmp_path / "raw", *own, "--device", "cpu")
+    assert outcome.code == 0, outcome.err
+    told = {line["clip"]: [each["probability"] for each in sorted(line["predictions"], key=lambda each: each["label"])]
+            for line in lines_of(outcome)}  # fmt: skip
+    scores = Scores.read(tmp_path / "run" / SCORES_FILE)
+    for clip, expected in zip(scores.clip, scores.logits.softmax(dim=1).tolist(), strict=True):
+        assert told[clip] == pytest.approx(expected, abs=TOLERANCE)
+    assert {each["name"] for line in lines_of(outcome) for each in line["predictions"]} == {"sit", "wave"}

@@ -1,0 +1,40 @@
+"""The datasets' class names: as many as there are classes, each once, and in the order of the labels."""
+
+import pytest
+
+from mamp_schemas.classes import CLASS_NAMES, class_names
+from mamp_schemas.datasets import DATASETS, KnownName
+from mamp_schemas.errors import UsageError
+
+
+@pytest.mark.parametrize("dataset", CLASS_NAMES)
+def test_class_names__one_for_each_class(dataset: KnownName) -> None:
+    names = class_names(dataset)
+    assert len(names) == len(set(names)) == DATASETS[dataset].classes
+
+
+@pytest.mark.parametrize(
+    ("dataset", "action", "name"),
+    [
+        ("ntu60", 1, "drink water"),
+        ("ntu60", 43, "falling"),
+        ("ntu60", 60, "walking apart from each other"),
+        ("ntu120", 50, "punching/slapping other person"),
+        ("ntu120", 61, "put on headphone"),
+        ("ntu120", 120, "finger-guessing game (playing rock-paper-scissors)"),
+        ("pku1", 11, "falling"),
+        ("pku2", 51, "writing"),
+        ("nwucla", 7, "donning"),  # a08 in file names
+    ],
+)
+def test_class_names__stand_at_their_actions(dataset: KnownName, action: int, name: str) -> None:
+    assert class_names(dataset)[action - 1] == name
+
+
+def test_class_names__of_pku_are_in_alphabetical_order() -> None:
+    assert list(CLASS_NAMES["pku1"]) == sorted(CLASS_NAMES["pku1"])
+
+
+def test_class_names__own_recordings_need_a_layout() -> None:
+    with pytest.raises(UsageError, match="layout"):
+        class_names("custom")

@@ -1,0 +1,84 @@
+"""Clips in memory give what the same clips give out of a store."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mamp_schemas.datasets import NTU60, NWUCLA
+from mamp_schemas.errors import CheckpointError, RecipeError
+from mamp_trainer.classifiers import load_classifier
+from mamp_trainer.data import batches
+from mamp_trainer.data.batches import Clips, EmptySlot
+from mamp_trainer.data.clips import make_table
+from mamp_trainer.data.open import open_store
+from mamp_trainer.data.reading import load_rows
+from mamp_trainer.data.unstored import Recording
+from mamp_trainer.predictor import Predictor, most_probable
+from mamp_trainer.scores import class_scores
+from mamp_trainer.tasks.linear import linear
+from tests.trainer.runs import CPU, finetune_recipe, linear_recipe, write_toy_store
+from tests.trainer.stores import Clip, make_clips, write_store
+
+SHAPES = [(1, 80), (2, 30), (1, 1), (2, 64), (1, 7), (2, 12), (1, 200)]
+RECIPE = linear_recipe(schedule=linear_recipe().schedule.replaced(epochs=1))
+CLIPS = [Clip(clip.id, clip.joints, valid_frames=max(1, clip.joints.shape[1] - 3)) for clip in make_clips(SHAPES)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A linear classifier of 60 classes, trained a little on other clips."""
+    folder = tmp_path_factory.mktemp("run")
+    linear(RECIPE, write_toy_store(folder), folder / "run", device="cpu")
+    return folder / "run"
+
+
+def stored_scores(run: Path, folder: Path, empty_slot: EmptySlot, batch_size: int) -> Tensor:
+    store = open_store(write_store(folder / "ntu60.zarr", CLIPS))
+    table = make_table(store, np.arange(len(CLIPS)))
+    clips = Clips(table, load_rows(store, table, CPU, with_motion=False), None, CPU)
+    tests = batches.TestBatches(clips, RECIPE.sampling, RECIPE.model.frames, batch_size, 2, empty_slot)
+    return class_scores(load_classifier(run, RECIPE), tests, lambda: None)
+
+
+def recordings() -> list[Recording]:
+    return [Recording(clip.joints, clip.valid_frames) for clip in CLIPS]
+
+
+@pytest.mark.parametrize("empty_slot", ["zeros", "copy"])
+def test_logits__equal_those_of_the_same_clips_in_a_store(run: Path, tmp_path: Path, empty_slot: EmptySlot) -> None:
+    predictor = Predictor.load(run, RECIPE, NTU60, empty_slot, "cpu")
+    assert torch.equal(predictor.logits(recordings()), stored_scores(run, tmp_path, empty_slot, len(CLIPS)))
+
+
+def test_logits__do_not_depend_on_what_is_predicted_together(run: Path, tmp_path: Path) -> None:
+    predictor = Predictor.load(run, RECIPE, NTU60, "zeros", "cpu")
+    single = torch.cat([predictor.logits([recording]) for recording in recordings()])
+    torch.testing.assert_close(single, stored_scores(run, tmp_path, "zeros", 3), rtol=1e-5, atol=1e-6)
+
+
+def test_load__another_number_of_joints_is_refused(run: Path) -> None:
+    with pytest.raises(RecipeError, match="for 25 joints, NW-UCLA has 20"):
+        Predictor.load(run, RECIPE, NWUCLA, "zeros", "cpu")
+
+
+def test_load__another_number_of_classes_is_refused(run: Path) -> None:
+    with pytest.raises(CheckpointError, match="classifier of 60 classes, NTU RGB\\+D 60 has 61"):
+        Predictor.load(run, RECIPE, NTU60.replaced(classes=61), "zeros", "cpu")
+
+
+def test_load__another_kind_of_head_is_refused(run: Path) -> None:
+    with pytest.raises(CheckpointError, match="tensors are missing"):
+        Predictor.load(run, finetune_recipe(model=RECIPE.model), NTU60, "zeros", "cpu")
+
+
+def test_most_probable__highest_first() -> None:
+    told = most_probable(torch.tensor([[1.0, 3.0, 2.0]]).log(), 2)
+    assert [[label for label, _ in clip] for clip in told] == [[1, 2]]
+    assert [probability for _, probability in told[0]] == pytest.approx([1 / 2, 1 / 3])
+
+
+def test_most_probable__no_more_than_there_are_classes() -> None:
+    assert [len(clip) for clip in most_probable(torch.zeros(2, 3), 5)] == [3, 3]

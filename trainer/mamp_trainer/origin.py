@@ -1,0 +1,53 @@
+"""Owns which recipe a trained network comes from: its checkpoint says, or, of released files, the user."""
+
+from pathlib import Path
+
+from mamp_schemas.base import read_data
+from mamp_schemas.errors import UsageError
+from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
+from mamp_trainer.checkpoint.files import load
+from mamp_trainer.official import load_official
+from mamp_trainer.recipes import load_recipe
+from mamp_trainer.weights import checkpoint_folder
+
+_HEADS: dict[str, Task] = {"head.fc.weight": "linear", "head.fc2.weight": "finetune"}
+"""Tensors that tell what kind of classifier a released file holds; without one, it is a pre-training."""
+
+
+def find_recipe(source: Path, name: str | None = None) -> Recipe:
+    """Return the recipe that a network was trained by.
+
+    Args:
+        source: the folder of a run or of one of its checkpoints, or a released `.pth` file.
+        name: a recipe's name or YAML file, for a released file.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is damaged.
+        UsageError: a released file and no recipe, or a run and a recipe; or no recipe has that name.
+        ConfigError: the recipe does not validate.
+    """
+    if source.is_file():
+        return _recipe_of_released(source, name)
+    folder = checkpoint_folder(source)
+    if name is not None:
+        raise UsageError(
+            f"--recipe {name}: {source} says itself what it was trained by",
+            remedy="Leave out --recipe: it is for released .pth files.",
+        )
+    data, where = load(folder).recipe, f"the recipe of {folder}"
+    if data["kind"] == "pretrain":
+        return read_data(PretrainRecipe, data, where)
+    if data["kind"] == "linear":
+        return read_data(LinearRecipe, data, where)
+    return read_data(FinetuneRecipe, data, where)
+
+
+def _recipe_of_released(source: Path, name: str | None) -> Recipe:
+    weights = load_official(source)
+    task: Task = next((task for tensor, task in _HEADS.items() if tensor in weights), "pretrain")
+    if name is None:
+        raise UsageError(
+            f"{source}: a released file does not say what it was trained by",
+            remedy=f"Name its {task} recipe: --recipe ntu60-xsub, say, or a YAML file.",
+        )
+    return load_recipe(task, name)
