@@ -25,7 +25,7 @@ def show_progress() -> Iterator[Progress]:
     A quiet command shows warnings only.
     """
     if is_quiet():
-        yield Quiet()
+        yield Notes()
     elif sys.stderr.isatty():
         with TerminalBars() as bars:
             yield bars
@@ -35,11 +35,11 @@ def show_progress() -> Iterator[Progress]:
         events.close()
 
 
-class Quiet(Silent):
-    """No progress; of the messages, those that nobody may miss."""
+class Notes(Silent):
+    """No progress, messages only; of these a quiet command says the warnings."""
 
     def message(self, text: str) -> None:
-        """Say one line, if it is a warning."""
+        """Say one line."""
         print_note(text)
 
 

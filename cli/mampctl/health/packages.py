@@ -13,6 +13,7 @@ from mampctl.health.finding import Finding
 PURPOSES = {
     "pipeline": "ingest, import and export",
     "trainer": "train and what follows it",
+    "export": "export-model",
     "report": "report and show --gif, --png",
     "s3": "buckets, s3://BUCKET/KEY",
 }

@@ -99,9 +99,10 @@ def _read(task: Task, name_or_file: str, above: tuple[str, ...]) -> dict[str, An
     base, chain = str(data.pop("base")), (*above, f"{task}/{name_or_file}")
     where, _, name = base.rpartition("/")
     kind = next((known for known in _MODELS if known == (where or task)), None)
-    if kind is None or name not in recipe_names(kind) or f"{kind}/{name}" in chain:
+    known = kind is not None and name in recipe_names(kind)
+    if kind is None or not known or f"{kind}/{name}" in chain:
         raise RecipeError(
-            f"recipe {name_or_file}: its base '{base}' is {'its own' if kind and name in recipe_names(kind) else 'unknown'}",
+            f"recipe {name_or_file}: its base '{base}' is {'its own' if known else 'unknown'}",
             remedy="A base is another shipped recipe: NAME, or TASK/NAME of another task.",
         )
     return _merged(_read(kind, name, chain), data)
