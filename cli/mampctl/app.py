@@ -16,11 +16,14 @@ from mampctl import (
     build_splits,
     demo,
     doctor,
+    embed,
+    evaluate,
     export,
     export_model,
     import_,
     info,
     ingest,
+    knn,
     predict,
     report,
     runs,
@@ -52,6 +55,9 @@ app.add_typer(export.app, name="export")
 app.add_typer(import_.app, name="import")
 app.add_typer(train.app, name="train")
 app.add_typer(runs.app, name="runs")
+app.command("evaluate")(evaluate.evaluate)
+app.command("knn")(knn.knn)
+app.command("embed")(embed.embed)
 app.command("predict")(predict.predict)
 app.command("export-model")(export_model.export_model)
 app.command("synth")(synth.synth)

@@ -102,12 +102,14 @@ def _gather(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_
 
 
 def _write(lines: Sequence[_Line], predictor: "Predictor", names: Sequence[str], top: int, out: TextIO) -> None:
-    """Classify the clips among some lines, and write all of these."""
+    """Classify the clips among some lines, and write all of these; a signal waits until they are written."""
     from mamp_trainer.data.unstored import Recording
     from mamp_trainer.predictor import most_probable
+    from mamp_trainer.runtime import interruptible
 
     recordings = [Recording(line.clip.joints, line.clip.valid_frames) for line in lines if line.clip]
     told = iter(most_probable(predictor.logits(recordings), top) if recordings else ())
+    texts = []
     for line in lines:
         content = line.content
         if line.clip:
@@ -115,5 +117,8 @@ def _write(lines: Sequence[_Line], predictor: "Predictor", names: Sequence[str],
                 {"label": label, "name": names[label], "probability": probability} for label, probability in next(told)
             ]
             content = {**content, "predictions": predictions}
-        out.write(json.dumps(content) + "\n")
-    out.flush()
+        texts.append(json.dumps(content) + "\n")
+    with interruptible() as pause:
+        out.write("".join(texts))
+        out.flush()
+        pause()

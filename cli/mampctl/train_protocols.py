@@ -77,7 +77,7 @@ def _command(task: Protocol) -> Callable[..., None]:
             if as_json:
                 print_json(result.model_dump(mode="json"))
             else:
-                _print_result(run, result)
+                _print_result(run, result, store)
 
     return command
 
@@ -117,7 +117,7 @@ def semi(
     if as_json:
         print_json(_draws_json([result for _, result in results]))
     elif len(results) == 1:
-        _print_result(*results[0])
+        _print_result(*results[0], store)
     else:
         _print_draws(results)
 
@@ -168,14 +168,14 @@ def _train(
     return results if ranks.first else []
 
 
-def _print_result(run: Path, result: EvaluationResult) -> None:
+def _print_result(run: Path, result: EvaluationResult, store: str | None) -> None:
     print_summary(run, f"{result.epochs} epochs, {result.clips:,} test clips")
     rows = [
         ("last", result.epochs, f"{result.last_top1:.2f}", f"{result.last_top5:.2f}"),
         ("best", result.best_epoch, f"{result.best_top1:.2f}", ""),
     ]
     print_table(rows, ("epoch", "number", "top-1 %", "top-5 %"))
-    print_next("runs", "show", run)
+    print_next("evaluate", run, *(("--store", store) if store else ()))
 
 
 def _print_draws(results: Sequence[tuple[Path, EvaluationResult]]) -> None:

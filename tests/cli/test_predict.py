@@ -1,6 +1,7 @@
 """`mampctl predict`: what evaluation says of the same clips, faults that stop nothing, and what is refused."""
 
 import json
+import signal
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from mamp_trainer.scores import SCORES_FILE, Scores
 from mamp_trainer.tasks.linear import linear
 from mampctl.predict import BATCH, _gather
 from tests.cli.conftest import Outcome, Run
+from tests.cli.processes import start
 from tests.factories import random_ntu_text
 from tests.paths import GOLDEN
 from tests.pipeline.pku_cases import label_text, make_video, video_text, write_files
@@ -141,6 +143,21 @@ def test_gather__writes_faults_without_waiting_for_clips() -> None:
             yield FileClips(source, [], [Quarantined(file=source.place, line=0, reason="damaged")])
 
     assert len(next(_gather(files(), Silent()))) == len(read) == BATCH
+
+
+def test_predict__interrupted_leaves_whole_lines(run: Run, trained: Path, tmp_path: Path) -> None:
+    folder = write_clips(tmp_path / "raw", 20 * BATCH)
+    with start("predict", str(trained), str(folder), "--device", "cpu") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        lines = [json.loads(line) for line in (first, *process.stdout)]
+        err = process.stderr.read()
+    assert process.returncode == 130, err
+    assert len(lines) % BATCH == 0
+    assert 0 < len(lines) < 20 * BATCH
+    assert "Traceback" not in err
 
 
 def test_predict__files_of_a_sister_dataset_are_left_out(run: Run, trained: Path, tmp_path: Path) -> None:

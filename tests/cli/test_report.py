@@ -78,6 +78,7 @@ def test_report__a_place_that_cannot_be_written(run: Run, store: Path, tmp_path:
 def test_show__prints_a_summary(run: Run, store: Path) -> None:
     outcome = run("show", store, CLIP)
     assert outcome.code == 0
+    assert "class      A042, staggering, " in outcome.out
     assert "sides      xsub train, xview test" in outcome.out
     assert "676 of 750 tokens hidden at ratio 0.9, τ 0.8" in outcome.out
     assert f"next: mampctl show {store} {CLIP} --html clip.html" in outcome.out
@@ -85,7 +86,7 @@ def test_show__prints_a_summary(run: Run, store: Path) -> None:
 
 def test_show__as_json(run: Run, store: Path) -> None:
     facts = json.loads(run("show", store, CLIP, "--json").out)
-    assert facts["clip"] == CLIP
+    assert (facts["clip"], facts["class"], facts["action"]) == (CLIP, "A042", "staggering")
     assert len(facts["segment_intensity"][0]) == 30
     assert facts["files"] == {}
 

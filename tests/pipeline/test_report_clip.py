@@ -88,7 +88,9 @@ def test_list_lines__every_clip_has_its_lines(gestures: Store) -> None:
     for place, name in enumerate(gestures.ids):
         lines = dict(list_lines(view_clip(gestures, place), gestures.metadata.skeleton))
         assert lines["clip"] == name
-        assert lines["class"].partition(",")[0] in CLASSES
+        label, _, rest = lines["class"].partition(", ")
+        assert label in CLASSES
+        assert label not in rest
 
 
 def test_draw_bars__from_the_lowest_to_the_largest() -> None:

@@ -15,8 +15,7 @@ from mamp_trainer.data.batches import TestBatches
 from mamp_trainer.ledger.files import TOP1 as TOP1
 from mamp_trainer.ledger.files import TOP5 as TOP5
 from mamp_trainer.metrics import top_hits
-from mamp_trainer.model.heads import Classifier
-from mamp_trainer.output import write_file
+from mamp_trainer.model.heads import ClipEncoder
 from mamp_trainer.ranks.group import ALONE, Ranks
 
 SCORES_FILE = "scores.npz"
@@ -35,19 +34,15 @@ class Scores(NamedTuple):
     label: Tensor
     logits: Tensor
 
-    def write(self, path: Path) -> None:
-        """Write them as an npz file of the three arrays.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+    def to_bytes(self) -> bytes:
+        """Return them as an npz file of the three arrays."""
         buffer = io.BytesIO()
         np.savez(buffer, clip=np.array(self.clip), label=self.label.cpu().numpy(), logits=self.logits.cpu().numpy())
-        write_file(path, buffer.getvalue())
+        return buffer.getvalue()
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what `write` wrote.
+        """Read a file of what `to_bytes` made.
 
         Raises:
             CheckpointError: it is missing or damaged.
@@ -64,12 +59,12 @@ class Scores(NamedTuple):
 
 
 @torch.no_grad()
-def class_scores(model: Classifier, batches: TestBatches, pause: Callable[[], None], ranks: Ranks = ALONE) -> Tensor:
+def class_scores(model: ClipEncoder, batches: TestBatches, pause: Callable[[], None], ranks: Ranks = ALONE) -> Tensor:
     """Return the scores of every clip of `batches`, each counted once, (clips, classes) float32 on every rank.
 
     Args:
-        model: set to evaluation mode.
-        batches: the test side.
+        model: a classifier, or what makes other numbers of a clip; set to evaluation mode.
+        batches: each clip once.
         pause: called between batches; may raise to stop.
         ranks: among whom the clips are divided.
     """

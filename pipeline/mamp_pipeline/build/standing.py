@@ -70,7 +70,7 @@ def remove_leftovers(request: Ingest, plan: str, progress: Progress) -> None:
                 discard(staging)
             else:
                 progress.message(
-                    f"{staging} is what another ingest into this store left when it was interrupted: run that command "
+                    f"warning: {staging} is what another ingest into this store left when it was interrupted: run that command "
                     "again to finish it, or remove the folder"
                 )
 

@@ -11,6 +11,7 @@ from mamp_pipeline.report.measures import Jumps, find_jumps, measure_steps
 from mamp_pipeline.report.sample import Crop, centre_crop, resize
 from mamp_pipeline.report.tokens import paper_masking, token_intensity
 from mamp_pipeline.store.read import Store
+from mamp_schemas.classes import class_names as names_of
 from mamp_schemas.errors import StoreError
 from mamp_schemas.protocols import Side
 from mamp_schemas.recipes import MaskingSpec, ModelSpec, SamplingSpec
@@ -26,7 +27,8 @@ class ClipView:
     """A clip to be shown: M bodies, F frames, V joints; Te segments in its sample of T frames.
 
     Attributes:
-        label: the name of its class.
+        label: its class, as the files of its dataset write it.
+        action: what that class is called; empty where it has no label.
         numbers: setup, camera and so on, those that are known.
         sides: by protocol, where the clip's columns tell.
         joints: (M, F, V, 3) float32, metres.
@@ -40,6 +42,7 @@ class ClipView:
 
     id: str
     label: str
+    action: str
     numbers: dict[str, int]
     sides: dict[str, Side]
     valid_frames: int
@@ -89,6 +92,7 @@ def view_clip(store: Store, clip: int) -> ClipView:
     return ClipView(
         id=store.ids[clip],
         label=label_name(class_names(store.metadata), column["label"]),
+        action=_name_action(store, column["label"]),
         numbers={name: column[name] for name in NUMBERS if column[name] >= 0},
         sides=_find_sides(store, clip),
         valid_frames=valid_frames,
@@ -100,6 +104,10 @@ def view_clip(store: Store, clip: int) -> ClipView:
         jumps=find_jumps(measure_steps(rows, places), places),
         fps=(store.metadata.layout.fps if store.metadata.layout else None) or KINECT_FPS,
     )
+
+
+def _name_action(store: Store, label: int) -> str:
+    return names_of(store.metadata.dataset, store.metadata.layout)[label] if label >= 0 else ""
 
 
 def _find_sides(store: Store, clip: int) -> dict[str, Side]:

@@ -22,6 +22,7 @@ def summarise(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
     return {
         "clip": view.id,
         "class": view.label,
+        "action": view.action,
         **view.numbers,
         "sides": view.sides,
         "frames": frames,
@@ -55,7 +56,7 @@ def list_lines(view: ClipView, skeleton: Skeleton) -> list[tuple[str, str]]:
     mask, (first, last) = facts["masking"], facts["crop"]
     lines = [
         ("clip", view.id),
-        ("class", ", ".join((view.label, *(f"{name} {number}" for name, number in view.numbers.items())))),
+        ("class", ", ".join((*_class_of(view), *(f"{name} {number}" for name, number in view.numbers.items())))),
         ("sides", ", ".join(f"{protocol} {side}" for protocol, side in view.sides.items()) or "none known"),
         ("frames", f"{facts['frames']}, {facts['valid_frames']} of them valid; bodies: {facts['bodies']}"),
         ("intensity", f"{facts['mean_intensity'] * 100:.1f} cm, most: {moving}"),
@@ -67,6 +68,11 @@ def list_lines(view: ClipView, skeleton: Skeleton) -> list[tuple[str, str]]:
     hidden = f"{mask['hidden']} of {mask['tokens']} tokens hidden at ratio {mask['ratio']:g}, τ {mask['temperature']:g}"
     ranges = "; ".join(f"{low:.3%} to {high:.3%}" for low, high in mask["probability"])
     return [*lines, ("masking", f"{hidden}; probability of a token {ranges}")]
+
+
+def _class_of(view: ClipView) -> tuple[str, ...]:
+    """Return a clip's class, and what it is called where that says more."""
+    return (view.label,) if view.action in ("", view.label) else (view.label, view.action)
 
 
 def draw_bars(values: NDArray[np.float64]) -> str:

@@ -75,7 +75,54 @@ class FinetuneHead(nn.Module):
         return logits
 
 
-class Classifier(nn.Module):
+class ClipEncoder(nn.Module):
+    """An encoder of whole clips: each body a sequence.
+
+    Args:
+        encoder: sequences to features.
+        precision: what it computes in.
+    """
+
+    def __init__(self, encoder: Encoder, precision: Precision = "float32") -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.precision: Precision = precision
+
+    def encode(self, x_NMTVC: Tensor, slots: Slots | None = None, paths: Tensor | None = None) -> Tensor:
+        """Return features (N, M, Te, V, D) of clips.
+
+        Args:
+            x_NMTVC: (N, M, T, V, C), metres.
+            slots: which body slots are alike: each body is then encoded once, and an empty one once for all clips.
+            paths: (N·M, depth, 2), factors of the blocks' branches, no slot's like another's.
+        """
+        spec = self.encoder.spec
+        x_BTVC = x_NMTVC.flatten(0, 1)
+        with autocast(self.precision, x_NMTVC.device):
+            if slots is None or paths is not None:
+                features = self.encoder(x_BTVC, paths=paths)
+            else:
+                features = self._encode_once(x_BTVC, slots)
+        found: Tensor = features.view(*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
+        return found
+
+    def _encode_once(self, x_BTVC: Tensor, slots: Slots) -> Tensor:
+        different = x_BTVC.index_select(0, slots.bodies)
+        if len(different) < len(x_BTVC):
+            different = torch.cat((different, torch.zeros_like(x_BTVC[:1])))
+        features: Tensor = self.encoder(different)
+        return features.index_select(0, slots.filled_by.flatten())
+
+
+class Featuriser(ClipEncoder):
+    """An encoder of clips without a head: their features, the mean over bodies, segments and joints."""
+
+    def forward(self, x_NMTVC: Tensor, slots: Slots | None = None) -> Tensor:
+        """Return (N, D) of clips (N, M, T, V, C); `slots` as in `encode`."""
+        return self.encode(x_NMTVC, slots).mean(dim=(1, 2, 3))
+
+
+class Classifier(ClipEncoder):
     """An encoder with a head: clips to logits.
 
     Args:
@@ -85,33 +132,19 @@ class Classifier(nn.Module):
     """
 
     def __init__(self, encoder: Encoder, head: LinearHead | FinetuneHead, precision: Precision = "float32") -> None:
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder, precision)
         self.head = head
-        self.precision: Precision = precision
 
     def forward(self, x_NMTVC: Tensor, slots: Slots | None = None, drops: Drops | None = None) -> Tensor:
         """Return logits (N, classes) of clips.
 
         Args:
             x_NMTVC: (N, M, T, V, C), metres.
-            slots: which body slots are alike: each body is then encoded once, and an empty one once for all clips.
-            drops: what is left out of each slot at random, in fine-tuning: none is then like another.
+            slots: as in `encode`.
+            drops: what is left out of each slot at random, in fine-tuning.
         """
-        spec = self.encoder.spec
-        x_BTVC = x_NMTVC.flatten(0, 1)
-        with autocast(self.precision, x_NMTVC.device):
-            if drops is not None:
-                features = self.encoder(x_BTVC, paths=drops.paths)
-            else:
-                features = self.encoder(x_BTVC) if slots is None else self._encode_once(x_BTVC, slots)
-        features = features.view(*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
-        logits: Tensor = self.head(features) if drops is None else self.head(features, drops.features)
+        if drops is None:
+            logits: Tensor = self.head(self.encode(x_NMTVC, slots))
+        else:
+            logits = self.head(self.encode(x_NMTVC, paths=drops.paths), drops.features)
         return logits
-
-    def _encode_once(self, x_BTVC: Tensor, slots: Slots) -> Tensor:
-        different = x_BTVC.index_select(0, slots.bodies)
-        if len(different) < len(x_BTVC):
-            different = torch.cat((different, torch.zeros_like(x_BTVC[:1])))
-        features: Tensor = self.encoder(different)
-        return features.index_select(0, slots.filled_by.flatten())

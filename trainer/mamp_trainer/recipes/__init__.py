@@ -91,6 +91,24 @@ def read_resolved(data: dict[str, Any], source: str) -> Recipe:
     return read_data(_MODELS[kind], data, source)
 
 
+def with_changes(recipe: Recipe, overrides: Sequence[str], source: str) -> Recipe:
+    """Return a resolved recipe with some fields changed.
+
+    Args:
+        recipe: of any task.
+        overrides: `dotted.key=value`, the value in YAML.
+        source: where it comes from, named in errors.
+
+    Raises:
+        UsageError: an override is not of that form.
+        ConfigError: the changed recipe does not validate; names the keys.
+    """
+    data = recipe.model_dump(mode="json")
+    for override in overrides:
+        _put(data, override)
+    return read_resolved(_numbers(data), source)
+
+
 def _read(task: Task, name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
     """Return a recipe's data, with all that its bases say and it does not; `above` are those it is a base of."""
     data = parse_yaml(_text(task, name_or_file), name_or_file)

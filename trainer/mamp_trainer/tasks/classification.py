@@ -17,6 +17,7 @@ from mamp_trainer.compute import compile_network, matmul_precision
 from mamp_trainer.data.batches import TestBatches
 from mamp_trainer.memory import measure_budget
 from mamp_trainer.model.heads import Classifier
+from mamp_trainer.output import write_file
 from mamp_trainer.ranks.group import Ranks
 from mamp_trainer.ranks.norm import RankBatchNorm
 from mamp_trainer.ranks.shares import Shares
@@ -105,7 +106,7 @@ def train_classifier(
         tally = session.train(model, step, shares, measure, sitting.resume, judge=TOP1)
         logits = class_scores(model, tests, _go_on, ranks)
         if ranks.first:
-            Scores(source.ids["test"], test.table.label, logits).write(run / SCORES_FILE)
+            write_file(run / SCORES_FILE, Scores(source.ids["test"], test.table.label, logits).to_bytes())
         result = _summarise(recipe, tally, len(test))
         session.record(result, tally, str(encoder_from or UNTRAINED), describe_device(device), origin)
         return result

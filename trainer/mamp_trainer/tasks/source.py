@@ -1,6 +1,6 @@
 """Owns a run's data: an open store, its split manifest, and the batches a recipe makes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -47,7 +47,15 @@ class Source:
     device: torch.device
 
     @classmethod
-    def open(cls, path: Place, recipe: Recipe, device: torch.device, budget: Budget, progress: Progress) -> Self:
+    def open(
+        cls,
+        path: Place,
+        recipe: Recipe,
+        device: torch.device,
+        budget: Budget,
+        progress: Progress,
+        sides: Sequence[Side] | None = None,
+    ) -> Self:
         """Open a store for a recipe, and choose where its clips live.
 
         Args:
@@ -56,6 +64,7 @@ class Source:
             device: the one that trains.
             budget: memory for clips, where the recipe does not say.
             progress: is told the choice and its reason.
+            sides: those to be opened; by default those that the recipe's training needs.
 
         Raises:
             StoreError: the store cannot be read.
@@ -65,10 +74,10 @@ class Source:
         store = open_store(path)
         check_recipe(recipe, store)
         manifest = read_manifest(store, recipe.protocol, recipe.subset if isinstance(recipe, FinetuneRecipe) else None)
-        sides: tuple[Side, ...] = ("train",) if isinstance(recipe, PretrainRecipe) else ("train", "test")
-        clips = {side: side_clips(store, manifest, side) for side in sides}
-        tables = {side: make_table(store, clips[side]) for side in sides}
-        ids = {side: [store.ids[clip] for clip in clips[side]] for side in sides}
+        wanted: Sequence[Side] = sides or (("train",) if isinstance(recipe, PretrainRecipe) else ("train", "test"))
+        clips = {side: side_clips(store, manifest, side) for side in wanted}
+        tables = {side: make_table(store, clips[side]) for side in wanted}
+        ids = {side: [store.ids[clip] for clip in clips[side]] for side in wanted}
         placement = place(recipe, _measure(store, recipe, tables), budget, str(device))
         progress.message(f"clips: {placement.residency}, {placement.reason}")
         return cls(store, manifest, recipe, tables, ids, placement, device)
@@ -146,9 +155,9 @@ class Source:
 def _measure(store: Store, recipe: Recipe, tables: Mapping[Side, ClipTable]) -> Size:
     values = store.arrays["joints"].shape[1] * store.arrays["joints"].shape[2]
     row_bytes = values * 4 * (2 if _with_motion(recipe) else 1)
-    train = tables["train"].rows
+    first = tables["train" if "train" in tables else "test"].rows
     rows = sum(int(table.rows.sum()) for table in tables.values())
-    return Size(total=rows * row_bytes, shards=len(train), largest=int(train.max()) * row_bytes)
+    return Size(total=rows * row_bytes, shards=len(first), largest=int(first.max()) * row_bytes)
 
 
 def _with_motion(recipe: Recipe) -> bool:

@@ -1,0 +1,76 @@
+"""`mampctl embed`: an encoder's features of a store's clips, as a file."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mamp_schemas.errors import OutputError, UsageError
+from mamp_schemas.places import Place, parse_path
+from mamp_schemas.protocols import Side
+from mampctl.console import print_json, print_summary
+from mampctl.extras import needed_extras
+from mampctl.measuring import EncoderArgument, EncoderRecipeOption, encoder_recipe
+from mampctl.sitting import sit_down
+from mampctl.training import DeviceOption, DevicesOption, JsonOption, SetOption, StoreOption, recipe_store
+
+if TYPE_CHECKING:
+    from mamp_schemas.recipes import Recipe
+    from mamp_trainer.features import Features
+
+    Writer = Callable[[Features, Mapping[str, str], Path], None]
+
+_SIDES: dict[str, tuple[Side, ...]] = {"train": ("train",), "test": ("test",), "both": ("train", "test")}
+
+
+def embed(
+    out: Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="FILE.npz or FILE.h5.")],
+    encoder: EncoderArgument = None,
+    side: Annotated[Literal["train", "test", "both"], typer.Option(help="Whose clips.")] = "both",
+    recipe: EncoderRecipeOption = None,
+    store: StoreOption = None,
+    set_: SetOption = None,
+    device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the features of clips: the mean over bodies, segments and joints of what the encoder makes of them."""
+    write = _choose_writer(out)
+
+    def prepare() -> "tuple[Path | None, Recipe, Place]":
+        if out.exists():
+            raise OutputError(f"{out}: is there already", remedy="Remove it or name another --out.")
+        loaded = encoder_recipe(encoder, recipe, store, set_)
+        return encoder, loaded, recipe_store(store, loaded)
+
+    with sit_down(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+        from mamp_trainer.tasks.measuring import Bench
+        from mamp_trainer.tasks.measuring import embed as make
+
+        features, facts = make(network, loaded, Bench(place, device, progress, ranks), _SIDES[side])
+    if not ranks.first:
+        return
+    write(features, facts, out)
+    clips, width = features.features.shape
+    if as_json:
+        print_json({"file": str(out), "clips": clips, "width": width, **facts})
+        return
+    print_summary(out, f"clip, label, side and features of {clips:,} clips, {width} numbers each")
+
+
+def _choose_writer(out: Path) -> "Writer":
+    """Return what writes a file of this suffix.
+
+    Raises:
+        UsageError: no format has it.
+        MissingExtraError: the format needs what is not installed.
+    """
+    if out.suffix == ".npz":
+        return lambda features, facts, path: features.write_npz(path, facts)
+    if out.suffix in (".h5", ".hdf5"):
+        with needed_extras():
+            from mamp_pipeline.convert.features import write_features
+
+        return lambda features, facts, path: write_features(path, features._asdict(), facts)
+    raise UsageError(f"--out {out}: no format ends in '{out.suffix}'", remedy="Name FILE.npz or FILE.h5.")

@@ -1,0 +1,51 @@
+"""`mampctl knn`: what an encoder's features are worth without training: nearest neighbours and retrieval."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.places import Place
+from mampctl.console import print_json, print_line, print_table
+from mampctl.measuring import EncoderArgument, EncoderRecipeOption, encoder_recipe, print_what
+from mampctl.sitting import sit_down
+from mampctl.training import DeviceOption, DevicesOption, JsonOption, SetOption, StoreOption, recipe_store
+
+if TYPE_CHECKING:
+    from mamp_schemas.recipes import Recipe
+
+KS = (1, 20)
+
+
+def knn(
+    encoder: EncoderArgument = None,
+    recipe: EncoderRecipeOption = None,
+    store: StoreOption = None,
+    set_: SetOption = None,
+    k: Annotated[
+        list[int] | None, typer.Option("--k", min=1, help="How many neighbours vote. Repeatable. [default: 1 and 20]")
+    ] = None,
+    device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Classify and retrieve test clips by the training clips whose features are nearest (cosine similarity)."""
+
+    def prepare() -> "tuple[Path | None, Recipe, Place]":
+        loaded = encoder_recipe(encoder, recipe, store, set_)
+        return encoder, loaded, recipe_store(store, loaded)
+
+    with sit_down(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+        from mamp_trainer.tasks.measuring import Bench, find_neighbours
+
+        found = find_neighbours(network, loaded, Bench(place, device, progress, ranks), sorted({*(k or KS)}))
+    if not ranks.first:
+        return
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    print_what(found, f"{found.clips:,} test clips among {found.gallery:,} training clips")
+    print_table([(at, f"{share:.2f}") for at, share in found.knn.items()], ("k", "kNN top-1 %"))
+    print_line()
+    print_table([(at, f"{share:.2f}") for at, share in found.recall.items()], ("k", "recall@k %"))
+    print_line(f"mean average precision {found.mean_average_precision:.2f} %")

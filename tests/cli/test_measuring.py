@@ -1,0 +1,145 @@
+"""`mampctl evaluate`, `knn` and `embed`: what they print and write, and what they refuse."""
+
+import json
+import pickle
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from mamp_trainer.official import to_official
+from mamp_trainer.scores import Scores
+from mamp_trainer.tasks.finetune import finetune
+from mamp_trainer.tasks.linear import linear
+from tests.cli.conftest import Run
+from tests.trainer.runs import MODEL, finetune_recipe, last_checkpoint, linear_recipe, write_toy_store
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_store(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("trained") / "run"
+    linear(linear_recipe(), store, run, device="cpu")
+    return run
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipes") / "linear.yaml"
+    path.write_text(yaml.safe_dump(linear_recipe().model_dump(mode="json")))
+    return path
+
+
+def test_evaluate__writes_report_tables_and_scores(run: Run, store: Path, trained: Path, tmp_path: Path) -> None:
+    outcome = run("evaluate", trained, "--store", store, "--out", tmp_path / "found")
+    assert outcome.code == 0, outcome.err
+    assert "ntu60 xsub: 7 test clips" in outcome.out
+    report = json.loads((tmp_path / "found" / "evaluation.json").read_text())
+    rows = (tmp_path / "found" / "confusion.csv").read_text().splitlines()
+    assert len(rows) == 61
+    assert sum(map(sum, report["matrix"])) == 7
+    assert len((tmp_path / "found" / "classes.csv").read_text().splitlines()) == 61
+    assert Scores.read(tmp_path / "found" / "scores.npz").logits.shape == (7, 60)
+
+
+def test_evaluate__another_test_crop_is_told(run: Run, store: Path, trained: Path) -> None:
+    outcome = run("evaluate", trained, "--store", store, "--set", "sampling.test_crop=0.95", "--json")
+    assert json.loads(outcome.out)["test_crop"] == 0.95
+
+
+def test_evaluate__the_best_epoch(run: Run, store: Path, trained: Path) -> None:
+    record = json.loads((trained / "run.json").read_text())["result"]
+    outcome = run("evaluate", trained, "--store", store, "--best", "--json")
+    assert json.loads(outcome.out)["top1"] == pytest.approx(record["best_top1"])
+
+
+def test_evaluate__a_folder_that_holds_something_is_refused(run: Run, store: Path, trained: Path) -> None:
+    outcome = run("evaluate", trained, "--store", store, "--out", trained)
+    assert outcome.code == 1
+    assert "not an empty folder" in outcome.err
+
+
+def test_evaluate__released_classifier_needs_its_recipe(run: Run, store: Path, tmp_path: Path) -> None:
+    recipe = finetune_recipe(model=MODEL)
+    finetune(recipe, store, tmp_path / "run", device="cpu")
+    torch.save({"model": to_official(last_checkpoint(tmp_path / "run").weights)}, tmp_path / "released.pth")
+    (tmp_path / "finetune.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+
+    without = run("evaluate", tmp_path / "released.pth", "--store", store)
+    assert without.code == 2
+    assert "--recipe" in without.err
+    arguments = ("--store", store, "--json", "--device", "cpu")
+    released = run("evaluate", tmp_path / "released.pth", "--recipe", tmp_path / "finetune.yaml", *arguments)
+    own = run("evaluate", tmp_path / "run", *arguments)
+    assert json.loads(released.out)["matrix"] == json.loads(own.out)["matrix"]
+
+
+class _Hostile:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (eval, ("__import__('pathlib').Path('run').touch()",))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "FILE"),
+        ("embed", "FILE", "--out", "features.npz"),
+        ("knn", "FILE"),
+        ("train", "linear", "--from", "FILE"),
+        ("train", "finetune", "--from", "FILE"),
+    ],
+)
+def test_hostile_pickle__is_refused_and_not_run(
+    run: Run, store: Path, probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("hostile.pth").write_bytes(pickle.dumps({"model": _Hostile()}))
+    recipe: object = probe
+    if "finetune" in command:
+        recipe = tmp_path / "finetune.yaml"
+        Path("finetune.yaml").write_text(yaml.safe_dump(finetune_recipe(model=MODEL).model_dump(mode="json")))
+    arguments = [part.replace("FILE", "hostile.pth") for part in command]
+    outcome = run(*arguments, "--recipe", recipe, "--store", store)
+    assert outcome.code == 1
+    assert "hostile.pth: refused" in outcome.err
+    assert not Path("run").exists()
+
+
+def test_knn__of_initial_weights(run: Run, store: Path, probe: Path) -> None:
+    outcome = run("knn", "--recipe", probe, "--store", store, "--k", "3")
+    assert outcome.code == 0, outcome.err
+    assert "untrained (recipe tiny), ntu60 xsub: 7 test clips among 26 training clips" in outcome.out
+    assert "mean average precision" in outcome.out
+
+
+def test_embed__the_same_in_both_formats(run: Run, store: Path, trained: Path, tmp_path: Path) -> None:
+    for name in ("f.npz", "f.h5"):
+        outcome = run("embed", trained, "--store", store, "--out", tmp_path / name)
+        assert outcome.code == 0, outcome.err
+    with np.load(tmp_path / "f.npz") as plain, h5py.File(tmp_path / "f.h5") as file:
+        assert np.array_equal(plain["features"], file["features"][...])
+        assert plain["clip"].tolist() == [name.decode() for name in file["clip"][...]]
+        assert plain["side"].tolist() == ["train"] * 26 + ["test"] * 7
+        assert str(plain["weights"]) == file.attrs["weights"]
+
+
+@pytest.mark.parametrize(("name", "code"), [("there.npz", 1), ("other.txt", 2)])
+def test_embed__refuses_before_it_works(
+    run: Run, store: Path, trained: Path, tmp_path: Path, name: str, code: int
+) -> None:
+    (tmp_path / "there.npz").touch()
+    outcome = run("embed", trained, "--store", store, "--out", tmp_path / name)
+    assert outcome.code == code
+    assert name in outcome.err

@@ -1,0 +1,116 @@
+"""Measuring what is trained: every clip once, whoever computes, and the same as a plain loop says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import confusion_matrix, top_k_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+
+from mamp_schemas.recipes import ModelSpec
+from mamp_trainer.classifiers import trained_recipe
+from mamp_trainer.model.encoder import Encoder
+from mamp_trainer.official import to_official
+from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.scores import Scores
+from mamp_trainer.tasks.linear import linear
+from mamp_trainer.tasks.measuring import Bench, embed, evaluate, find_neighbours
+from mamp_trainer.tasks.pretrain import pretrain
+from mamp_trainer.weights import load_encoder
+from tests.trainer.rank_threads import together
+from tests.trainer.runs import MODEL, SignalAfter, linear_recipe, open_source, pretrain_recipe, write_toy_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_store(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("trained") / "run"
+    linear(linear_recipe(), store, run, device="cpu")
+    return run
+
+
+@pytest.fixture(scope="module")
+def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("pretrained") / "run"
+    pretrain(pretrain_recipe(), store, run, device="cpu")
+    return run
+
+
+def test_evaluate__says_what_the_run_said(store: Path, trained: Path) -> None:
+    found, scores = evaluate(trained, trained_recipe(trained), Bench(store, "cpu"))
+    kept = Scores.read(trained / "scores.npz")
+    assert scores.clip == kept.clip
+    torch.testing.assert_close(scores.logits, kept.logits)
+    assert (found.clips, found.dataset, found.protocol, found.test_crop) == (7, "ntu60", "xsub", 0.9)
+
+
+def test_evaluate__counts_as_scikit_learn_does(store: Path, trained: Path) -> None:
+    found, scores = evaluate(trained, trained_recipe(trained), Bench(store, "cpu"))
+    label, logits = scores.label.numpy(), scores.logits.numpy()
+    assert np.array_equal(found.matrix, confusion_matrix(label, logits.argmax(axis=1), labels=range(60)))
+    assert found.top5 == pytest.approx(100 * top_k_accuracy_score(label, logits, k=5, labels=range(60)))
+    seen = [each for each in found.classes if each.clips]
+    assert [each.label for each in seen] == [0, 1, 2]
+    assert sum((each.top1 or 0) * each.clips for each in seen) == pytest.approx(found.top1 * found.clips)
+    assert seen[0].name == "drink water"
+
+
+def test_evaluate__on_two_ranks_equals_one(store: Path, trained: Path) -> None:
+    recipe = trained_recipe(trained)
+    expected, _ = evaluate(trained, recipe, Bench(store, "cpu"))
+    assert together(2, lambda ranks: measured_on(ranks, store, trained)) == [expected.top1, expected.top1]
+
+
+def measured_on(ranks: Ranks, store: Path, trained: Path) -> float:
+    recipe = trained_recipe(trained).replaced(batch_size=3)  # 7 clips: the second rank is without one at last
+    return evaluate(trained, recipe, Bench(store, "cpu", ranks=ranks))[0].top1
+
+
+def test_embed__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, pretrained: Path) -> None:
+    recipe = pretrain_recipe()
+    found, facts = embed(pretrained, recipe, Bench(store, "cpu"), ("train", "test"))
+    assert list(found.side) == ["train"] * 26 + ["test"] * 7
+    assert facts["network"] == str(pretrained)
+
+    encoder = Encoder(recipe.model).eval()
+    encoder.load_state_dict(load_encoder(pretrained, recipe.model))
+    source = open_source(store, linear_recipe(batch_size=1))
+    batches = source.test_batches(source.load("test"))
+    with torch.no_grad():
+        plain = [encoder(batches.batch(step).x[0]).mean(dim=(0, 1)) for step in range(batches.steps)]
+    np.testing.assert_allclose(found.features[26:], torch.stack(plain).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_embed__initial_weights_are_those_of_an_untrained_linear_evaluation(store: Path, trained: Path) -> None:
+    """The run's encoder was fixed and untrained: its features are those of the same seed."""
+    from_run, _ = embed(trained, linear_recipe(), Bench(store, "cpu"), ("test",))
+    from_seed, facts = embed(None, linear_recipe(), Bench(store, "cpu"), ("test",))
+    assert np.array_equal(from_run.features, from_seed.features)
+    assert facts["network"] == "untrained"
+
+
+def test_find_neighbours__votes_as_scikit_learn_does(store: Path, pretrained: Path) -> None:
+    recipe = pretrain_recipe()
+    found = find_neighbours(pretrained, recipe, Bench(store, "cpu"), (1, 5))
+    features, _ = embed(pretrained, recipe, Bench(store, "cpu"), ("train", "test"))
+    is_train = np.array(features.side) == "train"
+    oracle = KNeighborsClassifier(n_neighbors=1, metric="cosine")
+    oracle.fit(features.features[is_train], features.label[is_train])
+    expected = oracle.score(features.features[~is_train], features.label[~is_train])
+    assert found.knn[1] == found.recall[1] == pytest.approx(100 * expected)
+    assert (found.clips, found.gallery, set(found.knn)) == (7, 26, {1, 5})
+
+
+def test_embed__released_file_of_another_length_warns(store: Path, tmp_path: Path) -> None:
+    released = tmp_path / "released.pth"
+    torch.save({"model": to_official({f"encoder.{k}": v for k, v in Encoder(MODEL).state_dict().items()})}, released)
+    longer = linear_recipe(model=ModelSpec.model_validate({**MODEL.model_dump(), "frames": 32}))
+    progress = SignalAfter(-1)
+    found, _ = embed(released, longer, Bench(store, "cpu", progress), ("test",))
+    assert found.features.shape == (7, 16)
+    assert any("interpolated" in message for message in progress.messages)
