@@ -18,7 +18,7 @@ from mamp_schemas.progress import Silent
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.tasks.folder import begin_folder
 from mampctl.health.data import check_environment, check_store
-from mampctl.health.machine import LOW_MEMORY, check_cores, check_disk, check_memory, check_no_gpu
+from mampctl.health.machine import LOW_MEMORY, check_cores, check_disk, check_memory, check_no_gpu, check_torch
 from mampctl.health.packages import PURPOSES, check_packages_of, check_python
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN, TESTS
@@ -117,6 +117,14 @@ def test_check_no_gpu__a_driver_without_a_gpu_in_torch_is_a_warning(
     monkeypatch.setenv("PATH", "")
     assert check_no_gpu(tmp_path / "none").state == "ok"
     assert check_no_gpu(tmp_path).state == "warning"
+
+
+def test_check_torch__a_broken_one_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    (finding,) = check_torch()
+    assert (finding.state, "libcudart.so.12" in finding.text) == ("problem", True)
 
 
 def test_check_environment__never_shows_a_secret() -> None:

@@ -3,18 +3,18 @@
 import os
 import platform
 import shutil
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from mamp_pipeline.build.engine import count_cores
 from mamp_trainer.host_memory import free_host_memory
 from mampctl.health.finding import Finding
 
 GIB = 2**30
 LOW_MEMORY, LOW_DISK = 2 * GIB, 10 * GIB
 """Below these, a word of warning. Of disk, NTU RGB+D 120 takes 7.6 GB, at 67 kB a clip."""
-
-TORCH_REMEDY = "pip install 'mampctl[trainer]'"
 
 
 def check_machine(folder: Path) -> list[Finding]:
@@ -31,7 +31,7 @@ def check_machine(folder: Path) -> list[Finding]:
 
 def check_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> Finding:
     """Tell how many cores this process may use: by its affinity, and by a container's share of time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_cores()
     share = cpu_share(cgroup)
     limit = f", a container's limit leaves {share:g} of them" if share is not None and share < cores else ""
     return Finding("ok", "cores", f"{cores} usable of {os.cpu_count()} ({platform.machine()}){limit}")
@@ -70,14 +70,10 @@ def check_disk(folder: Path) -> Finding:
 
 
 def check_torch() -> list[Finding]:
-    """Tell of PyTorch's build and of every GPU it sees; without PyTorch nothing: its extra is told to be missing."""
-    try:
-        import torch
-    except ModuleNotFoundError:
-        return []
-    except (ImportError, OSError) as problem:
-        reason = str(problem).partition("\n")[0]
-        return [Finding("problem", "torch", f"is installed and cannot be imported: {reason}", TORCH_REMEDY)]
+    """Tell of PyTorch's build and of every GPU it sees."""
+    torch, findings = _import("torch", "pip install --upgrade 'mampctl[trainer]'")
+    if torch is None:
+        return findings
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "for the CPU"
     gpus = [check_gpu(torch, index) for index in range(torch.cuda.device_count())]
     return [Finding("ok", "torch", f"{torch.__version__}, {build}"), *(gpus or [check_no_gpu()])]
@@ -116,15 +112,23 @@ def check_cpp() -> Finding:
 
 def check_numba() -> list[Finding]:
     """Tell whether the readers can be compiled: Numba brings its compiler along, but wants a NumPy it knows."""
+    numba, findings = _import("numba", "pip install --upgrade 'mampctl[pipeline]'")
+    if numba is None:
+        return findings
+    return [Finding("ok", "numba", f"{numba.__version__} compiles for this machine by itself")]
+
+
+def _import(name: str, remedy: str) -> tuple[ModuleType | None, list[Finding]]:
+    """Return a package, or why it cannot be imported; that it is not there is told of its extra already."""
     try:
-        import numba
-    except ModuleNotFoundError:
-        return []
+        return import_module(name), []
+    except ModuleNotFoundError as problem:
+        if problem.name == name:
+            return None, []
+        reason = str(problem)
     except (ImportError, OSError) as problem:
         reason = str(problem).partition("\n")[0]
-        text = f"is installed and cannot be imported: {reason}"
-        return [Finding("problem", "numba", text, "pip install --upgrade 'mampctl[pipeline]'")]
-    return [Finding("ok", "numba", f"{numba.__version__} compiles for this machine by itself")]
+    return None, [Finding("problem", name, f"is installed and cannot be imported: {reason}", remedy)]
 
 
 def _is_there(module: str) -> bool:
