@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib.metadata import metadata
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import zarr
@@ -18,7 +19,15 @@ from mamp_schemas.progress import Silent
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.tasks.folder import begin_folder
 from mampctl.health.data import check_environment, check_store
-from mampctl.health.machine import LOW_MEMORY, check_cores, check_disk, check_memory, check_no_gpu, check_torch
+from mampctl.health.machine import (
+    LOW_MEMORY,
+    check_cores,
+    check_disk,
+    check_gpu,
+    check_memory,
+    check_no_gpu,
+    check_torch,
+)
 from mampctl.health.packages import PURPOSES, check_packages_of, check_python
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN, TESTS
@@ -125,6 +134,30 @@ def test_check_torch__a_broken_one_is_a_problem(tmp_path: Path, monkeypatch: pyt
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     (finding,) = check_torch()
     assert (finding.state, "libcudart.so.12" in finding.text) == ("problem", True)
+
+
+def gpu(major: int, error: str = "") -> ModuleType:
+    """Return a torch with one GPU of that compute capability, or one whose GPU cannot be used."""
+
+    def free(index: int) -> tuple[int, int]:
+        if error:
+            raise RuntimeError(error)
+        return 60 * 2**30, 80 * 2**30
+
+    torch = ModuleType("torch")
+    properties = SimpleNamespace(name="GPU X", major=major, minor=0)
+    torch.cuda = SimpleNamespace(get_device_properties=lambda index: properties, mem_get_info=free)  # type: ignore[attr-defined]
+    return torch
+
+
+def test_check_gpu__tells_memory_capability_and_bf16() -> None:
+    assert check_gpu(gpu(9), 0).text == "GPU X, 60.0 of 80.0 GiB free, capability 9.0, bf16"
+    assert check_gpu(gpu(7), 0).text.endswith("capability 7.0, no bf16")
+
+
+def test_check_gpu__one_that_cannot_be_used_is_a_problem() -> None:
+    finding = check_gpu(gpu(9, "CUDA error: device is busy\nmore"), 1)
+    assert (finding.state, finding.about, finding.text) == ("problem", "cuda:1", "CUDA error: device is busy")
 
 
 def test_check_environment__never_shows_a_secret() -> None:
