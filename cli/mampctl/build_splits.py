@@ -117,7 +117,7 @@ def _draw(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: boo
         print_json([{"manifest": str(path), "labels": labels} for path, labels in drawn.items()])
     else:
         _print_draws(drawn, parent.counts.train)
-        # Their recipes name the fraction; the first of these shows which there are.
+        # Recipes are of a fraction and a sampling: the list tells which there are.
         print_next("train", "semi", "--recipe", "list")
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
-from importlib.metadata import metadata
+from importlib.metadata import distributions, metadata
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -28,7 +28,7 @@ from mampctl.health.machine import (
     check_no_gpu,
     check_torch,
 )
-from mampctl.health.packages import PURPOSES, check_packages_of, check_python
+from mampctl.health.packages import PURPOSES, check_packages_of, check_python, installed_version
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN, TESTS
 
@@ -97,6 +97,15 @@ def test_check_packages_of__an_old_package_is_a_problem() -> None:
 def test_purposes__name_every_extra() -> None:
     extras = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(PURPOSES) == set(extras) - {"all", "dev"}
+
+
+def test_installed_version__finds_every_package_of_the_extras_that_is_there() -> None:
+    extras = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = [Requirement(line).name for extra in PURPOSES for line in extras[extra]]
+    there = {each.metadata["Name"].lower(): each.version for each in distributions() if each.metadata["Name"]}
+    assert [installed_version(name) for name in names] == [there.get(name) for name in names]
+    assert installed_version("numpy") == there["numpy"]
+    assert installed_version("no-such-package") is None
 
 
 def test_check_python__an_older_one_is_a_problem() -> None:
@@ -222,6 +231,12 @@ def test_doctor__a_folder_that_is_not_there_says_how_to_begin(
     monkeypatch.setenv("MAMPCTL_DATA", str(tmp_path / "none"))
     (finding,) = about(visit(run), "data")
     assert (finding["state"], "mampctl ingest" in finding["remedy"]) == ("warning", True)
+
+
+def test_doctor__a_bucket_for_a_data_folder_is_a_problem(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAMPCTL_DATA", "s3://bucket/data")
+    (finding,) = about(visit(run, code=1), "data")
+    assert finding["remedy"]
 
 
 def test_doctor__an_unfinished_run_goes_on_by_the_command_it_names(run: Run, data: Path) -> None:

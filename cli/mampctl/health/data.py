@@ -92,7 +92,7 @@ def check_run(run: "Run") -> Finding:
         task = str(yaml.safe_load(recipe.read_text(encoding="utf-8"))["kind"])
     except (*UNEXPECTED, yaml.YAMLError):
         text = f"{run.folder}: not complete, and its recipe.yaml cannot be read"
-        return Finding("problem", "run", text, f"Remove it: rm -r {shlex.quote(str(run.folder))}")
+        return Finding("problem", "run", text, "Remove the folder, or give it the recipe.yaml of its run again.")
     words = ("mampctl", "train", task, "--recipe", str(recipe), "--out", str(run.folder), "--resume")
     same = "the same --store" if task == "pretrain" else "the same --store and --from"
     return Finding("warning", "run", f"{run.folder}: not complete", f"{shlex.join(words)}, with {same} if any")
@@ -106,7 +106,7 @@ def check_environment(environment: Mapping[str, str] = os.environ) -> list[Findi
         remedy = f"Set {' and '.join(CREDENTIALS)} both, or neither."
         buckets = Finding("warning", "buckets", f"only {there[0]} is set", remedy)
     else:
-        endpoint = f", endpoint {environment['AWS_ENDPOINT_URL']}" if "AWS_ENDPOINT_URL" in environment else ""
+        endpoint = ", AWS_ENDPOINT_URL too" if environment.get("AWS_ENDPOINT_URL") else ""
         text = f"credentials are set{endpoint}" if there else "no credentials in AWS_...: s3:// needs them"
         buckets = Finding("ok", "buckets", text)
     return [Finding("ok", "variables", ", ".join(own) or "no MAMPCTL_... is set"), buckets]
