@@ -1,23 +1,25 @@
 """`mampctl report`: a store, or runs, looked at as a whole on one HTML page."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
 
 from mamp_schemas.errors import UsageError
 from mamp_schemas.places import parse_path, parse_place
-from mampctl.console import print_json, print_line, print_table
+from mampctl.completion import complete_store
+from mampctl.console import print_json, print_line, print_next, print_summary, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
 from mampctl.training import DeviceOption, JsonOption
 
 
 def report(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="A store; or the folders of runs.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="A store; or the folders of runs.", autocompletion=complete_store),
+    ],
     out: Annotated[
         Path,
         typer.Option(parser=parse_path, metavar="PATH", help="The HTML file; one that is there is replaced."),
@@ -25,7 +27,9 @@ def report(
     store: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="For runs: the store that they were trained on. [default: theirs in $MAMPCTL_DATA]"
+            metavar="PATH",
+            help="For runs: the store that they were trained on. [default: theirs in $MAMPCTL_DATA]",
+            autocompletion=complete_store,
         ),
     ] = None,
     device: DeviceOption = "auto",
@@ -72,7 +76,6 @@ def _report_runs(folders: Sequence[Path], out: Path, store: str | None, device: 
     from mampctl.report_parts import Workshop
     from mampctl.report_runs import read_runs
 
-    started = time.monotonic()
     runs = read_runs(folders)
     with show_progress() as progress:
         workshop = Workshop.prepare(store, device, progress)
@@ -81,8 +84,9 @@ def _report_runs(folders: Sequence[Path], out: Path, store: str | None, device: 
     if as_json:
         print_json({"file": str(out), "bytes": size, "runs": [run.path for run in runs]})
         return
-    print_line(f"{out}: {len(runs)} runs, {size / 1e6:.1f} MB, {time.monotonic() - started:.1f} s")
-    print_line("next: open it in a browser")
+    print_summary(out, f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}, {size / 1e6:.1f} MB")
+    print_line("open it in a browser")
+    print_next("runs", "show" if len(runs) == 1 else "compare", *folders)
 
 
 def _report_store(store: str, out: Path, as_json: bool) -> None:
@@ -90,7 +94,6 @@ def _report_store(store: str, out: Path, as_json: bool) -> None:
     from mamp_pipeline.report.store_report import write_report
     from mamp_pipeline.store.read import open_store
 
-    started = time.monotonic()
     opened = open_store(parse_place(store))
     with show_progress() as progress:
         result = write_report(opened, out, progress)
@@ -99,10 +102,8 @@ def _report_store(store: str, out: Path, as_json: bool) -> None:
         return
     rows = [(CRITERIA[kind][0], f"{clips:,}") for kind, clips in result.outliers.items()]
     print_table(rows, ("outliers", "clips"))
-    seconds = time.monotonic() - started
     clips = f"{len(opened.ids):,} clips, {result.viewable} of them to play"
-    print_line(f"{out}: {clips}, {result.size / 1e6:.1f} MB, {seconds:.1f} s")
+    print_summary(out, f"{clips}, {result.size / 1e6:.1f} MB")
+    print_line("open it in a browser")
     if opened.ids:
-        print_line(
-            f"next: open it in a browser; any other clip: mampctl show {quote(str(store))} {quote(opened.ids[0])}"
-        )
+        print_next("show", store, opened.ids[0])

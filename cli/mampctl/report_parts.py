@@ -121,7 +121,7 @@ class Workshop:
         how = f"{masking['strategy']}, ratio {masking['ratio']:g}"
         how += f", τ {masking['temperature']:g}" if masking["strategy"] == "motion" else ""
         return Predictions(
-            source=f"Test clips from slow to fast by mean intensity, cropped as in testing, masked as in training ({how}).",
+            source=f"Test clips from slow to fast by mean intensity, cropped as in testing, masked as trained ({how}).",
             target=target["kind"],
             normalised=target["normalise"],
             skeleton=metadata.skeleton,

@@ -14,7 +14,6 @@ _BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 NOT_RUN = {
     r"^(make|pip|source|export|#!)": "the suite itself, installations and settings",
     r"^(dask|torchrun|srun|sbatch|if|docker|podman|kubectl|buildah)\b": "several hosts, or programs that are not ours",
-    r"^python -m tests\.": "measurements, of minutes",
     r"\$SHARED|/shared/|tcp://": "several hosts; tests/pipeline/test_engine_remote.py runs a scheduler and workers",
     r"s3://": "a bucket; tests/cli/test_objects.py runs the same commands against a server",
     r"--devices": "several GPUs; tests/cli/test_ranks.py runs several processes",

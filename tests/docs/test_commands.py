@@ -98,6 +98,8 @@ def reduced(arguments: list[str]) -> list[str]:
     elif arguments[:1] == ["build-splits"] and "--fraction" in arguments:
         at = arguments.index("--fraction") + 1
         return [*arguments[:at], "0.5", *arguments[at + 1 :]]
+    elif arguments[0] == "reproduce":  # of the stores that are there
+        return [*arguments, "--scale", "small", "--only", "ntu60/xsub", "--device", "cpu"]
     else:
         return arguments
     return [*arguments, *(part for change in changes for part in ("--set", change))]
