@@ -69,3 +69,7 @@ def test_name_runs__takes_the_shortest_ends_that_differ(paths: list[str], names:
 
 def test_name_runs__of_the_same_folder_twice() -> None:
     assert name_runs([("a", "b"), ("a", "b")]) == ["a/b", "a/b"]
+
+
+def test_make_curves__steps_of_a_long_run_are_whole() -> None:
+    assert make_curves([step_line(125_311)], EPOCHS)["train"]["step"] == [125_311]

@@ -10,8 +10,8 @@ from mamp_pipeline.report.run_data import Lines
 
 POINTS = 1_000
 """Points of a curve at most: a screen shows no more."""
-DIGITS = 5
-"""Digits that a page carries of a number."""
+DIGITS = 6
+"""Digits that a page carries of a number: enough for a million steps."""
 
 _TRAIN = {"loss": "loss", "lr": "lr", "rate": "clips_per_s", "memory": "memory_gb"}
 _EPOCH = {"loss": "loss", "top1": "test_top1", "top5": "test_top5"}
