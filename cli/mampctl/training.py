@@ -8,14 +8,23 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.recipes import Recipe, Task
+from mampctl.completion import complete_recipe, complete_store
 from mampctl.console import print_json, print_line
 from mampctl.places import default_store, named_store, recipe_options
 
 RecipeOption = Annotated[
-    str | None, typer.Option(help="A recipe's name, a YAML file, or 'list'. [default: the store's dataset's]")
+    str | None,
+    typer.Option(
+        help="A recipe's name, a YAML file, or 'list'. [default: the store's dataset's]", autocompletion=complete_recipe
+    ),
 ]
 StoreOption = Annotated[
-    str | None, typer.Option(metavar="PATH", help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]")
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]",
+        autocompletion=complete_store,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change a recipe field: key=value, with dots. Repeatable.")
