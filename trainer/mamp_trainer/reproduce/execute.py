@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from mamp_schemas.errors import ConfigError, MampctlError, RecordError
 from mamp_schemas.progress import Progress
-from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe
+from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.reproduction import Plan, PlannedRun
 from mamp_trainer.ledger.lines import read_recipe
 from mamp_trainer.ledger.runs import read_runs
@@ -18,8 +18,6 @@ from mamp_trainer.reproduce.shelf import Shelf, in_one_line
 from mamp_trainer.tasks.classification import Sitting
 from mamp_trainer.tasks.pretrain import pretrain
 from mamp_trainer.tasks.protocols import run_protocol
-
-R = TypeVar("R", bound=PretrainRecipe | LinearRecipe | FinetuneRecipe)
 
 
 @dataclass
@@ -113,7 +111,7 @@ def _look(
 def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat: Seat) -> str | None:
     """Train a run, or go on with it; return what stood in its way, if anything."""
     run, store = folder / planned.name, shelf.place(planned.recipe)
-    recipe = _as_begun(planned.recipe, run)
+    recipe = _as_begun(planned, run).recipe
     try:
         if isinstance(recipe, PretrainRecipe):
             pretrain(recipe, store, run, resume=True, device=seat.device, progress=seat.progress, ranks=seat.ranks)
@@ -128,12 +126,13 @@ def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat
     return None
 
 
-def _as_begun(recipe: R, run: Path) -> R:
-    """Return a recipe with the shuffle window of the run that is to be gone on with: a stream may have set one.
+def _as_begun(planned: PlannedRun, run: Path) -> PlannedRun:
+    """Return a planned run with the shuffle window of what is to be gone on with: a stream may have set one.
 
     Where clips live depends on the memory that is free at the moment, and a run keeps its order.
     """
     try:
-        return recipe.replaced(shuffle_window=read_recipe(run).shuffle_window)
+        window = read_recipe(run).shuffle_window
     except (ConfigError, RecordError):
-        return recipe  # it has not begun, or training says what is wrong
+        return planned  # it has not begun, or training says what is wrong
+    return planned.replaced(recipe=planned.recipe.replaced(shuffle_window=window))
