@@ -7,6 +7,7 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 ARG PIP_CERT
 WORKDIR /source
+RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils
 # The environment holds no pip: nothing is installed once the image is made.
 RUN python -m venv --without-pip /opt/mampctl
 COPY pyproject.toml constraints.txt README.md LICENSE ./
@@ -16,6 +17,10 @@ COPY trainer trainer
 COPY cli cli
 RUN python -m pip --python /opt/mampctl/bin/python install --no-cache-dir --disable-pip-version-check \
       --constraint constraints.txt '.[pipeline,report,s3]'
+# Over 100 MB that nothing here runs: packages' own tests, and debugging symbols.
+RUN cd /opt/mampctl/lib/python3.11/site-packages \
+    && find . -type d -name tests -not -path './numpy/*' -prune -exec rm -r {} + \
+    && find llvmlite numba numcodecs kiwisolver fontTools -name '*.so' -exec strip --strip-unneeded {} +
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="mampctl-pipeline" \
