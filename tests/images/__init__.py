@@ -1,1 +1,0 @@
-"""The images, built and run: `make test-images`."""
