@@ -34,12 +34,11 @@ def engine() -> str:
 
 def inspect(image: str) -> dict[str, Any]:
     """Return an image's configuration: user, entry point, environment, labels."""
-    if engine() == "buildah":
-        outcome = _call("buildah", "inspect", "--type", "image", "--format", "{{json .OCIv1.Config}}", image)
-    else:
-        outcome = _call(engine(), "image", "inspect", "--format", "{{json .Config}}", image)
+    looking = ("inspect", "--type", "image") if engine() == "buildah" else ("image", "inspect")
+    outcome = _call(engine(), *looking, image)
     assert outcome.code == 0, outcome.err
-    config: dict[str, Any] = json.loads(outcome.out)
+    found = json.loads(outcome.out)
+    config: dict[str, Any] = found["OCIv1"]["config"] if engine() == "buildah" else found[0]["Config"]
     return config
 
 
@@ -57,8 +56,9 @@ def run(image: str, *command: str, data: Path | None = None, user: str = STRANGE
 
 
 def megabytes(image: str) -> float:
-    """Return how much all files of an image hold, as its own `du` counts them."""
-    outcome = run(image, "du", "--summarize", "--one-file-system", "--block-size=1000", "/", user="0:0")
+    """Return how many bytes all files of an image hold, which is what the tools list as its size."""
+    options = ("--summarize", "--one-file-system", "--apparent-size", "--block-size=1000")
+    outcome = run(image, "du", *options, "/", user="0:0")
     return int(outcome.out.split()[0]) / 1000
 
 
