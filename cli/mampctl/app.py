@@ -15,6 +15,7 @@ from mamp_schemas.errors import MampctlError, UsageError
 from mampctl import (
     build_splits,
     demo,
+    doctor,
     embed,
     evaluate,
     export,
@@ -25,6 +26,7 @@ from mampctl import (
     knn,
     predict,
     report,
+    reproduce,
     runs,
     show,
     synth,
@@ -32,9 +34,11 @@ from mampctl import (
     verify,
 )
 from mampctl.console import print_error
+from mampctl.root import QuietOption, Root
 
 app = typer.Typer(
     name="mampctl",
+    cls=Root,
     help="Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores.",
     no_args_is_help=True,
     add_completion=True,
@@ -51,6 +55,7 @@ app.command("show")(show.show)
 app.add_typer(export.app, name="export")
 app.add_typer(import_.app, name="import")
 app.add_typer(train.app, name="train")
+app.command("reproduce")(reproduce.reproduce)
 app.add_typer(runs.app, name="runs")
 app.command("evaluate")(evaluate.evaluate)
 app.command("knn")(knn.knn)
@@ -59,6 +64,7 @@ app.command("predict")(predict.predict)
 app.command("export-model")(export_model.export_model)
 app.command("synth")(synth.synth)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:
@@ -74,6 +80,7 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
+    _quiet: QuietOption = False,
 ) -> None:
     """Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores."""
 

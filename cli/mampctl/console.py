@@ -1,15 +1,44 @@
 """What a user reads: results on standard output; notes and errors on standard error."""
 
 import json
+import shlex
 import sys
+import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from mamp_schemas.errors import MampctlError
+from mamp_schemas.progress import KEPT
+
+_QUIET = ContextVar("quiet", default=False)
+_STARTED = ContextVar("started", default=0.0)
+
+
+def be_quiet() -> None:
+    """Show no progress and say no notes for the rest of this command."""
+    _QUIET.set(True)
+
+
+def is_quiet() -> bool:
+    """Return whether this command is to be quiet."""
+    return _QUIET.get()
+
+
+def start_clock() -> None:
+    """Begin to count the seconds of a command."""
+    _STARTED.set(time.monotonic())
+
+
+def elapsed() -> float:
+    """Return the seconds since this command began."""
+    return time.monotonic() - _STARTED.get()
 
 
 def print_note(text: str) -> None:
-    """Say one line outside of any progress: a choice made for the user."""
+    """Say one line outside of any progress: a choice made for the user; a quiet command says only warnings."""
+    if is_quiet() and not text.startswith(KEPT):
+        return
     sys.stderr.write((text if sys.stderr.isatty() else json.dumps({"event": "message", "text": text})) + "\n")
 
 
@@ -23,6 +52,16 @@ def print_error(error: MampctlError) -> None:
 def print_line(text: str = "") -> None:
     """Write one line of a result."""
     sys.stdout.write(f"{text}\n")
+
+
+def print_summary(made: object, what: str) -> None:
+    """Write what a command made, where, and how long it took since it began."""
+    print_line(f"{made}: {what}, {elapsed():.1f} s")
+
+
+def print_next(*words: object) -> None:
+    """Write the command that is likely to be the next one, as a shell takes it."""
+    print_line(f"next: mampctl {shlex.join(map(str, words))}")
 
 
 def print_json(value: Any) -> None:

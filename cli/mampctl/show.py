@@ -1,19 +1,19 @@
 """`mampctl show`: one clip, as text, as a page that plays it, or as a picture."""
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
 
 from mamp_schemas.places import parse_path, parse_place
-from mampctl.console import print_json, print_line
+from mampctl.completion import complete_clip, complete_store
+from mampctl.console import print_json, print_line, print_next, print_summary
 from mampctl.extras import needed_extras
 
 
 def show(
-    store: Annotated[str, typer.Argument(help="The store.")],
-    clip: Annotated[str, typer.Argument(help="The clip's id.")],
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
+    clip: Annotated[str, typer.Argument(help="The clip's id.", autocompletion=complete_clip)],
     html: Annotated[
         Path | None, typer.Option(parser=parse_path, metavar="PATH", help="Write a page that plays it.")
     ] = None,
@@ -48,11 +48,11 @@ def show(
         print_json({**summarise(view, skeleton), "files": sizes})
         return
     for out, size in sizes.items():
-        print_line(f"{out}: {size / 1e3:,.0f} kB")
+        print_summary(out, f"{size / 1e3:,.0f} kB")
     if not made:
         for name, text in list_lines(view, skeleton):
             print_line(f"{name:<10} {text}")
-        print_line(f"next: mampctl show {quote(str(store))} {quote(clip)} --html clip.html")
+        print_next("show", store, clip, "--html", "clip.html")
 
 
 def _write(made: list[tuple[Path, bytes]]) -> dict[str, int]:

@@ -14,10 +14,12 @@ from selenium.webdriver.chrome.service import Service
 from mamp_pipeline.report.clip import find_clip, view_clip
 from mamp_pipeline.report.page import clip_page
 from mamp_pipeline.report.payload import pack_clip, pack_skeleton
+from mamp_pipeline.report.runs_report import write_runs_report
 from mamp_pipeline.report.store_report import write_report
 from mamp_pipeline.store.read import Store, open_store
 from mamp_schemas.progress import Silent
 from tests.report_cases import make_store
+from tests.run_cases import make_runs
 
 WIDTH, HEIGHT = 1280, 800
 FLAGS = (
@@ -67,18 +69,23 @@ class Browser:
         ]
 
 
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all tests."""
+def start_chromium(profile: Path) -> Chrome:
+    """Start a browser that keeps its profile in a folder."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not binary or not driver:
         pytest.fail("chromium and chromedriver are missing: as root, run `make browser`")
     options = Options()
     options.binary_location = binary
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = Chrome(options=options, service=Service(driver))
+    return Chrome(options=options, service=Service(driver))
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests."""
+    started = start_chromium(tmp_path_factory.mktemp("profile"))
     yield Browser(started)
     started.quit()
 
@@ -94,6 +101,14 @@ def report(gestures: Store) -> Path:
     """The store's report."""
     out = gestures.path.with_name("report.html")
     write_report(gestures, out, Silent())
+    return out
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of runs."""
+    out = tmp_path_factory.mktemp("runs") / "runs.html"
+    write_runs_report(make_runs(), out)
     return out
 
 

@@ -185,7 +185,7 @@ class Session:
             training.save()
             writer.wait()
             self.progress.message(
-                f"{stop}: stopped after step {training.steps_done}; a checkpoint is written. "
+                f"interrupted: {stop}: stopped after step {training.steps_done}; a checkpoint is written. "
                 f"Go on with the same command and --resume (run: {self.run})."
             )
             raise
