@@ -6,10 +6,13 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done with quarantined input under --str
 
 import atexit
 import gc
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from mamp_schemas.errors import MampctlError, UsageError
 from mampctl import (
@@ -32,11 +35,13 @@ from mampctl import (
     verify,
 )
 from mampctl.console import print_error
+from mampctl.environment import Settings, read_settings
 
 app = typer.Typer(
     name="mampctl",
     help="Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores.",
     no_args_is_help=True,
+    epilog="Every option may come from the environment: MAMPCTL_COMMAND_OPTION (docs/environment.md).",
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -78,12 +83,25 @@ def _root(
     """Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores."""
 
 
+def root_command() -> TyperGroup:
+    """Return the command at the top, with all that is below it."""
+    return cast("TyperGroup", get_command(app))
+
+
+def _read_environment(command: TyperGroup) -> Settings:
+    try:
+        return read_settings(command, os.environ)
+    except ValueError as problem:
+        raise UsageError(f"{problem}", remedy="Quote as in a shell: words are separated by blanks.") from None
+
+
 def main() -> None:
     """Run the command line; errors a user can meet become a message and an exit code."""
     # The end of a process frees all it has; to search that for garbage first takes 0.1 s.
     atexit.register(gc.freeze)
     try:
-        app()
+        command = root_command()
+        command(default_map=_read_environment(command))
     except MampctlError as error:
         print_error(error)
         sys.exit(2 if isinstance(error, UsageError) else 1)
