@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env browser demo test check format bench soak clean
+.PHONY: help env browser demo test check format docs bench soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,6 +40,9 @@ check: $(READY) ## format, lint, types, import contracts
 format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY) ## the documentation as a site, in build/site; read it with python -m http.server
+	$(BIN)/python -m mkdocs build --strict
 
 bench: $(READY) browser ## the benchmarks: ratios against the named baselines
 	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks

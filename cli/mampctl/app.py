@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done with quarantined input under --str
 
 import atexit
 import gc
-import os
 import sys
 from typing import Annotated, cast
 
@@ -14,10 +13,10 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from mamp_schemas.errors import MampctlError, UsageError
 from mampctl import (
     build_splits,
     demo,
+    doctor,
     embed,
     evaluate,
     export,
@@ -28,17 +27,18 @@ from mampctl import (
     knn,
     predict,
     report,
+    reproduce,
     runs,
     show,
     synth,
     train,
     verify,
 )
-from mampctl.console import print_error
-from mampctl.environment import Settings, read_settings
+from mampctl.root import QuietOption, Root, RunIdOption
 
 app = typer.Typer(
     name="mampctl",
+    cls=Root,
     help="Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores.",
     no_args_is_help=True,
     epilog="Every option may come from the environment: MAMPCTL_COMMAND_OPTION (docs/environment.md).",
@@ -56,6 +56,7 @@ app.command("show")(show.show)
 app.add_typer(export.app, name="export")
 app.add_typer(import_.app, name="import")
 app.add_typer(train.app, name="train")
+app.command("reproduce")(reproduce.reproduce)
 app.add_typer(runs.app, name="runs")
 app.command("evaluate")(evaluate.evaluate)
 app.command("knn")(knn.knn)
@@ -64,6 +65,7 @@ app.command("predict")(predict.predict)
 app.command("export-model")(export_model.export_model)
 app.command("synth")(synth.synth)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:
@@ -79,6 +81,8 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
+    _quiet: QuietOption = False,
+    _run_id: RunIdOption = None,
 ) -> None:
     """Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores."""
 
@@ -88,20 +92,8 @@ def root_command() -> TyperGroup:
     return cast("TyperGroup", get_command(app))
 
 
-def _read_environment(command: TyperGroup) -> Settings:
-    try:
-        return read_settings(command, os.environ)
-    except ValueError as problem:
-        raise UsageError(f"{problem}", remedy="Quote as in a shell: words are separated by blanks.") from None
-
-
 def main() -> None:
-    """Run the command line; errors a user can meet become a message and an exit code."""
+    """Run the command line."""
     # The end of a process frees all it has; to search that for garbage first takes 0.1 s.
     atexit.register(gc.freeze)
-    try:
-        command = root_command()
-        command(default_map=_read_environment(command))
-    except MampctlError as error:
-        print_error(error)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+    app()

@@ -9,7 +9,8 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.places import Place
 from mamp_schemas.splits import Sampling, SplitCounts, Subset
-from mampctl.console import print_json, print_line, print_note, print_table
+from mampctl.completion import complete_protocol, complete_store
+from mampctl.console import print_json, print_line, print_next, print_note, print_summary, print_table
 from mampctl.places import named_store, recipe_options
 
 if TYPE_CHECKING:
@@ -20,9 +21,14 @@ DRAWS = 5
 
 
 def build_splits(
-    protocol: Annotated[str, typer.Option(help="xsub, xview or xset, as the dataset has them.")],
+    protocol: Annotated[
+        str, typer.Option(help="xsub, xview or xset, as the dataset has them.", autocompletion=complete_protocol)
+    ],
     store: Annotated[
-        str | None, typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]")
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]", autocompletion=complete_store
+        ),
     ] = None,
     fraction: Annotated[
         float | None, typer.Option(help="Draw this share of the training clips, for semi-supervised evaluation.")
@@ -74,8 +80,8 @@ def _divide(store: "Store", protocol: str, as_json: bool) -> None:
         return
     hint = ", without the missing-skeleton list (ingest --exclude)" if store.metadata.dataset.startswith("ntu") else ""
     _print_counts(manifest.counts, f"{store.metadata.spec().title}, {protocol}", hint)
-    print_line(f"{target}")
-    print_line(f"next: mampctl train pretrain {recipe_options(store.metadata, protocol)} --store {store.path}")
+    print_summary(target, f"{manifest.counts.train:,} train and {manifest.counts.test:,} test clips")
+    print_next("train", "pretrain", *recipe_options(store.metadata, protocol).split(), "--store", store.path)
 
 
 def _print_counts(counts: SplitCounts, what: str, hint: str) -> None:
@@ -111,6 +117,8 @@ def _draw(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: boo
         print_json([{"manifest": str(path), "labels": labels} for path, labels in drawn.items()])
     else:
         _print_draws(drawn, parent.counts.train)
+        # Recipes are of a fraction and a sampling: the list tells which there are.
+        print_next("train", "semi", "--recipe", "list")
 
 
 def _print_draws(drawn: Mapping[Place, Mapping[int, int]], clips: int) -> None:
@@ -120,6 +128,7 @@ def _print_draws(drawn: Mapping[Place, Mapping[int, int]], clips: int) -> None:
     print_line(f"of {clips:,} training clips of {len(counts[0])} classes; the test side stays whole")
     for path in drawn:
         print_line(f"{path}")
+    print_summary(next(iter(drawn)).parent, f"{len(drawn)} manifests")
 
 
 def _warn_of_absent(draw: int, absent: Sequence[int], classes: int) -> None:

@@ -1,20 +1,73 @@
 """What a user reads: results on standard output; notes and errors on standard error."""
 
 import json
+import shlex
 import sys
+import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from mamp_schemas.errors import MampctlError
+from mamp_schemas.progress import KEPT
+
+_QUIET = ContextVar("quiet", default=False)
+_STARTED = ContextVar("started", default=0.0)
+_RUN_ID = ContextVar("run id", default="")
+
+
+def be_quiet() -> None:
+    """Show no progress and say no notes for the rest of this command."""
+    _QUIET.set(True)
+
+
+def is_quiet() -> bool:
+    """Return whether this command is to be quiet."""
+    return _QUIET.get()
+
+
+def start_clock() -> None:
+    """Begin to count the seconds of a command."""
+    _STARTED.set(time.monotonic())
+
+
+def elapsed() -> float:
+    """Return the seconds since this command began."""
+    return time.monotonic() - _STARTED.get()
+
+
+def name_run(run_id: str) -> None:
+    """Give this command's run a name, which its log bears."""
+    _RUN_ID.set(run_id)
+
+
+def run_id() -> str:
+    """Return the name of this command's run."""
+    return _RUN_ID.get()
+
+
+def write_event(event: str, **facts: object) -> None:
+    """Write one JSON line to standard error, where nobody sits in front of it."""
+    named = {"run_id": run_id()} if run_id() else {}
+    sys.stderr.write(json.dumps({"event": event, **named, **facts}) + "\n")
+    sys.stderr.flush()
 
 
 def print_note(text: str) -> None:
-    """Say one line outside of any progress: a choice made for the user."""
-    sys.stderr.write((text if sys.stderr.isatty() else json.dumps({"event": "message", "text": text})) + "\n")
+    """Say one line outside of any progress: a choice made for the user; a quiet command says only warnings."""
+    if is_quiet() and not text.startswith(KEPT):
+        return
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
+    else:
+        write_event("message", text=text)
 
 
 def print_error(error: MampctlError) -> None:
     """Write an error and its remedy to standard error."""
+    if not sys.stderr.isatty():
+        write_event("error", text=error.what, remedy=error.remedy)
+        return
     sys.stderr.write(f"error: {error.what}\n")
     if error.remedy:
         sys.stderr.write(f"  {error.remedy}\n")
@@ -23,6 +76,16 @@ def print_error(error: MampctlError) -> None:
 def print_line(text: str = "") -> None:
     """Write one line of a result."""
     sys.stdout.write(f"{text}\n")
+
+
+def print_summary(made: object, what: str) -> None:
+    """Write what a command made, where, and how long it took since it began."""
+    print_line(f"{made}: {what}, {elapsed():.1f} s")
+
+
+def print_next(*words: object) -> None:
+    """Write the command that is likely to be the next one, as a shell takes it."""
+    print_line(f"next: mampctl {shlex.join(map(str, words))}")
 
 
 def print_json(value: Any) -> None:

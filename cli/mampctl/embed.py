@@ -9,7 +9,7 @@ import typer
 from mamp_schemas.errors import OutputError, UsageError
 from mamp_schemas.places import Place, parse_path
 from mamp_schemas.protocols import Side
-from mampctl.console import print_json, print_line
+from mampctl.console import print_json, print_summary
 from mampctl.extras import needed_extras
 from mampctl.measuring import EncoderArgument, EncoderRecipeOption, encoder_recipe
 from mampctl.sitting import sit_down
@@ -56,7 +56,7 @@ def embed(
     if as_json:
         print_json({"file": str(out), "clips": clips, "width": width, **facts})
         return
-    print_line(f"{out}: features of {clips:,} clips, {width} numbers each; clip, label, side, features")
+    print_summary(out, f"clip, label, side and features of {clips:,} clips, {width} numbers each")
 
 
 def _choose_writer(out: Path) -> "Writer":

@@ -56,12 +56,13 @@ def read_settings(command: TyperGroup, environment: Mapping[str, str]) -> Settin
 
 
 def list_variables(command: TyperGroup) -> list[Variable]:
-    """Return the variables of all options, command by command, in the order of the help."""
-    return [
+    """Return the variables of all options, command by command, in the order of the help; each once."""
+    variables = (
         Variable(_name(path, option), " ".join(path), _long(option), _kind(option), option.help or "")
         for path, each in _walk(command, ())
         for option in _options(each)
-    ]
+    )
+    return list({variable.name: variable for variable in reversed(list(variables))}.values())[::-1]
 
 
 def _read(command: TyperCommand | TyperGroup, path: tuple[str, ...], environment: Mapping[str, str]) -> Settings:
@@ -103,6 +104,9 @@ def _options(command: TyperCommand | TyperGroup) -> list[TyperOption]:
 
 
 def _name(path: tuple[str, ...], option: TyperOption) -> str:
+    """Return the name: one that the option has itself, where it is every command's, or one made of its path."""
+    if isinstance(option.envvar, str):
+        return option.envvar
     return "_".join((PREFIX, *path, _long(option).lstrip("-"))).replace("-", "_").upper()
 
 

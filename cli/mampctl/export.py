@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.places import parse_path
-from mampctl.console import print_json, print_line
+from mampctl.completion import complete_protocol, complete_store
+from mampctl.console import print_json, print_summary
 from mampctl.extras import needed_extras
 from mampctl.places import named_store
 from mampctl.progress import show_progress
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write a store's clips in a format other code reads.", no_args_is_help=True)
 
-Protocol = Annotated[str, typer.Option(help="Which protocol's train and test sides.")]
+Protocol = Annotated[str, typer.Option(help="Which protocol's train and test sides.", autocompletion=complete_protocol)]
 Out = Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="The file.")]
-StorePath = Annotated[str | None, typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]")]
+StorePath = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]", autocompletion=complete_store),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -50,7 +54,11 @@ def h5(protocol: Protocol, out: Out, store: StorePath = None, as_json: AsJson = 
 def pyskl(
     out: Out,
     protocol: Annotated[
-        str | None, typer.Option(help="Which protocol's split. [default: all whose manifests stand beside the store]")
+        str | None,
+        typer.Option(
+            help="Which protocol's split. [default: all whose manifests stand beside the store]",
+            autocompletion=complete_protocol,
+        ),
     ] = None,
     store: StorePath = None,
     as_json: AsJson = False,
@@ -74,7 +82,7 @@ def pyskl(
         print_json({"file": str(out), "splits": counted})
         return
     for name, counts in sides.items():
-        print_line(f"{out}: {name}: {counts.train:,} train and {counts.test:,} test clips")
+        print_summary(out, f"{name}, {counts.train:,} train and {counts.test:,} test clips")
 
 
 def _open(store: str | None, protocol: str) -> "tuple[Store, SplitManifest]":
@@ -91,4 +99,4 @@ def _report(out: Path, manifest: "SplitManifest", as_json: bool) -> None:
     if as_json:
         print_json({"file": str(out), "train": counts.train, "test": counts.test})
         return
-    print_line(f"{out}: {manifest.protocol}: {counts.train:,} train and {counts.test:,} test clips")
+    print_summary(out, f"{manifest.protocol}, {counts.train:,} train and {counts.test:,} test clips")

@@ -11,7 +11,7 @@ from mamp_schemas.errors import UsageError
 from mamp_schemas.layout import describe_dataset
 from mamp_schemas.places import parse_path
 from mamp_schemas.policy import make_policy
-from mampctl.console import print_json, print_line
+from mampctl.console import print_json, print_line, print_summary
 from mampctl.extras import needed_extras
 from mampctl.ingest import load_layout
 from mampctl.predict import CheckpointArgument, LayoutOption, PolicyOption, ReleasedRecipeOption
@@ -54,7 +54,7 @@ def export_model(
     if as_json:
         print_json(result)
         return
-    print_line(f"{out}: {len(content) / 1e6:,.1f} MB, outputs {' and '.join(network.outputs)}")
+    print_summary(out, f"{len(content) / 1e6:,.1f} MB, outputs {' and '.join(network.outputs)}")
     print_line(facts["input"])
     print_line(f"read back and run, it differs from the model by {difference:.1e} at most")
 

@@ -7,7 +7,8 @@ import typer
 
 from mamp_schemas.datasets import KnownName
 from mamp_schemas.places import parse_path
-from mampctl.console import print_json, print_line
+from mampctl.completion import complete_protocol
+from mampctl.console import print_json, print_line, print_next, print_summary
 from mampctl.extras import needed_extras
 from mampctl.places import recipe_options
 from mampctl.progress import show_progress
@@ -21,7 +22,10 @@ app = typer.Typer(help="Make a store from a file that other code wrote.", no_arg
 File = Annotated[Path, typer.Argument(help="The file.")]
 Out = Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="The store.")]
 Dataset = Annotated[KnownName | None, typer.Option(help="The dataset. [default: the only one the file fits]")]
-Protocol = Annotated[str, typer.Option(help="The protocol that the file's train and test sides are of.")]
+Protocol = Annotated[
+    str,
+    typer.Option(help="The protocol that the file's train and test sides are of.", autocompletion=complete_protocol),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -62,9 +66,9 @@ def _store(existing: "Existing", out: Path, as_json: bool, progress: "Progress")
         print_json(metadata.model_dump(mode="json"))
         return
     counts = metadata.counts
-    print_line(f"{out}: {counts.clips:,} clips, {counts.rows:,} rows, empty slot {metadata.policy.empty_slot}")
+    print_summary(out, f"{counts.clips:,} clips, {counts.rows:,} rows, empty slot {metadata.policy.empty_slot}")
     print_line(f"content hash {metadata.content_hash[:16]}")
     for split in existing.splits:
         name = split.protocol.name
         print_line(f"{manifest_path(out, name)}: {len(split.train):,} train, {len(split.test):,} test clips")
-        print_line(f"next: mampctl train pretrain {recipe_options(metadata, name)} --store {out}")
+        print_next("train", "pretrain", *recipe_options(metadata, name).split(), "--store", out)

@@ -7,17 +7,20 @@ import typer
 from mamp_schemas.layout import Layout
 from mamp_schemas.places import parse_place
 from mamp_schemas.store import NOTES, StoreMetadata
-from mampctl.console import print_json, print_line
+from mampctl.completion import complete_store
+from mampctl.console import print_json, print_line, print_next
+from mampctl.next_step import next_step
 
 
 def info(
-    store: Annotated[str, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
     as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
 ) -> None:
     """Show a store's dataset, policy, counts, provenance and quarantined files."""
     from mamp_pipeline.store.read import open_store
 
-    metadata = open_store(parse_place(store)).metadata
+    opened = open_store(parse_place(store))
+    metadata = opened.metadata
     if as_json:
         print_json(metadata.model_dump(mode="json"))
         return
@@ -27,6 +30,8 @@ def info(
         print_line(f"  {number:,} {NOTES[note]}")
     for entry in metadata.quarantined:
         print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
+    if metadata.counts.clips:
+        print_next(*next_step(opened))
 
 
 def _list_facts(metadata: StoreMetadata) -> dict[str, str]:

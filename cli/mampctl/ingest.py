@@ -1,6 +1,5 @@
 """`mampctl ingest`: raw files to a store."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +11,7 @@ from mamp_schemas.layout import Layout
 from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.policy import PolicyName, make_policy
 from mamp_schemas.store import StoreMetadata
-from mampctl.console import print_json, print_line, print_note
+from mampctl.console import print_json, print_line, print_next, print_note, print_summary
 from mampctl.places import default_store
 from mampctl.progress import show_progress
 
@@ -88,7 +87,6 @@ def ingest(
         layout=load_layout(dataset, layout),
     )
     crew = _choose_workers(workers, scheduler)
-    started = time.monotonic()
     try:
         with show_progress() as progress:
             if out is None:
@@ -100,7 +98,7 @@ def ingest(
     if as_json:
         print_json(metadata.model_dump(mode="json"))
     else:
-        _print_result(request.out, metadata, time.monotonic() - started)
+        _print_result(request.out, metadata)
     if strict and metadata.counts.quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
     if not metadata.counts.clips:
@@ -133,10 +131,10 @@ def load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | None
     return load(name_or_file) if name_or_file else None
 
 
-def _print_result(store: Place, metadata: StoreMetadata, seconds: float) -> None:
+def _print_result(store: Place, metadata: StoreMetadata) -> None:
     counts = metadata.counts
-    print_line(f"{store}: {counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined")
-    print_line(f"content hash {metadata.content_hash[:16]}, {seconds:.1f} s")
+    print_summary(store, f"{counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined")
+    print_line(f"content hash {metadata.content_hash[:16]}")
     for entry in metadata.quarantined[:10]:
         print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
     if counts.quarantined > 10:
@@ -144,4 +142,4 @@ def _print_result(store: Place, metadata: StoreMetadata, seconds: float) -> None
     if not counts.clips:
         print_line("no clip is left: every file was quarantined")
     for protocol in metadata.spec().protocols[:1] if counts.clips else ():
-        print_line(f"next: mampctl build-splits --protocol {protocol.name} --store {store}")
+        print_next("build-splits", "--protocol", protocol.name, "--store", store)

@@ -8,7 +8,7 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.measures import Measured
 from mamp_schemas.places import parse_path
-from mampctl.console import print_line
+from mampctl.console import print_summary
 from mampctl.training import default_recipe
 
 if TYPE_CHECKING:
@@ -59,5 +59,5 @@ def encoder_recipe(encoder: Path | None, name: str | None, store: str | None, se
 
 
 def print_what(found: Measured, clips: str) -> None:
-    """Print what is measured, on what."""
-    print_line(f"{found.network} (recipe {found.recipe}), {found.dataset} {found.protocol}: {clips}")
+    """Print what is measured, on what, and how long it took."""
+    print_summary(f"{found.network} (recipe {found.recipe}), {found.dataset} {found.protocol}", clips)

@@ -13,11 +13,10 @@ from mamp_schemas.classes import class_names
 from mamp_schemas.layout import describe_dataset
 from mamp_schemas.places import parse_path, parse_place
 from mamp_schemas.policy import PolicyName, make_policy
-from mamp_schemas.progress import Progress, Silent
-from mampctl.console import print_note
+from mamp_schemas.progress import Progress
 from mampctl.extras import needed_extras
 from mampctl.ingest import EXIT_FAILED, load_layout
-from mampctl.progress import show_progress
+from mampctl.progress import Notes, show_progress
 from mampctl.training import DeviceOption
 
 if TYPE_CHECKING:
@@ -46,14 +45,6 @@ class _Line(NamedTuple):
 
     content: dict[str, object]
     clip: "Clip | None"
-
-
-class _Notes(Silent):
-    """Progress where the lines themselves run over the screen: messages only."""
-
-    def message(self, text: str) -> None:
-        """Say one line."""
-        print_note(text)
 
 
 def predict(
@@ -92,7 +83,8 @@ def predict(
 
 
 def _shown(out: TextIO) -> AbstractContextManager[Progress]:
-    return nullcontext(_Notes()) if out.isatty() else show_progress()
+    # The lines themselves run over the screen: a bar would be in their way.
+    return nullcontext(Notes()) if out.isatty() else show_progress()
 
 
 def _gather(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_Line]]:

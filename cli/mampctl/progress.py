@@ -1,13 +1,13 @@
 """Progress on standard error: a bar on a terminal, one JSON line an event elsewhere."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mamp_schemas.progress import Progress
+from mamp_schemas.progress import Progress, Silent
+from mampctl.console import is_quiet, print_note, write_event
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -19,14 +19,27 @@ EVENT_SECONDS = 5.0
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Show progress: a bar with rate and time left on a terminal, otherwise one JSON line an event."""
-    if sys.stderr.isatty():
+    """Show progress: a bar with rate and time left on a terminal, otherwise one JSON line an event.
+
+    A quiet command shows warnings only.
+    """
+    if is_quiet():
+        yield Notes()
+    elif sys.stderr.isatty():
         with TerminalBars() as bars:
             yield bars
     else:
         events = Events()
         yield events
         events.close()
+
+
+class Notes(Silent):
+    """No progress, messages only; of these a quiet command says the warnings."""
+
+    def message(self, text: str) -> None:
+        """Say one line."""
+        print_note(text)
 
 
 class Events:
@@ -75,9 +88,7 @@ class Events:
         self._write(event, **{**self._facts, **done, **times})
 
     def _write(self, event: str, **facts: object) -> None:
-        line = {"event": event, **({"task": self._task} if self._task else {}), **facts}
-        sys.stderr.write(json.dumps(line) + "\n")
-        sys.stderr.flush()
+        write_event(event, **({"task": self._task} if self._task else {}), **facts)
 
 
 class TerminalBars:

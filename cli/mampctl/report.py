@@ -1,20 +1,19 @@
 """`mampctl report`: a store looked at as a whole, as one HTML page."""
 
-import time
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
 
 from mamp_schemas.places import parse_path, parse_place
-from mampctl.console import print_json, print_line, print_table
+from mampctl.completion import complete_store
+from mampctl.console import print_json, print_line, print_next, print_summary, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
 
 
 def report(
-    store: Annotated[str, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
     out: Annotated[
         Path,
         typer.Option(parser=parse_path, metavar="PATH", help="The HTML file; one that is there is replaced."),
@@ -29,7 +28,6 @@ def report(
     from mamp_pipeline.report.store_report import write_report
     from mamp_pipeline.store.read import open_store
 
-    started = time.monotonic()
     opened = open_store(parse_place(store))
     with show_progress() as progress:
         result = write_report(opened, out, progress)
@@ -38,10 +36,8 @@ def report(
         return
     rows = [(CRITERIA[kind][0], f"{clips:,}") for kind, clips in result.outliers.items()]
     print_table(rows, ("outliers", "clips"))
-    seconds = time.monotonic() - started
     clips = f"{len(opened.ids):,} clips, {result.viewable} of them to play"
-    print_line(f"{out}: {clips}, {result.size / 1e6:.1f} MB, {seconds:.1f} s")
+    print_summary(out, f"{clips}, {result.size / 1e6:.1f} MB")
+    print_line("open it in a browser")
     if opened.ids:
-        print_line(
-            f"next: open it in a browser; any other clip: mampctl show {quote(str(store))} {quote(opened.ids[0])}"
-        )
+        print_next("show", store, opened.ids[0])

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from mamp_schemas.places import parse_path
-from mampctl.console import print_line
+from mampctl.console import print_json, print_next, print_summary
 from mampctl.progress import show_progress
 
 
@@ -18,12 +18,16 @@ def synth(
     setups: Annotated[int, typer.Option(min=1, help="How many setups.")] = 4,
     subjects: Annotated[int, typer.Option(min=1, help="How many subjects.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write seeded raw skeleton files with class-dependent movement, two-body clips and tracking gaps."""
     from mamp_pipeline.synth import synthesise
 
     with show_progress() as progress:
         progress.message(f"writing {clips:,} clips to {out}")
-        synthesise(dataset, out, clips=clips, classes=classes, setups=setups, subjects=subjects, seed=seed)
-    print_line(f"{out}: {clips:,} clips of {classes} classes")
-    print_line(f"next: mampctl ingest {dataset} --raw {out}")
+        synthesise(dataset, out, progress, clips=clips, classes=classes, setups=setups, subjects=subjects, seed=seed)
+    if as_json:
+        print_json({"raw": str(out), "dataset": dataset, "clips": clips, "classes": classes})
+        return
+    print_summary(out, f"{clips:,} clips of {classes} classes")
+    print_next("ingest", dataset, "--raw", out)

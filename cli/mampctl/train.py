@@ -6,7 +6,7 @@ import typer
 
 from mamp_schemas.places import Place
 from mamp_schemas.recipes import PretrainRecipe
-from mampctl.console import print_json, print_line
+from mampctl.console import print_json, print_line, print_next, print_summary, run_id
 from mampctl.places import default_run
 from mampctl.sitting import sit_down
 from mampctl.train_protocols import add_protocols
@@ -56,17 +56,25 @@ def pretrain(
 
         progress.message(f"recipe {loaded.name}, store {place}, run {run}")
         result = train(
-            loaded, place, run, resume=resume, device=device, progress=progress, ranks=ranks, profile=profile
+            loaded,
+            place,
+            run,
+            resume=resume,
+            device=device,
+            progress=progress,
+            ranks=ranks,
+            profile=profile,
+            run_id=run_id(),
         )
     if not ranks.first:
         return
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
-    print_line(f"{run}: {result.epochs} epochs, {result.steps:,} steps in {result.seconds:.1f} s")
+    print_summary(run, f"{result.epochs} epochs, {result.steps:,} steps")
     if result.first_loss is not None and result.last_loss is not None:
         print_line(f"mean loss of the first epoch {result.first_loss:.4f}, of the last {result.last_loss:.4f}")
-    print_line(f"next: mampctl train linear {_probe_options(loaded)}--from {run} --store {place}")
+    print_next("train", "linear", *_probe_options(loaded).split(), "--from", run, "--store", place)
 
 
 def _probe_options(pretrained: PretrainRecipe) -> str:

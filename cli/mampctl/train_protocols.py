@@ -9,7 +9,7 @@ import typer
 from mamp_schemas.places import Place
 from mamp_schemas.recipes import FinetuneRecipe
 from mamp_schemas.results import EvaluationResult, Spread
-from mampctl.console import print_json, print_line, print_table
+from mampctl.console import print_json, print_line, print_next, print_summary, print_table, run_id
 from mampctl.places import default_run
 from mampctl.sitting import sit_down
 from mampctl.training import (
@@ -77,7 +77,7 @@ def _command(task: Protocol) -> Callable[..., None]:
             if as_json:
                 print_json(result.model_dump(mode="json"))
             else:
-                _print_result(run, result)
+                _print_result(run, result, store)
 
     return command
 
@@ -117,7 +117,7 @@ def semi(
     if as_json:
         print_json(_draws_json([result for _, result in results]))
     elif len(results) == 1:
-        _print_result(*results[0])
+        _print_result(*results[0], store)
     else:
         _print_draws(results)
 
@@ -163,18 +163,19 @@ def _train(
         results = []
         for loaded, run in runs:
             progress.message(f"recipe {loaded.name}, store {place}, run {run}")
-            sitting = Sitting(run, resume, device, progress, ranks, profile)
+            sitting = Sitting(run, resume, device, progress, ranks, profile, run_id())
             results.append((run, run_protocol(loaded, place, from_, sitting)))
     return results if ranks.first else []
 
 
-def _print_result(run: Path, result: EvaluationResult) -> None:
-    print_line(f"{run}: {result.epochs} epochs in {result.seconds:.1f} s, {result.clips:,} test clips")
+def _print_result(run: Path, result: EvaluationResult, store: str | None) -> None:
+    print_summary(run, f"{result.epochs} epochs, {result.clips:,} test clips")
     rows = [
         ("last", result.epochs, f"{result.last_top1:.2f}", f"{result.last_top5:.2f}"),
         ("best", result.best_epoch, f"{result.best_top1:.2f}", ""),
     ]
     print_table(rows, ("epoch", "number", "top-1 %", "top-5 %"))
+    print_next("evaluate", run, *(("--store", store) if store else ()))
 
 
 def _print_draws(results: Sequence[tuple[Path, EvaluationResult]]) -> None:
@@ -185,6 +186,7 @@ def _print_draws(results: Sequence[tuple[Path, EvaluationResult]]) -> None:
     print_table(rows, ("run", "last, top-1 %", "top-5 %", "best, top-1 %", "of epoch"))
     last, best = (Spread.of([getattr(result, name) for _, result in results]) for name in ("last_top1", "best_top1"))
     print_line(f"top-1 over {last.runs} draws: last epoch {last}, best epoch {best}")
+    print_next("runs", "compare", *(run for run, _ in results))
 
 
 def _draws_json(results: Sequence[EvaluationResult]) -> object:

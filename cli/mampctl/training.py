@@ -8,14 +8,23 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.recipes import Recipe, Task
+from mampctl.completion import complete_recipe, complete_store
 from mampctl.console import print_json, print_line
 from mampctl.places import default_store, named_store, recipe_options
 
 RecipeOption = Annotated[
-    str | None, typer.Option(help="A recipe's name, a YAML file, or 'list'. [default: the store's dataset's]")
+    str | None,
+    typer.Option(
+        help="A recipe's name, a YAML file, or 'list'. [default: the store's dataset's]", autocompletion=complete_recipe
+    ),
 ]
 StoreOption = Annotated[
-    str | None, typer.Option(metavar="PATH", help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]")
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]",
+        autocompletion=complete_store,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change a recipe field: key=value, with dots. Repeatable.")
@@ -27,7 +36,7 @@ OutOption = Annotated[
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in its folder.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes cuda where there is one.")]
 DevicesOption = Annotated[
-    int | None, typer.Option(min=1, help="Train in so many processes here, each on a GPU of its own. [default: 1]")
+    int | None, typer.Option(min=1, help="Work in so many processes here, each on a GPU of its own. [default: 1]")
 ]
 ProfileOption = Annotated[int, typer.Option(min=0, help="Write a profile of so many steps into the run's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -1,26 +1,26 @@
 """`mampctl verify`: a store read whole and compared with its digests."""
 
-import time
 from typing import Annotated
 
 import typer
 
 from mamp_schemas.places import parse_place
-from mampctl.console import print_json, print_line
+from mampctl.completion import complete_store
+from mampctl.console import elapsed, print_json, print_line, print_next
+from mampctl.next_step import next_step
 from mampctl.progress import show_progress
 
 EXIT_FAILED = 1
 
 
 def verify(
-    store: Annotated[str, typer.Argument(help="The store.")],
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Read every row again: digests, motion, intensity and content hash must agree."""
     from mamp_pipeline.store.check import verify as run
     from mamp_pipeline.store.read import open_store
 
-    started = time.monotonic()
     opened = open_store(parse_place(store))
     with show_progress() as progress:
         report = run(opened, progress)
@@ -30,7 +30,8 @@ def verify(
         for problem in report.problems:
             print_line(f"problem: {problem}")
         state = f"{len(report.problems)} problems" if report.problems else "all digests agree"
-        seconds = time.monotonic() - started
-        print_line(f"{store}: {report.clips:,} clips, {report.rows:,} rows read in {seconds:.1f} s: {state}")
+        print_line(f"{store}: {report.clips:,} clips, {report.rows:,} rows read in {elapsed():.1f} s: {state}")
+        if not report.problems:
+            print_next(*next_step(opened))
     if report.problems:
         raise typer.Exit(EXIT_FAILED)

@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+KEPT = ("warning:", "interrupted:")
+"""How messages begin that are shown even where progress is not wanted."""
+
 
 class Progress(Protocol):
     """Receives the progress of one piece of long work."""
@@ -13,7 +16,7 @@ class Progress(Protocol):
         """Report `count` more units done, with facts worth showing (loss, lr, MB)."""
 
     def message(self, text: str) -> None:
-        """Say one line: a choice made, a warning."""
+        """Say one line: a choice made, or, beginning with one of `KEPT`, what nobody may miss."""
 
 
 class Silent:

@@ -86,6 +86,18 @@ def test_evaluate__released_classifier_needs_its_recipe(run: Run, store: Path, t
     assert json.loads(released.out)["matrix"] == json.loads(own.out)["matrix"]
 
 
+def test_evaluate__released_linear_classifier_says_what_its_run_says(
+    run: Run, store: Path, trained: Path, probe: Path, tmp_path: Path
+) -> None:
+    released = tmp_path / "linear.pth"
+    torch.save({"model": to_official(last_checkpoint(trained).weights)}, released)
+    arguments = ("--store", store, "--json", "--device", "cpu")
+    outcome = run("evaluate", released, "--recipe", probe, *arguments)
+    assert outcome.code == 0, outcome.err
+    own = run("evaluate", trained, *arguments)
+    assert {**json.loads(outcome.out), "network": ""} == {**json.loads(own.out), "network": ""}
+
+
 class _Hostile:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (eval, ("__import__('pathlib').Path('run').touch()",))

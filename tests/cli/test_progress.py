@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from rich.console import Console
 
 from mamp_pipeline.synth import synthesise
 from mampctl import progress
-from mampctl.progress import Events, TerminalBars
+from mampctl.console import be_quiet
+from mampctl.progress import Events, TerminalBars, show_progress
 from tests.pipeline.victims import SMALL
 
 
@@ -79,3 +81,16 @@ def test_events__rate_leaves_out_what_an_earlier_run_did(
     events.advance(50)
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert (line["done"], line["per_second"], line["seconds_left"]) == (150, 5.0, 10.0)
+
+
+def test_notes__of_a_quiet_command_are_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
+    def speak() -> None:
+        be_quiet()
+        with show_progress() as shown:
+            shown.start("parse", 2, "files")
+            shown.message("found 2 files")
+            shown.message("warning: one is damaged")
+            shown.advance(2)
+
+    copy_context().run(speak)
+    assert [json.loads(line)["text"] for line in capsys.readouterr().err.splitlines()] == ["warning: one is damaged"]

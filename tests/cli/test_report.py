@@ -39,7 +39,7 @@ def test_report__writes_one_page_and_says_what_stands_out(run: Run, store: Path,
     assert outcome.code == 0
     assert "Teleporting joints" in outcome.out
     assert f"{out}: 28 clips" in outcome.out
-    assert f"next: open it in a browser; any other clip: mampctl show {store} S001" in outcome.out
+    assert f"next: mampctl show {store} S001" in outcome.out
     assert out.read_text().startswith("<!doctype html>")
 
 

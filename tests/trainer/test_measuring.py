@@ -12,7 +12,7 @@ from mamp_schemas.recipes import ModelSpec
 from mamp_trainer.classifiers import trained_recipe
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.official import to_official
-from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.scores import Scores
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.measuring import Bench, embed, evaluate, find_neighbours
@@ -61,14 +61,15 @@ def test_evaluate__counts_as_scikit_learn_does(store: Path, trained: Path) -> No
 
 
 def test_evaluate__on_two_ranks_equals_one(store: Path, trained: Path) -> None:
-    recipe = trained_recipe(trained)
-    expected, _ = evaluate(trained, recipe, Bench(store, "cpu"))
-    assert together(2, lambda ranks: measured_on(ranks, store, trained)) == [expected.top1, expected.top1]
+    expected = measured_on(ALONE, store, trained)
+    assert together(2, lambda ranks: measured_on(ranks, store, trained)) == [expected, expected]
 
 
-def measured_on(ranks: Ranks, store: Path, trained: Path) -> float:
+def measured_on(ranks: Ranks, store: Path, trained: Path) -> tuple[float, float, tuple[tuple[int, ...], ...]]:
     recipe = trained_recipe(trained).replaced(batch_size=3)  # 7 clips: the second rank is without one at last
-    return evaluate(trained, recipe, Bench(store, "cpu", ranks=ranks))[0].top1
+    found, _ = evaluate(trained, recipe, Bench(store, "cpu", ranks=ranks))
+    assert sum(map(sum, found.matrix)) == found.clips == 7
+    return found.top1, found.top5, found.matrix
 
 
 def test_embed__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, pretrained: Path) -> None:

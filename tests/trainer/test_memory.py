@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamp_trainer.memory import free_host_memory, measure_budget
+from mamp_trainer.host_memory import free_host_memory
+from mamp_trainer.memory import measure_budget
 from mamp_trainer.ranks.group import Ranks
 
 CPU = torch.device("cpu")

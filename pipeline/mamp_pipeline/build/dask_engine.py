@@ -109,7 +109,7 @@ class DaskEngine:
             self._deserted = None
         elif self._deserted is None:
             self._deserted = now
-            self._progress.message(f"no worker is left: waiting up to {_ABSENCE:.0f} s for one to come")
+            self._progress.message(f"warning: no worker is left: waiting up to {_ABSENCE:.0f} s for one to come")
         elif now - self._deserted > _ABSENCE:
             raise ClusterError(
                 f"no worker was left, and none came for {_ABSENCE:.0f} s",

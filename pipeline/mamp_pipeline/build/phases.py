@@ -96,7 +96,7 @@ def pack_shards(
 def _is_parsed(job: ParseJob, progress: Progress) -> bool:
     found = find_job(job.target)
     if found is None:
-        progress.message(f"{job.target.name} is damaged: its part is parsed again")
+        progress.message(f"warning: {job.target.name} is damaged: its part is parsed again")
     elif found != job.digest():
         progress.message(f"{job.target.name} is of files that changed since: its part is parsed again")
     return found == job.digest()

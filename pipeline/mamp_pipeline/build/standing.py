@@ -70,8 +70,8 @@ def remove_leftovers(request: Ingest, plan: str, progress: Progress) -> None:
                 discard(staging)
             else:
                 progress.message(
-                    f"{staging} is what another ingest into this store left when it was interrupted: run that command "
-                    "again to finish it, or remove the folder"
+                    f"warning: {staging} is what another ingest into this store left when it was interrupted: run that "
+                    "command again to finish it, or remove the folder"
                 )
 
 

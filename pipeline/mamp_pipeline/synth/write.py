@@ -10,18 +10,28 @@ from mamp_pipeline.synth.names import SynthDataset, list_clips
 from mamp_pipeline.synth.text import make_clip_text
 from mamp_schemas.errors import OutputError
 from mamp_schemas.output import output_errors
+from mamp_schemas.progress import Progress, Silent
 
 _Files = Iterable[tuple[str, bytes]]
 
 
 def synthesise(
-    dataset: SynthDataset, out: Path, *, clips: int, classes: int, setups: int, subjects: int, seed: int
+    dataset: SynthDataset,
+    out: Path,
+    progress: Progress | None = None,
+    *,
+    clips: int,
+    classes: int,
+    setups: int,
+    subjects: int,
+    seed: int,
 ) -> None:
     """Write synthetic raw files in the NTU format; the same arguments give the same bytes.
 
     Args:
         dataset: whose names and classes to use.
         out: a folder that does not exist or is empty, or, ending in `.zip`, an archive that does not exist.
+        progress: is told of every file.
         clips: number of files.
         classes: number of classes, spread evenly over the dataset's.
         setups: number of setups.
@@ -41,7 +51,7 @@ def synthesise(
         with output_errors(out):
             out.parent.mkdir(parents=True, exist_ok=True)
             _remove(partial)
-            (_write_archive if archive else _write_folder)(partial, _make_files(infos, seed))
+            (_write_archive if archive else _write_folder)(partial, _make_files(infos, seed, progress or Silent()))
             partial.replace(out)
     finally:
         _remove(partial)
@@ -56,8 +66,11 @@ def _refuse_taken(out: Path, archive: bool) -> None:
         raise OutputError(f"{out}: exists and is not an empty folder", remedy="Remove it or choose another name.")
 
 
-def _make_files(infos: list[ClipInfo], seed: int) -> _Files:
-    return ((f"{info.id}.skeleton", make_clip_text(info, seed)) for info in infos)
+def _make_files(infos: list[ClipInfo], seed: int, progress: Progress) -> _Files:
+    progress.start("synth", len(infos), "files")
+    for info in infos:
+        yield f"{info.id}.skeleton", make_clip_text(info, seed)
+        progress.advance(1)
 
 
 def _write_folder(folder: Path, files: _Files) -> None:

@@ -9,8 +9,12 @@ from mamp_schemas.base import Model
 from mamp_schemas.datasets import KnownName
 from mamp_schemas.protocols import ProtocolName
 
-Evaluation = Literal["linear", "finetune", "semi", "transfer", "supervised"]
-"""How a number was obtained; `supervised` methods learn from labels alone and stand beside fine-tuned ones."""
+Evaluation = Literal["linear", "finetune", "semi", "transfer", "supervised", "pretrain"]
+"""How a number was obtained.
+
+`supervised` methods learn from labels alone and stand beside fine-tuned ones; `pretrain` is no evaluation: what a
+figure shows is the loss itself.
+"""
 
 
 class Column(Model):
@@ -43,7 +47,7 @@ class Row(Model):
     evaluation: Evaluation | None = None
     input: str | None = None
     backbone: str | None = None
-    recipe: dict[str, str | int] = Field(default_factory=dict)
+    recipe: dict[str, str | int | float] = Field(default_factory=dict)
 
 
 class Number(Column):
@@ -58,7 +62,7 @@ class Number(Column):
     method: str
     input: str | None
     backbone: str | None
-    recipe: dict[str, str | int]
+    recipe: dict[str, str | int | float]
     metric: Literal["top1"]
     value: float
 

@@ -63,12 +63,12 @@ def load_recipe(task: Task, name_or_file: str, overrides: Sequence[str] = ()) ->
 
 def list_recipes(task: Task) -> list[Recipe]:
     """Return the shipped recipes of a task, sorted by name."""
-    return [load_recipe(task, name) for name in _names(task)]
+    return [load_recipe(task, name) for name in recipe_names(task)]
 
 
 def shipped_recipe(task: Task, name: str) -> Recipe | None:
     """Return the shipped recipe of a name, None if there is none."""
-    return load_recipe(task, name) if name in _names(task) else None
+    return load_recipe(task, name) if name in recipe_names(task) else None
 
 
 def read_resolved(data: dict[str, Any], source: str) -> Recipe:
@@ -117,9 +117,10 @@ def _read(task: Task, name_or_file: str, above: tuple[str, ...]) -> dict[str, An
     base, chain = str(data.pop("base")), (*above, f"{task}/{name_or_file}")
     where, _, name = base.rpartition("/")
     kind = next((known for known in _MODELS if known == (where or task)), None)
-    if kind is None or name not in _names(kind) or f"{kind}/{name}" in chain:
+    known = kind is not None and name in recipe_names(kind)
+    if kind is None or not known or f"{kind}/{name}" in chain:
         raise RecipeError(
-            f"recipe {name_or_file}: its base '{base}' is {'its own' if kind and name in _names(kind) else 'unknown'}",
+            f"recipe {name_or_file}: its base '{base}' is {'its own' if known else 'unknown'}",
             remedy="A base is another shipped recipe: NAME, or TASK/NAME of another task.",
         )
     return _merged(_read(kind, name, chain), data)
@@ -134,7 +135,10 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _names(task: Task) -> list[str]:
+def recipe_names(task: str) -> list[str]:
+    """Return the names of a task's shipped recipes, sorted, without reading them; none of what is no task."""
+    if task not in _MODELS:
+        return []
     folder = files(__name__) / task
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
@@ -148,7 +152,7 @@ def _text(task: Task, name_or_file: str) -> str:
                 f"recipe file {name_or_file} cannot be read: {problem}",
                 remedy="Name a readable YAML file, or a shipped recipe without a suffix.",
             ) from None
-    names = _names(task)
+    names = recipe_names(task)
     if name_or_file not in names:
         raise UsageError(
             f"no {task} recipe is called '{name_or_file}'; the shipped ones are: {', '.join(names)}",

@@ -1,0 +1,49 @@
+"""`mampctl doctor`: what is here, what is missing, and what mends it."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from mamp_schemas.errors import UsageError
+from mampctl.console import elapsed, print_json, print_line
+from mampctl.health.finding import Finding, count, of_error
+from mampctl.places import data_folder
+
+EXIT_PROBLEM = 1
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """Look at versions, devices, memory and data: what is missing, and the command that mends it.
+
+    Exit code 1 where something hinders; a warning, such as an extra that is not installed, does not.
+    """
+    findings = look()
+    counts = {state: count(findings, state) for state in ("ok", "warning", "problem")}
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings], **counts})
+    else:
+        _print(findings)
+        print_line(f"{counts['warning']} warnings, {counts['problem']} problems, {elapsed():.1f} s")
+    if counts["problem"]:
+        raise typer.Exit(EXIT_PROBLEM)
+
+
+def look() -> list[Finding]:
+    """Return what every check finds."""
+    from mampctl.health.data import check_data, check_environment
+    from mampctl.health.machine import check_machine
+    from mampctl.health.packages import check_packages
+
+    try:
+        folder = data_folder()
+    except UsageError as problem:
+        return [*check_packages(), *check_environment(), of_error("problem", "data", problem)]
+    return [*check_packages(), *check_machine(folder), *check_environment(), *check_data(folder)]
+
+
+def _print(findings: list[Finding]) -> None:
+    for finding in findings:
+        print_line(f"{finding.state:<8} {finding.about:<10} {finding.text}")
+        if finding.remedy:
+            print_line(f"{'':<19} -> {finding.remedy}")

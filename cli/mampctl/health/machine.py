@@ -1,0 +1,138 @@
+"""The machine: cores, memory, disk, GPUs, and what `compile: true` needs."""
+
+import os
+import platform
+import shutil
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+from mamp_pipeline.build.engine import count_cores
+from mamp_trainer.host_memory import free_host_memory
+from mampctl.health.finding import Finding
+
+GIB = 2**30
+LOW_MEMORY, LOW_DISK = 2 * GIB, 10 * GIB
+"""Below these, a word of warning. Of disk, NTU RGB+D 120 takes 7.6 GB, at 67 kB a clip."""
+
+
+def check_machine(folder: Path) -> list[Finding]:
+    """Look at the machine; `folder` is where stores and runs are to stand."""
+    return [
+        check_cores(),
+        check_memory(free_host_memory()),
+        check_disk(folder),
+        *check_torch(),
+        check_cpp(),
+        *check_numba(),
+    ]
+
+
+def check_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> Finding:
+    """Tell how many cores this process may use: by its affinity, and by a container's share of time."""
+    cores = count_cores()
+    share = cpu_share(cgroup)
+    limit = f", a container's limit leaves {share:g} of them" if share is not None and share < cores else ""
+    return Finding("ok", "cores", f"{cores} usable of {os.cpu_count()} ({platform.machine()}){limit}")
+
+
+def cpu_share(cgroup: Path) -> float | None:
+    """Return the cores' worth of time that a version 2 control group grants; None where it sets no limit."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()[:2]
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def check_memory(free: int) -> Finding:
+    """Judge the bytes that new work may take."""
+    text = f"{free / GIB:.1f} GiB free"
+    if free >= LOW_MEMORY:
+        return Finding("ok", "memory", text)
+    return Finding("warning", "memory", text, "End other programs, or set batch_size lower: --set batch_size=16")
+
+
+def check_disk(folder: Path) -> Finding:
+    """Judge the room where stores and runs are to stand, or would, were the folder there."""
+    there = next((each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir()), Path("/"))
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as problem:
+        return Finding("problem", "disk", f"{there}: {problem.strerror}", "Set MAMPCTL_DATA to a folder you may use.")
+    text = f"{free / GIB:.1f} GiB free in {there}"
+    if not os.access(there, os.W_OK):
+        return Finding("problem", "disk", f"{there} may not be written to", "Set MAMPCTL_DATA to a folder you may use.")
+    if free < LOW_DISK:
+        return Finding("warning", "disk", text, "Free some space, or set MAMPCTL_DATA to a larger disk.")
+    return Finding("ok", "disk", text)
+
+
+def check_torch() -> list[Finding]:
+    """Tell of PyTorch's build and of every GPU it sees."""
+    torch, findings = _import("torch", "pip install --upgrade 'mampctl[trainer]'")
+    if torch is None:
+        return findings
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "for the CPU"
+    gpus = [check_gpu(torch, index) for index in range(torch.cuda.device_count())]
+    return [Finding("ok", "torch", f"{torch.__version__}, {build}"), *(gpus or [check_no_gpu()])]
+
+
+def check_gpu(torch: ModuleType, index: int) -> Finding:
+    """Tell a GPU's name, memory, compute capability, and whether it multiplies in bfloat16."""
+    try:
+        properties = torch.cuda.get_device_properties(index)
+        free, total = torch.cuda.mem_get_info(index)
+    except RuntimeError as problem:
+        reason = str(problem).partition("\n")[0]
+        return Finding("problem", f"cuda:{index}", reason, "Choose another with --device, or --device cpu.")
+    bf16 = "bf16" if properties.major >= 8 else "no bf16"
+    memory = f"{free / GIB:.1f} of {total / GIB:.1f} GiB free"
+    what = f"{properties.name}, {memory}, capability {properties.major}.{properties.minor}, {bf16}"
+    return Finding("ok", f"cuda:{index}", what)
+
+
+def check_no_gpu(driver: Path = Path("/proc/driver/nvidia")) -> Finding:
+    """Tell that trainings run on the CPU; a warning where the machine has a GPU that PyTorch does not see."""
+    if driver.exists() or shutil.which("nvidia-smi"):
+        remedy = "Install the CUDA build of PyTorch for its driver: see https://pytorch.org/get-started/locally"
+        return Finding("warning", "devices", "an NVIDIA driver is here, but PyTorch sees no GPU", remedy)
+    return Finding("ok", "devices", "no GPU: trainings run on the CPU")
+
+
+def check_cpp() -> Finding:
+    """Tell whether `compile: true` has its compiler; without it trainings run all the same."""
+    compiler = next((path for name in ("g++", "clang++", "c++") if (path := shutil.which(name))), None)
+    triton = "Triton for GPUs" if _is_there("triton") else "no Triton, which GPUs need"
+    if compiler:
+        return Finding("ok", "compile", f"{compiler}, {triton}")
+    return Finding("warning", "compile", "no C++ compiler: compile=true cannot be used", "apt install g++")
+
+
+def check_numba() -> list[Finding]:
+    """Tell whether the readers can be compiled: Numba brings its compiler along, but wants a NumPy it knows."""
+    numba, findings = _import("numba", "pip install --upgrade 'mampctl[pipeline]'")
+    if numba is None:
+        return findings
+    return [Finding("ok", "numba", f"{numba.__version__} compiles for this machine by itself")]
+
+
+def _import(name: str, remedy: str) -> tuple[ModuleType | None, list[Finding]]:
+    """Return a package, or why it cannot be imported; that it is not there is told of its extra already."""
+    try:
+        return import_module(name), []
+    except ModuleNotFoundError as problem:
+        if problem.name == name:
+            return None, []
+        reason = str(problem)
+    except (ImportError, OSError) as problem:
+        reason = str(problem).partition("\n")[0]
+    return None, [Finding("problem", name, f"is installed and cannot be imported: {reason}", remedy)]
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False

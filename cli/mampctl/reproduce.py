@@ -1,0 +1,119 @@
+"""`mampctl reproduce`: a table of the paper from one command, beside its published numbers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.errors import Interrupted, TrainingError
+from mamp_schemas.places import parse_path
+from mamp_schemas.reproduction import Plan, Scale
+from mampctl.console import print_json, print_line, run_id
+from mampctl.extras import needed_extras
+from mampctl.places import data_folder
+from mampctl.reproduce_splits import make_manifests
+from mampctl.sitting import sit_down
+from mampctl.training import DeviceOption, DevicesOption, JsonOption
+
+if TYPE_CHECKING:
+    from mamp_trainer.reproduce.execute import Outcome
+    from mamp_trainer.reproduce.shelf import Shelf
+
+
+def reproduce(
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="1 to 10, 10a, 10b, fig-mask-ratio, fig-schedule or fig-loss.")
+    ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET/PROTOCOL", help="Run what these columns need, say ntu60/xsub. Repeatable."),
+    ] = None,
+    scale: Annotated[Scale, typer.Option(help="As published, or reduced to see that it works.")] = "full",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting, with seeds from 0 on.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan with estimated times, and leave.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=parse_path, metavar="PATH", help="Where runs/ and tables/ are made. [default: $MAMPCTL_DATA]"
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Reproduce a table of the paper: run what is missing, and write it beside the published numbers.
+
+    Called again, it goes on where it stopped. Stores are $MAMPCTL_DATA/DATASET.zarr.
+    """
+    with needed_extras():
+        from mamp_trainer.reproduce.plan import choose_runs, make_plan
+
+    plan = make_plan(table, scale, seeds)
+    wanted, folder = choose_runs(plan, only or []), out or data_folder()
+    if dry_run:
+        _show_plan(plan, wanted, folder, device, as_json)
+        return
+    with sit_down(lambda: None, device, devices) as (_, ranks, progress):
+        from mamp_trainer.reproduce.execute import Seat, execute
+        from mamp_trainer.reproduce.shelf import Shelf
+
+        shelf = Shelf(data_folder())
+        if ranks.first:
+            make_manifests([run.recipe for run in plan.runs if run.name in wanted], shelf, progress.message)
+            if not as_json:
+                _show_plan(plan, wanted, folder, device, as_json)
+        ranks.agree(0)  # the others read manifests when they are there
+
+        def tell(now: "Outcome") -> None:
+            _write(plan, now, shelf, folder)
+
+        try:
+            outcome = execute(plan, wanted, folder / "runs", shelf, Seat(device, progress, ranks, run_id()), tell)
+        except Interrupted:
+            progress.message("the table is written as far as it has come; the same command, without --resume, goes on")
+            raise
+        if ranks.first:
+            _show_tables(plan, outcome, shelf, folder, as_json)
+        ranks.agree(0)  # an error of one rank would end the first before it has shown them
+        if outcome.problems:
+            raise TrainingError(
+                f"{len(outcome.problems)} of {len(wanted)} runs are missing: the table says why",
+                remedy="Once that is mended, run the same command again: what is done is not done twice.",
+            )
+
+
+def _write(plan: Plan, outcome: "Outcome", shelf: "Shelf", folder: Path) -> None:
+    from mamp_trainer.reproduce.collect import collect
+    from mamp_trainer.reproduce.write import write_table
+
+    for table in collect(plan, outcome, shelf, folder / "tables"):
+        write_table(folder / "tables", table)
+
+
+def _show_plan(plan: Plan, wanted: frozenset[str], folder: Path, device: str, as_json: bool) -> None:
+    with needed_extras():
+        from mamp_trainer.reproduce.preview import preview
+        from mamp_trainer.reproduce.shelf import Shelf
+        from mamp_trainer.runtime import choose_device
+        from mampctl.reproduce_tables import print_preview
+
+    shown = preview(plan, wanted, folder / "runs", Shelf(data_folder()), choose_device(device))
+    if as_json:
+        print_json({"plan": plan.model_dump(mode="json"), "preview": shown.model_dump(mode="json")})
+    else:
+        print_preview(plan, shown)
+
+
+def _show_tables(plan: Plan, outcome: "Outcome", shelf: "Shelf", folder: Path, as_json: bool) -> None:
+    from mamp_trainer.reproduce.collect import collect
+    from mamp_trainer.reproduce.write import table_files
+    from mampctl.reproduce_tables import print_tables
+
+    tables = collect(plan, outcome, shelf, folder / "tables")
+    if as_json:
+        print_json([each.model_dump(mode="json") for each in tables])
+        return
+    print_tables(tables)
+    for table in tables:
+        for path in table_files(folder / "tables", table):
+            print_line(f"{path}")

@@ -1,0 +1,162 @@
+"""Every command of the documentation parses; what can run here runs, page by page, on stand-ins for the data."""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import torch
+import typer
+
+from mampctl.app import app, main
+from tests.docs.commands import NOT_RUN, PAGES, ROOT, Command, find_commands
+from tests.docs.stand_ins import PREPARED, lay_out
+
+COMMANDS = [command for page in PAGES for command in find_commands(page)]
+FROM_RAW = {
+    "README.md",
+    "data-ntu.md",
+    "data-pku.md",
+    "data-nwucla.md",
+    "own-data.md",
+    "policies.md",
+    "results.md",
+    "scaling.md",
+}
+"""Pages that begin with raw files; on the others, stores and runs are there already."""
+SHORT = ("schedule.epochs=1", "schedule.warmup_epochs=0", "batch_size=4")
+SMALL = ("model.frames=16", "model.width=16", "model.depth=1", "model.heads=2")
+SMALL_DECODER = ("model.decoder_width=16", "model.decoder_depth=1", "model.decoder_heads=2")
+TRAINING = ("pretrain", "linear", "finetune", "semi", "transfer")
+
+Run = Callable[[Command], int]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.page}: {command.line}"[:90])
+def test_documented_command__parses(command: Command) -> None:
+    """Every option, argument and choice that a page names is there."""
+    arguments = command.arguments
+    if arguments is None:
+        assert command.reason, (
+            f"{command.page}: `{command.line}`: give it a reason in tests/docs/commands.py, or a test"
+        )
+        return
+    found, rest = typer.main.get_command(app), arguments
+    with click.Context(found) as context:
+        while isinstance(found, click.Group) and rest and not rest[0].startswith("-"):
+            name, rest = rest[0], rest[1:]
+            below = found.get_command(context, name)
+            assert below is not None, f"{command.page}: there is no command `{name}`"
+            found = below
+        if rest == ["--help"]:
+            return
+        found.make_context("mampctl", rest, parent=context)
+
+
+@pytest.mark.parametrize("pattern", NOT_RUN)
+def test_not_run__has_no_pattern_without_a_command(pattern: str) -> None:
+    assert any(re.search(pattern, command.line) for command in COMMANDS)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run_command(command: Command) -> int:
+        arguments = command.arguments
+        assert arguments is not None
+        monkeypatch.setattr(sys, "argv", ["mampctl", *reduced(arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as leave:
+            code = int(leave.code or 0)
+        assert code == 0, f"{command.page}: `{command.line}`: exit code {code}\n{capsys.readouterr().err[-3000:]}"
+        capsys.readouterr()
+        return code
+
+    return run_command
+
+
+def reduced(arguments: list[str]) -> list[str]:
+    """Return arguments that train the smallest network for an epoch."""
+    if arguments[0] == "train" and arguments[1] in TRAINING:
+        changes = [*SHORT, *SMALL, *(SMALL_DECODER if arguments[1] == "pretrain" else ())]
+        if arguments[1] in ("finetune", "semi", "transfer"):
+            changes.append("head_width=8")
+        if arguments[1] == "semi":  # one percent of a few clips is none
+            changes.append("subset.fraction=0.5")
+    elif arguments[0] in ("knn", "embed") and "--recipe" in arguments:
+        changes = list(SMALL)
+    elif arguments[:1] == ["build-splits"] and "--fraction" in arguments:
+        at = arguments.index("--fraction") + 1
+        return [*arguments[:at], "0.5", *arguments[at + 1 :]]
+    elif arguments[0] == "reproduce":  # of the stores that are there
+        return [*arguments, "--scale", "small", "--only", "ntu60/xsub", "--device", "cpu"]
+    else:
+        return arguments
+    return [*arguments, *(part for change in changes for part in ("--set", change))]
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("raw")
+    lay_out(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared") / "work"
+    shutil.copytree(raw, folder)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        patched.delenv("MAMPCTL_DATA", raising=False)
+        for line in PREPARED.strip().splitlines():
+            patched.setattr(sys, "argv", ["mampctl", *reduced(Command("", line).arguments or [])])
+            with pytest.raises(SystemExit) as leave:
+                main()
+            assert not leave.value.code, line
+    return folder
+
+
+EXAMPLES = re.findall(
+    r"^```python\n(.*?)^```", (ROOT / "docs" / "store-format.md").read_text(), re.DOTALL | re.MULTILINE
+)
+
+
+def test_store_format__a_clip_by_plain_zarr(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(prepared)
+    found: dict[str, Any] = {}
+    for example in EXAMPLES:
+        exec(example, found)
+    assert found["joints"].shape == (found["bodies"], found["frames"], 25, 3)
+
+
+RUN = [command for command in COMMANDS if command.arguments and not command.reason]
+
+
+@pytest.mark.parametrize("page", sorted({command.page for command in RUN}))
+def test_documented_page__runs(
+    page: str, run: Run, raw: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(raw if page in FROM_RAW else prepared, work)
+    if page == "own-data.md":  # its recordings are gestures; the others' are NTU's
+        shutil.rmtree(work / "recordings")
+        (work / "gestures").rename(work / "recordings")
+    monkeypatch.chdir(work)
+    monkeypatch.delenv("MAMPCTL_DATA", raising=False)
+    for number, command in enumerate(RUN):
+        if command.page == page:
+            anew = (
+                page not in FROM_RAW and "mampctl train" in command.line
+            )  # the runs that pages name are there already
+            run(Command(page, f"{command.line} --out {work}/run{number}") if anew else command)

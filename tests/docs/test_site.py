@@ -1,0 +1,56 @@
+"""The documentation as a site: it builds, is complete, loads nothing from elsewhere, and names code that is there."""
+
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+LOADED = re.compile(r"""<(?:script|img|iframe)[^>]*\ssrc=["']?(?:https?:)?//|<link[^>]*\shref=["']?(?:https?:)?//""")
+STYLED = re.compile(r"""@import[^;]*(?:https?:)?//|url\(["']?(?:https?:)?//""")
+NAMES = re.findall(r"`(mamp_(?:pipeline|trainer|schemas)(?:\.\w+)+)`", (DOCS / "how-it-works.md").read_text())
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+def test_site__every_page_is_in_the_navigation(site: Path) -> None:
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
+    assert pages == set(listed(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+    assert len(list(site.rglob("index.html"))) == len(pages)
+
+
+def listed(nav: object) -> list[str]:
+    if isinstance(nav, str):
+        return [nav]
+    parts = nav.values() if isinstance(nav, dict) else nav
+    assert not isinstance(parts, str)
+    return [page for part in parts for page in listed(part)]  # type: ignore[attr-defined]
+
+
+def test_site__loads_nothing_from_elsewhere(site: Path) -> None:
+    patterns = {".html": LOADED, ".css": STYLED}
+    pages = [page for page in site.rglob("*") if page.suffix in patterns]
+    loaded = {page.name: found for page in pages if (found := patterns[page.suffix].findall(page.read_text()))}
+    assert loaded == {}
+
+
+def test_how_it_works__names_code() -> None:
+    assert len(NAMES) > 30
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_how_it_works__names_code_that_is_there(name: str) -> None:
+    module, _, member = name.rpartition(".")
+    assert hasattr(import_module(module), member), f"docs/how-it-works.md names {name}: correct the page"

@@ -1,0 +1,64 @@
+"""The pictures of the documentation: `python -m tests.pages.pictures` makes docs/images anew.
+
+The clip is synthetic; the table is docs/results.md as the site shows it.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+from PIL import Image
+from selenium.webdriver import Chrome
+
+from mamp_pipeline.synth import synthesise
+from tests.pages.conftest import Browser, start_chromium
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "docs" / "images"
+COLOURS = 128
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        driver = start_chromium(folder / "profile")
+        browser = Browser(driver)
+        browser.open(make_viewer(folder))
+        save(driver, "viewer")
+        run("mkdocs", "build", "--quiet", "--site-dir", str(folder / "site"))
+        browser.open(folder / "site" / "results" / "index.html")
+        browser.run("document.querySelector('table').scrollIntoView({block: 'center'})")
+        time.sleep(1)  # the heading moves while the page does
+        save(driver, "results")
+        driver.quit()
+
+
+def make_viewer(folder: Path) -> Path:
+    raw, store, page = folder / "raw.zip", folder / "ntu60.zarr", folder / "clip.html"
+    synthesise("ntu60", raw, clips=10, classes=10, setups=2, subjects=2, seed=0)
+    run("mampctl", "ingest", "ntu60", "--raw", str(raw), "--out", str(store), "--workers", "0")
+    with zipfile.ZipFile(raw) as archive:
+        clip = min(Path(name).stem for name in archive.namelist())
+    run("mampctl", "show", str(store), clip, "--html", str(page))
+    return page
+
+
+def run(*command: str) -> None:
+    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, capture_output=True)
+
+
+def save(driver: Chrome, name: str) -> None:
+    """Keep what the browser shows, in few colours, so that the repository stays small."""
+    IMAGES.mkdir(exist_ok=True)
+    path = IMAGES / f"{name}.png"
+    driver.save_screenshot(str(path))
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(COLOURS)
+    small.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

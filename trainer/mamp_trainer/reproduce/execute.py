@@ -1,0 +1,135 @@
+"""Owns running what is missing of a plan: in order, each run resumable, one that fails without the others."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from mamp_schemas.errors import MampctlError
+from mamp_schemas.progress import Progress
+from mamp_schemas.recipes import PretrainRecipe
+from mamp_schemas.reproduction import Plan, PlannedRun
+from mamp_trainer.ledger.runs import read_runs
+from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.reproduce.finished import find_run
+from mamp_trainer.reproduce.shelf import Shelf, in_one_line
+from mamp_trainer.tasks.classification import Sitting
+from mamp_trainer.tasks.pretrain import pretrain
+from mamp_trainer.tasks.protocols import run_protocol
+
+
+@dataclass
+class Outcome:
+    """How far a plan has come.
+
+    Attributes:
+        done: folders of the runs that are done, by name.
+        problems: of those that cannot be: what stands in the way.
+    """
+
+    done: dict[str, Path] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+class Seat(NamedTuple):
+    """How runs are trained, on which none of their numbers depends; as `Sitting` has it."""
+
+    device: str
+    progress: Progress
+    ranks: Ranks = ALONE
+    run_id: str | None = None
+
+
+def execute(
+    plan: Plan,
+    wanted: frozenset[str],
+    folder: Path,
+    shelf: Shelf,
+    seat: Seat,
+    tell: Callable[[Outcome], None],
+) -> Outcome:
+    """Find what is done of a plan, and run what is wanted and missing.
+
+    A run that fails is told, and the others go on; under several ranks it ends them all, for the others may wait for
+    the one that failed.
+
+    Args:
+        plan: the runs.
+        wanted: the names of those that may be run.
+        folder: where runs are, and are made.
+        shelf: the data.
+        seat: who trains, and on what.
+        tell: called by the first rank when something has changed.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; a checkpoint of the run under way has been written.
+        MampctlError: a run failed under several ranks.
+    """
+    outcome = Outcome()
+    for at, planned in enumerate(plan.runs, start=1):
+        if planned.parent is not None and planned.parent not in outcome.done:
+            if planned.name in wanted:
+                cause = outcome.problems.get(planned.parent, "it is not done")
+                outcome.problems[planned.name] = f"of its pre-training {planned.parent}: {cause}"
+            continue
+        found, problem = _look(planned, outcome, folder, shelf, seat.ranks)
+        if found is not None:
+            outcome.done[planned.name] = found
+            continue
+        if planned.name not in wanted:
+            continue
+        if seat.ranks.first:
+            tell(outcome)
+        seat.progress.message(f"run {at} of {len(plan.runs)}: {planned.name}")
+        if problem is None:
+            problem = _run(planned, outcome, folder, shelf, seat)
+        if problem is not None:
+            outcome.problems[planned.name] = problem
+            seat.progress.message(f"error: {planned.name}: {problem}")
+    if seat.ranks.first:
+        tell(outcome)
+    return outcome
+
+
+def _look(
+    planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, ranks: Ranks
+) -> tuple[Path | None, str | None]:
+    """Return the folder of a run if it is done, and what stands in its way: as the first rank sees it."""
+    found: tuple[str | None, str | None] = (None, None)
+    if ranks.first:
+        parent = None if planned.parent is None else outcome.done[planned.parent]
+        try:
+            run = find_run(planned, parent, read_runs([folder]), folder / planned.name, shelf)
+            found = (None if run is None else str(run.folder), None)
+        except MampctlError as problem:
+            found = (None, in_one_line(problem))
+    place, hindrance = json.loads(ranks.share(json.dumps(found)))
+    return None if place is None else Path(place), hindrance
+
+
+def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat: Seat) -> str | None:
+    """Train a run, or go on with it; return what stood in its way, if anything."""
+    run, recipe, store = folder / planned.name, planned.recipe, shelf.place(planned.recipe)
+    try:
+        if isinstance(recipe, PretrainRecipe):
+            pretrain(
+                recipe,
+                store,
+                run,
+                resume=True,
+                device=seat.device,
+                progress=seat.progress,
+                ranks=seat.ranks,
+                run_id=seat.run_id,
+            )
+        else:
+            parent = None if planned.parent is None else outcome.done[planned.parent]
+            sitting = Sitting(run, True, seat.device, seat.progress, seat.ranks, 0, seat.run_id)
+            run_protocol(recipe, store, parent, sitting)
+    except MampctlError as problem:
+        if seat.ranks.count > 1:
+            raise
+        return in_one_line(problem)
+    outcome.done[planned.name] = run
+    return None

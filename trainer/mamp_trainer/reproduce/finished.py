@@ -1,0 +1,63 @@
+"""Owns which runs of a plan are done already, wherever in the runs' folder they are and whatever they are called."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mamp_schemas.errors import MampctlError
+from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.reproduction import Plan, PlannedRun
+from mamp_trainer.belonging import UNTRAINED
+from mamp_trainer.ledger.runs import Run, find_finished, read_run
+from mamp_trainer.reproduce.shelf import Shelf
+from mamp_trainer.weights import digest, load_encoder
+
+
+def find_run(planned: PlannedRun, parent: Path | None, runs: Iterable[Run], own: Path, shelf: Shelf) -> Run | None:
+    """Return the finished run that is a planned one: same recipe, store, manifest and encoder; None if there is none.
+
+    Args:
+        planned: what is looked for.
+        parent: the run of its pre-training, if it has one.
+        runs: where to look; the one that was finished first is taken, so that later ones displace nothing.
+        own: the folder that the planned run would have; it is looked at first.
+        shelf: the data.
+
+    Raises:
+        MampctlError: the data is missing, or the parent's checkpoint cannot be read.
+    """
+    split = shelf.split(planned.recipe)
+    encoder = UNTRAINED if parent is None else encoder_digest(parent, planned.recipe.model)
+    places = [read_run(own)] if own.exists() else []
+    places += sorted((run for run in runs if run.record), key=_finished_at)
+    return find_finished(places, planned.recipe.digest(), split.store_hash, split.manifest_hash, encoder)
+
+
+def find_all(plan: Plan, runs: list[Run], folder: Path, shelf: Shelf) -> dict[str, Path]:
+    """Return the folders of all of a plan's runs that are done, by name; those whose data is missing count as not."""
+    done: dict[str, Path] = {}
+    for planned in plan.runs:
+        if planned.parent is not None and planned.parent not in done:
+            continue
+        parent = None if planned.parent is None else done[planned.parent]
+        try:
+            found = find_run(planned, parent, runs, folder / planned.name, shelf)
+        except MampctlError:
+            continue
+        if found is not None:
+            done[planned.name] = found.folder
+    return done
+
+
+def _finished_at(run: Run) -> datetime:
+    """Return when a run was finished; records of format 1 do not know, and are older than all that do."""
+    return (run.record.finished if run.record else None) or datetime.min.replace(tzinfo=UTC)
+
+
+def encoder_digest(run: Path, spec: ModelSpec) -> str:
+    """Return the digest of the encoder that a pre-training has left.
+
+    Raises:
+        CheckpointError: it cannot be read, or has another shape.
+    """
+    return digest(load_encoder(run, spec))
