@@ -46,10 +46,15 @@ def run_id() -> str:
     return _RUN_ID.get()
 
 
-def write_event(event: str, **facts: object) -> None:
-    """Write one JSON line to standard error, where nobody sits in front of it."""
+def event_line(event: str, **facts: object) -> str:
+    """Return an event as one line of JSON, with the name of the run."""
     named = {"run_id": run_id()} if run_id() else {}
-    sys.stderr.write(json.dumps({"event": event, **named, **facts}) + "\n")
+    return json.dumps({"event": event, **named, **facts})
+
+
+def write_event(event: str, **facts: object) -> None:
+    """Write an event to standard error, where nobody sits in front of it."""
+    sys.stderr.write(f"{event_line(event, **facts)}\n")
     sys.stderr.flush()
 
 

@@ -7,7 +7,7 @@ import traceback
 from types import TracebackType
 from typing import TextIO
 
-from mampctl.console import write_event
+from mampctl.console import event_line, write_event
 
 
 def only_json_lines() -> None:
@@ -49,7 +49,7 @@ class JsonLines(io.TextIOBase):
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
             if line.strip():
-                self._stream.write((line if _is_event(line) else json.dumps({"event": "log", "text": line})) + "\n")
+                self._stream.write((line if _is_event(line) else event_line("log", text=line)) + "\n")
         return len(text)
 
     def flush(self) -> None:

@@ -63,7 +63,7 @@ def show(
 
 @contextmanager
 def _matplotlib_keeping_nothing() -> Iterator[None]:
-    """Give matplotlib, while it is imported, a folder for what it keeps of fonts: its own would be in the user's home."""
+    """Give matplotlib, while it is imported, a folder for what it keeps of fonts: its own is in the home folder."""
     if os.environ.get(_KEEP):
         yield
         return
