@@ -1,7 +1,7 @@
 """The `mampctl` command: its subcommands, and how errors become messages and exit codes.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 done with quarantined input under --strict; 130 interrupted (SIGINT, Ctrl-C);
-75 a training that SIGTERM stopped, which goes on with --resume: EX_TEMPFAIL, for batch systems to queue it again.
+75 stopped by SIGTERM: EX_TEMPFAIL, for batch systems to queue it again; a training goes on with --resume.
 """
 
 import atexit

@@ -13,17 +13,18 @@ import pytest
 from mamp_pipeline.build.ingest import Ingest, ingest
 from mamp_pipeline.store.check import verify
 from mamp_pipeline.store.read import open_store
-from mamp_pipeline.synth import synthesise
 from mamp_schemas.places import Place
 from mamp_schemas.policy import paper_policy
 from mamp_schemas.progress import Silent
+from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
 from tests.pipeline.victims import SMALL
 from tests.s3_server import Bucket
 from tests.users import as_user, needs_root, own_folder, shared_folder
 
+RAW = GOLDEN / "pku1" / "raw.zip"
 SCHEDULER, FIRST, SECOND, INGEST = 12_001, 12_002, 12_003, 12_004
-DEADLINE = 120.0
+DEADLINE = 60.0
 
 pytestmark = needs_root
 
@@ -32,12 +33,6 @@ pytestmark = needs_root
 def base() -> Iterator[Path]:
     with shared_folder() as folder:
         yield folder
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    synthesise("ntu60", tmp_path / "raw.zip", clips=60, classes=10, setups=4, subjects=10, seed=3)
-    return tmp_path / "raw.zip"
 
 
 def as_member(base: Path, user: int) -> tuple[str, ...]:
@@ -60,7 +55,7 @@ def run_members(base: Path) -> Iterator[Cluster]:
 def ingest_and_kill(base: Path, raw: Place, out: Place, list_pieces: Callable[[], list[str]]) -> dict[str, object]:
     """Ingest on a cluster, of whose workers one is killed when the first piece is there; return what was made."""
     with run_members(base) as running:
-        words = ["ingest", "ntu60", "--raw", str(raw), "--out", str(out), "--scheduler", running.address, "--json"]
+        words = ["ingest", "pku1", "--raw", str(raw), "--out", str(out), "--scheduler", running.address, "--json"]
         line = [*as_member(base, INGEST), sys.executable, "-c", SMALL, *words]
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
@@ -79,24 +74,25 @@ def ingest_and_kill(base: Path, raw: Place, out: Place, list_pieces: Callable[[]
     return dict(json.loads(printed))
 
 
-def check(out: Place, made: dict[str, object], raw: Path, beside: Path) -> None:
-    local = ingest(Ingest("ntu60", (raw,), beside, paper_policy("ntu60")), Silent())
+def check(out: Place, made: dict[str, object], beside: Path) -> None:
+    local = ingest(Ingest("pku1", (RAW,), beside, paper_policy("pku1")), Silent())
     assert made["content_hash"] == local.content_hash
     assert verify(open_store(out), Silent()).problems == ()
 
 
-def test_ingest__of_four_users_on_a_shared_folder(base: Path, raw: Path, tmp_path: Path) -> None:
-    out, staging = base / "ntu60.zarr", base / "ntu60.zarr.staging"
-    made = ingest_and_kill(base, raw, out, lambda: [path.name for path in staging.glob("part-*")])
-    check(out, made, raw, tmp_path / "local.zarr")
+def test_ingest__of_four_users_on_a_shared_folder(base: Path, tmp_path: Path) -> None:
+    out, staging = base / "pku1.zarr", base / "pku1.zarr.staging"
+    made = ingest_and_kill(base, RAW, out, lambda: [path.name for path in staging.glob("part-*")])
+    check(out, made, tmp_path / "local.zarr")
     owners = {path.stat().st_uid for path in out.rglob("*") if path.is_file()}
     assert {SECOND, INGEST} <= owners
     assert owners <= {FIRST, SECOND, INGEST}
     assert not staging.exists()
 
 
-def test_ingest__of_four_users_in_a_bucket(base: Path, raw: Path, bucket: Bucket, tmp_path: Path) -> None:
-    out, source = bucket.url / "ntu60.zarr", bucket.put("raw.zip", raw)
+@pytest.mark.soak
+def test_ingest__of_four_users_in_a_bucket(base: Path, bucket: Bucket, tmp_path: Path) -> None:
+    out, source = bucket.url / "pku1.zarr", bucket.put("raw.zip", RAW)
     made = ingest_and_kill(base, source, out, lambda: [name for name in bucket.names() if "/part-" in name])
-    check(out, made, raw, tmp_path / "local.zarr")
+    check(out, made, tmp_path / "local.zarr")
     assert not [name for name in bucket.names() if ".staging" in name]
