@@ -1,29 +1,95 @@
-"""`mampctl report`: a store looked at as a whole, as one HTML page."""
+"""`mampctl report`: a store, or runs, looked at as a whole on one HTML page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mamp_schemas.errors import UsageError
 from mamp_schemas.places import parse_path, parse_place
 from mampctl.completion import complete_store
 from mampctl.console import print_json, print_line, print_next, print_summary, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
+from mampctl.training import DeviceOption, JsonOption
 
 
 def report(
-    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="A store; or the folders of runs.", autocompletion=complete_store),
+    ],
     out: Annotated[
         Path,
         typer.Option(parser=parse_path, metavar="PATH", help="The HTML file; one that is there is replaced."),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="For runs: the store that they were trained on. [default: theirs in $MAMPCTL_DATA]",
+            autocompletion=complete_store,
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
-    """Write one self-contained page: counts, motion, outliers, clips to play, quarantine, provenance."""
+    """Write one self-contained page: of a store (counts, motion, outliers, clips) or of runs (curves, classes)."""
     with needed_extras():
-        import plotly  # noqa: F401 - the page needs it at the end of a long read: say so at its beginning
+        import plotly  # noqa: F401 - the page needs it at the end of long work: say so at its beginning
 
+    runs = _find_runs(paths)
+    if runs:
+        _report_runs(runs, out, store, device, as_json)
+    elif store is not None:
+        raise UsageError("--store is for reports of runs", remedy="Leave it out, or name folders of runs.")
+    elif len(paths) == 1:
+        _report_store(paths[0], out, as_json)
+    else:
+        raise UsageError(
+            f"none of {', '.join(paths)} is the folder of a run, and there is one report for each store",
+            remedy="Name one store, or folders of runs.",
+        )
+
+
+def _find_runs(paths: Sequence[str]) -> list[Path]:
+    """Return the paths as folders of runs; none where none of them is one.
+
+    Raises:
+        UsageError: only some are.
+    """
+    from mamp_trainer.ledger.runs import holds_run
+
+    folders = {path: place for path in paths if isinstance(place := parse_place(path), Path) and holds_run(place)}
+    others = [path for path in paths if path not in folders]
+    if folders and others:
+        raise UsageError(
+            f"{others[0]} is not the folder of a run, as {next(iter(folders))} is",
+            remedy="Name folders of runs only, or one store.",
+        )
+    return list(folders.values())
+
+
+def _report_runs(folders: Sequence[Path], out: Path, store: str | None, device: str, as_json: bool) -> None:
+    from mamp_pipeline.report.runs_report import write_runs_report
+    from mampctl.report_parts import Workshop
+    from mampctl.report_runs import read_runs
+
+    runs = read_runs(folders)
+    with show_progress() as progress:
+        workshop = Workshop.prepare(store, device, progress)
+        runs = [workshop.complete(run) for run in runs]
+    size = write_runs_report(runs, out)
+    if as_json:
+        print_json({"file": str(out), "bytes": size, "runs": [run.path for run in runs]})
+        return
+    print_summary(out, f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}, {size / 1e6:.1f} MB")
+    print_line("open it in a browser")
+    print_next("runs", "show" if len(runs) == 1 else "compare", *folders)
+
+
+def _report_store(store: str, out: Path, as_json: bool) -> None:
     from mamp_pipeline.report.outliers import CRITERIA
     from mamp_pipeline.report.store_report import write_report
     from mamp_pipeline.store.read import open_store

@@ -2,14 +2,22 @@
 
 import builtins
 import json
+import shutil
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from mamp_trainer.tasks.linear import linear
+from mamp_trainer.tasks.pretrain import pretrain
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN
+from tests.trainer.ledger_cases import write_recipe
+from tests.trainer.runs import linear_recipe, pretrain_recipe, write_toy_store
 
 CLIP = "S001C001P008R002A042"
 
@@ -73,6 +81,105 @@ def test_report__a_place_that_cannot_be_written(run: Run, store: Path, tmp_path:
     outcome = run("report", store, "--out", tmp_path)
     assert outcome.code == 1
     assert "A folder stands there" in outcome.err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store, a pre-training and a linear evaluation on it, and one that has only begun."""
+    folder = tmp_path_factory.mktemp("trained")
+    store = write_toy_store(folder)
+    pretrain(pretrain_recipe(), store, folder / "mamp", device="cpu")
+    linear(linear_recipe(), store, folder / "probe", encoder_from=folder / "mamp", device="cpu")
+    write_recipe(folder / "begun", pretrain_recipe(seed=1))
+    return folder
+
+
+def page_data(page: Path) -> list[dict[str, Any]]:
+    text = page.read_text().partition('<script type="application/json" id="data">')[2].partition("</script>")[0]
+    runs: list[dict[str, Any]] = json.loads(text)["runs"]
+    return runs
+
+
+def test_report__of_runs(run: Run, trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs.html"
+    folders = [trained / name for name in ("mamp", "probe", "begun")]
+    outcome = run("report", *folders, "--store", trained / "toy.zarr", "--device", "cpu", "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert f"{out}: 3 runs" in outcome.out
+    mamp, probe, begun = page_data(out)
+    assert [each["state"] for each in (mamp, probe, begun)] == ["complete", "complete", "incomplete"]
+    assert (mamp["differs"], begun["differs"]) == (["seed 0"], ["seed 1"])
+    assert len(mamp["epochs"]["loss"]) == 3
+    assert sum(map(sum, probe["confusion"]["matrix"])) == 7
+    assert probe["confusion"]["names"][0] == "A001 drink water"
+    assert mamp["features"]["total"] == probe["features"]["total"] == 7
+    assert len(mamp["predictions"]["examples"]) == 6
+    assert "there is no checkpoint" in begun["features"]["missing"]
+
+
+def test_report__of_runs_without_their_store_says_what_is_missing(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMPCTL_DATA", str(tmp_path))
+    out = tmp_path / "runs.html"
+    assert run("report", trained / "probe", trained / "mamp", "--out", out).code == 0
+    probe, mamp = page_data(out)
+    assert "missing" not in probe["confusion"]
+    for part in (probe["features"], mamp["features"], mamp["predictions"]):
+        assert f"there is no store at {tmp_path / 'ntu60.zarr'}. Name the store" in part["missing"]
+
+
+def test_report__of_runs_takes_the_store_of_the_data_folder(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_toy_store(tmp_path).rename(tmp_path / "ntu60.zarr")
+    (tmp_path / "toy.xsub.json").rename(tmp_path / "ntu60.xsub.json")
+    monkeypatch.setenv("MAMPCTL_DATA", str(tmp_path))
+    assert run("report", trained / "mamp", "--out", tmp_path / "runs.html").code == 0
+    assert page_data(tmp_path / "runs.html")[0]["features"]["total"] == 7
+
+
+def test_report__of_runs_without_torch_has_the_curves(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs.html"
+    code = "import sys; sys.modules['torch'] = None; from mampctl.app import main; main()"
+    arguments = ["report", trained / "probe", "--store", trained / "toy.zarr", "--out", out]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+    (probe,) = page_data(out)
+    assert len(probe["epochs"]["top1"]) == 3
+    assert "pip install 'mampctl[trainer]'" in probe["confusion"]["missing"]
+
+
+def test_report__of_a_run_whose_metrics_are_damaged(run: Run, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "mamp", tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").write_text("damaged\n")
+    outcome = run("report", tmp_path / "run", "--out", tmp_path / "runs.html")
+    assert outcome.code == 1
+    assert f"{tmp_path / 'run' / 'metrics.jsonl'}, line 1" in outcome.err
+    assert not (tmp_path / "runs.html").exists()
+
+
+def test_report__of_runs_and_a_store_together(run: Run, trained: Path, tmp_path: Path) -> None:
+    outcome = run("report", trained / "mamp", trained / "toy.zarr", "--out", tmp_path / "runs.html")
+    assert outcome.code == 2
+    assert "toy.zarr is not the folder of a run" in outcome.err
+
+
+def test_report__of_two_stores(run: Run, trained: Path, tmp_path: Path) -> None:
+    store = trained / "toy.zarr"
+    assert "one report for each store" in run("report", store, store, "--out", tmp_path / "runs.html").err
+
+
+def test_report__a_named_store_that_is_none(run: Run, trained: Path, tmp_path: Path) -> None:
+    outcome = run("report", trained / "mamp", "--store", tmp_path / "none.zarr", "--out", tmp_path / "runs.html")
+    assert outcome.code == 1
+    assert "none.zarr" in outcome.err
+
+
+def test_report__store_is_an_option_of_runs(run: Run, trained: Path, tmp_path: Path) -> None:
+    store = trained / "toy.zarr"
+    outcome = run("report", store, "--store", store, "--out", tmp_path / "runs.html")
+    assert outcome.code == 2
+    assert "--store is for reports of runs" in outcome.err
 
 
 def test_show__prints_a_summary(run: Run, store: Path) -> None:

@@ -14,10 +14,12 @@ from selenium.webdriver.chrome.service import Service
 from mamp_pipeline.report.clip import find_clip, view_clip
 from mamp_pipeline.report.page import clip_page
 from mamp_pipeline.report.payload import pack_clip, pack_skeleton
+from mamp_pipeline.report.runs_report import write_runs_report
 from mamp_pipeline.report.store_report import write_report
 from mamp_pipeline.store.read import Store, open_store
 from mamp_schemas.progress import Silent
 from tests.report_cases import make_store
+from tests.run_cases import make_runs
 
 WIDTH, HEIGHT = 1280, 800
 FLAGS = (
@@ -99,6 +101,14 @@ def report(gestures: Store) -> Path:
     """The store's report."""
     out = gestures.path.with_name("report.html")
     write_report(gestures, out, Silent())
+    return out
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of runs."""
+    out = tmp_path_factory.mktemp("runs") / "runs.html"
+    write_runs_report(make_runs(), out)
     return out
 
 

@@ -1,5 +1,6 @@
 """What pages look like at 1280 × 800, in light and dark: kept as pictures in build/pages, and checked for room."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.pages.conftest import HEIGHT, WIDTH, Browser
 
 PICTURES = Path(__file__).parents[2] / "build" / "pages"
 SECTIONS = ("counts", "motion", "outliers", "clips", "quarantine")
+RUN_SECTIONS = ("runs", "curves", "cost", "confusion", "class-table", "features", "predictions")
+MARKS = tuple(f"--mark{number}" for number in range(6))
 COLOURS = ("--ink", "--soft", "--link")
 
 
@@ -34,20 +37,48 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_report__looks(chromium: Browser, report: Path, scheme: str) -> None:
-    chromium.open(report, scheme)
-    for section in SECTIONS:
-        chromium.run("document.getElementById(arguments[0]).scrollIntoView()", section)
-        WebDriverWait(chromium.driver, 10).until(
-            lambda _: chromium.run(
+def look_at(browser: Browser, sections: Sequence[str], name: str, scheme: str) -> None:
+    for section in sections:
+        browser.run("document.getElementById(arguments[0]).scrollIntoView()", section)
+        WebDriverWait(browser.driver, 10).until(
+            lambda _: browser.run(
                 "return charts.every(({place, drawn}) => drawn || place.getBoundingClientRect().top > innerHeight)"
             )
         )
-        picture = take(chromium, f"report-{section}-{scheme}")
+        picture = take(browser, f"{name}-{section}-{scheme}")
         assert picture.shape == (HEIGHT, WIDTH, 3)
         assert (picture.mean() < 100) == (scheme == "dark")
-    assert chromium.run("return document.documentElement.scrollWidth") <= WIDTH
+    assert browser.run("return document.documentElement.scrollWidth") <= WIDTH
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_report__looks(chromium: Browser, report: Path, scheme: str) -> None:
+    chromium.open(report, scheme)
+    look_at(chromium, SECTIONS, "report", scheme)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_runs__looks(chromium: Browser, runs: Path, scheme: str) -> None:
+    chromium.open(runs, scheme)
+    look_at(chromium, RUN_SECTIONS, "runs", scheme)
+    # Labels of charts lie within them.
+    outside = """return [...document.querySelectorAll('.chart')].filter((chart) => {
+        const box = chart.getBoundingClientRect();
+        return [...chart.querySelectorAll('text')].some((text) => {
+            const { left, right, top, bottom, width } = text.getBoundingClientRect();
+            const across = left < box.left - 1 || right > box.right + 1;
+            return width && (across || top < box.top - 1 || bottom > box.bottom + 1);
+        });
+    }).map((chart) => chart.id)"""
+    assert chromium.run(outside) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_marks__stand_out_from_the_ground(chromium: Browser, runs: Path, scheme: str) -> None:
+    chromium.open(runs, scheme)
+    behind = chromium.run("return styleColour('--panel')")
+    for colour in MARKS:
+        assert contrast(chromium.run("return styleColour(arguments[0])", colour), behind) >= 3
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,7 +7,7 @@ from mamp_schemas.errors import RecordError
 from mamp_schemas.recipes import ScheduleSpec
 from mamp_schemas.splits import Subset
 from mamp_trainer.ledger.detail import detail
-from mamp_trainer.ledger.files import read_reached, read_record
+from mamp_trainer.ledger.files import read_course, read_reached, read_record
 from mamp_trainer.ledger.lines import describe_run
 from mamp_trainer.ledger.runs import find_finished, read_run, read_runs
 from mamp_trainer.recipes import load_recipe
@@ -102,6 +102,29 @@ def test_read_reached__before_the_first_line(tmp_path: Path) -> None:
     assert read_reached(tmp_path) is None
     write_metrics(tmp_path)
     assert read_reached(tmp_path) is None
+
+
+def test_read_course__lines_of_steps_and_of_epochs_apart(tmp_path: Path) -> None:
+    train = {"event": "train", "epoch": 1, "step": 10, "loss": 0.5, "peak_share": 0.2}
+    write_metrics(tmp_path, train, {"event": "epoch", "epoch": 1, "step": 10, "seconds": 1.5})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"event": "train", "ep')  # being written at the moment
+    course = read_course(tmp_path)
+    assert course.train == [{"epoch": 1, "step": 10, "loss": 0.5, "peak_share": 0.2}]
+    assert course.epochs == [{"epoch": 1, "step": 10, "seconds": 1.5}]
+
+
+def test_read_course__before_the_first_line(tmp_path: Path) -> None:
+    assert read_course(tmp_path) == ([], [])
+
+
+@pytest.mark.parametrize("text", ["not JSON", '{"event": "train", "epoch": 1}', '{"loss": "high"}'])
+def test_read_course__names_the_line_that_is_damaged(tmp_path: Path, text: str) -> None:
+    write_metrics(tmp_path, {"event": "train", "epoch": 1, "step": 10, "loss": 0.5})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write(f"{text}\n")
+    with pytest.raises(RecordError, match=r"metrics\.jsonl, line 2"):
+        read_course(tmp_path)
 
 
 def test_find_finished__by_recipe_store_manifest_and_encoder(tmp_path: Path) -> None:

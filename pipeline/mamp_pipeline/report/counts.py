@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.store.layout import Columns
+from mamp_schemas.classes import class_names as known_names
+from mamp_schemas.datasets import DatasetName
+from mamp_schemas.layout import Layout
 from mamp_schemas.store import StoreMetadata
 
 GROUPS = ("subject", "camera", "setup", "bodies")
@@ -30,10 +33,29 @@ class CrossTable:
 
 def class_names(metadata: StoreMetadata) -> tuple[str, ...]:
     """Return a name for each class: own recordings have their own, the others the number their files bear."""
-    if metadata.layout:
-        return metadata.layout.classes
-    pattern = "A{:03d}" if metadata.dataset in ("ntu60", "ntu120") else "{}"
-    return tuple(pattern.format(number) for number in range(1, metadata.spec().classes + 1))
+    return metadata.layout.classes if metadata.layout else _numbers(metadata.dataset, metadata.spec().classes)
+
+
+def class_titles(dataset: DatasetName, classes: int, layout: Layout | None = None) -> tuple[str, ...]:
+    """Return a title for each class: its number and what it is called, or one of the two if no more is known.
+
+    Args:
+        dataset: the clips'.
+        classes: how many there are.
+        layout: of own recordings.
+    """
+    if layout:
+        return layout.classes
+    numbers = _numbers(dataset, classes)
+    names = () if dataset == "custom" else known_names(dataset)
+    if len(names) != classes:
+        return numbers
+    return tuple(f"{number} {name}" for number, name in zip(numbers, names, strict=True))
+
+
+def _numbers(dataset: str, classes: int) -> tuple[str, ...]:
+    pattern = "A{:03d}" if dataset in ("ntu60", "ntu120") else "{}"
+    return tuple(pattern.format(number) for number in range(1, classes + 1))
 
 
 def label_name(names: Sequence[str], label: int) -> str:

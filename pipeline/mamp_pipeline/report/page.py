@@ -10,7 +10,12 @@ from typing import Any
 from mamp_pipeline.report.payload import embed_json
 
 _VIEWER = ("colours.js", "masking.js", "clip.js", "skeleton.js", "maps.js", "viewer.js")
-_STORE = ("tables.js", "charts.js", "report_data.js", "report_charts.js", "report_tables.js", "report.js")
+_STORE = ("report_data.js", "report_charts.js", "report_tables.js", "report.js")
+_RUNS = (
+    *("colours.js", "clip.js", "skeleton.js", "runs_data.js", "runs_choice.js", "runs_curves.js", "runs_classes.js"),
+    *("runs_features.js", "runs_motion.js", "runs.js"),
+)
+_REPORT = ("page.js", "tables.js", "charts.js", "sight.js")
 
 
 def clip_page(title: str, data: Any) -> str:
@@ -20,9 +25,18 @@ def clip_page(title: str, data: Any) -> str:
 
 def store_page(title: str, data: Any) -> str:
     """Return the page of a store, with plotly's script in it (4.8 MB)."""
+    return _report_page("report.html", title, data, (*_VIEWER, *_REPORT, *_STORE))
+
+
+def runs_page(title: str, data: Any) -> str:
+    """Return the page of runs, with plotly's script in it."""
+    return _report_page("runs.html", title, data, (*_REPORT, *_RUNS))
+
+
+def _report_page(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
     from plotly.offline import get_plotlyjs
 
-    return _page("report.html", title, data, [get_plotlyjs(), *(_asset(name) for name in (*_VIEWER, *_STORE))])
+    return _page(template, title, data, [get_plotlyjs(), *(_asset(name) for name in scripts)])
 
 
 def _page(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:

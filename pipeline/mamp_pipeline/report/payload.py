@@ -36,7 +36,7 @@ def pack_clip(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
     Positions are rounded to 1/32767 of the clip's extent and intensities to 1/255 of the lightest colour's, which is
     finer than a screen shows; the tokens' intensities, from which the page computes masks, stay float32.
     """
-    extent = float(np.abs(view.joints).max()) or 1.0
+    extent, joints = pack_numbers(view.joints)
     largest = float(np.quantile(view.intensity, _LIGHTEST)) or 1.0
     frames = view.joints.shape[1]
     return {
@@ -47,7 +47,7 @@ def pack_clip(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
         "valid": view.valid_frames,
         "bodies": len(view.joints),
         "extent": extent,
-        "joints": _text(np.round(view.joints / extent * _STEPS).astype("<i2")),
+        "joints": joints,
         "largest": largest,
         "intensity": _text(np.round(np.minimum(view.intensity / largest, 1) * 255).astype(np.uint8)),
         "sample": {
@@ -68,6 +68,12 @@ def pack_clip(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
             )
         ],
     }
+
+
+def pack_numbers(values: NDArray[np.floating]) -> tuple[float, str]:
+    """Return numbers as text, in steps of 1/32767 of the largest magnitude, and that magnitude."""
+    extent = float(np.abs(values).max()) or 1.0
+    return extent, _text(np.round(values / extent * _STEPS).astype("<i2"))
 
 
 def rounded(values: NDArray[np.floating], digits: int = 5) -> list[Any]:

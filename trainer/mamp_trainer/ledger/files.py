@@ -46,6 +46,18 @@ class Reached(NamedTuple):
     measured: dict[str, float]
 
 
+class Course(NamedTuple):
+    """All that a run has told of itself so far: numbers by name, `epoch` and `step` among them, in order.
+
+    Attributes:
+        train: of some steps each.
+        epochs: of an epoch each.
+    """
+
+    train: list[dict[str, float]]
+    epochs: list[dict[str, float]]
+
+
 def read_record(folder: Path) -> RunRecord:
     """Read the record of a complete run.
 
@@ -80,6 +92,29 @@ def read_reached(folder: Path) -> Reached | None:
         return None
     whole = next((line for line in reversed(lines) if line.event == "epoch"), None)
     return Reached(lines[-1].epoch, lines[-1].step, dict(whole.model_extra or {}) if whole else {})
+
+
+def read_course(folder: Path) -> Course:
+    """Return the course of a run, as far as it has come; a line that is being written at the moment does not count.
+
+    Raises:
+        RecordError: metrics are damaged or cannot be read; names the line.
+    """
+    path = folder / METRICS_FILE
+    course = Course([], [])
+    lines = _read(path).split("\n")[:-1] if path.exists() else []
+    for number, text in enumerate(lines, 1):
+        try:
+            line = _Line.model_validate_json(text)
+        except ValidationError as problem:
+            reason = problem.errors()[0]["msg"]
+            raise RecordError(
+                f"{path}, line {number}: not a line of metrics: {reason}",
+                remedy="Bring the file back as the run wrote it, or leave this run out.",
+            ) from None
+        told = course.epochs if line.event == "epoch" else course.train
+        told.append({"epoch": line.epoch, "step": line.step, **(line.model_extra or {})})
+    return course
 
 
 def _last_lines(path: Path) -> list[bytes]:

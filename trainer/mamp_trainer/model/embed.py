@@ -24,6 +24,17 @@ def to_tokens(x_BTVC: Tensor, segment: int) -> Tensor:
     return segments.transpose(2, 3).flatten(3).flatten(1, 2)
 
 
+def from_tokens(tokens: Tensor, joints: int) -> Tensor:
+    """Put tokens (B, L, l·C) together to sequences (B, T, V, C): the inverse of `to_tokens`.
+
+    Args:
+        tokens: in the order (segment, joint).
+        joints: V.
+    """
+    parts = torch.unflatten(torch.unflatten(tokens, 2, (-1, COORDINATES)), 1, (-1, joints))
+    return parts.transpose(2, 3).flatten(1, 2)
+
+
 def learnable(*shape: int) -> nn.Parameter:
     """Return a learnable embedding, drawn from a truncated normal of standard deviation 0.02."""
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))

@@ -27,6 +27,18 @@ def normalise(tokens: Tensor) -> Tensor:
     return (tokens - mean) / (variance + EPSILON).sqrt()
 
 
+def denormalise(predicted: Tensor, tokens: Tensor) -> Tensor:
+    """Give tokens (B, L, l·C) predicted as `normalise` leaves them the mean and variance of the true ones."""
+    variance, mean = torch.var_mean(tokens, dim=-1, keepdim=True)
+    return predicted * (variance + EPSILON).sqrt() + mean
+
+
+def target_tokens(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spec: TargetSpec) -> Tensor:
+    """Return the target of every token in metres, before it is normalised; arguments are `prediction_target`'s."""
+    source = motion(trajectory_BTVC, spec.stride) if spec.kind == "motion" else x_BTVC
+    return to_tokens(source, segment)
+
+
 def prediction_target(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spec: TargetSpec) -> Tensor:
     """Return the target of every token, hidden or not.
 
@@ -39,6 +51,5 @@ def prediction_target(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spe
     Returns:
         (B, L, l·C).
     """
-    source = motion(trajectory_BTVC, spec.stride) if spec.kind == "motion" else x_BTVC
-    tokens = to_tokens(source, segment)
+    tokens = target_tokens(x_BTVC, trajectory_BTVC, segment, spec)
     return normalise(tokens) if spec.normalise else tokens

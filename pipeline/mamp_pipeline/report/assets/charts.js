@@ -17,7 +17,7 @@ function chartLayout(titleX, titleY, more = {}) {
     hoverlabel: { bgcolor: styleColour("--panel"), bordercolor: styleColour("--line"), font: { color: ink } },
     bargap: 0.15,
     xaxis: { ...axis, title: { text: titleX }, type: "category", nticks: 24, showgrid: false, ...more.xaxis },
-    yaxis: { ...axis, title: { text: titleY }, rangemode: "tozero", ...more.yaxis },
+    yaxis: { ...axis, title: { text: titleY, standoff: 10 }, rangemode: "tozero", ...more.yaxis },
   };
 }
 

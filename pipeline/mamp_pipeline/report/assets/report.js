@@ -55,7 +55,7 @@ addClassTable();
 addOutliers();
 writeRest();
 const viewer = addViewer();
-for (const { place } of charts) sight.observe(place);
+watchCharts();
 find("class-filter").addEventListener("change", () => {
   filter.chosen = Number(find("class-filter").value);
   writeSplits();

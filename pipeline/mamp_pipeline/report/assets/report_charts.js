@@ -1,28 +1,5 @@
-// Owns a store page's figures: drawn when they come into sight, and again when the choice or the colours change.
+// Owns a store page's figures.
 "use strict";
-
-/** Make a figure for each table; draw it when it comes into sight, and again when the filter or the colours change. */
-const charts = [];
-
-function addChart(place, draw) {
-  charts.push({ place, draw, drawn: false });
-}
-
-const sight = new IntersectionObserver(
-  (entries) => {
-    for (const entry of entries) {
-      const chart = charts.find((each) => each.place === entry.target);
-      if (!entry.isIntersecting || chart.drawn) continue;
-      chart.drawn = true;
-      chart.draw();
-    }
-  },
-  { rootMargin: "300px" },
-);
-
-function redraw() {
-  for (const chart of charts) if (chart.drawn) chart.draw();
-}
 
 function addCountCharts() {
   const titles = { subject: "subject", camera: "camera", setup: "setup", bodies: "bodies", frames: "frames" };

@@ -1,9 +1,6 @@
 // Owns a store page's data: its tables by class, and the class that is chosen.
 "use strict";
 
-const page = JSON.parse(document.getElementById("data").textContent);
-const find = (id) => document.getElementById(id);
-const counted = (number) => number.toLocaleString("en");
 const playable = new Map(page.clips.map((clip) => [clip.id, clip]));
 const filter = { chosen: -1 };
 

@@ -87,3 +87,19 @@ function drawBodies(canvas, bodies, parents, scene, view) {
   }
   return places;
 }
+
+/** Call back with the angles by which the picture is to be turned when somebody drags it. */
+function followDrags(stage, turnBy) {
+  let last = null;
+  stage.addEventListener("pointerdown", (event) => {
+    last = event;
+    stage.setPointerCapture(event.pointerId);
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (!last) return;
+    turnBy((event.clientX - last.clientX) * 0.01, (event.clientY - last.clientY) * 0.01);
+    last = event;
+  });
+  stage.addEventListener("pointerup", () => (last = null));
+  stage.addEventListener("pointercancel", () => (last = null));
+}

@@ -162,18 +162,3 @@ function createViewer(root, skeleton, wholePage) {
   onThemeChange(draw);
   return { show, state };
 }
-
-function followDrags(stage, turnBy) {
-  let last = null;
-  stage.addEventListener("pointerdown", (event) => {
-    last = event;
-    stage.setPointerCapture(event.pointerId);
-  });
-  stage.addEventListener("pointermove", (event) => {
-    if (!last) return;
-    turnBy((event.clientX - last.clientX) * 0.01, (event.clientY - last.clientY) * 0.01);
-    last = event;
-  });
-  stage.addEventListener("pointerup", () => (last = null));
-  stage.addEventListener("pointercancel", () => (last = null));
-}

@@ -1,0 +1,163 @@
+"""What of a run must be computed, from its checkpoint and the store, before a report can show it; or why it cannot."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, TypeVar
+
+from mamp_schemas.errors import MampctlError, UsageError
+from mamp_schemas.places import Place, parse_place
+from mamp_schemas.progress import Progress
+from mampctl.extras import needed_extras
+from mampctl.places import default_store
+
+if TYPE_CHECKING:
+    from mamp_pipeline.report.run_data import Confusion, Features, Predictions, RunData
+    from mamp_schemas.store import StoreMetadata
+    from mamp_trainer.scores import Scores
+
+FEATURE_CLIPS = 1_000
+"""Test clips whose features are computed and projected: all of a small dataset, seconds of a large one."""
+HIDDEN_CLIPS = 6
+"""Test clips of which hidden tokens are predicted."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What parts of a report are made with.
+
+    Attributes:
+        store: the store that the user named, None for each run's dataset's own.
+        device: `auto`, `cpu` or `cuda`.
+        progress: who watches.
+    """
+
+    store: Place | None
+    device: str
+    progress: Progress
+
+    @classmethod
+    def prepare(cls, store: str | None, device: str, progress: Progress) -> "Workshop":
+        """Return a workshop, having seen that the store that the user named is one.
+
+        Raises:
+            StoreError: it is not.
+        """
+        place = parse_place(store) if store else None
+        if place is not None:
+            _metadata(place)
+        return cls(place, device, progress)
+
+    def complete(self, run: "RunData") -> "RunData":
+        """Return a run with its parts, or with the reasons why they are missing."""
+        pretrained = run.settings.get("kind") == "pretrain"
+        return replace(
+            run,
+            confusion="" if pretrained else self._or_reason(lambda: self._confusion(run)),
+            features=self._or_reason(lambda: self._features(run)),
+            predictions=self._or_reason(lambda: self._predictions(run)) if pretrained else "",
+        )
+
+    def _or_reason(self, make: Callable[[], T]) -> T | str:
+        try:
+            with needed_extras():
+                return make()
+        except MampctlError as problem:
+            return " ".join(filter(None, (f"Not shown: {problem.what}.", problem.remedy)))
+
+    def _confusion(self, run: "RunData") -> "Confusion":
+        from mamp_pipeline.report.run_data import Confusion, Pair
+        from mamp_trainer.examine import examine, kept_scores
+
+        scores, source = kept_scores(Path(run.path)), "scores.npz, of the last epoch"
+        if scores is None:
+            scores, source = self._compute_scores(run), "the latest checkpoint: the run has left no scores.npz"
+        found = examine(scores)
+        return Confusion(
+            source=f"{len(scores.clip):,} test clips. Scores are those of {source}.",
+            names=self._titles(run, len(found.matrix)),
+            matrix=found.matrix,
+            accuracy=found.accuracy,
+            pairs=[Pair(*pair) for pair in found.pairs],
+        )
+
+    def _compute_scores(self, run: "RunData") -> "Scores":
+        from mamp_trainer.examine import compute_scores
+
+        try:
+            return compute_scores(Path(run.path), self._store(run), self.device, self.progress)
+        except UsageError as problem:
+            remedy = f"{problem.remedy} Scores of their own: mampctl evaluate {quote(run.path)} --store STORE"
+            raise UsageError(f"there is no scores.npz, and {problem.what}", remedy=remedy) from None
+
+    def _features(self, run: "RunData") -> "Features":
+        from mamp_pipeline.report.run_data import Features
+        from mamp_trainer.examine import place_clips
+
+        placed = place_clips(Path(run.path), self._store(run), FEATURE_CLIPS, self.device, self.progress)
+        count = f"{len(placed.clip):,} of {placed.total:,}" if len(placed.clip) < placed.total else f"{placed.total:,}"
+        return Features(
+            source=f"The encoder's output for {count} test clips, mean over bodies, segments and joints.",
+            names=self._titles(run, _metadata(self._store(run)).spec().classes),
+            clips=placed.clip,
+            label=placed.label,
+            values=placed.values,
+        )
+
+    def _predictions(self, run: "RunData") -> "Predictions":
+        from mamp_pipeline.report.counts import label_name
+        from mamp_pipeline.report.run_data import Prediction, Predictions
+        from mamp_trainer.hidden import predict_hidden
+
+        self.progress.message(f"{run.name}: predicting hidden tokens")
+        metadata = _metadata(self._store(run))
+        bodies = predict_hidden(Path(run.path), self._store(run), HIDDEN_CLIPS, self.device)
+        masking, target = run.settings["masking"], run.settings["target"]
+        names = self._titles(run, metadata.spec().classes)
+        how = f"{masking['strategy']}, ratio {masking['ratio']:g}"
+        how += f", τ {masking['temperature']:g}" if masking["strategy"] == "motion" else ""
+        return Predictions(
+            source=f"Test clips from slow to fast by mean intensity, cropped as in testing, masked as trained ({how}).",
+            target=target["kind"],
+            normalised=target["normalise"],
+            skeleton=metadata.skeleton,
+            examples=[
+                Prediction(
+                    **{**body._asdict(), "label": label_name(names, body.label), "body": body.body + 1},
+                )
+                for body in bodies
+            ],
+        )
+
+    def _store(self, run: "RunData") -> Place:
+        """Return the store that a run is to be looked at on.
+
+        Raises:
+            UsageError: none is named, and none is where its dataset's would be.
+        """
+        if self.store is not None:
+            return self.store
+        place = default_store(run.settings["dataset"])
+        if not place.exists():
+            raise UsageError(f"there is no store at {place}", remedy="Name the store of the run with --store.")
+        return place
+
+    def _titles(self, run: "RunData", classes: int) -> tuple[str, ...]:
+        from mamp_pipeline.report.counts import class_titles
+
+        try:
+            layout = _metadata(self._store(run)).layout
+        except UsageError:
+            layout = None
+        return class_titles(run.settings["dataset"], classes, layout)
+
+
+@cache
+def _metadata(place: Place) -> "StoreMetadata":
+    from mamp_pipeline.store.read import open_store
+
+    return open_store(place).metadata

@@ -1,0 +1,95 @@
+// Owns what a run page says of classes: the confusion matrix, the accuracy of each class, the hardest pairs.
+"use strict";
+
+/** Return the places of the classes in the order that is chosen. */
+function classOrder({ names, accuracy }) {
+  const places = names.map((_, i) => i);
+  if (find("confusion-order").value === "label") return places;
+  return places.sort((a, b) => (accuracy[a] ?? 101) - (accuracy[b] ?? 101));
+}
+
+function drawConfusion(place, confusion) {
+  const { names, matrix } = confusion;
+  const order = classOrder(confusion);
+  const errors = find("confusion-errors").checked;
+  const totals = matrix.map((row) => row.reduce((sum, count) => sum + count, 0));
+  const share = (i, j) => (totals[i] && !(errors && i === j) ? (100 * matrix[i][j]) / totals[i] : null);
+  const sorted = order.map((i) => names[i]);
+  const map = {
+    type: "heatmap",
+    z: order.map((i) => order.map((j) => share(i, j))),
+    customdata: order.map((i) => order.map((j) => [plainLabel(names[i]), plainLabel(names[j]), matrix[i][j], totals[i]])),
+    zmin: 0,
+    zmax: errors ? undefined : 100,
+    colorscale: viridisScale(),
+    colorbar: { title: { text: "%" }, thickness: 12, outlinewidth: 0 },
+    hovertemplate: "%{customdata[0]}<br>taken for %{customdata[1]}<br>%{customdata[2]:,} of %{customdata[3]:,} clips, %{z:.1f} %<extra></extra>",
+  };
+  const axis = { type: "linear", showgrid: false, zeroline: false, range: [-0.5, names.length - 0.5] };
+  const layout = chartLayout("", "", {
+    xaxis: { ...axis, ...axisLabels(sorted, place.clientWidth - 220, 24), tickangle: -90 },
+    yaxis: { ...axis, ...axisLabels(sorted, place.clientHeight - 130, 24), range: [names.length - 0.5, -0.5], rangemode: "normal" },
+  });
+  plot(place, [map], layout);
+}
+
+function drawClassAccuracy(place, confusion) {
+  const order = classOrder(confusion);
+  const names = order.map((i) => confusion.names[i]);
+  const bars = {
+    type: "bar",
+    x: order.map((_, i) => i),
+    y: order.map((i) => confusion.accuracy[i]),
+    customdata: names.map(plainLabel),
+    marker: { color: styleColour("--bar") },
+    hovertemplate: "%{customdata}: %{y:.1f} %<extra></extra>",
+  };
+  const xaxis = { type: "linear", range: [-0.7, names.length - 0.3], zeroline: false, ...axisLabels(names, place.clientWidth - 80, 24), tickangle: -90 };
+  plot(place, [bars], chartLayout("", "% recognised", { xaxis, yaxis: { range: [0, 100] } }));
+}
+
+function writeClassTable({ names, matrix, accuracy }) {
+  const rows = names.map((name, i) => {
+    const total = matrix[i].reduce((sum, count) => sum + count, 0);
+    const wrong = matrix[i].map((count, j) => (i === j ? 0 : count));
+    const most = wrong.indexOf(Math.max(...wrong));
+    return [name, total, matrix[i][i], accuracy[i], wrong[most] ? names[most] : null, wrong[most] ? (100 * wrong[most]) / total : null];
+  });
+  const columns = [
+    { title: "class" },
+    { title: "clips", numeric: true, show: counted },
+    { title: "recognised", numeric: true, show: counted },
+    { title: "% recognised", numeric: true, show: (value) => value.toFixed(1) },
+    { title: "most often taken for" },
+    { title: "% of class", numeric: true, show: (value) => value.toFixed(1) },
+  ];
+  createTable(find("class-table"), "Classes", columns, rows);
+}
+
+function writePairs({ names, matrix, pairs, allPairs }) {
+  const rows = pairs.map(([label, taken, clips, share]) => [names[label], names[taken], clips, share, matrix[taken][label]]);
+  const columns = [
+    { title: "class" },
+    { title: "taken for" },
+    { title: "clips", numeric: true, show: counted },
+    { title: "% of class", numeric: true, show: (value) => value.toFixed(1) },
+    { title: "the other way round", numeric: true, show: counted },
+  ];
+  find("pairs-note").textContent =
+    `By the share of a class's clips that is taken for the other class.` + (pairs.length < allPairs ? ` The hardest ${counted(pairs.length)} of ${counted(allPairs)}.` : "");
+  createTable(find("pairs"), "Hardest pairs", columns, rows);
+}
+
+function showConfusion(confusion) {
+  find("confusion-source").textContent = confusion.source;
+  const map = find("confusion-map");
+  const bars = find("class-accuracy");
+  const draw = () => {
+    showAgain(map, () => drawConfusion(map, confusion));
+    showAgain(bars, () => drawClassAccuracy(bars, confusion));
+  };
+  for (const id of ["confusion-order", "confusion-errors"]) find(id).onchange = draw;
+  draw();
+  writeClassTable(confusion);
+  writePairs(confusion);
+}

@@ -1,0 +1,108 @@
+"""The course of a run as curves: where each line of metrics stands in epochs and hours, and few enough points. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.report.run_data import Lines
+
+POINTS = 1_000
+"""Points of a curve at most: a screen shows no more."""
+DIGITS = 6
+"""Digits that a page carries of a number: enough for a million steps."""
+
+_TRAIN = {"loss": "loss", "lr": "lr", "rate": "clips_per_s", "memory": "memory_gb"}
+_EPOCH = {"loss": "loss", "top1": "test_top1", "top5": "test_top5"}
+
+Floats = NDArray[np.float64]
+
+
+def make_curves(train: Lines, epochs: Lines) -> dict[str, Any]:
+    """Return the curves of a run for its page.
+
+    Lines of steps say in which step they were written, those of epochs also when. In between, and after the last
+    epoch, steps are taken to be of equal length; before the end of the first, epochs are not known and None.
+
+    Args:
+        train: lines of some steps each; more than `POINTS` of them are brought together, several to a point.
+        epochs: lines of an epoch each.
+
+    Returns:
+        `train` and `epochs`, with lists `step`, `epoch` and `hours` and those of what is measured; and `together`,
+        how many lines are one point of `train`.
+    """
+    together = -(-len(train) // POINTS) or 1
+    step = _column(train, "step")
+    steps = {"step": step, "epoch": _place(step, epochs, "epoch"), "hours": _hours(step, train, epochs)}
+    ends = {
+        "step": _column(epochs, "step"),
+        "epoch": _column(epochs, "epoch"),
+        "hours": _column(epochs, "seconds") / 3600,
+    }
+    measured = {name: _bring_together(_column(train, key), together, name == "memory") for name, key in _TRAIN.items()}
+    return {
+        "together": together,
+        "train": {name: plain(values) for name, values in {**_last_of(steps, together), **measured}.items()},
+        "epochs": {name: plain(values) for name, values in {**ends, **_columns(epochs)}.items()},
+    }
+
+
+def plain(values: Floats) -> list[float | None]:
+    """Return numbers of `DIGITS` digits, None where one is not finite."""
+    return [float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None for value in values.tolist()]
+
+
+def _columns(epochs: Lines) -> dict[str, Floats]:
+    return {name: _column(epochs, key) for name, key in _EPOCH.items()}
+
+
+def _column(lines: Lines, key: str) -> Floats:
+    return np.array([line.get(key, np.nan) for line in lines], dtype=np.float64)
+
+
+def _place(step: Floats, epochs: Lines, key: str) -> Floats:
+    """Return where steps stand on another measure, of which the ends of epochs are known."""
+    if not epochs:
+        return np.full(len(step), np.nan)
+    knots, values = np.append(0, _column(epochs, "step")), np.append(0, _column(epochs, key))
+    slope = (values[-1] - values[-2]) / max(knots[-1] - knots[-2], 1)
+    places: Floats = np.interp(step, knots, values) + np.maximum(step - knots[-1], 0) * slope
+    return places
+
+
+def _hours(step: Floats, train: Lines, epochs: Lines) -> Floats:
+    if epochs:
+        return _place(step, epochs, "seconds") / 3600
+    return np.cumsum(_column(train, "step_s") * np.diff(step, prepend=0)) / 3600
+
+
+def _bring_together(values: Floats, together: int, highest: bool) -> Floats:
+    """Return the mean, or the highest, of so many values each."""
+    starts = np.arange(0, len(values), together)
+    if highest or not len(values):
+        return np.maximum.reduceat(values, starts) if len(values) else values
+    counts = np.diff(starts, append=len(values))
+    means: Floats = np.add.reduceat(values, starts) / counts
+    return means
+
+
+def _last_of(columns: dict[str, Floats], together: int) -> dict[str, Floats]:
+    """Return the last of so many values each."""
+    length = len(columns["step"])
+    last = np.minimum(np.arange(together - 1, length + together - 1, together), length - 1)
+    return {name: values[last] for name, values in columns.items()}
+
+
+def name_runs(paths: Sequence[Sequence[str]]) -> list[str]:
+    """Return the shortest ends of paths that tell them apart.
+
+    Args:
+        paths: the parts of each.
+    """
+    for length in range(1, max((len(parts) for parts in paths), default=1) + 1):
+        names = ["/".join(parts[-length:]) for parts in paths]
+        if len(set(names)) == len(names):
+            return names
+    return ["/".join(parts) for parts in paths]

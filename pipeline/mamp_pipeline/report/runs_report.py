@@ -1,0 +1,53 @@
+"""The report of runs: their curves together, and what each of them does to the clips, on one page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mamp_pipeline.report.curves import make_curves
+from mamp_pipeline.report.output import write_output
+from mamp_pipeline.report.page import runs_page
+from mamp_pipeline.report.run_data import RunData
+from mamp_pipeline.report.run_parts import describe_confusion, describe_features, describe_predictions
+
+
+def write_runs_report(runs: Sequence[RunData], out: Path) -> int:
+    """Write a report of runs as one HTML file; return its bytes.
+
+    Args:
+        runs: at least one.
+        out: the file; one that is there is replaced.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
+    return write_output(out, runs_page(f"report of {title}", describe_runs(runs)).encode())
+
+
+def describe_runs(runs: Sequence[RunData]) -> dict[str, Any]:
+    """Return the page's data."""
+    return {"runs": [_describe_run(run, len(runs)) for run in runs]}
+
+
+def _describe_run(run: RunData, runs: int) -> dict[str, Any]:
+    confusion, features, predictions = run.confusion, run.features, run.predictions
+    return {
+        "name": run.name,
+        "path": run.path,
+        "state": run.state,
+        "kind": run.settings.get("kind", "unknown"),
+        "recipe": run.settings.get("name", ""),
+        "dataset": run.settings.get("dataset", ""),
+        "protocol": run.settings.get("protocol", ""),
+        "differs": list(run.differs),
+        "outcome": dict(run.outcome),
+        "device": run.device,
+        "notes": list(run.notes),
+        **make_curves(run.train, run.epochs),
+        "confusion": {"missing": confusion} if isinstance(confusion, str) else describe_confusion(confusion),
+        "features": {"missing": features} if isinstance(features, str) else describe_features(features, runs),
+        "predictions": (
+            {"missing": predictions} if isinstance(predictions, str) else describe_predictions(predictions, runs)
+        ),
+    }

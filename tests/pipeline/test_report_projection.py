@@ -1,0 +1,52 @@
+"""Features on a plane: PCA as a plain singular value decomposition has it, and what is not installed."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from mamp_pipeline.report.projection import LEAST, principal_components, project
+from tests.run_cases import make_features
+
+
+def test_principal_components__are_those_of_a_plain_svd() -> None:
+    values = make_features(clips=60).values.astype(np.float64)
+    centred = values - values.mean(axis=0)
+    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    places, shares = principal_components(values.astype(np.float32))
+    np.testing.assert_allclose(np.abs(places), np.abs(left[:, :2] * singular[:2]), atol=1e-5)
+    np.testing.assert_allclose(shares, singular[:2] ** 2 / (singular**2).sum(), atol=1e-6)
+
+
+def test_principal_components__signs_follow_the_largest_number() -> None:
+    line = np.outer(np.arange(5), [-2, 1, 0]).astype(np.float32)
+    places, shares = principal_components(line)
+    assert np.all(np.diff(places[:, 0]) < 0)
+    np.testing.assert_allclose(shares, [1, 0], atol=1e-9)
+
+
+def test_principal_components__of_clips_that_are_alike() -> None:
+    places, shares = principal_components(np.ones((3, 4), np.float32))
+    assert not places.any()
+    assert not shares.any()
+
+
+def test_project__without_the_packages_says_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    monkeypatch.setitem(sys.modules, "umap.umap_", None)
+    found, absent = project(make_features().values)
+    assert [each.title for each in found] == ["PCA"]
+    assert absent == ["t-SNE: pip install scikit-learn", "UMAP: pip install umap-learn"]
+
+
+def test_project__keeps_neighbours_together_by_tsne() -> None:
+    features = make_features(clips=3 * LEAST)
+    places = {each.title: each.places for each in project(features.values)[0]}["t-SNE"]
+    assert places.shape == (3 * LEAST, 2)
+    distances = np.linalg.norm(places[:, None] - places, axis=2) + np.diag(np.full(len(places), np.inf))
+    assert (features.label[distances.argmin(axis=1)] == features.label).mean() > 0.9
+
+
+def test_project__few_clips_have_no_neighbours_to_speak_of() -> None:
+    found, _ = project(make_features(clips=LEAST - 1).values)
+    assert [each.title for each in found] == ["PCA"]
