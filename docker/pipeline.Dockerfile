@@ -26,8 +26,7 @@ FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="mampctl-pipeline" \
       org.opencontainers.image.description="mampctl: raw skeleton files to stores, on CPU nodes" \
       org.opencontainers.image.version="0.1.0" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.base.name="docker.io/library/python:3.11-slim-bookworm"
+      org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/mampctl /opt/mampctl
 # Any user may run it, known to the image or not, and on a read-only root: all that is written is in /data and /tmp.
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin mampctl \
