@@ -39,6 +39,7 @@ class Seat(NamedTuple):
     device: str
     progress: Progress
     ranks: Ranks = ALONE
+    run_id: str | None = None
 
 
 def execute(
@@ -114,10 +115,20 @@ def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat
     recipe = _as_begun(planned, run).recipe
     try:
         if isinstance(recipe, PretrainRecipe):
-            pretrain(recipe, store, run, resume=True, device=seat.device, progress=seat.progress, ranks=seat.ranks)
+            pretrain(
+                recipe,
+                store,
+                run,
+                resume=True,
+                device=seat.device,
+                progress=seat.progress,
+                ranks=seat.ranks,
+                run_id=seat.run_id,
+            )
         else:
             parent = None if planned.parent is None else outcome.done[planned.parent]
-            run_protocol(recipe, store, parent, Sitting(run, True, seat.device, seat.progress, seat.ranks, 0))
+            sitting = Sitting(run, True, seat.device, seat.progress, seat.ranks, 0, seat.run_id)
+            run_protocol(recipe, store, parent, sitting)
     except MampctlError as problem:
         if seat.ranks.count > 1:
             raise

@@ -52,6 +52,7 @@ class Sitting(NamedTuple):
         progress: who watches.
         ranks: who trains together; this process is one of them.
         profile: steps to be profiled, into the run's folder.
+        run_id: what the user calls it in his logs.
     """
 
     run: Path
@@ -60,6 +61,7 @@ class Sitting(NamedTuple):
     progress: Progress | None
     ranks: Ranks
     profile: int
+    run_id: str | None = None
 
 
 def train_classifier(
@@ -101,7 +103,8 @@ def train_classifier(
         shares = Shares(source.train_batches(train), ranks, ids=source.ids["train"])
         tests = source.test_batches(test)
         flops = term_flops(recipe, source.slots)
-        session = Session(run, recipe, source.belonging(encoder), device, watcher, ranks, sitting.profile, flops)
+        belonging = source.belonging(encoder)
+        session = Session(run, recipe, belonging, device, watcher, ranks, sitting.profile, flops, sitting.run_id)
         measure = _measure(model, tests, ranks)
         tally = session.train(model, step, shares, measure, sitting.resume, judge=TOP1)
         logits = class_scores(model, tests, _go_on, ranks)
