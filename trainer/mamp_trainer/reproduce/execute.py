@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from mamp_schemas.errors import ConfigError, MampctlError, RecordError
+from mamp_schemas.errors import CheckpointError, ConfigError, MampctlError, RecordError
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.reproduction import Plan, PlannedRun
@@ -104,6 +104,8 @@ def _look(
             run = find_run(planned, parent, read_runs([folder]), folder / planned.name, shelf)
             found = (None if run is None else str(run.folder), None)
         except MampctlError as problem:
+            if isinstance(problem, CheckpointError):
+                problem.remedy = f"Remove {parent} to pre-train anew."
             found = (None, in_one_line(problem))
     place, hindrance = json.loads(ranks.share(json.dumps(found)))
     return None if place is None else Path(place), hindrance
@@ -132,6 +134,8 @@ def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat
     except MampctlError as problem:
         if seat.ranks.count > 1:
             raise
+        if isinstance(problem, CheckpointError):  # a run's folder is named by its plan: there is no other one to name
+            problem.remedy = f"Remove {run} to train it anew, or name another --out."
         return in_one_line(problem)
     outcome.done[planned.name] = run
     return None
