@@ -1,17 +1,18 @@
 """The `mampctl` command: its subcommands, and how errors become messages and exit codes.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 done with quarantined input under --strict; 130 interrupted (SIGINT, Ctrl-C);
-75 a training that SIGTERM stopped, which goes on with --resume: EX_TEMPFAIL, for batch systems to queue it again.
+75 stopped by SIGTERM: EX_TEMPFAIL, for batch systems to queue it again; a training goes on with --resume.
 """
 
 import atexit
 import gc
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from mamp_schemas.errors import MampctlError, UsageError
 from mampctl import (
     build_splits,
     demo,
@@ -33,14 +34,14 @@ from mampctl import (
     train,
     verify,
 )
-from mampctl.console import print_error
-from mampctl.root import QuietOption, Root
+from mampctl.root import QuietOption, Root, RunIdOption
 
 app = typer.Typer(
     name="mampctl",
     cls=Root,
     help="Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores.",
     no_args_is_help=True,
+    epilog="Every option may come from the environment: MAMPCTL_COMMAND_OPTION (docs/environment.md).",
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -81,16 +82,18 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
     _quiet: QuietOption = False,
+    _run_id: RunIdOption = None,
 ) -> None:
     """Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores."""
 
 
+def root_command() -> TyperGroup:
+    """Return the command at the top, with all that is below it."""
+    return cast("TyperGroup", get_command(app))
+
+
 def main() -> None:
-    """Run the command line; errors a user can meet become a message and an exit code."""
+    """Run the command line."""
     # The end of a process frees all it has; to search that for garbage first takes 0.1 s.
     atexit.register(gc.freeze)
-    try:
-        app()
-    except MampctlError as error:
-        print_error(error)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+    app()

@@ -13,6 +13,7 @@ from mamp_schemas.progress import KEPT
 
 _QUIET = ContextVar("quiet", default=False)
 _STARTED = ContextVar("started", default=0.0)
+_RUN_ID = ContextVar("run id", default="")
 
 
 def be_quiet() -> None:
@@ -35,15 +36,43 @@ def elapsed() -> float:
     return time.monotonic() - _STARTED.get()
 
 
+def name_run(run_id: str) -> None:
+    """Give this command's run a name, which its log bears."""
+    _RUN_ID.set(run_id)
+
+
+def run_id() -> str:
+    """Return the name of this command's run."""
+    return _RUN_ID.get()
+
+
+def event_line(event: str, **facts: object) -> str:
+    """Return an event as one line of JSON, with the name of the run."""
+    named = {"run_id": run_id()} if run_id() else {}
+    return json.dumps({"event": event, **named, **facts})
+
+
+def write_event(event: str, **facts: object) -> None:
+    """Write an event to standard error, where nobody sits in front of it."""
+    sys.stderr.write(f"{event_line(event, **facts)}\n")
+    sys.stderr.flush()
+
+
 def print_note(text: str) -> None:
     """Say one line outside of any progress: a choice made for the user; a quiet command says only warnings."""
     if is_quiet() and not text.startswith(KEPT):
         return
-    sys.stderr.write((text if sys.stderr.isatty() else json.dumps({"event": "message", "text": text})) + "\n")
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
+    else:
+        write_event("message", text=text)
 
 
 def print_error(error: MampctlError) -> None:
     """Write an error and its remedy to standard error."""
+    if not sys.stderr.isatty():
+        write_event("error", text=error.what, remedy=error.remedy)
+        return
     sys.stderr.write(f"error: {error.what}\n")
     if error.remedy:
         sys.stderr.write(f"  {error.remedy}\n")

@@ -4,11 +4,14 @@ import os
 import sys
 from collections.abc import Mapping
 
+from mampctl.json_lines import only_json_lines
+
 EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
     """Import and run the command line."""
+    only_json_lines()
     try:
         from mampctl.app import main as run
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mamp_schemas.datasets import DatasetName
-from mamp_schemas.errors import UsageError
+from mamp_schemas.errors import UsageError, exit_code
 from mamp_schemas.layout import Layout
 from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.policy import PolicyName, make_policy
@@ -18,7 +18,7 @@ from mampctl.progress import show_progress
 if TYPE_CHECKING:
     from mamp_pipeline.build.engine import Workers
 
-EXIT_FAILED, EXIT_QUARANTINED, EXIT_INTERRUPTED = 1, 3, 130
+EXIT_FAILED, EXIT_QUARANTINED = 1, 3
 
 
 def ingest(
@@ -92,9 +92,9 @@ def ingest(
             if out is None:
                 progress.message(f"writing to {request.out}")
             metadata = run(request, progress, crew)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print_note("interrupted: run the same command again, it goes on where it stopped")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(exit_code(stop)) from None
     if as_json:
         print_json(metadata.model_dump(mode="json"))
     else:

@@ -1,6 +1,5 @@
 """Progress on standard error: a bar on a terminal, one JSON line an event elsewhere."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mamp_schemas.progress import Progress, Silent
-from mampctl.console import is_quiet, print_note
+from mampctl.console import is_quiet, print_note, write_event
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -89,9 +88,7 @@ class Events:
         self._write(event, **{**self._facts, **done, **times})
 
     def _write(self, event: str, **facts: object) -> None:
-        line = {"event": event, **({"task": self._task} if self._task else {}), **facts}
-        sys.stderr.write(json.dumps(line) + "\n")
-        sys.stderr.flush()
+        write_event(event, **({"task": self._task} if self._task else {}), **facts)
 
 
 class TerminalBars:

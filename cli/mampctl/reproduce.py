@@ -8,7 +8,7 @@ import typer
 from mamp_schemas.errors import Interrupted, TrainingError
 from mamp_schemas.places import parse_path
 from mamp_schemas.reproduction import Plan, Scale
-from mampctl.console import print_json, print_line
+from mampctl.console import print_json, print_line, run_id
 from mampctl.extras import needed_extras
 from mampctl.places import data_folder
 from mampctl.reproduce_splits import make_manifests
@@ -68,7 +68,7 @@ def reproduce(
             _write(plan, now, shelf, folder)
 
         try:
-            outcome = execute(plan, wanted, folder / "runs", shelf, Seat(device, progress, ranks), tell)
+            outcome = execute(plan, wanted, folder / "runs", shelf, Seat(device, progress, ranks, run_id()), tell)
         except Interrupted:
             progress.message("the table is written as far as it has come; the same command, without --resume, goes on")
             raise

@@ -1,23 +1,46 @@
-"""What all commands do alike, without a word in their modules: `--quiet`, the clock, and the end by Ctrl-C."""
+"""What all commands do alike, without a word in their modules.
 
+`--quiet` and `--run-id`, options from the environment, the clock, and the end: by an error or a signal, an exit code.
+"""
+
+import os
+import re
+import secrets
 import signal
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
+from datetime import UTC, datetime
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from mamp_schemas.errors import EXIT_CODES, Interrupted
-from mampctl.console import be_quiet, print_note, start_clock
+from mamp_schemas.errors import Interrupted, MampctlError, UsageError, exit_code
+from mampctl.console import be_quiet, name_run, print_error, print_note, start_clock
+from mampctl.environment import read_settings
 
-QUIET = "--quiet"
+QUIET, RUN_ID = "--quiet", "--run-id"
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 INTERRUPTED = "interrupted: nothing unfinished is left under a final name; run the same command again"
 
 
 def _receive_quiet(wanted: bool) -> None:
     if wanted:
         be_quiet()
+
+
+def _receive_run_id(run_id: str | None) -> None:
+    if run_id is None:
+        return
+    if not _RUN_ID.fullmatch(run_id):
+        raise UsageError(
+            "--run-id takes up to 128 letters, digits and any of . _ : -, and begins with one of the former",
+            remedy="Say, --run-id ntu60-seed1; without it there is an automatic one.",
+        )
+    name_run(run_id)
 
 
 QuietOption = Annotated[
@@ -30,32 +53,73 @@ QuietOption = Annotated[
         help="No progress and no messages: results, warnings and errors only.",
     ),
 ]
+RunIdOption = Annotated[
+    str | None,
+    typer.Option(
+        RUN_ID,
+        envvar="MAMPCTL_RUN_ID",
+        callback=_receive_run_id,
+        expose_value=False,
+        help="A name for this run, in each JSON line of its log and in a training's record. [default: time and chance]",
+    ),
+]
 
 
 class Root(TyperGroup):
-    """The command at the top: gives its `--quiet` to every command below, and ends them all alike."""
+    """The command at the top: gives its options to every command below, and ends them all alike."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        quiet = next(option for option in self.params if QUIET in option.opts)
+        shared = [option for option in self.params if {QUIET, RUN_ID}.intersection(option.opts)]
         for command in _leaves(self):
-            command.params.append(quiet)
+            command.params.extend(shared)
 
     def main(self, *arguments: Any, **named: Any) -> Any:
-        """Run in a context of its own: how quiet one call is and when it began is not the next one's affair."""
+        """Run, errors that a user can meet becoming a message and an exit code.
+
+        In a context of its own: what one call is named, how quiet it is and when it began is no other one's affair.
+        """
         return copy_context().run(self._main, *arguments, **named)
 
     def _main(self, *arguments: Any, **named: Any) -> Any:
         start_clock()
-        return super().main(*arguments, **named)
+        name_run(f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
+        try:
+            return super().main(*arguments, default_map=_settings(self), **named)
+        except MampctlError as error:
+            print_error(error)
+            sys.exit(2 if isinstance(error, UsageError) else 1)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an interruption is one line and an exit code, never a traceback."""
         try:
-            return super().invoke(ctx)
+            with _sigterm_heard():
+                return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             print_note(INTERRUPTED)
-            raise typer.Exit(stop.code if isinstance(stop, Interrupted) else EXIT_CODES[signal.SIGINT]) from None
+            raise typer.Exit(exit_code(stop)) from None
+
+
+@contextmanager
+def _sigterm_heard() -> Iterator[None]:
+    """Stop at SIGTERM as at Ctrl-C: batch systems send it, and the first process of a container would not hear it."""
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # what is being put in order now is not to be interrupted again
+        raise Interrupted(number)
+
+    before = signal.signal(signal.SIGTERM, receive)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _settings(command: TyperGroup) -> dict[str, Any]:
+    try:
+        return read_settings(command, os.environ)
+    except ValueError as problem:
+        raise UsageError(str(problem), remedy="Quote as in a shell: words are separated by blanks.") from None
 
 
 def _leaves(group: TyperGroup) -> Iterator[Any]:

@@ -108,6 +108,7 @@ def _record_facts(record: RunRecord) -> dict[str, object]:
         "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
         "from, to": " – ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in times if time) if all(times) else "",
         "sittings": record.sittings or "",
+        "run id": record.run_id or "",
     }
 
 

@@ -1,6 +1,10 @@
 """`mampctl show`: one clip, as text, as a page that plays it, or as a picture."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -9,6 +13,8 @@ from mamp_schemas.places import parse_path, parse_place
 from mampctl.completion import complete_clip, complete_store
 from mampctl.console import print_json, print_line, print_next, print_summary
 from mampctl.extras import needed_extras
+
+_KEEP = "MPLCONFIGDIR"
 
 
 def show(
@@ -40,7 +46,7 @@ def show(
         data = {"skeleton": pack_skeleton(skeleton), "clip": pack_clip(view, skeleton)}
         made.append((html, clip_page(view.id, data).encode()))
     if gif or png:
-        with needed_extras():
+        with needed_extras(), _matplotlib_keeping_nothing():
             from mamp_pipeline.report.picture import make_gif, make_png
         made += [(out, make(view, skeleton)) for out, make in ((gif, make_gif), (png, make_png)) if out]
     sizes = _write(made)
@@ -53,6 +59,20 @@ def show(
         for name, text in list_lines(view, skeleton):
             print_line(f"{name:<10} {text}")
         print_next("show", store, clip, "--html", "clip.html")
+
+
+@contextmanager
+def _matplotlib_keeping_nothing() -> Iterator[None]:
+    """Give matplotlib, while it is imported, a folder for what it keeps of fonts: its own is in the home folder."""
+    if os.environ.get(_KEEP):
+        yield
+        return
+    with TemporaryDirectory(prefix="mampctl-matplotlib-") as folder:
+        os.environ[_KEEP] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_KEEP]
 
 
 def _write(made: list[tuple[Path, bytes]]) -> dict[str, int]:

@@ -11,6 +11,7 @@ import typer
 
 from mamp_schemas.errors import Interrupted, UsageError
 from mamp_schemas.progress import Progress, Silent
+from mampctl.console import run_id
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
 
@@ -95,4 +96,5 @@ def _launch(device: str, devices: int) -> int:
             f"--devices {devices}: torch sees {torch.cuda.device_count()} GPUs",
             remedy="Ask for as many as there are, or choose --device cpu.",
         )
-    return launch([sys.executable, "-m", "mampctl", *sys.argv[1:]], devices, os.cpu_count() or 1)
+    command = [sys.executable, "-m", "mampctl", *sys.argv[1:], "--run-id", run_id()]
+    return launch(command, devices, os.cpu_count() or 1)

@@ -6,7 +6,7 @@ import typer
 
 from mamp_schemas.places import Place
 from mamp_schemas.recipes import PretrainRecipe
-from mampctl.console import print_json, print_line, print_next, print_summary
+from mampctl.console import print_json, print_line, print_next, print_summary, run_id
 from mampctl.places import default_run
 from mampctl.sitting import sit_down
 from mampctl.train_protocols import add_protocols
@@ -56,7 +56,15 @@ def pretrain(
 
         progress.message(f"recipe {loaded.name}, store {place}, run {run}")
         result = train(
-            loaded, place, run, resume=resume, device=device, progress=progress, ranks=ranks, profile=profile
+            loaded,
+            place,
+            run,
+            resume=resume,
+            device=device,
+            progress=progress,
+            ranks=ranks,
+            profile=profile,
+            run_id=run_id(),
         )
     if not ranks.first:
         return

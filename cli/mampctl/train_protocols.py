@@ -9,7 +9,7 @@ import typer
 from mamp_schemas.places import Place
 from mamp_schemas.recipes import FinetuneRecipe
 from mamp_schemas.results import EvaluationResult, Spread
-from mampctl.console import print_json, print_line, print_next, print_summary, print_table
+from mampctl.console import print_json, print_line, print_next, print_summary, print_table, run_id
 from mampctl.places import default_run
 from mampctl.sitting import sit_down
 from mampctl.training import (
@@ -163,7 +163,7 @@ def _train(
         results = []
         for loaded, run in runs:
             progress.message(f"recipe {loaded.name}, store {place}, run {run}")
-            sitting = Sitting(run, resume, device, progress, ranks, profile)
+            sitting = Sitting(run, resume, device, progress, ranks, profile, run_id())
             results.append((run, run_protocol(loaded, place, from_, sitting)))
     return results if ranks.first else []
 

@@ -138,7 +138,7 @@ class LostRankError(TrainingError):
 
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}
-"""Exit codes of a training that a signal stopped. 75 is EX_TEMPFAIL of sysexits.h: run it again."""
+"""Exit codes of a command that a signal stopped. 75 is EX_TEMPFAIL of sysexits.h: run it again."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -156,3 +156,8 @@ class Interrupted(KeyboardInterrupt):
     def code(self) -> int:
         """The exit code that tells which signal it was."""
         return EXIT_CODES[self.signal]
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """Return the exit code of a command that was stopped; of one that does not say by which signal, SIGINT's."""
+    return stop.code if isinstance(stop, Interrupted) else EXIT_CODES[signal.SIGINT]

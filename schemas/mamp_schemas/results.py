@@ -114,6 +114,7 @@ class RunRecord(Model):
         started: when the first sitting began of those whose work is in the result.
         finished: when the record was written.
         sittings: how often the run was begun or taken up again; those that left no checkpoint do not count.
+        run_id: the name of the last sitting's run in its log, that of the batch system, say.
         result: the outcome; its `seconds` are those of all sittings.
     """
 
@@ -135,6 +136,7 @@ class RunRecord(Model):
     started: AwareDatetime | None = None
     finished: AwareDatetime | None = None
     sittings: int | None = None
+    run_id: str | None = None
     result: PretrainResult | EvaluationResult
 
     @property

@@ -57,7 +57,7 @@ def test_quiet__says_warnings_and_errors(run: Run, store: Path, tmp_path: Path) 
     draws = ("--store", store, "--protocol", "xsub", "--fraction", "0.1", "--draws", "1")
     lines = run("build-splits", *draws, "--quiet").err.splitlines()
     assert [json.loads(line)["text"][:15] for line in lines] == ["warning: draw 1"]
-    assert run("verify", tmp_path / "none", "--quiet").err.startswith("error: ")
+    assert run("verify", tmp_path / "none", "--quiet").err.startswith('{"event": "error"')
 
 
 def test_quiet__says_no_choices(run: Run, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,15 +23,20 @@ class Cluster:
 
 
 @contextmanager
-def run_cluster(folder: Path, workers: int = 1, before: Sequence[str] = ()) -> Iterator[Cluster]:
-    """Run a scheduler and workers without nannies; `before` is put in front of the workers' command lines."""
+def run_cluster(
+    folder: Path, workers: int = 1, before: Sequence[str] = (), ahead: Sequence[str] = ()
+) -> Iterator[Cluster]:
+    """Run a scheduler and workers without nannies.
+
+    `before` is put in front of the workers' command lines, `ahead` in front of the scheduler's.
+    """
     file = folder / "scheduler.json"
     with ExitStack() as stack:
         command = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-        scheduler = stack.enter_context(_run([], *command, "--scheduler-file", str(file)))
+        scheduler = stack.enter_context(_run(ahead, *command, "--scheduler-file", str(file)))
         address = str(_wait(file)["address"])
         started = [stack.enter_context(run_worker(address, before)) for _ in range(workers)]
-        _wait_for_workers(address, workers)
+        wait_for_workers(address, workers)
         yield Cluster(address, scheduler, tuple(started))
 
 
@@ -62,7 +67,8 @@ def _wait(file: Path) -> dict[str, object]:
     raise TimeoutError("the scheduler did not start")
 
 
-def _wait_for_workers(address: str, count: int) -> None:
+def wait_for_workers(address: str, count: int) -> None:
+    """Return once a scheduler has so many workers."""
     from distributed import Client
 
     if count:

@@ -121,7 +121,7 @@ def test_kill__the_scheduler(undisturbed: Undisturbed, tmp_path: Path, moment: i
         running.scheduler.kill()
         victim.process.communicate(timeout=60)
         assert victim.process.returncode == 1
-        assert "error: " in victim.stderr()
+        assert '"event": "error"' in victim.stderr()
         assert "Traceback" not in victim.stderr()
     assert not is_complete(out)
     with command(undisturbed.raw, out) as victim:

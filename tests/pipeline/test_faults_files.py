@@ -73,7 +73,7 @@ def test_ingest__raw_folder_without_permission(open_folder: Path, closed: str) -
     out.mkdir(mode=0o777)
     outcome = run_as_nobody(open_folder, "--raw", raw, "--out", out / "s.zarr")
     assert outcome.returncode == 1, outcome.stderr
-    assert f"error: {raw}: cannot be" in outcome.stderr or f"error: {raw}: cannot list" in outcome.stderr
+    assert f'"text": "{raw}: cannot be' in outcome.stderr or f'"text": "{raw}: cannot list' in outcome.stderr
     assert "Permission denied" in outcome.stderr
     assert "Traceback" not in outcome.stderr
 

@@ -48,6 +48,14 @@ def test_interruptible__a_second_signal_does_not_wait() -> None:
     assert not isinstance(caught.value, Interrupted)
 
 
+def test_interruptible__sigterm_may_come_twice() -> None:
+    with interruptible() as pause:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            pause()
+
+
 def test_interruptible__gives_the_handlers_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with interruptible():

@@ -78,13 +78,14 @@ def interruptible(ranks: Ranks = ALONE) -> Iterator[Callable[[], None]]:
 
     Yields:
         A function to be called at such places, by all ranks: raises `Interrupted` on all of them when a signal
-        came to any. A second signal does not wait: it raises a plain KeyboardInterrupt wherever the work is.
+        came to any. A SIGINT after a first signal does not wait: it raises a plain KeyboardInterrupt wherever the work
+        is. A SIGTERM does: `timeout` sends two, to the process and to its group.
     """
     received: list[int] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
         received.append(number)
-        if len(received) > 1:
+        if len(received) > 1 and number == signal.SIGINT:
             raise KeyboardInterrupt(signal.Signals(number).name)
 
     def pause() -> None:

@@ -1,6 +1,7 @@
 """The data folder: stores, their split manifests, and runs."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from mamp_trainer.ledger.runs import Run
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_PASSWORD = re.compile(r"//[^/@\s]*@")
+"""What a URL has in front of its host: no finding repeats it."""
+
 UNEXPECTED = (OSError, ValueError, KeyError, TypeError, RuntimeError)
 """What damaged files may still bring about in the readers: a finding here, never the end of the doctor's visit."""
 
@@ -98,9 +102,13 @@ def check_run(run: "Run") -> Finding:
     return Finding("warning", "run", f"{run.folder}: not complete", f"{shlex.join(words)}, with {same} if any")
 
 
+def _is_own(name: str) -> bool:
+    return name.startswith("MAMPCTL_")
+
+
 def check_environment(environment: Mapping[str, str] = os.environ) -> list[Finding]:
     """Name the variables that commands go by; of credentials only whether they are there, never what they are."""
-    own = [f"{name}={value}" for name, value in sorted(environment.items()) if name.startswith("MAMPCTL_")]
+    own = [f"{name}={_PASSWORD.sub('//…@', value)}" for name, value in sorted(environment.items()) if _is_own(name)]
     there = [name for name in CREDENTIALS if environment.get(name)]
     if len(there) == 1:
         remedy = f"Set {' and '.join(CREDENTIALS)} both, or neither."

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from mamp_schemas.errors import MampctlError
+from mamp_schemas.errors import ConfigError, MampctlError, RecordError
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.reproduction import Plan, PlannedRun
+from mamp_trainer.ledger.lines import read_recipe
 from mamp_trainer.ledger.runs import read_runs
 from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.reproduce.finished import find_run
@@ -38,6 +39,7 @@ class Seat(NamedTuple):
     device: str
     progress: Progress
     ranks: Ranks = ALONE
+    run_id: str | None = None
 
 
 def execute(
@@ -109,16 +111,39 @@ def _look(
 
 def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat: Seat) -> str | None:
     """Train a run, or go on with it; return what stood in its way, if anything."""
-    run, recipe, store = folder / planned.name, planned.recipe, shelf.place(planned.recipe)
+    run, store = folder / planned.name, shelf.place(planned.recipe)
+    recipe = _as_begun(planned, run).recipe
     try:
         if isinstance(recipe, PretrainRecipe):
-            pretrain(recipe, store, run, resume=True, device=seat.device, progress=seat.progress, ranks=seat.ranks)
+            pretrain(
+                recipe,
+                store,
+                run,
+                resume=True,
+                device=seat.device,
+                progress=seat.progress,
+                ranks=seat.ranks,
+                run_id=seat.run_id,
+            )
         else:
             parent = None if planned.parent is None else outcome.done[planned.parent]
-            run_protocol(recipe, store, parent, Sitting(run, True, seat.device, seat.progress, seat.ranks, 0))
+            sitting = Sitting(run, True, seat.device, seat.progress, seat.ranks, 0, seat.run_id)
+            run_protocol(recipe, store, parent, sitting)
     except MampctlError as problem:
         if seat.ranks.count > 1:
             raise
         return in_one_line(problem)
     outcome.done[planned.name] = run
     return None
+
+
+def _as_begun(planned: PlannedRun, run: Path) -> PlannedRun:
+    """Return a planned run with the shuffle window of what is to be gone on with: a stream may have set one.
+
+    Where clips live depends on the memory that is free at the moment, and a run keeps its order.
+    """
+    try:
+        window = read_recipe(run).shuffle_window
+    except (ConfigError, RecordError):
+        return planned  # it has not begun, or training says what is wrong
+    return planned.replaced(recipe=planned.recipe.replaced(shuffle_window=window))

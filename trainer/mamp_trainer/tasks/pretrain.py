@@ -39,6 +39,7 @@ def pretrain(
     progress: Progress | None = None,
     ranks: Ranks = ALONE,
     profile: int = 0,
+    run_id: str | None = None,
 ) -> PretrainResult:
     """Pre-train a network.
 
@@ -55,6 +56,7 @@ def pretrain(
         progress: who watches.
         ranks: who trains together; this process is one of them.
         profile: steps to be profiled, into the run's folder.
+        run_id: what the user calls it in his logs.
 
     Raises:
         MampctlError: any of the store's, manifest's, recipe's, checkpoint's, output's and training's errors.
@@ -76,7 +78,8 @@ def pretrain(
         if recipe.compile:
             compile_network(model, chosen)
         flops = term_flops(recipe, source.slots)
-        session = Session(run, recipe, source.belonging(UNTRAINED), chosen, watcher, ranks, profile, flops)
+        belonging = source.belonging(UNTRAINED)
+        session = Session(run, recipe, belonging, chosen, watcher, ranks, profile, flops, run_id)
         step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), ranks)
         with matmul_precision(recipe.precision):
             tally = session.train(model, step, shares, lambda _pause: {}, resume)

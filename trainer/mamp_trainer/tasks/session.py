@@ -48,6 +48,7 @@ class Session:
         ranks: who trains together.
         profile: steps to be profiled.
         flops: floating-point operations that a term of the loss takes.
+        run_id: what the user calls this sitting in his logs.
     """
 
     run: Path
@@ -58,6 +59,7 @@ class Session:
     ranks: Ranks = ALONE
     profile: int = 0
     flops: int = 0
+    run_id: str | None = None
 
     def train(
         self,
@@ -139,6 +141,7 @@ class Session:
             started=datetime.fromisoformat(tally.started) if tally.started else None,
             finished=now(),
             sittings=tally.sittings if tally.started else None,
+            run_id=self.run_id,
             result=result,
         )
         write_record(self.run, record)

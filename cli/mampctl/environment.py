@@ -1,0 +1,118 @@
+"""Which variable of the environment stands for which option: MAMPCTL_COMMAND_OPTION; pure.
+
+`mampctl ingest ntu60 --workers 8` and `MAMPCTL_INGEST_WORKERS=8 mampctl ingest ntu60` are the same; an option that is
+given wins. Batch systems and containers set what all jobs have in common there.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+PREFIX = "MAMPCTL"
+
+_ONCE = ("install_completion", "show_completion")
+"""Options that, as the eager ones do (--help, --version), do one thing instead of the command: no variable for them."""
+
+Settings = dict[str, Any]
+"""Values by parameter, and those of the commands below by their names: what click calls a default map."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable and what it stands for.
+
+    Attributes:
+        name: `MAMPCTL_TRAIN_PRETRAIN_RECIPE`.
+        command: `train pretrain`; empty for options of `mampctl` itself.
+        option: `--recipe`.
+        kind: how its value is read: `one`, `flag` or `list`.
+        help: what the option is for.
+    """
+
+    name: str
+    command: str
+    option: str
+    kind: str
+    help: str
+
+
+def read_settings(command: TyperGroup, environment: Mapping[str, str]) -> Settings:
+    """Return the options that the environment sets, for click to take where none are given.
+
+    An empty variable counts as none. The values of an option that may be given several times stand in one variable,
+    separated by blanks and quoted as in a shell.
+
+    Args:
+        command: the command at the top.
+        environment: the process's.
+
+    Raises:
+        ValueError: quotes that do not close; names the variable.
+    """
+    return _read(command, (), environment)
+
+
+def list_variables(command: TyperGroup) -> list[Variable]:
+    """Return the variables of all options, command by command, in the order of the help; each once."""
+    variables = (
+        Variable(_name(path, option), " ".join(path), _long(option), _kind(option), option.help or "")
+        for path, each in _walk(command, ())
+        for option in _options(each)
+    )
+    return list({variable.name: variable for variable in reversed(list(variables))}.values())[::-1]
+
+
+def _read(command: TyperCommand | TyperGroup, path: tuple[str, ...], environment: Mapping[str, str]) -> Settings:
+    settings: Settings = {}
+    for option in _options(command):
+        name = _name(path, option)
+        if option.name and (text := environment.get(name)):
+            settings[option.name] = _split(name, text) if option.multiple else text
+    for word, below in _below(command):
+        settings[word] = _read(below, (*path, word), environment)
+    return settings
+
+
+def _split(name: str, text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as problem:
+        raise ValueError(f"{name}: {problem}") from None
+
+
+def _walk(
+    command: TyperCommand | TyperGroup, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], TyperCommand | TyperGroup]]:
+    yield path, command
+    for word, below in _below(command):
+        yield from _walk(below, (*path, word))
+
+
+def _below(command: TyperCommand | TyperGroup) -> Iterator[tuple[str, TyperCommand | TyperGroup]]:
+    if isinstance(command, TyperGroup):
+        for word, below in command.commands.items():
+            if isinstance(below, TyperCommand | TyperGroup):
+                yield word, below
+
+
+def _options(command: TyperCommand | TyperGroup) -> list[TyperOption]:
+    options = [option for option in command.params if isinstance(option, TyperOption)]
+    return [option for option in options if not option.is_eager and option.name not in _ONCE]
+
+
+def _name(path: tuple[str, ...], option: TyperOption) -> str:
+    """Return the name: one that the option has itself, where it is every command's, or one made of its path."""
+    if isinstance(option.envvar, str):
+        return option.envvar
+    return "_".join((PREFIX, *path, _long(option).lstrip("-"))).replace("-", "_").upper()
+
+
+def _long(option: TyperOption) -> str:
+    return max(option.opts, key=len)
+
+
+def _kind(option: TyperOption) -> str:
+    return "flag" if option.is_flag else "list" if option.multiple else "one"

@@ -1,0 +1,76 @@
+"""Standard error off a terminal: whatever is written there becomes JSON lines, also what libraries warn of."""
+
+import io
+import json
+import sys
+import traceback
+from types import TracebackType
+from typing import TextIO
+
+from mampctl.console import event_line, write_event
+
+
+def only_json_lines() -> None:
+    """From now on turn what this process writes to a standard error that is no terminal into JSON lines.
+
+    Lines of ours are JSON already. Others come from libraries: they become events `log`. What ends in a traceback
+    becomes one event `crash`. What compiled code writes to the file descriptor itself is not seen from here.
+    """
+    if not sys.stderr.isatty():
+        sys.stderr = JsonLines(sys.stderr)
+        sys.excepthook = _tell_crash
+
+
+class JsonLines(io.TextIOBase):
+    """Writes JSON lines to a stream as they are, and others as the text of an event.
+
+    Args:
+        stream: where they go.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._begun = stream, ""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream."""
+        return self._stream.encoding
+
+    def fileno(self) -> int:
+        """Return the stream's: processes that are started from here write to it."""
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        """Return true."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Write whole lines; keep the beginning of one until its end comes."""
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if line.strip():
+                self._stream.write((line if _is_event(line) else event_line("log", text=line)) + "\n")
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is there of the stream's whole lines."""
+        self._stream.flush()
+
+    def end_line(self) -> None:
+        """Write the line that has not ended."""
+        if self._begun:
+            self.write("\n")
+
+
+def _is_event(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _tell_crash(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(sys.stderr, JsonLines):
+        sys.stderr.end_line()
+    lines = traceback.format_exception(kind, problem, trace)
+    write_event("crash", text=lines[-1].strip(), traceback="".join(lines))

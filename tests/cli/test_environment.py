@@ -1,0 +1,103 @@
+"""Options from the environment: every one of them, read as on the command line, and told of in the docs."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mampctl.app import root_command
+from mampctl.environment import list_variables, read_settings
+from tests.cli.conftest import Run
+from tests.paths import GOLDEN, TESTS
+
+RAW = GOLDEN / "ntu60" / "raw.zip"
+SCRIPT = TESTS.parent / "docs" / "environment.py"
+
+
+def test_list_variables__are_named_after_command_and_option() -> None:
+    names = {variable.name for variable in list_variables(root_command())}
+    assert {
+        "MAMPCTL_INGEST_WORKERS",
+        "MAMPCTL_BUILD_SPLITS_PROTOCOL",
+        "MAMPCTL_TRAIN_PRETRAIN_RECIPE",
+        "MAMPCTL_TRAIN_LINEAR_FROM",
+        "MAMPCTL_TRAIN_SEMI_SET",
+        "MAMPCTL_VERIFY_JSON",
+        "MAMPCTL_EXPORT_NPZ_OUT",
+    } <= names
+
+
+def test_list_variables__no_two_options_share_one_nor_take_a_name_that_is_used() -> None:
+    names = [variable.name for variable in list_variables(root_command())]
+    assert len(set(names)) == len(names)
+    assert not {"MAMPCTL_DATA", "MAMPCTL_LAUNCHER", "MAMPCTL_VERSION", "MAMPCTL_SHOW_COMPLETION"}.intersection(names)
+
+
+def test_read_settings__of_every_option_reach_its_command() -> None:
+    """The value stands where click looks for it: under the command's words and the parameter's name."""
+    root = root_command()
+    variables = list_variables(root)
+    assert len(variables) > 100
+    for variable in variables:
+        settings, command = read_settings(root, {variable.name: "1"}), root
+        for word in variable.command.split():
+            settings, command = settings[word], command.commands[word]  # type: ignore[assignment]
+        (name,) = (option.name for option in command.params if variable.option in option.opts)
+        assert settings[name] == (["1"] if variable.kind == "list" else "1")
+
+
+def test_main__takes_options_from_the_environment(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "two parts").mkdir()
+    raw = tmp_path / "two parts" / "raw.zip"
+    raw.symlink_to(RAW)
+    monkeypatch.setenv("MAMPCTL_INGEST_RAW", f"'{raw}'")
+    monkeypatch.setenv("MAMPCTL_INGEST_OUT", str(tmp_path / "s.zarr"))
+    monkeypatch.setenv("MAMPCTL_INGEST_WORKERS", "0")
+    monkeypatch.setenv("MAMPCTL_INGEST_JSON", "true")
+    monkeypatch.setenv("MAMPCTL_INGEST_STRICT", "0")
+    outcome = run("ingest", "ntu60")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["counts"]["clips"] > 0
+    monkeypatch.setenv("MAMPCTL_VERIFY_JSON", "")
+    assert "all digests agree" in run("verify", tmp_path / "s.zarr").out
+
+
+def test_main__an_option_wins_over_its_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAMPCTL_TRAIN_PRETRAIN_RECIPE", "nonsense")
+    outcome = run("train", "pretrain", "--recipe", "list")
+    assert outcome.code == 0, outcome.err
+    assert "ntu60-xsub" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MAMPCTL_TRAIN_PRETRAIN_DEVICES", "many", "--devices"),
+        ("MAMPCTL_TRAIN_PRETRAIN_SET", "'a=b", "MAMPCTL_TRAIN_PRETRAIN_SET"),
+        ("MAMPCTL_TRAIN_PRETRAIN_JSON", "perhaps", "--json"),
+        ("MAMPCTL_TRAIN_PRETRAIN_OUT", "s3://bucket/run", "a URL where only a path will do"),
+    ],
+)
+def test_main__a_value_that_does_not_do_is_a_usage_error(
+    run: Run, name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    outcome = run("train", "pretrain", "--recipe", "list")
+    assert outcome.code == 2
+    assert told in outcome.err
+
+
+def test_docs__the_table_of_variables_is_complete() -> None:
+    script = runpy.run_path(str(SCRIPT))
+    assert script["PAGE"].read_text() == script["whole_page"](), "write it anew: python docs/environment.py"
+
+
+def test_help__tells_of_the_environment_and_stays_readable() -> None:
+    command = [sys.executable, "-m", "mampctl"]
+    whole = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "docs/environment.md" in whole
+    ingest = subprocess.run([*command, "ingest", "--help"], capture_output=True, text=True, check=True).stdout
+    assert "MAMPCTL_INGEST" not in ingest
