@@ -41,7 +41,7 @@ format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## the documentation as a site, in build/site; read it with python -m http.server
+docs: $(READY) ## the documentation as a site, in build/site; open index.html
 	$(BIN)/python -m mkdocs build --strict
 
 bench: $(READY) browser ## the benchmarks: ratios against the named baselines
