@@ -184,7 +184,7 @@ def test_ingest__sigterm_ends_it_soon_with_its_workers(tmp_path: Path) -> None:
 def test_pretrain__under_timeout_again_and_again_ends_with_the_same_weights(tmp_path: Path) -> None:
     """What `timeout` does to its job when it is told to end, or the time is up; then the job is queued again."""
     store, recipe = write_toy_store(tmp_path), tmp_path / "tiny.yaml"
-    longer = pretrain_recipe().schedule.replaced(epochs=400)
+    longer = pretrain_recipe().schedule.replaced(epochs=60)
     recipe.write_text(yaml.safe_dump(pretrain_recipe(schedule=longer).model_dump(mode="json")))
     words = ["train", "pretrain", "--recipe", str(recipe), "--store", str(store), "--device", "cpu"]
     words += ["--set", "model.frames=8", "--run-id", "job-1", "--out"]
@@ -194,7 +194,7 @@ def test_pretrain__under_timeout_again_and_again_ends_with_the_same_weights(tmp_
         line = ["timeout", "--preserve-status", "300", sys.executable, "-m", "mampctl", *words, str(tmp_path / "cut")]
         waiting = subprocess.Popen([*line, "--resume"], stderr=subprocess.PIPE, text=True, env=environment)
         lines = (tmp_path / "cut" / "metrics.jsonl").read_text().count("\n") if sitting else 0
-        wait_for_metrics(tmp_path / "cut", waiting, lines + 20)
+        wait_for_metrics(tmp_path / "cut", waiting, lines + 10)
         started = time.monotonic()
         waiting.send_signal(signal.SIGTERM)
         _, told = waiting.communicate(timeout=30)
