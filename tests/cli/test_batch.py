@@ -16,7 +16,7 @@ import yaml
 
 from mamp_pipeline.synth import synthesise
 from tests.cli.conftest import Run
-from tests.cli.processes import start, wait_for_metrics
+from tests.cli.processes import wait_for_metrics
 from tests.paths import GOLDEN
 from tests.pipeline.victims import Victim
 from tests.s3_server import KEY_ID, SECRET, Bucket
@@ -181,29 +181,27 @@ def test_ingest__sigterm_ends_it_soon_with_its_workers(tmp_path: Path) -> None:
         victim.close()
 
 
-def test_pretrain__under_timeout_again_and_again_ends_with_the_same_weights(tmp_path: Path) -> None:
+def test_pretrain__under_timeout_again_and_again_ends_with_the_same_weights(run: Run, tmp_path: Path) -> None:
     """What `timeout` does to its job when it is told to end, or the time is up; then the job is queued again."""
     store, recipe = write_toy_store(tmp_path), tmp_path / "tiny.yaml"
-    longer = pretrain_recipe().schedule.replaced(epochs=400)
+    longer = pretrain_recipe().schedule.replaced(epochs=60)
     recipe.write_text(yaml.safe_dump(pretrain_recipe(schedule=longer).model_dump(mode="json")))
     words = ["train", "pretrain", "--recipe", str(recipe), "--store", str(store), "--device", "cpu"]
     words += ["--set", "model.frames=8", "--run-id", "job-1", "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    whole = start(*words, str(tmp_path / "whole"))
+    assert run(*words, tmp_path / "whole").code == 0
     for sitting in range(3):
         line = ["timeout", "--preserve-status", "300", sys.executable, "-m", "mampctl", *words, str(tmp_path / "cut")]
         waiting = subprocess.Popen([*line, "--resume"], stderr=subprocess.PIPE, text=True, env=environment)
         lines = (tmp_path / "cut" / "metrics.jsonl").read_text().count("\n") if sitting else 0
-        wait_for_metrics(tmp_path / "cut", waiting, lines + 20)
+        wait_for_metrics(tmp_path / "cut", waiting, lines + 10)
+        assert (tmp_path / "cut" / "metrics.jsonl").exists(), "the machine is too busy for it to begin in a minute"
         started = time.monotonic()
         waiting.send_signal(signal.SIGTERM)
         _, told = waiting.communicate(timeout=30)
         assert time.monotonic() - started < 10
         assert waiting.returncode == 75, told
-    last = start(*words, str(tmp_path / "cut"), "--resume")
-    for process in (whole, last):
-        _, told = process.communicate(timeout=120)
-        assert process.returncode == 0, told
+    assert run(*words, tmp_path / "cut", "--resume").code == 0
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
     assert json.loads((tmp_path / "cut" / "run.json").read_text())["sittings"] == 4
 
