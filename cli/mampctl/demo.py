@@ -1,7 +1,8 @@
 """`mampctl demo`: the whole chain on synthetic clips, in minutes on a CPU."""
 
 import tempfile
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from mamp_schemas.output import output_errors
 from mamp_schemas.places import parse_path
 from mamp_schemas.progress import Progress
 from mamp_schemas.results import EvaluationResult
-from mampctl.console import elapsed, print_json, print_line, print_table
+from mampctl.console import elapsed, print_json, print_line, print_note, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
 
@@ -43,8 +44,7 @@ def demo(
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
     missing = _missing_trainer()
-    keep = nullcontext(str(out)) if out else tempfile.TemporaryDirectory(prefix="mampctl-demo-")
-    with keep as name, show_progress() as progress:
+    with _kept(out) as name, show_progress() as progress:
         folder = Path(name)
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -60,6 +60,20 @@ def demo(
     where = f"{out}: raw files, store and runs; " if out and results else ""
     print_line(f"{where}{elapsed():.0f} s in all; made-up clips: these numbers say nothing of real data")
     print_line(NEXT)
+
+
+@contextmanager
+def _kept(out: Path | None) -> Iterator[str]:
+    """Yield the folder for everything; a temporary one is gone in the end, and it is said so when that comes early."""
+    if out:
+        yield str(out)
+        return
+    with tempfile.TemporaryDirectory(prefix="mampctl-demo-") as name:
+        try:
+            yield name
+        except KeyboardInterrupt:
+            print_note("warning: nothing of the demo is kept; it begins anew, or goes into a folder with --out")
+            raise
 
 
 def _missing_trainer() -> MissingExtraError | None:

@@ -24,7 +24,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
         print_json({"findings": [asdict(finding) for finding in findings], **counts})
     else:
         _print(findings)
-        print_line(f"{counts['warning']} warnings, {counts['problem']} problems, {elapsed():.1f} s")
+        print_line(f"warnings: {counts['warning']}, problems: {counts['problem']}, {elapsed():.1f} s")
     if counts["problem"]:
         raise typer.Exit(EXIT_PROBLEM)
 

@@ -140,6 +140,6 @@ def _print_result(store: Place, metadata: StoreMetadata) -> None:
     if counts.quarantined > 10:
         print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {store}")
     if not counts.clips:
-        print_line("no clip is left: every file was quarantined")
+        print_line("no clip is left: every file was quarantined; correct them, and run the same command again")
     for protocol in metadata.spec().protocols[:1] if counts.clips else ():
         print_next("build-splits", "--protocol", protocol.name, "--store", store)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mamp_schemas.errors import CheckpointError, UsageError
 from mamp_schemas.places import Place
 from mamp_schemas.recipes import FinetuneRecipe
 from mamp_schemas.results import EvaluationResult, Spread
@@ -69,6 +70,7 @@ def _command(task: Protocol) -> Callable[..., None]:
             return
 
         def prepare() -> tuple[Place, list[Run]]:
+            expect_encoder(task, from_)
             loaded = _load(task, recipe, store, set_)
             return recipe_store(store, loaded), [(loaded, out or default_run(loaded, _beginning(loaded, from_)))]
 
@@ -106,6 +108,7 @@ def semi(
         return
 
     def prepare() -> tuple[Place, list[Run]]:
+        expect_encoder("semi", from_)
         loaded = _load("semi", recipe, store, set_)
         folder = out or default_run(loaded, _beginning(loaded, from_))
         place = recipe_store(store, loaded)
@@ -120,6 +123,19 @@ def semi(
         _print_result(*results[0], store)
     else:
         _print_draws(results)
+
+
+def expect_encoder(task: Protocol, from_: Path | None) -> None:
+    """Make sure, before anything heavy is imported, that what `--from` names is there.
+
+    Raises:
+        UsageError: transfer has none.
+        CheckpointError: it is not there.
+    """
+    if from_ is None and task == "transfer":
+        raise UsageError("train transfer needs an encoder", remedy="Name a pre-training run, say, with --from.")
+    if from_ is not None and not from_.exists():
+        raise CheckpointError(f"--from {from_}: there is nothing", remedy="`mampctl runs list` shows what was trained.")
 
 
 def _load(task: Protocol, recipe: str | None, store: str | None, set_: list[str] | None) -> "ClassifierRecipe":

@@ -209,6 +209,18 @@ def test_pretrain__stopped_by_a_signal_and_resumed_gives_the_same_weights(
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
 
 
+def test_transfer__without_an_encoder_is_refused_at_once(run: Run) -> None:
+    outcome = run("train", "transfer", "--recipe", "pku2-xsub-from-ntu60")
+    assert outcome.code == 2
+    assert "--from" in outcome.err
+
+
+def test_finetune__a_run_that_is_not_there_is_named_at_once(run: Run, tmp_path: Path) -> None:
+    outcome = run("train", "finetune", "--recipe", "nwucla-small", "--from", tmp_path / "gone")
+    assert outcome.code == 1
+    assert f"--from {tmp_path / 'gone'}: there is nothing" in outcome.err
+
+
 def write_recipe(folder: Path, recipe: Recipe) -> Path:
     path = folder / f"{recipe.kind}.yaml"
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mamp_schemas.errors import RecordError
@@ -16,10 +17,11 @@ from mamp_trainer.reproduce.collect import collect, read_losses
 from mamp_trainer.reproduce.execute import Outcome, Seat, execute
 from mamp_trainer.reproduce.finished import find_run
 from mamp_trainer.reproduce.plan import make_plan
-from mamp_trainer.reproduce.shelf import Shelf
+from mamp_trainer.reproduce.shelf import Shelf, count_clips
 from mamp_trainer.tasks.pretrain import pretrain
 from tests.trainer.ledger_cases import write_metrics, write_run
 from tests.trainer.runs import SignalAfter, pretrain_recipe, write_toy_store
+from tests.trainer.stores import Clip, write_store
 
 PLANNED = PlannedRun(name="pretrain-tiny", recipe=pretrain_recipe())
 
@@ -83,3 +85,10 @@ def test_read_losses__damaged_metrics_are_named(tmp_path: Path) -> None:
     write_metrics(tmp_path, {"event": "epoch", "epoch": 1, "step": 1, "loss": 0.5})  # and a line that is cut off
     with pytest.raises(RecordError, match=r"metrics\.jsonl: cannot be read \(JSONDecodeError\)"):
         read_losses(tmp_path)
+
+
+def test_count_clips__of_a_store_without_a_manifest_are_those_of_its_columns(tmp_path: Path) -> None:
+    joints = np.ones((1, 4, 25, 3), np.float32)
+    clips = [Clip(f"clip{at}", joints, label=0, subject=subject) for at, subject in enumerate((1, 2, 3, 3, 3))]
+    write_store(tmp_path / "ntu60.zarr", clips)
+    assert count_clips(PLANNED.recipe, Shelf(tmp_path)) == (2, 3)

@@ -1,5 +1,6 @@
 """Owns the data folder as plans see it: which store and manifest a recipe needs, and what they say of themselves."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,18 @@ class Shelf:
             return in_one_line(problem)
         return None
 
+    def count_sides(self, recipe: Recipe) -> tuple[int, int]:
+        """Return the clips of the two sides as the store's columns tell them, where there is no manifest yet.
+
+        Raises:
+            StoreError: there is no store.
+        """
+        store = self._open(recipe)
+        protocol = store.metadata.spec().protocol(recipe.protocol)
+        found = Counter(protocol.side(value) for value in store.column(protocol.column).tolist())
+        subset = subset_of(recipe)
+        return int(found["train"] * (subset.fraction if subset else 1)), found["test"]
+
     def _open(self, recipe: Recipe) -> Store:
         if recipe.dataset not in self._stores:
             self._stores[recipe.dataset] = self._read(recipe)
@@ -131,13 +144,15 @@ def subset_of(recipe: Recipe) -> Subset | None:
 
 
 def count_clips(recipe: Recipe, shelf: Shelf) -> tuple[int, int] | None:
-    """Return the clips of the training and of the test side, official ones where the data is not there.
+    """Return the clips of the training and of the test side, official ones where there is no store.
 
     None where neither is known.
     """
     try:
         counts = shelf.split(recipe).counts
-    except (StoreError, ManifestError):
+    except ManifestError:
+        return shelf.count_sides(recipe)
+    except StoreError:
         return _count_officially(recipe)
     return counts.train, counts.test
 
