@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env browser demo test check format docs bench soak clean
+.PHONY: help env browser demo test check format docs bench soak images test-images clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 env: $(READY) ## make the virtual environment
 
@@ -29,7 +29,7 @@ browser: ## Chromium and its driver, for the tests of pages; from Debian's packa
 	fi
 
 test: $(READY) browser ## the test suite
-	$(BIN)/python -m pytest -n 2 -m 'not benchmark and not soak'
+	$(BIN)/python -m pytest -n 2 -m 'not benchmark and not soak and not images'
 
 check: $(READY) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -41,7 +41,7 @@ format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## the documentation as a site, in build/site; read it with python -m http.server
+docs: $(READY) ## the documentation as a site, in build/site; open index.html
 	$(BIN)/python -m mkdocs build --strict
 
 bench: $(READY) browser ## the benchmarks: ratios against the named baselines
@@ -49,6 +49,12 @@ bench: $(READY) browser ## the benchmarks: ratios against the named baselines
 
 soak: $(READY) ## processes killed at many more moments than the suite does
 	$(BIN)/python -m pytest -m soak tests
+
+images: ## both images, by docker, podman or buildah
+	docker/build
+
+test-images: $(READY) ## what the built images hold and do
+	$(BIN)/python -m pytest -m images tests/images
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist

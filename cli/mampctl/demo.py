@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mamp_schemas.errors import OutputError, StoreError
+from mamp_schemas.errors import MissingExtraError, OutputError, StoreError
 from mamp_schemas.output import output_errors
 from mamp_schemas.places import parse_path
 from mamp_schemas.progress import Progress
@@ -36,35 +36,63 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Run synth, ingest, build-splits, verify, pre-training and two linear probes, under 5 minutes on 2 cores."""
+    """Run synth, ingest, build-splits, verify, pre-training and two linear probes, under 5 minutes on 2 cores.
+
+    Without PyTorch it ends at the store, and says so.
+    """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
-    with needed_extras():
-        import mamp_trainer.tasks.pretrain  # noqa: F401
+    missing = _missing_trainer()
     keep = nullcontext(str(out)) if out else tempfile.TemporaryDirectory(prefix="mampctl-demo-")
     with keep as name, show_progress() as progress:
         folder = Path(name)
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         store = _make_store(folder, progress)
-        pretrained, untrained = _train(folder, store, progress)
+        results = None if missing else _train(folder, store, progress)
     if as_json:
-        results = {"pretrained": pretrained.model_dump(mode="json"), "untrained": untrained.model_dump(mode="json")}
-        print_json({"folder": str(out) if out else None, **results})
+        print_json(_record(out, results))
         return
-    _print_result(out, pretrained, untrained)
+    if results:
+        _print_scores(*results)
+    elif missing:
+        _print_half(missing, store, kept=out is not None)
+    where = f"{out}: raw files, store and runs; " if out and results else ""
+    print_line(f"{where}{elapsed():.0f} s in all; made-up clips: these numbers say nothing of real data")
+    print_line(NEXT)
 
 
-def _print_result(out: Path | None, pretrained: EvaluationResult, untrained: EvaluationResult) -> None:
+def _missing_trainer() -> MissingExtraError | None:
+    """Return what this installation lacks for training; None where it lacks nothing."""
+    try:
+        with needed_extras():
+            import mamp_trainer.tasks.pretrain  # noqa: F401
+    except MissingExtraError as missing:
+        return missing
+    return None
+
+
+def _record(out: Path | None, results: tuple[EvaluationResult, EvaluationResult] | None) -> dict[str, object]:
+    """Return the result as JSON has it: null where training was left out."""
+    pretrained, untrained = (result.model_dump(mode="json") for result in results) if results else (None, None)
+    return {"folder": str(out) if out else None, "pretrained": pretrained, "untrained": untrained}
+
+
+def _print_half(missing: MissingExtraError, store: Path, *, kept: bool) -> None:
+    print_line("synth, ingest, build-splits and verify are done; pre-training and linear evaluation were left out:")
+    print_line(f"{missing.what}. {missing.remedy}")
+    place = store if kept else Path("FOLDER") / store.name
+    hint = "" if kept else "keep the store (demo --out FOLDER) and "
+    print_line(f"to train on it elsewhere, {hint}run: mampctl train pretrain --recipe {RECIPE} --store {place}")
+
+
+def _print_scores(pretrained: EvaluationResult, untrained: EvaluationResult) -> None:
     rows = [
         ("pre-trained by MAMP", f"{pretrained.last_top1:.1f}", f"{pretrained.best_top1:.1f}"),
         ("untrained", f"{untrained.last_top1:.1f}", f"{untrained.best_top1:.1f}"),
     ]
     print_line(f"linear evaluation on {pretrained.clips} synthetic test clips of {CLASSES} classes, cross-subject:")
     print_table(rows, ("encoder", "last epoch, top-1 %", "best epoch, top-1 %"))
-    where = f"{out}: raw files, store and runs; " if out else ""
-    print_line(f"{where}{elapsed():.0f} s in all; made-up clips: these numbers say nothing of real data")
-    print_line(NEXT)
 
 
 def _make_store(folder: Path, progress: Progress) -> Path:

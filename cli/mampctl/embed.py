@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mamp_schemas.errors import OutputError, UsageError
+from mamp_schemas.errors import UsageError
 from mamp_schemas.places import Place, parse_path
 from mamp_schemas.protocols import Side
 from mampctl.console import print_json, print_summary
 from mampctl.extras import needed_extras
 from mampctl.measuring import EncoderArgument, EncoderRecipeOption, encoder_recipe
+from mampctl.places import expect_new_file
 from mampctl.sitting import sit_down
 from mampctl.training import DeviceOption, DevicesOption, JsonOption, SetOption, StoreOption, recipe_store
 
@@ -39,8 +40,7 @@ def embed(
     write = _choose_writer(out)
 
     def prepare() -> "tuple[Path | None, Recipe, Place]":
-        if out.exists():
-            raise OutputError(f"{out}: is there already", remedy="Remove it or name another --out.")
+        expect_new_file(out)
         loaded = encoder_recipe(encoder, recipe, store, set_)
         return encoder, loaded, recipe_store(store, loaded)
 

@@ -14,6 +14,7 @@ from mamp_schemas.policy import make_policy
 from mampctl.console import print_json, print_line, print_summary
 from mampctl.extras import needed_extras
 from mampctl.ingest import load_layout
+from mampctl.places import expect_new_file
 from mampctl.predict import CheckpointArgument, LayoutOption, PolicyOption, ReleasedRecipeOption
 from mampctl.progress import show_progress
 from mampctl.training import JsonOption
@@ -36,6 +37,7 @@ def export_model(
 ) -> None:
     """Write a classifier, or the encoder of a pre-training, as ONNX or torch.export; checked by running it."""
     make = _choose_maker(out)
+    expect_new_file(out)
     with needed_extras():
         from mamp_trainer.exported.facts import describe
         from mamp_trainer.exported.network import load_network

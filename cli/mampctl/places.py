@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import get_args
 
 from mamp_schemas.datasets import DatasetName
-from mamp_schemas.errors import UsageError
+from mamp_schemas.errors import OutputError, UsageError
+from mamp_schemas.output import output_errors
 from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.store import StoreMetadata
@@ -15,6 +16,18 @@ from mampctl.console import print_note
 def data_folder() -> Path:
     """Return $MAMPCTL_DATA, by default ./data."""
     return parse_path(os.environ.get("MAMPCTL_DATA", "data"))
+
+
+def expect_new_file(out: Path) -> None:
+    """Make sure that a file can be written before the work for it begins; its folder is made.
+
+    Raises:
+        OutputError: it is there already, or its folder cannot be made.
+    """
+    if out.exists():
+        raise OutputError(f"{out}: is there already", remedy="Remove it or name another --out.")
+    with output_errors(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
 
 
 def default_store(dataset: DatasetName) -> Path:

@@ -116,7 +116,8 @@ class ObtainedTable(Model):
 
     Attributes:
         measure: what its numbers are.
-        comparable: whether the numbers may be held against the published ones: full scale, official splits.
+        comparable: whether the numbers may be held against the published ones: full scale, official splits, clips
+            as the authors' scripts make them.
         notes: what has to be known of them.
         curves: of figure `fig-loss`.
     """

@@ -29,7 +29,7 @@ def main() -> None:
         browser.open(make_viewer(folder))
         save(driver, "viewer")
         run("mkdocs", "build", "--quiet", "--site-dir", str(folder / "site"))
-        browser.open(folder / "site" / "results" / "index.html")
+        browser.open(folder / "site" / "results.html")
         browser.run("document.querySelector('table').scrollIntoView({block: 'center'})")
         time.sleep(1)  # the heading moves while the page does
         save(driver, "results")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,3 +100,9 @@ def test_draw_bars__from_the_lowest_to_the_largest() -> None:
 
 def test_draw_bars__without_any_motion() -> None:
     assert draw_bars(np.zeros(3)) == "▁▁▁"
+
+
+def test_title__is_number_and_name_unless_they_are_the_same(pair: ClipView) -> None:
+    assert pair.title == "sit down"
+    assert replace(pair, label="A008", action="sitting down").title == "A008 sitting down"
+    assert replace(pair, label="no label", action="").title == "no label"

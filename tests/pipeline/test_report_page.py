@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,12 +70,25 @@ def test_page__data_that_looks_like_a_placeholder_stays(page: str) -> None:
     assert '["{{style}}"]' in clip_page("{{data}}", ["{{style}}"])
 
 
-def test_store_page__of_all_of_ntu120_is_small(tmp_path: Path) -> None:
-    raw = GOLDEN / "ntu120" / "raw.zip"
-    ingest(Ingest("ntu120", (raw,), tmp_path / "ntu120.zarr", paper_policy("ntu120")), Silent())
-    store = make_ntu120(tmp_path / "ntu120.zarr")
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a report shows of NTU-120, a tenth of whose clips stand out."""
+    raw, out = GOLDEN / "ntu120" / "raw.zip", tmp_path_factory.mktemp("ntu120") / "ntu120.zarr"
+    ingest(Ingest("ntu120", (raw,), out, paper_policy("ntu120")), Silent())
+    store = make_ntu120(out)
     surveyed = survey_ntu120(store)
     outliers = find_outliers(surveyed, store.metadata.skeleton.joints)
     assert min(map(len, outliers.values())) > 10_000
-    page = store_page("NTU", {**describe_store(store, surveyed, outliers), "clips": []})
+    return describe_store(store, surveyed, outliers)
+
+
+def test_store_page__of_all_of_ntu120_is_small(described: dict[str, Any]) -> None:
+    page = store_page("NTU", {**described, "clips": []})
     assert len(page.encode()) + CLIP_BYTES < PAGE_BYTES
+
+
+def test_describe_store__classes_bear_their_names(described: dict[str, Any]) -> None:
+    assert described["classes"][7] == "A008 sitting down"
+    assert described["classMarks"][7] == "A008"
+    assert described["classes"][-1] == described["classMarks"][-1] == "no label"
+    assert {row["label"] for row in described["outliers"][0]["rows"]} <= set(described["classes"])

@@ -62,13 +62,13 @@ def test_to_markdown__number_deviation_difference_and_links() -> None:
     assert lines[0] == "# Table 5: Semi-supervised evaluation on NTU-60, mean of five draws"
     assert "- a note" in lines
     line = "| MAMP | ntu60 xsub, 1 % of labels | 66.0 | 62.00 ± 2.83 | -4.00 | 63.00 ± 2.83 |"
-    assert f"{line} [1](../runs/1) [2](../runs/2) |" in lines
+    assert f"{line} [1](<../runs/1>) [2](<../runs/2>) |" in lines
 
 
 def test_to_markdown__tells_what_is_pending_and_what_failed() -> None:
     lines = to_markdown(make_table()).splitlines()
     scratch = "| W/o pre-training | ntu60 xsub,"
-    assert f"{scratch} 1 % of labels | 38.8 | pending (1 of 2 runs done) | – | – | [1](../runs/1) |" in lines
+    assert f"{scratch} 1 % of labels | 38.8 | pending (1 of 2 runs done) | – | – | [1](<../runs/1>) |" in lines
     assert f"{scratch} 10 % of labels | 70.8 | failed (0 of 2 runs done) | – | – | – |" in lines
     assert lines[-1] == "- no store"
 

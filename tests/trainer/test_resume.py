@@ -169,3 +169,11 @@ def test_resume__a_damaged_checkpoint_is_named(store: Path, tmp_path: Path) -> N
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(CheckpointError, match=r"step-00000001.model\.safetensors"):
         pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+
+
+def test_resume__a_recipe_that_was_cut_off_while_it_was_written_is_no_other_run(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".recipe.yaml.partial").write_text("kind: pre")
+    pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+    assert last_checkpoint(run).step

@@ -121,6 +121,12 @@ def test_transfer__from_another_dataset_than_the_recipes_warns(store: Path, pret
     assert any("pre-trained on ntu60 xsub; the recipe is about one of ntu120 xsub" in each for each in messages)
 
 
+def test_finetune__from_an_encoder_that_has_seen_labels_warns(store: Path, pretrained: Path, tmp_path: Path) -> None:
+    assert not any(each.startswith("warning") for each in told(store, tmp_path / "one", encoder_from=pretrained))
+    messages = told(store, tmp_path / "other", encoder_from=tmp_path / "one")
+    assert any("that of a run of train finetune, not of a pre-training" in each for each in messages)
+
+
 @pytest.mark.parametrize("begin", [linear, finetune])
 def test_load_classifier__says_what_the_run_said(store: Path, tmp_path: Path, begin: Callable[..., object]) -> None:
     recipe = linear_recipe() if begin is linear else SHALLOW

@@ -143,8 +143,9 @@ def test_linear__keeps_the_scores_of_the_last_epoch(store: Path, tmp_path: Path)
     assert accuracy(scores.logits, scores.label)["test_top1"] == result.last_top1
 
 
-def test_read__damaged_scores_are_named(tmp_path: Path) -> None:
-    (tmp_path / "scores.npz").write_bytes(b"PK\3\4 and no more")
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 and no more", b"\x93NUMPY\x01\x00"])
+def test_read__damaged_scores_are_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "scores.npz").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"scores\.npz.*cannot be read"):
         Scores.read(tmp_path / "scores.npz")
 

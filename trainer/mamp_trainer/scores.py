@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -19,6 +20,12 @@ from mamp_trainer.model.heads import ClipEncoder
 from mamp_trainer.ranks.group import ALONE, Ranks
 
 SCORES_FILE = "scores.npz"
+
+
+_DAMAGED = (
+    OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy and zipfile raise of files cut off, altered, encrypted, or never an npz."""
 
 
 class Scores(NamedTuple):
@@ -51,7 +58,7 @@ class Scores(NamedTuple):
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 label, logits = (torch.from_numpy(file[name]) for name in ("label", "logits"))
                 return cls(file["clip"].tolist(), label, logits)
-        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as problem:
+        except _DAMAGED as problem:
             raise CheckpointError(
                 f"{path}: scores cannot be read ({type(problem).__name__})",
                 remedy="Make them again: mampctl evaluate, or resume the run that was to leave them.",

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -94,12 +95,23 @@ def meet_length(
     return {**weights, _TEMPORAL: resize_segments(embedding, spec.segments)}
 
 
-def pretraining_split(source: Path) -> tuple[str, str] | None:
-    """Return dataset and protocol that an encoder was trained on; None for released files, which do not say."""
+class Trained(NamedTuple):
+    """What an encoder was trained for and on."""
+
+    kind: str
+    dataset: str
+    protocol: str
+
+
+def find_training(source: Path) -> Trained | None:
+    """Return what an encoder was last trained for and on; None for released files, which do not say.
+
+    Linear evaluation trains no encoder, but its runs do not say what did.
+    """
     if source.is_file():
         return None
     recipe = load(checkpoint_folder(source)).recipe
-    return recipe["dataset"], recipe["protocol"]
+    return Trained(recipe["kind"], recipe["dataset"], recipe["protocol"])
 
 
 def find_origin(source: Path, weights: str) -> EncoderOrigin:

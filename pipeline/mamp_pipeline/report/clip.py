@@ -54,6 +54,11 @@ class ClipView:
     jumps: Jumps
     fps: float
 
+    @property
+    def title(self) -> str:
+        """The class's number and name, or one of the two where the other says no more."""
+        return self.label if self.action in ("", self.label) else f"{self.label} {self.action}"
+
 
 def find_clip(store: Store, clip: str) -> int:
     """Return a clip's place in the store.

@@ -32,7 +32,7 @@ class CrossTable:
 
 
 def class_names(metadata: StoreMetadata) -> tuple[str, ...]:
-    """Return a name for each class: own recordings have their own, the others the number their files bear."""
+    """Return a short name for each class, as axes bear it: of own recordings their own, of others the number from 1."""
     return metadata.layout.classes if metadata.layout else _numbers(metadata.dataset, metadata.spec().classes)
 
 

@@ -41,7 +41,7 @@ def pack_clip(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
     frames = view.joints.shape[1]
     return {
         "id": view.id,
-        "label": view.label,
+        "label": view.title,
         "numbers": view.numbers,
         "frames": frames,
         "valid": view.valid_frames,

@@ -39,7 +39,7 @@ class ClipPicture:
         figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout="constrained")
         self._canvas = FigureCanvasAgg(figure)
         parts = figure.subplot_mosaic([["body", "time"], ["body", "tokens"]], width_ratios=(2, 3), height_ratios=(1, 4))
-        figure.suptitle(f"{view.id}, class {view.label}", parse_math=False)
+        figure.suptitle(f"{view.id}, class {view.title}", parse_math=False)
         self._stage = parts["body"]
         self._bones, self._dots, self._caption = self._prepare_stage()
         body = int(view.tokens.mean(axis=(1, 2)).argmax())

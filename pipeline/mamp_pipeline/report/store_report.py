@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from mamp_pipeline.report.clip import view_clip
-from mamp_pipeline.report.counts import class_names, cross, cross_groups, intensity_quantiles, label_name
+from mamp_pipeline.report.counts import (
+    class_names,
+    class_titles,
+    cross,
+    cross_groups,
+    intensity_quantiles,
+    label_name,
+)
 from mamp_pipeline.report.outliers import CRITERIA, Kind, Outlier, find_outliers
 from mamp_pipeline.report.output import write_output
 from mamp_pipeline.report.page import store_page
@@ -65,6 +72,7 @@ def describe_store(store: Store, surveyed: Survey, outliers: dict[Kind, list[Out
     """Return the page's data but for the clips: tables by class, of a size that does not grow with the clips."""
     metadata, label = store.metadata, store.columns["label"]
     names = class_names(metadata)
+    titles = class_titles(metadata.dataset, len(names), metadata.layout)
     sides = find_sides(store)
     groups = cross_groups(store.columns, len(names))
     for protocol in sides:
@@ -73,7 +81,8 @@ def describe_store(store: Store, surveyed: Survey, outliers: dict[Kind, list[Out
     return {
         "title": metadata.spec().title,
         "store": store.path.name,
-        "classes": [*names, label_name(names, -1)],
+        "classes": [*titles, label_name(titles, -1)],
+        "classMarks": [*names, label_name(names, -1)],
         "counts": metadata.counts.model_dump(mode="json"),
         "groups": {name: {"names": table.names, "counts": table.counts.tolist()} for name, table in groups.items()},
         "protocols": [{"name": each.protocol, "official": each.official, "problem": each.problem} for each in sides],
@@ -81,18 +90,18 @@ def describe_store(store: Store, surveyed: Survey, outliers: dict[Kind, list[Out
         "jointIntensity": rounded(surveyed.intensity),
         "rows": surveyed.rows.tolist(),
         "skeleton": {**pack_skeleton(metadata.skeleton), "pose": rounded(surveyed.pose)},
-        "outliers": [_describe_kind(store, kind, found, names) for kind, found in outliers.items()],
+        "outliers": [_describe_kind(store, kind, found, titles) for kind, found in outliers.items()],
         "quarantine": [entry.model_dump() for entry in metadata.quarantined[:QUARANTINE_SHOWN]],
         "provenance": list_provenance(metadata),
     }
 
 
-def _describe_kind(store: Store, kind: Kind, found: list[Outlier], names: tuple[str, ...]) -> dict[str, Any]:
+def _describe_kind(store: Store, kind: Kind, found: list[Outlier], titles: tuple[str, ...]) -> dict[str, Any]:
     title, criterion = CRITERIA[kind]
     rows = [
         {
             "clip": store.ids[outlier.clip],
-            "label": label_name(names, int(store.columns["label"][outlier.clip])),
+            "label": label_name(titles, int(store.columns["label"][outlier.clip])),
             "frames": int(store.columns["frames"][outlier.clip]),
             "value": round(outlier.value, 3),
             "detail": outlier.detail,

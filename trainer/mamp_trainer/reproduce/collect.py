@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mamp_schemas.errors import MampctlError, RecordError
@@ -21,7 +21,7 @@ from mamp_schemas.results import PretrainResult, Spread
 from mamp_trainer.ledger.files import METRICS_FILE, read_record
 from mamp_trainer.reproduce.execute import Outcome
 from mamp_trainer.reproduce.notes import list_notes
-from mamp_trainer.reproduce.shelf import Shelf
+from mamp_trainer.reproduce.shelf import Shelf, Split
 
 
 def collect(plan: Plan, outcome: Outcome, shelf: Shelf, beside: Path) -> list[ObtainedTable]:
@@ -45,7 +45,7 @@ def _collect_table(planned: PlannedTable, plan: Plan, outcome: Outcome, shelf: S
     names = dict.fromkeys(name for cell in planned.cells for name in cell.runs)
     used = dict.fromkeys(each for name in names for each in (parents[name], name) if each is not None)
     done = {name: _read(name, outcome.done[name], recipes[name], beside) for name in names if name in outcome.done}
-    odd = _odd_splits([recipes[name] for name in used], shelf)
+    odd = _find_odd_data([recipes[name] for name in used], shelf)
     measure: Measure = "loss" if planned.published.evaluation == "pretrain" else "top1"
     return ObtainedTable(
         published=planned.published,
@@ -108,26 +108,44 @@ def _curves(planned: PlannedTable, done: Mapping[str, Path]) -> list[Curve]:
 
 
 def read_losses(run: Path) -> tuple[float, ...]:
-    """Return the mean loss of every epoch of a run."""
-    lines = (json.loads(line) for line in (run / METRICS_FILE).read_text(encoding="utf-8").splitlines())
-    return tuple(line["loss"] for line in lines if line["event"] == "epoch")
+    """Return the mean loss of every epoch of a run.
+
+    Raises:
+        RecordError: its metrics are missing or damaged.
+    """
+    path = run / METRICS_FILE
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return tuple(float(line["loss"]) for line in lines if line["event"] == "epoch")
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise RecordError(
+            f"{path}: cannot be read ({type(problem).__name__})",
+            remedy="Bring the file back, or remove the run's folder to train it again.",
+        ) from problem
 
 
-def _odd_splits(recipes: list[Recipe], shelf: Shelf) -> list[str]:
-    """Return what to say of splits that are not the official ones; of data that is not there, nothing."""
+def _find_odd_data(recipes: list[Recipe], shelf: Shelf) -> list[str]:
+    """Return what to say of clips that are not the published ones; of data that is not there, nothing."""
     said = {}
     for recipe in recipes:
         try:
             split = shelf.split(recipe, whole=True)
         except MampctlError:
             continue
-        if not split.official:
-            counts = split.counts
-            said[f"{recipe.dataset} {recipe.protocol}"] = (
-                f"{counts.train:,} training and {counts.test:,} test clips, officially "
-                f"{_official(counts.official_train)} and {_official(counts.official_test)}"
-            )
-    return [f"{name}: {counts}" for name, counts in said.items()]
+        if odd := [*_oddities(split)]:
+            said[f"{recipe.dataset} {recipe.protocol}"] = ", ".join(odd)
+    return [f"{name}: {odd}" for name, odd in said.items()]
+
+
+def _oddities(split: Split) -> Iterator[str]:
+    if not split.official:
+        counts = split.counts
+        yield (
+            f"{counts.train:,} training and {counts.test:,} test clips, officially "
+            f"{_official(counts.official_train)} and {_official(counts.official_test)}"
+        )
+    if split.corrected:
+        yield "clips of the policy 'corrected'"
 
 
 def _official(clips: int | None) -> str:

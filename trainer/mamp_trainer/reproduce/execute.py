@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from mamp_schemas.errors import MampctlError
+from mamp_schemas.errors import CheckpointError, ConfigError, MampctlError, RecordError
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.reproduction import Plan, PlannedRun
+from mamp_trainer.ledger.lines import read_recipe
 from mamp_trainer.ledger.runs import read_runs
 from mamp_trainer.ranks.group import ALONE, Ranks
 from mamp_trainer.reproduce.finished import find_run
@@ -103,6 +104,8 @@ def _look(
             run = find_run(planned, parent, read_runs([folder]), folder / planned.name, shelf)
             found = (None if run is None else str(run.folder), None)
         except MampctlError as problem:
+            if isinstance(problem, CheckpointError):
+                problem.remedy = f"Remove {parent} to pre-train anew."
             found = (None, in_one_line(problem))
     place, hindrance = json.loads(ranks.share(json.dumps(found)))
     return None if place is None else Path(place), hindrance
@@ -110,7 +113,8 @@ def _look(
 
 def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat: Seat) -> str | None:
     """Train a run, or go on with it; return what stood in its way, if anything."""
-    run, recipe, store = folder / planned.name, planned.recipe, shelf.place(planned.recipe)
+    run, store = folder / planned.name, shelf.place(planned.recipe)
+    recipe = _as_begun(planned, run).recipe
     try:
         if isinstance(recipe, PretrainRecipe):
             pretrain(
@@ -130,6 +134,20 @@ def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat
     except MampctlError as problem:
         if seat.ranks.count > 1:
             raise
+        if isinstance(problem, CheckpointError):  # a run's folder is named by its plan: there is no other one to name
+            problem.remedy = f"Remove {run} to train it anew, or name another --out."
         return in_one_line(problem)
     outcome.done[planned.name] = run
     return None
+
+
+def _as_begun(planned: PlannedRun, run: Path) -> PlannedRun:
+    """Return a planned run with the shuffle window of what is to be gone on with: a stream may have set one.
+
+    Where clips live depends on the memory that is free at the moment, and a run keeps its order.
+    """
+    try:
+        window = read_recipe(run).shuffle_window
+    except (ConfigError, RecordError):
+        return planned  # it has not begun, or training says what is wrong
+    return planned.replaced(recipe=planned.recipe.replaced(shuffle_window=window))

@@ -8,6 +8,7 @@ from mamp_schemas.errors import MampctlError
 from mamp_schemas.recipes import ModelSpec
 from mamp_schemas.reproduction import Plan, PlannedRun
 from mamp_trainer.belonging import UNTRAINED
+from mamp_trainer.data.residency import WINDOW
 from mamp_trainer.ledger.runs import Run, find_finished, read_run
 from mamp_trainer.reproduce.shelf import Shelf
 from mamp_trainer.weights import digest, load_encoder
@@ -15,6 +16,8 @@ from mamp_trainer.weights import digest, load_encoder
 
 def find_run(planned: PlannedRun, parent: Path | None, runs: Iterable[Run], own: Path, shelf: Shelf) -> Run | None:
     """Return the finished run that is a planned one: same recipe, store, manifest and encoder; None if there is none.
+
+    A recipe that is streamed is the same: its run has the shuffle window that the stream set.
 
     Args:
         planned: what is looked for.
@@ -30,7 +33,11 @@ def find_run(planned: PlannedRun, parent: Path | None, runs: Iterable[Run], own:
     encoder = UNTRAINED if parent is None else encoder_digest(parent, planned.recipe.model)
     places = [read_run(own)] if own.exists() else []
     places += sorted((run for run in runs if run.record), key=_finished_at)
-    return find_finished(places, planned.recipe.digest(), split.store_hash, split.manifest_hash, encoder)
+    for recipe in (planned.recipe, planned.recipe.replaced(shuffle_window=WINDOW)):
+        found = find_finished(places, recipe.digest(), split.store_hash, split.manifest_hash, encoder)
+        if found is not None:
+            return found
+    return None
 
 
 def find_all(plan: Plan, runs: list[Run], folder: Path, shelf: Shelf) -> dict[str, Path]:

@@ -25,7 +25,7 @@ def list_notes(published: PublishedTable, scale: Scale, odd: Sequence[str]) -> I
     Args:
         published: the table.
         scale: at which it was obtained.
-        odd: splits that are not the official ones.
+        odd: what is other than the published about clips and splits.
     """
     if scale == "small":
         yield (
@@ -33,7 +33,7 @@ def list_notes(published: PublishedTable, scale: Scale, odd: Sequence[str]) -> I
             "comparable with the published ones."
         )
     if odd:
-        yield f"Not the official splits, so not comparable with the published numbers: {'; '.join(odd)}."
+        yield f"Other data than the published, so not comparable with the published numbers: {'; '.join(odd)}."
     if published.evaluation == "pretrain":
         yield "The number is the mean loss of the last epoch."
     else:

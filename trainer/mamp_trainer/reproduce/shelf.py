@@ -18,17 +18,27 @@ Key = tuple[str, str, Subset | None]
 
 @dataclass(frozen=True)
 class Split:
-    """What a run's numbers depend on besides its recipe and encoder: the clips of its two sides."""
+    """What a run's numbers depend on besides its recipe and encoder: the clips of its two sides, and what they hold.
+
+    Attributes:
+        policy: the name of the one by which the clips were made.
+    """
 
     store_hash: str
     manifest_hash: str
     counts: SplitCounts
+    policy: str
 
     @property
     def official(self) -> bool:
         """Whether the sides have as many clips as published, those of a draw apart."""
         found, wanted = (self.counts.train, self.counts.test), (self.counts.official_train, self.counts.official_test)
         return found == wanted
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the clips are others than the authors' scripts make; of imported ones nobody knows."""
+        return self.policy == "corrected"
 
 
 @dataclass
@@ -59,7 +69,9 @@ class Shelf:
         if key not in self._splits:
             store = self._open(recipe)
             manifest = read_manifest(store, recipe.protocol, subset)
-            self._splits[key] = Split(store.metadata.content_hash, manifest.digest(), manifest.counts)
+            self._splits[key] = Split(
+                store.metadata.content_hash, manifest.digest(), manifest.counts, store.metadata.policy.name
+            )
         return self._splits[key]
 
     def has_store(self, recipe: Recipe) -> bool:

@@ -138,7 +138,8 @@ def _record(
 def _shown(cell: ObtainedCell | None, measure: str) -> tuple[str, ...]:
     if cell is None:
         return (_NONE,) * 4
-    links = " ".join(f"[{run.name if cell.planned == 1 else at}]({run.folder})" for at, run in enumerate(cell.runs, 1))
+    names = [run.name if cell.planned == 1 else str(at) for at, run in enumerate(cell.runs, 1)]
+    links = " ".join(f"[{name}](<{run.folder}>)" for name, run in zip(names, cell.runs, strict=True))
     return (*show_cell(cell, measure), links or _NONE)
 
 

@@ -1,6 +1,6 @@
 """Owns the course that all four protocols share: train a classifier, and measure it after every epoch (section 4.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -29,7 +29,7 @@ from mamp_trainer.tasks.folder import hold_folder
 from mamp_trainer.tasks.session import Pause, Session
 from mamp_trainer.tasks.source import Source
 from mamp_trainer.watch.flops import term_flops
-from mamp_trainer.weights import digest, find_origin, pretraining_split
+from mamp_trainer.weights import Trained, digest, find_origin, find_training
 
 R = TypeVar("R", LinearRecipe, FinetuneRecipe)
 
@@ -139,17 +139,29 @@ def _announce(encoder_from: Path | None, recipe: ClassifierRecipe, watcher: Prog
         stays = "it stays untrained" if isinstance(recipe, LinearRecipe) else "training begins from scratch"
         watcher.message(f"no encoder is named: {stays}, with initial weights of seed {recipe.seed}")
         return
-    split = pretraining_split(encoder_from)
-    if split is None:
+    for warning in _doubts(find_training(encoder_from), recipe):
+        watcher.message(f"warning: {warning}")
+
+
+def _doubts(trained: Trained | None, recipe: ClassifierRecipe) -> Iterator[str]:
+    """Yield why the accuracy of an encoder may not be what the recipe is about."""
+    if trained is None:
         return
+    split = (trained.dataset, trained.protocol)
+    wanted = recipe.pretrained_on if isinstance(recipe, FinetuneRecipe) else None
+    if trained.kind != "pretrain":
+        yield (
+            f"the encoder is that of a run of train {trained.kind}, not of a pre-training: it may have learnt from "
+            "labels already, and then the accuracy is not comparable with published ones"
+        )
     if wanted is not None and split != (wanted.dataset, wanted.protocol):
-        watcher.message(
-            f"warning: the encoder was pre-trained on {' '.join(split)}; the recipe is about one of "
+        yield (
+            f"the encoder was pre-trained on {' '.join(split)}; the recipe is about one of "
             f"{wanted.dataset} {wanted.protocol}"
         )
     if split[0] == recipe.dataset and split[1] != recipe.protocol:
-        watcher.message(
-            f"warning: the encoder was pre-trained on {split[0]} {split[1]}, whose training clips include test clips "
+        yield (
+            f"the encoder was pre-trained on {' '.join(split)}, whose training clips include test clips "
             f"of {recipe.protocol}: the accuracy is not comparable with published ones"
         )
 

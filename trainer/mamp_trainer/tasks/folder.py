@@ -15,7 +15,7 @@ from mamp_schemas.recipes import Recipe
 from mamp_schemas.results import RunRecord
 from mamp_trainer.ledger.files import RECIPE_FILE, RECORD_FILE
 from mamp_trainer.ledger.runs import read_run
-from mamp_trainer.output import write_file
+from mamp_trainer.output import PARTIAL, write_file
 from mamp_trainer.ranks.group import Ranks
 
 
@@ -112,7 +112,8 @@ def _refuse_foreign(run: Path, settings: str) -> None:
     """Refuse to begin anew in a folder of other things, or of another recipe's run."""
     recipe = run / RECIPE_FILE
     own = recipe.exists() and recipe.read_text() == settings
-    if run.exists() and any(run.iterdir()) and not own:
+    held = run.exists() and any(not entry.name.endswith(PARTIAL) for entry in run.iterdir())
+    if held and not own:
         raise OutputError(
             f"{run}: there is no checkpoint to go on from, and what it holds is not of this recipe's run",
             remedy="Name another folder with --out.",

@@ -26,9 +26,9 @@ function plot(place, traces, layout) {
 }
 
 /** Draw counts as bars; those that are not `marked` stand back. */
-function drawBars(place, names, counts, titleX, marked = null) {
+function drawBars(place, names, counts, titleX, { marked = null, titles = names } = {}) {
   const colour = names.map((_, i) => styleColour(marked === null || marked === i ? "--bar" : "--faded"));
-  const bars = { type: "bar", x: names.map(plainLabel), y: counts, marker: { color: colour }, hovertemplate: "%{x}: %{y:,}<extra></extra>" };
+  const bars = { type: "bar", x: names.map(plainLabel), y: counts, customdata: titles.map(plainLabel), marker: { color: colour }, hovertemplate: "%{customdata}: %{y:,}<extra></extra>" };
   const xaxis = { nticks: Math.max(4, Math.floor(place.clientWidth / 60)) };
   plot(place, [bars], chartLayout(titleX, "clips", { xaxis }));
 }
@@ -56,16 +56,17 @@ function drawQuantiles(place, names, quantiles, marked) {
 }
 
 /** Draw mean intensity, in cm, of joints (rows) by classes (columns). */
-function drawClassJoints(place, names, joints, intensity) {
+function drawClassJoints(place, names, titles, joints, intensity) {
   const told = names.map((_, i) => i).filter((i) => intensity[i][0] !== null);
   const map = {
     type: "heatmap",
     x: told.map((i) => plainLabel(names[i])),
     y: joints.map((joint) => plainLabel(joint.replaceAll("_", " "))),
     z: joints.map((_, joint) => told.map((i) => intensity[i][joint] * 100)),
+    customdata: joints.map(() => told.map((i) => plainLabel(titles[i]))),
     colorscale: viridisScale(),
     colorbar: { title: { text: "cm" }, thickness: 12, outlinewidth: 0 },
-    hovertemplate: "class %{x}, %{y}: %{z:.2f} cm<extra></extra>",
+    hovertemplate: "class %{customdata}, %{y}: %{z:.2f} cm<extra></extra>",
   };
   const layout = chartLayout("class", "", { yaxis: { type: "category", autorange: "reversed", dtick: 1, tickfont: { size: 10 } } });
   plot(place, [map], layout);

@@ -12,7 +12,7 @@ function addCountCharts() {
   };
   const classes = addFigure("Clips by class", true);
   addChart(classes, () =>
-    drawBars(classes, present.map((i) => page.classes[i]), present.map((i) => classTotals[i]), "class", filter.chosen < 0 ? null : present.indexOf(filter.chosen)),
+    drawBars(classes, present.map((i) => page.classMarks[i]), present.map((i) => classTotals[i]), "class", { marked: filter.chosen < 0 ? null : present.indexOf(filter.chosen), titles: present.map((i) => page.classes[i]) }),
   );
   for (const [name, title] of Object.entries(titles)) {
     const table = page.groups[name];
@@ -31,8 +31,8 @@ function drawBodyMap() {
 }
 
 function addMotionCharts() {
-  addChart(find("quantiles"), () => drawQuantiles(find("quantiles"), page.classes, page.quantiles, filter.chosen));
+  addChart(find("quantiles"), () => drawQuantiles(find("quantiles"), page.classMarks, page.quantiles, filter.chosen));
   addChart(find("body-map"), drawBodyMap);
   addChart(find("joints"), () => drawJoints(find("joints"), page.skeleton.joints, jointMeans()));
-  addChart(find("class-joints"), () => drawClassJoints(find("class-joints"), page.classes, page.skeleton.joints, page.jointIntensity));
+  addChart(find("class-joints"), () => drawClassJoints(find("class-joints"), page.classMarks, page.classes, page.skeleton.joints, page.jointIntensity));
 }

@@ -1,0 +1,45 @@
+# Raw files to stores: ingest, splits, reports, and a Dask cluster's scheduler and workers. Without torch.
+#   docker build -f docker/pipeline.Dockerfile -t mampctl-pipeline .
+FROM python:3.11-slim-bookworm AS build
+# For sites with mirrors; pip reads those that are given from the environment.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_FIND_LINKS
+ARG PIP_CERT
+WORKDIR /source
+RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils
+# The environment holds no pip: nothing is installed once the image is made.
+RUN python -m venv --without-pip /opt/mampctl
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY schemas schemas
+COPY pipeline pipeline
+COPY trainer trainer
+COPY cli cli
+RUN python -m pip --python /opt/mampctl/bin/python install --no-cache-dir --disable-pip-version-check \
+      --constraint constraints.txt '.[pipeline,report,s3]'
+# Over 100 MB that nothing here runs: packages' own tests, and debugging symbols.
+RUN cd /opt/mampctl/lib/python3.11/site-packages \
+    && find . -type d -name tests -not -path './numpy/*' -prune -exec rm -r {} + \
+    && find llvmlite numba numcodecs kiwisolver fontTools -name '*.so' -exec strip --strip-unneeded {} +
+
+FROM python:3.11-slim-bookworm
+LABEL org.opencontainers.image.title="mampctl-pipeline" \
+      org.opencontainers.image.description="mampctl: raw skeleton files to stores, on CPU nodes" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/mampctl /opt/mampctl
+# Any user may run it, known to the image or not, and on a read-only root: all that is written is in /data and /tmp.
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin mampctl \
+    && install --directory --mode 1777 /data
+ENV PATH=/opt/mampctl/bin:/usr/local/bin:/usr/bin:/bin \
+    HOME=/tmp \
+    LOGNAME=mampctl \
+    MAMPCTL_DATA=/data \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    NUMBA_CACHE_DIR=/tmp/numba \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 10001
+WORKDIR /data
+ENTRYPOINT ["mampctl"]
+CMD ["--help"]

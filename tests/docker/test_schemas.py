@@ -1,0 +1,128 @@
+"""Compose, Kubernetes and SLURM files against their schemas, and what in them must agree with each other."""
+
+import json
+import re
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from mamp_schemas.errors import EXIT_CODES
+
+DOCKER = Path(__file__).parent.parent.parent / "docker"
+COMPOSE = ("compose.yaml", "compose.gpu.yaml")
+MANIFESTS = ("ingest.yaml", "pretrain.yaml")
+BATCH = ("ingest.sbatch", "pretrain.sbatch")
+SBATCH_OPTIONS = {
+    *("account", "array", "cpus-per-gpu", "cpus-per-task", "constraint", "dependency", "error", "exclusive", "export"),
+    *(
+        "gpus",
+        "gpus-per-node",
+        "gpus-per-task",
+        "gres",
+        "hint",
+        "job-name",
+        "mem",
+        "mem-per-cpu",
+        "mem-per-gpu",
+        "nodes",
+    ),
+    *("ntasks", "ntasks-per-gpu", "ntasks-per-node", "open-mode", "output", "partition", "qos", "requeue", "signal"),
+    *("time", "tmp"),
+}
+"""Long options of sbatch, after its manual."""
+
+
+def load(name: str) -> Any:
+    return yaml.safe_load((DOCKER / name).read_text())
+
+
+def settings() -> dict[str, str]:
+    lines = (line for line in (DOCKER / "settings.env").read_text().splitlines() if line and not line.startswith("#"))
+    return dict(line.split("=", 1) for line in lines)
+
+
+def documents(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((DOCKER / "kubernetes" / name).read_text()))
+
+
+def job(name: str) -> dict[str, Any]:
+    (found,) = (document for document in documents(name) if document["kind"] == "Job")
+    return found
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_compose__follows_the_compose_specification(name: str) -> None:
+    schema = files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    jsonschema.validate(load(name), json.loads(schema.read_text()))
+
+
+def test_compose__variables_are_those_of_the_settings() -> None:
+    text = (DOCKER / "compose.yaml").read_text()
+    used = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
+    assert used <= set(settings())
+    assert (DOCKER / ".env").resolve() == DOCKER / "settings.env"
+
+
+def test_compose__every_service_is_locked_or_the_bucket() -> None:
+    services = load("compose.yaml")["services"]
+    own = {name: service for name, service in services.items() if service["image"].startswith("mampctl-")}
+    assert set(services) - set(own) == {"bucket", "new-bucket"}
+    assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in own.values())
+    assert {name for name, service in own.items() if "healthcheck" in service} == {"scheduler", "worker"}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_kubernetes__documents_follow_their_schemas(name: str) -> None:
+    for document in documents(name):
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_kubernetes__every_container_asks_for_memory_and_has_a_limit(name: str) -> None:
+    for document in documents(name):
+        if document["kind"] != "Service":
+            pod = document["spec"]["template"]["spec"]
+            for container in [*pod["containers"], *pod.get("initContainers", [])]:
+                assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+                assert "memory" in container["resources"]["limits"]
+                assert container["securityContext"]["readOnlyRootFilesystem"]
+
+
+def test_kubernetes__a_training_that_was_stopped_is_no_failure() -> None:
+    rules = job("pretrain.yaml")["spec"]["podFailurePolicy"]["rules"]
+    codes = {code: rule["action"] for rule in rules for code in rule.get("onExitCodes", {}).get("values", [])}
+    assert codes == {75: "Ignore"}
+    assert 75 in EXIT_CODES.values()
+    assert {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]} in rules
+
+
+def test_kubernetes__pods_of_the_training_meet_at_the_first_one() -> None:
+    service = next(document for document in documents("pretrain.yaml") if document["kind"] == "Service")
+    found = job("pretrain.yaml")
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    name, subdomain = found["metadata"]["name"], found["spec"]["template"]["spec"]["subdomain"]
+    assert environment["MEETING_PLACE"] == f"{name}-0.{subdomain}"
+    assert (service["metadata"]["name"], service["spec"]["clusterIP"]) == (subdomain, "None")
+    assert int(environment["NODES"]) == found["spec"]["completions"] == found["spec"]["parallelism"]
+    assert environment["GPUS"] == container["resources"]["limits"]["nvidia.com/gpu"]
+
+
+@pytest.mark.parametrize("name", BATCH)
+def test_slurm__script_parses_and_its_options_are_known(name: str) -> None:
+    path = DOCKER / "slurm" / name
+    subprocess.run(["bash", "-n", path], check=True)
+    lines = [line for line in path.read_text().splitlines() if line.startswith("#SBATCH")]
+    options = [re.fullmatch(r"#SBATCH --([a-z-]+)(?:=(\S+))?", line) for line in lines]
+    assert all(options), lines
+    found = {option[1]: option[2] for option in options if option}
+    assert set(found) <= SBATCH_OPTIONS
+    assert len(found) == len(lines)
+    assert "requeue" in found
+    assert found["signal"] == "B:TERM@120"

@@ -1,0 +1,85 @@
+"""Which runs count as a plan's, on what data, and going on with those that have begun."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mamp_schemas.errors import RecordError
+from mamp_schemas.progress import Silent
+from mamp_schemas.reproduction import Plan, PlannedRun
+from mamp_trainer.data.residency import WINDOW
+from mamp_trainer.ledger.files import read_record
+from mamp_trainer.ledger.runs import read_runs
+from mamp_trainer.reproduce.collect import collect, read_losses
+from mamp_trainer.reproduce.execute import Outcome, Seat, execute
+from mamp_trainer.reproduce.finished import find_run
+from mamp_trainer.reproduce.plan import make_plan
+from mamp_trainer.reproduce.shelf import Shelf
+from mamp_trainer.tasks.pretrain import pretrain
+from tests.trainer.ledger_cases import write_metrics, write_run
+from tests.trainer.runs import SignalAfter, pretrain_recipe, write_toy_store
+
+PLANNED = PlannedRun(name="pretrain-tiny", recipe=pretrain_recipe())
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a data folder with a store of NTU-60 and its manifest."""
+    write_toy_store(tmp_path).rename(tmp_path / "ntu60.zarr")
+    (tmp_path / "toy.xsub.json").rename(tmp_path / "ntu60.xsub.json")
+    return tmp_path
+
+
+def change_json(path: Path, change: dict[str, Any], *keys: str) -> None:
+    """Put values into a mapping within a JSON file."""
+    content = json.loads(path.read_text())
+    inner = content
+    for key in keys:
+        inner = inner[key]
+    inner.update(change)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(("window", "counts"), [(None, True), (WINDOW, True), (WINDOW + 1, False)])
+def test_find_run__a_streamed_run_counts_and_one_of_another_order_does_not(
+    data: Path, window: int | None, counts: bool
+) -> None:
+    shelf = Shelf(data)
+    split = shelf.split(PLANNED.recipe)
+    hashes = {"store_hash": split.store_hash, "manifest_hash": split.manifest_hash}
+    write_run(data / "runs" / "mine", pretrain_recipe(shuffle_window=window), **hashes)
+    found = find_run(PLANNED, None, read_runs([data / "runs"]), data / "runs" / PLANNED.name, shelf)
+    assert (found is not None) is counts
+
+
+def test_execute__goes_on_with_the_order_of_a_streamed_run(data: Path) -> None:
+    run = data / "runs" / PLANNED.name
+    streamed = pretrain_recipe(residency="stream", shuffle_window=1)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(streamed, data / "ntu60.zarr", run, device="cpu", progress=SignalAfter(18))
+    plan = Plan(table="8", scale="full", tables=(), runs=(PLANNED,))
+    seat = Seat("cpu", Silent())
+    outcome = execute(plan, frozenset({PLANNED.name}), data / "runs", Shelf(data), seat, lambda _outcome: None)
+    assert outcome.problems == {}
+    assert read_record(run).recipe_hash == pretrain_recipe(shuffle_window=1).digest()
+
+
+@pytest.mark.parametrize("policy", ["paper", "corrected"])
+def test_collect__clips_of_another_policy_are_not_comparable(data: Path, policy: str) -> None:
+    change_json(data / "ntu60.zarr" / "zarr.json", {"name": policy}, "attributes", "policy")
+    official = {"train": 40_091, "test": 16_487, "official_train": 40_091, "official_test": 16_487}
+    change_json(data / "ntu60.xsub.json", official, "counts")
+    (table,) = collect(make_plan("8"), Outcome(), Shelf(data), data / "tables")
+    assert table.comparable is (policy == "paper")
+    said = "so not comparable with the published numbers: ntu60 xsub: clips of the policy 'corrected'."
+    assert any(note.endswith(said) for note in table.notes) is (policy == "corrected")
+
+
+def test_read_losses__damaged_metrics_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"metrics\.jsonl: cannot be read \(FileNotFoundError\)"):
+        read_losses(tmp_path)
+    write_metrics(tmp_path, {"event": "epoch", "epoch": 1, "step": 1, "loss": 0.5})  # and a line that is cut off
+    with pytest.raises(RecordError, match=r"metrics\.jsonl: cannot be read \(JSONDecodeError\)"):
+        read_losses(tmp_path)
