@@ -217,4 +217,4 @@ def test_show__unknown_clip_names_some_that_are_there(run: Run, store: Path) -> 
     outcome = run("show", store, "S001C001P001R001A999")
     assert outcome.code == 1
     assert "no clip 'S001C001P001R001A999' among its 28" in outcome.err
-    assert "S001C0" in outcome.err.splitlines()[1]
+    assert "S001C0" in json.loads(outcome.err)["remedy"]
