@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.runtime import choose_device, describe_device, versions
 from tests.benchmarks.gpu_measures import (

@@ -14,7 +14,7 @@ from mamp_pipeline.store.layout import plan_shards
 from mamp_pipeline.store.write import create_arrays, write_metadata, write_shard
 from mamp_schemas.datasets import DATASETS
 from mamp_schemas.motion import MotionSpec
-from mamp_schemas.recipes import SamplingSpec
+from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data.batches import Clips, TrainBatches
 from mamp_trainer.data.clips import make_table
 from mamp_trainer.data.open import open_store

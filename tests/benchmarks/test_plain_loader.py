@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mamp_schemas.recipes import SamplingSpec
+from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data.batches import Clips, TrainBatches
 from mamp_trainer.data.clips import make_table
 from mamp_trainer.data.draws import CROP, ROTATION, uniform

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_trainer.recipes import load_recipe
 from tests.cli.conftest import Run
 from tests.trainer.ledger_cases import write_recipe, write_run

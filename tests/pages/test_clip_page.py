@@ -11,7 +11,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from mamp_pipeline.report.clip import find_clip, view_clip
 from mamp_pipeline.report.tokens import hide_tokens, masking_probability, token_intensity
 from mamp_pipeline.store.read import Store
-from mamp_schemas.recipes import MaskingSpec
+from mamp_schemas.recipe_specs import MaskingSpec
 from tests.pages.conftest import Browser
 from tests.paths import GOLDEN
 

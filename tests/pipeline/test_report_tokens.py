@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mamp_pipeline.report.tokens import hide_tokens, masking_probability, paper_masking, token_intensity
-from mamp_schemas.recipes import MaskingSpec
+from mamp_schemas.recipe_specs import MaskingSpec
 from tests.paths import GOLDEN
 
 MASKINGS = {

@@ -12,17 +12,8 @@ import torch
 
 from mamp_schemas.places import Place
 from mamp_schemas.progress import Silent
-from mamp_schemas.recipes import (
-    SGD,
-    AdamW,
-    FinetuneRecipe,
-    LinearRecipe,
-    ModelSpec,
-    PretrainRecipe,
-    Recipe,
-    SamplingSpec,
-    ScheduleSpec,
-)
+from mamp_schemas.recipe_specs import SGD, AdamW, ModelSpec, SamplingSpec, ScheduleSpec
+from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe
 from mamp_trainer.checkpoint.files import Checkpoint, load
 from mamp_trainer.checkpoint.keep import latest
 from mamp_trainer.data.samples import Batch

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mamp_schemas.recipes import SamplingSpec
+from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot, TrainBatches
 from mamp_trainer.data.clips import make_table

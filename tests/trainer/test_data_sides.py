@@ -4,7 +4,8 @@ import pytest
 
 from mamp_schemas.errors import ManifestError, RecipeError
 from mamp_schemas.motion import MotionSpec
-from mamp_schemas.recipes import AdamW, ModelSpec, PretrainRecipe, ScheduleSpec
+from mamp_schemas.recipe_specs import AdamW, ModelSpec, ScheduleSpec
+from mamp_schemas.recipes import PretrainRecipe
 from mamp_trainer.data.open import open_store
 from mamp_trainer.data.sides import check_recipe, read_manifest, side_clips
 from mamp_trainer.data.store import Store

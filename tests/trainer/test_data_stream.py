@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from mamp_schemas.errors import DamagedStoreError
-from mamp_schemas.recipes import SamplingSpec
+from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, TrainBatches
 from mamp_trainer.data.clips import make_table

@@ -9,7 +9,7 @@ import zarr
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.progress import Silent
-from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_trainer.examine import compute_scores, examine, kept_scores, place_clips
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.scores import SCORES_FILE, Scores

@@ -13,7 +13,7 @@ from mamp_schemas.classes import class_names
 from mamp_schemas.datasets import NTU60, NTU120, NWUCLA, PKU1
 from mamp_schemas.errors import ExportError
 from mamp_schemas.policy import corrected_policy, paper_policy
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.classifiers import make_classifier
 from mamp_trainer.exported import check
 from mamp_trainer.exported.check import check_equal, make_clips

@@ -8,7 +8,7 @@ import torch
 import zarr
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.recipes import MaskingSpec, TargetSpec
+from mamp_schemas.recipe_specs import MaskingSpec, TargetSpec
 from mamp_trainer.hidden import predict_hidden
 from mamp_trainer.model.embed import from_tokens, to_tokens
 from mamp_trainer.model.targets import denormalise, motion, normalise

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_trainer.tasks.pretrain import pretrain
 from tests.trainer.runs import assert_same_run, pretrain_recipe, write_toy_store
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.layer_decay import LR_SCALE, layer_groups, layer_id
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.heads import Classifier, FinetuneHead

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mamp_schemas.errors import RecordError
-from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_schemas.splits import Subset
 from mamp_trainer.ledger.detail import detail
 from mamp_trainer.ledger.files import read_course, read_reached, read_record

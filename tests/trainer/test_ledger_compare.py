@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from mamp_schemas.recipes import MaskingSpec, ScheduleSpec
+from mamp_schemas.recipe_specs import MaskingSpec, ScheduleSpec
 from mamp_schemas.splits import Subset
 from mamp_trainer.ledger.compare import Aspect, compare
 from mamp_trainer.ledger.runs import read_run

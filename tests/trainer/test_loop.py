@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mamp_schemas.progress import Silent
-from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.loop import Position, Training, train
 from mamp_trainer.metrics import Metrics

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.classifiers import trained_recipe
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.official import to_official

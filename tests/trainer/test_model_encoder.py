@@ -1,6 +1,6 @@
 import torch
 
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.targets import motion
 

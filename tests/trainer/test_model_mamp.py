@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mamp_schemas.recipes import MaskingSpec, ModelSpec, TargetSpec
+from mamp_schemas.recipe_specs import MaskingSpec, ModelSpec, TargetSpec
 from mamp_trainer.model.mamp import MAMP, MAMPOutput, masked_error
 from mamp_trainer.official import from_official, to_official
 from tests.trainer.golden_model import (

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mamp_schemas.recipes import TargetSpec
+from mamp_schemas.recipe_specs import TargetSpec
 from mamp_trainer.model.embed import to_tokens
 from mamp_trainer.model.targets import motion, normalise, prediction_target
 

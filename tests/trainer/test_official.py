@@ -10,7 +10,7 @@ import torch
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.progress import Silent
-from mamp_schemas.recipes import MaskingSpec, TargetSpec
+from mamp_schemas.recipe_specs import MaskingSpec, TargetSpec
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.official import from_official, load_official, resize_segments, to_official
 from mamp_trainer.weights import load_encoder

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from mamp_schemas.recipes import SGD, AdamW, MaskingSpec, ScheduleSpec, TargetSpec
+from mamp_schemas.recipe_specs import SGD, AdamW, MaskingSpec, ScheduleSpec, TargetSpec
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.optim import learning_rate, make_optimiser, parameter_groups
 from tests.trainer.runs import MODEL

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.errors import Interrupted
-from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_trainer.ranks.group import Ranks
 from mamp_trainer.tasks import finetune, linear
 from mamp_trainer.tasks.classification import Method, R

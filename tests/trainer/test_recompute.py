@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mamp_schemas.recipes import ModelSpec, Precision
+from mamp_schemas.recipe_specs import ModelSpec
+from mamp_schemas.recipes import Precision
 from mamp_trainer.compute import autocast
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.recompute import choose_recompute, kept_bytes

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mamp_schemas.published import TABLES
-from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_schemas.reproduction import ObtainedCell, ObtainedRun, ObtainedTable, PlannedRun
 from mamp_schemas.results import Spread
 from mamp_trainer.ledger.runs import read_run

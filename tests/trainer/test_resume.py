@@ -9,7 +9,8 @@ import torch
 
 from mamp_schemas.base import read_json
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.recipes import PretrainRecipe, ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
+from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.results import RunRecord
 from mamp_trainer.tasks import classification
 from mamp_trainer.tasks.linear import linear

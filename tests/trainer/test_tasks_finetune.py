@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
-from mamp_schemas.recipes import ModelSpec, Pretraining, ScheduleSpec
+from mamp_schemas.recipe_specs import ModelSpec, ScheduleSpec
+from mamp_schemas.recipes import Pretraining
 from mamp_schemas.results import RunRecord
 from mamp_schemas.splits import SplitManifest, Subset, manifest_name
 from mamp_trainer.belonging import UNTRAINED

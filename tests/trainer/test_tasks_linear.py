@@ -5,7 +5,7 @@ import torch
 
 from mamp_schemas.base import read_json
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
-from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_schemas.results import RunRecord
 from mamp_trainer.checkpoint.files import load
 from mamp_trainer.checkpoint.keep import latest

@@ -8,7 +8,8 @@ import yaml
 
 from mamp_schemas.base import read_data, read_json
 from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
-from mamp_schemas.recipes import MaskingSpec, PretrainRecipe, ScheduleSpec, TargetSpec
+from mamp_schemas.recipe_specs import MaskingSpec, ScheduleSpec, TargetSpec
+from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.results import RunRecord
 from mamp_trainer.checkpoint.files import load
 from mamp_trainer.checkpoint.keep import latest

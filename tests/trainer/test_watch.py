@@ -6,7 +6,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.classifiers import make_classifier
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.tasks.linear import linear

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.recipes import MaskingSpec, ModelSpec, TargetSpec
+from mamp_schemas.recipe_specs import MaskingSpec, ModelSpec, TargetSpec
 from mamp_trainer.belonging import UNTRAINED, Belonging
 from mamp_trainer.checkpoint.files import Snapshot
 from mamp_trainer.checkpoint.keep import save

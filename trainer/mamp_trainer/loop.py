@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mamp_schemas.recipes import ScheduleSpec
+from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_trainer.metrics import Metrics
 from mamp_trainer.optim import learning_rate
 from mamp_trainer.ranks.shares import Shares

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn, optim
 
-from mamp_schemas.recipes import SGD, AdamW, ScheduleSpec
+from mamp_schemas.recipe_specs import SGD, AdamW, ScheduleSpec
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

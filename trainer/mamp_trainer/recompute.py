@@ -1,6 +1,7 @@
 """Owns whether there is memory to keep what the blocks make for the backward pass, or it is computed again."""
 
-from mamp_schemas.recipes import ModelSpec, Precision, PretrainRecipe
+from mamp_schemas.recipe_specs import ModelSpec
+from mamp_schemas.recipes import Precision, PretrainRecipe
 
 SHARE = 0.8
 """Of free memory, what may be kept; the rest is for gradients, moments and what a block needs on the way."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mamp_schemas.base import digest_data
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.progress import Progress, Silent
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_schemas.results import EncoderOrigin
 from mamp_trainer.checkpoint.files import Checkpoint, is_checkpoint, load
 from mamp_trainer.checkpoint.keep import latest

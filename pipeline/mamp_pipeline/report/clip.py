@@ -14,7 +14,7 @@ from mamp_pipeline.store.read import Store
 from mamp_schemas.classes import class_names as names_of
 from mamp_schemas.errors import StoreError
 from mamp_schemas.protocols import Side
-from mamp_schemas.recipes import MaskingSpec, ModelSpec, SamplingSpec
+from mamp_schemas.recipe_specs import MaskingSpec, ModelSpec, SamplingSpec
 
 KINECT_FPS = 30.0
 NUMBERS = ("setup", "camera", "subject", "replication")

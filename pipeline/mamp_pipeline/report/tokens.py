@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_schemas.datasets import DatasetName
-from mamp_schemas.recipes import MaskingSpec
+from mamp_schemas.recipe_specs import MaskingSpec
 
 EPSILON = 1e-10
 _TEMPERATURES: dict[DatasetName, float] = {"ntu120": 0.75}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from mamp_schemas.recipes import SamplingSpec
+from mamp_schemas.recipe_specs import SamplingSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mamp_schemas.recipes import SamplingSpec
+from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data import augment
 from mamp_trainer.data.clips import ClipTable
 from mamp_trainer.data.draws import CROP, ROTATION, uniform

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.model.projection import Linear
 
 COORDINATES = 3

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.model.blocks import Blocks
 from mamp_trainer.model.embed import JointEmbedding, learnable, to_tokens
 from mamp_trainer.model.targets import motion

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from mamp_schemas.recipes import MaskingSpec, ModelSpec, TargetSpec
+from mamp_schemas.recipe_specs import MaskingSpec, ModelSpec, TargetSpec
 from mamp_trainer.model.decoder import Decoder
 from mamp_trainer.model.embed import to_tokens
 from mamp_trainer.model.encoder import Encoder

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mamp_schemas.recipes import TargetSpec
+from mamp_schemas.recipe_specs import TargetSpec
 from mamp_trainer.model.embed import to_tokens
 
 EPSILON = 1e-6

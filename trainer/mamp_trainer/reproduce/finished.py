@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mamp_schemas.errors import MampctlError
-from mamp_schemas.recipes import ModelSpec
+from mamp_schemas.recipe_specs import ModelSpec
 from mamp_schemas.reproduction import Plan, PlannedRun
 from mamp_trainer.belonging import UNTRAINED
 from mamp_trainer.data.residency import WINDOW

@@ -1,6 +1,7 @@
 """Owns the reduction of recipes: one rule for every run of a table, so that small tables compare like with like."""
 
-from mamp_schemas.recipes import FinetuneRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
+from mamp_schemas.recipe_specs import ModelSpec, ScheduleSpec
+from mamp_schemas.recipes import FinetuneRecipe, PretrainRecipe, Recipe
 
 NARROWER = 8
 """By which widths and batches are divided: what a table varies keeps its proportions."""

@@ -1,6 +1,7 @@
 """How many floating-point operations the model asks for: what matrix products alone take, 2 for each multiply-add."""
 
-from mamp_schemas.recipes import LinearRecipe, ModelSpec, PretrainRecipe, Recipe
+from mamp_schemas.recipe_specs import ModelSpec
+from mamp_schemas.recipes import LinearRecipe, PretrainRecipe, Recipe
 from mamp_trainer.model.embed import COORDINATES
 
 BACKWARD = 2
