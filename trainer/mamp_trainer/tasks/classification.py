@@ -1,6 +1,6 @@
 """Owns the course that all four protocols share: train a classifier, and measure it after every epoch (section 4.3)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -25,11 +25,12 @@ from mamp_trainer.runtime import choose_device, describe_device
 from mamp_trainer.scores import SCORES_FILE, TOP1, TOP5, Scores, accuracy, class_scores
 from mamp_trainer.step import Objective, Step
 from mamp_trainer.tally import Tally
+from mamp_trainer.tasks.doubts import announce_encoder
 from mamp_trainer.tasks.folder import hold_folder
 from mamp_trainer.tasks.session import Pause, Session
 from mamp_trainer.tasks.source import Source
 from mamp_trainer.watch.flops import term_flops
-from mamp_trainer.weights import Trained, digest, find_origin, find_training
+from mamp_trainer.weights import digest, find_origin
 
 R = TypeVar("R", LinearRecipe, FinetuneRecipe)
 
@@ -92,7 +93,7 @@ def train_classifier(
         model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from, watcher).to(device)
         encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
         origin = None if encoder_from is None else find_origin(encoder_from, encoder)
-        _announce(encoder_from, recipe, watcher)
+        announce_encoder(encoder_from, recipe, watcher)
         train, test = source.load_labelled("train"), source.load_labelled("test")
         _check_batch(min(len(train), recipe.batch_size))
         if recipe.compile:
@@ -121,49 +122,6 @@ def _measure(model: Classifier, tests: TestBatches, ranks: Ranks) -> Callable[[P
 
 def _go_on() -> None:
     """Stop nowhere: the last checkpoint is written, and a signal loses nothing."""
-
-
-def _announce(encoder_from: Path | None, recipe: ClassifierRecipe, watcher: Progress) -> None:
-    """Say that no encoder is named, or that what it was pre-trained on is not what the recipe is about.
-
-    Raises:
-        RecipeError: transfer without an encoder.
-    """
-    wanted = recipe.pretrained_on if isinstance(recipe, FinetuneRecipe) else None
-    if encoder_from is None:
-        if wanted is not None:
-            raise RecipeError(
-                f"recipe '{recipe.name}' transfers an encoder of {wanted.dataset} {wanted.protocol}: none is named",
-                remedy="Name its pre-training run with --from.",
-            )
-        stays = "it stays untrained" if isinstance(recipe, LinearRecipe) else "training begins from scratch"
-        watcher.message(f"no encoder is named: {stays}, with initial weights of seed {recipe.seed}")
-        return
-    for warning in _doubts(find_training(encoder_from), recipe):
-        watcher.message(f"warning: {warning}")
-
-
-def _doubts(trained: Trained | None, recipe: ClassifierRecipe) -> Iterator[str]:
-    """Yield why the accuracy of an encoder may not be what the recipe is about."""
-    if trained is None:
-        return
-    split = (trained.dataset, trained.protocol)
-    wanted = recipe.pretrained_on if isinstance(recipe, FinetuneRecipe) else None
-    if trained.kind != "pretrain":
-        yield (
-            f"the encoder is that of a run of train {trained.kind}, not of a pre-training: it may have learnt from "
-            "labels already, and then the accuracy is not comparable with published ones"
-        )
-    if wanted is not None and split != (wanted.dataset, wanted.protocol):
-        yield (
-            f"the encoder was pre-trained on {' '.join(split)}; the recipe is about one of "
-            f"{wanted.dataset} {wanted.protocol}"
-        )
-    if split[0] == recipe.dataset and split[1] != recipe.protocol:
-        yield (
-            f"the encoder was pre-trained on {' '.join(split)}, whose training clips include test clips "
-            f"of {recipe.protocol}: the accuracy is not comparable with published ones"
-        )
 
 
 def _check_batch(clips: int) -> None:
