@@ -1,5 +1,6 @@
 """Fixtures that tests of several packages share."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ import pytest
 from tests.s3_server import Bucket, Server, run_server
 
 ROOT = Path(__file__).parents[1]
+
+# A suite that a shell starts in the background has SIGINT ignored, and so would the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
