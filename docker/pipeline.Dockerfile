@@ -17,10 +17,14 @@ COPY trainer trainer
 COPY cli cli
 RUN python -m pip --python /opt/mampctl/bin/python install --no-cache-dir --disable-pip-version-check \
       --constraint constraints.txt '.[pipeline,report,s3]'
-# Over 100 MB that nothing here runs: packages' own tests, and debugging symbols.
+# Nearly 200 MB that nothing here runs: packages' own tests (numpy.testing imports one of NumPy's), debugging symbols,
+# and all of plotly but its script, by which reports are drawn.
 RUN cd /opt/mampctl/lib/python3.11/site-packages \
-    && find . -type d -name tests -not -path './numpy/*' -prune -exec rm -r {} + \
-    && find llvmlite numba numcodecs kiwisolver fontTools -name '*.so' -exec strip --strip-unneeded {} +
+    && find . -type d -name tests -not -path './numpy/_core/tests' -prune -exec rm -r {} + \
+    && find numpy/_core/tests -type f -not -name '_natype*' -not -name '__init__*' -delete \
+    && find llvmlite numba numcodecs kiwisolver fontTools obstore yaml -name '*.so' -exec strip --strip-unneeded {} + \
+    && rm -r plotly/graph_objs plotly/validators plotly/labextension plotly/package_data/widgetbundle.js \
+         /opt/mampctl/share/jupyter
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="mampctl-pipeline" \

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.engine import BASE, inspect, megabytes, run
+from tests.images.engine import inspect, megabytes, run
 
 pytestmark = pytest.mark.images
 
 PIPELINE, TRAINER = "mampctl-pipeline:latest", "mampctl-trainer:latest"
-OWN_MEGABYTES = 500
-"""Of the pipeline's image without its base, which has 130 or so: under 700 together."""
+MEGABYTES = 700
+"""What the pipeline's image may hold, its base included."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_image__lacks_the_other_half(image: str, package: str) -> None:
 
 
 def test_pipeline_image__is_small() -> None:
-    assert megabytes(PIPELINE) - megabytes(BASE) < OWN_MEGABYTES
+    assert megabytes(PIPELINE) < MEGABYTES
 
 
 def test_images__make_a_store_in_one_and_train_on_it_in_the_other(data: Path) -> None:
@@ -56,6 +56,7 @@ def test_images__make_a_store_in_one_and_train_on_it_in_the_other(data: Path) ->
         "build-splits --protocol xsub",
         "verify /data/ntu60.zarr",
         "report /data/ntu60.zarr --out /data/report.html",
+        "show /data/ntu60.zarr S001C001P001R001A001 --png /data/clip.png --gif /data/clip.gif",
     ]
     for step in steps:
         outcome = run(PIPELINE, "mampctl", *step.split(), data=data)
