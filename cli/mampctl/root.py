@@ -6,21 +6,19 @@
 import os
 import re
 import secrets
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from mamp_schemas.errors import Interrupted, MampctlError, UsageError, exit_code
+from mamp_schemas.errors import MampctlError, UsageError, exit_code
 from mampctl.console import be_quiet, name_run, print_error, print_note, start_clock
 from mampctl.environment import read_settings
+from mampctl.stopping import sigterm_heard
 
 QUIET, RUN_ID = "--quiet", "--run-id"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -93,26 +91,11 @@ class Root(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an interruption is one line and an exit code, never a traceback."""
         try:
-            with _sigterm_heard():
+            with sigterm_heard():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             print_note(INTERRUPTED)
             raise typer.Exit(exit_code(stop)) from None
-
-
-@contextmanager
-def _sigterm_heard() -> Iterator[None]:
-    """Stop at SIGTERM as at Ctrl-C: batch systems send it, and the first process of a container would not hear it."""
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # what is being put in order now is not to be interrupted again
-        raise Interrupted(number)
-
-    before = signal.signal(signal.SIGTERM, receive)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _settings(command: TyperGroup) -> dict[str, Any]:

@@ -154,3 +154,34 @@ def test_interrupt__is_one_line_and_leaves_nothing(store: Path, tmp_path: Path, 
     assert process.returncode == 130
     assert [json.loads(line)["text"].partition(":")[0] for line in said] == ["interrupted"]
     assert list(folder.iterdir()) == []
+
+
+DEAF = """
+import os, signal, sys, time
+import mamp_pipeline.store.check, mamp_pipeline.store.read
+
+number = int(sys.argv.pop())
+
+class Deaf:
+    def __del__(self):
+        os.kill(os.getpid(), number)
+        time.sleep(0.01)
+
+def work(store, progress):
+    Deaf()
+    time.sleep(30)
+
+mamp_pipeline.store.read.open_store = str
+mamp_pipeline.store.check.verify = work
+from mampctl.entry import main
+main()
+"""
+"""The command line at a place where Python can raise nothing: in a destructor, as in callbacks of compiled code."""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_interrupt__is_heard_where_its_exception_is_swallowed(number: signal.Signals, code: int) -> None:
+    command = [sys.executable, "-c", DEAF, "verify", "any.zarr", str(int(number))]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert process.returncode == code, process.stderr
+    assert [json.loads(line)["text"].partition(":")[0] for line in process.stderr.splitlines()] == ["interrupted"]
