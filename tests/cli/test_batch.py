@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -164,21 +164,39 @@ def test_train__tells_no_secret(bucket: Bucket, tmp_path: Path, monkeypatch: pyt
         assert not any(secret.encode() in content for content in written)
 
 
-def test_ingest__sigterm_ends_it_soon_with_its_workers(tmp_path: Path) -> None:
+def stop_command(process: "subprocess.Popen[str]") -> None:
+    process.send_signal(signal.SIGTERM)
+
+
+def stop_all(process: "subprocess.Popen[str]") -> None:
+    os.killpg(process.pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [stop_command, stop_all], ids=["command", "all of its processes"])
+@pytest.mark.parametrize("moment", ["starting", "working"])
+def test_ingest__sigterm_ends_it_soon_with_its_workers(
+    tmp_path: Path, stop: Callable[["subprocess.Popen[str]"], None], moment: str
+) -> None:
     """Exit code 75: run it again. Sent to the command alone, and, as batch systems do, to all of its processes."""
     synthesise("ntu60", tmp_path / "raw.zip", clips=120, classes=10, setups=4, subjects=10, seed=3)
     victim = Victim(tmp_path / "raw.zip", tmp_path / "ntu60.zarr", "--workers", 2)
     try:
-        victim.wait_for("part-*", 1)
+        if moment == "working":
+            victim.wait_for("part-*", 1)
+        else:
+            victim.wait_for_word("found 120 raw files")
+            time.sleep(0.2)  # its processes are on their way by now
         workers, started = victim.workers(), time.monotonic()
-        victim.process.send_signal(signal.SIGTERM)
+        stop(victim.process)
         victim.process.communicate(timeout=30)
         assert time.monotonic() - started < 10
         assert victim.process.returncode == 75, victim.stderr()
         _, alive = psutil.wait_procs(workers, timeout=5)
-        assert (len(workers), alive) == (2, [])
-        assert '"text": "interrupted: run the same command again' in victim.stderr()
-        assert all(json.loads(line) for line in victim.stderr().splitlines())
+        assert alive == []
+        assert len(workers) == 2 or moment == "starting"
+        lines = [json.loads(line) for line in victim.stderr().splitlines()]
+        assert lines[-1]["text"].startswith("interrupted: run the same command again")
+        assert {line["event"] for line in lines} <= {"message", "start", "progress", "end"}
     finally:
         victim.close()
 
