@@ -17,8 +17,10 @@ from typer.core import TyperGroup
 
 from mamp_schemas.errors import MampctlError, UsageError, exit_code
 from mampctl.console import be_quiet, name_run, print_error, print_note, start_clock
-from mampctl.environment import read_settings
+from mampctl.entry import is_first
+from mampctl.environment import list_unknown, read_settings
 from mampctl.stopping import sigterm_heard
+from mampctl.usage import own_usage_errors
 
 QUIET, RUN_ID = "--quiet", "--run-id"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -35,7 +37,8 @@ def _receive_run_id(run_id: str | None) -> None:
         return
     if not _RUN_ID.fullmatch(run_id):
         raise UsageError(
-            "--run-id takes up to 128 letters, digits and any of . _ : -, and begins with one of the former",
+            "--run-id (MAMPCTL_RUN_ID) takes up to 128 letters, digits and any of . _ : -, "
+            "and begins with one of the former",
             remedy="Say, --run-id ntu60-seed1; without it there is an automatic one.",
         )
     name_run(run_id)
@@ -88,10 +91,16 @@ class Root(TyperGroup):
             print_error(error)
             sys.exit(2 if isinstance(error, UsageError) else 1)
 
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """Read the options in front of the command."""
+        with own_usage_errors():
+            return super().make_context(*arguments, **named)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an interruption is one line and an exit code, never a traceback."""
+        _warn_of_unknown_variables(self)
         try:
-            with sigterm_heard():
+            with sigterm_heard(), own_usage_errors():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             print_note(INTERRUPTED)
@@ -103,6 +112,12 @@ def _settings(command: TyperGroup) -> dict[str, Any]:
         return read_settings(command, os.environ)
     except ValueError as problem:
         raise UsageError(str(problem), remedy="Quote as in a shell: words are separated by blanks.") from None
+
+
+def _warn_of_unknown_variables(command: TyperGroup) -> None:
+    """Say which variables do nothing: of a misspelt one a job would never tell."""
+    for name, alike in list_unknown(command, os.environ).items() if is_first(os.environ) else ():
+        print_note(f"warning: {name} stands for no option{f', did you mean {alike}?' if alike else ''}")
 
 
 def _leaves(group: TyperGroup) -> Iterator[Any]:

@@ -104,6 +104,25 @@ def test_logs__every_line_of_the_chain_is_json_and_has_the_run_id(run: Run, tmp_
     assert "--resume" in lines[-1]["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("ingest",), "Missing argument 'dataset'"),
+        (("ingest", "ntu60", "--workers", "many"), "Invalid value for '--workers'"),
+        (("verify", "any.zarr", "--loud"), "No such option: --loud"),
+        (("verfy",), "No such command 'verfy'"),
+        (("verify", "any.zarr", "--run-id"), "Option '--run-id' requires an argument"),
+    ],
+    ids=lambda words: "-".join(words) if isinstance(words, tuple) else None,
+)
+def test_logs__a_command_line_that_does_not_parse_is_one_event(run: Run, words: tuple[str, ...], told: str) -> None:
+    outcome = run(*words)
+    (line,) = [json.loads(line) for line in outcome.err.splitlines()]
+    assert (outcome.code, line["event"]) == (2, "error")
+    assert line["text"].startswith(told)
+    assert "--help" in line["remedy"]
+
+
 def test_logs__warnings_and_crashes_are_json_lines() -> None:
     code = (
         "import sys, warnings, logging; from mampctl import app, entry\n"
