@@ -78,7 +78,7 @@ class Root(TyperGroup):
     def main(self, *arguments: Any, **named: Any) -> Any:
         """Run, errors that a user can meet becoming a message and an exit code.
 
-        In a context of its own: what one call is named, how quiet it is and when it began is no other one's affair.
+        In a context of its own: how quiet one call is and when it began is no other one's affair.
         """
         return copy_context().run(self._main, *arguments, **named)
 

@@ -125,19 +125,23 @@ def test_logs__a_command_line_that_does_not_parse_is_one_event(run: Run, words: 
 
 def test_logs__warnings_and_crashes_are_json_lines() -> None:
     code = (
-        "import sys, warnings, logging; from mampctl import app, entry\n"
-        "def run():\n warnings.warn('old'); logging.getLogger('any').error('odd'); 1 / 0\n"
-        "app.main = run; entry.main()"
+        "import threading, warnings, logging, mamp_pipeline.store.read as read; from mampctl import entry\n"
+        "def run(store):\n"
+        " warnings.warn('old'); logging.getLogger('any').error('odd')\n"
+        " thread = threading.Thread(target=logging.getLogger('any').error, args=('from a thread',))\n"
+        " thread.start(); thread.join(); 1 / 0\n"
+        "read.open_store = run; entry.main()"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    command = [sys.executable, "-c", code, "verify", "any.zarr", "--run-id", "job-7"]
+    process = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert process.returncode == 1
-    *logs, crash = [json.loads(line) for line in process.stderr.splitlines()]
-    assert [line["event"] for line in logs] == ["log", "log"]
-    assert ("old" in logs[0]["text"], logs[1]["text"]) == (True, "odd")
+    *logs, crash = named_lines(process, "job-7")
+    assert [line["event"] for line in logs] == ["log", "log", "log"]
+    assert ("old" in str(logs[0]["text"]), logs[1]["text"], logs[2]["text"]) == (True, "odd", "from a thread")
     assert crash["event"] == "crash"
-    assert crash["text"].startswith("ZeroDivisionError")
-    assert "in run" in crash["traceback"]
+    assert str(crash["text"]).startswith("ZeroDivisionError")
+    assert "in run" in str(crash["traceback"])
 
 
 def test_run_id__is_made_where_none_is_given_and_refused_where_it_is_none(run: Run, tmp_path: Path) -> None:
