@@ -19,12 +19,11 @@ from mamp_schemas.errors import MampctlError, UsageError, exit_code
 from mampctl.console import be_quiet, name_run, print_error, print_note, start_clock
 from mampctl.entry import is_first
 from mampctl.environment import list_unknown, read_settings
-from mampctl.stopping import sigterm_heard
+from mampctl.stopping import INTERRUPTED, sigterm_heard
 from mampctl.usage import own_usage_errors
 
 QUIET, RUN_ID = "--quiet", "--run-id"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-INTERRUPTED = "interrupted: nothing unfinished is left under a final name; run the same command again"
 
 
 def _receive_quiet(wanted: bool) -> None:

@@ -10,6 +10,7 @@ from types import FrameType
 
 from mamp_schemas.errors import Interrupted
 
+INTERRUPTED = "interrupted: nothing unfinished is left under a final name; run the same command again"
 _AGAIN_SECONDS = 0.05
 
 

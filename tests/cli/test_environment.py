@@ -65,6 +65,12 @@ def test_main__takes_options_from_the_environment(run: Run, tmp_path: Path, monk
     assert "all digests agree" in run("verify", tmp_path / "s.zarr").out
 
 
+def test_main__an_empty_data_folder_counts_as_none(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAMPCTL_DATA", "")
+    assert "writing to data/ntu60.zarr" in run("ingest", "ntu60", "--raw", tmp_path / "none").err
+
+
 def test_main__an_option_wins_over_its_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAMPCTL_TRAIN_PRETRAIN_RECIPE", "nonsense")
     outcome = run("train", "pretrain", "--recipe", "list")
