@@ -70,14 +70,15 @@ def print_note(text: str) -> None:
         write_event("message", text=text)
 
 
-def print_error(error: MampctlError) -> None:
-    """Write an error and its remedy to standard error."""
+def print_error(error: MampctlError, more: str = "") -> None:
+    """Write an error, its remedy and what else there is to know to standard error."""
+    remedy = " ".join(filter(None, (error.remedy, more)))
     if not sys.stderr.isatty():
-        write_event("error", text=error.what, remedy=error.remedy)
+        write_event("error", text=error.what, remedy=remedy)
         return
     sys.stderr.write(f"error: {error.what}\n")
-    if error.remedy:
-        sys.stderr.write(f"  {error.remedy}\n")
+    if remedy:
+        sys.stderr.write(f"  {remedy}\n")
 
 
 def print_line(text: str = "") -> None:

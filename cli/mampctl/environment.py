@@ -6,7 +6,7 @@ given wins. Batch systems and containers set what all jobs have in common there.
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -80,6 +80,19 @@ def list_unknown(command: TyperGroup, environment: Mapping[str, str]) -> dict[st
     known = {*OTHERS, *(variable.name for variable in list_variables(command))}
     unknown = [name for name in sorted(environment) if name.startswith(f"{PREFIX}_") and name not in known]
     return {name: _most_like(name, known) for name in unknown if not _OF_SERVICES.search(name)}
+
+
+def list_set(command: TyperGroup, words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that set options of the command that words call, and that no word sets instead."""
+    called: TyperCommand | TyperGroup = command
+    path: tuple[str, ...] = ()
+    for word in words:
+        below = dict(_below(called)).get(word)
+        if below is not None:
+            called, path = below, (*path, word)
+    given = {word.partition("=")[0] for word in words}
+    options = [option for option in _options(called) if not option.envvar and given.isdisjoint(option.opts)]
+    return [name for option in options if environment.get(name := variable_name(path, option))]
 
 
 def _most_like(name: str, known: Iterable[str]) -> str:

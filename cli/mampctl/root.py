@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from mamp_schemas.errors import MampctlError, UsageError, exit_code
 from mampctl.console import be_quiet, name_run, print_error, print_note, start_clock
 from mampctl.entry import is_first
-from mampctl.environment import list_unknown, read_settings
+from mampctl.environment import list_set, list_unknown, read_settings
 from mampctl.stopping import INTERRUPTED, sigterm_heard
 from mampctl.usage import own_usage_errors
 
@@ -87,7 +87,8 @@ class Root(TyperGroup):
         try:
             return super().main(*arguments, default_map=_settings(self), **named)
         except MampctlError as error:
-            print_error(error)
+            names = list_set(self, sys.argv[1:], os.environ)
+            print_error(error, f"From the environment: {', '.join(names)}." if names else "")
             sys.exit(2 if isinstance(error, UsageError) else 1)
 
     def make_context(self, *arguments: Any, **named: Any) -> Any:

@@ -87,6 +87,7 @@ def test_main__an_option_wins_over_its_variable(run: Run, monkeypatch: pytest.Mo
         ("MAMPCTL_QUIET", "perhaps", "MAMPCTL_QUIET"),
         ("MAMPCTL_RUN_ID", "two words", "MAMPCTL_RUN_ID"),
         ("MAMPCTL_TRAIN_PRETRAIN_OUT", "s3://bucket/run", "a URL where only a path will do"),
+        ("MAMPCTL_TRAIN_PRETRAIN_OUT", "s3://bucket/run", "From the environment: MAMPCTL_TRAIN_PRETRAIN_OUT."),
     ],
 )
 def test_main__a_value_that_does_not_do_is_a_usage_error(
@@ -111,6 +112,17 @@ def test_main__says_which_variables_stand_for_nothing(
     assert error["event"] == "error"
     monkeypatch.setenv("RANK", "1")
     assert "warning" not in run("--quiet", "verify", tmp_path / "none").err
+
+
+def test_main__an_error_names_the_variables_that_took_part(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of this command, and only where no option is given in their place."""
+    monkeypatch.setenv("MAMPCTL_INGEST_SCHEDULER", "tcp://scheduler:8786")
+    monkeypatch.setenv("MAMPCTL_INGEST_RAW", str(tmp_path))
+    monkeypatch.setenv("MAMPCTL_VERIFY_JSON", "1")
+    error = json.loads(run("ingest", "ntu60", f"--raw={tmp_path}", "--workers", 2).err)
+    assert error["remedy"] == "Give one of them. From the environment: MAMPCTL_INGEST_SCHEDULER."
 
 
 def test_docs__the_table_of_variables_is_complete() -> None:
