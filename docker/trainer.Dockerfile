@@ -1,8 +1,9 @@
 # Stores to encoders and their scores: pre-training, evaluations, exports. Without Dask.
 #   docker build -f docker/trainer.Dockerfile -t mampctl-trainer --build-arg TORCH_INDEX=... .
-#   docker build -f docker/trainer.Dockerfile -t mampctl-trainer:cu130 --build-arg TORCH=cu130 --build-arg TORCH_INDEX=... .
+#   docker build -f docker/trainer.Dockerfile -t mampctl-trainer:gpu --build-arg TORCH=pypi .
 FROM python:3.11-slim-bookworm AS build
-# Which build of torch: cpu, or a CUDA version as torch's own index names it; and that index, where pip's others lack it.
+# Which build of torch: cpu; pypi, PyPI's own, which is for CUDA; or a CUDA version as torch's own index names it, cu130 or
+# so. TORCH_INDEX is that index, where pip's others lack the build.
 ARG TORCH=cpu
 ARG TORCH_INDEX
 # For sites with mirrors; pip reads those that are given from the environment.
@@ -14,10 +15,11 @@ WORKDIR /source
 # The environment holds no pip: nothing is installed once the image is made.
 RUN python -m venv --without-pip /opt/mampctl
 COPY constraints.txt ./
-# torch alone, in a layer that outlasts changes of the code; what it needs comes with the rest.
+# torch and what it needs, in a layer that outlasts changes of the code.
 RUN version=$(sed -n 's/^torch==//p' constraints.txt) \
+    && if [ "${TORCH}" = pypi ]; then torch="torch===${version}"; else torch="torch==${version}+${TORCH}"; fi \
     && python -m pip --python /opt/mampctl/bin/python install --no-cache-dir --disable-pip-version-check \
-         --no-deps ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} "torch==${version}+${TORCH}" \
+         --constraint constraints.txt ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} "${torch}" \
     || { echo "torch for ${TORCH} was not found: name its index, as PyTorch's installation page tells it, by TORCH_INDEX"; exit 1; }
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas

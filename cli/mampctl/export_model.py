@@ -31,7 +31,7 @@ def export_model(
         Path, typer.Option(parser=parse_path, metavar="PATH", help="FILE.onnx, or FILE.pt2 for torch.export.load.")
     ],
     recipe: ReleasedRecipeOption = None,
-    policy: PolicyOption = "paper",
+    policy: PolicyOption = None,
     layout: LayoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -41,15 +41,16 @@ def export_model(
     with needed_extras():
         from mamp_trainer.exported.facts import describe
         from mamp_trainer.exported.network import load_network
-        from mamp_trainer.origin import find_recipe
+        from mamp_trainer.origin import find_policy, find_recipe
         from mamp_trainer.output import write_file
 
     trained = find_recipe(checkpoint, recipe)
     described = load_layout(trained.dataset, layout)
     spec, names = describe_dataset(trained.dataset, described), class_names(trained.dataset, described)
+    cleaning = make_policy(find_policy(checkpoint, policy), trained.dataset)
     with show_progress() as progress:
         network = load_network(checkpoint, trained, progress)
-        facts = describe(network, trained, spec, make_policy(policy, trained.dataset), names)
+        facts = describe(network, trained, spec, cleaning, names)
         content, difference = make(network, spec.bodies, facts, str(out))
         write_file(out, content)
     result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **facts}

@@ -36,7 +36,10 @@ CheckpointArgument = Annotated[
 ReleasedRecipeOption = Annotated[
     str | None, typer.Option("--recipe", help="Of a released .pth: its recipe's name, or a YAML file.")
 ]
-PolicyOption = Annotated[PolicyName, typer.Option(help="The policy of the store that it was trained on.")]
+PolicyOption = Annotated[
+    PolicyName | None,
+    typer.Option(help="Of released files and imported stores: how clips are cleaned. [default: as the run's; paper]"),
+]
 LayoutOption = Annotated[str | None, typer.Option(help="Of own recordings: their layout, as in ingest.")]
 
 
@@ -51,7 +54,7 @@ def predict(
     checkpoint: CheckpointArgument,
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Raw files, folders and zip archives of them.")],
     recipe: ReleasedRecipeOption = None,
-    policy: PolicyOption = "paper",
+    policy: PolicyOption = None,
     layout: LayoutOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to tell, the most probable first.")] = 5,
     device: DeviceOption = "auto",
@@ -60,11 +63,13 @@ def predict(
     with needed_extras():
         from mamp_pipeline.build.unstored import find_files, read_files
         from mamp_trainer.classifiers import trained_recipe
+        from mamp_trainer.origin import find_policy
         from mamp_trainer.predictor import Predictor
 
     trained = trained_recipe(checkpoint, recipe)
     described = load_layout(trained.dataset, layout)
-    spec, cleaning = describe_dataset(trained.dataset, described), make_policy(policy, trained.dataset)
+    spec = describe_dataset(trained.dataset, described)
+    cleaning = make_policy(find_policy(checkpoint, policy), trained.dataset)
     # While bars are shown, what is written to sys.stdout would go to the terminal, wherever it is to go.
     out = sys.stdout
     with _shown(out) as progress:

@@ -9,6 +9,7 @@ from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
 
 PolicyName = Literal["paper", "corrected"]
+StorePolicyName = Literal[PolicyName, "imported"]
 FrameCount = Literal["signed_sum", "true_count"]
 EmptySlot = Literal["zeros", "copy"]
 _PKU: tuple[DatasetName, ...] = ("pku1", "pku2")

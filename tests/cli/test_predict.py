@@ -16,6 +16,7 @@ from mamp_pipeline.build.unstored import FileClips
 from mamp_pipeline.raw.bodies import Clip, ClipInfo
 from mamp_pipeline.raw.entries import RawSource
 from mamp_schemas.datasets import KnownName
+from mamp_schemas.policy import PolicyName
 from mamp_schemas.progress import Silent
 from mamp_schemas.store import Quarantined
 from mamp_trainer.classifiers import load_classifier
@@ -39,10 +40,10 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def train(run: Run, folder: Path, dataset: KnownName) -> Path:
+def train(run: Run, folder: Path, dataset: KnownName, policy: PolicyName = "paper") -> Path:
     """Train a classifier on a golden dataset; return its run."""
-    store = folder / f"{dataset}.zarr"
-    assert run("ingest", dataset, "--raw", GOLDEN / dataset / "raw.zip", "--out", store, "--workers", 0).code == 0
+    store, raw = folder / f"{dataset}.zarr", GOLDEN / dataset / "raw.zip"
+    assert run("ingest", dataset, "--raw", raw, "--out", store, "--workers", 0, "--policy", policy).code == 0
     assert run("build-splits", "--protocol", "xsub", "--store", store).code == 0
     recipe = linear_recipe(dataset=dataset, schedule=linear_recipe().schedule.replaced(epochs=2))
     linear(recipe, store, folder / "run", device="cpu")
@@ -67,11 +68,13 @@ def write_clips(folder: Path, count: int) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("dataset", ["ntu60", "ntu120", "pku1"])
+@pytest.mark.parametrize(
+    ("dataset", "policy"), [("ntu60", "paper"), ("ntu60", "corrected"), ("ntu120", "paper"), ("pku1", "paper")]
+)
 def test_predict__raw_files_get_the_probabilities_of_the_evaluation(
-    run: Run, tmp_path: Path, dataset: KnownName
+    run: Run, tmp_path: Path, dataset: KnownName, policy: PolicyName
 ) -> None:
-    trained = train(run, tmp_path, dataset)
+    trained = train(run, tmp_path, dataset, policy)
     scores = Scores.read(trained / SCORES_FILE)
     outcome = run("predict", trained, GOLDEN / dataset / "raw.zip", "--top", 200, "--device", "cpu")
     told = {line["clip"]: line["predictions"] for line in lines_of(outcome) if "clip" in line}
@@ -197,6 +200,12 @@ def test_predict__a_run_needs_no_recipe(run: Run, trained: Path, tmp_path: Path)
     outcome = run("predict", trained, tmp_path, "--recipe", "ntu60-xsub")
     assert outcome.code == 2
     assert "says itself what it was trained by" in outcome.err
+
+
+def test_predict__a_run_needs_no_policy(run: Run, trained: Path, tmp_path: Path) -> None:
+    outcome = run("predict", trained, tmp_path, "--policy", "corrected")
+    assert outcome.code == 2
+    assert "was trained on clips of the policy 'paper'" in outcome.err
 
 
 def test_predict__nothing_there_to_read(run: Run, trained: Path, tmp_path: Path) -> None:

@@ -107,6 +107,15 @@ def test_find_neighbours__votes_as_scikit_learn_does(store: Path, pretrained: Pa
     assert (found.clips, found.gallery, set(found.knn)) == (7, 26, {1, 5})
 
 
+def test_find_neighbours__more_than_there_are_is_told(store: Path, pretrained: Path) -> None:
+    progress = SignalAfter(-1)
+    for k in (26, 27):
+        find_neighbours(pretrained, pretrain_recipe(), Bench(store, "cpu", progress), (k,))
+    assert [text for text in progress.messages if "warning" in text] == [
+        "warning: k = 27, but all 26 training clips are fewer"
+    ]
+
+
 def test_embed__released_file_of_another_length_warns(store: Path, tmp_path: Path) -> None:
     released = tmp_path / "released.pth"
     torch.save({"model": to_official({f"encoder.{k}": v for k, v in Encoder(MODEL).state_dict().items()})}, released)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mamp_schemas.base import Model
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.policy import StorePolicyName
 from mamp_schemas.recipes import Task
 from mamp_trainer.ledger.fields import flatten, show_value
 
@@ -20,12 +21,15 @@ class Belonging(Model):
         store_hash: the store's content hash.
         manifest_hash: digest of the split manifest.
         encoder: `UNTRAINED`, or the digest of the encoder's weights that the run was begun with.
+        policy: the name of that by which the store's clips were made, for clips that come later; None where it was
+            not written down yet. It tells no runs apart: the store's hash does.
     """
 
     task: Task
     store_hash: str
     manifest_hash: str
     encoder: str
+    policy: StorePolicyName | None = None
 
 
 def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -1,11 +1,12 @@
-"""Owns which recipe a trained network comes from: its checkpoint says, or, of released files, the user."""
+"""Owns what a trained network comes from, recipe and policy: its checkpoint says, or, of released files, the user."""
 
 from pathlib import Path
 
 from mamp_schemas.base import read_data
 from mamp_schemas.errors import UsageError
+from mamp_schemas.policy import PolicyName
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
-from mamp_trainer.checkpoint.files import load
+from mamp_trainer.checkpoint.files import load, read_meta
 from mamp_trainer.official import load_official
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.weights import checkpoint_folder
@@ -40,6 +41,31 @@ def find_recipe(source: Path, name: str | None = None) -> Recipe:
     if data["kind"] == "linear":
         return read_data(LinearRecipe, data, where)
     return read_data(FinetuneRecipe, data, where)
+
+
+def find_policy(source: Path, name: PolicyName | None = None) -> PolicyName:
+    """Return by which policy the clips of a trained network were made, for others to be made likewise.
+
+    Args:
+        source: as for `find_recipe`.
+        name: of a policy, where the network does not say: released files, stores that were imported.
+
+    Returns:
+        The policy of its store; else the one that is named; else `paper`, which released files were trained by.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is damaged.
+        UsageError: another policy is named than its store's.
+    """
+    known = None if source.is_file() else read_meta(checkpoint_folder(source)).belonging.policy
+    if known is None or known == "imported":
+        return name or "paper"
+    if name not in (None, known):
+        raise UsageError(
+            f"--policy {name}: {source} was trained on clips of the policy '{known}'",
+            remedy="Leave out --policy: clips are made as those that it was trained on.",
+        )
+    return known
 
 
 def _recipe_of_released(source: Path, name: str | None) -> Recipe:

@@ -118,6 +118,8 @@ def find_neighbours(network: Path | None, recipe: Recipe, bench: Bench, ks: Sequ
     featuriser = load_featuriser(network, recipe, bench.progress)
     source = _open(recipe, bench, ("train", "test"))
     gallery, queries = (_score(featuriser, source, side, bench) for side in ("train", "test"))
+    if max(ks) > len(gallery.clip):
+        bench.progress.message(f"warning: k = {max(ks)}, but all {len(gallery.clip)} training clips are fewer")
     classes = source.store.metadata.spec().classes
     nearest = find_nearest(queries.logits, gallery.logits, max(ks))
     votes = {k: vote(nearest, gallery.label, classes, k).argmax(dim=1) for k in ks}

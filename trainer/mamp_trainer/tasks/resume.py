@@ -36,7 +36,8 @@ def restore(
         {key: value for key, value in data.items() if key not in PLACEMENT}
         for data in (checkpoint.recipe, recipe.model_dump(mode="json"))
     )
-    check_same_run(folder, {**then, **checkpoint.belonging.model_dump()}, {**now, **belonging.model_dump()})
+    before, after = (made.model_dump(exclude={"policy"}) for made in (checkpoint.belonging, belonging))
+    check_same_run(folder, {**then, **before}, {**now, **after})
     fit_weights(module, checkpoint.weights, str(folder))
     optimiser.load_state_dict(checkpoint.state["optimiser"])
     return Position(*checkpoint.state["position"]), Tally.restored(checkpoint.state["tally"])

@@ -94,6 +94,7 @@ class Source:
             store_hash=self.store.metadata.content_hash,
             manifest_hash=self.manifest.digest(),
             encoder=encoder,
+            policy=self.store.metadata.policy.name,
         )
 
     def load(self, side: Side) -> Clips:
