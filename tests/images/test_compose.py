@@ -89,7 +89,13 @@ def local(*arguments: object) -> str:
 
 def succeed(outcome: Outcome) -> str:
     assert outcome.code == 0, outcome.out + outcome.err
+    assert_no_secret(outcome.out + outcome.err)
     return outcome.out
+
+
+def assert_no_secret(text: str) -> None:
+    assert KEY_ID not in text
+    assert SECRET not in text
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +157,6 @@ def test_bucket__holds_the_store_that_the_jobs_make_and_train_on(place: Place, i
     run = "/data/runs/from-bucket"
     trained = place.project.run("pretrain", *TRAINING, "--store", store, "--out", run, "--json")
     assert json.loads(succeed(trained))["epochs"] == 2
-    assert_no_secret(trained.out + trained.err)
     assert_no_secret(place.project.logs())
     for path in (path for path in place.data.rglob("*") if path.is_file()):
         assert_no_secret(path.read_bytes().decode("latin-1"))
-
-
-def assert_no_secret(text: str) -> None:
-    assert KEY_ID not in text
-    assert SECRET not in text
