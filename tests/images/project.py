@@ -16,7 +16,9 @@ from typing import IO
 from tests.images.engine import Outcome, engine
 
 DOCKER = Path(__file__).parents[2] / "docker"
-DEADLINE = 120.0
+DEADLINE = 240.0
+_JOB = ("run", "--rm", "-T", "--env", "OMP_NUM_THREADS=1")
+"""One thread: tests share their machine, and torch's threads wait for each other."""
 
 
 @cache
@@ -91,13 +93,13 @@ class Project:
 
     def run(self, service: str, *arguments: str) -> Outcome:
         """Run a job to its end."""
-        return self.call("run", "--rm", "-T", service, *arguments)
+        return self.call(*_JOB, service, *arguments)
 
     def start(self, service: str, *arguments: str) -> Job:
         """Start a job."""
         out, err = (self.folder / f"{service}.{name}" for name in ("out", "err"))
         with out.open("wb") as to_out, err.open("wb") as to_err:
-            return Job(self._popen(("run", "--rm", "-T", service, *arguments), to_out, to_err), out, err)
+            return Job(self._popen((*_JOB, service, *arguments), to_out, to_err), out, err)
 
     def containers(self, service: str | None = None) -> list[str]:
         """Return the ids of the containers of a service, or of all."""
