@@ -144,6 +144,16 @@ def test_logs__warnings_and_crashes_are_json_lines() -> None:
     assert "in run" in str(crash["traceback"])
 
 
+@pytest.mark.parametrize("log", ["/dev/full", "&-"], ids=["full disk", "closed"])
+def test_logs__that_cannot_be_written_end_no_command(tmp_path: Path, log: str) -> None:
+    out = tmp_path / "raw.zip"
+    words = ("synth", "ntu60", "--clips", 2, "--classes", 2, "--out", out)
+    process = mampctl(*words, before=("sh", "-c", f'exec "$@" 2>{log}', "sh"))
+    assert process.returncode == 0
+    assert out.exists()
+    assert mampctl("verify", tmp_path / "none", before=("sh", "-c", f'exec "$@" 2>{log}', "sh")).returncode == 1
+
+
 def test_run_id__is_made_where_none_is_given_and_refused_where_it_is_none(run: Run, tmp_path: Path) -> None:
     lines = [json.loads(run("verify", tmp_path / "none").err) for _ in range(2)]
     assert all(line["run_id"] for line in lines)
