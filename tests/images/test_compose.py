@@ -160,3 +160,11 @@ def test_bucket__holds_the_store_that_the_jobs_make_and_train_on(place: Place, i
     assert_no_secret(place.project.logs())
     for path in (path for path in place.data.rglob("*") if path.is_file()):
         assert_no_secret(path.read_bytes().decode("latin-1"))
+
+
+def test_ingest__from_nothing_starts_scheduler_and_workers(place: Place, ingested: Outcome) -> None:
+    succeed(place.project.call("down"))
+    assert not place.project.containers("worker")
+    out = succeed(place.project.run("ingest", "ntu60", "--out", "/data/again.zarr", "--json"))
+    made = json.loads(out[out.index("{") :])  # podman-compose tells the ids of what it starts there, too
+    assert made["content_hash"] == json.loads(ingested.out)["content_hash"]
