@@ -1,24 +1,33 @@
 """`mampctl doctor`: what is here, what is missing, and what mends it."""
 
+import os
+from collections.abc import Collection
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from mamp_schemas.errors import UsageError
 from mampctl.console import elapsed, print_json, print_line
+from mampctl.environment import list_unknown
 from mampctl.health.finding import Finding, count, of_error
 from mampctl.places import data_folder
+
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
 
 EXIT_PROBLEM = 1
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+def doctor(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
     """Look at versions, devices, memory and data: what is missing, and the command that mends it.
 
     Exit code 1 where something hinders; a warning, such as an extra that is not installed, does not.
     """
-    findings = look()
+    findings = look(list_unknown(cast("TyperGroup", context.find_root().command), os.environ))
     counts = {state: count(findings, state) for state in ("ok", "warning", "problem")}
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings], **counts})
@@ -29,8 +38,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
         raise typer.Exit(EXIT_PROBLEM)
 
 
-def look() -> list[Finding]:
-    """Return what every check finds."""
+def look(unknown: Collection[str]) -> list[Finding]:
+    """Return what every check finds; `unknown` are variables that stand for no option."""
     from mampctl.health.data import check_data, check_environment
     from mampctl.health.machine import check_machine
     from mampctl.health.packages import check_packages
@@ -38,8 +47,8 @@ def look() -> list[Finding]:
     try:
         folder = data_folder()
     except UsageError as problem:
-        return [*check_packages(), *check_environment(), of_error("problem", "data", problem)]
-    return [*check_packages(), *check_machine(folder), *check_environment(), *check_data(folder)]
+        return [*check_packages(), *check_environment(unknown), of_error("problem", "data", problem)]
+    return [*check_packages(), *check_machine(folder), *check_environment(unknown), *check_data(folder)]
 
 
 def _print(findings: list[Finding]) -> None:

@@ -171,14 +171,14 @@ def test_check_gpu__one_that_cannot_be_used_is_a_problem() -> None:
 
 def test_check_environment__never_shows_a_secret() -> None:
     secrets = {"AWS_ACCESS_KEY_ID": "my-id", "AWS_SECRET_ACCESS_KEY": "my-secret", "MAMPCTL_DATA": "/here"}
-    findings = check_environment(secrets)
+    findings = check_environment({"MAMPCTL_TOKEN"}, {**secrets, "MAMPCTL_TOKEN": "my-token"})
     assert [finding.state for finding in findings] == ["ok", "ok"]
     assert "MAMPCTL_DATA=/here" in findings[0].text
     assert "my-" not in str(findings)
 
 
 def test_check_environment__half_of_the_credentials_is_a_warning() -> None:
-    assert check_environment({"AWS_ACCESS_KEY_ID": "x"})[1].state == "warning"
+    assert check_environment((), {"AWS_ACCESS_KEY_ID": "x"})[1].state == "warning"
 
 
 def test_doctor__names_stores_manifests_and_the_command_that_makes_a_missing_one(run: Run, data: Path) -> None:

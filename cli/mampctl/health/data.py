@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,9 +106,15 @@ def _is_own(name: str) -> bool:
     return name.startswith("MAMPCTL_")
 
 
-def check_environment(environment: Mapping[str, str] = os.environ) -> list[Finding]:
-    """Name the variables that commands go by; of credentials only whether they are there, never what they are."""
-    own = [f"{name}={_PASSWORD.sub('//…@', value)}" for name, value in sorted(environment.items()) if _is_own(name)]
+def check_environment(unknown: Collection[str], environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Name the variables that commands go by; of credentials only whether they are there, never what they are.
+
+    Args:
+        unknown: those that are named like ours and stand for nothing, see `list_unknown`; whatever they hold is theirs.
+        environment: all that are set.
+    """
+    known = {name: value for name, value in sorted(environment.items()) if _is_own(name) and name not in unknown}
+    own = [f"{name}={_PASSWORD.sub('//…@', value)}" for name, value in known.items()]
     there = [name for name in CREDENTIALS if environment.get(name)]
     if len(there) == 1:
         remedy = f"Set {' and '.join(CREDENTIALS)} both, or neither."
