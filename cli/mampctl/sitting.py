@@ -88,6 +88,7 @@ def _launch(device: str, devices: int) -> int:
     with needed_extras():
         import torch
 
+        from mamp_trainer.hardware import count_cores
         from mamp_trainer.ranks.launch import launch
         from mamp_trainer.runtime import choose_device
 
@@ -97,4 +98,4 @@ def _launch(device: str, devices: int) -> int:
             remedy="Ask for as many as there are, or choose --device cpu.",
         )
     command = [sys.executable, "-m", "mampctl", *sys.argv[1:], "--run-id", run_id()]
-    return launch(command, devices, os.cpu_count() or 1)
+    return launch(command, devices, count_cores())

@@ -124,7 +124,7 @@ def test_check_disk__is_that_of_a_folder_that_is_not_there_yet(tmp_path: Path) -
 
 def test_check_cores__a_containers_share_counts(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("50000 100000\n")
-    assert "limit leaves 0.5 of them" in check_cores(tmp_path).text
+    assert "limit leaves 0.5" in check_cores(tmp_path).text
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert "limit" not in check_cores(tmp_path).text
 

@@ -77,6 +77,19 @@ def test_compose__every_service_is_locked_or_the_bucket() -> None:
     assert {name for name, service in own.items() if "healthcheck" in service} == {"scheduler", "worker"}
 
 
+def test_compose__credentials_come_from_the_settings_alone() -> None:
+    assert "AWS_" not in re.sub(r"\$\$\w+", "", (DOCKER / "compose.yaml").read_text())
+    services = load("compose.yaml")["services"].values()
+    assert {service["env_file"] for service in services} == {"settings.env"}
+
+
+def test_compose__folders_that_are_missing_are_not_made() -> None:
+    volumes = [volume for service in load("compose.yaml")["services"].values() for volume in service.get("volumes", [])]
+    binds = [volume for volume in volumes if isinstance(volume, dict)]
+    assert {volume["target"] for volume in binds} == {"/raw", "/data"}
+    assert not any(volume["bind"]["create_host_path"] for volume in binds)
+
+
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_kubernetes__documents_follow_their_schemas(name: str) -> None:
     for document in documents(name):

@@ -2,7 +2,9 @@
 
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,7 @@ from mamp_schemas.errors import ClusterError
 from mamp_schemas.policy import paper_policy
 from mamp_schemas.progress import Silent
 from tests.paths import GOLDEN
-from tests.pipeline.clusters import Cluster, run_cluster, run_worker
+from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
 from tests.pipeline.engine_tasks import square
 from tests.pipeline.told import Told
 
@@ -61,12 +63,24 @@ def test_join_cluster__no_scheduler_there(address: str, tmp_path: Path, monkeypa
     assert "dask scheduler" in caught.value.remedy
 
 
-def test_join_cluster__no_workers(tmp_path: Path) -> None:
+def test_join_cluster__no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "ABSENCE", 0.5)
     with (
         run_cluster(tmp_path, workers=0) as running,
         pytest.raises(ClusterError, match="has no workers"),
     ):
         ingest(request(tmp_path / "s.zarr"), Silent(), Workers(scheduler=running.address))
+
+
+def test_join_cluster__waits_for_a_first_worker(tmp_path: Path) -> None:
+    told = Told()
+    with run_cluster(tmp_path, workers=0) as running, ThreadPoolExecutor(1) as pool:
+        asked = Workers(scheduler=running.address)
+        found = pool.submit(ingest, request(tmp_path / "s.zarr"), told, asked)
+        while not found.done() and not any("no worker yet" in message for message in told.messages):
+            time.sleep(0.02)
+        with run_worker(running.address):
+            assert found.result().counts.clips > 0
 
 
 @pytest.mark.parametrize("hidden", ["raw", "out"])
@@ -138,7 +152,7 @@ def test_run__a_scheduler_that_answers_no_more(tmp_path: Path, monkeypatch: pyte
 
 def test_run__no_worker_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_engine, "_SILENCE", 0.2)
-    monkeypatch.setattr(dask_engine, "_ABSENCE", 0.5)
+    monkeypatch.setattr(dask_engine, "ABSENCE", 0.5)
     told = Told()
     with joined(tmp_path, told) as (running, engine):
         results = engine.run(square, range(1_000))
@@ -148,6 +162,27 @@ def test_run__no_worker_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             list(results)
     assert "start workers" in caught.value.remedy
     assert sum("no worker is left" in message for message in told.messages) == 1
+
+
+def test_run__workers_that_come_later_get_work_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_engine, "_RECOUNT", 0.0)
+    taken = 0
+
+    def count() -> Iterator[int]:
+        nonlocal taken
+        for job in range(40):
+            taken += 1
+            yield job
+
+    with joined(tmp_path, Told()) as (running, engine):
+        results = engine.run(square, count())
+        next(results)
+        assert taken == 1 + 2  # one is done, two are in flight
+        with run_worker(running.address):
+            wait_for_workers(running.address, 2)
+            next(results)
+            assert taken == 2 + 4
+            assert len(list(results)) == 38
 
 
 def test_run__goes_on_with_a_worker_that_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,11 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from mamp_trainer.hardware import count_cores, describe_hardware, name_cpu, total_memory
+import pytest
+import torch
+
+from mamp_trainer.hardware import count_cores, describe_hardware, keep_to_share, name_cpu, total_memory
 
 
 def test_describe_hardware__of_this_machine() -> None:
@@ -31,6 +35,30 @@ def test_count_cores__a_containers_share_rounded_up(tmp_path: Path) -> None:
     assert count_cores(tmp_path) == free
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert count_cores(tmp_path) == free
+
+
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A torch that computes by two threads because nothing was said."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (64, 2)])
+def test_keep_to_share__no_more_threads_than_cores(cores: int, threads: int) -> None:
+    keep_to_share(cores)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_keep_to_share__what_the_user_says_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    keep_to_share(1)
+    assert torch.get_num_threads() == 2
 
 
 def test_total_memory__a_containers_limit(tmp_path: Path) -> None:

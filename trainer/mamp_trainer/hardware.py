@@ -45,6 +45,15 @@ def count_cores(cgroup: Path = _CGROUP) -> int:
     return allowed if quota == "max" else max(1, min(allowed, -(-int(quota) // int(period))))
 
 
+def keep_to_share(cores: int) -> None:
+    """Have torch compute by no more threads than there are cores: of a container's share it does not know.
+
+    What the user says by OMP_NUM_THREADS stands.
+    """
+    if "OMP_NUM_THREADS" not in os.environ and cores < torch.get_num_threads():
+        torch.set_num_threads(cores)
+
+
 def total_memory(cgroup: Path = _CGROUP) -> int:
     """Return the bytes of memory that the machine has, or that the container may have of them."""
     installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -12,13 +12,14 @@ from types import FrameType
 import torch
 
 from mamp_schemas.errors import Interrupted, UsageError
+from mamp_trainer.hardware import count_cores, keep_to_share
 from mamp_trainer.ranks.group import ALONE, Ranks
 
 _PACKAGES = ("mampctl", "torch", "numpy", "zarr", "pydantic", "safetensors")
 
 
 def choose_device(name: str, local: int | None = None) -> torch.device:
-    """Return the device to train on.
+    """Return the device to train on, and keep torch to the cores that this process may use.
 
     Args:
         name: `auto` (a GPU where there is one, else the CPU), `cpu`, `cuda` or `cuda:1`.
@@ -44,6 +45,7 @@ def choose_device(name: str, local: int | None = None) -> torch.device:
             f"device '{name}' is not there: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs",
             remedy="Choose --device cpu, or install a torch built for this machine's GPU.",
         )
+    keep_to_share(count_cores())
     return torch.device(name)
 
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from mamp_pipeline.build.engine import count_cores
+from mamp_pipeline.build.engine import count_cores, cpu_share
 from mamp_trainer.host_memory import free_host_memory
 from mampctl.health.finding import Finding
 
@@ -31,19 +31,9 @@ def check_machine(folder: Path) -> list[Finding]:
 
 def check_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> Finding:
     """Tell how many cores this process may use: by its affinity, and by a container's share of time."""
-    cores = count_cores()
-    share = cpu_share(cgroup)
-    limit = f", a container's limit leaves {share:g} of them" if share is not None and share < cores else ""
-    return Finding("ok", "cores", f"{cores} usable of {os.cpu_count()} ({platform.machine()}){limit}")
-
-
-def cpu_share(cgroup: Path) -> float | None:
-    """Return the cores' worth of time that a version 2 control group grants; None where it sets no limit."""
-    try:
-        quota, period = (cgroup / "cpu.max").read_text().split()[:2]
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
+    present, share = os.cpu_count() or 1, cpu_share(cgroup)
+    limit = f", a container's limit leaves {share:g}" if share is not None and share < present else ""
+    return Finding("ok", "cores", f"{count_cores(cgroup)} usable of {present} ({platform.machine()}){limit}")
 
 
 def check_memory(free: int) -> Finding:

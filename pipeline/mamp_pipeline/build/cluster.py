@@ -13,7 +13,7 @@ from multiprocessing import resource_tracker
 import dask
 from distributed import Client, LocalCluster
 
-from mamp_pipeline.build.dask_engine import PATIENCE, DaskEngine, noticing_loss
+from mamp_pipeline.build.dask_engine import ABSENCE, PATIENCE, DaskEngine, noticing_loss
 from mamp_pipeline.build.engine import Engine
 from mamp_pipeline.build.sight import Sight, View, list_differences, look
 from mamp_schemas.errors import ClusterError
@@ -100,7 +100,8 @@ def join_cluster(address: str, sight: Sight, progress: Progress) -> Iterator[Eng
     # Not only the first connection: whatever Dask connects to later must not wait for longer either.
     with dask.config.set({"distributed.comm.timeouts.connect": PATIENCE}), _connect(address) as client:
         with noticing_loss():
-            workers = _check_workers(client, address, sight)
+            _await_workers(client, address, progress)
+            workers = _check_workers(client, sight)
         progress.message(f"{workers} workers of {address}{_dashboard(client)}")
         yield DaskEngine(client, progress)
 
@@ -117,11 +118,21 @@ def _connect(address: str) -> Client:
         ) from None
 
 
-def _check_workers(client: Client, address: str, sight: Sight) -> int:
-    if not client.nthreads():
+def _await_workers(client: Client, address: str, progress: Progress) -> None:
+    """Wait for a first worker: a batch system starts them at the same time as the command, or later."""
+    if client.nthreads():
+        return
+    progress.message(f"no worker yet: waiting up to {ABSENCE:.0f} s for one to come")
+    try:
+        client.wait_for_workers(1, timeout=ABSENCE)
+    except TimeoutError:
         raise ClusterError(
-            f"{address}: the scheduler has no workers", remedy=f"Start some with: dask worker {address} --nthreads 1"
-        )
+            f"{address}: the scheduler has no workers, and none came for {ABSENCE:.0f} s",
+            remedy=f"Start some with: dask worker {address} --nthreads 1",
+        ) from None
+
+
+def _check_workers(client: Client, sight: Sight) -> int:
     installed = client.run(version, "mampctl", on_error="return")
     installed["the scheduler"] = _ask_scheduler(client)
     lacking = [place for place, found in installed.items() if isinstance(found, Exception)]

@@ -28,7 +28,10 @@ _RETRIES = 2
 _SILENCE = 5.0
 """Seconds without a result after which the scheduler is asked how many workers it has."""
 
-_ABSENCE = 120.0
+_RECOUNT = 5.0
+"""Seconds between two counts of the threads while results come in: batch systems start workers one by one."""
+
+ABSENCE = 120.0
 """Seconds without any worker before the work is given up: a batch system may be about to start some."""
 
 # Dask's CommClosedError and every timeout are OSErrors; a pool of closed connections raises RuntimeError.
@@ -41,6 +44,7 @@ class DaskEngine:
     def __init__(self, client: Client, progress: Progress) -> None:
         self._client, self._progress = client, progress
         self._deserted: float | None = None
+        self._room, self._counted = 0, -_RECOUNT
 
     def run(self, task: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
         """Run a task on every job; see `engine.Engine`.
@@ -50,17 +54,28 @@ class DaskEngine:
             ClusterError: the scheduler, or all of its workers, were lost.
         """
         landed: SimpleQueue[Future[Any]] = SimpleQueue()
-        waiting, flying = iter(jobs), {}
-        room = _AHEAD * max(1, self._count_threads())
-        for job in islice(waiting, room):
-            flying[self._submit(task, job, landed)] = job
+        waiting = iter(jobs)
+        flying: dict[Future[Any], Job] = {}
+        self._fill(task, waiting, flying, landed)
         while flying:
             future = self._wait(landed)
             job = flying.pop(future)
             result = self._take(future)
-            for following in islice(waiting, 1):
-                flying[self._submit(task, following, landed)] = following
+            self._fill(task, waiting, flying, landed)
             yield job, result
+
+    def _fill(
+        self,
+        task: Callable[[Job], Result],
+        waiting: Iterator[Job],
+        flying: "dict[Future[Any], Job]",
+        landed: "SimpleQueue[Future[Any]]",
+    ) -> None:
+        """Put jobs into flight, as many as the threads there are now have room for."""
+        if time.monotonic() - self._counted >= _RECOUNT:
+            self._room, self._counted = _AHEAD * max(1, self._count_threads()), time.monotonic()
+        for job in islice(waiting, max(0, self._room - len(flying))):
+            flying[self._submit(task, job, landed)] = job
 
     def _submit(self, task: Callable[[Job], Result], job: Job, landed: "SimpleQueue[Future[Any]]") -> Future[Any]:
         key = f"{task.__name__}-{uuid.uuid4().hex}"
@@ -109,10 +124,10 @@ class DaskEngine:
             self._deserted = None
         elif self._deserted is None:
             self._deserted = now
-            self._progress.message(f"warning: no worker is left: waiting up to {_ABSENCE:.0f} s for one to come")
-        elif now - self._deserted > _ABSENCE:
+            self._progress.message(f"warning: no worker is left: waiting up to {ABSENCE:.0f} s for one to come")
+        elif now - self._deserted > ABSENCE:
             raise ClusterError(
-                f"no worker was left, and none came for {_ABSENCE:.0f} s",
+                f"no worker was left, and none came for {ABSENCE:.0f} s",
                 remedy="What is staged is kept: start workers, then run the same command again.",
             )
 
