@@ -64,7 +64,7 @@ def ingest(raw: Path, tmp_path: Path) -> dict[str, str]:
 def pretrain(tmp_path: Path) -> dict[str, str]:
     """The environment in which `pretrain.sbatch` is submitted: a toy store and a tiny recipe."""
     store, recipe = write_toy_store(tmp_path), tmp_path / "tiny.yaml"
-    recipe.write_text(yaml.safe_dump(pretrain_recipe().model_dump(mode="json")))
+    recipe.write_text(yaml.safe_dump(pretrain_recipe(batch_size=4).model_dump(mode="json")))
     settings = {"SHARED": str(tmp_path), "STORE": str(store), "RECIPE": str(recipe), "RUN": str(tmp_path / "run")}
     return settings | environment()
 
@@ -75,8 +75,9 @@ def environment(*folders: str) -> dict[str, str]:
 
 
 def wait_for_file(pattern: str, folder: Path, slurm: Slurm, job: str) -> None:
-    """Return once a running job has written a file that fits a pattern."""
-    slurm.wait(job, lambda found: found["JobState"] == "RUNNING" and any(folder.glob(pattern)), seconds=60)
+    """Return once a job has written a file that fits a pattern, while it runs."""
+    found = slurm.wait(job, lambda found: found["JobState"] == "FAILED" or any(folder.glob(pattern)), seconds=60)
+    assert found["JobState"] == "RUNNING", slurm.log(job)
 
 
 def workers(job: str) -> list[psutil.Process]:
@@ -115,13 +116,14 @@ def test_ingest__goes_on_without_a_worker(
 def test_pretrain__out_of_time_is_queued_again_and_ends_with_the_same_weights(
     slurm: Slurm, pretrain: dict[str, str], tmp_path: Path
 ) -> None:
-    """Two nodes of two ranks. SLURM looks at the time left every 30 s; the second time limit is long enough."""
+    """Two nodes of two ranks. SLURM looks at the time left every 30 s: training has to take longer than that."""
     longer = ("--set", "schedule.epochs=300", "--device", "cpu")
     whole = pretrain | {"RUN": str(tmp_path / "whole")}
     undisturbed = slurm.submit(FILES / "pretrain.sbatch", *RANKS, "--", *longer, environment=whole)
     assert slurm.finish(undisturbed)["ExitCode"] == "0:0", slurm.log(undisturbed)
-    cut = ("--time=1", "--signal=B:TERM@55")
-    job = slurm.submit(FILES / "pretrain.sbatch", *RANKS, *cut, "--", *longer, environment=pretrain)
+    job = slurm.submit(FILES / "pretrain.sbatch", *RANKS, "--", *longer, environment=pretrain)
+    wait_for_file("run/metrics.jsonl", tmp_path, slurm, job)
+    slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=2")
     slurm.wait(job, lambda found: found["Restarts"] == "1", seconds=90)
     slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=60")
     end = slurm.finish(job)
