@@ -117,7 +117,7 @@ def test_pretrain__out_of_time_is_queued_again_and_ends_with_the_same_weights(
     slurm: Slurm, pretrain: dict[str, str], tmp_path: Path
 ) -> None:
     """Two nodes of two ranks. SLURM looks at the time left every 30 s: training has to take longer than that."""
-    longer = ("--set", "schedule.epochs=300", "--device", "cpu")
+    longer = ("--set", "schedule.epochs=400", "--device", "cpu")
     whole = pretrain | {"RUN": str(tmp_path / "whole")}
     undisturbed = slurm.submit(FILES / "pretrain.sbatch", *RANKS, "--", *longer, environment=whole)
     assert slurm.finish(undisturbed)["ExitCode"] == "0:0", slurm.log(undisturbed)
