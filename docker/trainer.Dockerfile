@@ -45,6 +45,7 @@ ENV PATH=/opt/mampctl/bin:/usr/local/bin:/usr/bin:/bin \
     LOGNAME=mampctl \
     MAMPCTL_DATA=/data \
     MPLCONFIGDIR=/tmp/matplotlib \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor \

@@ -1,5 +1,6 @@
 """Fixtures that tests of several packages share."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.s3_server import Bucket, Server, run_server
+
+# Tests that run an exported model import onnxruntime themselves.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 ROOT = Path(__file__).parents[1]
 

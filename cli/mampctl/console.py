@@ -13,7 +13,8 @@ from mamp_schemas.progress import KEPT
 
 _QUIET = ContextVar("quiet", default=False)
 _STARTED = ContextVar("started", default=0.0)
-_RUN_ID = ContextVar("run id", default="")
+_run_id = ""
+"""Of the process, not of a context: threads write to its log as well, and what is left when a call has failed."""
 
 
 def be_quiet() -> None:
@@ -38,12 +39,13 @@ def elapsed() -> float:
 
 def name_run(run_id: str) -> None:
     """Give this command's run a name, which its log bears."""
-    _RUN_ID.set(run_id)
+    global _run_id
+    _run_id = run_id
 
 
 def run_id() -> str:
     """Return the name of this command's run."""
-    return _RUN_ID.get()
+    return _run_id
 
 
 def event_line(event: str, **facts: object) -> str:
@@ -68,14 +70,15 @@ def print_note(text: str) -> None:
         write_event("message", text=text)
 
 
-def print_error(error: MampctlError) -> None:
-    """Write an error and its remedy to standard error."""
+def print_error(error: MampctlError, more: str = "") -> None:
+    """Write an error, its remedy and what else there is to know to standard error."""
+    remedy = " ".join(filter(None, (error.remedy, more)))
     if not sys.stderr.isatty():
-        write_event("error", text=error.what, remedy=error.remedy)
+        write_event("error", text=error.what, remedy=remedy)
         return
     sys.stderr.write(f"error: {error.what}\n")
-    if error.remedy:
-        sys.stderr.write(f"  {error.remedy}\n")
+    if remedy:
+        sys.stderr.write(f"  {remedy}\n")
 
 
 def print_line(text: str = "") -> None:

@@ -30,6 +30,11 @@ def is_one_of_many(environment: Mapping[str, str]) -> bool:
     return any(count.isdigit() and int(count) > 1 for count in counts)
 
 
+def is_first(environment: Mapping[str, str]) -> bool:
+    """Return whether this process speaks for all, where it is one of several."""
+    return {environment.get(name, "0") for name in ("RANK", "SLURM_PROCID")} == {"0"}
+
+
 def _end_at_once(code: int) -> None:
     """End without taking Python down: threads of torch.distributed that outlive it abort the process, now and then.
 

@@ -4,14 +4,21 @@
 given wins. Batch systems and containers set what all jobs have in common there.
 """
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 PREFIX = "MAMPCTL"
+
+OTHERS = ("MAMPCTL_DATA", "MAMPCTL_LAUNCHER")
+"""The data folder; and, in a process of several, the one that started it."""
+
+_OF_SERVICES = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
 
 _ONCE = ("install_completion", "show_completion")
 """Options that, as the eager ones do (--help, --version), do one thing instead of the command: no variable for them."""
@@ -58,17 +65,44 @@ def read_settings(command: TyperGroup, environment: Mapping[str, str]) -> Settin
 def list_variables(command: TyperGroup) -> list[Variable]:
     """Return the variables of all options, command by command, in the order of the help; each once."""
     variables = (
-        Variable(_name(path, option), " ".join(path), _long(option), _kind(option), option.help or "")
+        Variable(variable_name(path, option), " ".join(path), _long(option), _kind(option), option.help or "")
         for path, each in _walk(command, ())
         for option in _options(each)
     )
     return list({variable.name: variable for variable in reversed(list(variables))}.values())[::-1]
 
 
+def list_unknown(command: TyperGroup, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the set variables that are named like ours and stand for nothing, each with the one most like it.
+
+    What Kubernetes sets in its pods for services whose names begin with `mampctl` is not meant for us.
+    """
+    known = {*OTHERS, *(variable.name for variable in list_variables(command))}
+    unknown = [name for name in sorted(environment) if name.startswith(f"{PREFIX}_") and name not in known]
+    return {name: _most_like(name, known) for name in unknown if not _OF_SERVICES.search(name)}
+
+
+def list_set(command: TyperGroup, words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that set options of the command that words call, and that no word sets instead."""
+    called: TyperCommand | TyperGroup = command
+    path: tuple[str, ...] = ()
+    for word in words:
+        below = dict(_below(called)).get(word)
+        if below is not None:
+            called, path = below, (*path, word)
+    given = {word.partition("=")[0] for word in words}
+    options = [option for option in _options(called) if not option.envvar and given.isdisjoint(option.opts)]
+    return [name for option in options if environment.get(name := variable_name(path, option))]
+
+
+def _most_like(name: str, known: Iterable[str]) -> str:
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), "")
+
+
 def _read(command: TyperCommand | TyperGroup, path: tuple[str, ...], environment: Mapping[str, str]) -> Settings:
     settings: Settings = {}
     for option in _options(command):
-        name = _name(path, option)
+        name = variable_name(path, option)
         if option.name and (text := environment.get(name)):
             settings[option.name] = _split(name, text) if option.multiple else text
     for word, below in _below(command):
@@ -103,7 +137,7 @@ def _options(command: TyperCommand | TyperGroup) -> list[TyperOption]:
     return [option for option in options if not option.is_eager and option.name not in _ONCE]
 
 
-def _name(path: tuple[str, ...], option: TyperOption) -> str:
+def variable_name(path: tuple[str, ...], option: TyperOption) -> str:
     """Return the name: one that the option has itself, where it is every command's, or one made of its path."""
     if isinstance(option.envvar, str):
         return option.envvar

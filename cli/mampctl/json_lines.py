@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import sys
 import traceback
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
@@ -16,6 +19,8 @@ def only_json_lines() -> None:
     Lines of ours are JSON already. Others come from libraries: they become events `log`. What ends in a traceback
     becomes one event `crash`. What compiled code writes to the file descriptor itself is not seen from here.
     """
+    if sys.stderr is None:  # closed by whoever started this process
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if not sys.stderr.isatty():
         sys.stderr = JsonLines(sys.stderr)
         sys.excepthook = _tell_crash
@@ -23,6 +28,8 @@ def only_json_lines() -> None:
 
 class JsonLines(io.TextIOBase):
     """Writes JSON lines to a stream as they are, and others as the text of an event.
+
+    What cannot be written is lost: a log whose disk is full, or whose reader is gone, is to end no training of days.
 
     Args:
         stream: where they go.
@@ -49,12 +56,14 @@ class JsonLines(io.TextIOBase):
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
             if line.strip():
-                self._stream.write((line if _is_event(line) else event_line("log", text=line)) + "\n")
+                with suppress(OSError):
+                    self._stream.write((line if _is_event(line) else event_line("log", text=line)) + "\n")
         return len(text)
 
     def flush(self) -> None:
         """Write what is there of the stream's whole lines."""
-        self._stream.flush()
+        with suppress(OSError):
+            self._stream.flush()
 
     def end_line(self) -> None:
         """Write the line that has not ended."""

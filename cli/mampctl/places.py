@@ -15,7 +15,7 @@ from mampctl.console import print_note
 
 def data_folder() -> Path:
     """Return $MAMPCTL_DATA, by default ./data."""
-    return parse_path(os.environ.get("MAMPCTL_DATA", "data"))
+    return parse_path(os.environ.get("MAMPCTL_DATA") or "data")
 
 
 def expect_new_file(out: Path) -> None:

@@ -6,25 +6,24 @@
 import os
 import re
 import secrets
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from mamp_schemas.errors import Interrupted, MampctlError, UsageError, exit_code
+from mamp_schemas.errors import MampctlError, UsageError, exit_code
 from mampctl.console import be_quiet, name_run, print_error, print_note, start_clock
-from mampctl.environment import read_settings
+from mampctl.entry import is_first
+from mampctl.environment import list_set, list_unknown, read_settings
+from mampctl.stopping import INTERRUPTED, sigterm_heard
+from mampctl.usage import own_usage_errors
 
 QUIET, RUN_ID = "--quiet", "--run-id"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-INTERRUPTED = "interrupted: nothing unfinished is left under a final name; run the same command again"
 
 
 def _receive_quiet(wanted: bool) -> None:
@@ -37,7 +36,8 @@ def _receive_run_id(run_id: str | None) -> None:
         return
     if not _RUN_ID.fullmatch(run_id):
         raise UsageError(
-            "--run-id takes up to 128 letters, digits and any of . _ : -, and begins with one of the former",
+            "--run-id (MAMPCTL_RUN_ID) takes up to 128 letters, digits and any of . _ : -, "
+            "and begins with one of the former",
             remedy="Say, --run-id ntu60-seed1; without it there is an automatic one.",
         )
     name_run(run_id)
@@ -77,7 +77,7 @@ class Root(TyperGroup):
     def main(self, *arguments: Any, **named: Any) -> Any:
         """Run, errors that a user can meet becoming a message and an exit code.
 
-        In a context of its own: what one call is named, how quiet it is and when it began is no other one's affair.
+        In a context of its own: how quiet one call is and when it began is no other one's affair.
         """
         return copy_context().run(self._main, *arguments, **named)
 
@@ -87,32 +87,24 @@ class Root(TyperGroup):
         try:
             return super().main(*arguments, default_map=_settings(self), **named)
         except MampctlError as error:
-            print_error(error)
+            names = list_set(self, sys.argv[1:], os.environ)
+            print_error(error, f"From the environment: {', '.join(names)}." if names else "")
             sys.exit(2 if isinstance(error, UsageError) else 1)
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """Read the options in front of the command."""
+        with own_usage_errors():
+            return super().make_context(*arguments, **named)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an interruption is one line and an exit code, never a traceback."""
+        _warn_of_unknown_variables(self)
         try:
-            with _sigterm_heard():
+            with sigterm_heard(), own_usage_errors():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             print_note(INTERRUPTED)
             raise typer.Exit(exit_code(stop)) from None
-
-
-@contextmanager
-def _sigterm_heard() -> Iterator[None]:
-    """Stop at SIGTERM as at Ctrl-C: batch systems send it, and the first process of a container would not hear it."""
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # what is being put in order now is not to be interrupted again
-        raise Interrupted(number)
-
-    before = signal.signal(signal.SIGTERM, receive)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _settings(command: TyperGroup) -> dict[str, Any]:
@@ -120,6 +112,12 @@ def _settings(command: TyperGroup) -> dict[str, Any]:
         return read_settings(command, os.environ)
     except ValueError as problem:
         raise UsageError(str(problem), remedy="Quote as in a shell: words are separated by blanks.") from None
+
+
+def _warn_of_unknown_variables(command: TyperGroup) -> None:
+    """Say which variables do nothing: of a misspelt one a job would never tell."""
+    for name, alike in list_unknown(command, os.environ).items() if is_first(os.environ) else ():
+        print_note(f"warning: {name} stands for no option{f', did you mean {alike}?' if alike else ''}")
 
 
 def _leaves(group: TyperGroup) -> Iterator[Any]:

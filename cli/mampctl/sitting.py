@@ -11,9 +11,10 @@ import typer
 
 from mamp_schemas.errors import Interrupted, UsageError
 from mamp_schemas.progress import Progress, Silent
-from mampctl.console import run_id
+from mampctl.console import print_note, run_id
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
+from mampctl.stopping import INTERRUPTED
 
 if TYPE_CHECKING:
     from mamp_trainer.ranks.group import Ranks
@@ -56,6 +57,8 @@ def sit_down(prepare: Callable[[], T], device: str, devices: int | None) -> "Ite
             with _joined(None, device, None) as ranks, show_progress() as progress:
                 yield prepared, ranks, progress
     except Interrupted as stop:
+        if not stop.told and (place is None or place.rank == 0):
+            print_note(f"{INTERRUPTED}, a training with --resume")
         raise typer.Exit(stop.code) from None
 
 

@@ -26,6 +26,8 @@ _CLIENT: "ClientConfig" = {"connect_timeout": "5s", "read_timeout": "30s", "time
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
+_IN_HEADERS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
+
 _REASONS = {
     "ConnectionRefused": "connection refused",
     "dns error": "its host's name is not known",
@@ -48,8 +50,15 @@ def client_options(environment: Mapping[str, str]) -> "ClientConfig":
     """Return the HTTP client's settings: without TLS only where the endpoint's URL itself says http://.
 
     Raises:
-        ObjectStoreError: an endpoint is no URL. It is not repeated in the message, for it may hold a password.
+        ObjectStoreError: an endpoint is no URL, or a credential has a line break in it, as a secret that was made by
+            `echo`: the client would end the process. Neither is repeated in the message.
     """
+    for name in _IN_HEADERS:
+        if not environment.get(name, "").isprintable():
+            raise ObjectStoreError(
+                f"{name} in the environment has a line break or another control character in it",
+                remedy="Often a file's last line break: take it off where the variable is set.",
+            )
     endpoints = {name: environment[name] for name in _ENDPOINTS if environment.get(name)}
     for name, value in endpoints.items():
         if not _is_endpoint(value):

@@ -146,10 +146,11 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         number: the signal.
+        told: whether the user has been told how to go on.
     """
 
-    def __init__(self, number: int) -> None:
-        self.signal = signal.Signals(number)
+    def __init__(self, number: int, *, told: bool = False) -> None:
+        self.signal, self.told = signal.Signals(number), told
         super().__init__(self.signal.name)
 
     @property

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -104,21 +104,54 @@ def test_logs__every_line_of_the_chain_is_json_and_has_the_run_id(run: Run, tmp_
     assert "--resume" in lines[-1]["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("ingest",), "Missing argument 'dataset'"),
+        (("ingest", "ntu60", "--workers", "many"), "Invalid value for '--workers'"),
+        (("verify", "any.zarr", "--loud"), "No such option: --loud"),
+        (("verfy",), "No such command 'verfy'"),
+        (("verify", "any.zarr", "--run-id"), "Option '--run-id' requires an argument"),
+    ],
+    ids=lambda words: "-".join(words) if isinstance(words, tuple) else None,
+)
+def test_logs__a_command_line_that_does_not_parse_is_one_event(run: Run, words: tuple[str, ...], told: str) -> None:
+    outcome = run(*words)
+    (line,) = [json.loads(line) for line in outcome.err.splitlines()]
+    assert (outcome.code, line["event"]) == (2, "error")
+    assert line["text"].startswith(told)
+    assert "--help" in line["remedy"]
+
+
 def test_logs__warnings_and_crashes_are_json_lines() -> None:
     code = (
-        "import sys, warnings, logging; from mampctl import app, entry\n"
-        "def run():\n warnings.warn('old'); logging.getLogger('any').error('odd'); 1 / 0\n"
-        "app.main = run; entry.main()"
+        "import threading, warnings, logging, mamp_pipeline.store.read as read; from mampctl import entry\n"
+        "def run(store):\n"
+        " warnings.warn('old'); logging.getLogger('any').error('odd')\n"
+        " thread = threading.Thread(target=logging.getLogger('any').error, args=('from a thread',))\n"
+        " thread.start(); thread.join(); 1 / 0\n"
+        "read.open_store = run; entry.main()"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    command = [sys.executable, "-c", code, "verify", "any.zarr", "--run-id", "job-7"]
+    process = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert process.returncode == 1
-    *logs, crash = [json.loads(line) for line in process.stderr.splitlines()]
-    assert [line["event"] for line in logs] == ["log", "log"]
-    assert ("old" in logs[0]["text"], logs[1]["text"]) == (True, "odd")
+    *logs, crash = named_lines(process, "job-7")
+    assert [line["event"] for line in logs] == ["log", "log", "log"]
+    assert ("old" in str(logs[0]["text"]), logs[1]["text"], logs[2]["text"]) == (True, "odd", "from a thread")
     assert crash["event"] == "crash"
-    assert crash["text"].startswith("ZeroDivisionError")
-    assert "in run" in crash["traceback"]
+    assert str(crash["text"]).startswith("ZeroDivisionError")
+    assert "in run" in str(crash["traceback"])
+
+
+@pytest.mark.parametrize("log", ["/dev/full", "&-"], ids=["full disk", "closed"])
+def test_logs__that_cannot_be_written_end_no_command(tmp_path: Path, log: str) -> None:
+    out = tmp_path / "raw.zip"
+    words = ("synth", "ntu60", "--clips", 2, "--classes", 2, "--out", out)
+    process = mampctl(*words, before=("sh", "-c", f'exec "$@" 2>{log}', "sh"))
+    assert process.returncode == 0
+    assert out.exists()
+    assert mampctl("verify", tmp_path / "none", before=("sh", "-c", f'exec "$@" 2>{log}', "sh")).returncode == 1
 
 
 def test_run_id__is_made_where_none_is_given_and_refused_where_it_is_none(run: Run, tmp_path: Path) -> None:
@@ -164,21 +197,39 @@ def test_train__tells_no_secret(bucket: Bucket, tmp_path: Path, monkeypatch: pyt
         assert not any(secret.encode() in content for content in written)
 
 
-def test_ingest__sigterm_ends_it_soon_with_its_workers(tmp_path: Path) -> None:
+def stop_command(process: "subprocess.Popen[str]") -> None:
+    process.send_signal(signal.SIGTERM)
+
+
+def stop_all(process: "subprocess.Popen[str]") -> None:
+    os.killpg(process.pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [stop_command, stop_all], ids=["command", "all of its processes"])
+@pytest.mark.parametrize("moment", ["starting", "working"])
+def test_ingest__sigterm_ends_it_soon_with_its_workers(
+    tmp_path: Path, stop: Callable[["subprocess.Popen[str]"], None], moment: str
+) -> None:
     """Exit code 75: run it again. Sent to the command alone, and, as batch systems do, to all of its processes."""
     synthesise("ntu60", tmp_path / "raw.zip", clips=120, classes=10, setups=4, subjects=10, seed=3)
     victim = Victim(tmp_path / "raw.zip", tmp_path / "ntu60.zarr", "--workers", 2)
     try:
-        victim.wait_for("part-*", 1)
+        if moment == "working":
+            victim.wait_for("part-*", 1)
+        else:
+            victim.wait_for_word("found 120 raw files")
+            time.sleep(0.2)  # its processes are on their way by now
         workers, started = victim.workers(), time.monotonic()
-        victim.process.send_signal(signal.SIGTERM)
+        stop(victim.process)
         victim.process.communicate(timeout=30)
         assert time.monotonic() - started < 10
         assert victim.process.returncode == 75, victim.stderr()
         _, alive = psutil.wait_procs(workers, timeout=5)
-        assert (len(workers), alive) == (2, [])
-        assert '"text": "interrupted: run the same command again' in victim.stderr()
-        assert all(json.loads(line) for line in victim.stderr().splitlines())
+        assert alive == []
+        assert len(workers) == 2 or moment == "starting"
+        lines = [json.loads(line) for line in victim.stderr().splitlines()]
+        assert lines[-1]["text"].startswith("interrupted: run the same command again")
+        assert {line["event"] for line in lines} <= {"message", "start", "progress", "end"}
     finally:
         victim.close()
 

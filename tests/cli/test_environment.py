@@ -65,6 +65,12 @@ def test_main__takes_options_from_the_environment(run: Run, tmp_path: Path, monk
     assert "all digests agree" in run("verify", tmp_path / "s.zarr").out
 
 
+def test_main__an_empty_data_folder_counts_as_none(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAMPCTL_DATA", "")
+    assert "writing to data/ntu60.zarr" in run("ingest", "ntu60", "--raw", tmp_path / "none").err
+
+
 def test_main__an_option_wins_over_its_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAMPCTL_TRAIN_PRETRAIN_RECIPE", "nonsense")
     outcome = run("train", "pretrain", "--recipe", "list")
@@ -75,10 +81,13 @@ def test_main__an_option_wins_over_its_variable(run: Run, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("MAMPCTL_TRAIN_PRETRAIN_DEVICES", "many", "--devices"),
+        ("MAMPCTL_TRAIN_PRETRAIN_DEVICES", "many", "MAMPCTL_TRAIN_PRETRAIN_DEVICES: Invalid value for '--devices'"),
         ("MAMPCTL_TRAIN_PRETRAIN_SET", "'a=b", "MAMPCTL_TRAIN_PRETRAIN_SET"),
-        ("MAMPCTL_TRAIN_PRETRAIN_JSON", "perhaps", "--json"),
+        ("MAMPCTL_TRAIN_PRETRAIN_JSON", "perhaps", "MAMPCTL_TRAIN_PRETRAIN_JSON: Invalid value for '--json'"),
+        ("MAMPCTL_QUIET", "perhaps", "MAMPCTL_QUIET"),
+        ("MAMPCTL_RUN_ID", "two words", "MAMPCTL_RUN_ID"),
         ("MAMPCTL_TRAIN_PRETRAIN_OUT", "s3://bucket/run", "a URL where only a path will do"),
+        ("MAMPCTL_TRAIN_PRETRAIN_OUT", "s3://bucket/run", "From the environment: MAMPCTL_TRAIN_PRETRAIN_OUT."),
     ],
 )
 def test_main__a_value_that_does_not_do_is_a_usage_error(
@@ -88,6 +97,32 @@ def test_main__a_value_that_does_not_do_is_a_usage_error(
     outcome = run("train", "pretrain", "--recipe", "list")
     assert outcome.code == 2
     assert told in outcome.err
+
+
+def test_main__says_which_variables_stand_for_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those misspelt; not what Kubernetes sets for a service mampctl-scheduler, and of several ranks only the first."""
+    monkeypatch.setenv("MAMPCTL_VERFY_JSON", "1")
+    monkeypatch.setenv("MAMPCTL_DATA", "here")
+    for name in ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_DASK", "PORT", "PORT_8786_TCP", "PORT_8786_TCP_ADDR"):
+        monkeypatch.setenv(f"MAMPCTL_SCHEDULER_{name}", "10.0.0.1")
+    warning, error = [json.loads(line) for line in run("--quiet", "verify", tmp_path / "none").err.splitlines()]
+    assert warning["text"] == "warning: MAMPCTL_VERFY_JSON stands for no option, did you mean MAMPCTL_VERIFY_JSON?"
+    assert error["event"] == "error"
+    monkeypatch.setenv("RANK", "1")
+    assert "warning" not in run("--quiet", "verify", tmp_path / "none").err
+
+
+def test_main__an_error_names_the_variables_that_took_part(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of this command, and only where no option is given in their place."""
+    monkeypatch.setenv("MAMPCTL_INGEST_SCHEDULER", "tcp://scheduler:8786")
+    monkeypatch.setenv("MAMPCTL_INGEST_RAW", str(tmp_path))
+    monkeypatch.setenv("MAMPCTL_VERIFY_JSON", "1")
+    error = json.loads(run("ingest", "ntu60", f"--raw={tmp_path}", "--workers", 2).err)
+    assert error["remedy"] == "Give one of them. From the environment: MAMPCTL_INGEST_SCHEDULER."
 
 
 def test_docs__the_table_of_variables_is_complete() -> None:

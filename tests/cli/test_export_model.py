@@ -1,6 +1,8 @@
 """`mampctl export-model`: files that run, and no file where one would not."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +26,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pretrain(pretrain_recipe(), store, folder / "encoder", device="cpu")
     linear(linear_recipe(), store, folder / "classifier", device="cpu")
     return folder
+
+
+def test_export_model__onnxruntime_reports_nothing_and_leaves_nothing_at_home(tmp_path: Path) -> None:
+    """Where it would: it keeps quiet by itself in what looks like a test."""
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    code = "import mamp_trainer.exported.onnx_file"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, cwd=tmp_path)
+    assert not list(tmp_path.rglob("*.db")), "onnxruntime's store of events"
+    assert not (tmp_path / ".cache" / "Microsoft").exists()
 
 
 def test_export_model__onnx_of_a_classifier(run: Run, runs: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What all commands do alike: quiet, JSON, the next command, and the end by Ctrl-C."""
 
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from mamp_schemas.results import EvaluationResult
 from mampctl import demo
+from mampctl.progress import Events
 from tests.cli.conftest import Outcome, Run
 from tests.paths import GOLDEN
 
@@ -154,3 +156,68 @@ def test_interrupt__is_one_line_and_leaves_nothing(store: Path, tmp_path: Path, 
     assert process.returncode == 130
     assert [json.loads(line)["text"].partition(":")[0] for line in said] == ["interrupted"]
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "verify STORE",
+        "report STORE --out OUT/x",
+        "export npz --store STORE --protocol xsub --out OUT/x",
+        "export h5 --store STORE --protocol xsub --out OUT/x",
+        "export pyskl --store STORE --out OUT/x",
+        "import pyskl FILE --dataset ntu60 --out OUT/x",
+        "synth ntu60 --clips 9 --out OUT/x",
+        "knn --recipe ntu60-demo --store STORE --device cpu",
+        "embed --recipe ntu60-demo --store STORE --device cpu --out OUT/x.npz",
+        "train pretrain --recipe ntu60-demo --set batch_size=4 --store STORE --device cpu --out OUT/run",
+    ],
+    ids=lambda words: "-".join(words.split()[:2]),
+)
+def test_sigterm__ends_every_long_command_alike(
+    run: Run, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """Exit code 75, one line that says how to go on, nothing under the final name."""
+    file, folder = tmp_path / "x.pkl", tmp_path / "out"
+    assert run("export", "pyskl", "--store", store, "--out", file).code == 0
+    folder.mkdir()
+    monkeypatch.setattr(Events, "start", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    places = {"STORE": str(store), "FILE": str(file), "OUT": str(folder)}
+    outcome = run(*(re.sub("STORE|FILE|OUT", lambda found: places[found[0]], word) for word in words.split()))
+    assert outcome.code == 75, outcome.err
+    told = [json.loads(line)["text"] for line in outcome.err.splitlines() if "interrupted" in line]
+    assert len(told) == 1
+    assert "run the same command again" in told[0]
+    assert ("a training with --resume" in told[0]) == words.startswith(("train", "knn", "embed"))
+    assert {path.name for path in folder.iterdir()} <= {"run", "x.staging"}
+
+
+DEAF = """
+import os, signal, sys, time
+import mamp_pipeline.store.check, mamp_pipeline.store.read
+
+number = int(sys.argv.pop())
+
+class Deaf:
+    def __del__(self):
+        os.kill(os.getpid(), number)
+        time.sleep(0.01)
+
+def work(store, progress):
+    Deaf()
+    time.sleep(30)
+
+mamp_pipeline.store.read.open_store = str
+mamp_pipeline.store.check.verify = work
+from mampctl.entry import main
+main()
+"""
+"""The command line at a place where Python can raise nothing: in a destructor, as in callbacks of compiled code."""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_interrupt__is_heard_where_its_exception_is_swallowed(number: signal.Signals, code: int) -> None:
+    command = [sys.executable, "-c", DEAF, "verify", "any.zarr", str(int(number))]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert process.returncode == code, process.stderr
+    assert [json.loads(line)["text"].partition(":")[0] for line in process.stderr.splitlines()] == ["interrupted"]

@@ -11,8 +11,11 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from typer.core import TyperCommand, TyperGroup
 
 from mamp_schemas.errors import EXIT_CODES
+from mampctl.app import root_command
+from mampctl.environment import list_unknown
 
 DOCKER = Path(__file__).parent.parent.parent / "docker"
 COMPOSE = ("compose.yaml", "compose.gpu.yaml")
@@ -56,6 +59,24 @@ def job(name: str) -> dict[str, Any]:
     return found
 
 
+def called(words: list[str]) -> TyperCommand:
+    """Return the command that words call; its options may stand between them in any order."""
+    group = root_command()
+    for word in words:
+        found = group.commands[word]
+        if isinstance(found, TyperCommand):
+            return found
+        assert isinstance(found, TyperGroup)
+        group = found
+    raise AssertionError(words)
+
+
+def refused(words: list[str]) -> set[str]:
+    """Return the options among words that the command they call does not know."""
+    known = {name for option in called(words).params for name in option.opts}
+    return {word for word in words if word.startswith("--")} - known
+
+
 @pytest.mark.parametrize("name", COMPOSE)
 def test_compose__follows_the_compose_specification(name: str) -> None:
     schema = files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
@@ -67,6 +88,23 @@ def test_compose__variables_are_those_of_the_settings() -> None:
     used = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
     assert used <= set(settings())
     assert (DOCKER / ".env").resolve() == DOCKER / "settings.env"
+
+
+def test_compose__settings_are_variables_of_options() -> None:
+    names = {name: "" for name in settings() if name.startswith("MAMPCTL_")}
+    assert "MAMPCTL_INGEST_RAW" in names
+    assert list_unknown(root_command(), names) == {}
+
+
+def test_commands__in_kubernetes_and_slurm_know_their_options() -> None:
+    calls = [job(name)["spec"]["template"]["spec"]["containers"][0]["args"] for name in MANIFESTS]
+    for name in BATCH:
+        text = (DOCKER / "slurm" / name).read_text().replace("\\\n", " ")
+        calls += [
+            line.rstrip("&").split() for line in re.findall(r"^[^#\n]*?\bmampctl ((?:ingest|train) .*)$", text, re.M)
+        ]
+    assert [words[0] for words in calls] == ["ingest", "train", "ingest", "train"]
+    assert [refused(words) for words in calls] == [set()] * len(calls)
 
 
 def test_compose__every_service_is_locked_or_the_bucket() -> None:

@@ -51,6 +51,13 @@ class Victim:
             assert time.monotonic() < deadline, self.stderr()
             time.sleep(0.002)
 
+    def wait_for_word(self, word: str) -> None:
+        """Return once it has written a word to standard error, or has ended."""
+        deadline = time.monotonic() + DEADLINE
+        while word not in self.stderr() and self.process.poll() is None:
+            assert time.monotonic() < deadline, self.stderr()
+            time.sleep(0.002)
+
     def workers(self) -> list[psutil.Process]:
         """Return its worker processes; none where it has ended or has not started them."""
         with suppress(psutil.NoSuchProcess):

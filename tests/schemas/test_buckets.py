@@ -69,3 +69,11 @@ def test_client_options__without_tls_only_where_the_endpoint_says_so() -> None:
     assert client_options({"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})["allow_http"] is True
     assert client_options({"AWS_ENDPOINT_URL": "https://minio.example"})["allow_http"] is False
     assert client_options({})["allow_http"] is False
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"])
+def test_client_options__a_credential_with_a_line_break(name: str) -> None:
+    """The client does not raise at one: it panics."""
+    with pytest.raises(ObjectStoreError, match=f"{name} in the environment has a line break") as caught:
+        client_options({name: "secret\n"})
+    assert "secret" not in str(caught.value)

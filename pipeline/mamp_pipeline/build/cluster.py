@@ -3,6 +3,7 @@
 import gc
 import logging
 import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -45,13 +46,32 @@ def start_cluster(count: int, progress: Progress) -> Iterator[Engine]:
         dask.config.set({"distributed.nanny.pre-spawn-environ": _MEMORY}),
         ExitStack() as stack,
     ):
-        with _interrupt_held_back():
+        with _sigterm_held_back(), _interrupt_held_back():
             cluster = stack.enter_context(_start_processes(count))
             client = stack.enter_context(Client(cluster, set_as_default=False))
         progress.message(f"{count} worker processes{_dashboard(client)}")
         # Dask's own objects are no garbage: to search them for any would stop its scheduler for 40 ms at a time.
         gc.freeze()
         yield DaskEngine(client, progress)
+
+
+@contextmanager
+def _sigterm_held_back() -> Iterator[None]:
+    """Hold SIGTERM back until the context ends: Dask cannot close a cluster that has not started yet.
+
+    From this process only: its workers end by SIGTERM.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only there are signals heard
+        yield
+        return
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: received.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if received:
+            signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

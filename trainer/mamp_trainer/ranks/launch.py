@@ -113,7 +113,7 @@ def _outcome(codes: Sequence[int], first: int | None, table: Table, received: Se
     if told is not None and codes[told] > 0:
         return codes[told]
     if received and any(codes):
-        raise Interrupted(received[0])
+        raise Interrupted(received[0], told=codes[0] >= 0)  # the first rank speaks for all, if it came to it
     if first is None:
         return max(codes)
     how = f"was ended by {signal.Signals(-codes[first]).name}" if codes[first] < 0 else f"ended with {codes[first]}"

@@ -191,6 +191,7 @@ class Session:
                 f"interrupted: {stop}: stopped after step {training.steps_done}; a checkpoint is written. "
                 f"Go on with the same command and --resume (run: {self.run})."
             )
+            stop.told = True
             raise
         writer.wait()
         if latest(self.run) is None:
