@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env browser demo test check format docs bench soak images test-images clean
+.PHONY: help env browser demo test check format docs bench soak images test-images test-slurm clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -29,7 +29,7 @@ browser: ## Chromium and its driver, for the tests of pages; from Debian's packa
 	fi
 
 test: $(READY) browser ## the test suite
-	$(BIN)/python -m pytest -n 2 -m 'not benchmark and not soak and not images'
+	$(BIN)/python -m pytest -n 2 -m 'not benchmark and not soak and not images and not slurm'
 
 check: $(READY) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -56,6 +56,9 @@ images: ## both images, by docker, podman or buildah
 
 test-images: $(READY) ## what the built images hold and do
 	$(BIN)/python -m pytest -m images tests/images
+
+test-slurm: $(READY) ## the batch files under a SLURM of this machine; needs slurm-wlm and munge
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist

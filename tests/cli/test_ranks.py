@@ -91,6 +91,19 @@ def test_pretrain__under_srun(arguments: list[str], tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "run.json").read_text())["device"].startswith("2 × cpu")
 
 
+def test_pretrain__a_meeting_place_that_is_taken_is_told(arguments: list[str], tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(taken.getsockname()[1])}
+        place = address | {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+        process = start(*arguments, str(tmp_path / "run"), environment=place)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "cannot keep the meeting place" in err
+    assert "Set MASTER_PORT" in err
+
+
 def test_pretrain__sigterm_stops_all_ranks_and_one_process_goes_on(
     run: Run, arguments: list[str], tmp_path: Path
 ) -> None:

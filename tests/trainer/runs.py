@@ -24,7 +24,7 @@ from tests.trainer.stores import Clip, write_manifest, write_store
 
 CPU = torch.device("cpu")
 CLASSES = 3
-CLOCK = {"clips_per_s", "seconds", "step_s", "data_s", "memory_gb", "tflops"}
+CLOCK = {"clips_per_s", "seconds", "step_s", "data_s", "memory_gb", "tflops", "peak_share"}
 """What lines of metrics tell of the clock and the machine."""
 MODEL = ModelSpec(frames=16, segment=4, width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 SAMPLING = SamplingSpec(min_frames=8)

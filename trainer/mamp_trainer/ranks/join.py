@@ -61,12 +61,23 @@ def join(place: Place) -> Iterator[Connect]:
 
 
 def _meet(place: Place) -> Table:
+    if place.rank == 0 and not place.hosted:
+        return _keep(place)
     try:
-        if place.rank == 0 and not place.hosted:
-            return Table.keep(place.address, place.port)
         return Table.reach(place.address, place.port, PATIENCE, place.attempt)
     except RuntimeError as problem:
         raise _unreachable(place) from problem
+
+
+def _keep(place: Place) -> Table:
+    try:
+        return Table.keep(place.address, place.port)
+    except RuntimeError as problem:
+        reason = str(problem).partition("\n")[0]
+        raise TrainingError(
+            f"rank 0 cannot keep the meeting place {place.address}:{place.port}: {reason}",
+            remedy="Set MASTER_PORT to a port that is free on the host of rank 0.",
+        ) from problem
 
 
 def _connect(place: Place, table: Table, device: torch.device) -> Ranks:
