@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -102,6 +103,41 @@ def test_pretrain__a_meeting_place_that_is_taken_is_told(arguments: list[str], t
     assert process.returncode == 1
     assert "cannot keep the meeting place" in err
     assert "Set MASTER_PORT" in err
+
+
+def test_pretrain__sigterm_ends_a_rank_that_waits_for_the_first(arguments: list[str], tmp_path: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        silent.settimeout(60)
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(silent.getsockname()[1])}
+        place = address | {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+        process = start(*arguments, str(tmp_path / "run"), environment=place)
+        with silent.accept()[0]:
+            assert_ends_soon(process)
+
+
+def test_pretrain__sigterm_ends_a_first_rank_that_waits_for_the_others(arguments: list[str], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    place = address | {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    process = start(*arguments, str(tmp_path / "run"), environment=place)
+    with socket.socket() as caller:
+        while caller.connect_ex(("127.0.0.1", int(address["MASTER_PORT"]))) and process.poll() is None:
+            time.sleep(0.05)
+    time.sleep(1)  # it keeps the meeting place before it waits there
+    assert_ends_soon(process)
+
+
+def assert_ends_soon(process: "subprocess.Popen[str]") -> None:
+    """Send SIGTERM; within the 10 s that batch systems leave, the process has ended with 75."""
+    process.terminate()
+    try:
+        process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode == 75
 
 
 def test_pretrain__sigterm_stops_all_ranks_and_one_process_goes_on(

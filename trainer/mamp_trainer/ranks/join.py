@@ -4,8 +4,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -22,6 +24,8 @@ PATIENCE = timedelta(minutes=10)
 CLAIM_SECONDS = 5.0
 """How long a rank that lost the others waits for one of them to say why."""
 
+
+T = TypeVar("T")
 
 Connect = Callable[[torch.device], Ranks]
 """Connects the ranks, each with the device that it trains on: by gloo in host memory, by NCCL in a GPU's."""
@@ -64,7 +68,7 @@ def _meet(place: Place) -> Table:
     if place.rank == 0 and not place.hosted:
         return _keep(place)
     try:
-        return Table.reach(place.address, place.port, PATIENCE, place.attempt)
+        return _aside(lambda: Table.reach(place.address, place.port, PATIENCE, place.attempt))
     except RuntimeError as problem:
         raise _unreachable(place) from problem
 
@@ -85,10 +89,31 @@ def _connect(place: Place, table: Table, device: torch.device) -> Ranks:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     try:
-        dist.init_process_group(backend, store=table.store, rank=place.rank, world_size=place.count, timeout=PATIENCE)
+        _aside(
+            lambda: dist.init_process_group(
+                backend, store=table.store, rank=place.rank, world_size=place.count, timeout=PATIENCE
+            )
+        )
     except RuntimeError as problem:
         raise _unreachable(place) from problem
     return Ranks(place.rank, place.count, place.local, place.local_count, dist.group.WORLD)
+
+
+def _aside(wait: Callable[[], T]) -> T:
+    """Wait for other ranks in a thread: in compiled code the main thread would hear no signal for minutes.
+
+    A process that a signal ends meanwhile takes the thread with it.
+    """
+    found: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(wait())
+        except Exception as problem:  # noqa: BLE001 - it is raised where it is waited for
+            found.set_exception(problem)
+
+    threading.Thread(target=work, name="mampctl-meeting", daemon=True).start()
+    return found.result()
 
 
 def _leave(joined: Sequence[Ranks]) -> None:
