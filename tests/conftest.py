@@ -16,6 +16,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 ROOT = Path(__file__).parents[1]
 
+# Where tests run beside each other, torch's threads would wait for cores that the others have. Benchmarks run alone.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A suite that a shell starts in the background has SIGINT ignored, and so would the processes that tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

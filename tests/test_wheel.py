@@ -50,7 +50,6 @@ def test_wheel__runs_the_demo_outside_the_repository(wheel: Path, tmp_path: Path
     assert all(path.startswith(str(environment)) for path in found.stdout.split())
     started = time.monotonic()
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    clean["OMP_NUM_THREADS"] = "1"  # tests share the machine, and torch's threads wait for each other
     demo = subprocess.run(
         [bin_folder / "mampctl", "demo"], cwd=work, env=clean, capture_output=True, text=True, check=False
     )

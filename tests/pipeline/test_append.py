@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import zarr
 
+from mamp_pipeline.build import cluster, phases, plan
 from mamp_pipeline.build import ingest as ingest_module
-from mamp_pipeline.build import phases, plan
 from mamp_pipeline.build.engine import Workers
 from mamp_pipeline.build.ingest import Ingest, ingest
 from mamp_pipeline.store import layout, write
@@ -310,7 +310,10 @@ def test_ingest__a_file_where_a_folder_is_needed(archives: tuple[Path, Path], tm
         ingest(request(tmp_path / "plain" / "s.zarr", archives[0]), Silent())
 
 
-def test_ingest__no_cluster_no_staging(archives: tuple[Path, Path], tmp_path: Path) -> None:
+def test_ingest__no_cluster_no_staging(
+    archives: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
     with pytest.raises(ClusterError):
         ingest(request(tmp_path / "s.zarr", archives[0]), Silent(), Workers(scheduler="tcp://127.0.0.1:1"))
     assert list(tmp_path.iterdir()) == []

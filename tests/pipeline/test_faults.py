@@ -59,12 +59,12 @@ def command(raw: Path, out: Path, *options: object) -> Iterator[Victim]:
 def choose_moment(undisturbed: Undisturbed, target: str, moment: int) -> tuple[str, int, float]:
     """Return what is to stand in the staging folder, how many of it, and how long to wait after that.
 
-    Moments take turns at parsing and packing. They lie in the first three quarters of either, so that the work is
-    still under way when the signal arrives.
+    Moments take turns at parsing and packing. They lie in the first half of either, so that the work is still
+    under way when the signal arrives, on a busy machine too.
     """
     draw = random.Random(f"{target} {moment}")
     pattern, count = (("part-*", undisturbed.parts), ("shard-*", undisturbed.shards))[moment % 2]
-    return pattern, draw.randint(1, max(1, 3 * count // 4)), draw.uniform(0, 0.005)
+    return pattern, draw.randint(1, max(1, count // 2)), draw.uniform(0, 0.005)
 
 
 def wait_for_moment(victim: Victim, undisturbed: Undisturbed, target: str, moment: int) -> None:

@@ -23,7 +23,8 @@ def _little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "GRACE_SECONDS", 0.2)
 
 
-def test_launch__every_rank_knows_its_place(tmp_path: Path) -> None:
+def test_launch__every_rank_knows_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "OMP_NUM_THREADS")
     text = f"open(os.path.join({str(tmp_path)!r}, rank), 'w').write(' '.join(os.environ[n] for n in {names}))"
     assert launch(program(text), 2, cores=6) == 0
