@@ -106,10 +106,14 @@ def ingest(
 
 
 def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":
-    from mamp_pipeline.build.engine import Workers, count_cores
+    from mamp_pipeline.build.engine import Workers
+    from mamp_trainer.cgroup import count_cores
 
     if scheduler and count is not None:
-        raise UsageError("--workers and --scheduler name two places to work in", remedy="Give one of them.")
+        raise UsageError(
+            "--workers and --scheduler name two places to work in",
+            remedy="Give one of them; an empty MAMPCTL_INGEST_SCHEDULER names none.",
+        )
     return Workers(count_cores() if count is None else count, scheduler)
 
 

@@ -91,7 +91,7 @@ def _launch(device: str, devices: int) -> int:
     with needed_extras():
         import torch
 
-        from mamp_trainer.hardware import count_cores
+        from mamp_trainer.cgroup import count_cores
         from mamp_trainer.ranks.launch import launch
         from mamp_trainer.runtime import choose_device
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mamp_pipeline.build import cluster, plan
-from mamp_pipeline.build.engine import Engine, InProcess, Workers, count_cores, open_engine
+from mamp_pipeline.build.engine import Engine, InProcess, Workers, open_engine
 from mamp_pipeline.build.ingest import Ingest, ingest
 from mamp_pipeline.build.sight import Sight
 from mamp_schemas.errors import MissingExtraError, RawInputError
@@ -43,19 +43,6 @@ def test_open_engine__one_part_starts_no_processes() -> None:
 def test_open_engine__no_workers_is_this_process() -> None:
     with open_engine(Workers(0), 100, NOTHING, Told()) as engine:
         assert isinstance(engine, InProcess)
-
-
-def test_count_cores__those_this_process_may_use(tmp_path: Path) -> None:
-    assert 1 <= count_cores(tmp_path) <= (os.cpu_count() or 1)
-
-
-@pytest.mark.parametrize(
-    ("share", "cores"), [("50000 100000", 1), ("100001 100000", 2), ("junk", None), ("max 1", None)]
-)
-def test_count_cores__a_containers_share_rounded_up(tmp_path: Path, share: str, cores: int | None) -> None:
-    free = count_cores(tmp_path)
-    (tmp_path / "cpu.max").write_text(f"{share}\n")
-    assert count_cores(tmp_path) == min(free, cores or free)
 
 
 def test_start_cluster__runs_every_job_once_in_other_processes(crew: Engine) -> None:

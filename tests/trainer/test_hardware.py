@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamp_trainer.hardware import count_cores, describe_hardware, keep_to_share, name_cpu, total_memory
+from mamp_trainer.hardware import describe_hardware, keep_to_share, name_cpu, total_memory
 
 
 def test_describe_hardware__of_this_machine() -> None:
@@ -25,16 +25,6 @@ def test_name_cpu__as_the_kernel_tells_it(tmp_path: Path) -> None:
 
 def test_name_cpu__its_architecture_where_no_model_is_told(tmp_path: Path) -> None:
     assert name_cpu(tmp_path) == os.uname().machine
-
-
-def test_count_cores__a_containers_share_rounded_up(tmp_path: Path) -> None:
-    free = count_cores(tmp_path)
-    (tmp_path / "cpu.max").write_text("50000 100000\n")
-    assert count_cores(tmp_path) == 1
-    (tmp_path / "cpu.max").write_text("900000000 100000\n")
-    assert count_cores(tmp_path) == free
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert count_cores(tmp_path) == free
 
 
 @pytest.fixture
@@ -66,4 +56,6 @@ def test_total_memory__a_containers_limit(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("max\n")
     assert total_memory(tmp_path) == installed
     (tmp_path / "memory.max").write_text("1000000\n")
+    (tmp_path / "memory.current").write_text("0\n")
+    (tmp_path / "memory.stat").write_text("inactive_file 0\n")
     assert total_memory(tmp_path) == 1_000_000

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from mamp_schemas.results import Hardware
+from mamp_trainer.cgroup import OWN, ROOT, count_cores, memory_limits
 
-_PROC, _CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
+_PROC = Path("/proc")
 
 
 def describe_hardware(ranks: int) -> Hardware:
@@ -37,14 +38,6 @@ def name_cpu(proc: Path = _PROC) -> str:
     return next(named, platform.machine())
 
 
-def count_cores(cgroup: Path = _CGROUP) -> int:
-    """Return how many cores this process may use: by its affinity, and by its container's share, rounded up."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = cgroup / "cpu.max"
-    quota, period = limit.read_text().split() if limit.exists() else ("max", "1")
-    return allowed if quota == "max" else max(1, min(allowed, -(-int(quota) // int(period))))
-
-
 def keep_to_share(cores: int) -> None:
     """Have torch compute by no more threads than there are cores: of a container's share it does not know.
 
@@ -54,9 +47,7 @@ def keep_to_share(cores: int) -> None:
         torch.set_num_threads(cores)
 
 
-def total_memory(cgroup: Path = _CGROUP) -> int:
-    """Return the bytes of memory that the machine has, or that the container may have of them."""
+def total_memory(root: Path = ROOT, own: Path = OWN) -> int:
+    """Return the bytes of memory that the machine has, or that a container or job may have of them."""
     installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = cgroup / "memory.max"
-    maximum = limit.read_text().strip() if limit.exists() else "max"
-    return installed if maximum == "max" else min(installed, int(maximum))
+    return min([installed, *(limit.maximum for limit in memory_limits(root, own))])

@@ -12,7 +12,8 @@ from types import FrameType
 import torch
 
 from mamp_schemas.errors import Interrupted, UsageError
-from mamp_trainer.hardware import count_cores, keep_to_share
+from mamp_trainer.cgroup import count_cores
+from mamp_trainer.hardware import keep_to_share
 from mamp_trainer.ranks.group import ALONE, Ranks
 
 _PACKAGES = ("mampctl", "torch", "numpy", "zarr", "pydantic", "safetensors")

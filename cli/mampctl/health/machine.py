@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from mamp_pipeline.build.engine import count_cores, cpu_share
+from mamp_trainer.cgroup import ROOT, count_cores, cpu_share
 from mamp_trainer.host_memory import free_host_memory
 from mampctl.health.finding import Finding
 
@@ -29,7 +29,7 @@ def check_machine(folder: Path) -> list[Finding]:
     ]
 
 
-def check_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> Finding:
+def check_cores(cgroup: Path = ROOT) -> Finding:
     """Tell how many cores this process may use: by its affinity, and by a container's share of time."""
     present, share = os.cpu_count() or 1, cpu_share(cgroup)
     limit = f", a container's limit leaves {share:g}" if share is not None and share < present else ""

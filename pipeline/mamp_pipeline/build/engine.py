@@ -1,11 +1,8 @@
 """Engines: where the tasks of an ingest run. In this process, in processes beside it, or on a cluster elsewhere."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from math import ceil
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from mamp_pipeline.build.sight import Sight
@@ -49,22 +46,6 @@ class InProcess:
         """Run a task on every job, in order."""
         for job in jobs:
             yield job, task(job)
-
-
-def count_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how many cores this process may use: by its affinity, and by its container's share, rounded up."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = cpu_share(cgroup)
-    return allowed if share is None else max(1, min(allowed, ceil(share)))
-
-
-def cpu_share(cgroup: Path) -> float | None:
-    """Return the cores' worth of time that a version 2 control group grants; None where it sets no limit."""
-    try:
-        quota, period = (cgroup / "cpu.max").read_text().split()[:2]
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
 
 
 def open_engine(workers: Workers, parts: int, sight: Sight, progress: Progress) -> AbstractContextManager[Engine]:
