@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mamp_schemas.datasets import DatasetName
-from mamp_schemas.errors import UsageError, exit_code
+from mamp_schemas.errors import RawInputError, UsageError, exit_code
 from mamp_schemas.layout import Layout
 from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.policy import PolicyName, make_policy
 from mamp_schemas.store import StoreMetadata
-from mampctl.console import print_json, print_line, print_next, print_note, print_summary
+from mampctl.console import print_error, print_json, print_line, print_next, print_note, print_summary
 from mampctl.places import default_store
 from mampctl.progress import show_progress
 
@@ -102,6 +102,12 @@ def ingest(
     if strict and metadata.counts.quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
     if not metadata.counts.clips:
+        print_error(
+            RawInputError(
+                f"no clip is left: all {metadata.counts.quarantined:,} files were quarantined",
+                remedy="Correct them, and run the same command again; the reasons: mampctl info STORE.",
+            )
+        )
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -110,10 +116,7 @@ def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":
     from mamp_trainer.cgroup import count_cores
 
     if scheduler and count is not None:
-        raise UsageError(
-            "--workers and --scheduler name two places to work in",
-            remedy="Give one of them; an empty MAMPCTL_INGEST_SCHEDULER names none.",
-        )
+        raise UsageError("--workers and --scheduler name two places to work in", remedy="Give one of them.")
     return Workers(count_cores() if count is None else count, scheduler)
 
 
@@ -143,7 +146,5 @@ def _print_result(store: Place, metadata: StoreMetadata) -> None:
         print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
     if counts.quarantined > 10:
         print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {store}")
-    if not counts.clips:
-        print_line("no clip is left: every file was quarantined; correct them, and run the same command again")
     for protocol in metadata.spec().protocols[:1] if counts.clips else ():
         print_next("build-splits", "--protocol", protocol.name, "--store", store)

@@ -88,13 +88,13 @@ def test_pretrain__unknown_recipe_names_the_known_ones(run: Run, store: Path) ->
 
 def test_pretrain__unknown_key_is_named(run: Run, store: Path, recipe: Path) -> None:
     outcome = run("train", "pretrain", "--recipe", recipe, "--store", store, "--set", "model.wdith=3")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "unknown key: model.wdith" in outcome.err
 
 
 def test_pretrain__another_joint_count_is_refused(run: Run, store: Path, recipe: Path) -> None:
     outcome = run("train", "pretrain", "--recipe", recipe, "--store", store, "--set", "model.joints=20")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "model.joints is 20" in outcome.err
 
 
@@ -161,9 +161,9 @@ def test_linear__warns_when_pretraining_saw_test_clips(
     assert "whose training clips include test clips of xview" in outcome.err
 
 
-def test_linear__no_epoch_is_a_recipe_error(run: Run, store: Path, probe: Path) -> None:
+def test_linear__no_epoch_is_refused(run: Run, store: Path, probe: Path) -> None:
     outcome = run("train", "linear", "--recipe", probe, "--store", store, "--set", "schedule.epochs=0")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "schedule.epochs must be at least 1" in outcome.err
 
 

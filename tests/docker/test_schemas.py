@@ -19,7 +19,7 @@ from mampctl.environment import list_unknown
 
 DOCKER = Path(__file__).parent.parent.parent / "docker"
 COMPOSE = ("compose.yaml", "compose.gpu.yaml")
-MANIFESTS = ("ingest.yaml", "pretrain.yaml")
+MANIFESTS = ("ingest.yaml", "split.yaml", "pretrain.yaml")
 BATCH = ("ingest.sbatch", "pretrain.sbatch")
 SBATCH_OPTIONS = {
     *("account", "array", "cpus-per-gpu", "cpus-per-task", "constraint", "dependency", "error", "exclusive", "export"),
@@ -103,7 +103,7 @@ def test_commands__in_kubernetes_and_slurm_know_their_options() -> None:
         calls += [
             line.rstrip("&").split() for line in re.findall(r"^[^#\n]*?\bmampctl ((?:ingest|train) .*)$", text, re.M)
         ]
-    assert [words[0] for words in calls] == ["ingest", "train", "ingest", "train"]
+    assert [words[0] for words in calls] == ["ingest", "build-splits", "train", "ingest", "train"]
     assert [refused(words) for words in calls] == [set()] * len(calls)
 
 
@@ -137,7 +137,7 @@ def test_kubernetes__documents_follow_their_schemas(name: str) -> None:
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_kubernetes__every_container_asks_for_memory_and_has_a_limit(name: str) -> None:
     for document in documents(name):
-        if document["kind"] != "Service":
+        if document["kind"] in ("Deployment", "Job"):
             pod = document["spec"]["template"]["spec"]
             for container in [*pod["containers"], *pod.get("initContainers", [])]:
                 assert {"cpu", "memory"} <= set(container["resources"]["requests"])
@@ -148,7 +148,7 @@ def test_kubernetes__every_container_asks_for_memory_and_has_a_limit(name: str) 
 def test_kubernetes__a_training_that_was_stopped_is_no_failure() -> None:
     rules = job("pretrain.yaml")["spec"]["podFailurePolicy"]["rules"]
     codes = {code: rule["action"] for rule in rules for code in rule.get("onExitCodes", {}).get("values", [])}
-    assert codes == {75: "Ignore"}
+    assert codes == {75: "Ignore", 2: "FailJob"}
     assert 75 in EXIT_CODES.values()
     assert {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]} in rules
 

@@ -153,7 +153,7 @@ def test_load_recipe__every_row_of_an_ablation_is_a_recipe(table: str, dataset: 
     ],
 )
 def test_load_recipe__what_does_not_go_together_is_refused(task: Task, name: str, override: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(UsageError, match=said):
         load_recipe(task, name, [override])
 
 
@@ -221,7 +221,7 @@ def test_load_recipe__scientific_notation_is_a_number(text: str) -> None:
 
 
 def test_load_recipe__unknown_key_is_named_in_full() -> None:
-    with pytest.raises(ConfigError, match=r"unknown key: schedule\.epoch\n"):
+    with pytest.raises(UsageError, match=r"unknown key: schedule\.epoch\n"):
         load_recipe("linear", "ntu60-xsub", ["schedule.epoch=3"])
 
 
@@ -232,7 +232,7 @@ def test_load_recipe__malformed_override_is_refused(override: str) -> None:
 
 
 def test_load_recipe__value_of_the_wrong_type_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"batch_size: .*got 'many'"):
+    with pytest.raises(UsageError, match=r"batch_size: .*got 'many'"):
         load_recipe("pretrain", "ntu60-xsub", ["batch_size=many"])
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, overload
 import yaml
 
 from mamp_schemas.base import parse_yaml, read_data
-from mamp_schemas.errors import RecipeError, UsageError
+from mamp_schemas.errors import ConfigError, RecipeError, UsageError
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
 
 _MODELS: dict[Task, type[PretrainRecipe] | type[LinearRecipe] | type[FinetuneRecipe]] = {
@@ -45,14 +45,20 @@ def load_recipe(task: Task, name_or_file: str, overrides: Sequence[str] = ()) ->
         overrides: `dotted.key=value`, the value in YAML, put in before validation.
 
     Raises:
-        UsageError: no such recipe, or an override that is not of that form.
+        UsageError: no such recipe, an override that is not of that form, or a recipe that does not validate with
+            its overrides: a command line that cannot be carried out.
         RecipeError: no such file, no such base, or a recipe that is its own base.
         ConfigError: the recipe does not validate; names the keys.
     """
     data = _read(task, name_or_file, ())
     for override in overrides:
         _put(data, override)
-    recipe = read_data(_MODELS[task], _numbers(data), f"recipe {name_or_file}")
+    try:
+        recipe = read_data(_MODELS[task], _numbers(data), f"recipe {name_or_file}")
+    except ConfigError as problem:
+        if overrides:
+            raise UsageError(problem.what, remedy=problem.remedy) from None
+        raise
     if recipe.kind != task:
         raise RecipeError(
             f"recipe {name_or_file}: kind is '{recipe.kind}', this is 'train {task}'",
