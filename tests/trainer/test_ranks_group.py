@@ -23,6 +23,18 @@ def test_add__sums_over_ranks() -> None:
     assert found == [[3.0, 3.0]] * 3
 
 
+def test_add_in_order__a_value_s_bits_do_not_depend_on_its_neighbours() -> None:
+    values = torch.rand((4, 64), generator=torch.Generator().manual_seed(0))
+
+    def work(ranks: Ranks) -> tuple[list[float], list[float]]:
+        own = values[ranks.rank]
+        alone = [float(ranks.add_in_order(own[at : at + 1])) for at in range(64)]
+        return alone, ranks.add_in_order(own).tolist()
+
+    expected = (((values[0] + values[1]) + values[2]) + values[3]).tolist()
+    assert together(4, work) == [(expected, expected)] * 4
+
+
 def test_agree__on_the_largest() -> None:
     assert together(3, lambda ranks: ranks.agree([2, 15, 0][ranks.rank])) == [15] * 3
 

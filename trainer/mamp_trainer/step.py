@@ -70,7 +70,7 @@ class Step:
         """
         if not self._pending:
             return Taken([], [])
-        losses = self.ranks.add(torch.stack([loss for _, _, loss, _ in self._pending]))
+        losses = self.ranks.add_in_order(torch.stack([loss for _, _, loss, _ in self._pending]))
         norms = torch.stack([norm for _, _, _, norm in self._pending])
         taken = Taken(*torch.stack((losses.to(norms.dtype), norms)).tolist())
         for (epoch, step, _, _), loss, norm in zip(self._pending, *taken, strict=True):
