@@ -40,13 +40,13 @@ def pods(tmp_path: Path) -> Iterator[Cluster]:
         yield found
 
 
-def start_training(pods: Cluster, out: str) -> list[Pod]:
-    """Start the Job's pods, one rank each, on a toy store and with a tiny recipe."""
+def start_training(pods: Cluster, out: str, *options: str) -> list[Pod]:
+    """Start the Job's pods, one rank each, on a toy store and with a tiny recipe and further options."""
     job = document("pretrain.yaml", "Job", "pretrain")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     paths = {"ntu120-xsub": "/data/tiny.yaml", "/data/ntu120.zarr": "/data/toy.zarr", "/data/runs/ntu120-xsub": out}
     assert set(paths) <= set(container["args"])
-    arguments = [paths.get(word, word) for word in container["args"]]
+    arguments = [*(paths.get(word, word) for word in container["args"]), *options]
     return [
         pods.start(job, "pretrain", index=index, arguments=arguments, environment={"GPUS": "1"})
         for index in range(job["spec"]["completions"])
@@ -83,6 +83,12 @@ def test_pretrain__sigterm_to_one_pod_stops_both_and_two_others_go_on(pods: Clus
     assert_same_run(pods.data / "whole", pods.data / "run")
 
 
+def test_pretrain__a_wrong_option_is_the_end_of_every_pod(pods: Cluster) -> None:
+    """By the code at which the Job gives up."""
+    started = start_training(pods, "/data/run", "--no-such-option")
+    assert end(started) == [2, 2], started[0].logs()
+
+
 def test_ingest__on_the_scheduler_and_workers_of_the_file(pods: Cluster) -> None:
     (pods.data / "raw").mkdir(mode=0o777)
     (pods.data / "raw").chmod(0o777)
@@ -102,6 +108,9 @@ def test_ingest__on_the_scheduler_and_workers_of_the_file(pods: Cluster) -> None
     ingest = pods.start(job, "ingest")
     assert ingest.wait() == 0, ingest.logs()
     assert read_hash(pods.data / "ntu120.zarr") == read_hash(pods.data / "local.zarr")
+    split = pods.start(document("split.yaml", "Job", "split"), "split")
+    assert split.wait() == 0, split.logs()
+    assert (pods.data / "ntu120.xsub.json").is_file()
     assert serving.running()
     assert all(worker.running() for worker in workers)
     (container,) = scheduler["spec"]["template"]["spec"]["containers"]
