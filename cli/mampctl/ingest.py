@@ -11,14 +11,14 @@ from mamp_schemas.layout import Layout
 from mamp_schemas.places import Place, parse_path, parse_place
 from mamp_schemas.policy import PolicyName, make_policy
 from mamp_schemas.store import StoreMetadata
-from mampctl.console import print_error, print_json, print_line, print_next, print_note, print_summary
+from mampctl.console import print_json, print_line, print_next, print_note, print_summary
 from mampctl.places import default_store
 from mampctl.progress import show_progress
 
 if TYPE_CHECKING:
     from mamp_pipeline.build.engine import Workers
 
-EXIT_FAILED, EXIT_QUARANTINED = 1, 3
+EXIT_QUARANTINED = 3
 
 
 def ingest(
@@ -102,13 +102,10 @@ def ingest(
     if strict and metadata.counts.quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
     if not metadata.counts.clips:
-        print_error(
-            RawInputError(
-                f"no clip is left: all {metadata.counts.quarantined:,} files were quarantined",
-                remedy="Correct them, and run the same command again; the reasons: mampctl info STORE.",
-            )
+        raise RawInputError(
+            f"no clip is left: all {metadata.counts.quarantined:,} files were quarantined",
+            remedy=f"Correct them, and run the same command again; the reasons: mampctl info {request.out}",
         )
-        raise typer.Exit(EXIT_FAILED)
 
 
 def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":

@@ -15,7 +15,7 @@ from mamp_schemas.places import parse_path, parse_place
 from mamp_schemas.policy import PolicyName, make_policy
 from mamp_schemas.progress import Progress
 from mampctl.extras import needed_extras
-from mampctl.ingest import EXIT_FAILED, load_layout
+from mampctl.ingest import load_layout
 from mampctl.progress import Notes, show_progress
 from mampctl.training import DeviceOption
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mamp_pipeline.raw.bodies import Clip
     from mamp_trainer.predictor import Predictor
 
+EXIT_FAILED = 1
 BATCH = 32
 """Lines that are written together, their clips classified as one: few enough that lines come soon, on a CPU too."""
 

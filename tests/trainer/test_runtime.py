@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from mamp_schemas.errors import Interrupted, UsageError
+from mamp_schemas.errors import Interrupted, TrainingError, UsageError
 from mamp_trainer.ranks.group import Ranks
 from mamp_trainer.runtime import choose_device, interruptible, seeded, stopped_at_once, versions
 
@@ -15,8 +15,13 @@ def test_choose_device__auto_takes_a_gpu_where_there_is_one() -> None:
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", "", "mps", "cuda:99"])
-def test_choose_device__refuses_what_is_not_there(name: str) -> None:
+def test_choose_device__a_gpu_that_is_not_there_is_no_wrong_command_line() -> None:
+    with pytest.raises(TrainingError, match="device 'cuda:99' is not there"):
+        choose_device("cuda:99")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "", "mps"])
+def test_choose_device__refuses_an_unknown_name(name: str) -> None:
     with pytest.raises(UsageError, match="device"):
         choose_device(name)
 

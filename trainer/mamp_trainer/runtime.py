@@ -11,7 +11,7 @@ from types import FrameType
 
 import torch
 
-from mamp_schemas.errors import Interrupted, UsageError
+from mamp_schemas.errors import Interrupted, TrainingError, UsageError
 from mamp_trainer.cgroup import count_cores
 from mamp_trainer.hardware import keep_to_share
 from mamp_trainer.ranks.group import ALONE, Ranks
@@ -27,7 +27,8 @@ def choose_device(name: str, local: int | None = None) -> torch.device:
         local: which one of this host's ranks trains on it; None where there is one process only.
 
     Raises:
-        UsageError: an unknown name, a GPU that is not there, or one GPU named for several ranks.
+        UsageError: an unknown name, or one GPU named for several ranks.
+        TrainingError: a GPU that is not there: on another machine the same command may do.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -42,7 +43,7 @@ def choose_device(name: str, local: int | None = None) -> torch.device:
     if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
         raise UsageError(f"there is no device '{name}'", remedy="Choose auto, cpu, cuda or cuda:0.")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise UsageError(
+        raise TrainingError(
             f"device '{name}' is not there: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs",
             remedy="Choose --device cpu, or install a torch built for this machine's GPU.",
         )
