@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from mamp_schemas.errors import Interrupted, UsageError
+from mamp_schemas.errors import Interrupted, TrainingError, UsageError
 from mamp_schemas.progress import Progress, Silent
 from mampctl.console import print_note, run_id
 from mampctl.extras import needed_extras
@@ -36,7 +36,8 @@ def sit_down(prepare: Callable[[], T], device: str, devices: int | None) -> "Ite
         What `prepare` returned, the ranks, and progress that the first of them shows.
 
     Raises:
-        UsageError: the ranks are started by torchrun or SLURM, and others are asked for; or GPUs are missing.
+        UsageError: the ranks are started by torchrun or SLURM, and others are asked for.
+        TrainingError: GPUs are missing.
         typer.Exit: the ranks have ended, or a signal stopped the training; has the exit code.
     """
     from mamp_trainer.ranks.place import find_place
@@ -96,7 +97,7 @@ def _launch(device: str, devices: int) -> int:
         from mamp_trainer.runtime import choose_device
 
     if choose_device(device).type == "cuda" and devices > torch.cuda.device_count():
-        raise UsageError(
+        raise TrainingError(
             f"--devices {devices}: torch sees {torch.cuda.device_count()} GPUs",
             remedy="Ask for as many as there are, or choose --device cpu.",
         )
