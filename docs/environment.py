@@ -4,7 +4,7 @@ from itertools import groupby
 from pathlib import Path
 
 from mampctl.app import root_command
-from mampctl.environment import Variable, list_variables
+from mampctl.environment import OptionVariable, list_variables
 
 PAGE = Path(__file__).with_suffix(".md")
 MARK = "<!-- From here on written by `python docs/environment.py`. -->\n"
@@ -21,7 +21,7 @@ def tables() -> str:
     return "\n".join(parts)
 
 
-def _row(variable: Variable) -> str:
+def _row(variable: OptionVariable) -> str:
     purpose = KINDS[variable.kind] + " ".join(variable.help.split()).replace("|", "\\|")
     return f"| `{variable.name}` | `{variable.option}` | {purpose} |"
 

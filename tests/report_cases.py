@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.ingest import IngestRequest, ingest
 from mamp_pipeline.report.survey import Survey
 from mamp_pipeline.store.read import Store, open_store
-from mamp_schemas.base import read_data
+from mamp_schemas.base import parse_model_data
 from mamp_schemas.layout import Layout
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from mamp_schemas.skeleton import KINECT_V2
 
 CLASSES = ("<b>wave", "sit down", "walk")
@@ -81,8 +81,8 @@ def make_store(folder: Path) -> Path:
     np.save(raw / "sit down" / "pair_s2_c2.npy", move(64, seed=3, bodies=2))
     np.save(raw / f"{JUMPING}.npy", jump(60))
     (raw / "walk" / "broken_s1_c1.npy").write_bytes(b"\x93NUMPY")
-    layout, out = read_data(Layout, LAYOUT, "layout of the test"), folder / "gestures.zarr"
-    ingest(Ingest("custom", (raw,), out, paper_policy("custom"), layout=layout), Silent())
+    layout, out = parse_model_data(Layout, LAYOUT, "layout of the test"), folder / "gestures.zarr"
+    ingest(IngestRequest("custom", (raw,), out, paper_policy("custom"), layout=layout), NullProgress())
     return out
 
 
@@ -112,7 +112,7 @@ def make_ntu120(like: Path) -> Store:
 
 def survey_ntu120(store: Store) -> Survey:
     """Return a survey in which a tenth of the clips stand out, by each measure."""
-    clips, classes = len(store.ids), store.metadata.spec().classes + 1
+    clips, classes = len(store.ids), store.metadata.dataset_spec().classes + 1
     rng = np.random.default_rng(1)
     odd = rng.random((3, clips)) < 0.1
     return Survey(

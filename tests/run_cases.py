@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mamp_pipeline.report.run_data import Confusion, Features, Lines, Pair, Prediction, Predictions, RunData
+from mamp_pipeline.report.run_data import ConfusionReport, ClipFeatures, MetricLines, ConfusedPair, MaskedReconstruction, ReconstructionReport, RunReport
 from mamp_schemas.skeleton import KINECT_V2
 
 MARKUP = "<script>alert(1)</script><b>wave"
@@ -12,7 +12,7 @@ NAMES = (MARKUP, "sit down", "walk")
 RECIPE = {"name": "tiny", "dataset": "ntu60", "protocol": "xsub"}
 
 
-def make_lines(epochs: int, measured: bool, start: float = 1.0) -> tuple[Lines, Lines]:
+def make_lines(epochs: int, measured: bool, start: float = 1.0) -> tuple[MetricLines, MetricLines]:
     """Return lines of metrics of epochs of 20 steps, two lines of steps each."""
     steps: list[dict[str, float]] = []
     ends: list[dict[str, float]] = []
@@ -25,7 +25,7 @@ def make_lines(epochs: int, measured: bool, start: float = 1.0) -> tuple[Lines, 
     return steps, ends
 
 
-def make_run(name: str, kind: str, epochs: int = 4, **parts: Any) -> RunData:
+def make_run(name: str, kind: str, epochs: int = 4, **parts: Any) -> RunReport:
     train, ends = make_lines(epochs, kind != "pretrain")
     given: dict[str, Any] = {
         "state": "complete",
@@ -34,10 +34,10 @@ def make_run(name: str, kind: str, epochs: int = 4, **parts: Any) -> RunData:
         "train": train,
         "epochs": ends,
     }
-    return RunData(name=name, path=f"runs/{name}", settings={"kind": kind, **RECIPE}, **{**given, **parts})
+    return RunReport(name=name, path=f"runs/{name}", settings={"kind": kind, **RECIPE}, **{**given, **parts})
 
 
-def make_confusion(names: tuple[str, ...] = NAMES, clips: int = 40) -> Confusion:
+def make_confusion(names: tuple[str, ...] = NAMES, clips: int = 40) -> ConfusionReport:
     """Return a confusion in which the first class is often taken for the last."""
     classes = len(names)
     matrix = np.random.default_rng(0).multinomial(clips // 10, np.full(classes, 1 / classes), classes)
@@ -45,24 +45,24 @@ def make_confusion(names: tuple[str, ...] = NAMES, clips: int = 40) -> Confusion
     matrix[0, -1] += clips // 2
     shares = 100 * matrix / matrix.sum(axis=1, keepdims=True)
     found = [
-        Pair(label, taken, int(matrix[label, taken]), float(shares[label, taken]))
+        ConfusedPair(label, taken, int(matrix[label, taken]), float(shares[label, taken]))
         for label, taken in np.argwhere(matrix).tolist()
         if label != taken
     ]
     pairs = sorted(found, key=lambda pair: -pair.share)
-    return Confusion("scores.npz: the last epoch, 464 test clips.", names, matrix, np.diagonal(shares).copy(), pairs)
+    return ConfusionReport("scores.npz: the last epoch, 464 test clips.", names, matrix, np.diagonal(shares).copy(), pairs)
 
 
-def make_features(names: tuple[str, ...] = NAMES, clips: int = 60) -> Features:
+def make_features(names: tuple[str, ...] = NAMES, clips: int = 60) -> ClipFeatures:
     """Return features of clips whose classes lie apart."""
     rng = np.random.default_rng(1)
     label = np.arange(clips) % len(names)
     values = rng.normal(size=(clips, 8)) + 4 * rng.normal(size=(len(names), 8))[label]
     ids = [f"{MARKUP}{number}" for number in range(clips)]
-    return Features("The encoder's mean features of test clips.", names, ids, label, values.astype(np.float32))
+    return ClipFeatures("The encoder's mean features of test clips.", names, ids, label, values.astype(np.float32))
 
 
-def make_predictions(target: str = "motion", examples: int = 2, frames: int = 32) -> Predictions:
+def make_predictions(target: str = "motion", examples: int = 2, frames: int = 32) -> ReconstructionReport:
     """Return predictions of a body that sways, a little off."""
     rng = np.random.default_rng(2)
     pose = rng.normal(size=(25, 3)) * 0.4 + (0, 0, 3)
@@ -72,13 +72,13 @@ def make_predictions(target: str = "motion", examples: int = 2, frames: int = 32
     predicted = (truth + rng.normal(scale=0.002, size=truth.shape)).astype(np.float32)
     hidden = rng.random((frames // 4, 25)) < 0.9
     made = [
-        Prediction(f"{MARKUP}{number}", NAMES[0], 1, joints, truth, predicted, hidden, 0.42)
+        MaskedReconstruction(f"{MARKUP}{number}", NAMES[0], 1, joints, truth, predicted, hidden, 0.42)
         for number in range(examples)
     ]
-    return Predictions("Test clips, masked at ratio 0.9.", target, True, KINECT_V2, made)
+    return ReconstructionReport("Test clips, masked at ratio 0.9.", target, True, KINECT_V2, made)
 
 
-def make_runs() -> list[RunData]:
+def make_runs() -> list[RunReport]:
     """Return a pre-training, two evaluations one of which lacks scores, and a run that has only begun."""
     return [
         make_run("mamp", "pretrain", features=make_features(), predictions=make_predictions()),

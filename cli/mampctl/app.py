@@ -34,11 +34,11 @@ from mampctl import (
     train,
     verify,
 )
-from mampctl.root import QuietOption, Root, RunIdOption
+from mampctl.root import QuietOption, MampctlGroup, RunIdOption
 
 app = typer.Typer(
     name="mampctl",
-    cls=Root,
+    cls=MampctlGroup,
     help="Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores.",
     no_args_is_help=True,
     epilog="Every option may come from the environment: MAMPCTL_COMMAND_OPTION (docs/environment.md).",
@@ -77,7 +77,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def _root(
+def _global_options(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
@@ -92,7 +92,7 @@ def root_command() -> TyperGroup:
     return cast("TyperGroup", get_command(app))
 
 
-def main() -> None:
+def run_app() -> None:
     """Run the command line."""
     # The end of a process frees all it has; to search that for garbage first takes 0.1 s.
     atexit.register(gc.freeze)

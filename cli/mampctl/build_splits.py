@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.places import Place
-from mamp_schemas.splits import Sampling, SplitCounts, Subset
+from mamp_schemas.places import StoragePath
+from mamp_schemas.splits import SubsetSampling, SplitCounts, Subset
 from mampctl.completion import complete_protocol, complete_store
-from mampctl.console import print_json, print_line, print_next, print_note, print_summary, print_table
-from mampctl.places import named_store, recipe_options
+from mampctl.console import print_json, print_line, print_hint, print_note, print_summary, print_table
+from mampctl.places import find_store, suggest_recipe_options
 
 if TYPE_CHECKING:
     from mamp_pipeline.store.read import Store
 
-DRAWS = 5
+DEFAULT_DRAWS = 5
 """As many as the paper averages over."""
 
 
@@ -33,9 +33,9 @@ def build_splits(
     fraction: Annotated[
         float | None, typer.Option(help="Draw this share of the training clips, for semi-supervised evaluation.")
     ] = None,
-    draws: Annotated[int | None, typer.Option(min=1, help=f"How many draws. [default: {DRAWS}]")] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help=f"How many draws. [default: {DEFAULT_DRAWS}]")] = None,
     sampling: Annotated[
-        Sampling | None,
+        SubsetSampling | None,
         typer.Option(help="uniform over all clips, as the authors; stratified by class. [default: uniform]"),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws. [default: 0]")] = None,
@@ -44,15 +44,15 @@ def build_splits(
     """Divide a store's clips by a protocol and hold the counts against the official ones; or draw a part of them."""
     from mamp_pipeline.store.read import open_store
 
-    subsets = _subsets(fraction, draws, sampling, seed)
-    opened = open_store(named_store(store).resolve())
+    subsets = _requested_subsets(fraction, draws, sampling, seed)
+    opened = open_store(find_store(store).resolve())
     if subsets:
-        _draw(opened, protocol, subsets, as_json)
+        _write_subsets(opened, protocol, subsets, as_json)
     else:
-        _divide(opened, protocol, as_json)
+        _write_split(opened, protocol, as_json)
 
 
-def _subsets(fraction: float | None, draws: int | None, sampling: Sampling | None, seed: int | None) -> list[Subset]:
+def _requested_subsets(fraction: float | None, draws: int | None, sampling: SubsetSampling | None, seed: int | None) -> list[Subset]:
     """Return the draws that are asked for; none without a fraction."""
     if fraction is None:
         if (draws, sampling, seed) != (None, None, None):
@@ -65,11 +65,11 @@ def _subsets(fraction: float | None, draws: int | None, sampling: Sampling | Non
         raise UsageError(f"--fraction is {fraction}, expected a share between 0 and 1", remedy="Say, --fraction 0.1")
     return [
         Subset(fraction=fraction, sampling=sampling or "uniform", seed=seed or 0, draw=draw)
-        for draw in range(1, (draws or DRAWS) + 1)
+        for draw in range(1, (draws or DEFAULT_DRAWS) + 1)
     ]
 
 
-def _divide(store: "Store", protocol: str, as_json: bool) -> None:
+def _write_split(store: "Store", protocol: str, as_json: bool) -> None:
     from mamp_pipeline.splits import build_manifest, manifest_path, write_manifest
 
     manifest = build_manifest(store, protocol)
@@ -79,9 +79,9 @@ def _divide(store: "Store", protocol: str, as_json: bool) -> None:
         print_json({"manifest": str(target), **manifest.counts.model_dump(mode="json")})
         return
     hint = ", without the missing-skeleton list (ingest --exclude)" if store.metadata.dataset.startswith("ntu") else ""
-    _print_counts(manifest.counts, f"{store.metadata.spec().title}, {protocol}", hint)
+    _print_counts(manifest.counts, f"{store.metadata.dataset_spec().title}, {protocol}", hint)
     print_summary(target, f"{manifest.counts.train:,} train and {manifest.counts.test:,} test clips")
-    print_next("train", "pretrain", *recipe_options(store.metadata, protocol).split(), "--store", store.path)
+    print_hint("train", "pretrain", *suggest_recipe_options(store.metadata, protocol).split(), "--store", store.path)
 
 
 def _print_counts(counts: SplitCounts, what: str, hint: str) -> None:
@@ -98,10 +98,10 @@ def _print_counts(counts: SplitCounts, what: str, hint: str) -> None:
         print_line(f"{counts.unlisted:,} clips are on neither side: left out")
 
 
-def _draw(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: bool) -> None:
+def _write_subsets(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: bool) -> None:
     from mamp_pipeline.places import exists
     from mamp_pipeline.splits import build_manifest, manifest_path, read_manifest, write_manifest
-    from mamp_pipeline.subsets import train_labels, write_draws
+    from mamp_pipeline.subsets import train_labels, write_subsets
 
     whole = manifest_path(store.path, protocol)
     if not exists(whole):
@@ -109,19 +109,19 @@ def _draw(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: boo
     parent = read_manifest(store, protocol)
     classes = sorted(set(train_labels(store, parent).tolist()))
     drawn = {}
-    for subset, manifest in zip(subsets, write_draws(store, parent, subsets), strict=True):
+    for subset, manifest in zip(subsets, write_subsets(store, parent, subsets), strict=True):
         found = Counter(train_labels(store, manifest).tolist())
         drawn[manifest_path(store.path, protocol, subset)] = {label: found[label] for label in classes}
-        _warn_of_absent(subset.draw, [label for label in classes if not found[label]], len(classes))
+        _warn_about_missing_classes(subset.draw, [label for label in classes if not found[label]], len(classes))
     if as_json:
         print_json([{"manifest": str(path), "labels": labels} for path, labels in drawn.items()])
     else:
-        _print_draws(drawn, parent.counts.train)
+        _print_subsets(drawn, parent.counts.train)
         # Recipes are of a fraction and a sampling: the list tells which there are.
-        print_next("train", "semi", "--recipe", "list")
+        print_hint("train", "semi", "--recipe", "list")
 
 
-def _print_draws(drawn: Mapping[Place, Mapping[int, int]], clips: int) -> None:
+def _print_subsets(drawn: Mapping[StoragePath, Mapping[int, int]], clips: int) -> None:
     counts = [list(labels.values()) for labels in drawn.values()]
     rows = [(at, f"{sum(each):,}", sum(map(bool, each)), min(each), max(each)) for at, each in enumerate(counts, 1)]
     print_table(rows, ("draw", "clips", "classes", "fewest of one", "most of one"))
@@ -131,7 +131,7 @@ def _print_draws(drawn: Mapping[Place, Mapping[int, int]], clips: int) -> None:
     print_summary(next(iter(drawn)).parent, f"{len(drawn)} manifests")
 
 
-def _warn_of_absent(draw: int, absent: Sequence[int], classes: int) -> None:
+def _warn_about_missing_classes(draw: int, absent: Sequence[int], classes: int) -> None:
     if absent:
         print_note(
             f"warning: draw {draw} has no clip of {len(absent)} of the {classes} classes, labels "

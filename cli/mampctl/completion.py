@@ -6,11 +6,11 @@ from typing import get_args
 import typer
 
 from mamp_schemas.errors import MampctlError
-from mamp_schemas.places import parse_place
-from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.places import parse_storage_path
+from mamp_schemas.protocols import SplitProtocolName
 from mampctl.places import data_folder
 
-CLIPS = 200
+MAX_COMPLETED_CLIPS = 200
 """As many clip ids as are offered at once: a terminal holds no more."""
 
 
@@ -18,18 +18,18 @@ def complete_recipe(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the shipped recipes of the command's task; nothing for files, which the shell completes itself."""
     from mamp_trainer.recipes import recipe_names
 
-    return _fitting([*recipe_names(ctx.info_name or ""), "list"], incomplete)
+    return _matching([*recipe_names(ctx.info_name or ""), "list"], incomplete)
 
 
 def complete_protocol(incomplete: str) -> list[str]:
     """Return the protocols that there are."""
-    return _fitting(get_args(ProtocolName), incomplete)
+    return _matching(get_args(SplitProtocolName), incomplete)
 
 
 def complete_store(incomplete: str) -> list[str]:
     """Return the stores of the data folder, as paths; nothing for others, which the shell completes itself."""
     try:
-        return _fitting([str(path) for path in sorted(data_folder().glob("*.zarr"))], incomplete)
+        return _matching([str(path) for path in sorted(data_folder().glob("*.zarr"))], incomplete)
     except MampctlError:
         return []
 
@@ -39,11 +39,11 @@ def complete_clip(ctx: typer.Context, incomplete: str) -> list[str]:
     from mamp_pipeline.store.read import open_store
 
     try:
-        place = parse_place(ctx.params["store"])
-        return _fitting(open_store(place).ids, incomplete)[:CLIPS] if isinstance(place, Path) else []
+        place = parse_storage_path(ctx.params["store"])
+        return _matching(open_store(place).ids, incomplete)[:MAX_COMPLETED_CLIPS] if isinstance(place, Path) else []
     except (MampctlError, KeyError, TypeError):
         return []
 
 
-def _fitting(names: "list[str] | tuple[str, ...]", incomplete: str) -> list[str]:
+def _matching(names: "list[str] | tuple[str, ...]", incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from mamp_schemas.errors import MampctlError
-from mamp_schemas.progress import KEPT
+from mamp_schemas.progress import ALWAYS_SHOWN_PREFIXES
 
 _QUIET = ContextVar("quiet", default=False)
 _STARTED = ContextVar("started", default=0.0)
@@ -17,7 +17,7 @@ _run_id = ""
 """Of the process, not of a context: threads write to its log as well, and what is left when a call has failed."""
 
 
-def be_quiet() -> None:
+def set_quiet() -> None:
     """Show no progress and say no notes for the rest of this command."""
     _QUIET.set(True)
 
@@ -27,7 +27,7 @@ def is_quiet() -> bool:
     return _QUIET.get()
 
 
-def start_clock() -> None:
+def start_timer() -> None:
     """Begin to count the seconds of a command."""
     _STARTED.set(time.monotonic())
 
@@ -37,7 +37,7 @@ def elapsed() -> float:
     return time.monotonic() - _STARTED.get()
 
 
-def name_run(run_id: str) -> None:
+def set_run_id(run_id: str) -> None:
     """Give this command's run a name, which its log bears."""
     global _run_id
     _run_id = run_id
@@ -54,7 +54,7 @@ def event_line(event: str, **facts: object) -> str:
     return json.dumps({"event": event, **named, **facts})
 
 
-def write_event(event: str, **facts: object) -> None:
+def log_event(event: str, **facts: object) -> None:
     """Write an event to standard error, where nobody sits in front of it."""
     sys.stderr.write(f"{event_line(event, **facts)}\n")
     sys.stderr.flush()
@@ -62,21 +62,21 @@ def write_event(event: str, **facts: object) -> None:
 
 def print_note(text: str) -> None:
     """Say one line outside of any progress: a choice made for the user; a quiet command says only warnings."""
-    if is_quiet() and not text.startswith(KEPT):
+    if is_quiet() and not text.startswith(ALWAYS_SHOWN_PREFIXES):
         return
     if sys.stderr.isatty():
         sys.stderr.write(f"{text}\n")
     else:
-        write_event("message", text=text)
+        log_event("message", text=text)
 
 
-def print_error(error: MampctlError, more: str = "") -> None:
+def print_error(error: MampctlError, hint: str = "") -> None:
     """Write an error, its remedy and what else there is to know to standard error."""
-    remedy = " ".join(filter(None, (error.remedy, more)))
+    remedy = " ".join(filter(None, (error.remedy, hint)))
     if not sys.stderr.isatty():
-        write_event("error", text=error.what, remedy=remedy)
+        log_event("error", text=error.message, remedy=remedy)
         return
-    sys.stderr.write(f"error: {error.what}\n")
+    sys.stderr.write(f"error: {error.message}\n")
     if remedy:
         sys.stderr.write(f"  {remedy}\n")
 
@@ -86,12 +86,12 @@ def print_line(text: str = "") -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def print_summary(made: object, what: str) -> None:
+def print_summary(subject: object, summary: str) -> None:
     """Write what a command made, where, and how long it took since it began."""
-    print_line(f"{made}: {what}, {elapsed():.1f} s")
+    print_line(f"{subject}: {summary}, {elapsed():.1f} s")
 
 
-def print_next(*words: object) -> None:
+def print_hint(*words: object) -> None:
     """Write the command that is likely to be the next one, as a shell takes it."""
     print_line(f"next: mampctl {shlex.join(map(str, words))}")
 

@@ -10,7 +10,7 @@ import typer
 
 from mamp_schemas.errors import MissingExtraError, OutputError, StoreError
 from mamp_schemas.output import output_errors
-from mamp_schemas.places import parse_path
+from mamp_schemas.places import parse_local_path
 from mamp_schemas.progress import Progress
 from mamp_schemas.results import EvaluationResult
 from mampctl.console import elapsed, print_json, print_line, print_note, print_table
@@ -19,7 +19,7 @@ from mampctl.progress import show_progress
 
 CLIPS, CLASSES, SETUPS, SUBJECTS, SEED = 600, 10, 4, 10, 0
 RECIPE = "ntu60-demo"
-NEXT = """next, on real data (the archives come from the NTU RGB+D site, after registration):
+NEXT_STEPS = """next, on real data (the archives come from the NTU RGB+D site, after registration):
   mampctl ingest ntu60 --raw nturgbd_skeletons_s001_to_s017.zip --exclude NTU_RGBD_samples_with_missing_skeletons.txt
   mampctl build-splits --protocol xsub
   mampctl train pretrain --recipe ntu60-xsub
@@ -30,7 +30,7 @@ def demo(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=parse_path,
+            parser=parse_local_path,
             metavar="PATH",
             help="A new folder to keep everything in. [default: a temporary one, removed]",
         ),
@@ -43,27 +43,27 @@ def demo(
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
-    missing = _missing_trainer()
-    with _kept(out) as name, show_progress() as progress:
+    missing = _missing_trainer_extra()
+    with _output_folder(out) as name, show_progress() as progress:
         folder = Path(name)
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         store = _make_store(folder, progress)
         results = None if missing else _train(folder, store, progress)
     if as_json:
-        print_json(_record(out, results))
+        print_json(_results_as_json(out, results))
         return
     if results:
         _print_scores(*results)
     elif missing:
-        _print_half(missing, store, kept=out is not None)
+        _print_without_training(missing, store, kept=out is not None)
     where = f"{out}: raw files, store and runs; " if out and results else ""
     print_line(f"{where}{elapsed():.0f} s in all; made-up clips: these numbers say nothing of real data")
-    print_line(NEXT)
+    print_line(NEXT_STEPS)
 
 
 @contextmanager
-def _kept(out: Path | None) -> Iterator[str]:
+def _output_folder(out: Path | None) -> Iterator[str]:
     """Yield the folder for everything; a temporary one is gone in the end, and it is said so when that comes early."""
     if out:
         yield str(out)
@@ -76,7 +76,7 @@ def _kept(out: Path | None) -> Iterator[str]:
             raise
 
 
-def _missing_trainer() -> MissingExtraError | None:
+def _missing_trainer_extra() -> MissingExtraError | None:
     """Return what this installation lacks for training; None where it lacks nothing."""
     try:
         with needed_extras():
@@ -86,15 +86,15 @@ def _missing_trainer() -> MissingExtraError | None:
     return None
 
 
-def _record(out: Path | None, results: tuple[EvaluationResult, EvaluationResult] | None) -> dict[str, object]:
+def _results_as_json(out: Path | None, results: tuple[EvaluationResult, EvaluationResult] | None) -> dict[str, object]:
     """Return the result as JSON has it: null where training was left out."""
     pretrained, untrained = (result.model_dump(mode="json") for result in results) if results else (None, None)
     return {"folder": str(out) if out else None, "pretrained": pretrained, "untrained": untrained}
 
 
-def _print_half(missing: MissingExtraError, store: Path, *, kept: bool) -> None:
+def _print_without_training(missing: MissingExtraError, store: Path, *, kept: bool) -> None:
     print_line("synth, ingest, build-splits and verify are done; pre-training and linear evaluation were left out:")
-    print_line(f"{missing.what}. {missing.remedy}")
+    print_line(f"{missing.message}. {missing.remedy}")
     place = store if kept else Path("FOLDER") / store.name
     hint = "" if kept else "keep the store (demo --out FOLDER) and "
     print_line(f"to train on it elsewhere, {hint}run: mampctl train pretrain --recipe {RECIPE} --store {place}")
@@ -110,21 +110,21 @@ def _print_scores(pretrained: EvaluationResult, untrained: EvaluationResult) -> 
 
 
 def _make_store(folder: Path, progress: Progress) -> Path:
-    from mamp_pipeline.build.ingest import Ingest, ingest
+    from mamp_pipeline.build.ingest import IngestRequest, ingest
     from mamp_pipeline.splits import build_manifest, manifest_path, write_manifest
-    from mamp_pipeline.store.check import verify
+    from mamp_pipeline.store.check import verify_store
     from mamp_pipeline.store.read import open_store
     from mamp_pipeline.synth import synthesise
     from mamp_schemas.policy import paper_policy
 
     raw, path = folder / "raw.zip", folder / "ntu60.zarr"
     synthesise("ntu60", raw, progress, clips=CLIPS, classes=CLASSES, setups=SETUPS, subjects=SUBJECTS, seed=SEED)
-    ingest(Ingest("ntu60", (raw,), path, paper_policy("ntu60")), progress)
+    ingest(IngestRequest("ntu60", (raw,), path, paper_policy("ntu60")), progress)
     store = open_store(path)
     manifest = build_manifest(store, "xsub")
     write_manifest(manifest_path(path, "xsub"), manifest)
     progress.message(f"split: {manifest.counts.train} train, {manifest.counts.test} test clips")
-    report = verify(store, progress)
+    report = verify_store(store, progress)
     if report.problems:
         raise StoreError(f"{path}: verification failed: {report.problems[0]}", remedy="Run the demo again.")
     progress.message(f"verify: {report.clips} clips, all digests agree")

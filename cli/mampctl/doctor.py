@@ -9,8 +9,8 @@ import typer
 
 from mamp_schemas.errors import UsageError
 from mampctl.console import elapsed, print_json, print_line
-from mampctl.environment import list_unknown
-from mampctl.health.finding import Finding, count, of_error
+from mampctl.environment import list_unknown_variables
+from mampctl.health.finding import Finding, count_state, finding_of_error
 from mampctl.places import data_folder
 
 if TYPE_CHECKING:
@@ -27,18 +27,18 @@ def doctor(
 
     Exit code 1 where something hinders; a warning, such as an extra that is not installed, does not.
     """
-    findings = look(list_unknown(cast("TyperGroup", context.find_root().command), os.environ))
-    counts = {state: count(findings, state) for state in ("ok", "warning", "problem")}
+    findings = run_checks(list_unknown_variables(cast("TyperGroup", context.find_root().command), os.environ))
+    counts = {state: count_state(findings, state) for state in ("ok", "warning", "problem")}
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings], **counts})
     else:
-        _print(findings)
+        _print_findings(findings)
         print_line(f"warnings: {counts['warning']}, problems: {counts['problem']}, {elapsed():.1f} s")
     if counts["problem"]:
         raise typer.Exit(EXIT_PROBLEM)
 
 
-def look(unknown: Collection[str]) -> list[Finding]:
+def run_checks(unknown_variables: Collection[str]) -> list[Finding]:
     """Return what every check finds; `unknown` are variables that stand for no option."""
     from mampctl.health.data import check_data, check_environment
     from mampctl.health.machine import check_machine
@@ -47,11 +47,11 @@ def look(unknown: Collection[str]) -> list[Finding]:
     try:
         folder = data_folder()
     except UsageError as problem:
-        return [*check_packages(), *check_environment(unknown), of_error("problem", "data", problem)]
-    return [*check_packages(), *check_machine(folder), *check_environment(unknown), *check_data(folder)]
+        return [*check_packages(), *check_environment(unknown_variables), finding_of_error("problem", "data", problem)]
+    return [*check_packages(), *check_machine(folder), *check_environment(unknown_variables), *check_data(folder)]
 
 
-def _print(findings: list[Finding]) -> None:
+def _print_findings(findings: list[Finding]) -> None:
     for finding in findings:
         print_line(f"{finding.state:<8} {finding.about:<10} {finding.text}")
         if finding.remedy:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.places import Place, parse_path
-from mamp_schemas.protocols import Side
+from mamp_schemas.places import StoragePath, parse_local_path
+from mamp_schemas.protocols import Split
 from mampctl.console import print_json, print_summary
 from mampctl.extras import needed_extras
 from mampctl.measuring import EncoderArgument, EncoderRecipeOption, encoder_recipe
-from mampctl.places import expect_new_file
-from mampctl.sitting import sit_down
-from mampctl.training import DeviceOption, DevicesOption, JsonOption, SetOption, StoreOption, recipe_store
+from mampctl.places import require_new_file
+from mampctl.sitting import distributed_run
+from mampctl.training import DeviceOption, DevicesOption, JsonOption, SetOption, StoreOption, store_of_recipe
 
 if TYPE_CHECKING:
     from mamp_schemas.recipes import Recipe
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     Writer = Callable[[Features, Mapping[str, str], Path], None]
 
-_SIDES: dict[str, tuple[Side, ...]] = {"train": ("train",), "test": ("test",), "both": ("train", "test")}
+_SPLITS: dict[str, tuple[Split, ...]] = {"train": ("train",), "test": ("test",), "both": ("train", "test")}
 
 
 def embed(
-    out: Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="FILE.npz or FILE.h5.")],
+    out: Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="FILE.npz or FILE.h5.")],
     encoder: EncoderArgument = None,
     side: Annotated[Literal["train", "test", "both"], typer.Option(help="Whose clips.")] = "both",
     recipe: EncoderRecipeOption = None,
@@ -39,17 +39,17 @@ def embed(
     """Write the features of clips: the mean over bodies, segments and joints of what the encoder makes of them."""
     write = _choose_writer(out)
 
-    def prepare() -> "tuple[Path | None, Recipe, Place]":
-        expect_new_file(out)
+    def prepare() -> "tuple[Path | None, Recipe, StoragePath]":
+        require_new_file(out)
         loaded = encoder_recipe(encoder, recipe, store, set_)
-        return encoder, loaded, recipe_store(store, loaded)
+        return encoder, loaded, store_of_recipe(store, loaded)
 
-    with sit_down(prepare, device, devices) as ((network, loaded, place), ranks, progress):
-        from mamp_trainer.tasks.measuring import Bench
-        from mamp_trainer.tasks.measuring import embed as make
+    with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+        from mamp_trainer.tasks.measuring import EvaluationContext
+        from mamp_trainer.tasks.measuring import embed_clips as make
 
-        features, facts = make(network, loaded, Bench(place, device, progress, ranks), _SIDES[side])
-    if not ranks.first:
+        features, facts = make(network, loaded, EvaluationContext(place, device, progress, ranks), _SPLITS[side])
+    if not ranks.is_main:
         return
     write(features, facts, out)
     clips, width = features.features.shape

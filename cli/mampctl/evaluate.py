@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.errors import OutputError
-from mamp_schemas.measures import Evaluation
-from mamp_schemas.places import Place, parse_path
+from mamp_schemas.measures import ClassifierEvaluation
+from mamp_schemas.places import StoragePath, parse_local_path
 from mampctl.console import print_json, print_line, print_table
-from mampctl.measuring import BestOption, choose_checkpoint, print_what
+from mampctl.measuring import BestOption, select_checkpoint, print_measured_network
 from mampctl.predict import CheckpointArgument, ReleasedRecipeOption
-from mampctl.sitting import sit_down
-from mampctl.training import DeviceOption, DevicesOption, JsonOption, SetOption, StoreOption, recipe_store
+from mampctl.sitting import distributed_run
+from mampctl.training import DeviceOption, DevicesOption, JsonOption, SetOption, StoreOption, store_of_recipe
 
 if TYPE_CHECKING:
     from mamp_trainer.classifiers import ClassifierRecipe
-    from mamp_trainer.scores import Scores
+    from mamp_trainer.scores import ClipPredictions
 
 
 def evaluate(
@@ -29,7 +29,7 @@ def evaluate(
     set_: SetOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(parser=parse_path, metavar="PATH", help="A new folder for the report, tables and scores."),
+        typer.Option(parser=parse_local_path, metavar="PATH", help="A new folder for the report, tables and scores."),
     ] = None,
     device: DeviceOption = "auto",
     devices: DevicesOption = None,
@@ -37,30 +37,30 @@ def evaluate(
 ) -> None:
     """Measure a classifier on the test side: top-1, top-5, each class, and which are taken for which."""
 
-    def prepare() -> "tuple[Path, ClassifierRecipe, Place]":
-        _refuse_existing(out)
-        network = choose_checkpoint(checkpoint, best)
-        loaded = _load(network, recipe, set_)
-        return network, loaded, recipe_store(store, loaded)
+    def prepare() -> "tuple[Path, ClassifierRecipe, StoragePath]":
+        _require_empty_folder(out)
+        network = select_checkpoint(checkpoint, best)
+        loaded = _load_classifier_recipe(network, recipe, set_)
+        return network, loaded, store_of_recipe(store, loaded)
 
-    with sit_down(prepare, device, devices) as ((network, loaded, place), ranks, progress):
-        from mamp_trainer.tasks.measuring import Bench
+    with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+        from mamp_trainer.tasks.measuring import EvaluationContext
         from mamp_trainer.tasks.measuring import evaluate as measure
 
-        found, scores = measure(network, loaded, Bench(place, device, progress, ranks))
-    if not ranks.first:
+        found, scores = measure(network, loaded, EvaluationContext(place, device, progress, ranks))
+    if not ranks.is_main:
         return
     if out:
-        _write(out, found, scores)
+        _write_evaluation(out, found, scores)
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    _print(found)
+    _print_evaluation(found)
     if out:
         print_line(f"{out}: evaluation.json, classes.csv, confusion.csv, scores.npz")
 
 
-def _load(network: Path, name: str | None, set_: list[str] | None) -> "ClassifierRecipe":
+def _load_classifier_recipe(network: Path, name: str | None, set_: list[str] | None) -> "ClassifierRecipe":
     from mamp_schemas.recipes import PretrainRecipe
     from mamp_trainer.classifiers import trained_recipe
     from mamp_trainer.recipes import with_changes
@@ -70,13 +70,13 @@ def _load(network: Path, name: str | None, set_: list[str] | None) -> "Classifie
     return trained if isinstance(changed, PretrainRecipe) else changed
 
 
-def _refuse_existing(out: Path | None) -> None:
+def _require_empty_folder(out: Path | None) -> None:
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
 
 
-def _print(found: Evaluation) -> None:
-    print_what(found, f"{found.clips:,} test clips")
+def _print_evaluation(found: ClassifierEvaluation) -> None:
+    print_measured_network(found, f"{found.clips:,} test clips")
     print_line(f"top-1 {found.top1:.2f} %, top-5 {found.top5:.2f} %")
     if found.hardest:
         print_line()
@@ -85,7 +85,7 @@ def _print(found: Evaluation) -> None:
         print_table(rows, ("class", "taken for", "clips", "% of its clips"))
 
 
-def _write(out: Path, found: Evaluation, scores: "Scores") -> None:
+def _write_evaluation(out: Path, found: ClassifierEvaluation, scores: "ClipPredictions") -> None:
     from mamp_trainer.output import write_folder
     from mamp_trainer.scores import SCORES_FILE
 
@@ -97,14 +97,14 @@ def _write(out: Path, found: Evaluation, scores: "Scores") -> None:
     matrix = [(name, *row) for name, row in zip(names, found.matrix, strict=True)]
     files = {
         "evaluation.json": found.model_dump_json(indent=1).encode() + b"\n",
-        "classes.csv": _csv([("label", "class", "clips", "top1", "most_often_taken_for"), *classes]),
-        "confusion.csv": _csv([("class", *names), *matrix]),
+        "classes.csv": _to_csv([("label", "class", "clips", "top1", "most_often_taken_for"), *classes]),
+        "confusion.csv": _to_csv([("class", *names), *matrix]),
         SCORES_FILE: scores.to_bytes(),
     }
     write_folder(out, files)
 
 
-def _csv(rows: "list[tuple[object, ...]]") -> bytes:
+def _to_csv(rows: "list[tuple[object, ...]]") -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()

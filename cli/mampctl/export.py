@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mamp_schemas.places import parse_path
+from mamp_schemas.places import parse_local_path
 from mampctl.completion import complete_protocol, complete_store
 from mampctl.console import print_json, print_summary
 from mampctl.extras import needed_extras
-from mampctl.places import named_store
+from mampctl.places import find_store
 from mampctl.progress import show_progress
 
 if TYPE_CHECKING:
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write a store's clips in a format other code reads.", no_args_is_help=True)
 
-Protocol = Annotated[str, typer.Option(help="Which protocol's train and test sides.", autocompletion=complete_protocol)]
-Out = Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="The file.")]
-StorePath = Annotated[
+SplitProtocolOption = Annotated[str, typer.Option(help="Which protocol's train and test sides.", autocompletion=complete_protocol)]
+OutFileOption = Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="The file.")]
+ExistingStoreOption = Annotated[
     str | None,
     typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]", autocompletion=complete_store),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command("npz")
-def npz(protocol: Protocol, out: Out, store: StorePath = None, as_json: AsJson = False) -> None:
+def npz(protocol: SplitProtocolOption, out: OutFileOption, store: ExistingStoreOption = None, as_json: JsonOption = False) -> None:
     """Write x, y and names of both sides: (clips, 300, 150) float32 and one-hot labels."""
     from mamp_pipeline.convert.npz import export_npz
 
     opened, manifest = _open(store, protocol)
     with show_progress() as progress:
         export_npz(opened, manifest, out, progress)
-    _report(out, manifest, as_json)
+    _print_counts(out, manifest, as_json)
 
 
 @app.command("h5")
-def h5(protocol: Protocol, out: Out, store: StorePath = None, as_json: AsJson = False) -> None:
+def h5(protocol: SplitProtocolOption, out: OutFileOption, store: ExistingStoreOption = None, as_json: JsonOption = False) -> None:
     """Write x, y, valid_x, valid_y, test_x, test_y and names: (clips, 300, 150) float32 and one-hot labels."""
     with needed_extras():
         from mamp_pipeline.convert.h5 import export_h5
@@ -47,12 +47,12 @@ def h5(protocol: Protocol, out: Out, store: StorePath = None, as_json: AsJson = 
     opened, manifest = _open(store, protocol)
     with show_progress() as progress:
         export_h5(opened, manifest, out, progress)
-    _report(out, manifest, as_json)
+    _print_counts(out, manifest, as_json)
 
 
 @app.command("pyskl")
 def pyskl(
-    out: Out,
+    out: OutFileOption,
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -60,8 +60,8 @@ def pyskl(
             autocompletion=complete_protocol,
         ),
     ] = None,
-    store: StorePath = None,
-    as_json: AsJson = False,
+    store: ExistingStoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a pickle of splits and annotations: keypoint (bodies, frames, joints, 3) float32."""
     from mamp_pipeline.convert.pyskl import export_pyskl
@@ -69,10 +69,10 @@ def pyskl(
     from mamp_pipeline.splits import manifest_path, read_manifest
     from mamp_pipeline.store.read import open_store
 
-    opened = open_store(named_store(store))
-    known = [protocol.name for protocol in opened.metadata.spec().protocols]
+    opened = open_store(find_store(store))
+    known = [protocol.name for protocol in opened.metadata.dataset_spec().protocols]
     there = [name for name in known if is_file(manifest_path(opened.path, name))] or known[:1]
-    wanted = [opened.metadata.spec().protocol(protocol).name] if protocol else there
+    wanted = [opened.metadata.dataset_spec().protocol(protocol).name] if protocol else there
     manifests = [read_manifest(opened, name) for name in wanted]
     with show_progress() as progress:
         export_pyskl(opened, manifests, out, progress)
@@ -89,12 +89,12 @@ def _open(store: str | None, protocol: str) -> "tuple[Store, SplitManifest]":
     from mamp_pipeline.splits import read_manifest
     from mamp_pipeline.store.read import open_store
 
-    opened = open_store(named_store(store))
-    opened.metadata.spec().protocol(protocol)
+    opened = open_store(find_store(store))
+    opened.metadata.dataset_spec().protocol(protocol)
     return opened, read_manifest(opened, protocol)
 
 
-def _report(out: Path, manifest: "SplitManifest", as_json: bool) -> None:
+def _print_counts(out: Path, manifest: "SplitManifest", as_json: bool) -> None:
     counts = manifest.counts
     if as_json:
         print_json({"file": str(out), "train": counts.train, "test": counts.test})

@@ -8,27 +8,27 @@ import typer
 
 from mamp_schemas.classes import class_names
 from mamp_schemas.errors import UsageError
-from mamp_schemas.layout import describe_dataset
-from mamp_schemas.places import parse_path
+from mamp_schemas.layout import dataset_spec
+from mamp_schemas.places import parse_local_path
 from mamp_schemas.policy import make_policy
 from mampctl.console import print_json, print_line, print_summary
 from mampctl.extras import needed_extras
-from mampctl.ingest import load_layout
-from mampctl.places import expect_new_file
+from mampctl.ingest import find_layout
+from mampctl.places import require_new_file
 from mampctl.predict import CheckpointArgument, LayoutOption, PolicyOption, ReleasedRecipeOption
 from mampctl.progress import show_progress
 from mampctl.training import JsonOption
 
 if TYPE_CHECKING:
-    from mamp_trainer.exported.network import Exported
+    from mamp_trainer.exported.network import ExportedNetwork
 
-    Maker = Callable[[Exported, int, Mapping[str, str], str], tuple[bytes, float]]
+    Maker = Callable[[ExportedNetwork, int, Mapping[str, str], str], tuple[bytes, float]]
 
 
 def export_model(
     checkpoint: CheckpointArgument,
     out: Annotated[
-        Path, typer.Option(parser=parse_path, metavar="PATH", help="FILE.onnx, or FILE.pt2 for torch.export.load.")
+        Path, typer.Option(parser=parse_local_path, metavar="PATH", help="FILE.onnx, or FILE.pt2 for torch.export.load.")
     ],
     recipe: ReleasedRecipeOption = None,
     policy: PolicyOption = None,
@@ -36,21 +36,21 @@ def export_model(
     as_json: JsonOption = False,
 ) -> None:
     """Write a classifier, or the encoder of a pre-training, as ONNX or torch.export; checked by running it."""
-    make = _choose_maker(out)
-    expect_new_file(out)
+    make = _choose_exporter(out)
+    require_new_file(out)
     with needed_extras():
-        from mamp_trainer.exported.facts import describe
-        from mamp_trainer.exported.network import load_network
-        from mamp_trainer.origin import find_policy, find_recipe
+        from mamp_trainer.exported.facts import export_metadata
+        from mamp_trainer.exported.network import load_exported_network
+        from mamp_trainer.origin import read_training_policy, read_training_recipe
         from mamp_trainer.output import write_file
 
-    trained = find_recipe(checkpoint, recipe)
-    described = load_layout(trained.dataset, layout)
-    spec, names = describe_dataset(trained.dataset, described), class_names(trained.dataset, described)
-    cleaning = make_policy(find_policy(checkpoint, policy), trained.dataset)
+    trained = read_training_recipe(checkpoint, recipe)
+    described = find_layout(trained.dataset, layout)
+    spec, names = dataset_spec(trained.dataset, described), class_names(trained.dataset, described)
+    cleaning = make_policy(read_training_policy(checkpoint, policy), trained.dataset)
     with show_progress() as progress:
-        network = load_network(checkpoint, trained, progress)
-        facts = describe(network, trained, spec, cleaning, names)
+        network = load_exported_network(checkpoint, trained, progress)
+        facts = export_metadata(network, trained, spec, cleaning, names)
         content, difference = make(network, spec.bodies, facts, str(out))
         write_file(out, content)
     result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **facts}
@@ -62,7 +62,7 @@ def export_model(
     print_line(f"read back and run, it differs from the model by {difference:.1e} at most")
 
 
-def _choose_maker(out: Path) -> "Maker":
+def _choose_exporter(out: Path) -> "Maker":
     """Return what makes a file of this suffix.
 
     Raises:
@@ -71,11 +71,11 @@ def _choose_maker(out: Path) -> "Maker":
     """
     with needed_extras():
         if out.suffix == ".onnx":
-            from mamp_trainer.exported.onnx_file import make_onnx
+            from mamp_trainer.exported.onnx_file import export_onnx
 
-            return make_onnx
+            return export_onnx
         if out.suffix == ".pt2":
-            from mamp_trainer.exported.program import make_program
+            from mamp_trainer.exported.program import export_torch
 
-            return make_program
+            return export_torch
     raise UsageError(f"--out {out}: no format ends in '{out.suffix}'", remedy="Name FILE.onnx or FILE.pt2.")

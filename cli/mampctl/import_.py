@@ -5,59 +5,59 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mamp_schemas.datasets import KnownName
-from mamp_schemas.places import parse_path
+from mamp_schemas.datasets import KnownDatasetName
+from mamp_schemas.places import parse_local_path
 from mampctl.completion import complete_protocol
-from mampctl.console import print_json, print_line, print_next, print_summary
+from mampctl.console import print_json, print_line, print_hint, print_summary
 from mampctl.extras import needed_extras
-from mampctl.places import recipe_options
+from mampctl.places import suggest_recipe_options
 from mampctl.progress import show_progress
 
 if TYPE_CHECKING:
-    from mamp_pipeline.convert.existing import Existing
+    from mamp_pipeline.convert.existing import ImportSource
     from mamp_schemas.progress import Progress
 
 app = typer.Typer(help="Make a store from a file that other code wrote.", no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(help="The file.")]
-Out = Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="The store.")]
-Dataset = Annotated[KnownName | None, typer.Option(help="The dataset. [default: the only one the file fits]")]
-Protocol = Annotated[
+FileArgument = Annotated[Path, typer.Argument(help="The file.")]
+OutStoreOption = Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="The store.")]
+DatasetOption = Annotated[KnownDatasetName | None, typer.Option(help="The dataset. [default: the only one the file fits]")]
+ImportProtocolOption = Annotated[
     str,
     typer.Option(help="The protocol that the file's train and test sides are of.", autocompletion=complete_protocol),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command("npz")
-def npz(file: File, out: Out, protocol: Protocol, dataset: Dataset = None, as_json: AsJson = False) -> None:
+def npz(file: FileArgument, out: OutStoreOption, protocol: ImportProtocolOption, dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
     """Import x_train, y_train, x_test and y_test, and names_train and names_test where they are there."""
     from mamp_pipeline.convert.read_npz import read_npz
 
     with show_progress() as progress:
-        _store(read_npz(file, dataset, protocol), out, as_json, progress)
+        _import_and_print(read_npz(file, dataset, protocol), out, as_json, progress)
 
 
 @app.command("h5")
-def h5(file: File, out: Out, protocol: Protocol, dataset: Dataset = None, as_json: AsJson = False) -> None:
+def h5(file: FileArgument, out: OutStoreOption, protocol: ImportProtocolOption, dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
     """Import x, y, valid_x, valid_y, test_x and test_y; valid clips are part of the train side."""
     with needed_extras():
         from mamp_pipeline.convert.h5 import read_h5
 
     with show_progress() as progress:
-        _store(read_h5(file, dataset, protocol), out, as_json, progress)
+        _import_and_print(read_h5(file, dataset, protocol), out, as_json, progress)
 
 
 @app.command("pyskl")
-def pyskl(file: File, out: Out, dataset: Dataset = None, as_json: AsJson = False) -> None:
+def pyskl(file: FileArgument, out: OutStoreOption, dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
     """Import a pickle of 3D annotations and splits; a pickle that holds anything else is refused unread."""
     from mamp_pipeline.convert.read_pyskl import read_pyskl
 
     with show_progress() as progress:
-        _store(read_pyskl(file, dataset, progress), out, as_json, progress)
+        _import_and_print(read_pyskl(file, dataset, progress), out, as_json, progress)
 
 
-def _store(existing: "Existing", out: Path, as_json: bool, progress: "Progress") -> None:
+def _import_and_print(existing: "ImportSource", out: Path, as_json: bool, progress: "Progress") -> None:
     from mamp_pipeline.convert.importing import import_store
     from mamp_pipeline.splits import manifest_path
 
@@ -71,4 +71,4 @@ def _store(existing: "Existing", out: Path, as_json: bool, progress: "Progress")
     for split in existing.splits:
         name = split.protocol.name
         print_line(f"{manifest_path(out, name)}: {len(split.train):,} train, {len(split.test):,} test clips")
-        print_next("train", "pretrain", *recipe_options(metadata, name).split(), "--store", out)
+        print_hint("train", "pretrain", *suggest_recipe_options(metadata, name).split(), "--store", out)

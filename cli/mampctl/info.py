@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.layout import Layout
-from mamp_schemas.places import parse_place
-from mamp_schemas.store import NOTES, StoreMetadata
+from mamp_schemas.places import parse_storage_path
+from mamp_schemas.store import NOTE_DESCRIPTIONS, StoreMetadata
 from mampctl.completion import complete_store
-from mampctl.console import print_json, print_line, print_next
-from mampctl.next_step import next_step
+from mampctl.console import print_json, print_line, print_hint
+from mampctl.next_step import suggest_next_command
 
 
 def info(
@@ -19,7 +19,7 @@ def info(
     """Show a store's dataset, policy, counts, provenance and quarantined files."""
     from mamp_pipeline.store.read import open_store
 
-    opened = open_store(parse_place(store))
+    opened = open_store(parse_storage_path(store))
     metadata = opened.metadata
     if as_json:
         print_json(metadata.model_dump(mode="json"))
@@ -27,19 +27,19 @@ def info(
     for name, value in _list_facts(metadata).items():
         print_line(f"{name:<13} {value}")
     for note, number in metadata.noted.items():
-        print_line(f"  {number:,} {NOTES[note]}")
+        print_line(f"  {number:,} {NOTE_DESCRIPTIONS[note]}")
     for entry in metadata.quarantined:
         print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
     if metadata.counts.clips:
-        print_next(*next_step(opened))
+        print_hint(*suggest_next_command(opened))
 
 
 def _list_facts(metadata: StoreMetadata) -> dict[str, str]:
-    counts, policy, spec = metadata.counts, metadata.policy, metadata.spec()
+    counts, policy, spec = metadata.counts, metadata.policy, metadata.dataset_spec()
     return {
         "dataset": f"{spec.title} ({metadata.dataset})",
         "skeleton": f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints",
-        "policy": f"{policy.name}: " + ", ".join(f"{key} {value}" for key, value in policy.choices().items()),
+        "policy": f"{policy.name}: " + ", ".join(f"{key} {value}" for key, value in policy.applicable_fields().items()),
         **_describe_deviations(metadata),
         "clips": f"{counts.clips:,}",
         "rows": f"{counts.rows:,} ({counts.bodies:,} bodies, {counts.frames:,} frames)",

@@ -8,10 +8,10 @@ import typer
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawInputError, UsageError, exit_code
 from mamp_schemas.layout import Layout
-from mamp_schemas.places import Place, parse_path, parse_place
+from mamp_schemas.places import StoragePath, parse_local_path, parse_storage_path
 from mamp_schemas.policy import PolicyName, make_policy
 from mamp_schemas.store import StoreMetadata
-from mampctl.console import print_json, print_line, print_next, print_note, print_summary
+from mampctl.console import print_json, print_line, print_hint, print_note, print_summary
 from mampctl.places import default_store
 from mampctl.progress import show_progress
 
@@ -35,7 +35,7 @@ def ingest(
     exclude: Annotated[
         Path | None,
         typer.Option(
-            parser=parse_path,
+            parser=parse_local_path,
             metavar="PATH",
             help="A list of clips to leave out, one name a line: the missing-skeleton list.",
         ),
@@ -69,22 +69,22 @@ def ingest(
 
     Run the same command again after an interruption: it goes on where it stopped.
     """
-    from mamp_pipeline.build.ingest import Ingest
+    from mamp_pipeline.build.ingest import IngestRequest
     from mamp_pipeline.build.ingest import ingest as run
 
     if append and compression:
         raise UsageError(
             "--compression is for a new store: what --append adds is written as the store is", remedy="Leave it out."
         )
-    request = Ingest(
+    request = IngestRequest(
         dataset,
-        tuple(map(parse_place, raw)),
-        parse_place(out) if out else default_store(dataset),
+        tuple(map(parse_storage_path, raw)),
+        parse_storage_path(out) if out else default_store(dataset),
         make_policy(policy, dataset),
         exclude,
         append=append,
         compression=compression or "none",
-        layout=load_layout(dataset, layout),
+        layout=find_layout(dataset, layout),
     )
     crew = _choose_workers(workers, scheduler)
     try:
@@ -117,7 +117,7 @@ def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":
     return Workers(count_cores() if count is None else count, scheduler)
 
 
-def load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | None:
+def find_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | None:
     """Return the layout of own recordings, None for a known dataset.
 
     Raises:
@@ -135,7 +135,7 @@ def load_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | None
     return load(name_or_file) if name_or_file else None
 
 
-def _print_result(store: Place, metadata: StoreMetadata) -> None:
+def _print_result(store: StoragePath, metadata: StoreMetadata) -> None:
     counts = metadata.counts
     print_summary(store, f"{counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined")
     print_line(f"content hash {metadata.content_hash[:16]}")
@@ -143,5 +143,5 @@ def _print_result(store: Place, metadata: StoreMetadata) -> None:
         print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
     if counts.quarantined > 10:
         print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {store}")
-    for protocol in metadata.spec().protocols[:1] if counts.clips else ():
-        print_next("build-splits", "--protocol", protocol.name, "--store", store)
+    for protocol in metadata.dataset_spec().protocols[:1] if counts.clips else ():
+        print_hint("build-splits", "--protocol", protocol.name, "--store", store)

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from mampctl.console import event_line, write_event
+from mampctl.console import event_line, log_event
 
 
-def only_json_lines() -> None:
+def install_json_log() -> None:
     """From now on turn what this process writes to a standard error that is no terminal into JSON lines.
 
     Lines of ours are JSON already. Others come from libraries: they become events `log`. What ends in a traceback
@@ -22,11 +22,11 @@ def only_json_lines() -> None:
     if sys.stderr is None:  # closed by whoever started this process
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if not sys.stderr.isatty():
-        sys.stderr = JsonLines(sys.stderr)
-        sys.excepthook = _tell_crash
+        sys.stderr = JsonLinesStream(sys.stderr)
+        sys.excepthook = _log_crash
 
 
-class JsonLines(io.TextIOBase):
+class JsonLinesStream(io.TextIOBase):
     """Writes JSON lines to a stream as they are, and others as the text of an event.
 
     What cannot be written is lost: a log whose disk is full, or whose reader is gone, is to end no training of days.
@@ -78,8 +78,8 @@ def _is_event(line: str) -> bool:
         return False
 
 
-def _tell_crash(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
-    if isinstance(sys.stderr, JsonLines):
+def _log_crash(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(sys.stderr, JsonLinesStream):
         sys.stderr.end_line()
     lines = traceback.format_exception(kind, problem, trace)
-    write_event("crash", text=lines[-1].strip(), traceback="".join(lines))
+    log_event("crash", text=lines[-1].strip(), traceback="".join(lines))

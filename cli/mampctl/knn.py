@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mampctl.console import print_json, print_line, print_table
-from mampctl.measuring import EncoderArgument, EncoderRecipeOption, encoder_recipe, print_what
-from mampctl.sitting import sit_down
-from mampctl.training import DeviceOption, DevicesOption, JsonOption, SetOption, StoreOption, recipe_store
+from mampctl.measuring import EncoderArgument, EncoderRecipeOption, encoder_recipe, print_measured_network
+from mampctl.sitting import distributed_run
+from mampctl.training import DeviceOption, DevicesOption, JsonOption, SetOption, StoreOption, store_of_recipe
 
 if TYPE_CHECKING:
     from mamp_schemas.recipes import Recipe
 
-KS = (1, 20)
+DEFAULT_KS = (1, 20)
 
 
 def knn(
@@ -31,20 +31,20 @@ def knn(
 ) -> None:
     """Classify and retrieve test clips by the training clips whose features are nearest (cosine similarity)."""
 
-    def prepare() -> "tuple[Path | None, Recipe, Place]":
+    def prepare() -> "tuple[Path | None, Recipe, StoragePath]":
         loaded = encoder_recipe(encoder, recipe, store, set_)
-        return encoder, loaded, recipe_store(store, loaded)
+        return encoder, loaded, store_of_recipe(store, loaded)
 
-    with sit_down(prepare, device, devices) as ((network, loaded, place), ranks, progress):
-        from mamp_trainer.tasks.measuring import Bench, find_neighbours
+    with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+        from mamp_trainer.tasks.measuring import EvaluationContext, evaluate_knn
 
-        found = find_neighbours(network, loaded, Bench(place, device, progress, ranks), sorted({*(k or KS)}))
-    if not ranks.first:
+        found = evaluate_knn(network, loaded, EvaluationContext(place, device, progress, ranks), sorted({*(k or DEFAULT_KS)}))
+    if not ranks.is_main:
         return
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    print_what(found, f"{found.clips:,} test clips among {found.gallery:,} training clips")
+    print_measured_network(found, f"{found.clips:,} test clips among {found.gallery:,} training clips")
     print_table([(at, f"{share:.2f}") for at, share in found.knn.items()], ("k", "kNN top-1 %"))
     print_line()
     print_table([(at, f"{share:.2f}") for at, share in found.recall.items()], ("k", "recall@k %"))

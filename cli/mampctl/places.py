@@ -7,7 +7,7 @@ from typing import get_args
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import OutputError, UsageError
 from mamp_schemas.output import output_errors
-from mamp_schemas.places import Place, parse_path, parse_place
+from mamp_schemas.places import StoragePath, parse_local_path, parse_storage_path
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.store import StoreMetadata
 from mampctl.console import print_note
@@ -15,10 +15,10 @@ from mampctl.console import print_note
 
 def data_folder() -> Path:
     """Return $MAMPCTL_DATA, by default ./data."""
-    return parse_path(os.environ.get("MAMPCTL_DATA") or "data")
+    return parse_local_path(os.environ.get("MAMPCTL_DATA") or "data")
 
 
-def expect_new_file(out: Path) -> None:
+def require_new_file(out: Path) -> None:
     """Make sure that a file can be written before the work for it begins; its folder is made.
 
     Raises:
@@ -35,18 +35,18 @@ def default_store(dataset: DatasetName) -> Path:
     return data_folder() / f"{dataset}.zarr"
 
 
-def default_run(recipe: Recipe, suffix: str = "") -> Path:
+def default_run_dir(recipe: Recipe, suffix: str = "") -> Path:
     """Return where a recipe's run stands in the data folder; a seed other than 0 is part of its name."""
     seed = f"-seed{recipe.seed}" if recipe.seed else ""
     return data_folder() / "runs" / f"{recipe.kind}-{recipe.name}{suffix}{seed}"
 
 
-def named_store(store: str | None) -> Place:
+def find_store(store: str | None) -> StoragePath:
     """Return the store that a user names, or the one store of the data folder."""
-    return only_store() if store is None else parse_place(store)
+    return find_only_store() if store is None else parse_storage_path(store)
 
 
-def only_store() -> Path:
+def find_only_store() -> Path:
     """Return the one store of the data folder.
 
     Raises:
@@ -68,7 +68,7 @@ def only_store() -> Path:
     )
 
 
-def recipe_options(metadata: StoreMetadata, protocol: str) -> str:
+def suggest_recipe_options(metadata: StoreMetadata, protocol: str) -> str:
     """Return the options that name a recipe for a store: its own, or another one and what differs."""
     from mamp_trainer.recipes import list_recipes
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
 import typer
 
 from mamp_schemas.classes import class_names
-from mamp_schemas.layout import describe_dataset
-from mamp_schemas.places import parse_path, parse_place
+from mamp_schemas.layout import dataset_spec
+from mamp_schemas.places import parse_local_path, parse_storage_path
 from mamp_schemas.policy import PolicyName, make_policy
 from mamp_schemas.progress import Progress
 from mampctl.extras import needed_extras
-from mampctl.ingest import load_layout
-from mampctl.progress import Notes, show_progress
+from mampctl.ingest import find_layout
+from mampctl.progress import MessagesOnly, show_progress
 from mampctl.training import DeviceOption
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from mamp_trainer.predictor import Predictor
 
 EXIT_FAILED = 1
-BATCH = 32
+BATCH_LINES = 32
 """Lines that are written together, their clips classified as one: few enough that lines come soon, on a CPU too."""
 
 CheckpointArgument = Annotated[
     Path,
     typer.Argument(
-        parser=parse_path, metavar="CHECKPOINT", help="A run's folder, one of its checkpoints, or a released .pth."
+        parser=parse_local_path, metavar="CHECKPOINT", help="A run's folder, one of its checkpoints, or a released .pth."
     ),
 ]
 ReleasedRecipeOption = Annotated[
@@ -44,7 +44,7 @@ PolicyOption = Annotated[
 LayoutOption = Annotated[str | None, typer.Option(help="Of own recordings: their layout, as in ingest.")]
 
 
-class _Line(NamedTuple):
+class _OutputLine(NamedTuple):
     """A line to be written, and the clip whose prediction it is to tell; None where it tells a fault."""
 
     content: dict[str, object]
@@ -64,23 +64,23 @@ def predict(
     with needed_extras():
         from mamp_pipeline.build.unstored import find_files, read_files
         from mamp_trainer.classifiers import trained_recipe
-        from mamp_trainer.origin import find_policy
+        from mamp_trainer.origin import read_training_policy
         from mamp_trainer.predictor import Predictor
 
     trained = trained_recipe(checkpoint, recipe)
-    described = load_layout(trained.dataset, layout)
-    spec = describe_dataset(trained.dataset, described)
-    cleaning = make_policy(find_policy(checkpoint, policy), trained.dataset)
+    described = find_layout(trained.dataset, layout)
+    spec = dataset_spec(trained.dataset, described)
+    cleaning = make_policy(read_training_policy(checkpoint, policy), trained.dataset)
     # While bars are shown, what is written to sys.stdout would go to the terminal, wherever it is to go.
     out = sys.stdout
-    with _shown(out) as progress:
+    with _progress_beside(out) as progress:
         predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device, progress)
-        sources = find_files([parse_place(path) for path in paths], trained.dataset, described, progress)
+        sources = find_files([parse_storage_path(path) for path in paths], trained.dataset, described, progress)
         progress.start("predict", len(sources), "files")
         faults = 0
         names = class_names(trained.dataset, described)
-        for lines in _gather(read_files(sources, trained.dataset, cleaning, described), progress):
-            _write(lines, predictor, names, top, out)
+        for lines in _batches(read_files(sources, trained.dataset, cleaning, described), progress):
+            _write_batch(lines, predictor, names, top, out)
             faults += sum(line.clip is None for line in lines)
         if faults:
             progress.message(f"{faults:,} files or labels gave no clip: their lines have an error")
@@ -88,33 +88,33 @@ def predict(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _shown(out: TextIO) -> AbstractContextManager[Progress]:
+def _progress_beside(out: TextIO) -> AbstractContextManager[Progress]:
     # The lines themselves run over the screen: a bar would be in their way.
-    return nullcontext(Notes()) if out.isatty() else show_progress()
+    return nullcontext(MessagesOnly()) if out.isatty() else show_progress()
 
 
-def _gather(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_Line]]:
+def _batches(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_OutputLine]]:
     """Gather what files give, until there are enough lines for a batch; a video's stay together."""
-    lines: list[_Line] = []
+    lines: list[_OutputLine] = []
     for file in files:
-        place = file.source.place
-        lines += [_Line({"clip": info.id, "file": place}, clip) for info, clip in file.clips]
-        lines += [_Line({"file": fault.file, "line": fault.line, "error": fault.reason}, None) for fault in file.faults]
+        place = file.source.location
+        lines += [_OutputLine({"clip": info.id, "file": place}, clip) for info, clip in file.clips]
+        lines += [_OutputLine({"file": fault.file, "line": fault.line, "error": fault.reason}, None) for fault in file.problems]
         progress.advance(1)
-        if len(lines) >= BATCH:
+        if len(lines) >= BATCH_LINES:
             yield lines
             lines = []
     yield lines
 
 
-def _write(lines: Sequence[_Line], predictor: "Predictor", names: Sequence[str], top: int, out: TextIO) -> None:
+def _write_batch(lines: Sequence[_OutputLine], predictor: "Predictor", names: Sequence[str], top: int, out: TextIO) -> None:
     """Classify the clips among some lines, and write all of these; a signal waits until they are written."""
     from mamp_trainer.data.unstored import Recording
-    from mamp_trainer.predictor import most_probable
+    from mamp_trainer.predictor import top_classes
     from mamp_trainer.runtime import interruptible
 
     recordings = [Recording(line.clip.joints, line.clip.valid_frames) for line in lines if line.clip]
-    told = iter(most_probable(predictor.logits(recordings), top) if recordings else ())
+    told = iter(top_classes(predictor.logits(recordings), top) if recordings else ())
     texts = []
     for line in lines:
         content = line.content

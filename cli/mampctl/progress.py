@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mamp_schemas.progress import Progress, Silent
-from mampctl.console import is_quiet, print_note, write_event
+from mamp_schemas.progress import Progress, NullProgress
+from mampctl.console import is_quiet, print_note, log_event
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.progress import TaskID
 
-EVENT_SECONDS = 5.0
+MIN_EVENT_INTERVAL_S = 5.0
 """Off a terminal, a running task writes at most one line in this time."""
 
 
@@ -24,17 +24,17 @@ def show_progress() -> Iterator[Progress]:
     A quiet command shows warnings only.
     """
     if is_quiet():
-        yield Notes()
+        yield MessagesOnly()
     elif sys.stderr.isatty():
-        with TerminalBars() as bars:
+        with TerminalProgress() as bars:
             yield bars
     else:
-        events = Events()
+        events = JsonProgress()
         yield events
         events.close()
 
 
-class Notes(Silent):
+class MessagesOnly(NullProgress):
     """No progress, messages only; of these a quiet command says the warnings."""
 
     def message(self, text: str) -> None:
@@ -42,7 +42,7 @@ class Notes(Silent):
         print_note(text)
 
 
-class Events:
+class JsonProgress:
     """Progress as JSON lines."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Events:
         """Report units done."""
         self._done += count
         self._facts = facts or self._facts
-        if time.monotonic() - self._written >= EVENT_SECONDS:
+        if time.monotonic() - self._written >= MIN_EVENT_INTERVAL_S:
             self._progress("progress")
 
     def message(self, text: str) -> None:
@@ -88,10 +88,10 @@ class Events:
         self._write(event, **{**self._facts, **done, **times})
 
     def _write(self, event: str, **facts: object) -> None:
-        write_event(event, **({"task": self._task} if self._task else {}), **facts)
+        log_event(event, **({"task": self._task} if self._task else {}), **facts)
 
 
-class TerminalBars:
+class TerminalProgress:
     """Progress as a bar on a terminal, and below it a line of facts: loss, learning rate, clips/s."""
 
     def __init__(self, console: "Console | None" = None) -> None:
@@ -114,7 +114,7 @@ class TerminalBars:
         )
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=4)
 
-    def __enter__(self) -> "TerminalBars":
+    def __enter__(self) -> "TerminalProgress":
         self._live.start()
         return self
 
@@ -130,7 +130,7 @@ class TerminalBars:
     def advance(self, count: int, **facts: float | int | str) -> None:
         """Report units done."""
         if facts:
-            self._facts = "  ".join(f"{name} {_short(value)}" for name, value in facts.items())
+            self._facts = "  ".join(f"{name} {_format_value(value)}" for name, value in facts.items())
         if self._task is None:
             return
         self._bars.update(self._task, advance=count)
@@ -152,5 +152,5 @@ class TerminalBars:
         return Group(self._bars.get_renderable(), *facts)
 
 
-def _short(value: float | int | str) -> str:
+def _format_value(value: float | int | str) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.places import parse_path, parse_place
+from mamp_schemas.places import parse_local_path, parse_storage_path
 from mampctl.completion import complete_store
-from mampctl.console import print_json, print_line, print_next, print_summary, print_table
+from mampctl.console import print_json, print_line, print_hint, print_summary, print_table
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
 from mampctl.training import DeviceOption, JsonOption
@@ -22,7 +22,7 @@ def report(
     ],
     out: Annotated[
         Path,
-        typer.Option(parser=parse_path, metavar="PATH", help="The HTML file; one that is there is replaced."),
+        typer.Option(parser=parse_local_path, metavar="PATH", help="The HTML file; one that is there is replaced."),
     ],
     store: Annotated[
         str | None,
@@ -39,7 +39,7 @@ def report(
     with needed_extras():
         import plotly  # noqa: F401 - the page needs it at the end of long work: say so at its beginning
 
-    runs = _find_runs(paths)
+    runs = _run_folders(paths)
     if runs:
         _report_runs(runs, out, store, device, as_json)
     elif store is not None:
@@ -53,7 +53,7 @@ def report(
         )
 
 
-def _find_runs(paths: Sequence[str]) -> list[Path]:
+def _run_folders(paths: Sequence[str]) -> list[Path]:
     """Return the paths as folders of runs; none where none of them is one.
 
     Raises:
@@ -61,7 +61,7 @@ def _find_runs(paths: Sequence[str]) -> list[Path]:
     """
     from mamp_trainer.ledger.runs import holds_run
 
-    folders = {path: place for path in paths if isinstance(place := parse_place(path), Path) and holds_run(place)}
+    folders = {path: place for path in paths if isinstance(place := parse_storage_path(path), Path) and holds_run(place)}
     others = [path for path in paths if path not in folders]
     if folders and others:
         raise UsageError(
@@ -72,31 +72,31 @@ def _find_runs(paths: Sequence[str]) -> list[Path]:
 
 
 def _report_runs(folders: Sequence[Path], out: Path, store: str | None, device: str, as_json: bool) -> None:
-    from mamp_pipeline.report.runs_report import write_runs_report
-    from mampctl.report_parts import Workshop
+    from mamp_pipeline.report.runs_report import write_runs_page
+    from mampctl.report_parts import RunAnalyser
     from mampctl.report_runs import read_runs
 
     runs = read_runs(folders)
     with show_progress() as progress:
-        workshop = Workshop.prepare(store, device, progress)
-        runs = [workshop.complete(run) for run in runs]
-    size = write_runs_report(runs, out)
+        workshop = RunAnalyser.create(store, device, progress)
+        runs = [workshop.analyse(run) for run in runs]
+    size = write_runs_page(runs, out)
     if as_json:
         print_json({"file": str(out), "bytes": size, "runs": [run.path for run in runs]})
         return
     print_summary(out, f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}, {size / 1e6:.1f} MB")
     print_line("open it in a browser")
-    print_next("runs", "show" if len(runs) == 1 else "compare", *folders)
+    print_hint("runs", "show" if len(runs) == 1 else "compare", *folders)
 
 
 def _report_store(store: str, out: Path, as_json: bool) -> None:
     from mamp_pipeline.report.outliers import CRITERIA
-    from mamp_pipeline.report.store_report import write_report
+    from mamp_pipeline.report.store_report import write_store_page
     from mamp_pipeline.store.read import open_store
 
-    opened = open_store(parse_place(store))
+    opened = open_store(parse_storage_path(store))
     with show_progress() as progress:
-        result = write_report(opened, out, progress)
+        result = write_store_page(opened, out, progress)
     if as_json:
         print_json({"file": str(out), "bytes": result.size, "outliers": result.outliers, "viewable": result.viewable})
         return
@@ -106,4 +106,4 @@ def _report_store(store: str, out: Path, as_json: bool) -> None:
     print_summary(out, f"{clips}, {result.size / 1e6:.1f} MB")
     print_line("open it in a browser")
     if opened.ids:
-        print_next("show", store, opened.ids[0])
+        print_hint("show", store, opened.ids[0])

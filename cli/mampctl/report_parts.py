@@ -8,26 +8,26 @@ from shlex import quote
 from typing import TYPE_CHECKING, TypeVar
 
 from mamp_schemas.errors import MampctlError, UsageError
-from mamp_schemas.places import Place, parse_place
+from mamp_schemas.places import StoragePath, parse_storage_path
 from mamp_schemas.progress import Progress
 from mampctl.extras import needed_extras
 from mampctl.places import default_store
 
 if TYPE_CHECKING:
-    from mamp_pipeline.report.run_data import Confusion, Features, Predictions, RunData
+    from mamp_pipeline.report.run_data import ConfusionReport, ClipFeatures, ReconstructionReport, RunReport
     from mamp_schemas.store import StoreMetadata
-    from mamp_trainer.scores import Scores
+    from mamp_trainer.scores import ClipPredictions
 
 FEATURE_CLIPS = 1_000
 """Test clips whose features are computed and projected: all of a small dataset, seconds of a large one."""
-HIDDEN_CLIPS = 6
+RECONSTRUCTED_CLIPS = 6
 """Test clips of which hidden tokens are predicted."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Workshop:
+class RunAnalyser:
     """What parts of a report are made with.
 
     Attributes:
@@ -36,104 +36,104 @@ class Workshop:
         progress: who watches.
     """
 
-    store: Place | None
+    store: StoragePath | None
     device: str
     progress: Progress
 
     @classmethod
-    def prepare(cls, store: str | None, device: str, progress: Progress) -> "Workshop":
+    def create(cls, store: str | None, device: str, progress: Progress) -> "RunAnalyser":
         """Return a workshop, having seen that the store that the user named is one.
 
         Raises:
             StoreError: it is not.
         """
-        place = parse_place(store) if store else None
+        place = parse_storage_path(store) if store else None
         if place is not None:
-            _metadata(place)
+            _store_metadata(place)
         return cls(place, device, progress)
 
-    def complete(self, run: "RunData") -> "RunData":
+    def analyse(self, run: "RunReport") -> "RunReport":
         """Return a run with its parts, or with the reasons why they are missing."""
         pretrained = run.settings.get("kind") == "pretrain"
         return replace(
             run,
-            confusion="" if pretrained else self._or_reason(lambda: self._confusion(run)),
-            features=self._or_reason(lambda: self._features(run)),
-            predictions=self._or_reason(lambda: self._predictions(run)) if pretrained else "",
+            confusion="" if pretrained else self._or_unavailable(lambda: self._confusion(run)),
+            features=self._or_unavailable(lambda: self._features(run)),
+            predictions=self._or_unavailable(lambda: self._predictions(run)) if pretrained else "",
         )
 
-    def _or_reason(self, make: Callable[[], T]) -> T | str:
+    def _or_unavailable(self, make: Callable[[], T]) -> T | str:
         try:
             with needed_extras():
                 return make()
         except MampctlError as problem:
-            return " ".join(filter(None, (f"Not shown: {problem.what}.", problem.remedy)))
+            return " ".join(filter(None, (f"Not shown: {problem.message}.", problem.remedy)))
 
-    def _confusion(self, run: "RunData") -> "Confusion":
-        from mamp_pipeline.report.run_data import Confusion, Pair
-        from mamp_trainer.examine import examine, kept_scores
+    def _confusion(self, run: "RunReport") -> "ConfusionReport":
+        from mamp_pipeline.report.run_data import ConfusionReport, ConfusedPair
+        from mamp_trainer.examine import confusion_report, read_predictions
 
-        scores, source = kept_scores(Path(run.path)), "scores.npz, of the last epoch"
+        scores, source = read_predictions(Path(run.path)), "scores.npz, of the last epoch"
         if scores is None:
             scores, source = self._compute_scores(run), "the latest checkpoint: the run has left no scores.npz"
-        found = examine(scores)
-        return Confusion(
+        found = confusion_report(scores)
+        return ConfusionReport(
             source=f"{len(scores.clip):,} test clips. Scores are those of {source}.",
-            names=self._titles(run, len(found.matrix)),
+            names=self._class_titles(run, len(found.matrix)),
             matrix=found.matrix,
             accuracy=found.accuracy,
-            pairs=[Pair(*pair) for pair in found.pairs],
+            pairs=[ConfusedPair(*pair) for pair in found.pairs],
         )
 
-    def _compute_scores(self, run: "RunData") -> "Scores":
-        from mamp_trainer.examine import compute_scores
+    def _compute_scores(self, run: "RunReport") -> "ClipPredictions":
+        from mamp_trainer.examine import compute_predictions
 
         try:
-            return compute_scores(Path(run.path), self._store(run), self.device, self.progress)
+            return compute_predictions(Path(run.path), self._store(run), self.device, self.progress)
         except UsageError as problem:
             remedy = f"{problem.remedy} Scores of their own: mampctl evaluate {quote(run.path)} --store STORE"
-            raise UsageError(f"there is no scores.npz, and {problem.what}", remedy=remedy) from None
+            raise UsageError(f"there is no scores.npz, and {problem.message}", remedy=remedy) from None
 
-    def _features(self, run: "RunData") -> "Features":
-        from mamp_pipeline.report.run_data import Features
-        from mamp_trainer.examine import place_clips
+    def _features(self, run: "RunReport") -> "ClipFeatures":
+        from mamp_pipeline.report.run_data import ClipFeatures
+        from mamp_trainer.examine import embed_test_clips
 
-        placed = place_clips(Path(run.path), self._store(run), FEATURE_CLIPS, self.device, self.progress)
+        placed = embed_test_clips(Path(run.path), self._store(run), FEATURE_CLIPS, self.device, self.progress)
         count = f"{len(placed.clip):,} of {placed.total:,}" if len(placed.clip) < placed.total else f"{placed.total:,}"
-        return Features(
+        return ClipFeatures(
             source=f"The encoder's output for {count} test clips, mean over bodies, segments and joints.",
-            names=self._titles(run, _metadata(self._store(run)).spec().classes),
+            names=self._class_titles(run, _store_metadata(self._store(run)).dataset_spec().classes),
             clips=placed.clip,
             label=placed.label,
             values=placed.values,
         )
 
-    def _predictions(self, run: "RunData") -> "Predictions":
+    def _predictions(self, run: "RunReport") -> "ReconstructionReport":
         from mamp_pipeline.report.counts import label_name
-        from mamp_pipeline.report.run_data import Prediction, Predictions
-        from mamp_trainer.hidden import predict_hidden
+        from mamp_pipeline.report.run_data import MaskedReconstruction, ReconstructionReport
+        from mamp_trainer.hidden import reconstruct_masked
 
         self.progress.message(f"{run.name}: predicting hidden tokens")
-        metadata = _metadata(self._store(run))
-        bodies = predict_hidden(Path(run.path), self._store(run), HIDDEN_CLIPS, self.device)
+        metadata = _store_metadata(self._store(run))
+        bodies = reconstruct_masked(Path(run.path), self._store(run), RECONSTRUCTED_CLIPS, self.device)
         masking, target = run.settings["masking"], run.settings["target"]
-        names = self._titles(run, metadata.spec().classes)
+        names = self._class_titles(run, metadata.dataset_spec().classes)
         how = f"{masking['strategy']}, ratio {masking['ratio']:g}"
         how += f", τ {masking['temperature']:g}" if masking["strategy"] == "motion" else ""
-        return Predictions(
+        return ReconstructionReport(
             source=f"Test clips from slow to fast by mean intensity, cropped as in testing, masked as trained ({how}).",
             target=target["kind"],
             normalised=target["normalise"],
             skeleton=metadata.skeleton,
             examples=[
-                Prediction(
+                MaskedReconstruction(
                     **{**body._asdict(), "label": label_name(names, body.label), "body": body.body + 1},
                 )
                 for body in bodies
             ],
         )
 
-    def _store(self, run: "RunData") -> Place:
+    def _store(self, run: "RunReport") -> StoragePath:
         """Return the store that a run is to be looked at on.
 
         Raises:
@@ -146,18 +146,18 @@ class Workshop:
             raise UsageError(f"there is no store at {place}", remedy="Name the store of the run with --store.")
         return place
 
-    def _titles(self, run: "RunData", classes: int) -> tuple[str, ...]:
+    def _class_titles(self, run: "RunReport", classes: int) -> tuple[str, ...]:
         from mamp_pipeline.report.counts import class_titles
 
         try:
-            layout = _metadata(self._store(run)).layout
+            layout = _store_metadata(self._store(run)).layout
         except UsageError:
             layout = None
         return class_titles(run.settings["dataset"], classes, layout)
 
 
 @cache
-def _metadata(place: Place) -> "StoreMetadata":
+def _store_metadata(place: StoragePath) -> "StoreMetadata":
     from mamp_pipeline.store.read import open_store
 
     return open_store(place).metadata

@@ -6,34 +6,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mamp_pipeline.report.run_data import RunData
+    from mamp_pipeline.report.run_data import RunReport
     from mamp_trainer.ledger.runs import Run
 
-_TOLD = frozenset({"name", "summary"})
+_TITLE_FIELDS = frozenset({"name", "summary"})
 """Fields of a recipe that are titles: what differs in them only is no difference."""
 
 
-def read_runs(folders: Sequence[Path]) -> "list[RunData]":
+def read_runs(folders: Sequence[Path]) -> "list[RunReport]":
     """Read the records, recipes and metrics of runs.
 
     Raises:
         RecordError: a recipe, or metrics, cannot be read.
         ConfigError: a recipe is not YAML.
     """
-    from mamp_pipeline.report.curves import name_runs
-    from mamp_pipeline.report.run_data import RunData
-    from mamp_trainer.ledger.files import read_course, read_settings
-    from mamp_trainer.ledger.lines import describe_run
+    from mamp_pipeline.report.curves import shortest_unique_paths
+    from mamp_pipeline.report.run_data import RunReport
+    from mamp_trainer.ledger.files import read_curve, read_recipe_data
+    from mamp_trainer.ledger.lines import summarise_run
     from mamp_trainer.ledger.runs import read_run
 
     runs = [read_run(folder) for folder in folders]
-    settings = [read_settings(folder) for folder in folders]
-    names = name_runs([folder.resolve().parts for folder in folders])
+    settings = [read_recipe_data(folder) for folder in folders]
+    names = shortest_unique_paths([folder.resolve().parts for folder in folders])
     read = []
-    for run, own, name, differs in zip(runs, settings, names, _differences(runs, settings), strict=True):
-        course, line = read_course(run.folder), describe_run(run)
+    for run, own, name, differs in zip(runs, settings, names, _differences_by_run(runs, settings), strict=True):
+        course, line = read_curve(run.folder), summarise_run(run)
         read.append(
-            RunData(
+            RunReport(
                 name=name,
                 path=str(run.folder),
                 state=run.state,
@@ -55,7 +55,7 @@ def read_runs(folders: Sequence[Path]) -> "list[RunData]":
     return read
 
 
-def _differences(runs: "Sequence[Run]", settings: Sequence[dict[str, Any]]) -> list[list[str]]:
+def _differences_by_run(runs: "Sequence[Run]", settings: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Return what tells each run from the others of its task: `key value`, of its recipe and its encoder."""
     from mamp_trainer.ledger.fields import find_differences, flatten, show_value
 
@@ -64,7 +64,7 @@ def _differences(runs: "Sequence[Run]", settings: Sequence[dict[str, Any]]) -> l
         tasks[own.get("kind")].append(place)
     told: list[list[str]] = [[] for _ in runs]
     for task, places in tasks.items():
-        sides = [{key: value for key, value in flatten(settings[at]).items() if key not in _TOLD} for at in places]
+        sides = [{key: value for key, value in flatten(settings[at]).items() if key not in _TITLE_FIELDS} for at in places]
         for side, at in zip(sides, places, strict=True):
             if task != "pretrain":
                 record = runs[at].record

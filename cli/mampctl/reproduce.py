@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.errors import Interrupted, TrainingError
-from mamp_schemas.places import parse_path
-from mamp_schemas.reproduction import Plan, Scale
+from mamp_schemas.places import parse_local_path
+from mamp_schemas.reproduction import ReproductionPlan, Scale
 from mampctl.console import print_json, print_line, run_id
 from mampctl.extras import needed_extras
 from mampctl.places import data_folder
 from mampctl.reproduce_splits import make_manifests
-from mampctl.sitting import sit_down
+from mampctl.sitting import distributed_run
 from mampctl.training import DeviceOption, DevicesOption, JsonOption
 
 if TYPE_CHECKING:
     from mamp_trainer.reproduce.execute import Outcome
-    from mamp_trainer.reproduce.shelf import Shelf
+    from mamp_trainer.reproduce.shelf import DataCatalog
 
 
 def reproduce(
@@ -34,7 +34,7 @@ def reproduce(
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=parse_path, metavar="PATH", help="Where runs/ and tables/ are made. [default: $MAMPCTL_DATA]"
+            parser=parse_local_path, metavar="PATH", help="Where runs/ and tables/ are made. [default: $MAMPCTL_DATA]"
         ),
     ] = None,
     device: DeviceOption = "auto",
@@ -51,30 +51,30 @@ def reproduce(
     plan = make_plan(table, scale, seeds)
     wanted, folder = choose_runs(plan, only or []), out or data_folder()
     if dry_run:
-        _show_plan(plan, wanted, folder, device, as_json)
+        _print_plan(plan, wanted, folder, device, as_json)
         return
-    with sit_down(lambda: None, device, devices) as (_, ranks, progress):
-        from mamp_trainer.reproduce.execute import Seat, execute
-        from mamp_trainer.reproduce.shelf import Shelf
+    with distributed_run(lambda: None, device, devices) as (_, ranks, progress):
+        from mamp_trainer.reproduce.execute import ExecutionContext, execute
+        from mamp_trainer.reproduce.shelf import DataCatalog
 
-        shelf = Shelf(data_folder())
-        if ranks.first:
+        shelf = DataCatalog(data_folder())
+        if ranks.is_main:
             make_manifests([run.recipe for run in plan.runs if run.name in wanted], shelf, progress.message)
             if not as_json:
-                _show_plan(plan, wanted, folder, device, as_json)
-        ranks.agree(0)  # the others read manifests when they are there
+                _print_plan(plan, wanted, folder, device, as_json)
+        ranks.all_reduce_max(0)  # the others read manifests when they are there
 
         def tell(now: "Outcome") -> None:
-            _write(plan, now, shelf, folder)
+            _write_tables(plan, now, shelf, folder)
 
         try:
-            outcome = execute(plan, wanted, folder / "runs", shelf, Seat(device, progress, ranks, run_id()), tell)
+            outcome = execute(plan, wanted, folder / "runs", shelf, ExecutionContext(device, progress, ranks, run_id()), tell)
         except Interrupted:
             progress.message("the table is written as far as it has come; the same command, without --resume, goes on")
             raise
-        if ranks.first:
-            _show_tables(plan, outcome, shelf, folder, as_json)
-        ranks.agree(0)  # an error of one rank would end the first before it has shown them
+        if ranks.is_main:
+            _print_tables(plan, outcome, shelf, folder, as_json)
+        ranks.all_reduce_max(0)  # an error of one rank would end the first before it has shown them
         if outcome.problems:
             raise TrainingError(
                 f"{len(outcome.problems)} of {len(wanted)} runs are missing: the table says why",
@@ -82,7 +82,7 @@ def reproduce(
             )
 
 
-def _write(plan: Plan, outcome: "Outcome", shelf: "Shelf", folder: Path) -> None:
+def _write_tables(plan: ReproductionPlan, outcome: "Outcome", shelf: "DataCatalog", folder: Path) -> None:
     from mamp_trainer.reproduce.collect import collect
     from mamp_trainer.reproduce.write import write_table
 
@@ -90,21 +90,21 @@ def _write(plan: Plan, outcome: "Outcome", shelf: "Shelf", folder: Path) -> None
         write_table(folder / "tables", table)
 
 
-def _show_plan(plan: Plan, wanted: frozenset[str], folder: Path, device: str, as_json: bool) -> None:
+def _print_plan(plan: ReproductionPlan, wanted: frozenset[str], folder: Path, device: str, as_json: bool) -> None:
     with needed_extras():
-        from mamp_trainer.reproduce.preview import preview
-        from mamp_trainer.reproduce.shelf import Shelf
+        from mamp_trainer.reproduce.preview import dry_run
+        from mamp_trainer.reproduce.shelf import DataCatalog
         from mamp_trainer.runtime import choose_device
-        from mampctl.reproduce_tables import print_preview
+        from mampctl.reproduce_tables import print_dry_run
 
-    shown = preview(plan, wanted, folder / "runs", Shelf(data_folder()), choose_device(device))
+    shown = dry_run(plan, wanted, folder / "runs", DataCatalog(data_folder()), choose_device(device))
     if as_json:
         print_json({"plan": plan.model_dump(mode="json"), "preview": shown.model_dump(mode="json")})
     else:
-        print_preview(plan, shown)
+        print_dry_run(plan, shown)
 
 
-def _show_tables(plan: Plan, outcome: "Outcome", shelf: "Shelf", folder: Path, as_json: bool) -> None:
+def _print_tables(plan: ReproductionPlan, outcome: "Outcome", shelf: "DataCatalog", folder: Path, as_json: bool) -> None:
     from mamp_trainer.reproduce.collect import collect
     from mamp_trainer.reproduce.write import table_files
     from mampctl.reproduce_tables import print_tables

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from mamp_schemas.reproduction import ObtainedTable, Plan, Preview
+from mamp_schemas.reproduction import ObtainedTable, ReproductionPlan, DryRun
 from mampctl.console import print_line, print_table
 
 
-def print_preview(plan: Plan, preview: Preview) -> None:
+def print_dry_run(plan: ReproductionPlan, preview: DryRun) -> None:
     """Print which runs a table takes, how far they are, and how long the others will take."""
     rows = [
         (
@@ -14,7 +14,7 @@ def print_preview(plan: Plan, preview: Preview) -> None:
             line.state,
             line.epochs,
             "unknown" if line.train_clips is None else f"{line.train_clips:,}",
-            "" if line.state == "done" or line.seconds is None else _duration(line.seconds),
+            "" if line.state == "done" or line.seconds is None else _format_estimate(line.seconds),
         )
         for line in preview.lines
     ]
@@ -23,7 +23,7 @@ def print_preview(plan: Plan, preview: Preview) -> None:
     total = sum(line.seconds or 0.0 for line in left)
     print_line(
         f"table {plan.table}, scale {plan.scale}: {len(left)} of {len(preview.lines)} runs to do, about "
-        f"{_duration(total)} on {preview.device} (an estimate: {preview.basis})"
+        f"{_format_estimate(total)} on {preview.device} (an estimate: {preview.basis})"
     )
     if preview.manifests:
         print_line(f"{preview.manifests} split manifests will be made")
@@ -33,10 +33,10 @@ def print_preview(plan: Plan, preview: Preview) -> None:
 
 def print_tables(tables: Sequence[ObtainedTable]) -> None:
     """Print what was obtained beside what is published."""
-    from mamp_trainer.reproduce.write import describe_column, describe_row, show_cell, title
+    from mamp_trainer.reproduce.write import describe_column, describe_row, show_cell, table_title
 
     for table in tables:
-        print_line(title(table))
+        print_line(table_title(table))
         rows = [
             (
                 describe_row(row),
@@ -52,7 +52,7 @@ def print_tables(tables: Sequence[ObtainedTable]) -> None:
             print_line(f"failed: {problem}")
 
 
-def _duration(seconds: float) -> str:
+def _format_estimate(seconds: float) -> str:
     """Return a time that is only estimated, in what it is about."""
     if seconds < 90:
         return f"{seconds:.0f} s"

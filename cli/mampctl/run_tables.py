@@ -9,19 +9,19 @@ from mampctl.console import print_line, print_table
 if TYPE_CHECKING:
     from mamp_trainer.ledger.compare import Aspect, Comparison, Group
     from mamp_trainer.ledger.detail import RunDetail
-    from mamp_trainer.ledger.lines import RunLine
+    from mamp_trainer.ledger.lines import RunSummary
 
-_HEADER = ("run", "task", "recipe", "data", "seed", "state", "last", "best (epoch)", "time", "finished (UTC)")
-_OF_ONE_VALUE = ("store", "split manifest", "encoder")
+_RUN_HEADER = ("run", "task", "recipe", "data", "seed", "state", "last", "best (epoch)", "time", "finished (UTC)")
+_DIGEST_ASPECTS = ("store", "split manifest", "encoder")
 """Aspects that are one digest."""
 
 
-def print_runs(lines: Sequence["RunLine"]) -> None:
+def print_runs(lines: Sequence["RunSummary"]) -> None:
     """Print a table of runs, and what is wrong with any of them."""
     if not lines:
         print_line("no runs")
         return
-    print_table([_cells(line) for line in lines], _HEADER)
+    print_table([_run_row(line) for line in lines], _RUN_HEADER)
     for line in lines:
         if line.problem:
             print_line(f"problem: {line.problem}")
@@ -30,7 +30,7 @@ def print_runs(lines: Sequence["RunLine"]) -> None:
 def print_detail(found: "RunDetail") -> None:
     """Print all that is known of a run."""
     line, record = found.line, found.record
-    facts = dict(zip(_HEADER, _cells(line), strict=True)) | (_record_facts(record) if record else {})
+    facts = dict(zip(_RUN_HEADER, _run_row(line), strict=True)) | (_record_fields(record) if record else {})
     for name, value in facts.items():
         if value != "":
             print_line(f"{name:<14} {value}")
@@ -61,7 +61,7 @@ def print_comparison(found: "Comparison") -> None:
         _print_group(group)
 
 
-def _cells(line: "RunLine") -> tuple[object, ...]:
+def _run_row(line: "RunSummary") -> tuple[object, ...]:
     part = f" {100 * line.subset.fraction:g} % draw {line.subset.draw}" if line.subset else ""
     going = f" {line.epochs}/{line.planned_epochs}" if line.state == "incomplete" else ""
     return (
@@ -71,20 +71,20 @@ def _cells(line: "RunLine") -> tuple[object, ...]:
         f"{line.dataset} {line.protocol}{part}" if line.dataset else "",
         "" if line.seed is None else line.seed,
         f"{line.state}{going}",
-        _outcome(line),
+        _last_metric(line),
         "" if line.best_top1 is None else f"{line.best_top1:.2f} % ({line.best_epoch})",
-        "" if line.seconds is None else _duration(line.seconds),
+        "" if line.seconds is None else _format_duration(line.seconds),
         "" if line.finished is None else f"{line.finished:%Y-%m-%d %H:%M}",
     )
 
 
-def _outcome(line: "RunLine") -> str:
+def _last_metric(line: "RunSummary") -> str:
     if line.last_top1 is not None:
         return f"{line.last_top1:.2f} %"
     return "" if line.last_loss is None else f"loss {line.last_loss:.4f}"
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     """Return a wall time as people say it."""
     if seconds < 120:
         return f"{seconds:.1f} s"
@@ -92,7 +92,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _record_facts(record: RunRecord) -> dict[str, object]:
+def _record_fields(record: RunRecord) -> dict[str, object]:
     origin, times = record.origin, (record.started, record.finished)
     return {
         "result": ", ".join(f"{name} {value}" for name, value in record.result.model_dump(exclude={"kind"}).items()),
@@ -104,7 +104,7 @@ def _record_facts(record: RunRecord) -> dict[str, object]:
         "its weights": origin.weights if origin else "",
         "its recipe": (origin.recipe_hash or "unknown: a released file") if origin else "",
         "device": record.device,
-        "hardware": _hardware(record.hardware) if record.hardware else "",
+        "hardware": _format_hardware(record.hardware) if record.hardware else "",
         "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
         "from, to": " – ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in times if time) if all(times) else "",
         "sittings": record.sittings or "",
@@ -112,7 +112,7 @@ def _record_facts(record: RunRecord) -> dict[str, object]:
     }
 
 
-def _hardware(found: Hardware) -> str:
+def _format_hardware(found: Hardware) -> str:
     gpus = [f"{count} × {name}" for name, count in found.gpus.items()] or ["no GPU"]
     cores = f"{found.cores} of {found.cores_present} cores"
     return ", ".join(
@@ -125,8 +125,8 @@ def _print_aspect(aspect: "Aspect") -> None:
     if aspect.state != "differs":
         said = "same" if aspect.state == "same" else "not known of every run; no difference where it is"
         print_line(f"{name}  {said}")
-    elif aspect.name in _OF_ONE_VALUE:
-        print_line(f"{name}  other: {differences[0].sides()}")
+    elif aspect.name in _DIGEST_ASPECTS:
+        print_line(f"{name}  other: {differences[0].show_values()}")
     elif len(differences) == 1:
         print_line(f"{name}  same but for {differences[0]}")
     else:

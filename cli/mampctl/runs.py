@@ -7,7 +7,7 @@ import typer
 
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import UsageError
-from mamp_schemas.places import parse_path
+from mamp_schemas.places import parse_local_path
 from mamp_schemas.recipes import Task
 from mampctl.console import print_json, print_note
 from mampctl.places import data_folder
@@ -24,18 +24,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 def list_(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(parser=parse_path, metavar="[FOLDER]...", help="Where runs are. [default: $MAMPCTL_DATA/runs]"),
+        typer.Argument(parser=parse_local_path, metavar="[FOLDER]...", help="Where runs are. [default: $MAMPCTL_DATA/runs]"),
     ] = None,
     task: Annotated[Task | None, typer.Option(help="Only runs of this task.")] = None,
     dataset: Annotated[DatasetName | None, typer.Option(help="Only runs on this dataset.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the runs below some folders, complete or not."""
-    from mamp_trainer.ledger.lines import describe_run
+    from mamp_trainer.ledger.lines import summarise_run
     from mamp_trainer.ledger.runs import read_runs
     from mampctl.run_tables import print_runs
 
-    lines = [describe_run(run) for run in read_runs(_named_folders(folders))]
+    lines = [summarise_run(run) for run in read_runs(_find_run_folders(folders))]
     lines = [line for line in lines if task in (None, line.task) and dataset in (None, line.dataset)]
     if as_json:
         print_json([line.model_dump(mode="json") for line in lines])
@@ -45,14 +45,14 @@ def list_(
 
 @app.command("show")
 def show(
-    run: Annotated[Path, typer.Argument(parser=parse_path, metavar="RUN", help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(parser=parse_local_path, metavar="RUN", help="The run's folder.")],
     as_json: JsonOption = False,
 ) -> None:
     """Show all that is known of a run, and where its recipe differs from the shipped one of that name."""
-    from mamp_trainer.ledger.detail import detail
+    from mamp_trainer.ledger.detail import run_detail
     from mampctl.run_tables import print_detail
 
-    found = detail(_named_run(run))
+    found = run_detail(_find_run(run))
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -62,7 +62,7 @@ def show(
 @app.command("compare")
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(parser=parse_path, metavar="RUN RUN...", help="Folders of two runs or more.")
+        list[Path], typer.Argument(parser=parse_local_path, metavar="RUN RUN...", help="Folders of two runs or more.")
     ],
     as_json: JsonOption = False,
 ) -> None:
@@ -72,14 +72,14 @@ def compare(
 
     if len(runs) < 2:
         raise UsageError("there is one run, and nothing to compare it with", remedy="Name two folders or more.")
-    found = compare_runs([_named_run(run) for run in runs])
+    found = compare_runs([_find_run(run) for run in runs])
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
         print_comparison(found)
 
 
-def _named_folders(folders: list[Path] | None) -> list[Path]:
+def _find_run_folders(folders: list[Path] | None) -> list[Path]:
     """Return the folders that the user named, by default that of the data folder, which need not be there yet.
 
     Raises:
@@ -94,7 +94,7 @@ def _named_folders(folders: list[Path] | None) -> list[Path]:
     return folders
 
 
-def _named_run(folder: Path) -> "Run":
+def _find_run(folder: Path) -> "Run":
     """Return the run that a folder holds.
 
     Raises:

@@ -9,73 +9,73 @@ from typing import Annotated
 
 import typer
 
-from mamp_schemas.places import parse_path, parse_place
+from mamp_schemas.places import parse_local_path, parse_storage_path
 from mampctl.completion import complete_clip, complete_store
-from mampctl.console import print_json, print_line, print_next, print_summary
+from mampctl.console import print_json, print_line, print_hint, print_summary
 from mampctl.extras import needed_extras
 
-_KEEP = "MPLCONFIGDIR"
+_MATPLOTLIB_VARIABLE = "MPLCONFIGDIR"
 
 
 def show(
     store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
     clip: Annotated[str, typer.Argument(help="The clip's id.", autocompletion=complete_clip)],
     html: Annotated[
-        Path | None, typer.Option(parser=parse_path, metavar="PATH", help="Write a page that plays it.")
+        Path | None, typer.Option(parser=parse_local_path, metavar="PATH", help="Write a page that plays it.")
     ] = None,
-    gif: Annotated[Path | None, typer.Option(parser=parse_path, metavar="PATH", help="Write a moving picture.")] = None,
+    gif: Annotated[Path | None, typer.Option(parser=parse_local_path, metavar="PATH", help="Write a moving picture.")] = None,
     png: Annotated[
         Path | None,
-        typer.Option(parser=parse_path, metavar="PATH", help="Write a picture of the frame that moves most."),
+        typer.Option(parser=parse_local_path, metavar="PATH", help="Write a picture of the frame that moves most."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Show one clip: where it moves, and what a motion-aware mask hides of it."""
     from mamp_pipeline.report.clip import find_clip, view_clip
-    from mamp_pipeline.report.summary import list_lines, summarise
+    from mamp_pipeline.report.summary import summary_lines, clip_summary
     from mamp_pipeline.store.read import open_store
 
-    opened = open_store(parse_place(store))
+    opened = open_store(parse_storage_path(store))
     view = view_clip(opened, find_clip(opened, clip))
     skeleton = opened.metadata.skeleton
     made: list[tuple[Path, bytes]] = []
     if html:
-        from mamp_pipeline.report.page import clip_page
+        from mamp_pipeline.report.page import render_clip_page
         from mamp_pipeline.report.payload import pack_clip, pack_skeleton
 
         data = {"skeleton": pack_skeleton(skeleton), "clip": pack_clip(view, skeleton)}
-        made.append((html, clip_page(view.id, data).encode()))
+        made.append((html, render_clip_page(view.id, data).encode()))
     if gif or png:
-        with needed_extras(), _matplotlib_keeping_nothing():
-            from mamp_pipeline.report.picture import make_gif, make_png
-        made += [(out, make(view, skeleton)) for out, make in ((gif, make_gif), (png, make_png)) if out]
-    sizes = _write(made)
+        with needed_extras(), _temporary_matplotlib_cache():
+            from mamp_pipeline.report.picture import render_gif, render_png
+        made += [(out, make(view, skeleton)) for out, make in ((gif, render_gif), (png, render_png)) if out]
+    sizes = _write_files(made)
     if as_json:
-        print_json({**summarise(view, skeleton), "files": sizes})
+        print_json({**clip_summary(view, skeleton), "files": sizes})
         return
     for out, size in sizes.items():
         print_summary(out, f"{size / 1e3:,.0f} kB")
     if not made:
-        for name, text in list_lines(view, skeleton):
+        for name, text in summary_lines(view, skeleton):
             print_line(f"{name:<10} {text}")
-        print_next("show", store, clip, "--html", "clip.html")
+        print_hint("show", store, clip, "--html", "clip.html")
 
 
 @contextmanager
-def _matplotlib_keeping_nothing() -> Iterator[None]:
+def _temporary_matplotlib_cache() -> Iterator[None]:
     """Give matplotlib, while it is imported, a folder for what it keeps of fonts: its own is in the home folder."""
-    if os.environ.get(_KEEP):
+    if os.environ.get(_MATPLOTLIB_VARIABLE):
         yield
         return
     with TemporaryDirectory(prefix="mampctl-matplotlib-") as folder:
-        os.environ[_KEEP] = folder
+        os.environ[_MATPLOTLIB_VARIABLE] = folder
         try:
             yield
         finally:
-            del os.environ[_KEEP]
+            del os.environ[_MATPLOTLIB_VARIABLE]
 
 
-def _write(made: list[tuple[Path, bytes]]) -> dict[str, int]:
+def _write_files(made: list[tuple[Path, bytes]]) -> dict[str, int]:
     """Write what was made; return the bytes of each file."""
     from mamp_pipeline.report.output import write_output
 

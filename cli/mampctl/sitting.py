@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from mamp_schemas.errors import Interrupted, TrainingError, UsageError
-from mamp_schemas.progress import Progress, Silent
+from mamp_schemas.progress import Progress, NullProgress
 from mampctl.console import print_note, run_id
 from mampctl.extras import needed_extras
 from mampctl.progress import show_progress
-from mampctl.stopping import INTERRUPTED
+from mampctl.stopping import INTERRUPTED_NOTE
 
 if TYPE_CHECKING:
-    from mamp_trainer.ranks.group import Ranks
-    from mamp_trainer.ranks.place import Place
+    from mamp_trainer.ranks.group import DistContext
+    from mamp_trainer.ranks.place import RankEnv
 
 T = TypeVar("T")
 
 
 @contextmanager
-def sit_down(prepare: Callable[[], T], device: str, devices: int | None) -> "Iterator[tuple[T, Ranks, Progress]]":
+def distributed_run(prepare: Callable[[], T], device: str, devices: int | None) -> "Iterator[tuple[T, DistContext, Progress]]":
     """Be a rank, as the environment says; where it says nothing, start `devices` ranks and leave when they end.
 
     Args:
@@ -40,55 +40,55 @@ def sit_down(prepare: Callable[[], T], device: str, devices: int | None) -> "Ite
         TrainingError: GPUs are missing.
         typer.Exit: the ranks have ended, or a signal stopped the training; has the exit code.
     """
-    from mamp_trainer.ranks.place import find_place
+    from mamp_trainer.ranks.place import read_rank_env
 
-    place = find_place(os.environ)
+    place = read_rank_env(os.environ)
     try:
         if place is not None:
-            with _joined(place, device, devices) as ranks:
+            with _connected_ranks(place, device, devices) as ranks:
                 # What the first rank says is said.
-                with nullcontext() if ranks.first else redirect_stderr(io.StringIO()):
+                with nullcontext() if ranks.is_main else redirect_stderr(io.StringIO()):
                     prepared = prepare()
-                with show_progress() if ranks.first else nullcontext(Silent()) as progress:
+                with show_progress() if ranks.is_main else nullcontext(NullProgress()) as progress:
                     yield prepared, ranks, progress
         elif devices is not None and devices > 1:
-            raise typer.Exit(_launch(device, devices))
+            raise typer.Exit(_launch_ranks(device, devices))
         else:
             prepared = prepare()
-            with _joined(None, device, None) as ranks, show_progress() as progress:
+            with _connected_ranks(None, device, None) as ranks, show_progress() as progress:
                 yield prepared, ranks, progress
     except Interrupted as stop:
-        if not stop.told and (place is None or place.rank == 0):
-            print_note(f"{INTERRUPTED}, a training with --resume")
-        raise typer.Exit(stop.code) from None
+        if not stop.user_informed and (place is None or place.rank == 0):
+            print_note(f"{INTERRUPTED_NOTE}, a training with --resume")
+        raise typer.Exit(stop.exit_code) from None
 
 
 @contextmanager
-def _joined(place: "Place | None", device: str, devices: int | None) -> "Iterator[Ranks]":
+def _connected_ranks(place: "RankEnv | None", device: str, devices: int | None) -> "Iterator[DistContext]":
     with needed_extras():
-        from mamp_trainer.ranks.group import ALONE
-        from mamp_trainer.ranks.join import join
-        from mamp_trainer.runtime import choose_device, stopped_at_once
+        from mamp_trainer.ranks.group import SINGLE_PROCESS
+        from mamp_trainer.ranks.join import rendezvous
+        from mamp_trainer.runtime import choose_device, interrupt_immediately
 
-    with stopped_at_once():
+    with interrupt_immediately():
         if place is None:
-            yield ALONE
+            yield SINGLE_PROCESS
             return
-        with join(place) as connect:
-            _check_count(place, devices)
-            yield connect(choose_device(device, place.local))
+        with rendezvous(place) as connect:
+            _check_rank_count(place, devices)
+            yield connect(choose_device(device, place.local_rank))
 
 
-def _check_count(place: "Place", devices: int | None) -> None:
+def _check_rank_count(place: "RankEnv", devices: int | None) -> None:
     """Refuse `--devices` where others have started the ranks, unless it names their number on this host."""
-    if devices not in (None, place.local_count):
+    if devices not in (None, place.local_world_size):
         raise UsageError(
-            f"--devices {devices}, but {place.count} ranks have been started, {place.local_count} of them here",
+            f"--devices {devices}, but {place.world_size} ranks have been started, {place.local_world_size} of them here",
             remedy="Leave out --devices under torchrun and srun: they say how many ranks there are.",
         )
 
 
-def _launch(device: str, devices: int) -> int:
+def _launch_ranks(device: str, devices: int) -> int:
     with needed_extras():
         import torch
 

@@ -10,12 +10,12 @@ from types import FrameType
 
 from mamp_schemas.errors import Interrupted
 
-INTERRUPTED = "interrupted: nothing unfinished is left under a final name; run the same command again"
-_AGAIN_SECONDS = 0.05
+INTERRUPTED_NOTE = "interrupted: nothing unfinished is left under a final name; run the same command again"
+_RESEND_DELAY_S = 0.05
 
 
 @contextmanager
-def sigterm_heard() -> Iterator[None]:
+def handle_sigterm() -> Iterator[None]:
     """Stop at SIGTERM as at Ctrl-C: batch systems send it, and the first process of a container would not hear it."""
 
     def receive(number: int, _frame: FrameType | None) -> None:
@@ -24,14 +24,14 @@ def sigterm_heard() -> Iterator[None]:
 
     before = signal.signal(signal.SIGTERM, receive)
     try:
-        with _not_swallowed():
+        with reraise_signals_from_destructors():
             yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
-def _not_swallowed() -> Iterator[None]:
+def reraise_signals_from_destructors() -> Iterator[None]:
     """Send a signal again whose exception had nowhere to go: raised in a callback of compiled code, as h5py's.
 
     Python tells of such an exception and goes on, and so would the command.
@@ -47,7 +47,7 @@ def _not_swallowed() -> Iterator[None]:
         if number == signal.SIGTERM:
             signal.signal(number, heard)
         # Not from here, which is that callback still.
-        again.append(threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number)))
+        again.append(threading.Timer(_RESEND_DELAY_S, os.kill, (os.getpid(), number)))
         again[-1].start()
 
     sys.unraisablehook = tell

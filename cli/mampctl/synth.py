@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from mamp_schemas.places import parse_path
-from mampctl.console import print_json, print_next, print_summary
+from mamp_schemas.places import parse_local_path
+from mampctl.console import print_json, print_hint, print_summary
 from mampctl.progress import show_progress
 
 
 def synth(
     dataset: Annotated[Literal["ntu60", "ntu120"], typer.Argument(help="Whose naming and numbering to follow.")],
-    out: Annotated[Path, typer.Option(parser=parse_path, metavar="PATH", help="A new folder, or a zip archive.")],
+    out: Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="A new folder, or a zip archive.")],
     clips: Annotated[int, typer.Option(min=1, help="How many clips.")],
     classes: Annotated[int, typer.Option(min=1, help="How many action classes.")] = 10,
     setups: Annotated[int, typer.Option(min=1, help="How many setups.")] = 4,
@@ -30,4 +30,4 @@ def synth(
         print_json({"raw": str(out), "dataset": dataset, "clips": clips, "classes": classes})
         return
     print_summary(out, f"{clips:,} clips of {classes} classes")
-    print_next("ingest", dataset, "--raw", out)
+    print_hint("ingest", dataset, "--raw", out)

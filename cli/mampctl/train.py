@@ -4,12 +4,12 @@ from pathlib import Path
 
 import typer
 
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.recipes import PretrainRecipe
-from mampctl.console import print_json, print_line, print_next, print_summary, run_id
-from mampctl.places import default_run
-from mampctl.sitting import sit_down
-from mampctl.train_protocols import add_protocols
+from mampctl.console import print_json, print_line, print_hint, print_summary, run_id
+from mampctl.places import default_run_dir
+from mampctl.sitting import distributed_run
+from mampctl.train_protocols import add_protocol_commands
 from mampctl.training import (
     DeviceOption,
     DevicesOption,
@@ -21,8 +21,8 @@ from mampctl.training import (
     SetOption,
     StoreOption,
     default_recipe,
-    list_recipes,
-    recipe_store,
+    print_recipes,
+    store_of_recipe,
 )
 
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
@@ -44,14 +44,14 @@ def pretrain(
     from mamp_trainer.recipes import load_recipe
 
     if recipe == "list":
-        list_recipes("pretrain", as_json)
+        print_recipes("pretrain", as_json)
         return
 
-    def prepare() -> tuple[PretrainRecipe, Place, Path]:
+    def prepare() -> tuple[PretrainRecipe, StoragePath, Path]:
         loaded = load_recipe("pretrain", recipe or default_recipe("pretrain", store), set_ or [])
-        return loaded, recipe_store(store, loaded), out or default_run(loaded)
+        return loaded, store_of_recipe(store, loaded), out or default_run_dir(loaded)
 
-    with sit_down(prepare, device, devices) as ((loaded, place, run), ranks, progress):
+    with distributed_run(prepare, device, devices) as ((loaded, place, run), ranks, progress):
         from mamp_trainer.tasks.pretrain import pretrain as train
 
         progress.message(f"recipe {loaded.name}, store {place}, run {run}")
@@ -62,11 +62,11 @@ def pretrain(
             resume=resume,
             device=device,
             progress=progress,
-            ranks=ranks,
+            dist_context=ranks,
             profile=profile,
             run_id=run_id(),
         )
-    if not ranks.first:
+    if not ranks.is_main:
         return
     if as_json:
         print_json(result.model_dump(mode="json"))
@@ -74,10 +74,10 @@ def pretrain(
     print_summary(run, f"{result.epochs} epochs, {result.steps:,} steps")
     if result.first_loss is not None and result.last_loss is not None:
         print_line(f"mean loss of the first epoch {result.first_loss:.4f}, of the last {result.last_loss:.4f}")
-    print_next("train", "linear", *_probe_options(loaded).split(), "--from", run, "--store", place)
+    print_hint("train", "linear", *suggest_linear_options(loaded).split(), "--from", run, "--store", place)
 
 
-def _probe_options(pretrained: PretrainRecipe) -> str:
+def suggest_linear_options(pretrained: PretrainRecipe) -> str:
     """Return what names the linear recipe of a pre-training's name, with the data it was set to; nothing if none is."""
     from mamp_trainer.recipes import list_recipes
 
@@ -94,4 +94,4 @@ def _probe_options(pretrained: PretrainRecipe) -> str:
     return f"--recipe {pretrained.name} {''.join(changes)}"
 
 
-add_protocols(app)
+add_protocol_commands(app)

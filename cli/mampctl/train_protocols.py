@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mamp_schemas.errors import CheckpointError, UsageError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.recipes import FinetuneRecipe
 from mamp_schemas.results import EvaluationResult, Spread
-from mampctl.console import print_json, print_line, print_next, print_summary, print_table, run_id
-from mampctl.places import default_run
-from mampctl.sitting import sit_down
+from mampctl.console import print_json, print_line, print_hint, print_summary, print_table, run_id
+from mampctl.places import default_run_dir
+from mampctl.sitting import distributed_run
 from mampctl.training import (
     DeviceOption,
     DevicesOption,
@@ -24,18 +24,18 @@ from mampctl.training import (
     SetOption,
     StoreOption,
     default_recipe,
-    list_recipes,
-    recipe_store,
+    print_recipes,
+    store_of_recipe,
 )
 
 if TYPE_CHECKING:
     from mamp_trainer.classifiers import ClassifierRecipe
 
-Protocol = Literal["linear", "finetune", "semi", "transfer"]
-Run = tuple["ClassifierRecipe", Path]
+EvaluationTask = Literal["linear", "finetune", "semi", "transfer"]
+RecipeAndFolder = tuple["ClassifierRecipe", Path]
 """One run: its recipe and its folder."""
 
-PURPOSES: dict[Protocol, str] = {
+COMMAND_HELP: dict[EvaluationTask, str] = {
     "linear": "Train a linear classifier on a fixed encoder (section 4.3, linear evaluation).",
     "finetune": "Train encoder and classifier together, or from scratch (section 4.3, fine-tuned evaluation).",
     "transfer": "Fine-tune an encoder that another dataset pre-trained (section 4.3, transfer learning).",
@@ -45,14 +45,14 @@ FromOption = Annotated[
 ]
 
 
-def add_protocols(app: typer.Typer) -> None:
+def add_protocol_commands(app: typer.Typer) -> None:
     """Add a command for each protocol; what differs between them stands in their recipes."""
-    for task, purpose in PURPOSES.items():
-        app.command(task, help=purpose)(_command(task))
+    for task, purpose in COMMAND_HELP.items():
+        app.command(task, help=purpose)(_make_command(task))
     app.command("semi")(semi)
 
 
-def _command(task: Protocol) -> Callable[..., None]:
+def _make_command(task: EvaluationTask) -> Callable[..., None]:
     def command(
         recipe: RecipeOption = None,
         store: StoreOption = None,
@@ -66,15 +66,15 @@ def _command(task: Protocol) -> Callable[..., None]:
         as_json: JsonOption = False,
     ) -> None:
         if recipe == "list":
-            list_recipes(task, as_json)
+            print_recipes(task, as_json)
             return
 
-        def prepare() -> tuple[Place, list[Run]]:
-            expect_encoder(task, from_)
-            loaded = _load(task, recipe, store, set_)
-            return recipe_store(store, loaded), [(loaded, out or default_run(loaded, _beginning(loaded, from_)))]
+        def prepare() -> tuple[StoragePath, list[RecipeAndFolder]]:
+            check_encoder_option(task, from_)
+            loaded = _load_recipe(task, recipe, store, set_)
+            return store_of_recipe(store, loaded), [(loaded, out or default_run_dir(loaded, _run_dir_suffix(loaded, from_)))]
 
-        results = _train(prepare, from_, resume, device, devices, profile)
+        results = _train_runs(prepare, from_, resume, device, devices, profile)
         for run, result in results:
             if as_json:
                 print_json(result.model_dump(mode="json"))
@@ -104,17 +104,17 @@ def semi(
 ) -> None:
     """Fine-tune on a part of the labels (section 4.3, semi-supervised evaluation: the mean of five draws)."""
     if recipe == "list":
-        list_recipes("semi", as_json)
+        print_recipes("semi", as_json)
         return
 
-    def prepare() -> tuple[Place, list[Run]]:
-        expect_encoder("semi", from_)
-        loaded = _load("semi", recipe, store, set_)
-        folder = out or default_run(loaded, _beginning(loaded, from_))
-        place = recipe_store(store, loaded)
-        return place, [(loaded, folder)] if draws is None else _each_draw(loaded, folder, draws)
+    def prepare() -> tuple[StoragePath, list[RecipeAndFolder]]:
+        check_encoder_option("semi", from_)
+        loaded = _load_recipe("semi", recipe, store, set_)
+        folder = out or default_run_dir(loaded, _run_dir_suffix(loaded, from_))
+        place = store_of_recipe(store, loaded)
+        return place, [(loaded, folder)] if draws is None else _runs_of_draws(loaded, folder, draws)
 
-    results = _train(prepare, from_, resume, device, devices, profile)
+    results = _train_runs(prepare, from_, resume, device, devices, profile)
     if not results:
         return
     if as_json:
@@ -125,7 +125,7 @@ def semi(
         _print_draws(results)
 
 
-def expect_encoder(task: Protocol, from_: Path | None) -> None:
+def check_encoder_option(task: EvaluationTask, from_: Path | None) -> None:
     """Make sure, before anything heavy is imported, that what `--from` names is there.
 
     Raises:
@@ -138,14 +138,14 @@ def expect_encoder(task: Protocol, from_: Path | None) -> None:
         raise CheckpointError(f"--from {from_}: there is nothing", remedy="`mampctl runs list` shows what was trained.")
 
 
-def _load(task: Protocol, recipe: str | None, store: str | None, set_: list[str] | None) -> "ClassifierRecipe":
+def _load_recipe(task: EvaluationTask, recipe: str | None, store: str | None, set_: list[str] | None) -> "ClassifierRecipe":
     from mamp_trainer.recipes import load_recipe
 
     name = recipe or default_recipe(task, store)
     return load_recipe("linear", name, set_ or []) if task == "linear" else load_recipe(task, name, set_ or [])
 
 
-def _beginning(recipe: "ClassifierRecipe", from_: Path | None) -> str:
+def _run_dir_suffix(recipe: "ClassifierRecipe", from_: Path | None) -> str:
     """Return what tells a run without an encoder from one with it, in its folder's name."""
     if from_ is not None:
         return ""
@@ -154,7 +154,7 @@ def _beginning(recipe: "ClassifierRecipe", from_: Path | None) -> str:
     return "" if recipe.name.endswith("-scratch") else "-scratch"
 
 
-def _each_draw(recipe: "ClassifierRecipe", folder: Path, draws: int) -> list[Run]:
+def _runs_of_draws(recipe: "ClassifierRecipe", folder: Path, draws: int) -> list[RecipeAndFolder]:
     if not isinstance(recipe, FinetuneRecipe) or recipe.subset is None:
         return [(recipe, folder)]
     return [
@@ -163,8 +163,8 @@ def _each_draw(recipe: "ClassifierRecipe", folder: Path, draws: int) -> list[Run
     ]
 
 
-def _train(
-    prepare: Callable[[], tuple[Place, list[Run]]],
+def _train_runs(
+    prepare: Callable[[], tuple[StoragePath, list[RecipeAndFolder]]],
     from_: Path | None,
     resume: bool,
     device: str,
@@ -172,16 +172,16 @@ def _train(
     profile: int,
 ) -> list[tuple[Path, EvaluationResult]]:
     """Train what was prepared, one run after another; ranks other than the first have no result to tell."""
-    with sit_down(prepare, device, devices) as ((place, runs), ranks, progress):
-        from mamp_trainer.tasks.classification import Sitting
+    with distributed_run(prepare, device, devices) as ((place, runs), ranks, progress):
+        from mamp_trainer.tasks.classification import RunContext
         from mamp_trainer.tasks.protocols import run_protocol
 
         results = []
         for loaded, run in runs:
             progress.message(f"recipe {loaded.name}, store {place}, run {run}")
-            sitting = Sitting(run, resume, device, progress, ranks, profile, run_id())
+            sitting = RunContext(run, resume, device, progress, ranks, profile, run_id())
             results.append((run, run_protocol(loaded, place, from_, sitting)))
-    return results if ranks.first else []
+    return results if ranks.is_main else []
 
 
 def _print_result(run: Path, result: EvaluationResult, store: str | None) -> None:
@@ -191,7 +191,7 @@ def _print_result(run: Path, result: EvaluationResult, store: str | None) -> Non
         ("best", result.best_epoch, f"{result.best_top1:.2f}", ""),
     ]
     print_table(rows, ("epoch", "number", "top-1 %", "top-5 %"))
-    print_next("evaluate", run, *(("--store", store) if store else ()))
+    print_hint("evaluate", run, *(("--store", store) if store else ()))
 
 
 def _print_draws(results: Sequence[tuple[Path, EvaluationResult]]) -> None:
@@ -202,7 +202,7 @@ def _print_draws(results: Sequence[tuple[Path, EvaluationResult]]) -> None:
     print_table(rows, ("run", "last, top-1 %", "top-5 %", "best, top-1 %", "of epoch"))
     last, best = (Spread.of([getattr(result, name) for _, result in results]) for name in ("last_top1", "best_top1"))
     print_line(f"top-1 over {last.runs} draws: last epoch {last}, best epoch {best}")
-    print_next("runs", "compare", *(run for run, _ in results))
+    print_hint("runs", "compare", *(run for run, _ in results))
 
 
 def _draws_json(results: Sequence[EvaluationResult]) -> object:

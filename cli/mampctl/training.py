@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.places import Place, parse_path, parse_place
+from mamp_schemas.places import StoragePath, parse_local_path, parse_storage_path
 from mamp_schemas.recipes import Recipe, Task
 from mampctl.completion import complete_recipe, complete_store
 from mampctl.console import print_json, print_line
-from mampctl.places import default_store, named_store, recipe_options
+from mampctl.places import default_store, find_store, suggest_recipe_options
 
 RecipeOption = Annotated[
     str | None,
@@ -31,7 +31,7 @@ SetOption = Annotated[
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option(parser=parse_path, metavar="PATH", help="The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]"),
+    typer.Option(parser=parse_local_path, metavar="PATH", help="The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]"),
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in its folder.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes cuda where there is one.")]
@@ -42,7 +42,7 @@ ProfileOption = Annotated[int, typer.Option(min=0, help="Write a profile of so m
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def list_recipes(task: Task, as_json: bool) -> None:
+def print_recipes(task: Task, as_json: bool) -> None:
     """Print the shipped recipes of a task, one line each."""
     from mamp_trainer.recipes import list_recipes as find
 
@@ -55,9 +55,9 @@ def list_recipes(task: Task, as_json: bool) -> None:
         print_line(f"{recipe.name:<{width}}  {recipe.summary}")
 
 
-def recipe_store(store: str | None, recipe: Recipe) -> Place:
+def store_of_recipe(store: str | None, recipe: Recipe) -> StoragePath:
     """Return the store that the user named, by default the recipe's dataset's."""
-    return parse_place(store) if store else default_store(recipe.dataset)
+    return parse_storage_path(store) if store else default_store(recipe.dataset)
 
 
 def default_recipe(task: Task, store: str | None) -> str:
@@ -72,12 +72,12 @@ def default_recipe(task: Task, store: str | None) -> str:
     names = [recipe.name for recipe in find(task)]
     if task in ("semi", "transfer"):
         raise UsageError(f"train {task} needs --recipe", remedy=f"Choose one: {', '.join(names)}")
-    metadata = open_store(named_store(store)).metadata
-    protocol = next((protocol.name for protocol in metadata.spec().protocols), "NAME")
+    metadata = open_store(find_store(store)).metadata
+    protocol = next((protocol.name for protocol in metadata.dataset_spec().protocols), "NAME")
     name = f"{metadata.dataset}-{protocol}"
     if name not in names:
         raise UsageError(
-            f"{metadata.spec().title} has no recipe of its own: name one, and what differs",
-            remedy=f"Say, {recipe_options(metadata, protocol)}",
+            f"{metadata.dataset_spec().title} has no recipe of its own: name one, and what differs",
+            remedy=f"Say, {suggest_recipe_options(metadata, protocol)}",
         )
     return name

@@ -13,7 +13,7 @@ _EXIT_USAGE = 2
 
 
 @contextmanager
-def own_usage_errors() -> Iterator[None]:
+def convert_usage_errors() -> Iterator[None]:
     """Turn what the parser raises into an error of ours.
 
     Raises:
@@ -27,17 +27,17 @@ def own_usage_errors() -> Iterator[None]:
             raise
         context = getattr(problem, "ctx", None)
         command = context.command_path if context else "mampctl"
-        raise UsageError(_blamed(problem) + told, remedy=f"See {command} --help.") from None
+        raise UsageError(_variable_prefix(problem) + told, remedy=f"See {command} --help.") from None
 
 
-def _blamed(problem: Any) -> str:
+def _variable_prefix(problem: Any) -> str:
     """Return the variable that a value came from, as the beginning of a sentence; nothing for the command line."""
     context, option = getattr(problem, "ctx", None), getattr(problem, "param", None)
     if context is None or option is None or option.envvar:  # of options with a variable of their own it is said
         return ""
     source = context.get_parameter_source(option.name)
-    return f"{variable_name(_words(context), option)}: " if source and source.name == "DEFAULT_MAP" else ""
+    return f"{variable_name(_command_words(context), option)}: " if source and source.name == "DEFAULT_MAP" else ""
 
 
-def _words(context: Any) -> tuple[str, ...]:
-    return (*_words(context.parent), context.info_name) if context.parent else ()
+def _command_words(context: Any) -> tuple[str, ...]:
+    return (*_command_words(context.parent), context.info_name) if context.parent else ()

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from mamp_schemas.places import parse_place
+from mamp_schemas.places import parse_storage_path
 from mampctl.completion import complete_store
-from mampctl.console import elapsed, print_json, print_line, print_next
-from mampctl.next_step import next_step
+from mampctl.console import elapsed, print_json, print_line, print_hint
+from mampctl.next_step import suggest_next_command
 from mampctl.progress import show_progress
 
 EXIT_FAILED = 1
@@ -18,10 +18,10 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Read every row again: digests, motion, intensity and content hash must agree."""
-    from mamp_pipeline.store.check import verify as run
+    from mamp_pipeline.store.check import verify_store as run
     from mamp_pipeline.store.read import open_store
 
-    opened = open_store(parse_place(store))
+    opened = open_store(parse_storage_path(store))
     with show_progress() as progress:
         report = run(opened, progress)
     if as_json:
@@ -32,6 +32,6 @@ def verify(
         state = f"{len(report.problems)} problems" if report.problems else "all digests agree"
         print_line(f"{store}: {report.clips:,} clips, {report.rows:,} rows read in {elapsed():.1f} s: {state}")
         if not report.problems:
-            print_next(*next_step(opened))
+            print_hint(*suggest_next_command(opened))
     if report.problems:
         raise typer.Exit(EXIT_FAILED)

@@ -10,7 +10,7 @@ _BLOCK_ROWS = 1_024
 
 
 @dataclass(frozen=True, slots=True)
-class RowPlaces:
+class RowIndex:
     """Where each of R packed rows stands in its body's track.
 
     Attributes:
@@ -22,7 +22,7 @@ class RowPlaces:
     frames: NDArray[np.int64]
 
 
-def place_rows(frames: NDArray[np.integer], bodies: NDArray[np.integer]) -> RowPlaces:
+def index_rows(frames: NDArray[np.integer], bodies: NDArray[np.integer]) -> RowIndex:
     """Lay out the rows of clips stored body after body.
 
     Args:
@@ -32,10 +32,10 @@ def place_rows(frames: NDArray[np.integer], bodies: NDArray[np.integer]) -> RowP
     track_frames = np.repeat(frames.astype(np.int64), bodies)
     starts = np.cumsum(track_frames) - track_frames
     rows = np.arange(track_frames.sum(), dtype=np.int64)
-    return RowPlaces(rows - np.repeat(starts, track_frames), np.repeat(track_frames, track_frames))
+    return RowIndex(rows - np.repeat(starts, track_frames), np.repeat(track_frames, track_frames))
 
 
-def compute_motion(joints: NDArray[np.float32], places: RowPlaces, stride: int) -> NDArray[np.float32]:
+def compute_motion(joints: NDArray[np.float32], index: RowIndex, stride: int) -> NDArray[np.float32]:
     """Return the difference to the frame `stride` later (eq. 2), zero in a body's last frames (eq. 3).
 
     Args:
@@ -48,11 +48,11 @@ def compute_motion(joints: NDArray[np.float32], places: RowPlaces, stride: int) 
     """
     motion = np.zeros_like(joints)
     np.subtract(joints[stride:], joints[:-stride], out=motion[:-stride])
-    motion[places.frame + stride >= places.frames] = 0.0
+    motion[index.frame + stride >= index.frames] = 0.0
     return motion
 
 
-def compute_intensity(joints: NDArray[np.float32], places: RowPlaces, segment: int) -> NDArray[np.float32]:
+def compute_intensity(joints: NDArray[np.float32], index: RowIndex, segment: int) -> NDArray[np.float32]:
     """Return the mean absolute difference to the frame one segment earlier (eq. 4).
 
     The mean over a segment's rows is eq. 4's intensity of that segment. A body's first `segment` rows repeat
@@ -74,9 +74,9 @@ def compute_intensity(joints: NDArray[np.float32], places: RowPlaces, segment: i
         np.add(difference[..., 0], difference[..., 1], out=intensity[block])
         intensity[block] += difference[..., 2]
         intensity[block] /= np.float32(3)
-    early = places.frame < segment
+    early = index.frame < segment
     intensity[early] = 0
-    first = np.flatnonzero(early & (places.frame + segment < places.frames))
+    first = np.flatnonzero(early & (index.frame + segment < index.frames))
     intensity[first] = intensity[first + segment]
     return intensity
 
@@ -95,7 +95,7 @@ def mean_intensity(
     Returns:
         (N,) float32, metres.
     """
-    intensity = compute_intensity(joints, place_rows(frames, bodies), segment)
+    intensity = compute_intensity(joints, index_rows(frames, bodies), segment)
     stops = np.cumsum(frames * bodies)
     starts = stops - frames * bodies
     means = [intensity[start:stop].mean(dtype=np.float64) for start, stop in zip(starts, stops, strict=True)]

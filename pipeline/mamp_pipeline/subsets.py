@@ -13,7 +13,7 @@ from mamp_schemas.errors import ManifestError, UsageError
 from mamp_schemas.splits import SplitCounts, SplitManifest, Subset
 
 
-def draw_clips(ids: Sequence[str], labels: Sequence[int], subset: Subset) -> tuple[str, ...]:
+def sample_clips(ids: Sequence[str], labels: Sequence[int], subset: Subset) -> tuple[str, ...]:
     """Draw a part of clips: those that come first in an order that a hash of seed, draw and id gives.
 
     So a draw depends neither on the order of the clips nor on any generator, and a smaller fraction is a part of a
@@ -27,7 +27,7 @@ def draw_clips(ids: Sequence[str], labels: Sequence[int], subset: Subset) -> tup
     Returns:
         The ids drawn, sorted.
     """
-    ranked = sorted(zip(ids, labels, strict=True), key=lambda clip: (_rank(clip[0], subset), clip[0]))
+    ranked = sorted(zip(ids, labels, strict=True), key=lambda clip: (_sort_key(clip[0], subset), clip[0]))
     if subset.sampling == "uniform":
         return tuple(sorted(name for name, _ in ranked[: int(len(ranked) * subset.fraction)]))
     left = {label: max(1, round(clips * subset.fraction)) for label, clips in Counter(labels).items()}
@@ -39,7 +39,7 @@ def draw_clips(ids: Sequence[str], labels: Sequence[int], subset: Subset) -> tup
     return tuple(sorted(drawn))
 
 
-def draw_manifest(store: Store, parent: SplitManifest, subset: Subset) -> SplitManifest:
+def subset_manifest(store: Store, parent: SplitManifest, subset: Subset) -> SplitManifest:
     """Return the manifest of a draw: a part of the parent's training clips, and its whole test side.
 
     Raises:
@@ -47,7 +47,7 @@ def draw_manifest(store: Store, parent: SplitManifest, subset: Subset) -> SplitM
         UsageError: there are so few training clips that the fraction of them is none.
     """
     labels = train_labels(store, parent)
-    train = draw_clips(parent.train, labels.tolist(), subset)
+    train = sample_clips(parent.train, labels.tolist(), subset)
     if not train:
         raise UsageError(
             f"{subset.fraction} of {len(parent.train)} training clips is less than one clip",
@@ -59,9 +59,9 @@ def draw_manifest(store: Store, parent: SplitManifest, subset: Subset) -> SplitM
     return parent.replaced(train=train, valid=(), counts=counts, subset=subset, parent=parent.digest())
 
 
-def write_draws(store: Store, parent: SplitManifest, subsets: Sequence[Subset]) -> list[SplitManifest]:
+def write_subsets(store: Store, parent: SplitManifest, subsets: Sequence[Subset]) -> list[SplitManifest]:
     """Make manifests of draws and write them beside the store, once all of them are made."""
-    manifests = [draw_manifest(store, parent, subset) for subset in subsets]
+    manifests = [subset_manifest(store, parent, subset) for subset in subsets]
     for subset, manifest in zip(subsets, manifests, strict=True):
         write_manifest(manifest_path(store.path, parent.protocol, subset), manifest)
     return manifests
@@ -85,5 +85,5 @@ def train_labels(store: Store, manifest: SplitManifest) -> NDArray[np.int64]:
     return labels
 
 
-def _rank(name: str, subset: Subset) -> bytes:
+def _sort_key(name: str, subset: Subset) -> bytes:
     return hashlib.blake2b(f"{subset.seed}/{subset.draw}/{name}".encode(), digest_size=16).digest()

@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 
 from mamp_schemas.errors import ConfigError, MampctlError
 
-AnyModel = TypeVar("AnyModel", bound="Model")
+ModelT = TypeVar("ModelT", bound="Model")
 
 
 class Model(BaseModel):
@@ -19,9 +19,9 @@ class Model(BaseModel):
 
     def digest(self) -> str:
         """Return the sha256 (64 hex digits) of the model's canonical JSON (`facts`)."""
-        return hashlib.sha256(canonical_json(self.facts())).hexdigest()
+        return hashlib.sha256(canonical_json(self.canonical_data())).hexdigest()
 
-    def facts(self) -> dict[str, Any]:
+    def canonical_data(self) -> dict[str, Any]:
         """Return plain data of what the model says, for hashes.
 
         Fields that are None say nothing: one that comes up later leaves the hashes of what lacks it as they are.
@@ -37,34 +37,34 @@ class Model(BaseModel):
         return type(self).model_validate({**self.__dict__, **changes})
 
 
-def digest_data(data: object) -> str:
+def digest_dumped(data: object) -> str:
     """Return the digest that a model has which was dumped to `data`, whatever fields the model has by now."""
-    return hashlib.sha256(canonical_json(_said(data))).hexdigest()
+    return hashlib.sha256(canonical_json(_without_none(data))).hexdigest()
 
 
 def canonical_json(value: object) -> bytes:
     """Return JSON bytes of plain data with sorted keys, the same for equal values."""
-    return to_json(_sorted(value))
+    return to_json(_sort_keys(value))
 
 
-def _said(value: object) -> object:
+def _without_none(value: object) -> object:
     """Return plain data without the keys whose value is None."""
     if isinstance(value, dict):
-        return {key: _said(item) for key, item in value.items() if item is not None}
-    return [_said(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _sorted(value: object) -> object:
+def _sort_keys(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
+        return {key: _sort_keys(value[key]) for key in sorted(value)}
     if isinstance(value, list | tuple):
-        return [_sorted(item) for item in value]
+        return [_sort_keys(item) for item in value]
     return value
 
 
-def read_json(
-    model: type[AnyModel], text: str | bytes, source: str, error: type[MampctlError] = ConfigError
-) -> AnyModel:
+def parse_model_json(
+    model: type[ModelT], text: str | bytes, source: str, error: type[MampctlError] = ConfigError
+) -> ModelT:
     """Read a model from JSON text.
 
     Args:
@@ -83,15 +83,15 @@ def read_json(
     try:
         return model.model_validate_json(text)
     except ValidationError as problem:
-        raise error(describe(problem, source, data), remedy="Correct the keys named above.") from None
+        raise error(format_validation_error(problem, source, data), remedy="Correct the keys named above.") from None
 
 
-def read_data(model: type[AnyModel], data: object, source: str) -> AnyModel:
+def parse_model_data(model: type[ModelT], data: object, source: str) -> ModelT:
     """Read a model from plain data, as parsed from YAML: like `read_json`, so lists may stand for tuples."""
-    return read_json(model, to_json(data), source)
+    return parse_model_json(model, to_json(data), source)
 
 
-class _Loader(yaml.SafeLoader):
+class _NoAliasLoader(yaml.SafeLoader):
     """Reads plain YAML; aliases are refused, nine of which can stand for a thousand million values."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -109,7 +109,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
         ConfigError: the text is not YAML, or its top level is not a mapping.
     """
     try:
-        data = _Loader(text).get_single_data()
+        data = _NoAliasLoader(text).get_single_data()
     except yaml.YAMLError as problem:
         raise ConfigError(f"{source}: not valid YAML: {problem}", remedy="Correct the file.") from None
     if not isinstance(data, dict):
@@ -119,7 +119,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     return data
 
 
-def describe(problem: ValidationError, source: str, data: object) -> str:
+def format_validation_error(error: ValidationError, source: str, data: object) -> str:
     """Put a validation error into lines such as `unknown key: a.b`.
 
     Args:
@@ -128,8 +128,8 @@ def describe(problem: ValidationError, source: str, data: object) -> str:
         data: what did not validate.
     """
     lines = [f"{source}:"]
-    for entry in problem.errors():
-        key = _key(entry["loc"], data)
+    for entry in error.errors():
+        key = _dotted_key(entry["loc"], data)
         if entry["type"] == "extra_forbidden":
             lines.append(f"  unknown key: {key}")
         elif entry["type"] == "missing":
@@ -143,15 +143,15 @@ def describe(problem: ValidationError, source: str, data: object) -> str:
     return "\n".join(lines)
 
 
-def _key(places: tuple[int | str, ...], data: object) -> str:
+def _dotted_key(location: tuple[int | str, ...], data: object) -> str:
     """Return the dotted key of an error's place, without the tags of unions, which stand in no file."""
     parts: list[str] = []
-    for depth, place in enumerate(places):
+    for depth, place in enumerate(location):
         inside = (isinstance(data, dict) and place in data) or (
             isinstance(data, list) and isinstance(place, int) and place < len(data)
         )
         if inside:
             data = data[place]  # type: ignore[index]
-        if inside or depth == len(places) - 1:
+        if inside or depth == len(location) - 1:
             parts.append(str(place))
     return ".".join(parts) or "(top level)"

@@ -1,9 +1,9 @@
 """What the classes of each dataset are called, in the order of their labels."""
 
-from mamp_schemas.datasets import DatasetName, KnownName, expect_known
+from mamp_schemas.datasets import DatasetName, KnownDatasetName, require_known_dataset
 from mamp_schemas.layout import Layout
 
-_NTU60 = (
+_NTU60_CLASSES = (
     "drink water", "eat meal/snack", "brushing teeth", "brushing hair", "drop", "pickup", "throw", "sitting down",
     "standing up (from sitting position)", "clapping", "reading", "writing", "tear up paper", "wear jacket",
     "take off jacket", "wear a shoe", "take off a shoe", "wear on glasses", "take off glasses", "put on a hat/cap",
@@ -18,8 +18,8 @@ _NTU60 = (
     "hugging other person", "giving something to other person", "touch other person's pocket", "handshaking",
     "walking towards each other", "walking apart from each other",
 )  # fmt: skip
-_NTU120 = (
-    *_NTU60,
+_NTU120_CLASSES = (
+    *_NTU60_CLASSES,
     "put on headphone", "take off headphone", "shoot at the basket", "bounce ball", "tennis bat swing",
     "juggling table tennis balls", "hush (quiet)", "flick hair", "thumb up", "thumb down", "make ok sign",
     "make victory sign", "staple book", "counting money", "cutting nails", "cutting paper (using scissors)",
@@ -35,7 +35,7 @@ _NTU120 = (
     "exchange things with other person", "support somebody with hand",
     "finger-guessing game (playing rock-paper-scissors)",
 )  # fmt: skip
-_PKU = (
+_PKU_CLASSES = (
     "bow", "brushing hair", "brushing teeth", "check time (from watch)", "cheer up", "clapping",
     "cross hands in front (say stop)", "drink water", "drop", "eat meal/snack", "falling",
     "giving something to other person", "hand waving", "handshaking", "hopping (one foot jumping)",
@@ -48,17 +48,17 @@ _PKU = (
     "touch head (headache)", "touch neck (neckache)", "typing on a keyboard",
     "use a fan (with hand or paper)/feeling warm", "wear jacket", "wear on glasses", "wipe face", "writing",
 )  # fmt: skip
-_NWUCLA = (
+_NWUCLA_CLASSES = (
     "pick up with one hand", "pick up with two hands", "drop trash", "walk around", "sit down", "stand up", "donning",
     "doffing", "throw", "carry",
 )  # fmt: skip
 
-CLASS_NAMES: dict[KnownName, tuple[str, ...]] = {
-    "ntu60": _NTU60,
-    "ntu120": _NTU120,
-    "pku1": _PKU,
-    "pku2": _PKU,
-    "nwucla": _NWUCLA,
+CLASS_NAMES: dict[KnownDatasetName, tuple[str, ...]] = {
+    "ntu60": _NTU60_CLASSES,
+    "ntu120": _NTU120_CLASSES,
+    "pku1": _PKU_CLASSES,
+    "pku2": _PKU_CLASSES,
+    "nwucla": _NWUCLA_CLASSES,
 }
 """As the datasets' authors list them; a class's place is its label."""
 
@@ -69,4 +69,4 @@ def class_names(dataset: DatasetName, layout: Layout | None = None) -> tuple[str
     Raises:
         UsageError: own recordings without a layout.
     """
-    return layout.classes if layout else CLASS_NAMES[expect_known(dataset)]
+    return layout.classes if layout else CLASS_NAMES[require_known_dataset(dataset)]

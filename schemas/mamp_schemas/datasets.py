@@ -4,15 +4,15 @@ from typing import Literal
 
 from mamp_schemas.base import Model
 from mamp_schemas.errors import UsageError
-from mamp_schemas.protocols import Protocol, listed_protocol
+from mamp_schemas.protocols import SplitProtocol, listed_protocol
 from mamp_schemas.skeleton import KINECT_V1, KINECT_V2, Skeleton
 
-KnownName = Literal["ntu60", "ntu120", "pku1", "pku2", "nwucla"]
-DatasetName = Literal[KnownName, "custom"]
+KnownDatasetName = Literal["ntu60", "ntu120", "pku1", "pku2", "nwucla"]
+DatasetName = Literal[KnownDatasetName, "custom"]
 """`custom` stands for own recordings: a layout describes each such dataset, `DATASETS` the others."""
 
 
-class Dataset(Model):
+class DatasetSpec(Model):
     """A dataset of skeleton clips.
 
     Attributes:
@@ -25,9 +25,9 @@ class Dataset(Model):
     skeleton: Skeleton
     classes: int
     bodies: int
-    protocols: tuple[Protocol, ...]
+    protocols: tuple[SplitProtocol, ...]
 
-    def protocol(self, name: str) -> Protocol:
+    def protocol(self, name: str) -> SplitProtocol:
         """Return a protocol by name.
 
         Raises:
@@ -55,39 +55,39 @@ _NTU120_TRAIN_SUBJECTS = (
     80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103,
 )  # fmt: skip
 
-NTU60 = Dataset(
+NTU60 = DatasetSpec(
     name="ntu60",
     title="NTU RGB+D 60",
     skeleton=KINECT_V2,
     classes=60,
     bodies=2,
     protocols=(
-        Protocol(
+        SplitProtocol(
             name="xsub",
             column="subject",
             train=_NTU60_TRAIN_SUBJECTS,
             official_train=40_091,
             official_test=16_487,
         ),
-        Protocol(name="xview", column="camera", train=(2, 3), official_train=37_646, official_test=18_932),
+        SplitProtocol(name="xview", column="camera", train=(2, 3), official_train=37_646, official_test=18_932),
     ),
 )
 
-NTU120 = Dataset(
+NTU120 = DatasetSpec(
     name="ntu120",
     title="NTU RGB+D 120",
     skeleton=KINECT_V2,
     classes=120,
     bodies=2,
     protocols=(
-        Protocol(
+        SplitProtocol(
             name="xsub",
             column="subject",
             train=_NTU120_TRAIN_SUBJECTS,
             official_train=63_026,
             official_test=50_919,
         ),
-        Protocol(
+        SplitProtocol(
             name="xset",
             column="setup",
             train=tuple(range(2, 33, 2)),
@@ -97,7 +97,7 @@ NTU120 = Dataset(
     ),
 )
 
-PKU1 = Dataset(
+PKU1 = DatasetSpec(
     name="pku1",
     title="PKU-MMD I",
     skeleton=KINECT_V2,
@@ -106,7 +106,7 @@ PKU1 = Dataset(
     protocols=(listed_protocol("xsub", 18_841, 2_704), listed_protocol("xview")),
 )
 
-PKU2 = Dataset(
+PKU2 = DatasetSpec(
     name="pku2",
     title="PKU-MMD II",
     skeleton=KINECT_V2,
@@ -115,19 +115,19 @@ PKU2 = Dataset(
     protocols=(listed_protocol("xsub", 5_332, 1_613), listed_protocol("xview")),
 )
 
-NWUCLA = Dataset(
+NWUCLA = DatasetSpec(
     name="nwucla",
     title="NW-UCLA",
     skeleton=KINECT_V1,
     classes=10,
     bodies=1,
-    protocols=(Protocol(name="xview", column="camera", train=(1, 2), official_train=1_020, official_test=464),),
+    protocols=(SplitProtocol(name="xview", column="camera", train=(1, 2), official_train=1_020, official_test=464),),
 )
 
-DATASETS: dict[KnownName, Dataset] = {"ntu60": NTU60, "ntu120": NTU120, "pku1": PKU1, "pku2": PKU2, "nwucla": NWUCLA}
+DATASETS: dict[KnownDatasetName, DatasetSpec] = {"ntu60": NTU60, "ntu120": NTU120, "pku1": PKU1, "pku2": PKU2, "nwucla": NWUCLA}
 
 
-def expect_known(dataset: DatasetName) -> KnownName:
+def require_known_dataset(dataset: DatasetName) -> KnownDatasetName:
     """Return the name of a dataset that needs no layout.
 
     Raises:

@@ -35,13 +35,13 @@ class MampctlError(Exception):
         remedy: what to do next; may be empty.
     """
 
-    def __init__(self, what: str, *, remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.what}\n{self.remedy}" if self.remedy else self.what
+        return f"{self.message}\n{self.remedy}" if self.remedy else self.message
 
 
 class UsageError(MampctlError):
@@ -149,16 +149,16 @@ class Interrupted(KeyboardInterrupt):
         told: whether the user has been told how to go on.
     """
 
-    def __init__(self, number: int, *, told: bool = False) -> None:
-        self.signal, self.told = signal.Signals(number), told
+    def __init__(self, number: int, *, user_informed: bool = False) -> None:
+        self.signal, self.user_informed = signal.Signals(number), user_informed
         super().__init__(self.signal.name)
 
     @property
-    def code(self) -> int:
+    def exit_code(self) -> int:
         """The exit code that tells which signal it was."""
         return EXIT_CODES[self.signal]
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
     """Return the exit code of a command that was stopped; of one that does not say by which signal, SIGINT's."""
-    return stop.code if isinstance(stop, Interrupted) else EXIT_CODES[signal.SIGINT]
+    return stop.exit_code if isinstance(stop, Interrupted) else EXIT_CODES[signal.SIGINT]

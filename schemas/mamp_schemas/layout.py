@@ -6,20 +6,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from mamp_schemas.base import Model
-from mamp_schemas.datasets import DATASETS, Dataset, DatasetName, expect_known
+from mamp_schemas.datasets import DATASETS, DatasetSpec, DatasetName, require_known_dataset
 from mamp_schemas.layout_files import CsvFiles, JsonFiles, NpyFiles
-from mamp_schemas.protocols import Protocol
+from mamp_schemas.protocols import SplitProtocol
 from mamp_schemas.skeleton import SKELETONS, Skeleton
 
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
-NUMBER_GROUPS = ("subject", "camera", "setup", "replication")
+NUMERIC_NAME_GROUPS = ("subject", "camera", "setup", "replication")
 """What a file's name may tell of a clip, besides its label."""
 
-METRES = {"metres": 1.0, "millimetres": 1000.0}
+METRES_PER_UNIT = {"metres": 1.0, "millimetres": 1000.0}
 """How many of a unit make a metre."""
 
 
-def _read_skeleton(value: Any) -> Any:
+def _parse_skeleton(value: Any) -> Any:
     """Read a skeleton's name or a joint map; whatever else, a stored layout's skeleton too, is left to `Skeleton`."""
     if isinstance(value, str):
         if value not in SKELETONS:
@@ -61,7 +61,7 @@ class Layout(Model):
     """
 
     name: str = Field(min_length=1)
-    skeleton: Annotated[Skeleton, BeforeValidator(_read_skeleton)]
+    skeleton: Annotated[Skeleton, BeforeValidator(_parse_skeleton)]
     files: CsvFiles | NpyFiles | JsonFiles = Field(discriminator="format")
     units: Literal["metres", "millimetres"]
     axes: tuple[Axis, Axis, Axis] = ("x", "y", "z")
@@ -71,7 +71,7 @@ class Layout(Model):
     names: str = ".*"
     labels: Literal["name", "folder", "none"] = "none"
     classes: tuple[str, ...] = ()
-    protocols: tuple[Protocol, ...] = ()
+    protocols: tuple[SplitProtocol, ...] = ()
 
     @model_validator(mode="after")
     def _axes_differ(self) -> "Layout":
@@ -82,12 +82,12 @@ class Layout(Model):
         return self
 
     @model_validator(mode="after")
-    def _names_tell_what_is_asked(self) -> "Layout":
+    def _name_groups_fit(self) -> "Layout":
         try:
             groups = set(re.compile(self.names).groupindex)
         except re.error as problem:
             raise ValueError(f"names is not a regular expression: {problem}") from None
-        known = {*NUMBER_GROUPS, "label"}
+        known = {*NUMERIC_NAME_GROUPS, "label"}
         if groups - known:
             raise ValueError(f"names has a group '{min(groups - known)}'; known ones are: {', '.join(sorted(known))}")
         if ("label" in groups) != (self.labels == "name"):
@@ -110,13 +110,13 @@ class Layout(Model):
         return self
 
     @property
-    def scale(self) -> float:
+    def metres_per_unit(self) -> float:
         """How many of the files' units make a metre."""
-        return METRES[self.units]
+        return METRES_PER_UNIT[self.units]
 
-    def describe(self) -> Dataset:
+    def dataset_spec(self) -> DatasetSpec:
         """Return the dataset that recordings of this layout are."""
-        return Dataset(
+        return DatasetSpec(
             name="custom",
             title=self.name,
             skeleton=self.skeleton,
@@ -126,15 +126,15 @@ class Layout(Model):
         )
 
 
-def describe_dataset(dataset: DatasetName, layout: Layout | None) -> Dataset:
+def dataset_spec(dataset: DatasetName, layout: Layout | None) -> DatasetSpec:
     """Return a dataset's description: own recordings are described by their layout.
 
     Raises:
         UsageError: own recordings without a layout.
     """
-    return layout.describe() if layout else DATASETS[expect_known(dataset)]
+    return layout.dataset_spec() if layout else DATASETS[require_known_dataset(dataset)]
 
 
-def identify(dataset: DatasetName, layout: Layout | None) -> str:
+def dataset_identity(dataset: DatasetName, layout: Layout | None) -> str:
     """Return what a dataset is known by in hashes: its name, of own recordings with the whole layout's digest."""
     return f"{dataset} {layout.digest()}" if layout else dataset

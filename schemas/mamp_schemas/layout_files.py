@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from mamp_schemas.base import Model
 
-Column = str | Annotated[int, Field(ge=0)]
+CsvColumn = str | Annotated[int, Field(ge=0)]
 """A CSV column: its header, in whatever case, or its 0-based position."""
 
 Suffix = Annotated[str, Field(pattern=r"^\.\w+$")]
@@ -31,10 +31,10 @@ class CsvFiles(Model):
     suffix: Suffix = ".csv"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     header: bool = True
-    frame: Column | None = None
-    body: Column | None = None
-    joint: Column | None = None
-    coordinates: Column | tuple[Column, Column, Column]
+    frame: CsvColumn | None = None
+    body: CsvColumn | None = None
+    joint: CsvColumn | None = None
+    coordinates: CsvColumn | tuple[CsvColumn, CsvColumn, CsvColumn]
 
     @model_validator(mode="after")
     def _columns_fit(self) -> "CsvFiles":

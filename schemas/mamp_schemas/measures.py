@@ -2,10 +2,10 @@
 
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
-from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.protocols import SplitProtocolName
 
 
-class Measured(Model):
+class NetworkMeasurement(Model):
     """What was measured, on what.
 
     Attributes:
@@ -20,13 +20,13 @@ class Measured(Model):
     weights: str
     recipe: str
     dataset: DatasetName
-    protocol: ProtocolName
+    protocol: SplitProtocolName
     store_hash: str
     manifest_hash: str
     test_crop: float
 
 
-class ClassMeasure(Model):
+class ClassAccuracy(Model):
     """One class on the test side.
 
     Attributes:
@@ -43,7 +43,7 @@ class ClassMeasure(Model):
     taken_for: int | None
 
 
-class Confusion(Model):
+class ConfusedPair(Model):
     """A class that is taken for another one: how many of its clips, and the percentage of all its clips."""
 
     label: int
@@ -52,7 +52,7 @@ class Confusion(Model):
     share: float
 
 
-class Evaluation(Measured):
+class ClassifierEvaluation(NetworkMeasurement):
     """A classifier on the test side; accuracies in percent.
 
     Attributes:
@@ -63,12 +63,12 @@ class Evaluation(Measured):
     clips: int
     top1: float
     top5: float
-    classes: tuple[ClassMeasure, ...]
-    hardest: tuple[Confusion, ...]
+    classes: tuple[ClassAccuracy, ...]
+    hardest: tuple[ConfusedPair, ...]
     matrix: tuple[tuple[int, ...], ...]
 
 
-class Neighbourhood(Measured):
+class RetrievalEvaluation(NetworkMeasurement):
     """Test clips among the features of the training clips, by cosine similarity; all in percent.
 
     Attributes:

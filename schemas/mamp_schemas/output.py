@@ -5,26 +5,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mamp_schemas.errors import OutputError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 
-_ROOM = "Free some space, or choose an output elsewhere; then run the same command again, a training with --resume."
-_PLACE = "Choose an output you may write to."
+_FREE_SPACE = "Free some space, or choose an output elsewhere; then run the same command again, a training with --resume."
+_OTHER_OUTPUT = "Choose an output you may write to."
 _REMEDIES = {
-    errno.ENOSPC: f"The disk is full. {_ROOM}",
-    errno.EDQUOT: f"The disk quota is used up. {_ROOM}",
+    errno.ENOSPC: f"The disk is full. {_FREE_SPACE}",
+    errno.EDQUOT: f"The disk quota is used up. {_FREE_SPACE}",
     errno.EFBIG: "The file would be larger than is allowed here. Choose an output elsewhere.",
-    errno.EROFS: f"The file system is read-only. {_PLACE}",
-    errno.EACCES: _PLACE,
-    errno.EPERM: _PLACE,
-    errno.EISDIR: f"A folder stands there. {_PLACE}",
-    errno.ENOENT: f"A folder on the way there is gone, or was never there. {_PLACE}",
-    errno.EEXIST: f"A file stands where a folder is needed. {_PLACE}",
-    errno.ENOTDIR: f"A part of the path is a file. {_PLACE}",
+    errno.EROFS: f"The file system is read-only. {_OTHER_OUTPUT}",
+    errno.EACCES: _OTHER_OUTPUT,
+    errno.EPERM: _OTHER_OUTPUT,
+    errno.EISDIR: f"A folder stands there. {_OTHER_OUTPUT}",
+    errno.ENOENT: f"A folder on the way there is gone, or was never there. {_OTHER_OUTPUT}",
+    errno.EEXIST: f"A file stands where a folder is needed. {_OTHER_OUTPUT}",
+    errno.ENOTDIR: f"A part of the path is a file. {_OTHER_OUTPUT}",
 }
 
 
 @contextmanager
-def output_errors(path: Place, size: int = 0) -> Iterator[None]:
+def output_errors(path: StoragePath, size: int = 0) -> Iterator[None]:
     """Turn the operating system's refusals to write at `path` into `OutputError`.
 
     Args:

@@ -69,13 +69,13 @@ class ObjectUrl:
         return self
 
 
-Place: TypeAlias = Path | ObjectUrl
+StoragePath: TypeAlias = Path | ObjectUrl
 
-AnyPlace = TypeVar("AnyPlace", Path, Path | ObjectUrl)
+StoragePathT = TypeVar("StoragePathT", Path, Path | ObjectUrl)
 """What is beside a path is a path."""
 
 
-def parse_place(text: str) -> Place:
+def parse_storage_path(text: str) -> StoragePath:
     """Read what a user names a place by: a path, or `s3://BUCKET/KEY`.
 
     Raises:
@@ -100,7 +100,7 @@ def parse_place(text: str) -> Place:
     return ObjectUrl(bucket, "/".join(parts))
 
 
-def parse_path(text: str) -> Path:
+def parse_local_path(text: str) -> Path:
     """Read a path where a URL will not do.
 
     Raises:

@@ -10,20 +10,20 @@ from mamp_schemas.datasets import DatasetName
 
 PolicyName = Literal["paper", "corrected"]
 StorePolicyName = Literal[PolicyName, "imported"]
-FrameCount = Literal["signed_sum", "true_count"]
-EmptySlot = Literal["zeros", "copy"]
-_PKU: tuple[DatasetName, ...] = ("pku1", "pku2")
+ValidFrameRule = Literal["signed_sum", "true_count"]
+EmptySlotFill = Literal["zeros", "copy"]
+_PKU_DATASETS: tuple[DatasetName, ...] = ("pku1", "pku2")
 
 
-class _Policy(Model):
+class _BasePolicy(Model):
     """What every policy can say of itself."""
 
-    def choices(self) -> dict[str, str | int | bool]:
+    def applicable_fields(self) -> dict[str, str | int | bool]:
         """Return the fields that apply, without the name."""
-        return {field: value for field, value in self.facts().items() if field != "name"}
+        return {field: value for field, value in self.canonical_data().items() if field != "name"}
 
 
-class IngestPolicy(_Policy):
+class IngestPolicy(_BasePolicy):
     """How raw bodies become a clip. A field that does not apply to the dataset is None.
 
     Attributes:
@@ -46,14 +46,14 @@ class IngestPolicy(_Policy):
     name: PolicyName
     denoise: bool
     tracking_gaps: Literal["shift", "keep"] | None
-    valid_frames: FrameCount
+    valid_frames: ValidFrameRule
     centre: Literal["first_frame", "none"]
-    empty_slot: EmptySlot
+    empty_slot: EmptySlotFill
     interval_start: Literal["zero_based", "one_based"] | None = None
     max_frames: int | None = Field(default=None, ge=1)
 
 
-class ImportedPolicy(_Policy):
+class ImportedPolicy(_BasePolicy):
     """What is known of clips that came in an existing file: others cleaned them, and the file does not say how.
 
     Attributes:
@@ -70,7 +70,7 @@ class ImportedPolicy(_Policy):
     ids: Literal["file", "made"]
     labels: Literal["one_hot", "index"]
     valid_frames: Literal["signed_sum"]
-    empty_slot: EmptySlot
+    empty_slot: EmptySlotFill
 
 
 StorePolicy = Annotated[IngestPolicy | ImportedPolicy, Field(discriminator="name")]
@@ -89,7 +89,7 @@ def paper_policy(dataset: DatasetName) -> IngestPolicy:
     centred like NTU and not denoised: what counts as noise in NTU's files (short tracks, wide bodies) may be what
     recordings are about.
     """
-    pku = dataset in _PKU
+    pku = dataset in _PKU_DATASETS
     return IngestPolicy(
         name="paper",
         denoise=dataset in ("ntu60", "ntu120"),
@@ -104,7 +104,7 @@ def paper_policy(dataset: DatasetName) -> IngestPolicy:
 
 def corrected_policy(dataset: DatasetName) -> IngestPolicy:
     """Return the policy that mends what the authors' scripts do by accident (the end of reference.md §2)."""
-    pku = dataset in _PKU
+    pku = dataset in _PKU_DATASETS
     return paper_policy(dataset).replaced(
         name="corrected",
         tracking_gaps=None if pku else "keep",
@@ -116,10 +116,10 @@ def corrected_policy(dataset: DatasetName) -> IngestPolicy:
 
 
 @cache
-def deviations(policy: IngestPolicy, dataset: DatasetName) -> dict[str, IngestPolicy]:
+def single_field_deviations(policy: IngestPolicy, dataset: DatasetName) -> dict[str, IngestPolicy]:
     """Return, for each field in which a policy differs from `paper`, `paper` with this field alone changed."""
     paper = paper_policy(dataset)
-    changes = {field: getattr(policy, field) for field in policy.choices()}
+    changes = {field: getattr(policy, field) for field in policy.applicable_fields()}
     return {
         field: paper.replaced(**{field: value}) for field, value in changes.items() if value != getattr(paper, field)
     }

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-KEPT = ("warning:", "interrupted:")
+ALWAYS_SHOWN_PREFIXES = ("warning:", "interrupted:")
 """How messages begin that are shown even where progress is not wanted."""
 
 
@@ -19,7 +19,7 @@ class Progress(Protocol):
         """Say one line: a choice made, or, beginning with one of `KEPT`, what nobody may miss."""
 
 
-class Silent:
+class NullProgress:
     """Progress that nobody watches."""
 
     def start(self, task: str, total: int, unit: str, done: int = 0) -> None:

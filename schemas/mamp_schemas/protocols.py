@@ -4,15 +4,15 @@ from typing import Literal
 
 from mamp_schemas.base import Model
 
-ProtocolName = Literal["xsub", "xview", "xset"]
+SplitProtocolName = Literal["xsub", "xview", "xset"]
 SplitColumn = Literal["subject", "camera", "setup", "xsub", "xview"]
-Side = Literal["train", "test"]
+Split = Literal["train", "test"]
 
 LISTED_TRAIN, LISTED_TEST, UNLISTED = 0, 1, -1
 """The columns `xsub` and `xview`: the side that a split list puts a clip's video on, or that none names it."""
 
 
-class Protocol(Model):
+class SplitProtocol(Model):
     """An evaluation protocol: a clip is on the train side when its `column` is one of `train`.
 
     Attributes:
@@ -24,7 +24,7 @@ class Protocol(Model):
             are none.
     """
 
-    name: ProtocolName
+    name: SplitProtocolName
     column: SplitColumn
     train: tuple[int, ...]
     test: tuple[int, ...] | None = None
@@ -36,15 +36,15 @@ class Protocol(Model):
         """Whether the dataset's own split lists, not the clips' numbers, name the sides."""
         return self.column in ("xsub", "xview")
 
-    def side(self, value: int) -> Side | None:
+    def split_of(self, value: int) -> Split | None:
         """Return the side of a clip from the value of its column; None where it is on neither."""
         if value in self.train:
             return "train"
         return "test" if self.test is None or value in self.test else None
 
 
-def listed_protocol(name: Literal["xsub", "xview"], train: int | None = None, test: int | None = None) -> Protocol:
+def listed_protocol(name: Literal["xsub", "xview"], train: int | None = None, test: int | None = None) -> SplitProtocol:
     """Return a protocol whose sides split lists name, with its official counts."""
-    return Protocol(
+    return SplitProtocol(
         name=name, column=name, train=(LISTED_TRAIN,), test=(LISTED_TEST,), official_train=train, official_test=test
     )

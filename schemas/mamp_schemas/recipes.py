@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DATASETS, DatasetName
-from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.protocols import SplitProtocolName
 from mamp_schemas.recipe_specs import SGD, AdamW, MaskingSpec, ModelSpec, SamplingSpec, ScheduleSpec, TargetSpec
 from mamp_schemas.splits import Subset
 
@@ -18,9 +18,9 @@ Task = Literal["pretrain", "linear", "finetune", "semi", "transfer"]
 
 Residency = Literal["auto", "device", "host", "stream"]
 Precision = Literal["float32", "tf32", "bf16"]
-Recompute = Literal["auto", "always", "never"]
+RecomputeMode = Literal["auto", "always", "never"]
 
-PLACEMENT = frozenset({"residency", "residency_budget_gb", "micro_batch", "recompute"})
+EXECUTION_FIELDS = frozenset({"residency", "residency_budget_gb", "micro_batch", "recompute"})
 """Fields on which no number of a run depends, apart from the order of sums: it may be resumed with others."""
 
 
@@ -47,7 +47,7 @@ class RunRecipe(Model):
     name: str
     summary: str
     dataset: DatasetName
-    protocol: ProtocolName
+    protocol: SplitProtocolName
     model: ModelSpec
     sampling: SamplingSpec = SamplingSpec()
     optimiser: AdamW | SGD = Field(discriminator="kind")
@@ -98,7 +98,7 @@ class PretrainRecipe(RunRecipe):
     micro_batch: int | None = Field(default=None, ge=1)
     checkpoint_every: int = Field(default=20, ge=1)
     empty_bodies: Literal["keep", "skip"] = "keep"
-    recompute: Recompute = "auto"
+    recompute: RecomputeMode = "auto"
 
     @model_validator(mode="after")
     def _some_token_kept_and_hidden(self) -> "PretrainRecipe":
@@ -128,11 +128,11 @@ class LinearRecipe(EvaluationRecipe):
     kind: Literal["linear"]
 
 
-class Pretraining(Model):
+class PretrainingData(Model):
     """The data that an encoder was pre-trained on, where it is not the run's own."""
 
     dataset: DatasetName
-    protocol: ProtocolName
+    protocol: SplitProtocolName
 
 
 class FinetuneRecipe(EvaluationRecipe):
@@ -159,10 +159,10 @@ class FinetuneRecipe(EvaluationRecipe):
     layer_decay: float = Field(default=0.8, gt=0, le=1)
     head_width: int = Field(default=2048, ge=1)
     subset: Subset | None = None
-    pretrained_on: Pretraining | None = None
+    pretrained_on: PretrainingData | None = None
 
     @model_validator(mode="after")
-    def _of_its_kind(self) -> "FinetuneRecipe":
+    def _fields_fit_kind(self) -> "FinetuneRecipe":
         for field, kind in (("subset", "semi"), ("pretrained_on", "transfer")):
             if (getattr(self, field) is not None) != (self.kind == kind):
                 raise ValueError(f"{field} is for kind '{kind}', and needed there; this is '{self.kind}'")

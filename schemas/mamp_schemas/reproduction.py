@@ -42,7 +42,7 @@ class PlannedTable(Model):
     cells: tuple[PlannedCell, ...]
 
 
-class Plan(Model):
+class ReproductionPlan(Model):
     """What it takes to reproduce a table, or the two parts of table 10.
 
     Attributes:
@@ -56,7 +56,7 @@ class Plan(Model):
     runs: tuple[PlannedRun, ...]
 
 
-Measure = Literal["top1", "loss"]
+TableMetric = Literal["top1", "loss"]
 """Accuracy in percent on the test side, or the loss of pre-training, each after the last epoch."""
 
 
@@ -103,7 +103,7 @@ class ObtainedCell(Model):
     problem: str = ""
 
 
-class Curve(Model):
+class LossCurve(Model):
     """The mean loss of every epoch of a pre-training."""
 
     run: str
@@ -124,14 +124,14 @@ class ObtainedTable(Model):
 
     published: PublishedTable
     scale: Scale
-    measure: Measure
+    measure: TableMetric
     comparable: bool
     notes: tuple[str, ...]
     cells: tuple[ObtainedCell, ...]
-    curves: tuple[Curve, ...] = ()
+    curves: tuple[LossCurve, ...] = ()
 
 
-class PreviewLine(Model):
+class DryRunLine(Model):
     """A run before it is done.
 
     Attributes:
@@ -149,7 +149,7 @@ class PreviewLine(Model):
     recorded: bool
 
 
-class Preview(Model):
+class DryRun(Model):
     """A plan before it is run.
 
     Attributes:
@@ -158,7 +158,7 @@ class Preview(Model):
         missing: what else is missing of the data, and what makes it.
     """
 
-    lines: tuple[PreviewLine, ...]
+    lines: tuple[DryRunLine, ...]
     device: str
     basis: str
     manifests: int

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
-from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.protocols import SplitProtocolName
 from mamp_schemas.recipes import Task
 from mamp_schemas.splits import Subset
 
@@ -85,7 +85,7 @@ class Hardware(Model):
     ranks: int
 
 
-class EncoderOrigin(Model):
+class EncoderProvenance(Model):
     """Where an evaluation's encoder came from.
 
     Attributes:
@@ -122,13 +122,13 @@ class RunRecord(Model):
     task: Task
     recipe: str | None = None
     dataset: DatasetName
-    protocol: ProtocolName
+    protocol: SplitProtocolName
     subset: Subset | None = None
     recipe_hash: str
     store_hash: str
     manifest_hash: str
     encoder: str
-    origin: EncoderOrigin | None = None
+    origin: EncoderProvenance | None = None
     seed: int
     device: str
     hardware: Hardware | None = None
@@ -145,7 +145,7 @@ class RunRecord(Model):
         weights = self.origin.weights if self.origin else self.encoder.rpartition("(weights ")[2].rstrip(")")
         return weights[:16]
 
-    def began_with(self, weights: str) -> bool:
+    def started_from_weights(self, weights: str) -> bool:
         """Return whether the run's encoder had these weights at the start.
 
         Args:
@@ -154,7 +154,7 @@ class RunRecord(Model):
         return self.encoder_weights == weights[:16]
 
 
-class CheckReport(Model):
+class VerifyReport(Model):
     """The outcome of `mampctl verify`: how many clips were read, and every problem found."""
 
     clips: int

@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 from mamp_schemas.base import Model
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import ManifestError
-from mamp_schemas.places import Place
-from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.places import StoragePath
+from mamp_schemas.protocols import SplitProtocolName
 
-Sampling = Literal["uniform", "stratified"]
+SubsetSampling = Literal["uniform", "stratified"]
 
 
 class Subset(Model):
@@ -26,7 +26,7 @@ class Subset(Model):
     """
 
     fraction: float = Field(gt=0, lt=1)
-    sampling: Sampling = "uniform"
+    sampling: SubsetSampling = "uniform"
     seed: int = Field(default=0, ge=0)
     draw: int = Field(default=1, ge=1)
 
@@ -63,7 +63,7 @@ class SplitManifest(Model):
 
     format_version: Literal[1]
     dataset: DatasetName
-    protocol: ProtocolName
+    protocol: SplitProtocolName
     content_hash: str
     counts: SplitCounts
     train: tuple[str, ...]
@@ -79,13 +79,13 @@ class SplitManifest(Model):
         return self
 
     @model_validator(mode="after")
-    def _drawn_from_something(self) -> "SplitManifest":
+    def _subset_has_parent(self) -> "SplitManifest":
         if (self.subset is None) != (self.parent is None):
             raise ValueError("subset and parent come together: what is drawn is drawn from something")
         return self
 
 
-def check_belongs(manifest: SplitManifest, path: Place, content_hash: str, ids: Collection[str], remedy: str) -> None:
+def check_manifest_of_store(manifest: SplitManifest, path: StoragePath, content_hash: str, ids: Collection[str], remedy: str) -> None:
     """Make sure that a manifest is a store's.
 
     Args:
@@ -111,7 +111,7 @@ def check_belongs(manifest: SplitManifest, path: Place, content_hash: str, ids: 
         )
 
 
-def check_drawn(manifest: SplitManifest, path: Place, subset: Subset, parent: SplitManifest, remedy: str) -> None:
+def check_manifest_of_subset(manifest: SplitManifest, path: StoragePath, subset: Subset, parent: SplitManifest, remedy: str) -> None:
     """Make sure that a manifest is a draw from another one.
 
     Args:

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mamp_schemas.base import Model
-from mamp_schemas.datasets import Dataset, DatasetName
-from mamp_schemas.layout import Layout, describe_dataset, identify
+from mamp_schemas.datasets import DatasetSpec, DatasetName
+from mamp_schemas.layout import Layout, dataset_spec, dataset_identity
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import StorePolicy
 from mamp_schemas.skeleton import Skeleton
@@ -36,7 +36,7 @@ CLIP_COLUMNS: dict[str, str] = {
 the others are (clips,). Body b of a clip has rows first_row + b·frames ... + frames; -1 where unknown.
 `xsub` and `xview` are the side by the dataset's own split lists: 0 train, 1 test, -1 in no list."""
 
-NOTES: dict[str, str] = {
+NOTE_DESCRIPTIONS: dict[str, str] = {
     "all_zero": "instances without any position, dropped",
     "interval_cut": "clips whose labelled interval runs beyond the video's end, cut there",
     "frames_cut": "clips longer than the policy's max_frames, cut there",
@@ -46,7 +46,7 @@ NOTES: dict[str, str] = {
 DIGEST_BYTES = 16
 
 
-class Quarantined(Model):
+class QuarantinedFile(Model):
     """A raw file left out, and why. `line` is 1-based; 0 where no line is to blame."""
 
     file: str
@@ -99,23 +99,23 @@ class StoreMetadata(Model):
     content_hash: str
     touched: dict[str, int] = Field(default_factory=dict)
     noted: dict[str, int] = Field(default_factory=dict)
-    quarantined: tuple[Quarantined, ...]
+    quarantined: tuple[QuarantinedFile, ...]
     layout: Layout | None = None
 
     @model_validator(mode="after")
-    def _described(self) -> "StoreMetadata":
+    def _layout_only_if_custom(self) -> "StoreMetadata":
         if (self.layout is not None) != (self.dataset == "custom"):
             raise ValueError("a store of own recordings, and no other, has a layout")
         return self
 
-    def spec(self) -> Dataset:
+    def dataset_spec(self) -> DatasetSpec:
         """Return the dataset's description."""
-        return describe_dataset(self.dataset, self.layout)
+        return dataset_spec(self.dataset, self.layout)
 
-    def holds(self, fingerprint: str) -> bool:
+    def contains_source(self, fingerprint: str) -> bool:
         """Return whether the input of this fingerprint was ingested into the store, as it is to the last byte."""
         return fingerprint in (self.source, *self.ingests)
 
-    def identity(self) -> str:
+    def dataset_identity(self) -> str:
         """Return what the dataset is known by in the content hash."""
-        return identify(self.dataset, self.layout)
+        return dataset_identity(self.dataset, self.layout)

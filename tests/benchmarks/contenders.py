@@ -12,9 +12,9 @@ from mamp_schemas.recipes import PretrainRecipe
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.optim import make_optimiser
-from mamp_trainer.ranks.shares import Part
-from mamp_trainer.slots import find_slots
-from mamp_trainer.step import Step
+from mamp_trainer.ranks.shares import Microbatch
+from mamp_trainer.slots import find_unique_bodies
+from mamp_trainer.step import TrainStep
 from mamp_trainer.tasks.pretrain import masked_loss
 from tests.benchmarks.plain_step import PlainStep
 
@@ -28,13 +28,13 @@ def random_batch(recipe: PretrainRecipe, bodies: Sequence[int], device: torch.de
     real = torch.arange(2) < torch.tensor(bodies)[:, None]
     x = x * real[:, :, None, None, None]
     clip = torch.arange(len(bodies))
-    whole = Batch(x, None, torch.zeros_like(clip), clip, real, find_slots(real, copies=False))
+    whole = Batch(x, None, torch.zeros_like(clip), clip, real, find_unique_bodies(real, empty_slots_are_copies=False))
     return on(whole, device)
 
 
 def on(batch: Batch, device: torch.device) -> Batch:
     """Return a batch on a device."""
-    slots = type(batch.slots)(*(index.to(device) for index in batch.slots))
+    slots = type(batch.unique_bodies)(*(index.to(device) for index in batch.unique_bodies))
     return Batch(batch.x.to(device), None, *(each.to(device) for each in (batch.label, batch.clip, batch.real)), slots)
 
 
@@ -44,8 +44,8 @@ def make_network(recipe: PretrainRecipe, device: torch.device, seed: int = 0) ->
 
 
 def our_step(model: MAMP, recipe: PretrainRecipe, batch: Batch) -> Callable[[], None]:
-    step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
-    return lambda: step([Part(batch, 1.0)], 0, 0, LR)
+    step = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
+    return lambda: step([Microbatch(batch, 1.0)], 0, 0, LR)
 
 
 def plain_step(model: MAMP, recipe: PretrainRecipe, batch: Batch) -> Callable[[], object]:

@@ -15,8 +15,8 @@ from mamp_trainer.compute import autocast, compile_network, matmul_precision
 from mamp_trainer.data.batches import TrainBatches
 from mamp_trainer.model.blocks import Blocks
 from mamp_trainer.optim import learning_rate, make_optimiser
-from mamp_trainer.ranks.shares import Part, Shares
-from mamp_trainer.step import Step
+from mamp_trainer.ranks.shares import Microbatch, MicrobatchSampler
+from mamp_trainer.step import TrainStep
 from mamp_trainer.tasks.pretrain import masked_loss
 from tests.benchmarks.contenders import LR, make_network, our_step, plain_step, random_batch
 from tests.trainer.runs import open_source
@@ -143,9 +143,9 @@ def data_wait(scale: Scale, device: torch.device) -> dict[str, float]:
         model = make_network(recipe, device)
         if scale.compiled:
             compile_network(model, device)
-        step, steps = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser)), _counter(batches.steps)
-        shares, fixed = Shares(batches), [Part(batches.batch(0, 0), 1.0)]
-        with_data = seconds_per_call(lambda: step(shares.parts(*next(steps)), 0, 0, LR), device, scale.rounds)
+        step, steps = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser)), _counter(batches.steps)
+        shares, fixed = MicrobatchSampler(batches), [Microbatch(batches.batch(0, 0), 1.0)]
+        with_data = seconds_per_call(lambda: step(shares.microbatches(*next(steps)), 0, 0, LR), device, scale.rounds)
         without = seconds_per_call(lambda: step(fixed, 0, 0, LR), device, scale.rounds)
     return {"step": with_data, "step_without_data": without, "share": max(1 - without / with_data, 0.0)}
 
@@ -162,11 +162,11 @@ def loss_curve(scale: Scale, device: torch.device, precision: Precision, seed: i
     recipe = scale.recipe.replaced(precision=precision, seed=seed)
     with synthetic_batches(recipe, scale.clips, device) as batches, matmul_precision(precision):
         model = make_network(recipe, device, seed)
-        step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
-        shares = Shares(batches)
+        step = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
+        shares = MicrobatchSampler(batches)
         for at, (epoch, place) in zip(range(scale.curve_steps), _counter(batches.steps), strict=False):
-            step(shares.parts(epoch, place), epoch, place, learning_rate(at, batches.steps, recipe.schedule))
-        return step.settle(shares.names).losses
+            step(shares.microbatches(epoch, place), epoch, place, learning_rate(at, batches.steps, recipe.schedule))
+        return step.flush_metrics(shares.clip_ids).losses
 
 
 def compare_curves(scale: Scale, device: torch.device) -> dict[str, object]:

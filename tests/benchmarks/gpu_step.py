@@ -15,7 +15,7 @@ import torch
 
 from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.recipes import load_recipe
-from mamp_trainer.runtime import choose_device, describe_device, versions
+from mamp_trainer.runtime import choose_device, describe_device, package_versions
 from tests.benchmarks.gpu_measures import (
     EPOCHS,
     NTU60_XSUB_CLIPS,
@@ -49,7 +49,7 @@ def measure(scale: Scale, device: torch.device) -> dict[str, Any]:
     hours = EPOCHS * (NTU60_XSUB_CLIPS // scale.recipe.batch_size) * data["step"] / 3600
     return {
         "device": describe_device(device),
-        "versions": versions(),
+        "versions": package_versions(),
         "batch_size": scale.recipe.batch_size,
         "seconds_per_step": steps,
         "ratio": ratio,

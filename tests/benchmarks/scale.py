@@ -17,7 +17,7 @@ from mamp_pipeline.build.plan import PART_BYTES
 from mamp_pipeline.store.layout import SHARD_ROWS
 from mamp_pipeline.store.read import open_store
 from mamp_pipeline.synth import synthesise
-from mamp_pipeline.synth.names import list_clips
+from mamp_pipeline.synth.names import plan_clips
 from tests.benchmarks.watched import Run, run_ingest
 
 COUNTS = (1_000, 10_000, 100_000)
@@ -71,7 +71,7 @@ def link_files(contents: Path, folder: Path, clips: int) -> int:
     files = sorted(contents.iterdir())
     sizes = [file.stat().st_size for file in files]
     folder.mkdir()
-    for place, info in enumerate(list_clips("ntu120", clips=clips, classes=120, setups=32, subjects=106)):
+    for place, info in enumerate(plan_clips("ntu120", clips=clips, classes=120, setups=32, subjects=106)):
         (folder / f"{info.id}.skeleton").hardlink_to(files[place % len(files)])
     return sum(sizes[place % len(files)] for place in range(clips))
 

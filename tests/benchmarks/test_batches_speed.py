@@ -16,10 +16,10 @@ from mamp_schemas.datasets import DATASETS
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data.batches import Clips, TrainBatches
-from mamp_trainer.data.clips import make_table
+from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.order import Order, epoch_order
-from mamp_trainer.data.reading import load_rows
+from mamp_trainer.data.order import ClipOrder, epoch_order
+from mamp_trainer.data.reading import load_all_rows
 from mamp_trainer.data.store import Store
 from mamp_trainer.data.stream import StreamedRows
 from tests.benchmarks.plain_loader import FRAMES, plain_loader
@@ -86,8 +86,8 @@ def padded(store: Store, shapes: list[tuple[int, int]]) -> list[NDArray[np.float
 def test_train_batches__five_times_as_fast_as_the_plain_loader(tmp_path: Path) -> None:
     shapes = shapes_like_ntu(BATCH_SIZE * BATCHES)
     store = write(tmp_path / "s.zarr", shapes)
-    table = make_table(store, np.arange(len(shapes)))
-    clips = Clips(table, load_rows(store, table, CPU, with_motion=False), None, CPU)
+    table = store_clip_table(store, np.arange(len(shapes)))
+    clips = Clips(table, load_all_rows(store, table, CPU, with_motion=False), None, CPU)
     made = TrainBatches(clips, SamplingSpec(), FRAMES, 0, BATCH_SIZE, 2, "zeros")
     plain = plain_loader(padded(store, shapes), BATCH_SIZE)
 
@@ -111,17 +111,17 @@ def test_train_batches__five_times_as_fast_as_the_plain_loader(tmp_path: Path) -
 
 def test_streamed_rows__thirty_thousand_clips_a_second(tmp_path: Path) -> None:
     store = write(tmp_path / "s.zarr", [(1, STREAM_FRAMES)] * STREAM_CLIPS)
-    table = make_table(store, np.arange(STREAM_CLIPS))
+    table = store_clip_table(store, np.arange(STREAM_CLIPS))
     rows = StreamedRows(store, table, WINDOW, with_motion=False)
     orders = [epoch_order(0, epoch, table, WINDOW) for epoch in range(ROUNDS + 2)]
     epochs = iter(range(ROUNDS + 1))
 
-    def plan(epoch: int) -> Order:
+    def plan(epoch: int) -> ClipOrder:
         return orders[epoch]
 
     def stream() -> None:
         epoch = next(epochs)
-        for _ in rows.hold(plan, epoch, slice(0, STREAM_CLIPS)):
+        for _ in rows.row_buffers(plan, epoch, slice(0, STREAM_CLIPS)):
             pass
 
     rate = STREAM_CLIPS / fastest({"stream": stream})["stream"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mamp_pipeline.synth import synthesise
-from mamp_pipeline.synth.names import list_clips
+from mamp_pipeline.synth.names import plan_clips
 from tests.benchmarks.baseline import measure_rate
 from tests.benchmarks.watched import Run, run_ingest
 
@@ -104,7 +104,7 @@ def link_files(raw: Path, folder: Path, clips: int) -> Path:
     """Give a thousand files to many names: as much work as so many files, on a disk that need not hold them."""
     contents = sorted(raw.iterdir())[:1_000]
     folder.mkdir()
-    for place, info in enumerate(list_clips("ntu120", clips=clips, classes=60, setups=16, subjects=60)):
+    for place, info in enumerate(plan_clips("ntu120", clips=clips, classes=60, setups=16, subjects=60)):
         (folder / f"{info.id}.skeleton").hardlink_to(contents[place % len(contents)])
     return folder
 

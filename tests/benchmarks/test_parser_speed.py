@@ -51,8 +51,8 @@ def test_read__times_faster_than_scripts(capsys: pytest.CaptureFixture[str]) -> 
     texts = [random_ntu_text(seed, frames) for seed, frames in enumerate(SIZES)]
     readers: dict[str, Callable[[bytes], object]] = {
         "scripts": read_as_scripts_do,
-        "kernel": ntu_kernel.read,
-        "numpy": ntu_numpy.read,
+        "kernel": ntu_kernel.parse_ntu_compiled,
+        "numpy": ntu_numpy.parse_ntu_numpy,
     }
     best = {name: [float("inf")] * len(texts) for name in readers}
     for _ in range(ROUNDS):
@@ -75,7 +75,7 @@ def test_read__no_float_differs() -> None:
         text = random_ntu_text(seed, frames)
         lines = [line.split() for line in text.decode().splitlines()]
         expected = np.array([np.float32(float(value)) for line in lines if len(line) == 12 for value in line[:3]])
-        for read in (ntu_kernel.read, ntu_numpy.read):
+        for read in (ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy):
             found = read(text)
             assert found is not None
             assert np.count_nonzero(found.joints.ravel().view(np.uint32) != expected.view(np.uint32)) == 0

@@ -5,10 +5,10 @@ import torch
 
 from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data.batches import Clips, TrainBatches
-from mamp_trainer.data.clips import make_table
+from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.draws import CROP, ROTATION, uniform
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_rows
+from mamp_trainer.data.reading import load_all_rows
 from tests.benchmarks.plain_loader import FRAMES, crop, resize, turn
 from tests.trainer.stores import make_clips, write_store
 
@@ -18,8 +18,8 @@ CPU = torch.device("cpu")
 def test_plain_loader__makes_the_samples_it_is_compared_with(tmp_path: Path) -> None:
     made = make_clips([(2, 50 + 17 * number) for number in range(6)])
     store = open_store(write_store(tmp_path / "s.zarr", made, shard_rows=4096))
-    table = make_table(store, np.arange(6))
-    clips = Clips(table, load_rows(store, table, CPU, with_motion=False), None, CPU)
+    table = store_clip_table(store, np.arange(6))
+    clips = Clips(table, load_all_rows(store, table, CPU, with_motion=False), None, CPU)
     batch = TrainBatches(clips, SamplingSpec(), FRAMES, 0, 6, 2, "zeros").batch(0, 0)
     places = uniform(0, 0, CROP, batch.clip, 2).double().numpy()
     angles = (2 * uniform(0, 0, ROTATION, batch.clip, 3).double().numpy() - 1) * 0.3

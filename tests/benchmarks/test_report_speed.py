@@ -6,16 +6,16 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.ingest import IngestRequest, ingest
 from mamp_pipeline.report.clip import view_clip
 from mamp_pipeline.report.outliers import find_outliers
-from mamp_pipeline.report.page import store_page
+from mamp_pipeline.report.page import render_store_page
 from mamp_pipeline.report.payload import pack_clip
-from mamp_pipeline.report.store_report import CLIP_BYTES, describe_store
-from mamp_pipeline.report.survey import survey
+from mamp_pipeline.report.store_report import MAX_CLIP_BYTES, store_page_data
+from mamp_pipeline.report.survey import survey_store
 from mamp_pipeline.store.read import open_store
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.pages.conftest import Browser, chromium  # noqa: F401 - a fixture
 from tests.paths import GOLDEN
 from tests.report_cases import make_ntu120, make_store, move, survey_ntu120
@@ -39,7 +39,7 @@ def test_survey__times_slower_than_reading(tmp_path: Path, capsys: pytest.Captur
             pass
         best["reading"] = min(best["reading"], perf_counter() - started)
         started = perf_counter()
-        survey(store, Silent())
+        survey_store(store, NullProgress())
         best["survey"] = min(best["survey"], perf_counter() - started)
     rows = store.metadata.counts.rows
     with capsys.disabled():
@@ -55,16 +55,16 @@ def test_page__of_all_of_ntu120_opens_in_two_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ingest(
-        Ingest("ntu120", (GOLDEN / "ntu120" / "raw.zip",), tmp_path / "ntu120.zarr", paper_policy("ntu120")), Silent()
+        IngestRequest("ntu120", (GOLDEN / "ntu120" / "raw.zip",), tmp_path / "ntu120.zarr", paper_policy("ntu120")), NullProgress()
     )
     store = make_ntu120(tmp_path / "ntu120.zarr")
     surveyed = survey_ntu120(store)
     outliers = find_outliers(surveyed, store.metadata.skeleton.joints)
     gestures = open_store(make_store(tmp_path))
     packed = pack_clip(view_clip(gestures, 0), gestures.metadata.skeleton)
-    clips = [{**packed, "id": store.ids[number]} for number in range(CLIP_BYTES // len(str(packed)))]
+    clips = [{**packed, "id": store.ids[number]} for number in range(MAX_CLIP_BYTES // len(str(packed)))]
     page = tmp_path / "report.html"
-    page.write_text(store_page("NTU", {**describe_store(store, surveyed, outliers), "clips": clips}))
+    page.write_text(render_store_page("NTU", {**store_page_data(store, surveyed, outliers), "clips": clips}))
     assert page.stat().st_size < PAGE_BYTES
     seconds = []
     for _ in range(ROUNDS):

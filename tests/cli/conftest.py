@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mampctl.app import main
+from mampctl.app import run_app
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["mampctl", *map(str, arguments)])
         code = 0
         try:
-            main()
+            run_app()
         except SystemExit as leave:
             code = int(leave.code or 0)
         captured = capsys.readouterr()

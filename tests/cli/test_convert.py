@@ -35,7 +35,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def clip(store: Store, place: int) -> np.ndarray:
     """Return a clip's joints, without a second body of zeros only, which no padded file can tell from none."""
     row, bodies, frames = (int(store.columns[name][place]) for name in ("first_row", "bodies", "frames"))
-    joints = store.rows("joints", row, row + bodies * frames).reshape(bodies, frames, 25, 3)
+    joints = store.read_rows("joints", row, row + bodies * frames).reshape(bodies, frames, 25, 3)
     return joints if bodies == 1 or joints[1].any() else joints[:1]
 
 

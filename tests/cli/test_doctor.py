@@ -15,9 +15,9 @@ import zarr
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from mamp_trainer.recipes import load_recipe
-from mamp_trainer.tasks.folder import begin_folder
+from mamp_trainer.tasks.folder import init_run_dir
 from mampctl.health.data import check_environment, check_store
 from mampctl.health.machine import (
     LOW_MEMORY,
@@ -28,7 +28,7 @@ from mampctl.health.machine import (
     check_no_gpu,
     check_torch,
 )
-from mampctl.health.packages import PURPOSES, check_packages_of, check_python, installed_version
+from mampctl.health.packages import EXTRA_PURPOSES, check_extra, check_python, installed_version
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN, TESTS
 
@@ -74,34 +74,34 @@ def about(findings: list[Finding], what: str) -> list[Finding]:
 
 
 def test_check_packages_of__all_there() -> None:
-    finding = check_packages_of("", REQUIRED, {"numpy": "2.1"}.get)
+    finding = check_extra("", REQUIRED, {"numpy": "2.1"}.get)
     assert (finding.state, finding.text) == ("ok", "numpy 2.1")
 
 
 def test_check_packages_of__a_missing_extra_is_a_warning_with_the_command() -> None:
-    finding = check_packages_of("trainer", REQUIRED, {"x": "1.5"}.get)
+    finding = check_extra("trainer", REQUIRED, {"x": "1.5"}.get)
     assert (finding.state, finding.remedy) == ("warning", "pip install 'mampctl[trainer]'")
     assert finding.text.startswith("torch missing, needed by train")
 
 
 def test_check_packages_of__a_missing_base_is_a_problem() -> None:
-    assert check_packages_of("", REQUIRED, {}.get).state == "problem"
+    assert check_extra("", REQUIRED, {}.get).state == "problem"
 
 
 def test_check_packages_of__an_old_package_is_a_problem() -> None:
-    finding = check_packages_of("trainer", REQUIRED, {"torch": "2.5.1", "x": "1"}.get)
+    finding = check_extra("trainer", REQUIRED, {"torch": "2.5.1", "x": "1"}.get)
     assert (finding.state, finding.text) == ("problem", "torch 2.5.1, expected >=2.6")
     assert finding.remedy == "pip install --upgrade 'mampctl[trainer]'"
 
 
 def test_purposes__name_every_extra() -> None:
     extras = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(PURPOSES) == set(extras) - {"all", "dev"}
+    assert set(EXTRA_PURPOSES) == set(extras) - {"all", "dev"}
 
 
 def test_installed_version__finds_every_package_of_the_extras_that_is_there() -> None:
     extras = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    names = [Requirement(line).name for extra in PURPOSES for line in extras[extra]]
+    names = [Requirement(line).name for extra in EXTRA_PURPOSES for line in extras[extra]]
     there = {each.metadata["Name"].lower(): each.version for each in distributions() if each.metadata["Name"]}
     assert [installed_version(name) for name in names] == [there.get(name) for name in names]
     assert installed_version("numpy") == there["numpy"]
@@ -244,7 +244,7 @@ def test_doctor__an_unfinished_run_goes_on_by_the_command_it_names(run: Run, dat
     smaller += ("model.width=16", "model.depth=1", "model.heads=2")
     recipe = load_recipe("pretrain", "ntu60-xsub", smaller)
     folder = data / "runs" / "begun"
-    begin_folder(folder, recipe, resume=False, progress=Silent())
+    init_run_dir(folder, recipe, resume=False, progress=NullProgress())
     (finding,) = about(visit(run), "run")
     assert finding["text"] == f"{folder}: not complete"
     words = shlex.split(finding["remedy"].partition(", ")[0])
@@ -275,7 +275,7 @@ def test_doctor__without_extras(data: Path, blocked: tuple[str, ...], missing: s
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stderr
     findings: list[Finding] = json.loads(outcome.stdout)["findings"]
-    extras = [finding for finding in findings if finding["about"] in PURPOSES and finding["state"] == "warning"]
+    extras = [finding for finding in findings if finding["about"] in EXTRA_PURPOSES and finding["state"] == "warning"]
     assert {finding["about"] for finding in extras} == missing
     assert all(finding["remedy"].startswith("pip install") for finding in extras)
     assert about(findings, "store")[0]["state"] == "ok"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mampctl.entry import is_one_of_many
+from mampctl.entry import is_distributed
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from mampctl.entry import is_one_of_many
     ],
 )
 def test_is_one_of_many__by_the_environment(environment: dict[str, str], expected: bool) -> None:
-    assert is_one_of_many(environment) is expected
+    assert is_distributed(environment) is expected

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mampctl.app import root_command
-from mampctl.environment import list_variables, read_settings
+from mampctl.environment import list_variables, read_option_values
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN, TESTS
 
@@ -42,7 +42,7 @@ def test_read_settings__of_every_option_reach_its_command() -> None:
     variables = list_variables(root)
     assert len(variables) > 100
     for variable in variables:
-        settings, command = read_settings(root, {variable.name: "1"}), root
+        settings, command = read_option_values(root, {variable.name: "1"}), root
         for word in variable.command.split():
             settings, command = settings[word], command.commands[word]  # type: ignore[assignment]
         (name,) = (option.name for option in command.params if variable.option in option.opts)

@@ -12,7 +12,7 @@ import pytest
 
 from mamp_schemas.results import EvaluationResult
 from mampctl import demo
-from mampctl.progress import Events
+from mampctl.progress import JsonProgress
 from tests.cli.conftest import Outcome, Run
 from tests.paths import GOLDEN
 
@@ -181,7 +181,7 @@ def test_sigterm__ends_every_long_command_alike(
     file, folder = tmp_path / "x.pkl", tmp_path / "out"
     assert run("export", "pyskl", "--store", store, "--out", file).code == 0
     folder.mkdir()
-    monkeypatch.setattr(Events, "start", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(JsonProgress, "start", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     places = {"STORE": str(store), "FILE": str(file), "OUT": str(folder)}
     outcome = run(*(re.sub("STORE|FILE|OUT", lambda found: places[found[0]], word) for word in words.split()))
     assert outcome.code == 75, outcome.err

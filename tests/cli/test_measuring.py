@@ -10,8 +10,8 @@ import pytest
 import torch
 import yaml
 
-from mamp_trainer.official import to_official
-from mamp_trainer.scores import Scores
+from mamp_trainer.official import to_released
+from mamp_trainer.scores import ClipPredictions
 from mamp_trainer.tasks.finetune import finetune
 from mamp_trainer.tasks.linear import linear
 from tests.cli.conftest import Run
@@ -51,7 +51,7 @@ def test_evaluate__writes_report_tables_and_scores(run: Run, store: Path, traine
     assert len(rows) == 61
     assert sum(map(sum, report["matrix"])) == 7
     assert len((tmp_path / "found" / "classes.csv").read_text().splitlines()) == 61
-    assert Scores.read(tmp_path / "found" / "scores.npz").logits.shape == (7, 60)
+    assert ClipPredictions.read(tmp_path / "found" / "scores.npz").logits.shape == (7, 60)
 
 
 def test_evaluate__another_test_crop_is_told(run: Run, store: Path, trained: Path) -> None:
@@ -74,7 +74,7 @@ def test_evaluate__a_folder_that_holds_something_is_refused(run: Run, store: Pat
 def test_evaluate__released_classifier_needs_its_recipe(run: Run, store: Path, tmp_path: Path) -> None:
     recipe = finetune_recipe(model=MODEL)
     finetune(recipe, store, tmp_path / "run", device="cpu")
-    torch.save({"model": to_official(last_checkpoint(tmp_path / "run").weights)}, tmp_path / "released.pth")
+    torch.save({"model": to_released(last_checkpoint(tmp_path / "run").weights)}, tmp_path / "released.pth")
     (tmp_path / "finetune.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
 
     without = run("evaluate", tmp_path / "released.pth", "--store", store)
@@ -90,7 +90,7 @@ def test_evaluate__released_linear_classifier_says_what_its_run_says(
     run: Run, store: Path, trained: Path, probe: Path, tmp_path: Path
 ) -> None:
     released = tmp_path / "linear.pth"
-    torch.save({"model": to_official(last_checkpoint(trained).weights)}, released)
+    torch.save({"model": to_released(last_checkpoint(trained).weights)}, released)
     arguments = ("--store", store, "--json", "--device", "cpu")
     outcome = run("evaluate", released, "--recipe", probe, *arguments)
     assert outcome.code == 0, outcome.err

@@ -15,15 +15,15 @@ import yaml
 from mamp_pipeline.build.unstored import FileClips
 from mamp_pipeline.raw.bodies import Clip, ClipInfo
 from mamp_pipeline.raw.entries import RawSource
-from mamp_schemas.datasets import KnownName
+from mamp_schemas.datasets import KnownDatasetName
 from mamp_schemas.policy import PolicyName
-from mamp_schemas.progress import Silent
-from mamp_schemas.store import Quarantined
+from mamp_schemas.progress import NullProgress
+from mamp_schemas.store import QuarantinedFile
 from mamp_trainer.classifiers import load_classifier
-from mamp_trainer.official import to_official
-from mamp_trainer.scores import SCORES_FILE, Scores
+from mamp_trainer.official import to_released
+from mamp_trainer.scores import SCORES_FILE, ClipPredictions
 from mamp_trainer.tasks.linear import linear
-from mampctl.predict import BATCH, _gather
+from mampctl.predict import BATCH_LINES, _batches
 from tests.cli.conftest import Outcome, Run
 from tests.cli.processes import start
 from tests.factories import random_ntu_text
@@ -40,7 +40,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def train(run: Run, folder: Path, dataset: KnownName, policy: PolicyName = "paper") -> Path:
+def train(run: Run, folder: Path, dataset: KnownDatasetName, policy: PolicyName = "paper") -> Path:
     """Train a classifier on a golden dataset; return its run."""
     store, raw = folder / f"{dataset}.zarr", GOLDEN / dataset / "raw.zip"
     assert run("ingest", dataset, "--raw", raw, "--out", store, "--workers", 0, "--policy", policy).code == 0
@@ -72,10 +72,10 @@ def write_clips(folder: Path, count: int) -> Path:
     ("dataset", "policy"), [("ntu60", "paper"), ("ntu60", "corrected"), ("ntu120", "paper"), ("pku1", "paper")]
 )
 def test_predict__raw_files_get_the_probabilities_of_the_evaluation(
-    run: Run, tmp_path: Path, dataset: KnownName, policy: PolicyName
+    run: Run, tmp_path: Path, dataset: KnownDatasetName, policy: PolicyName
 ) -> None:
     trained = train(run, tmp_path, dataset, policy)
-    scores = Scores.read(trained / SCORES_FILE)
+    scores = ClipPredictions.read(trained / SCORES_FILE)
     outcome = run("predict", trained, GOLDEN / dataset / "raw.zip", "--top", 200, "--device", "cpu")
     told = {line["clip"]: line["predictions"] for line in lines_of(outcome) if "clip" in line}
     assert len(scores.clip) > 3
@@ -116,7 +116,7 @@ def test_predict__a_damaged_file_costs_its_line_only(run: Run, trained: Path, tm
 
 
 def test_predict__more_clips_than_a_batch(run: Run, trained: Path, tmp_path: Path) -> None:
-    folder = write_clips(tmp_path / "raw", 2 * BATCH + 3)
+    folder = write_clips(tmp_path / "raw", 2 * BATCH_LINES + 3)
     outcome = run("predict", trained, folder, "--device", "cpu")
     ids = [line["clip"] for line in lines_of(outcome)]
     assert ids == sorted(path.stem for path in folder.iterdir())
@@ -127,29 +127,29 @@ def test_gather__reads_no_further_than_a_batch() -> None:
 
     def files() -> Iterator[FileClips]:
         clip = Clip(np.zeros((1, 1, 25, 3), np.float32), 1)
-        for number in range(10 * BATCH):
+        for number in range(10 * BATCH_LINES):
             read.append(number)
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
             yield FileClips(source, [(ClipInfo(source.id, 0), clip)], [])
 
-    first = next(_gather(files(), Silent()))
-    assert len(first) == len(read) == BATCH
+    first = next(_batches(files(), NullProgress()))
+    assert len(first) == len(read) == BATCH_LINES
 
 
 def test_gather__writes_faults_without_waiting_for_clips() -> None:
     read: list[int] = []
 
     def files() -> Iterator[FileClips]:
-        for number in range(10 * BATCH):
+        for number in range(10 * BATCH_LINES):
             read.append(number)
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
-            yield FileClips(source, [], [Quarantined(file=source.place, line=0, reason="damaged")])
+            yield FileClips(source, [], [QuarantinedFile(file=source.location, line=0, reason="damaged")])
 
-    assert len(next(_gather(files(), Silent()))) == len(read) == BATCH
+    assert len(next(_batches(files(), NullProgress()))) == len(read) == BATCH_LINES
 
 
 def test_predict__interrupted_leaves_whole_lines(run: Run, trained: Path, tmp_path: Path) -> None:
-    folder = write_clips(tmp_path / "raw", 20 * BATCH)
+    folder = write_clips(tmp_path / "raw", 20 * BATCH_LINES)
     with start("predict", str(trained), str(folder), "--device", "cpu") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -158,8 +158,8 @@ def test_predict__interrupted_leaves_whole_lines(run: Run, trained: Path, tmp_pa
         lines = [json.loads(line) for line in (first, *process.stdout)]
         err = process.stderr.read()
     assert process.returncode == 130, err
-    assert len(lines) % BATCH == 0
-    assert 0 < len(lines) < 20 * BATCH
+    assert len(lines) % BATCH_LINES == 0
+    assert 0 < len(lines) < 20 * BATCH_LINES
     assert "Traceback" not in err
 
 
@@ -187,7 +187,7 @@ def test_predict__a_released_file_needs_its_recipe(run: Run, trained: Path, tmp_
     raw = write_clips(tmp_path / "raw", 2)
     recipe = linear_recipe()
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    torch.save({"model": to_official(load_classifier(trained, recipe).state_dict())}, tmp_path / "released.pth")
+    torch.save({"model": to_released(load_classifier(trained, recipe).state_dict())}, tmp_path / "released.pth")
     arguments = ("predict", tmp_path / "released.pth", raw, "--device", "cpu")
     refused = run(*arguments)
     assert refused.code == 2
@@ -235,7 +235,7 @@ def test_predict__own_recordings_by_their_layout(run: Run, tmp_path: Path) -> No
     assert outcome.code == 0, outcome.err
     told = {line["clip"]: [each["probability"] for each in sorted(line["predictions"], key=lambda each: each["label"])]
             for line in lines_of(outcome)}  # fmt: skip
-    scores = Scores.read(tmp_path / "run" / SCORES_FILE)
+    scores = ClipPredictions.read(tmp_path / "run" / SCORES_FILE)
     for clip, expected in zip(scores.clip, scores.logits.softmax(dim=1).tolist(), strict=True):
         assert told[clip] == pytest.approx(expected, abs=TOLERANCE)
     assert {each["name"] for line in lines_of(outcome) for each in line["predictions"]} == {"sit", "wave"}

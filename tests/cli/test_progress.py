@@ -16,14 +16,14 @@ from rich.console import Console
 
 from mamp_pipeline.synth import synthesise
 from mampctl import progress
-from mampctl.console import be_quiet
-from mampctl.progress import Events, TerminalBars, show_progress
+from mampctl.console import set_quiet
+from mampctl.progress import JsonProgress, TerminalProgress, show_progress
 from tests.pipeline.victims import SMALL
 
 
 def test_bars__show_count_rate_and_facts_in_80_columns() -> None:
     out = io.StringIO()
-    with TerminalBars(Console(file=out, width=80, force_terminal=True, legacy_windows=False)) as bars:
+    with TerminalProgress(Console(file=out, width=80, force_terminal=True, legacy_windows=False)) as bars:
         bars.start("pretrain", 2_480, "steps", 1_000)
         bars.advance(100, epoch=37, loss=0.52561, lr=0.0009532, clips_per_s=123.4)
     shown = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", out.getvalue()).replace("\r", "\n")
@@ -58,7 +58,7 @@ def test_ingest__on_a_terminal_shows_rates_and_time_left(tmp_path: Path) -> None
 
 
 def test_events__are_json_lines_and_close_a_finished_task(capsys: pytest.CaptureFixture[str]) -> None:
-    events = Events()
+    events = JsonProgress()
     events.start("parse", 2, "files")
     events.advance(2, seconds=9.0)
     events.message("done")
@@ -74,7 +74,7 @@ def test_events__rate_leaves_out_what_an_earlier_run_did(
     clock = iter([0.0, 10.0, 10.0, 10.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(progress, "EVENT_SECONDS", 1.0)
-    events = Events.__new__(Events)
+    events = JsonProgress.__new__(JsonProgress)
     events.__init__()  # type: ignore[misc]
     clock = iter([0.0, 10.0, 10.0])
     events.start("pretrain", 200, "steps", 100)
@@ -85,7 +85,7 @@ def test_events__rate_leaves_out_what_an_earlier_run_did(
 
 def test_notes__of_a_quiet_command_are_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
     def speak() -> None:
-        be_quiet()
+        set_quiet()
         with show_progress() as shown:
             shown.start("parse", 2, "files")
             shown.message("found 2 files")

@@ -183,15 +183,15 @@ def test_reproduce__draws_are_made_where_they_are_missing(run: Run, data: Path) 
     plan = run("reproduce", "5", *ONE_DATASET, "--dry-run", "--json")
     assert len(json.loads(plan.out)["preview"]["lines"]) == 32
     from mamp_trainer.reproduce.plan import make_plan
-    from mamp_trainer.reproduce.shelf import Shelf
+    from mamp_trainer.reproduce.shelf import DataCatalog
     from mampctl.reproduce_splits import make_manifests
 
     recipes = [run.recipe for run in make_plan("5", "small").runs if "xsub-10pct" in run.name]
     made: list[str] = []
-    make_manifests(recipes, Shelf(data), made.append)
+    make_manifests(recipes, DataCatalog(data), made.append)
     assert len(made) == 5
     assert len(list(data.glob("ntu60.xsub.0.1-uniform-seed0-draw?.json"))) == 5
-    assert all(Shelf(data).split(recipe).counts.train == 2 for recipe in recipes)
+    assert all(DataCatalog(data).split(recipe).counts.train == 2 for recipe in recipes)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import torch
 import typer
 
-from mampctl.app import app, main
+from mampctl.app import app, run_app
 from tests.docs.commands import NOT_RUN, PAGES, ROOT, Command, find_commands
 from tests.docs.stand_ins import PREPARED, lay_out
 
@@ -75,7 +75,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["mampctl", *reduced(arguments)])
         code = 0
         try:
-            main()
+            run_app()
         except SystemExit as leave:
             code = int(leave.code or 0)
         assert code == 0, f"{command.page}: `{command.line}`: exit code {code}\n{capsys.readouterr().err[-3000:]}"
@@ -122,7 +122,7 @@ def prepared(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for line in PREPARED.strip().splitlines():
             patched.setattr(sys, "argv", ["mampctl", *reduced(Command("", line).arguments or [])])
             with pytest.raises(SystemExit) as leave:
-                main()
+                run_app()
             assert not leave.value.code, line
     return folder
 

@@ -12,12 +12,12 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
 from mamp_pipeline.report.clip import find_clip, view_clip
-from mamp_pipeline.report.page import clip_page
+from mamp_pipeline.report.page import render_clip_page
 from mamp_pipeline.report.payload import pack_clip, pack_skeleton
-from mamp_pipeline.report.runs_report import write_runs_report
-from mamp_pipeline.report.store_report import write_report
+from mamp_pipeline.report.runs_report import write_runs_page
+from mamp_pipeline.report.store_report import write_store_page
 from mamp_pipeline.store.read import Store, open_store
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.report_cases import make_store
 from tests.run_cases import make_runs
 
@@ -100,7 +100,7 @@ def gestures(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def report(gestures: Store) -> Path:
     """The store's report."""
     out = gestures.path.with_name("report.html")
-    write_report(gestures, out, Silent())
+    write_store_page(gestures, out, NullProgress())
     return out
 
 
@@ -108,7 +108,7 @@ def report(gestures: Store) -> Path:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of runs."""
     out = tmp_path_factory.mktemp("runs") / "runs.html"
-    write_runs_report(make_runs(), out)
+    write_runs_page(make_runs(), out)
     return out
 
 
@@ -118,5 +118,5 @@ def clip(gestures: Store) -> Path:
     skeleton = gestures.metadata.skeleton
     view = view_clip(gestures, find_clip(gestures, "sit down/pair_s2_c2"))
     out = gestures.path.with_name("clip.html")
-    out.write_text(clip_page(view.id, {"skeleton": pack_skeleton(skeleton), "clip": pack_clip(view, skeleton)}))
+    out.write_text(render_clip_page(view.id, {"skeleton": pack_skeleton(skeleton), "clip": pack_clip(view, skeleton)}))
     return out

@@ -9,7 +9,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from mamp_pipeline.report.clip import find_clip, view_clip
-from mamp_pipeline.report.tokens import hide_tokens, masking_probability, token_intensity
+from mamp_pipeline.report.tokens import sample_mask, masking_probability, token_intensity
 from mamp_pipeline.store.read import Store
 from mamp_schemas.recipe_specs import MaskingSpec
 from tests.pages.conftest import Browser
@@ -117,7 +117,7 @@ def test_clip__mask_is_that_of_the_equations(
     probability, hidden, u = (np.array(numbers, dtype=np.float64).reshape(30, 25) for numbers in found)
     tokens = view_clip(gestures, find_clip(gestures, "sit down/pair_s2_c2")).tokens[body].astype(np.float64)
     np.testing.assert_allclose(probability, masking_probability(tokens, temperature), rtol=1e-12)
-    assert np.array_equal(hidden, hide_tokens(tokens, u, MaskingSpec(ratio=ratio, temperature=temperature)))
+    assert np.array_equal(hidden, sample_mask(tokens, u, MaskingSpec(ratio=ratio, temperature=temperature)))
     assert part(page, "mask-facts").endswith(f"to {probability.max() * 100:.3f} % (light).")
 
 

@@ -16,10 +16,10 @@ from mamp_pipeline.convert.pyskl import export_pyskl
 from mamp_pipeline.convert.read_npz import read_npz
 from mamp_pipeline.convert.read_pyskl import read_pyskl
 from mamp_pipeline.splits import read_manifest
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import Store, open_store
-from mamp_schemas.progress import Silent
-from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.progress import NullProgress
+from mamp_schemas.protocols import SplitProtocolName
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -110,21 +110,21 @@ def write_pickle(path: Path, content: object, protocol: int = 4) -> Path:
     return path
 
 
-def import_npz(path: Path, protocol: ProtocolName = "xsub") -> Store:
+def import_npz(path: Path, protocol: SplitProtocolName = "xsub") -> Store:
     out = path.with_suffix(".zarr")
-    import_store(read_npz(path, None, protocol), out, Silent())
+    import_store(read_npz(path, None, protocol), out, NullProgress())
     return open_store(out)
 
 
-def import_h5(path: Path, protocol: ProtocolName = "xsub") -> Store:
+def import_h5(path: Path, protocol: SplitProtocolName = "xsub") -> Store:
     out = path.with_suffix(".zarr")
-    import_store(read_h5(path, None, protocol), out, Silent())
+    import_store(read_h5(path, None, protocol), out, NullProgress())
     return open_store(out)
 
 
 def import_pyskl(path: Path) -> Store:
     out = path.with_suffix(".zarr")
-    import_store(read_pyskl(path, "ntu60", Silent()), out, Silent())
+    import_store(read_pyskl(path, "ntu60", NullProgress()), out, NullProgress())
     return open_store(out)
 
 
@@ -133,22 +133,22 @@ def round_trip(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
     again = path.with_name(f"again{path.suffix}")
     if path.suffix == ".npz":
         store = import_npz(write_npz(path, arrays))
-        export_npz(store, read_manifest(store, "xsub"), again, Silent())
+        export_npz(store, read_manifest(store, "xsub"), again, NullProgress())
     else:
         store = import_h5(write_h5(path, arrays))
-        export_h5(store, read_manifest(store, "xsub"), again, Silent())
-    assert verify(store, Silent()).problems == ()
+        export_h5(store, read_manifest(store, "xsub"), again, NullProgress())
+    assert verify_store(store, NullProgress()).problems == ()
     return read_arrays(again)
 
 
 def round_trip_pyskl(path: Path, content: object) -> Any:
     """Write a pyskl pickle, import it, check the store, and read an export of it as other code does."""
     store = import_pyskl(write_pickle(path, content))
-    assert verify(store, Silent()).problems == ()
-    protocols = store.metadata.spec().protocols
+    assert verify_store(store, NullProgress()).problems == ()
+    protocols = store.metadata.dataset_spec().protocols
     manifests = [read_manifest(store, protocol.name) for protocol in protocols]
     again = path.with_name("again.pkl")
-    export_pyskl(store, manifests, again, Silent())
+    export_pyskl(store, manifests, again, NullProgress())
     return pickle.loads(again.read_bytes())
 
 

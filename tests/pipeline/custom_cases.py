@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.raw.bodies import RawBodies
 from mamp_pipeline.raw.custom import parse_recording
-from mamp_schemas.base import read_data
+from mamp_schemas.base import parse_model_data
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.layout import Layout
 
@@ -28,7 +28,7 @@ Track = dict[int, NDArray[np.float32]]
 
 def stick_layout(files: dict[str, Any], **changes: Any) -> Layout:
     data = {"name": "sticks", "skeleton": STICK, "units": "metres", "files": files, "bodies": 2, **changes}
-    return read_data(Layout, data, "layout sticks")
+    return parse_model_data(Layout, data, "layout sticks")
 
 
 def parse(files: dict[str, Any], data: bytes, **changes: Any) -> RawBodies:

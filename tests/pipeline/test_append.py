@@ -11,14 +11,14 @@ import zarr
 from mamp_pipeline.build import cluster, phases, plan
 from mamp_pipeline.build import ingest as ingest_module
 from mamp_pipeline.build.engine import Workers
-from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.ingest import IngestRequest, ingest
 from mamp_pipeline.store import layout, write
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import open_store
 from mamp_schemas.errors import ClusterError, OutputError, StoreError, StoreExistsError
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from mamp_schemas.store import ROW_ARRAYS
 from tests.paths import GOLDEN
 from tests.pipeline.told import Told
@@ -49,8 +49,8 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "0.zip", folder / "1.zip"
 
 
-def request(out: Path, *raw: Path, append: bool = False) -> Ingest:
-    return Ingest("ntu60", raw, out, paper_policy("ntu60"), append=append)
+def request(out: Path, *raw: Path, append: bool = False) -> IngestRequest:
+    return IngestRequest("ntu60", raw, out, paper_policy("ntu60"), append=append)
 
 
 def objects(store: Path) -> dict[Path, int]:
@@ -59,14 +59,14 @@ def objects(store: Path) -> dict[Path, int]:
 
 def test_ingest__append_equals_one_ingest_of_both(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    first = ingest(request(out, archives[0]), Silent())
+    first = ingest(request(out, archives[0]), NullProgress())
     ids, before = open_store(out).ids, objects(out)
-    metadata = ingest(request(out, archives[1], append=True), Silent())
-    both = ingest(request(tmp_path / "both.zarr", *archives), Silent())
+    metadata = ingest(request(out, archives[1], append=True), NullProgress())
+    both = ingest(request(tmp_path / "both.zarr", *archives), NullProgress())
     assert (metadata.content_hash, metadata.source, metadata.counts) == (both.content_hash, both.source, both.counts)
     assert sorted(entry.reason for entry in metadata.quarantined) == sorted(entry.reason for entry in both.quarantined)
     store = open_store(out)
-    assert verify(store, Silent()).problems == ()
+    assert verify_store(store, NullProgress()).problems == ()
     assert store.ids[: len(ids)] == ids
     assert store.ids[len(ids) :] == sorted(store.ids[len(ids) :])
     last = first.counts.rows // 256
@@ -78,9 +78,9 @@ def test_ingest__append_equals_one_ingest_of_both(archives: tuple[Path, Path], t
 
 def test_ingest__appended_clips_have_the_rows_of_one_ingest(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out, other = tmp_path / "s.zarr", tmp_path / "both.zarr"
-    ingest(request(out, archives[0]), Silent())
-    ingest(request(out, archives[1], append=True), Silent())
-    ingest(request(other, *archives), Silent())
+    ingest(request(out, archives[0]), NullProgress())
+    ingest(request(out, archives[1], append=True), NullProgress())
+    ingest(request(other, *archives), NullProgress())
     one, both = open_store(out), open_store(other)
     for place, name in enumerate(one.ids):
         clip = both.ids.index(name)
@@ -88,7 +88,7 @@ def test_ingest__appended_clips_have_the_rows_of_one_ingest(archives: tuple[Path
         rows = [int(store.columns["first_row"][at]) for store, at in ((one, place), (both, clip))]
         for array in ROW_ARRAYS:
             np.testing.assert_array_equal(
-                one.rows(array, rows[0], rows[0] + count), both.rows(array, rows[1], rows[1] + count)
+                one.read_rows(array, rows[0], rows[0] + count), both.read_rows(array, rows[1], rows[1] + count)
             )
 
 
@@ -98,7 +98,7 @@ def test_ingest__append_that_is_interrupted(
 ) -> None:
     """Until the one write at the end readers have the old store; then the same command goes on."""
     out = tmp_path / "s.zarr"
-    first = ingest(request(out, archives[0]), Silent())
+    first = ingest(request(out, archives[0]), NullProgress())
     home = phases if task == "pack_shard" else ingest_module
     original, calls = getattr(home, task), []
 
@@ -111,14 +111,14 @@ def test_ingest__append_that_is_interrupted(
     with monkeypatch.context() as patch:
         patch.setattr(home, task, interrupted)
         with pytest.raises(KeyboardInterrupt):
-            ingest(request(out, archives[1], append=True), Silent())
+            ingest(request(out, archives[1], append=True), NullProgress())
     if task != "discard":
         store = open_store(out)
         assert store.metadata == first
-        assert verify(store, Silent()).problems == ()
-    metadata = ingest(request(out, archives[1], append=True), Silent())
-    assert metadata.content_hash == ingest(request(tmp_path / "both.zarr", *archives), Silent()).content_hash
-    assert verify(open_store(out), Silent()).problems == ()
+        assert verify_store(store, NullProgress()).problems == ()
+    metadata = ingest(request(out, archives[1], append=True), NullProgress())
+    assert metadata.content_hash == ingest(request(tmp_path / "both.zarr", *archives), NullProgress()).content_hash
+    assert verify_store(open_store(out), NullProgress()).problems == ()
     assert not out.with_name("s.zarr.staging").exists()
 
 
@@ -129,37 +129,37 @@ def test_ingest__another_archive_after_an_append_that_was_given_up(
     with zipfile.ZipFile(archives[1]) as source, zipfile.ZipFile(few, "w") as target:
         for name in source.namelist()[:3]:
             target.writestr(name, source.read(name))
-    ingest(request(out, archives[0]), Silent())
+    ingest(request(out, archives[0]), NullProgress())
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, "write_metadata", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            ingest(request(out, archives[1], append=True), Silent())
-    ingest(request(out, few, append=True), Silent())
+            ingest(request(out, archives[1], append=True), NullProgress())
+    ingest(request(out, few, append=True), NullProgress())
     store = open_store(out)
-    assert verify(store, Silent()).problems == ()
+    assert verify_store(store, NullProgress()).problems == ()
     assert zarr.open_array(out / "joints", mode="r").shape[0] == store.metadata.counts.rows
 
 
 def test_ingest__append_a_second_time_does_nothing(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, archives[0]), Silent())
-    metadata = ingest(request(out, archives[1], append=True), Silent())
-    assert ingest(request(out, archives[1], append=True), Silent()) == metadata
-    assert ingest(request(out, *archives), Silent()) == metadata
+    ingest(request(out, archives[0]), NullProgress())
+    metadata = ingest(request(out, archives[1], append=True), NullProgress())
+    assert ingest(request(out, archives[1], append=True), NullProgress()) == metadata
+    assert ingest(request(out, *archives), NullProgress()) == metadata
 
 
 def test_ingest__append_refuses_clips_that_are_there(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    before = ingest(request(out, archives[0]), Silent())
+    before = ingest(request(out, archives[0]), NullProgress())
     with pytest.raises(StoreExistsError, match=r"of the \d+ raw files are in") as caught:
-        ingest(request(out, *archives, append=True), Silent())
+        ingest(request(out, *archives, append=True), NullProgress())
     assert "--exclude" in caught.value.remedy
     assert open_store(out).metadata == before
 
 
 def test_ingest__append_refuses_another_policy_dataset_or_motion(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, archives[0]), Silent())
+    ingest(request(out, archives[0]), NullProgress())
     asked = request(out, archives[1], append=True)
     for other in (
         replace(asked, policy=paper_policy("ntu120")),
@@ -167,25 +167,25 @@ def test_ingest__append_refuses_another_policy_dataset_or_motion(archives: tuple
         replace(asked, motion=MotionSpec(stride=2, segment=4)),
     ):
         with pytest.raises(StoreExistsError, match="asked for is"):
-            ingest(other, Silent())
+            ingest(other, NullProgress())
 
 
 def test_ingest__append_needs_a_finished_store(archives: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no store there"):
-        ingest(request(tmp_path / "s.zarr", archives[0], append=True), Silent())
+        ingest(request(tmp_path / "s.zarr", archives[0], append=True), NullProgress())
 
 
 def test_ingest__without_append_a_finished_store_is_left_alone(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, archives[0]), Silent())
+    ingest(request(out, archives[0]), NullProgress())
     with pytest.raises(StoreExistsError) as caught:
-        ingest(request(out, archives[1]), Silent())
+        ingest(request(out, archives[1]), NullProgress())
     assert "--append" in caught.value.remedy
 
 
 def test_extend_arrays__refuses_longer_ids(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, archives[0]), Silent())
+    ingest(request(out, archives[0]), NullProgress())
     store = open_store(out)
     columns = {**store.columns, "id": layout.pack_ids([f"{name}-longer" for name in store.ids])}
     with pytest.raises(StoreError, match="width"):
@@ -194,8 +194,8 @@ def test_extend_arrays__refuses_longer_ids(archives: tuple[Path, Path], tmp_path
 
 def test_append__what_plain_zarr_sees(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, archives[0]), Silent())
-    metadata = ingest(request(out, archives[1], append=True), Silent())
+    ingest(request(out, archives[0]), NullProgress())
+    metadata = ingest(request(out, archives[1], append=True), NullProgress())
     for consolidated in (True, False):
         group = zarr.open_group(out, mode="r", use_consolidated=consolidated)
         assert group["joints"].shape[0] == metadata.counts.rows
@@ -214,21 +214,21 @@ def rewritten(source: Path, target: Path, old: bytes, new: bytes) -> Path:
 
 def test_ingest__append_of_known_ids_with_other_content_is_refused(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, archives[0]), Silent())
+    ingest(request(out, archives[0]), NullProgress())
     edited = rewritten(archives[0], tmp_path / "edited.zip", b" 0.", b" 1.")
     with pytest.raises(StoreExistsError, match=r"holds all of these \d+ clips.* has changed"):
-        ingest(request(out, edited, append=True), Silent())
+        ingest(request(out, edited, append=True), NullProgress())
     with pytest.raises(StoreExistsError, match="a finished store of other input stands there"):
-        ingest(request(out, edited), Silent())
+        ingest(request(out, edited), NullProgress())
 
 
 def test_ingest__append_of_some_held_files_does_not_call_them_changed(
     archives: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, *archives), Silent())
+    ingest(request(out, *archives), NullProgress())
     with pytest.raises(StoreExistsError, match="they are some of an ingest's") as caught:
-        ingest(request(out, archives[1], append=True), Silent())
+        ingest(request(out, archives[1], append=True), NullProgress())
     assert "If nothing changed, nothing is to do" in caught.value.remedy
 
 
@@ -236,15 +236,15 @@ def test_ingest__append_again_is_known_though_some_files_gave_no_clip(
     archives: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, archives[0]), Silent())
+    ingest(request(out, archives[0]), NullProgress())
     with zipfile.ZipFile(archives[1]) as source, zipfile.ZipFile(tmp_path / "1.zip", "w") as target:
         for name in source.namelist():
             target.writestr(name, source.read(name))
         target.writestr("S001C001P001R001A059.skeleton", "1\n")
-    metadata = ingest(request(out, tmp_path / "1.zip", append=True), Silent())
+    metadata = ingest(request(out, tmp_path / "1.zip", append=True), NullProgress())
     assert metadata.counts.quarantined == 1
-    assert ingest(request(out, tmp_path / "1.zip", append=True), Silent()) == metadata
-    assert ingest(request(out, archives[0]), Silent()) == metadata
+    assert ingest(request(out, tmp_path / "1.zip", append=True), NullProgress()) == metadata
+    assert ingest(request(out, archives[0]), NullProgress()) == metadata
 
 
 @pytest.mark.parametrize("name_of_mended", ["raw.zip", "other.zip"])
@@ -259,11 +259,11 @@ def test_ingest__a_mended_file_may_be_appended_and_leaves_the_quarantine(tmp_pat
             for name, text in members.items():
                 target.writestr(name, text)
     out = tmp_path / "s.zarr"
-    first = ingest(request(out, broken), Silent())
+    first = ingest(request(out, broken), NullProgress())
     assert (first.counts.clips, first.counts.quarantined) == (1, 1)
-    second = ingest(request(out, mended, append=True), Silent())
+    second = ingest(request(out, mended, append=True), NullProgress())
     assert (second.counts.clips, second.quarantined) == (2, ())
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
 def nothing_left(folder: Path) -> Path:
@@ -275,11 +275,11 @@ def nothing_left(folder: Path) -> Path:
 
 def test_ingest__a_store_without_a_clip_gives_way(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    assert ingest(request(out, nothing_left(tmp_path)), Silent()).counts.clips == 0
+    assert ingest(request(out, nothing_left(tmp_path)), NullProgress()).counts.clips == 0
     with pytest.raises(StoreExistsError, match="a store without a clip, to which nothing is to be appended"):
-        ingest(request(out, archives[0], append=True), Silent())
-    metadata = ingest(request(out, archives[0]), Silent())
-    assert metadata.content_hash == ingest(request(tmp_path / "new.zarr", archives[0]), Silent()).content_hash
+        ingest(request(out, archives[0], append=True), NullProgress())
+    metadata = ingest(request(out, archives[0]), NullProgress())
+    assert metadata.content_hash == ingest(request(tmp_path / "new.zarr", archives[0]), NullProgress()).content_hash
     assert metadata.ingests == (metadata.source,)
 
 
@@ -287,27 +287,27 @@ def test_ingest__tells_of_what_another_interrupted_ingest_left(
     archives: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, told = tmp_path / "s.zarr", Told()
-    metadata = ingest(request(out, archives[0]), Silent())
+    metadata = ingest(request(out, archives[0]), NullProgress())
     with monkeypatch.context() as broken:
         broken.setattr(ingest_module, "pack_shards", lambda *_: pytest.fail("stopped here"))
         with pytest.raises(pytest.fail.Exception):
-            ingest(request(out, archives[1], append=True), Silent())
+            ingest(request(out, archives[1], append=True), NullProgress())
     assert ingest(request(out, archives[0]), told) == metadata
     assert any("s.zarr.staging is what another ingest into this store left" in line for line in told.messages)
-    ingest(request(out, archives[1], append=True), Silent())
+    ingest(request(out, archives[1], append=True), NullProgress())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.zarr"]
 
 
 def test_ingest__an_output_behind_a_link(archives: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "link.zarr").symlink_to(tmp_path / "real.zarr")
-    metadata = ingest(request(tmp_path / "link.zarr", archives[0]), Silent())
+    metadata = ingest(request(tmp_path / "link.zarr", archives[0]), NullProgress())
     assert open_store(tmp_path / "real.zarr").metadata == metadata
 
 
 def test_ingest__a_file_where_a_folder_is_needed(archives: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with pytest.raises(OutputError, match="plain"):
-        ingest(request(tmp_path / "plain" / "s.zarr", archives[0]), Silent())
+        ingest(request(tmp_path / "plain" / "s.zarr", archives[0]), NullProgress())
 
 
 def test_ingest__no_cluster_no_staging(
@@ -315,5 +315,5 @@ def test_ingest__no_cluster_no_staging(
 ) -> None:
     monkeypatch.setattr(cluster, "PATIENCE", 0.5)
     with pytest.raises(ClusterError):
-        ingest(request(tmp_path / "s.zarr", archives[0]), Silent(), Workers(scheduler="tcp://127.0.0.1:1"))
+        ingest(request(tmp_path / "s.zarr", archives[0]), NullProgress(), Workers(scheduler="tcp://127.0.0.1:1"))
     assert list(tmp_path.iterdir()) == []

@@ -7,21 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.ingest import IngestRequest, ingest
 from mamp_pipeline.build.plan import Part
-from mamp_pipeline.build.sight import choose_sight
+from mamp_pipeline.build.sight import choose_probe
 from mamp_pipeline.build.tasks import ParseJob
 from mamp_pipeline.convert.npz import export_npz
 from mamp_pipeline.convert.pyskl import export_pyskl
 from mamp_pipeline.raw.sources import find_sources
 from mamp_pipeline.splits import build_manifest
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import open_store
 from mamp_schemas.errors import StoreExistsError
 from mamp_schemas.layout import Layout
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import corrected_policy, paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.pipeline.custom_cases import NPY, npy_bytes, stick_layout, walk
 from tests.pipeline.pku_cases import golden_files, label_text, make_video, video_text, write_archive, write_files
 from tests.pipeline.told import Told
@@ -43,19 +43,19 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_archive(folder / "0.zip", parts[0]), write_archive(folder / "1.zip", parts[1])
 
 
-def request(out: Path, *raw: Path, append: bool = False) -> Ingest:
-    return Ingest("pku2", raw, out, corrected_policy("pku2"), append=append)
+def request(out: Path, *raw: Path, append: bool = False) -> IngestRequest:
+    return IngestRequest("pku2", raw, out, corrected_policy("pku2"), append=append)
 
 
 def test_ingest__appended_videos_equal_one_ingest_of_both(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, archives[0]), Silent())
-    metadata = ingest(request(out, archives[1], append=True), Silent())
-    both = ingest(request(tmp_path / "both.zarr", write_both(tmp_path)), Silent())
+    ingest(request(out, archives[0]), NullProgress())
+    metadata = ingest(request(out, archives[1], append=True), NullProgress())
+    both = ingest(request(tmp_path / "both.zarr", write_both(tmp_path)), NullProgress())
     assert (metadata.content_hash, metadata.source, metadata.counts) == (both.content_hash, both.source, both.counts)
     assert (metadata.touched, metadata.noted) == (both.touched, both.noted)
     assert metadata.touched["interval_start"] > 40
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
 def write_both(folder: Path) -> Path:
@@ -64,17 +64,17 @@ def write_both(folder: Path) -> Path:
 
 def test_ingest__videos_appended_again_are_known(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out, told = tmp_path / "s.zarr", Told()
-    ingest(request(out, archives[0]), Silent())
-    first = ingest(request(out, archives[1], append=True), Silent())
+    ingest(request(out, archives[0]), NullProgress())
+    first = ingest(request(out, archives[1], append=True), NullProgress())
     assert ingest(request(out, archives[1], append=True), told) == first
     assert "nothing to do" in told.messages[-1]
 
 
 def test_ingest__some_videos_there_already_are_refused(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
-    ingest(request(out, archives[0]), Silent())
+    ingest(request(out, archives[0]), NullProgress())
     with pytest.raises(StoreExistsError, match="6 of the 12 raw files are in"):
-        ingest(request(out, write_both(tmp_path), append=True), Silent())
+        ingest(request(out, write_both(tmp_path), append=True), NullProgress())
 
 
 def test_export__of_an_appended_store_is_that_of_one_ingest(archives: tuple[Path, Path], tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_export__of_an_appended_store_is_that_of_one_ingest(archives: tuple[Path
     for name, raws in (("one", [write_both(tmp_path)]), ("two", [*archives])):
         out = tmp_path / f"{name}.zarr"
         for number, raw in enumerate(raws):
-            ingest(replace(request(out, raw, append=number > 0), policy=paper), Silent())
+            ingest(replace(request(out, raw, append=number > 0), policy=paper), NullProgress())
         store = open_store(out)
-        export_npz(store, build_manifest(store, "xsub"), tmp_path / f"{name}.npz", Silent())
-        export_pyskl(store, [build_manifest(store, "xsub")], tmp_path / f"{name}.pkl", Silent())
+        export_npz(store, build_manifest(store, "xsub"), tmp_path / f"{name}.npz", NullProgress())
+        export_pyskl(store, [build_manifest(store, "xsub")], tmp_path / f"{name}.pkl", NullProgress())
     assert open_store(tmp_path / "two.zarr").ids != open_store(tmp_path / "one.zarr").ids
     for suffix in ("npz", "pkl"):
         assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
@@ -111,7 +111,7 @@ def test_digest__changes_with_a_videos_labels(videos: tuple[Path, Path]) -> None
 
 
 def test_choose_sight__looks_where_the_labels_are(videos: tuple[Path, Path]) -> None:
-    sight = choose_sight(Path("staging"), find_sources(videos, "pku1"))
+    sight = choose_probe(Path("staging"), find_sources(videos, "pku1"))
     assert {source.container for source in sight.samples} == set(videos)
 
 
@@ -121,18 +121,18 @@ def record(folder: Path, *names: str) -> Path:
     return folder
 
 
-def own(out: Path, raw: Path, layout: Layout, *, append: bool = False) -> Ingest:
-    return Ingest("custom", (raw,), out, paper_policy("custom"), append=append, layout=layout)
+def own(out: Path, raw: Path, layout: Layout, *, append: bool = False) -> IngestRequest:
+    return IngestRequest("custom", (raw,), out, paper_policy("custom"), append=append, layout=layout)
 
 
 def test_ingest__own_recordings_are_appended_by_the_same_layout_only(tmp_path: Path) -> None:
     layout, out = stick_layout(NPY), tmp_path / "s.zarr"
     first, second = record(tmp_path / "first", "a", "c"), record(tmp_path / "second", "b")
-    ingest(own(out, first, layout), Silent())
+    ingest(own(out, first, layout), NullProgress())
     other = stick_layout(NPY, axes=["-x", "-y", "z"])
     with pytest.raises(StoreExistsError, match=r"custom [0-9a-f]{12} by policy paper") as caught:
-        ingest(own(out, second, other, append=True), Silent())
+        ingest(own(out, second, other, append=True), NullProgress())
     assert "same dataset or layout" in caught.value.remedy
-    metadata = ingest(own(out, second, layout, append=True), Silent())
+    metadata = ingest(own(out, second, layout, append=True), NullProgress())
     assert (open_store(out).ids, metadata.layout) == (["a", "c", "b"], layout)
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mamp_pipeline.clean.denoise import denoise, find_noisy_frames, measure_motion
+from mamp_pipeline.clean.denoise import denoise, find_noisy_frames, position_variance
 from mamp_pipeline.clean.tracks import Track
 from mamp_schemas.errors import RawFileError
 from tests.pipeline.clean_cases import make_body
@@ -47,7 +47,7 @@ def test_denoise__stops_when_one_body_is_left() -> None:
 
 def test_denoise__noisy_frames_do_not_raise_the_motion() -> None:
     tracks = [Track(0, _spread(make_body(20), 5)), Track(1, make_body(20, swing=0.3))]
-    assert measure_motion(tracks[0].joints) > measure_motion(tracks[1].joints)
+    assert position_variance(tracks[0].joints) > position_variance(tracks[1].joints)
     assert _starts(denoise(tracks)) == [1, 0]
 
 
@@ -64,4 +64,4 @@ def test_find_noisy_frames__wider_than_four_fifths_of_the_height(width: float, n
 
 def test_measure_motion__sums_the_variance_of_each_axis() -> None:
     joints = np.array([[[0, 0, 0]], [[2, 4, 6]]], dtype=np.float32)
-    assert measure_motion(joints) == 1 + 4 + 9
+    assert position_variance(joints) == 1 + 4 + 9

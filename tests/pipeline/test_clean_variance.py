@@ -11,7 +11,7 @@ def test_sum_variances__compiled_has_the_bits_of_numpy(seed: int) -> None:
     generator = np.random.default_rng(seed)
     scale, offset = generator.choice([1e-3, 1, 1e3]), generator.choice([-100, 0, 3])
     points = (scale * generator.standard_normal((int(generator.integers(1, 20_000)), 3)) + offset).astype(np.float32)
-    found, expected = variance_kernel.sum_variances(points), variance.by_numpy(points)
+    found, expected = variance_kernel.sum_variances_compiled(points), variance.sum_variances_numpy(points)
     assert np.float32(found).tobytes() == expected.tobytes()
 
 
@@ -29,4 +29,4 @@ def test_sum_variances__by_numpy_where_numba_is_missing(monkeypatch: pytest.Monk
     for name in ("mamp_pipeline.raw.ntu_compile", "mamp_pipeline.clean.variance_kernel"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.delattr("mamp_pipeline.clean.variance_kernel")
-    assert variance._choose.__wrapped__() is variance.by_numpy
+    assert variance._choose_sum_variances.__wrapped__() is variance.sum_variances_numpy

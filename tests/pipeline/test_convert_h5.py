@@ -10,7 +10,7 @@ from mamp_pipeline.convert.h5 import export_h5, read_h5
 from mamp_pipeline.convert.npz import export_npz
 from mamp_pipeline.splits import read_manifest
 from mamp_schemas.errors import OutputError, RawInputError
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.pipeline.convert_cases import (
     assert_same_bits,
     h5_arrays,
@@ -41,7 +41,7 @@ def test_import__validation_clips_are_on_the_train_side_and_marked(tmp_path: Pat
     assert manifest.train == ("train_000001", "train_000002", "valid_000001")
     assert manifest.valid == ("valid_000001",)
     assert manifest.counts.train == 3
-    export_npz(store, manifest, tmp_path / "f.npz", Silent())
+    export_npz(store, manifest, tmp_path / "f.npz", NullProgress())
     np.testing.assert_array_equal(read_arrays(tmp_path / "f.npz")["x_train"], np.stack([*SIDES[0], *SIDES[1]]))
 
 
@@ -57,7 +57,7 @@ def test_import__any_chunks_and_compression(tmp_path: Path) -> None:
         for key, array in arrays.items():
             file.create_dataset(key, data=array, chunks=True, compression="gzip")
     store = import_h5(tmp_path / "f.h5")
-    export_h5(store, read_manifest(store, "xsub"), tmp_path / "again.h5", Silent())
+    export_h5(store, read_manifest(store, "xsub"), tmp_path / "again.h5", NullProgress())
     assert_same_bits(read_arrays(tmp_path / "again.h5"), arrays)
 
 
@@ -84,4 +84,4 @@ def test_read_h5__not_hdf5(tmp_path: Path) -> None:
 def test_export_h5__never_overwrites(tmp_path: Path) -> None:
     store = import_h5(write_h5(tmp_path / "f.h5", h5_arrays(*SIDES)))
     with pytest.raises(OutputError, match="is there already"):
-        export_h5(store, read_manifest(store, "xsub"), tmp_path / "f.h5", Silent())
+        export_h5(store, read_manifest(store, "xsub"), tmp_path / "f.h5", NullProgress())

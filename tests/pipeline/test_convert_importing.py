@@ -16,11 +16,11 @@ from mamp_pipeline.convert.importing import import_store
 from mamp_pipeline.convert.read_npz import read_npz
 from mamp_pipeline.splits import read_manifest
 from mamp_pipeline.store import layout, write
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import is_complete, open_store
 from mamp_schemas.errors import OutputError, StoreExistsError
 from mamp_schemas.policy import ImportedPolicy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.pipeline.convert_cases import (
     Arrays,
     assert_same_bits,
@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def run(path: Path, out: Path) -> str:
-    return import_store(read_npz(path, None, "xsub"), out, Silent()).content_hash
+    return import_store(read_npz(path, None, "xsub"), out, NullProgress()).content_hash
 
 
 def test_import__records_what_it_knows(path: Path) -> None:
@@ -55,7 +55,7 @@ def test_import__shards_cut_clips_where_they_like(path: Path, tmp_path: Path, mo
         monkeypatch.setattr(module, "CHUNK_ROWS", 16)
         monkeypatch.setattr(module, "SHARD_ROWS", 64)
     assert run(path, tmp_path / "cut.zarr") == expected
-    assert verify(open_store(tmp_path / "cut.zarr"), Silent()).problems == ()
+    assert verify_store(open_store(tmp_path / "cut.zarr"), NullProgress()).problems == ()
 
 
 def mixed(copies: int, zeros: int) -> Arrays:

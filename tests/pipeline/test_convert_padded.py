@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mamp_pipeline.convert import padded
-from mamp_pipeline.convert.numbers import LARGEST, as_float32
-from mamp_pipeline.convert.unpad import unpad
+from mamp_pipeline.convert.numbers import MAX_METRES, as_float32
+from mamp_pipeline.convert.unpad import unpad_clips
 from mamp_schemas.errors import ManifestError, RawInputError
 from tests.pipeline.convert_cases import (
     assert_same_bits,
@@ -23,7 +23,7 @@ from tests.pipeline.convert_cases import (
     write_npz,
 )
 
-SPECIAL = np.array([0.0, -0.0, 1e-45, LARGEST, -LARGEST, 1.0], dtype=np.float32)
+SPECIAL = np.array([0.0, -0.0, 1e-45, MAX_METRES, -MAX_METRES, 1.0], dtype=np.float32)
 
 
 @st.composite
@@ -61,15 +61,15 @@ def test_round_trip__any_array_comes_back_bit_for_bit(
     ],
 )
 def test_unpad__keeps_what_is_there(clip: NDArray[np.float32], bodies: int, frames: int, second: str) -> None:
-    (found,) = unpad(clip[None], 2)
+    (found,) = unpad_clips(clip[None], 2)
     assert found.joints.shape == (bodies, frames, 25, 3)
-    assert found.second == second
+    assert found.second_slot == second
     np.testing.assert_array_equal(found.joints[0].reshape(frames, 75), clip[:frames, :75])
 
 
 def test_unpad__a_second_body_alone_keeps_its_slot() -> None:
     clip = pad(4)[:, ::-1].copy()
-    (found,) = unpad(clip[None], 2)
+    (found,) = unpad_clips(clip[None], 2)
     assert found.joints.shape[0] == 2
     assert not found.joints[0].any()
 
@@ -78,16 +78,16 @@ def test_unpad__frames_of_signed_sum_zero_are_not_valid() -> None:
     clip = pad(6)
     clip[2] = 0
     clip[3, :2], clip[3, 2:] = (1, -1), 0
-    (found,) = unpad(clip[None], 2)
+    (found,) = unpad_clips(clip[None], 2)
     assert (found.joints.shape[1], found.valid_frames) == (6, 4)
 
 
 def test_unpad__a_clip_of_zeros_has_one_valid_frame() -> None:
-    (found,) = unpad(np.zeros((1, 300, 150), dtype=np.float32), 2)
+    (found,) = unpad_clips(np.zeros((1, 300, 150), dtype=np.float32), 2)
     assert found.valid_frames == 1
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2 * LARGEST])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2 * MAX_METRES])
 def test_as_float32__refuses_with_the_place(value: float) -> None:
     values = np.zeros((2, 3), dtype=np.float32)
     values[1, 2] = value
@@ -118,4 +118,4 @@ def test_pad_clips__any_order_in_bounded_blocks(tmp_path: Path, monkeypatch: pyt
 def test_find_clips__names_the_missing_clip(tmp_path: Path) -> None:
     store = import_npz(write_npz(tmp_path / "f.npz", npz_arrays([pad(3)], [])))
     with pytest.raises(ManifestError, match="the first is nobody"):
-        padded.find_clips(store, ["train_000001", "nobody"])
+        padded.clip_indices(store, ["train_000001", "nobody"])

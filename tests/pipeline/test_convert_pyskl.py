@@ -11,11 +11,11 @@ import pytest
 from mamp_pipeline.convert.read_pyskl import read_pyskl
 from mamp_pipeline.splits import read_manifest
 from mamp_schemas.errors import RawInputError, UsageError
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.pipeline.convert_cases import annotation, import_pyskl, pyskl_content, round_trip_pyskl, write_pickle
 
 
-class Listening(Silent):
+class Listening(NullProgress):
     """Progress that remembers what was said."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ def test_import__every_pickle_protocol(tmp_path: Path, protocol: int) -> None:
     assert store.columns["bodies"].tolist() == [1, 2, 1]
     assert store.columns["frames"].tolist() == [5, 7, 400]
     expected = np.concatenate([entry["keypoint"].reshape(-1, 25, 3) for entry in content["annotations"]])
-    np.testing.assert_array_equal(store.rows("joints", 0, len(expected)), expected)
+    np.testing.assert_array_equal(store.read_rows("joints", 0, len(expected)), expected)
 
 
 def test_import__the_store_is_the_one_exported(tmp_path: Path) -> None:
@@ -86,10 +86,10 @@ def test_read__tells_what_is_not_kept(tmp_path: Path) -> None:
 
 def test_read__splits_say_which_dataset_it_is(tmp_path: Path) -> None:
     path = write_pickle(tmp_path / "f.pkl", pyskl_content())
-    assert read_pyskl(path, None, Silent()).dataset.name == "ntu60"
+    assert read_pyskl(path, None, NullProgress()).dataset.name == "ntu60"
     content = {**pyskl_content(), "split": {}}
     with pytest.raises(UsageError, match="could be of ntu60, ntu120"):
-        read_pyskl(write_pickle(tmp_path / "g.pkl", content), None, Silent())
+        read_pyskl(write_pickle(tmp_path / "g.pkl", content), None, NullProgress())
 
 
 def change(place: int, **values: object) -> Callable[[Any], None]:

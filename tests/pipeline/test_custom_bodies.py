@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.clean import make_clip
 from mamp_pipeline.raw.bodies import ClipInfo, RawBodies
-from mamp_pipeline.raw.custom import find_recording, parse_recording
-from mamp_pipeline.raw.custom.names import clip_id, read_name
+from mamp_pipeline.raw.custom import parse_recording_path, parse_recording
+from mamp_pipeline.raw.custom.names import clip_id, parse_recording_name
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.policy import paper_policy
 from tests.pipeline.custom_cases import NPY, npy_bytes, stick_layout, walk
@@ -113,18 +113,18 @@ def test_read_name__numbers_and_label() -> None:
         labels="name",
         classes=["sit down", "wave"],
     )
-    info = read_name("day 1/s07c2e3r04_wave.npy", layout)
+    info = parse_recording_name("day 1/s07c2e3r04_wave.npy", layout)
     assert info == ClipInfo("day 1/s07c2e3r04_wave", 1, subject=7, camera=2, setup=3, replication=4)
 
 
 def test_read_name__a_group_may_be_left_out() -> None:
     layout = stick_layout(NPY, names=r"one(_s(?P<subject>\d+))?")
-    assert read_name("one.npy", layout) == ClipInfo("one", -1)
+    assert parse_recording_name("one.npy", layout) == ClipInfo("one", -1)
 
 
 def test_read_name__label_of_the_innermost_folder() -> None:
     layout = stick_layout(NPY, labels="folder", classes=["sit", "wave"])
-    assert read_name("all/wave/01.npy", layout).label == 1
+    assert parse_recording_name("all/wave/01.npy", layout).label == 1
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_read_name__label_of_the_innermost_folder() -> None:
 def test_read_name__faults(member: str, reason: str) -> None:
     layout = stick_layout(NPY, labels="folder", classes=["sit", "wave"], names=r"s(?P<subject>\d+)_c(?P<camera>\w+)")
     with pytest.raises(RawFileError) as caught:
-        read_name(member, layout)
+        parse_recording_name(member, layout)
     assert reason in caught.value.reason
 
 
@@ -151,5 +151,5 @@ def test_clip_id__is_ascii_and_tells_names_apart() -> None:
 
 
 def test_find_recording__goes_by_the_suffix_alone() -> None:
-    assert find_recording(".npy", "walk/one.npy") == ClipInfo("walk/one", -1)
-    assert find_recording(".npy", "walk/one.csv") is None
+    assert parse_recording_path(".npy", "walk/one.npy") == ClipInfo("walk/one", -1)
+    assert parse_recording_path(".npy", "walk/one.csv") is None

@@ -10,39 +10,39 @@ from pathlib import Path
 import pytest
 
 from mamp_pipeline.build import cluster, plan
-from mamp_pipeline.build.engine import Engine, InProcess, Workers, open_engine
-from mamp_pipeline.build.ingest import Ingest, ingest
-from mamp_pipeline.build.sight import Sight
+from mamp_pipeline.build.engine import Engine, LocalEngine, Workers, open_engine
+from mamp_pipeline.build.ingest import IngestRequest, ingest
+from mamp_pipeline.build.sight import ProbeSpec
 from mamp_schemas.errors import MissingExtraError, RawInputError
 from mamp_schemas.policy import paper_policy
 from tests.paths import GOLDEN
 from tests.pipeline.engine_tasks import die_once, refuse, square, stumble_twice, tell_process
 from tests.pipeline.told import Told
 
-NOTHING = Sight(Path("nowhere"), ())
+NOTHING = ProbeSpec(Path("nowhere"), ())
 
 
 @pytest.fixture(scope="module")
 def crew() -> Iterator[Engine]:
-    with cluster.start_cluster(2, Told()) as engine:
+    with cluster.start_local_cluster(2, Told()) as engine:
         yield engine
 
 
 def test_in_process__runs_jobs_in_order_and_takes_them_one_by_one() -> None:
-    results = InProcess().run(square, count())
+    results = LocalEngine().run(square, count())
     assert [next(results) for _ in range(3)] == [(0, 0), (1, 1), (2, 4)]
 
 
 def test_open_engine__one_part_starts_no_processes() -> None:
     told = Told()
     with open_engine(Workers(8), 1, NOTHING, told) as engine:
-        assert isinstance(engine, InProcess)
+        assert isinstance(engine, LocalEngine)
     assert told.messages == ["one part: it is done in this process"]
 
 
 def test_open_engine__no_workers_is_this_process() -> None:
     with open_engine(Workers(0), 100, NOTHING, Told()) as engine:
-        assert isinstance(engine, InProcess)
+        assert isinstance(engine, LocalEngine)
 
 
 def test_start_cluster__runs_every_job_once_in_other_processes(crew: Engine) -> None:
@@ -80,12 +80,12 @@ def test_start_cluster__another_error_is_tried_again(crew: Engine, tmp_path: Pat
 
 
 def test_start_cluster__a_job_whose_worker_died_is_done_by_another(tmp_path: Path) -> None:
-    with cluster.start_cluster(2, Told()) as engine:
+    with cluster.start_local_cluster(2, Told()) as engine:
         assert len(list(engine.run(die_once, [tmp_path / "mark"]))) == 1
 
 
 def test_start_cluster__leaves_no_process_behind() -> None:
-    with cluster.start_cluster(2, Told()) as engine:
+    with cluster.start_local_cluster(2, Told()) as engine:
         processes = {process for _, process in engine.run(tell_process, range(20))}
     for process in processes:
         with pytest.raises(ProcessLookupError):
@@ -96,7 +96,7 @@ def test_ingest__processes_change_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
     hashes = []
     for name, workers in (("one", Workers(0)), ("two", Workers(2))):
-        request = Ingest("ntu60", (GOLDEN / "ntu60" / "raw.zip",), tmp_path / f"{name}.zarr", paper_policy("ntu60"))
+        request = IngestRequest("ntu60", (GOLDEN / "ntu60" / "raw.zip",), tmp_path / f"{name}.zarr", paper_policy("ntu60"))
         hashes.append(ingest(request, Told(), workers).content_hash)
     assert hashes[0] == hashes[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.zarr", "two.zarr"]

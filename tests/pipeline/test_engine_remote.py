@@ -15,22 +15,22 @@ from distributed import Client
 from mamp_pipeline.build import cluster, dask_engine, plan
 from mamp_pipeline.build.cluster import _connect
 from mamp_pipeline.build.engine import Engine, Workers
-from mamp_pipeline.build.ingest import Ingest, ingest
-from mamp_pipeline.build.sight import View, choose_sight, list_differences, look
-from mamp_pipeline.build.staging import claim
+from mamp_pipeline.build.ingest import IngestRequest, ingest
+from mamp_pipeline.build.sight import ProbeResult, choose_probe, list_probe_differences, probe
+from mamp_pipeline.build.staging import acquire
 from mamp_pipeline.raw.sources import find_sources
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import open_store
 from mamp_schemas.errors import ClusterError
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
 from tests.pipeline.engine_tasks import square
 from tests.pipeline.told import Told
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
-VIEW = View("here", {"/raw": "a.skeleton has 3 bytes"}, {"numpy": "2.0", "zarr": "3.1"})
+VIEW = ProbeResult("here", {"/raw": "a.skeleton has 3 bytes"}, {"numpy": "2.0", "zarr": "3.1"})
 
 
 @pytest.fixture(scope="module")
@@ -39,27 +39,27 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-def request(out: Path) -> Ingest:
-    return Ingest("ntu60", (RAW,), out, paper_policy("ntu60"))
+def request(out: Path) -> IngestRequest:
+    return IngestRequest("ntu60", (RAW,), out, paper_policy("ntu60"))
 
 
 def test_ingest__on_a_scheduler_gives_the_same_store(
     elsewhere: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
-    expected = ingest(request(tmp_path / "one.zarr"), Silent()).content_hash
+    expected = ingest(request(tmp_path / "one.zarr"), NullProgress()).content_hash
     told = Told()
     found = ingest(request(tmp_path / "two.zarr"), told, Workers(scheduler=elsewhere.address))
     assert found.content_hash == expected
     assert any(message.startswith(f"2 workers of {elsewhere.address}") for message in told.messages)
-    assert verify(open_store(tmp_path / "two.zarr"), Silent()).problems == ()
+    assert verify_store(open_store(tmp_path / "two.zarr"), NullProgress()).problems == ()
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://there"])
 def test_join_cluster__no_scheduler_there(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "PATIENCE", 1.0)
     with pytest.raises(ClusterError, match="no Dask scheduler answers") as caught:
-        ingest(request(tmp_path / "s.zarr"), Silent(), Workers(scheduler=address))
+        ingest(request(tmp_path / "s.zarr"), NullProgress(), Workers(scheduler=address))
     assert "dask scheduler" in caught.value.remedy
 
 
@@ -69,7 +69,7 @@ def test_join_cluster__no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         run_cluster(tmp_path, workers=0) as running,
         pytest.raises(ClusterError, match="has no workers"),
     ):
-        ingest(request(tmp_path / "s.zarr"), Silent(), Workers(scheduler=running.address))
+        ingest(request(tmp_path / "s.zarr"), NullProgress(), Workers(scheduler=running.address))
 
 
 def test_join_cluster__waits_for_a_first_worker(tmp_path: Path) -> None:
@@ -93,23 +93,23 @@ def test_join_cluster__a_worker_that_cannot_see_a_path(hidden: str, tmp_path: Pa
     blindfold = ["unshare", "--mount", "sh", "-c", cover, "sh"]
     if subprocess.run([*blindfold, "true"], capture_output=True, check=False).returncode:
         pytest.skip("mount namespaces are not allowed here")
-    asked = Ingest("ntu60", (tmp_path / "raw" / "raw.zip",), tmp_path / "out" / "s.zarr", paper_policy("ntu60"))
+    asked = IngestRequest("ntu60", (tmp_path / "raw" / "raw.zip",), tmp_path / "out" / "s.zarr", paper_policy("ntu60"))
     with (
         run_cluster(tmp_path, before=blindfold) as running,
         pytest.raises(ClusterError, match="cannot do this work") as caught,
     ):
-        ingest(asked, Silent(), Workers(scheduler=running.address))
-    assert str(tmp_path / hidden) in caught.value.what
+        ingest(asked, NullProgress(), Workers(scheduler=running.address))
+    assert str(tmp_path / hidden) in caught.value.message
     assert "every worker mounts" in caught.value.remedy
 
 
 @contextmanager
 def joined(folder: Path, told: Told) -> Iterator[tuple[Cluster, Engine]]:
     """Join a cluster of one worker."""
-    claim(folder / "s.zarr", "plan", replacing=False)
+    acquire(folder / "s.zarr", "plan", replacing=False)
     with (
         run_cluster(folder) as running,
-        cluster.join_cluster(running.address, choose_sight(folder, []), told) as engine,
+        cluster.connect_cluster(running.address, choose_probe(folder, []), told) as engine,
     ):
         yield running, engine
 
@@ -126,7 +126,7 @@ def test_join_cluster__a_scheduler_that_dies_meanwhile(tmp_path: Path, monkeypat
         monkeypatch.setattr(cluster, "_connect", connect_and_kill)
         monkeypatch.setattr(cluster, "PATIENCE", 1.0)
         with pytest.raises(ClusterError, match="lost the connection"):
-            ingest(request(tmp_path / "s.zarr"), Silent(), Workers(scheduler=running.address))
+            ingest(request(tmp_path / "s.zarr"), NullProgress(), Workers(scheduler=running.address))
 
 
 def test_run__a_scheduler_that_dies(tmp_path: Path) -> None:
@@ -196,19 +196,19 @@ def test_run__goes_on_with_a_worker_that_comes_later(tmp_path: Path, monkeypatch
 
 
 def test_list_differences__none_between_equals() -> None:
-    assert list_differences(VIEW, replace(VIEW, host="there")) == []
+    assert list_probe_differences(VIEW, replace(VIEW, host="there")) == []
 
 
 def test_list_differences__names_versions_and_paths() -> None:
-    other = View("there", {"/raw": "a.skeleton cannot be read"}, {"numpy": "2.1", "zarr": "3.1"})
-    version, path = list_differences(VIEW, other)
+    other = ProbeResult("there", {"/raw": "a.skeleton cannot be read"}, {"numpy": "2.1", "zarr": "3.1"})
+    version, path = list_probe_differences(VIEW, other)
     assert "numpy 2.1, here is 2.0" in version
     assert "/raw: a.skeleton cannot be read" in path
 
 
 def test_look__sees_mark_and_samples(tmp_path: Path) -> None:
-    staging = claim(tmp_path / "s.zarr", "a plan", replacing=False)
-    view = look(choose_sight(staging, find_sources([RAW], "ntu60")))
+    staging = acquire(tmp_path / "s.zarr", "a plan", replacing=False)
+    view = probe(choose_probe(staging, find_sources([RAW], "ntu60")))
     assert "plan a plan" in view.paths[str(staging)]
     assert "with CRC" in view.paths[str(RAW)]
     assert [path.name for path in staging.iterdir()] == ["plan"]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import is_complete, open_store
 from mamp_pipeline.synth import synthesise
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.pipeline.clusters import run_cluster
 from tests.pipeline.victims import PART_BYTES, SHARD_ROWS, Victim
 
@@ -78,7 +78,7 @@ def wait_for_moment(victim: Victim, undisturbed: Undisturbed, target: str, momen
 
 def check_store(out: Path, metadata: dict[str, object], undisturbed: Undisturbed) -> None:
     assert metadata["content_hash"] == undisturbed.content_hash
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
     assert not out.with_name(f"{out.name}.staging").exists()
     assert not list(out.rglob("*.part*"))
 

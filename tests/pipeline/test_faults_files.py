@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from mamp_pipeline.build import plan
-from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.ingest import IngestRequest, ingest
 from mamp_pipeline.store.read import is_complete
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
@@ -59,8 +59,8 @@ def unpack(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.skeleton"))
 
 
-def request(raw: Path, out: Path) -> Ingest:
-    return Ingest("ntu60", (raw,), out, paper_policy("ntu60"))
+def request(raw: Path, out: Path) -> IngestRequest:
+    return IngestRequest("ntu60", (raw,), out, paper_policy("ntu60"))
 
 
 @needs_root
@@ -110,12 +110,12 @@ def test_ingest__archive_with_a_bad_crc(tmp_path: Path) -> None:
     data, place = bytearray(raw.read_bytes()), raw.stat().st_size // 2
     data[place : place + 1] = b"7" if data[place : place + 1] != b"7" else b"8"
     raw.write_bytes(data)
-    metadata = ingest(request(raw, tmp_path / "s.zarr"), Silent())
+    metadata = ingest(request(raw, tmp_path / "s.zarr"), NullProgress())
     reasons = [entry.reason for entry in metadata.quarantined if "CRC" in entry.reason]
     assert len(reasons) == 1
 
 
-class Removing(Silent):
+class Removing(NullProgress):
     """Removes something once the raw files are listed."""
 
     def __init__(self, path: Path) -> None:
@@ -128,7 +128,7 @@ class Removing(Silent):
 
 def test_ingest__a_file_that_disappears_is_quarantined(tmp_path: Path) -> None:
     files = unpack(tmp_path / "raw")
-    before = ingest(request(tmp_path / "raw", tmp_path / "before.zarr"), Silent())
+    before = ingest(request(tmp_path / "raw", tmp_path / "before.zarr"), NullProgress())
     metadata = ingest(request(tmp_path / "raw", tmp_path / "s.zarr"), Removing(files[3]))
     assert metadata.counts.quarantined == before.counts.quarantined + 1
     assert any("No such file" in entry.reason for entry in metadata.quarantined)
@@ -155,7 +155,7 @@ def test_ingest__full_disk_under_the_workers(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
     try:
         with pytest.raises(OutputError, match="No space left") as caught:
-            ingest(request(RAW, disk / "s.zarr"), Silent(), Workers(2))
+            ingest(request(RAW, disk / "s.zarr"), NullProgress(), Workers(2))
         assert "The disk is full" in caught.value.remedy
         assert not is_complete(disk / "s.zarr")
     finally:

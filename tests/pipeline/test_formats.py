@@ -5,8 +5,8 @@ import pytest
 
 from mamp_pipeline.raw.bodies import RawBodies, RawClip
 from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.formats import RAW_FORMATS, belongs
-from mamp_schemas.datasets import KnownName
+from mamp_pipeline.raw.formats import RAW_FORMATS, belongs_to
+from mamp_schemas.datasets import KnownDatasetName
 from mamp_schemas.errors import RawFileError
 from tests.paths import SHARED_DATA
 from tests.pipeline.clean_cases import golden_texts
@@ -14,7 +14,7 @@ from tests.pipeline.clean_cases import golden_texts
 NAMES = SHARED_DATA / "ntu120_available_names.txt.xz"
 
 
-def open_file(dataset: KnownName, folder: Path, member: str, data: bytes) -> RawClip:
+def open_file(dataset: KnownDatasetName, folder: Path, member: str, data: bytes) -> RawClip:
     path = folder / member
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -24,13 +24,13 @@ def open_file(dataset: KnownName, folder: Path, member: str, data: bytes) -> Raw
 
 
 @pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
-def test_open__ntu(tmp_path: Path, dataset: KnownName) -> None:
+def test_open__ntu(tmp_path: Path, dataset: KnownDatasetName) -> None:
     clip_id, data = next(iter(golden_texts(dataset).items()))
     clip = open_file(dataset, tmp_path, f"a/b/{clip_id}.skeleton", data)
     assert clip.info.id == clip_id
     assert clip.info.label == int(clip_id[-3:]) - 1
     assert clip.content.joints.shape[1:] == (25, 3)
-    assert clip.origin.trace == f"{tmp_path.name}/a/b/{clip_id}.skeleton"
+    assert clip.source.portable_path == f"{tmp_path.name}/a/b/{clip_id}.skeleton"
 
 
 def test_open__nwucla_takes_the_label_from_the_file(tmp_path: Path) -> None:
@@ -42,8 +42,8 @@ def test_open__nwucla_takes_the_label_from_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dataset", list(RAW_FORMATS))
-def test_open__name_of_another_form(tmp_path: Path, dataset: KnownName) -> None:
-    assert RAW_FORMATS[dataset].info("notes.txt") is None
+def test_open__name_of_another_form(tmp_path: Path, dataset: KnownDatasetName) -> None:
+    assert RAW_FORMATS[dataset].parse_path("notes.txt") is None
     with pytest.raises(RawFileError, match=r"'notes\.txt' is not of the form"):
         open_file(dataset, tmp_path, "notes.txt", b"")
 
@@ -61,8 +61,8 @@ def test_open__name_of_another_form(tmp_path: Path, dataset: KnownName) -> None:
         ("ntu60", "train_000001", None),
     ],
 )
-def test_read_id__of_files_and_of_videos(dataset: KnownName, clip_id: str, camera: int | None) -> None:
-    info = RAW_FORMATS[dataset].read_id(clip_id)
+def test_read_id__of_files_and_of_videos(dataset: KnownDatasetName, clip_id: str, camera: int | None) -> None:
+    info = RAW_FORMATS[dataset].parse_id(clip_id)
     assert (info and (info.id, info.camera)) == (camera and (clip_id, camera))
 
 
@@ -81,14 +81,14 @@ def test_read_id__of_files_and_of_videos(dataset: KnownName, clip_id: str, camer
     ],
 )
 def test_belongs__setups_and_actions(name: str, ntu60: bool, ntu120: bool) -> None:
-    info = RAW_FORMATS["ntu60"].info(f"{name}.skeleton")
+    info = RAW_FORMATS["ntu60"].parse_path(f"{name}.skeleton")
     assert info is not None
-    assert (belongs("ntu60", info), belongs("ntu120", info)) == (ntu60, ntu120)
+    assert (belongs_to("ntu60", info), belongs_to("ntu120", info)) == (ntu60, ntu120)
 
 
 @pytest.mark.skipif(not NAMES.exists(), reason="the official names are not there")
 def test_belongs__official_counts() -> None:
     names = lzma.decompress(NAMES.read_bytes()).decode().split()
-    infos = [info for name in names if (info := RAW_FORMATS["ntu120"].info(f"{name}.skeleton"))]
-    assert sum(belongs("ntu60", info) for info in infos) == 56_578
-    assert sum(belongs("ntu120", info) for info in infos) == 113_945
+    infos = [info for name in names if (info := RAW_FORMATS["ntu120"].parse_path(f"{name}.skeleton"))]
+    assert sum(belongs_to("ntu60", info) for info in infos) == 56_578
+    assert sum(belongs_to("ntu120", info) for info in infos) == 113_945

@@ -13,28 +13,28 @@ import pytest
 
 from mamp_pipeline.build import ingest as ingest_module
 from mamp_pipeline.build import phases, plan
-from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.ingest import IngestRequest, ingest
 from mamp_pipeline.build.tasks import PackJob
 from mamp_pipeline.store import layout, write
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import is_complete, open_store
 from mamp_schemas.errors import OutputError, StoreError
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.told import Told
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
 
 
-def request(out: Path) -> Ingest:
-    return Ingest("ntu60", (RAW,), out, paper_policy("ntu60"))
+def request(out: Path) -> IngestRequest:
+    return IngestRequest("ntu60", (RAW,), out, paper_policy("ntu60"))
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "ntu60.zarr"
-    ingest(request(out), Silent())
+    ingest(request(out), NullProgress())
     return out
 
 
@@ -54,14 +54,14 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_parts", "small_shards")
 def test_ingest__division_changes_nothing(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "ntu60.zarr"
-    assert ingest(request(out), Silent()).content_hash == open_store(whole).metadata.content_hash
+    assert ingest(request(out), NullProgress()).content_hash == open_store(whole).metadata.content_hash
     one, other = open_store(whole), open_store(out)
     for name in ("joints", "motion", "intensity"):
         rows = one.metadata.counts.rows
-        np.testing.assert_array_equal(one.rows(name, 0, rows), other.rows(name, 0, rows))
+        np.testing.assert_array_equal(one.read_rows(name, 0, rows), other.read_rows(name, 0, rows))
     for name, column in one.columns.items():
         np.testing.assert_array_equal(column, other.columns[name])
-    assert verify(other, Silent()).problems == ()
+    assert verify_store(other, NullProgress()).problems == ()
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -82,23 +82,23 @@ def test_ingest__goes_on_after_an_interruption(
     with monkeypatch.context() as patch:
         patch.setattr(home, task, interrupted)
         with pytest.raises(KeyboardInterrupt):
-            ingest(request(out), Silent())
+            ingest(request(out), NullProgress())
     assert not is_complete(out)
     staged = list(tmp_path.glob("*.staging/part-*"))
     before = {path: path.stat().st_mtime_ns for path in staged}
     done: list[Path] = []
     monkeypatch.setattr(ingest_module, "discard", lambda staging: done.extend(p for p in staging.iterdir()))
-    assert ingest(request(out), Silent()).content_hash == open_store(whole).metadata.content_hash
+    assert ingest(request(out), NullProgress()).content_hash == open_store(whole).metadata.content_hash
     assert before
     assert {path: path.stat().st_mtime_ns for path in staged} == before
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
 def interrupt_before_packing(out: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, "create_arrays", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            ingest(request(out), Silent())
+            ingest(request(out), NullProgress())
     return sorted(out.with_name(f"{out.name}.staging").glob("part-*"))
 
 
@@ -112,7 +112,7 @@ def test_ingest__a_piece_cut_short_is_made_again(
     piece.write_bytes(piece.read_bytes()[:-cut])
     assert ingest(request(out), told).content_hash == open_store(whole).metadata.content_hash
     assert any(f"{piece.name} is damaged" in text for text in told.messages)
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -125,10 +125,10 @@ def test_ingest__altered_rows_of_a_piece_are_noticed_and_made_again(
     data[len(data) // 2] ^= 1
     piece.write_bytes(data)
     with pytest.raises(StoreError, match=piece.name) as caught:
-        ingest(request(out), Silent())
+        ingest(request(out), NullProgress())
     assert "Run the same mampctl ingest command again" in caught.value.remedy
     assert not is_complete(out)
-    assert ingest(request(out), Silent()).content_hash == open_store(whole).metadata.content_hash
+    assert ingest(request(out), NullProgress()).content_hash == open_store(whole).metadata.content_hash
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -139,19 +139,19 @@ def test_ingest__a_file_changed_between_the_runs_is_parsed_again(
     with zipfile.ZipFile(RAW) as archive:
         archive.extractall(raw)
     files = sorted(raw.rglob("*.skeleton"))
-    first = Ingest("ntu60", (raw,), out, paper_policy("ntu60"))
+    first = IngestRequest("ntu60", (raw,), out, paper_policy("ntu60"))
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, "create_arrays", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            ingest(first, Silent())
+            ingest(first, NullProgress())
     text = files[0].read_bytes()
     digit = text.rindex(b"1")
     files[0].write_bytes(text[:digit] + b"2" + text[digit + 1 :])
     os.utime(files[0], ns=(1, 1))
     metadata = ingest(first, told)
     assert sum("changed since" in text for text in told.messages) == 1
-    fresh = Ingest("ntu60", (raw,), tmp_path / "fresh.zarr", paper_policy("ntu60"))
-    assert metadata.content_hash == ingest(fresh, Silent()).content_hash
+    fresh = IngestRequest("ntu60", (raw,), tmp_path / "fresh.zarr", paper_policy("ntu60"))
+    assert metadata.content_hash == ingest(fresh, NullProgress()).content_hash
 
 
 @pytest.mark.usefixtures("small_parts", "small_shards")
@@ -170,13 +170,13 @@ def test_ingest__packed_shards_are_not_packed_again(
     with monkeypatch.context() as patch:
         patch.setattr(phases, "pack_shard", lambda job: counted(job, 3))
         with pytest.raises(KeyboardInterrupt):
-            ingest(request(out), Silent())
+            ingest(request(out), NullProgress())
     (out / "joints" / "c" / "1" / "0" / "0").unlink()
     first, packed[:] = list(packed), []
     monkeypatch.setattr(phases, "pack_shard", lambda job: counted(job, None))
-    assert ingest(request(out), Silent()).content_hash == open_store(whole).metadata.content_hash
+    assert ingest(request(out), NullProgress()).content_hash == open_store(whole).metadata.content_hash
     assert set(first) & set(packed) == {256}
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
 def test_ingest__killed_between_the_mark_and_the_removal_of_staging(
@@ -186,9 +186,9 @@ def test_ingest__killed_between_the_mark_and_the_removal_of_staging(
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, "discard", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            ingest(request(out), Silent())
+            ingest(request(out), NullProgress())
     assert is_complete(out)
-    ingest(request(out), Silent())
+    ingest(request(out), NullProgress())
     assert [path.name for path in tmp_path.iterdir()] == ["ntu60.zarr"]
 
 
@@ -197,9 +197,9 @@ def test_ingest__what_zarr_left_beside_its_objects_is_swept(tmp_path: Path, monk
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, "write_metadata", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            ingest(request(out), Silent())
+            ingest(request(out), NullProgress())
     (out / "joints" / "c" / "0" / "0" / "0.abc.partial").write_bytes(b"half a shard")
-    ingest(request(out), Silent())
+    ingest(request(out), NullProgress())
     assert not list(out.rglob("*.partial"))
 
 
@@ -208,9 +208,9 @@ def test_ingest__pieces_of_another_plan_are_not_reused(tmp_path: Path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, "create_arrays", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            ingest(request(out), Silent())
-    other = Ingest("ntu60", (GOLDEN / "ntu120" / "raw.zip",), out, paper_policy("ntu60"))
-    metadata = ingest(other, Silent())
+            ingest(request(out), NullProgress())
+    other = IngestRequest("ntu60", (GOLDEN / "ntu120" / "raw.zip",), out, paper_policy("ntu60"))
+    metadata = ingest(other, NullProgress())
     assert metadata.counts.clips == len(open_store(out).ids)
     assert all("A042" not in name for name in open_store(out).ids if name.startswith("S001C001"))
 
@@ -225,7 +225,7 @@ def test_ingest__a_full_disk_is_an_error_and_leaves_nothing_finished(
 
     monkeypatch.setattr(phases, "pack_shard", full)
     with pytest.raises(OutputError, match="No space left") as caught:
-        ingest(request(out), Silent())
+        ingest(request(out), NullProgress())
     assert "Free some space" in caught.value.remedy
     assert not is_complete(out)
 
@@ -262,8 +262,8 @@ def test_write_shard__refuses_half_a_shard(whole: Path, tmp_path: Path) -> None:
 
 def test_ingest__compression_changes_bytes_only(whole: Path, tmp_path: Path) -> None:
     packed = replace(request(tmp_path / "s.zarr"), compression="zstd")
-    assert ingest(packed, Silent()).content_hash == open_store(whole).metadata.content_hash
-    assert verify(open_store(packed.out), Silent()).problems == ()
+    assert ingest(packed, NullProgress()).content_hash == open_store(whole).metadata.content_hash
+    assert verify_store(open_store(packed.out), NullProgress()).problems == ()
     sizes = [sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) for out in (whole, packed.out)]
     assert sizes[1] < 0.95 * sizes[0]
 
@@ -277,6 +277,6 @@ def test_ingest__a_part_of_damaged_files_alone(tmp_path: Path, monkeypatch: pyte
     for file in files[5:9]:
         file.write_bytes(b"1\n1\nnonsense\n")
     monkeypatch.setattr(plan, "PART_BYTES", 1)
-    metadata = ingest(Ingest("ntu60", (raw,), tmp_path / "s.zarr", paper_policy("ntu60")), Silent())
+    metadata = ingest(IngestRequest("ntu60", (raw,), tmp_path / "s.zarr", paper_policy("ntu60")), NullProgress())
     assert metadata.counts.quarantined >= 4
-    assert verify(open_store(tmp_path / "s.zarr"), Silent()).problems == ()
+    assert verify_store(open_store(tmp_path / "s.zarr"), NullProgress()).problems == ()

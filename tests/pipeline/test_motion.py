@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mamp_pipeline.motion import compute_intensity, compute_motion, mean_intensity, place_rows
+from mamp_pipeline.motion import compute_intensity, compute_motion, mean_intensity, index_rows
 
 Tracks = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 2)), min_size=1, max_size=5)
 
@@ -28,7 +28,7 @@ def columns(tracks: list[tuple[int, int]]) -> tuple[NDArray[np.int64], NDArray[n
 @given(Tracks, st.integers(1, 5))
 def test_compute_motion__equals_eq_2_and_3_per_body(tracks: list[tuple[int, int]], stride: int) -> None:
     rows = random_rows(tracks)
-    motion = compute_motion(rows, place_rows(*columns(tracks)), stride)
+    motion = compute_motion(rows, index_rows(*columns(tracks)), stride)
     for body, found in zip(split_tracks(rows, tracks), split_tracks(motion, tracks), strict=True):
         expected = np.zeros_like(body)
         if len(body) > stride:
@@ -39,7 +39,7 @@ def test_compute_motion__equals_eq_2_and_3_per_body(tracks: list[tuple[int, int]
 @given(Tracks, st.integers(1, 5))
 def test_compute_intensity__equals_eq_4_per_body(tracks: list[tuple[int, int]], segment: int) -> None:
     rows = random_rows(tracks)
-    intensity = compute_intensity(rows, place_rows(*columns(tracks)), segment)
+    intensity = compute_intensity(rows, index_rows(*columns(tracks)), segment)
     for body, found in zip(split_tracks(rows, tracks), split_tracks(intensity, tracks), strict=True):
         expected = np.zeros(body.shape[:2])
         if len(body) > segment:
@@ -51,7 +51,7 @@ def test_compute_intensity__equals_eq_4_per_body(tracks: list[tuple[int, int]], 
 
 def test_compute_intensity__mean_over_a_segment_is_the_papers() -> None:
     rows = random_rows([(16, 1)])
-    intensity = compute_intensity(rows, place_rows(np.array([16]), np.array([1])), 4)
+    intensity = compute_intensity(rows, index_rows(np.array([16]), np.array([1])), 4)
     segments = rows.astype(np.float64).reshape(4, 4, 3, 3)
     change = np.abs(segments[1:] - segments[:-1]).mean(axis=(1, 3))
     expected = np.concatenate([change[:1], change])
@@ -66,6 +66,6 @@ def test_mean_intensity__does_not_depend_on_neighbours() -> None:
 
 
 def test_place_rows__counts_frames_within_each_body() -> None:
-    places = place_rows(np.array([2, 3]), np.array([2, 1]))
+    places = index_rows(np.array([2, 3]), np.array([2, 1]))
     assert places.frame.tolist() == [0, 1, 0, 1, 0, 1, 2]
     assert places.frames.tolist() == [2, 2, 2, 2, 3, 3, 3]

@@ -10,7 +10,7 @@ import pytest
 
 from mamp_pipeline.raw import ntu, ntu_kernel, ntu_numpy
 from mamp_pipeline.raw.bodies import RawBodies
-from mamp_pipeline.raw.ntu_lines import read_lines
+from mamp_pipeline.raw.ntu_lines import parse_ntu_lines
 from mamp_schemas.errors import RawFileError
 from tests.factories import ntu_body, ntu_text, random_ntu_text
 
@@ -130,17 +130,17 @@ def test_parse_ntu__damaged_files(texts: list[bytes], monkeypatch: pytest.Monkey
     refused = 0
     for seed in range(CASES):
         data = damaged(texts, seed)
-        expected = outcome(read_lines, data)
+        expected = outcome(parse_ntu_lines, data)
         refused += len(expected) == 2
         assert expected[0] is not None, seed
-        for reader in (ntu_kernel.read, ntu_numpy.read):
+        for reader in (ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy):
             monkeypatch.setattr(ntu, "choose_reader", lambda reader=reader: reader)
             assert outcome(ntu.parse_ntu, data) == expected, seed
             assert (reader(data) is None) == (len(expected) == 2), seed
     assert CASES * 0.5 < refused < CASES * 0.95
 
 
-@pytest.mark.parametrize("reader", [ntu_kernel.read, ntu_numpy.read], ids=["kernel", "numpy"])
+@pytest.mark.parametrize("reader", [ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy], ids=["kernel", "numpy"])
 def test_parse_ntu__memory_of_damaged_files(
     texts: list[bytes], reader: Callable[[bytes], RawBodies | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +161,7 @@ def test_parse_ntu__memory_of_damaged_files(
         assert peak < 80 * len(data) + 200_000
 
 
-@pytest.mark.parametrize("reader", [ntu_kernel.read, ntu_numpy.read], ids=["kernel", "numpy"])
+@pytest.mark.parametrize("reader", [ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy], ids=["kernel", "numpy"])
 @pytest.mark.parametrize("line", [b"0\n", b"1\n", b"22\n", b"1000000000\n", b"1 ", b"\n", b"\r"])
 def test_parse_ntu__memory_of_large_damaged_files(
     reader: Callable[[bytes], RawBodies | None], line: bytes, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ import pytest
 
 from mamp_pipeline.raw import ntu, ntu_compile, ntu_kernel, ntu_numpy
 from mamp_pipeline.raw.bodies import ClipInfo, RawBodies
-from mamp_pipeline.raw.ntu_lines import read_lines
+from mamp_pipeline.raw.ntu_lines import parse_ntu_lines
 from mamp_schemas.errors import RawFileError
 from tests.factories import BODY_ID, ZERO_POINTS, ntu_body, ntu_text, random_ntu_text
 from tests.paths import GOLDEN, SHARED_DATA
@@ -20,7 +20,7 @@ from tests.paths import GOLDEN, SHARED_DATA
 Parse = Callable[[bytes], RawBodies]
 
 
-@pytest.fixture(params=[ntu_kernel.read, ntu_numpy.read], ids=["kernel", "numpy"])
+@pytest.fixture(params=[ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy], ids=["kernel", "numpy"])
 def parse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Parse:
     monkeypatch.setattr(ntu, "choose_reader", lambda: request.param)
     return ntu.parse_ntu
@@ -144,7 +144,7 @@ def test_parse_ntu__deferred_numbers_of_a_whole_file(parse: Parse) -> None:
 def test_parse_ntu__golden_files(parse: Parse, archive: Path) -> None:
     with zipfile.ZipFile(archive) as files:
         for name in files.namelist()[::4]:
-            assert_equal(parse(files.read(name)), read_lines(files.read(name)))
+            assert_equal(parse(files.read(name)), parse_ntu_lines(files.read(name)))
 
 
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real sample files are not there")
@@ -154,7 +154,7 @@ def test_parse_ntu__real_files(parse: Parse) -> None:
         for name in files.namelist():
             found = parse(files.read(name))
             assert len(set(found.frame.tolist())) == expected[name.removesuffix(".skeleton")]["frames"]
-            assert_equal(found, read_lines(files.read(name)))
+            assert_equal(found, parse_ntu_lines(files.read(name)))
 
 
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real malformed files are not there")
@@ -172,16 +172,16 @@ def test_parse_ntu__real_malformed_files(parse: Parse, name: str, error: str) ->
 
 
 def test_ntu_info__every_part_of_the_name() -> None:
-    assert ntu.ntu_info("S018C002P042R001A120.skeleton") == ClipInfo("S018C002P042R001A120", 119, 42, 2, 18, 1)
+    assert ntu.parse_ntu_name("S018C002P042R001A120.skeleton") == ClipInfo("S018C002P042R001A120", 119, 42, 2, 18, 1)
 
 
 @pytest.mark.parametrize("name", ["S018C002P042R001A120.txt", "S18C002P042R001A120.skeleton", "x", ""])
 def test_ntu_info__other_names(name: str) -> None:
-    assert ntu.ntu_info(name) is None
+    assert ntu.parse_ntu_name(name) is None
 
 
 def test_choose_reader__compiled_where_numba_is_installed() -> None:
-    assert ntu.choose_reader() is ntu_kernel.read
+    assert ntu.choose_parser() is ntu_kernel.parse_ntu_compiled
 
 
 def test_choose_reader__numpy_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_choose_reader__numpy_where_numba_is_missing(monkeypatch: pytest.MonkeyP
     for name in [name for name in sys.modules if name.startswith("mamp_pipeline.raw.ntu_")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("mamp_pipeline.raw.ntu_kernel")
-    assert ntu.choose_reader.__wrapped__() is ntu_numpy.read
+    assert ntu.choose_parser.__wrapped__() is ntu_numpy.parse_ntu_numpy
 
 
 def test_parse_ntu__numba_is_imported_by_the_first_parse() -> None:
@@ -205,14 +205,14 @@ def test_compiled__no_folder_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> Non
     def double(value: int) -> int:
         return 2 * value
 
-    assert ntu_compile.compiled(double)(21) == 42
+    assert ntu_compile.cached_njit(double)(21) == 42
 
 
 def test_read__point_at_the_very_end_of_the_text() -> None:
     points = [*ZERO_POINTS[:24], ("1.5", "2.5", "-3.5")]
     body = ntu_body(points)
     body[-1] = "1.5 2.5 -3.5 0 0 0 0 0 0 0 0 0"
-    for reader in (ntu_kernel.read, ntu_numpy.read):
+    for reader in (ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy):
         found = reader(ntu_text([[body]]))
         assert found is not None
         assert found.joints[0, 24].tolist() == [1.5, 2.5, -3.5]

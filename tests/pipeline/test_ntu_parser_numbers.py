@@ -44,7 +44,7 @@ def fits(text: str) -> bool:
 def test_read__any_spelling(numbers: list[str]) -> None:
     text = ntu_text([[ntu_body([numbers[k : k + 3] for k in range(0, 75, 3)])]])
     expected = np.array([np.float32(float(number)) for number in numbers]).tobytes()
-    for reader in (ntu_kernel.read, ntu_numpy.read):
+    for reader in (ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy):
         found = reader(text)
         assert found is not None
         assert found.joints.tobytes() == expected
@@ -64,8 +64,8 @@ def test_read__no_number(number: str, place: int) -> None:
     points = [list(point) for point in ZERO_POINTS]
     points[24][place] = number
     text = ntu_text([[ntu_body(points)]]).decode().encode("latin-1")
-    assert ntu_kernel.read(text) is None
-    assert ntu_numpy.read(text) is None
+    assert ntu_kernel.parse_ntu_compiled(text) is None
+    assert ntu_numpy.parse_ntu_numpy(text) is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_read__no_number(number: str, place: int) -> None:
 )
 def test_read__edges(number: str) -> None:
     text = ntu_text([[ntu_body([(number, number, number)] * 25)]])
-    for reader in (ntu_kernel.read, ntu_numpy.read):
+    for reader in (ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy):
         found = reader(text)
         assert found is not None
         assert found.joints.tobytes() == np.full((25, 3), float(number), np.float32).tobytes()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mamp_pipeline.clean import make_clip
-from mamp_pipeline.raw.nwucla import nwucla_info, parse_nwucla
+from mamp_pipeline.raw.nwucla import parse_nwucla_name, parse_nwucla
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.policy import paper_policy
 from mamp_schemas.skeleton import KINECT_V1
@@ -25,14 +25,14 @@ def _file(**changes: Any) -> bytes:
 
 
 def test_nwucla_info__numbers_of_the_name() -> None:
-    info = nwucla_info(f"{NAME}.json")
+    info = parse_nwucla_name(f"{NAME}.json")
     assert info is not None
     assert (info.id, info.label, info.subject, info.camera, info.setup, info.replication) == (NAME, -1, 3, 2, -1, 7)
 
 
 @pytest.mark.parametrize("name", [NAME, f"{NAME}.json.bak", f"x/{NAME}.json", "a1_s03_e07_v02.json", f"._{NAME}.json"])
 def test_nwucla_info__other_names(name: str) -> None:
-    assert nwucla_info(name) is None
+    assert parse_nwucla_name(name) is None
 
 
 def test_parse_nwucla__bodies_and_label() -> None:
@@ -96,7 +96,7 @@ def test_parse_nwucla__the_whole_dataset() -> None:
     labels = set()
     with zipfile.ZipFile(REAL) as archive:
         for name in archive.namelist():
-            info = nwucla_info(name)
+            info = parse_nwucla_name(name)
             assert info is not None
             label, raw = parse_nwucla(archive.read(name), info.id)
             clip = make_clip(raw, paper_policy("nwucla"), KINECT_V1)

@@ -12,11 +12,11 @@ import pytest
 from mamp_pipeline import places
 from mamp_pipeline.build import ingest as ingest_module
 from mamp_pipeline.build import phases, plan
-from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.ingest import IngestRequest, ingest
 from mamp_pipeline.places import bucket as bucket_module
 from mamp_pipeline.raw.sources import find_sources
 from mamp_pipeline.store import layout, write
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import is_complete, open_store
 from mamp_schemas.errors import (
     DamagedStoreError,
@@ -27,9 +27,9 @@ from mamp_schemas.errors import (
     StoreError,
     StoreExistsError,
 )
-from mamp_schemas.places import ObjectUrl, Place
+from mamp_schemas.places import ObjectUrl, StoragePath
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from mamp_schemas.store import StoreMetadata
 from tests.paths import GOLDEN
 from tests.pipeline.told import Told
@@ -38,8 +38,8 @@ from tests.s3_server import Bucket
 RAW = GOLDEN / "ntu60" / "raw.zip"
 
 
-def request(out: Place, *raw: Place, append: bool = False) -> Ingest:
-    return Ingest("ntu60", raw, out, paper_policy("ntu60"), append=append)
+def request(out: StoragePath, *raw: StoragePath, append: bool = False) -> IngestRequest:
+    return IngestRequest("ntu60", raw, out, paper_policy("ntu60"), append=append)
 
 
 def put_folder(bucket: Bucket, prefix: str) -> ObjectUrl:
@@ -56,7 +56,7 @@ def staged(bucket: Bucket) -> list[str]:
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> StoreMetadata:
-    return ingest(request(tmp_path_factory.mktemp("local") / "s.zarr", RAW), Silent())
+    return ingest(request(tmp_path_factory.mktemp("local") / "s.zarr", RAW), NullProgress())
 
 
 @pytest.fixture
@@ -71,52 +71,52 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("form", ["archive", "folder"])
 def test_ingest__from_a_bucket_into_a_bucket(bucket: Bucket, local: StoreMetadata, form: str) -> None:
     raw = bucket.put("raw/ntu.zip", RAW) if form == "archive" else put_folder(bucket, "raw")
-    metadata = ingest(request(bucket.url / "out" / "s.zarr", raw), Silent())
+    metadata = ingest(request(bucket.url / "out" / "s.zarr", raw), NullProgress())
     assert metadata.content_hash == local.content_hash
     assert metadata.counts == local.counts
-    assert verify(open_store(bucket.url / "out" / "s.zarr"), Silent()).problems == ()
+    assert verify_store(open_store(bucket.url / "out" / "s.zarr"), NullProgress()).problems == ()
     assert staged(bucket) == []
 
 
 def test_ingest__from_a_bucket_onto_disk(bucket: Bucket, local: StoreMetadata, tmp_path: Path) -> None:
     raw = bucket.put("ntu.zip", RAW)
-    metadata = ingest(request(tmp_path / "s.zarr", raw), Silent())
+    metadata = ingest(request(tmp_path / "s.zarr", raw), NullProgress())
     assert (metadata.content_hash, metadata.source) == (local.content_hash, local.source)
     assert bucket.names() == ["ntu.zip"]
 
 
 def test_ingest__the_whole_bucket_as_a_folder(bucket: Bucket, local: StoreMetadata, tmp_path: Path) -> None:
     put_folder(bucket, "anywhere")
-    assert ingest(request(tmp_path / "s.zarr", bucket.url), Silent()).content_hash == local.content_hash
+    assert ingest(request(tmp_path / "s.zarr", bucket.url), NullProgress()).content_hash == local.content_hash
 
 
 @pytest.mark.usefixtures("small")
 def test_ingest__from_disk_into_a_bucket_in_parts_and_shards(bucket: Bucket, local: StoreMetadata) -> None:
     out = bucket.url / "s.zarr"
-    assert ingest(request(out, RAW), Silent()).content_hash == local.content_hash
+    assert ingest(request(out, RAW), NullProgress()).content_hash == local.content_hash
     assert len([key for key in bucket.names() if key.startswith("s.zarr/joints/c/")]) > 3
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
 @pytest.mark.usefixtures("small")
 def test_ingest__compressed_in_a_bucket(bucket: Bucket, local: StoreMetadata) -> None:
     out = bucket.url / "s.zarr"
-    assert ingest(replace(request(out, RAW), compression="zstd"), Silent()).content_hash == local.content_hash
-    assert verify(open_store(out), Silent()).problems == ()
+    assert ingest(replace(request(out, RAW), compression="zstd"), NullProgress()).content_hash == local.content_hash
+    assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
 def test_ingest__once_more_does_nothing(bucket: Bucket) -> None:
     out, raw = bucket.url / "s.zarr", bucket.put("ntu.zip", RAW)
-    first = ingest(request(out, raw), Silent())
+    first = ingest(request(out, raw), NullProgress())
     before = len(bucket.server.requests())
-    assert ingest(request(out, raw), Silent()) == first
+    assert ingest(request(out, raw), NullProgress()) == first
     assert not [line for line in bucket.server.requests()[before:] if line.startswith(("PUT", "POST"))]
 
 
 def test_ingest__refuses_what_it_did_not_begin(bucket: Bucket) -> None:
     bucket.put("s.zarr/notes.txt", b"mine")
     with pytest.raises(StoreExistsError, match="something stands there"):
-        ingest(request(bucket.url / "s.zarr", RAW), Silent())
+        ingest(request(bucket.url / "s.zarr", RAW), NullProgress())
     assert bucket.names() == ["s.zarr/notes.txt"]
 
 
@@ -129,11 +129,11 @@ def test_ingest__append_in_a_bucket(bucket: Bucket, local: StoreMetadata, tmp_pa
                 for name in names[number::2]:
                     target.writestr(name, source.read(name))
     out = bucket.url / "s.zarr"
-    ingest(request(out, bucket.put("0.zip", tmp_path / "0.zip")), Silent())
+    ingest(request(out, bucket.put("0.zip", tmp_path / "0.zip")), NullProgress())
     before = bucket.get("s.zarr/joints/c/0/0/0")
-    metadata = ingest(request(out, bucket.put("1.zip", tmp_path / "1.zip"), append=True), Silent())
+    metadata = ingest(request(out, bucket.put("1.zip", tmp_path / "1.zip"), append=True), NullProgress())
     assert metadata.content_hash == local.content_hash
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
     assert bucket.get("s.zarr/joints/c/0/0/0") == before
     assert staged(bucket) == []
 
@@ -155,14 +155,14 @@ def test_ingest__goes_on_where_it_stopped(
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, task, interrupted)
         with pytest.raises(KeyboardInterrupt):
-            ingest(request(out, raw), Silent())
+            ingest(request(out, raw), NullProgress())
     assert is_complete(out) == (task == "discard")
     before, told = len(bucket.server.requests()), Told()
     assert ingest(request(out, raw), told).content_hash == local.content_hash
     lines = bucket.server.requests()[before:]
     assert not [line for line in lines if line.startswith("PUT") and "/part-" in line]
     assert bool([line for line in lines if line.startswith("PUT") and "/joints/c/" in line]) == (task == "parse_parts")
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
     assert staged(bucket) == []
 
 
@@ -174,7 +174,7 @@ def test_ingest__damaged_and_missing_members_are_quarantined(bucket: Bucket, tmp
     place = len(data) // 2
     data[place : place + 1] = b"7" if data[place : place + 1] != b"7" else b"8"
     raw = bucket.put("bad.zip", bytes(data))
-    metadata = ingest(request(tmp_path / "s.zarr", raw), Silent())
+    metadata = ingest(request(tmp_path / "s.zarr", raw), NullProgress())
     assert len([entry for entry in metadata.quarantined if "CRC" in entry.reason]) == 1
 
 
@@ -182,23 +182,23 @@ def test_ingest__an_object_that_disappears_is_quarantined(bucket: Bucket, tmp_pa
     raw = put_folder(bucket, "raw")
     lost = find_sources([raw], "ntu60")[3]
 
-    class Removing(Silent):
+    class Removing(NullProgress):
         def message(self, text: str) -> None:
             if text.startswith("found"):
-                places.remove(raw / lost.member)
+                places.remove_file(raw / lost.member)
 
     metadata = ingest(request(tmp_path / "s.zarr", raw), Removing())
     reasons = {entry.file: entry.reason for entry in metadata.quarantined}
-    assert reasons[lost.trace] == "cannot be read (No such object)"
+    assert reasons[lost.portable_path] == "cannot be read (No such object)"
 
 
 def test_ingest__an_archive_that_disappears_is_no_quarantine(bucket: Bucket, tmp_path: Path) -> None:
     raw = bucket.put("ntu.zip", RAW)
 
-    class Removing(Silent):
+    class Removing(NullProgress):
         def message(self, text: str) -> None:
             if text.startswith("found"):
-                places.remove(raw)
+                places.remove_file(raw)
 
     with pytest.raises(RawInputError, match="not there any more"):
         ingest(request(tmp_path / "s.zarr", raw), Removing())
@@ -209,7 +209,7 @@ def test_list_files__an_edited_object_is_told_from_the_old_one(bucket: Bucket) -
     states = []
     for text in (b"a", b"b", b"a"):
         bucket.put(f"raw/{name}", text)
-        states.append(find_sources([bucket.url / "raw"], "ntu60")[0].changed)
+        states.append(find_sources([bucket.url / "raw"], "ntu60")[0].change_token)
     assert states[0] == states[2] != states[1]
 
 
@@ -224,7 +224,7 @@ def test_list_files__a_bucket_is_listed_without_a_look_at_each_object(bucket: Bu
 def test_ingest__an_archives_members_come_in_few_requests(bucket: Bucket, tmp_path: Path) -> None:
     raw = bucket.put("ntu.zip", RAW)
     before = len(bucket.server.requests())
-    metadata = ingest(request(tmp_path / "s.zarr", raw), Silent())
+    metadata = ingest(request(tmp_path / "s.zarr", raw), NullProgress())
     fetched = [line for line in bucket.server.requests()[before:] if line.startswith("GET") and "ntu.zip HTTP" in line]
     assert len(fetched) < 6 < metadata.counts.clips
 
@@ -234,12 +234,12 @@ def test_ingest__no_such_bucket(bucket: Bucket, place: str, tmp_path: Path) -> N
     nowhere = ObjectUrl("no-such-bucket", "x.zarr")
     asked = request(tmp_path / "s.zarr", nowhere) if place == "raw" else request(nowhere, RAW)
     with pytest.raises(ObjectStoreError, match=r"s3://no-such-bucket: there is no such bucket"):
-        ingest(asked, Silent())
+        ingest(asked, NullProgress())
 
 
 def test_ingest__nothing_of_that_name_in_the_bucket(bucket: Bucket, tmp_path: Path) -> None:
     with pytest.raises(RawInputError, match=r"/nothing: no such folder or archive"):
-        ingest(request(tmp_path / "s.zarr", bucket.url / "nothing"), Silent())
+        ingest(request(tmp_path / "s.zarr", bucket.url / "nothing"), NullProgress())
 
 
 def test_ingest__wrong_credentials(bucket: Bucket, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_ingest__wrong_credentials(bucket: Bucket, tmp_path: Path) -> None:
     with bucket.server.closed():
         for asked in (request(tmp_path / "s.zarr", raw), request(bucket.url / "s.zarr", RAW)):
             with pytest.raises(ObjectStoreError, match="access denied") as caught:
-                ingest(asked, Silent())
+                ingest(asked, NullProgress())
             assert "AWS_ACCESS_KEY_ID" in caught.value.remedy
     assert bucket.names() == ["ntu.zip"]
 
@@ -256,7 +256,7 @@ def test_ingest__credentials_that_end_while_it_runs_are_no_quarantine(bucket: Bu
     raw = put_folder(bucket, "raw")
     with ExitStack() as stack:
 
-        class Closing(Silent):
+        class Closing(NullProgress):
             def message(self, text: str) -> None:
                 if text.startswith("found"):
                     stack.enter_context(bucket.server.closed())
@@ -270,9 +270,9 @@ def test_ingest__an_endpoint_that_nobody_answers_at(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setitem(bucket_module.RETRIES, "max_retries", 2)
+    monkeypatch.setitem(bucket_module.RETRY_CONFIG, "max_retries", 2)
     with pytest.raises(ObjectStoreError, match="cannot be reached") as caught:
-        ingest(request(tmp_path / "s.zarr", ObjectUrl("unreachable", "raw.zip")), Silent())
+        ingest(request(tmp_path / "s.zarr", ObjectUrl("unreachable", "raw.zip")), NullProgress())
     assert "AWS_ENDPOINT_URL" in caught.value.remedy
 
 
@@ -297,15 +297,15 @@ def test_open_store__no_completion_mark(bucket: Bucket) -> None:
 
 def test_open_store__a_shard_that_is_gone(bucket: Bucket) -> None:
     out = bucket.url / "s.zarr"
-    ingest(request(out, RAW), Silent())
-    places.remove(out / "joints/c/0/0/0")
+    ingest(request(out, RAW), NullProgress())
+    places.remove_file(out / "joints/c/0/0/0")
     with pytest.raises(DamagedStoreError, match="rows are missing"):
-        open_store(out).rows("joints", 0, 5)
+        open_store(out).read_rows("joints", 0, 5)
 
 
 def test_rows__a_store_that_cannot_be_read_any_more_is_not_called_damaged(bucket: Bucket) -> None:
     out = bucket.url / "s.zarr"
-    ingest(request(out, RAW), Silent())
+    ingest(request(out, RAW), NullProgress())
     store = open_store(out)
     with bucket.server.closed(), pytest.raises(ObjectStoreError, match="access denied"):
-        store.rows("joints", 0, 5)
+        store.read_rows("joints", 0, 5)

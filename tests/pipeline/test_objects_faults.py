@@ -13,14 +13,14 @@ import pytest
 
 from mamp_pipeline.build import plan
 from mamp_pipeline.build.engine import Workers
-from mamp_pipeline.build.ingest import Ingest, ingest
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.build.ingest import IngestRequest, ingest
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import is_complete, open_store
 from mamp_pipeline.synth import synthesise
 from mamp_schemas.errors import ClusterError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import run_cluster
 from tests.pipeline.told import Told
@@ -31,12 +31,12 @@ RAW = GOLDEN / "ntu60" / "raw.zip"
 DEADLINE = 60.0
 
 
-def request(out: Place, raw: Place = RAW) -> Ingest:
-    return Ingest("ntu60", (raw,), out, paper_policy("ntu60"))
+def request(out: StoragePath, raw: StoragePath = RAW) -> IngestRequest:
+    return IngestRequest("ntu60", (raw,), out, paper_policy("ntu60"))
 
 
 @contextmanager
-def command(raw: Place, out: Place) -> Iterator["subprocess.Popen[str]"]:
+def command(raw: StoragePath, out: StoragePath) -> Iterator["subprocess.Popen[str]"]:
     arguments = ["ingest", "ntu60", "--raw", str(raw), "--out", str(out), "--workers", "0", "--json"]
     process = subprocess.Popen(
         [sys.executable, "-c", SMALL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -58,7 +58,7 @@ def wait_for_object(bucket: Bucket, part: str, process: "subprocess.Popen[str]")
 def test_kill__the_command_in_each_phase(bucket: Bucket, tmp_path: Path) -> None:
     synthesise("ntu60", tmp_path / "raw.zip", clips=24, classes=10, setups=4, subjects=10, seed=3)
     raw, out = bucket.put("raw.zip", tmp_path / "raw.zip"), bucket.url / "s.zarr"
-    expected = ingest(request(tmp_path / "s.zarr", tmp_path / "raw.zip"), Silent()).content_hash
+    expected = ingest(request(tmp_path / "s.zarr", tmp_path / "raw.zip"), NullProgress()).content_hash
     for moment in ("s.zarr.staging/part-000000", "s.zarr.staging/shard-000000"):
         with command(raw, out) as process:
             wait_for_object(bucket, moment, process)
@@ -71,7 +71,7 @@ def test_kill__the_command_in_each_phase(bucket: Bucket, tmp_path: Path) -> None
     assert process.returncode == 0, told
     assert json.loads(printed)["content_hash"] == expected
     assert "parts are parsed already" in told
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
     assert [name for name in bucket.names() if not name.startswith("s.zarr/")] == ["raw.zip"]
 
 
@@ -81,8 +81,8 @@ def test_ingest__two_workers_on_this_machine(bucket: Bucket, monkeypatch: pytest
     told = Told()
     found = ingest(request(out, raw), told, Workers(2))
     assert any("2 worker processes" in line for line in told.messages)
-    assert found.content_hash == ingest(request(tmp_path / "s.zarr"), Silent()).content_hash
-    assert verify(open_store(out), Silent()).problems == ()
+    assert found.content_hash == ingest(request(tmp_path / "s.zarr"), NullProgress()).content_hash
+    assert verify_store(open_store(out), NullProgress()).problems == ()
     assert not [name for name in bucket.names() if ".staging" in name]
 
 
@@ -107,9 +107,9 @@ def test_ingest__on_a_cluster_elsewhere(bucket: Bucket, monkeypatch: pytest.Monk
     monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
     raw, out = bucket.put("raw.zip", RAW), bucket.url / "s.zarr"
     with run_cluster(tmp_path, workers=2) as running:
-        found = ingest(request(out, raw), Silent(), Workers(scheduler=running.address))
-    assert found.content_hash == ingest(request(tmp_path / "s.zarr"), Silent()).content_hash
-    assert verify(open_store(out), Silent()).problems == ()
+        found = ingest(request(out, raw), NullProgress(), Workers(scheduler=running.address))
+    assert found.content_hash == ingest(request(tmp_path / "s.zarr"), NullProgress()).content_hash
+    assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
 @pytest.mark.soak
@@ -129,8 +129,8 @@ def test_ingest__a_worker_elsewhere_that_cannot_use_the_bucket(
         run_cluster(tmp_path, before=lacking) as running,
         pytest.raises(ClusterError, match="cannot do this work") as caught,
     ):
-        ingest(request(out, raw), Silent(), Workers(scheduler=running.address))
-    assert str(raw) in caught.value.what
-    assert reason in caught.value.what
+        ingest(request(out, raw), NullProgress(), Workers(scheduler=running.address))
+    assert str(raw) in caught.value.message
+    assert reason in caught.value.message
     assert "environment" in caught.value.remedy
     assert SECRET not in str(caught.value)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.raw.pku import Action, Phase, parse_labels, parse_video, video_info
+from mamp_pipeline.raw.pku import LabelledInterval, Phase, parse_labels, parse_video, video_name_parser
 from mamp_schemas.errors import RawFileError
 from tests.pipeline.pku_cases import label_text, make_video, video_text
 
@@ -24,7 +24,7 @@ from tests.pipeline.pku_cases import label_text, make_video, video_text
     ],
 )
 def test_video_info__name_and_view(phase: Phase, name: str, camera: int | None) -> None:
-    info = video_info(phase)(name)
+    info = video_name_parser(phase)(name)
     assert (info and (info.id, info.camera)) == (camera and (name.removesuffix(".txt"), camera))
 
 
@@ -71,11 +71,11 @@ def test_parse_video__no_frame(data: bytes) -> None:
 
 
 def test_parse_labels__one_line() -> None:
-    assert parse_labels(b"51,0,75,2") == [Action(50, 0, 75, 1)]
+    assert parse_labels(b"51,0,75,2") == [LabelledInterval(50, 0, 75, 1)]
 
 
 def test_parse_labels__blank_lines_spaces_and_carriage_returns() -> None:
-    assert parse_labels(b"\r\n 1, 2 ,3,1\r\n\r\n2,4,5,2.5\r\n") == [Action(0, 2, 3, 2), Action(1, 4, 5, 4)]
+    assert parse_labels(b"\r\n 1, 2 ,3,1\r\n\r\n2,4,5,2.5\r\n") == [LabelledInterval(0, 2, 3, 2), LabelledInterval(1, 4, 5, 4)]
 
 
 def test_parse_labels__out_of_range_spares_the_others() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamp_pipeline.raw.pku_lists import SplitList, parse_split_list, tell_protocol
+from mamp_pipeline.raw.pku_lists import SplitList, parse_split_list, detect_protocol
 from mamp_schemas.errors import RawInputError
 from tests.paths import SHARED_DATA
 from tests.pipeline.pku_cases import list_text
@@ -71,30 +71,30 @@ def test_parse_split_list__video_on_both_sides() -> None:
 
 @pytest.mark.parametrize("name", ["cross-subject.txt", "cross_subject_v2.txt", "list.txt", "Xsub.txt"])
 def test_tell_protocol__subjects(name: str) -> None:
-    assert tell_protocol(SUBJECTS, name, name) == "xsub"
+    assert detect_protocol(SUBJECTS, name, name) == "xsub"
 
 
 @pytest.mark.parametrize("name", ["cross-view.txt", "cross_view_v2.txt", "list.txt", "XView.txt"])
 def test_tell_protocol__views(name: str) -> None:
-    assert tell_protocol(VIEWS, name, name) == "xview"
+    assert detect_protocol(VIEWS, name, name) == "xview"
 
 
 @pytest.mark.parametrize(
     "split", [SplitList(frozenset({"0002-L"}), frozenset({"0003-M"})), SplitList(VIEWS.train, VIEWS.train)]
 )
 def test_tell_protocol__the_name_where_the_content_does_not_tell(split: SplitList) -> None:
-    assert tell_protocol(split, "cross_view.txt", "") == "xview"
-    assert tell_protocol(split, "cross_subject.txt", "") == "xsub"
+    assert detect_protocol(split, "cross_view.txt", "") == "xview"
+    assert detect_protocol(split, "cross_subject.txt", "") == "xsub"
 
 
 def test_tell_protocol__neither_tells() -> None:
     with pytest.raises(RawInputError, match=r"raw/list\.txt: a split list that shows neither"):
-        tell_protocol(SplitList(frozenset({"0002-L"}), frozenset({"0003-M"})), "list.txt", "raw/list.txt")
+        detect_protocol(SplitList(frozenset({"0002-L"}), frozenset({"0003-M"})), "list.txt", "raw/list.txt")
 
 
 def test_tell_protocol__name_and_content_contradict_each_other() -> None:
     with pytest.raises(RawInputError, match="named like a cross-view list, but its sides are those of a cross-subject"):
-        tell_protocol(SUBJECTS, "cross-view.txt", "cross-view.txt")
+        detect_protocol(SUBJECTS, "cross-view.txt", "cross-view.txt")
 
 
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason="needs the real lists, which are not in the repository")
@@ -106,4 +106,4 @@ def test_parse_split_list__the_real_ones(name: str, protocol: str, sizes: tuple[
     split = parse_split_list((SHARED_DATA / name).read_text(), "pku2", name)
     assert split is not None
     assert (len(split.train), len(split.test)) == sizes
-    assert tell_protocol(split, "list.txt", name) == protocol
+    assert detect_protocol(split, "list.txt", name) == protocol

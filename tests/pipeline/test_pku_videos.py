@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.raw.bodies import ClipInfo, RawInstance
+from mamp_pipeline.raw.bodies import ClipInfo, RawSegment
 from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.pku_clips import open_video
-from mamp_pipeline.raw.pku_videos import describe_videos
+from mamp_pipeline.raw.pku_clips import read_video_clips
+from mamp_pipeline.raw.pku_videos import describe_split_lists
 from mamp_pipeline.raw.reading import read_head
 from mamp_pipeline.raw.sources import find_sources
 from mamp_schemas.errors import RawFileError, RawInputError
@@ -38,7 +38,7 @@ def test_find_videos__folders_and_archives_in_any_combination(tmp_path: Path, sk
     assert source.video is not None
     assert (source.video.xsub, source.video.xview) == (0, -1)
     assert source.video.labels_crc == zlib.crc32(LABELS)
-    assert len(open_video(source, ClipInfo("0002-L", -1))) == 2
+    assert len(read_video_clips(source, ClipInfo("0002-L", -1))) == 2
 
 
 def write_folder(folder: Path, files: dict[str, bytes | str]) -> Path:
@@ -98,7 +98,7 @@ def test_find_videos__damaged_skeletons_are_known_by_their_folder(tmp_path: Path
     )
     assert source.member == "skeleton/0002-L.txt"
     with pytest.raises(RawFileError) as caught:
-        open_video(source, ClipInfo("0002-L", -1))
+        read_video_clips(source, ClipInfo("0002-L", -1))
     assert caught.value.line == 1
 
 
@@ -117,37 +117,37 @@ def test_find_videos__two_lists_that_agree(tmp_path: Path) -> None:
 def test_open_video__without_labels(tmp_path: Path) -> None:
     source = only(write_files(tmp_path, {"0002-L.txt": VIDEO}))
     with pytest.raises(RawFileError, match="no label file of this video was found"):
-        open_video(source, ClipInfo("0002-L", -1))
+        read_video_clips(source, ClipInfo("0002-L", -1))
 
 
 def test_open_video__without_skeletons(tmp_path: Path) -> None:
     source = only(write_files(tmp_path, {"label/0002-L.txt": LABELS}))
     with pytest.raises(RawFileError, match="no skeleton file of this video was found"):
-        open_video(source, ClipInfo("0002-L", -1))
-    assert source.trace.endswith("label/0002-L.txt")
+        read_video_clips(source, ClipInfo("0002-L", -1))
+    assert source.portable_path.endswith("label/0002-L.txt")
 
 
 def test_open_video__empty_label_file(tmp_path: Path) -> None:
     source = only(write_files(tmp_path, {"skeleton/0002-L.txt": VIDEO, "label/0002-L.txt": b"\n"}))
-    (clip,) = open_video(source, ClipInfo("0002-L", -1))
+    (clip,) = read_video_clips(source, ClipInfo("0002-L", -1))
     assert isinstance(clip.content, RawFileError)
-    assert clip.origin.trace.endswith("label/0002-L.txt")
+    assert clip.source.portable_path.endswith("label/0002-L.txt")
 
 
 def test_open_video__clips_in_order_of_id_with_index_by_line(tmp_path: Path) -> None:
     labels = label_text(*((number, 0, 5) for number in range(1, 13)))
     source = only(write_files(tmp_path, {"0002-L.txt": VIDEO, "label/0002-L.txt": labels, "v.txt": XVIEW}))
-    clips = open_video(source, ClipInfo("0002-L", -1, camera=1))
+    clips = read_video_clips(source, ClipInfo("0002-L", -1, camera=1))
     names = [clip.info.id for clip in clips]
     assert names == sorted(names)
     assert {clip.info.id: clip.info.label for clip in clips} == {f"0002-L_{index}": index for index in range(12)}
     assert {(clip.info.camera, clip.info.xsub, clip.info.xview) for clip in clips} == {(1, -1, 1)}
-    assert all(isinstance(clip.content, RawInstance) for clip in clips)
+    assert all(isinstance(clip.content, RawSegment) for clip in clips)
 
 
 def test_describe_videos__says_which_lists_are_missing_or_short(tmp_path: Path) -> None:
     files = {"0002-L.txt": VIDEO, "0009-L.txt": VIDEO, "cross_view.txt": XVIEW}
-    subject, view = describe_videos(find_sources([write_files(tmp_path, files)], "pku1"))
+    subject, view = describe_split_lists(find_sources([write_files(tmp_path, files)], "pku1"))
     assert "no cross-subject list" in subject
     assert "1 videos stand in no cross-view list" in view
 

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.build.clips import SourceClips, read_clips
 from mamp_pipeline.clean import make_clip
-from mamp_pipeline.clean.instance import make_instance, note_cuts
-from mamp_pipeline.clean.touched import find_touched
+from mamp_pipeline.clean.instance import make_segment_clip, segment_notes
+from mamp_pipeline.clean.touched import find_changing_fields
 from mamp_pipeline.clean.tracks import group_tracks
-from mamp_pipeline.raw.bodies import Clip, RawBodies, RawInstance
+from mamp_pipeline.raw.bodies import Clip, RawBodies, RawSegment
 from mamp_pipeline.raw.formats import raw_format
 from mamp_pipeline.raw.sources import find_sources
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import IngestPolicy, corrected_policy, deviations, make_policy, paper_policy
+from mamp_schemas.policy import IngestPolicy, corrected_policy, single_field_deviations, make_policy, paper_policy
 from mamp_schemas.skeleton import KINECT_V2
 from tests.paths import GOLDEN
 from tests.pipeline.clean_cases import make_body, make_raw
@@ -44,11 +44,11 @@ def touched(raw: RawBodies, dataset: DatasetName) -> list[str]:
     def make(policy: IngestPolicy) -> Clip:
         return make_clip(raw, policy, KINECT_V2)
 
-    return list(find_touched(make, CORRECTED[dataset], DATASETS[dataset]))
+    return list(find_changing_fields(make, CORRECTED[dataset], DATASETS[dataset]))
 
 
-def make_instance_of(video: NDArray[np.float64], start: int, end: int) -> RawInstance:
-    return RawInstance(video.reshape(len(video), 2, 25, 3), start, end, line=4)
+def make_instance_of(video: NDArray[np.float64], start: int, end: int) -> RawSegment:
+    return RawSegment(video.reshape(len(video), 2, 25, 3), start, end, line=4)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def make_instance_of(video: NDArray[np.float64], start: int, end: int) -> RawIns
     ],
 )
 def test_deviations__each_changes_paper_in_one_field(dataset: DatasetName, fields: set[str]) -> None:
-    found = deviations(CORRECTED[dataset], dataset)
+    found = single_field_deviations(CORRECTED[dataset], dataset)
     assert set(found) == fields
     for field, policy in found.items():
         assert policy == PAPER[dataset].replaced(**{field: getattr(CORRECTED[dataset], field)})
-    assert deviations(PAPER[dataset], dataset) == {}
+    assert single_field_deviations(PAPER[dataset], dataset) == {}
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -79,9 +79,9 @@ def test_make_policy__by_name_with_hashes_that_differ(dataset: DatasetName) -> N
 def test_group_tracks__kept_gaps_leave_the_later_frames_in_place() -> None:
     tracks, frames = group_tracks(with_gap(), keep_gaps=True)
     assert (tracks[0].start, tracks[0].end, len(tracks[0].joints), frames) == (0, 49, 40, 50)
-    assert tracks[0].places is not None
-    assert tracks[0].places.tolist() == [*range(20), *range(30, 50)]
-    assert tracks[1].places is None
+    assert tracks[0].frame_indices is not None
+    assert tracks[0].frame_indices.tolist() == [*range(20), *range(30, 50)]
+    assert tracks[1].frame_indices is None
 
 
 def test_group_tracks__kept_gaps_count_frames_without_a_body() -> None:
@@ -93,8 +93,8 @@ def test_group_tracks__kept_gaps_count_frames_without_a_body() -> None:
 
 def test_group_tracks__kept_gaps_of_a_single_body() -> None:
     (track,), frames = group_tracks(make_raw((7, 0, make_body(5)), (7, 9, make_body(5))), keep_gaps=True)
-    assert track.places is not None
-    assert track.places.tolist() == [0, 1, 2, 3, 4, 9, 10, 11, 12, 13]
+    assert track.frame_indices is not None
+    assert track.frame_indices.tolist() == [0, 1, 2, 3, 4, 9, 10, 11, 12, 13]
     assert frames == 14
 
 
@@ -185,7 +185,7 @@ def test_find_touched__nothing_under_paper() -> None:
     def make(policy: IngestPolicy) -> Clip:
         raise RawFileError("not to be called")
 
-    assert list(find_touched(make, PAPER["ntu120"], DATASETS["ntu120"])) == []
+    assert list(find_changing_fields(make, PAPER["ntu120"], DATASETS["ntu120"])) == []
 
 
 @pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
@@ -194,14 +194,14 @@ def test_read_clips__golden_clips_touched(dataset: DatasetName) -> None:
     for source in find_sources([GOLDEN / dataset / "raw.zip"], dataset):
         read_clips(source, raw_format(dataset), DATASETS[dataset], CORRECTED[dataset], found)
     kinds = json.loads((GOLDEN / dataset / "kinds.json").read_text())
-    assert found.tally["tracking_gaps"] == sum(kind in ("single_gap", "body_gap", "reid") for kind in kinds.values())
+    assert found.counts["tracking_gaps"] == sum(kind in ("single_gap", "body_gap", "reid") for kind in kinds.values())
     single = sum(len(clip.joints) == 1 for _, clip in found.clips)
-    assert found.tally["empty_slot"] == (single if dataset == "ntu120" else 0)
+    assert found.counts["empty_slot"] == (single if dataset == "ntu120" else 0)
 
 
 def test_make_instance__paper_takes_frames_as_they_are() -> None:
     video = make_video(40, bodies=2)
-    clip = make_instance(make_instance_of(video, 10, 20), PAPER["pku1"], KINECT_V2)
+    clip = make_segment_clip(make_instance_of(video, 10, 20), PAPER["pku1"], KINECT_V2)
     assert clip is not None
     expected = video[10:20].astype(np.float32).reshape(10, 2, 25, 3).transpose(1, 0, 2, 3)
     assert clip.joints.tobytes() == expected.tobytes()
@@ -210,13 +210,13 @@ def test_make_instance__paper_takes_frames_as_they_are() -> None:
 def test_make_instance__one_based_starts_a_frame_earlier() -> None:
     policy = PAPER["pku1"].replaced(interval_start="one_based")
     video = make_video(40)
-    clip = make_instance(make_instance_of(video, 10, 20), policy, KINECT_V2)
+    clip = make_segment_clip(make_instance_of(video, 10, 20), policy, KINECT_V2)
     assert clip is not None
     np.testing.assert_array_equal(clip.joints[0].reshape(11, 75), video[9:20, :75].astype(np.float32))
 
 
 def test_make_instance__one_based_start_0_takes_the_first_frame() -> None:
-    clip = make_instance(make_instance_of(make_video(40), 0, 20), CORRECTED["pku1"], KINECT_V2)
+    clip = make_segment_clip(make_instance_of(make_video(40), 0, 20), CORRECTED["pku1"], KINECT_V2)
     assert clip is not None
     assert clip.joints.shape[1] == 20
 
@@ -224,7 +224,7 @@ def test_make_instance__one_based_start_0_takes_the_first_frame() -> None:
 def test_make_instance__corrected_is_centred_on_actor_1() -> None:
     video = make_video(40, bodies=2)
     video[12, 75:] = 0
-    clip = make_instance(make_instance_of(video, 11, 20), CORRECTED["pku1"], KINECT_V2)
+    clip = make_segment_clip(make_instance_of(video, 11, 20), CORRECTED["pku1"], KINECT_V2)
     assert clip is not None
     joints = video[10:20].astype(np.float32).reshape(10, 2, 25, 3)
     np.testing.assert_array_equal(clip.joints[0], joints[:, 0] - joints[0, 0, KINECT_V2.centre])
@@ -235,7 +235,7 @@ def test_make_instance__corrected_is_centred_on_actor_1() -> None:
 def test_make_instance__empty_second_slot_is_not_stored() -> None:
     video = make_video(40, bodies=2)
     video[10:20, 75:] = 0
-    clip = make_instance(make_instance_of(video, 10, 20), PAPER["pku1"], KINECT_V2)
+    clip = make_segment_clip(make_instance_of(video, 10, 20), PAPER["pku1"], KINECT_V2)
     assert clip is not None
     assert clip.joints.shape == (1, 10, 25, 3)
 
@@ -244,7 +244,7 @@ def test_make_instance__frames_without_a_body_stay() -> None:
     video = make_video(40)
     video[12:15] = 0
     for policy, valid in ((PAPER["pku1"], 7), (CORRECTED["pku1"].replaced(interval_start="zero_based"), 10)):
-        clip = make_instance(make_instance_of(video, 10, 20), policy, KINECT_V2)
+        clip = make_segment_clip(make_instance_of(video, 10, 20), policy, KINECT_V2)
         assert clip is not None
         assert (clip.joints.shape[1], clip.valid_frames) == (10, valid)
 
@@ -252,7 +252,7 @@ def test_make_instance__frames_without_a_body_stay() -> None:
 def test_make_instance__all_zero_is_none() -> None:
     video = make_video(40)
     video[10:20] = 0
-    assert make_instance(make_instance_of(video, 10, 20), PAPER["pku1"], KINECT_V2) is None
+    assert make_segment_clip(make_instance_of(video, 10, 20), PAPER["pku1"], KINECT_V2) is None
 
 
 def test_make_instance__sum_of_zero_counts_as_empty_in_paper_only() -> None:
@@ -260,29 +260,29 @@ def test_make_instance__sum_of_zero_counts_as_empty_in_paper_only() -> None:
     video[10:20] = 0
     video[12, :6], video[13, :6] = 0.5, -0.5
     instance = make_instance_of(video, 10, 20)
-    assert make_instance(instance, PAPER["pku1"], KINECT_V2) is None
-    assert make_instance(instance, PAPER["pku1"].replaced(valid_frames="true_count"), KINECT_V2) is not None
+    assert make_segment_clip(instance, PAPER["pku1"], KINECT_V2) is None
+    assert make_segment_clip(instance, PAPER["pku1"].replaced(valid_frames="true_count"), KINECT_V2) is not None
 
 
 def test_make_instance__interval_beyond_the_end_is_cut_and_noted() -> None:
     instance = make_instance_of(make_video(40), 35, 60)
-    clip = make_instance(instance, PAPER["pku1"], KINECT_V2)
+    clip = make_segment_clip(instance, PAPER["pku1"], KINECT_V2)
     assert clip is not None
     assert clip.joints.shape[1] == 5
-    assert list(note_cuts(instance, PAPER["pku1"])) == ["interval_cut"]
+    assert list(segment_notes(instance, PAPER["pku1"])) == ["interval_cut"]
 
 
 @pytest.mark.parametrize(("frames", "notes"), [(300, []), (301, ["frames_cut"])])
 def test_make_instance__cut_at_300_frames_and_noted(frames: int, notes: list[str]) -> None:
     instance = make_instance_of(make_video(400), 10, 10 + frames)
-    clip = make_instance(instance, PAPER["pku2"], KINECT_V2)
+    clip = make_segment_clip(instance, PAPER["pku2"], KINECT_V2)
     assert clip is not None
     assert clip.joints.shape[1] == 300
-    assert list(note_cuts(instance, PAPER["pku2"])) == notes
+    assert list(segment_notes(instance, PAPER["pku2"])) == notes
 
 
 @pytest.mark.parametrize(("start", "end"), [(40, 50), (900, 950), (20, 20), (20, 10)])
 def test_make_instance__interval_without_a_frame_names_the_line(start: int, end: int) -> None:
     with pytest.raises(RawFileError, match=f"interval {start} to {end} holds no frame of the video's 40") as caught:
-        make_instance(make_instance_of(make_video(40), start, end), PAPER["pku1"], KINECT_V2)
+        make_segment_clip(make_instance_of(make_video(40), start, end), PAPER["pku1"], KINECT_V2)
     assert caught.value.line == 4

@@ -9,8 +9,8 @@ import pytest
 
 from mamp_pipeline.report.clip import ClipView, find_clip, view_clip
 from mamp_pipeline.report.payload import embed_json, pack_clip
-from mamp_pipeline.report.sides import find_sides
-from mamp_pipeline.report.summary import draw_bars, list_lines, summarise
+from mamp_pipeline.report.sides import find_protocol_splits
+from mamp_pipeline.report.summary import sparkline, summary_lines, clip_summary
 from mamp_pipeline.store.read import Store
 from mamp_schemas.errors import StoreError
 from tests.report_cases import CLASSES, JUMPING
@@ -65,20 +65,20 @@ def test_embed_json__refuses_numbers_that_are_no_json() -> None:
 
 
 def test_find_sides__from_the_columns(gestures: Store) -> None:
-    (sides,) = find_sides(gestures)
-    assert sides.side is not None
-    assert np.array_equal(sides.side == 0, gestures.columns["subject"] == 1)
+    (sides,) = find_protocol_splits(gestures)
+    assert sides.split is not None
+    assert np.array_equal(sides.split == 0, gestures.columns["subject"] == 1)
     assert sides.official == (None, None)
 
 
 def test_summarise__counts_hidden_tokens(gestures: Store, pair: ClipView) -> None:
-    facts = summarise(pair, gestures.metadata.skeleton)
+    facts = clip_summary(pair, gestures.metadata.skeleton)
     assert (facts["masking"]["hidden"], facts["masking"]["tokens"]) == (676, 750)
     json.dumps(facts, allow_nan=False)
 
 
 def test_summarise__jumps_count_from_one(gestures: Store) -> None:
-    facts = summarise(view_clip(gestures, find_clip(gestures, JUMPING)), gestures.metadata.skeleton)
+    facts = clip_summary(view_clip(gestures, find_clip(gestures, JUMPING)), gestures.metadata.skeleton)
     assert [(jump["body"], jump["frame"], jump["joint"]) for jump in facts["jumps"]] == [
         (1, 20, "hand_left"),
         (1, 22, "hand_left"),
@@ -87,7 +87,7 @@ def test_summarise__jumps_count_from_one(gestures: Store) -> None:
 
 def test_list_lines__every_clip_has_its_lines(gestures: Store) -> None:
     for place, name in enumerate(gestures.ids):
-        lines = dict(list_lines(view_clip(gestures, place), gestures.metadata.skeleton))
+        lines = dict(summary_lines(view_clip(gestures, place), gestures.metadata.skeleton))
         assert lines["clip"] == name
         label, _, rest = lines["class"].partition(", ")
         assert label in CLASSES
@@ -95,11 +95,11 @@ def test_list_lines__every_clip_has_its_lines(gestures: Store) -> None:
 
 
 def test_draw_bars__from_the_lowest_to_the_largest() -> None:
-    assert draw_bars(np.array([0.0, 1.0, 2.0])) == "▁▅█"
+    assert sparkline(np.array([0.0, 1.0, 2.0])) == "▁▅█"
 
 
 def test_draw_bars__without_any_motion() -> None:
-    assert draw_bars(np.zeros(3)) == "▁▁▁"
+    assert sparkline(np.zeros(3)) == "▁▁▁"
 
 
 def test_title__is_number_and_name_unless_they_are_the_same(pair: ClipView) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.counts import FRAME_BINS, cross, cross_groups, intensity_quantiles
+from mamp_pipeline.report.counts import FRAME_BINS, cross_tabulate, cross_tabulate_columns, intensity_quantiles
 
 LABEL = np.array([0, 1, 1, -1])
 
@@ -15,27 +15,27 @@ def columns(**changes: list[int]) -> dict[str, np.ndarray]:
 
 
 def test_cross__counts_clips_without_a_label_last() -> None:
-    table = cross(LABEL, np.array([3, 3, 7, 7]), 2)
+    table = cross_tabulate(LABEL, np.array([3, 3, 7, 7]), 2)
     assert table.names == ("3", "7")
     assert table.counts.tolist() == [[1, 0], [1, 1], [0, 1]]
 
 
 def test_cross__names_values() -> None:
-    assert cross(LABEL, np.array([-1, 0, 0, 0]), 2, {0: "train"}).names == ("unknown", "train")
+    assert cross_tabulate(LABEL, np.array([-1, 0, 0, 0]), 2, {0: "train"}).names == ("unknown", "train")
 
 
 def test_cross_groups__leaves_out_what_no_clip_tells() -> None:
-    assert set(cross_groups(columns(camera=[1, 1, -1, 2]), 2)) == {"camera", "bodies", "frames"}
+    assert set(cross_tabulate_columns(columns(camera=[1, 1, -1, 2]), 2)) == {"camera", "bodies", "frames"}
 
 
 def test_cross_groups__short_ranges_of_frames_are_counted_one_by_one() -> None:
-    table = cross_groups(columns(frames=[5, 8, 8, 6]), 2)["frames"]
+    table = cross_tabulate_columns(columns(frames=[5, 8, 8, 6]), 2)["frames"]
     assert table.names == ("5", "6", "7", "8")
     assert table.counts.sum(axis=0).tolist() == [1, 1, 0, 2]
 
 
 def test_cross_groups__long_ranges_of_frames_are_binned() -> None:
-    table = cross_groups(columns(frames=[1, 300, 8, 9]), 2)["frames"]
+    table = cross_tabulate_columns(columns(frames=[1, 300, 8, 9]), 2)["frames"]
     assert len(table.names) <= FRAME_BINS
     assert table.names[:2] == ("1–8", "9–16")
     assert table.counts.sum(axis=0)[:2].tolist() == [2, 1]
@@ -44,7 +44,7 @@ def test_cross_groups__long_ranges_of_frames_are_binned() -> None:
 
 def test_cross_groups__of_a_store_without_clips() -> None:
     empty = {name: values[:0] for name, values in columns().items()}
-    assert cross_groups(empty, 2)["frames"].counts.shape == (3, 0)
+    assert cross_tabulate_columns(empty, 2)["frames"].counts.shape == (3, 0)
 
 
 def test_intensity_quantiles__of_each_class() -> None:

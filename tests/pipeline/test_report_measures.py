@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mamp_pipeline.motion import place_rows
+from mamp_pipeline.motion import index_rows
 from mamp_pipeline.report.measures import (
     JUMP_METRES,
-    bone_change,
+    bone_length_change,
     bone_lengths,
     find_jumps,
-    measure_steps,
-    still_share,
+    step_lengths,
+    still_fraction,
 )
 
 
@@ -22,18 +22,18 @@ def track(*x: float) -> NDArray[np.float32]:
 
 def steps_of(*tracks: NDArray[np.float32]) -> NDArray[np.float32]:
     frames = np.array([len(each) for each in tracks])
-    return measure_steps(np.concatenate(tracks), place_rows(frames, np.ones(len(tracks), dtype=int)))
+    return step_lengths(np.concatenate(tracks), index_rows(frames, np.ones(len(tracks), dtype=int)))
 
 
 def jumps_of(*tracks: NDArray[np.float32]) -> list[int]:
     frames = np.array([len(each) for each in tracks])
-    places = place_rows(frames, np.ones(len(tracks), dtype=int))
-    return find_jumps(measure_steps(np.concatenate(tracks), places), places).row.tolist()
+    places = index_rows(frames, np.ones(len(tracks), dtype=int))
+    return find_jumps(step_lengths(np.concatenate(tracks), places), places).row.tolist()
 
 
 def test_measure_steps__is_a_distance_in_space() -> None:
     joints = np.array([[[1, 1, 1]], [[4, 5, 1]]], dtype=np.float32)
-    assert measure_steps(joints, place_rows(np.array([2]), np.array([1])))[0, 0] == 5
+    assert step_lengths(joints, index_rows(np.array([2]), np.array([1])))[0, 0] == 5
 
 
 def test_measure_steps__stays_within_a_body() -> None:
@@ -71,26 +71,26 @@ def test_find_jumps__looks_around_within_the_body_only() -> None:
 def test_find_jumps__names_the_joint_and_the_distance() -> None:
     joints = np.ones((8, 3, 3), dtype=np.float32)
     joints[5:, 2, 1] += 2
-    places = place_rows(np.array([8]), np.array([1]))
-    jumps = find_jumps(measure_steps(joints, places), places)
+    places = index_rows(np.array([8]), np.array([1]))
+    jumps = find_jumps(step_lengths(joints, places), places)
     assert (jumps.row.tolist(), jumps.joint.tolist(), jumps.metres.tolist()) == ([4], [2], [2])
 
 
 def test_still_share__counts_steps_in_which_nothing_moves() -> None:
     steps = steps_of(track(0, 0, 0, 1, 2))
-    assert still_share(steps, np.zeros(5, dtype=np.int64), 1).tolist() == [0.5]
+    assert still_fraction(steps, np.zeros(5, dtype=np.int64), 1).tolist() == [0.5]
 
 
 def test_still_share__one_moving_joint_is_movement() -> None:
     joints = np.ones((3, 4, 3), dtype=np.float32)
     joints[:, 1, 0] = (0, 1, 2)
-    steps = measure_steps(joints, place_rows(np.array([3]), np.array([1])))
-    assert still_share(steps, np.zeros(3, dtype=np.int64), 1).tolist() == [0]
+    steps = step_lengths(joints, index_rows(np.array([3]), np.array([1])))
+    assert still_fraction(steps, np.zeros(3, dtype=np.int64), 1).tolist() == [0]
 
 
 def test_still_share__a_clip_without_any_step_is_still() -> None:
     steps = steps_of(track(0, 1), track(5))
-    assert still_share(steps, np.array([0, 0, 1]), 2).tolist() == [0, 1]
+    assert still_fraction(steps, np.array([0, 0, 1]), 2).tolist() == [0, 1]
 
 
 def test_bone_lengths__root_has_none() -> None:
@@ -100,18 +100,18 @@ def test_bone_lengths__root_has_none() -> None:
 
 def test_bone_change__is_relative_to_the_median_length() -> None:
     lengths = np.linspace(1, 3, 21, dtype=np.float32)[:, None]
-    assert bone_change(lengths)[0] == pytest.approx((2.9 - 1.1) / 2)
+    assert bone_length_change(lengths)[0] == pytest.approx((2.9 - 1.1) / 2)
 
 
 def test_bone_change__a_glitch_of_few_frames_does_not_count() -> None:
     lengths = np.full((40, 1), 0.3, dtype=np.float32)
     lengths[7] = 5
-    assert bone_change(lengths).tolist() == [0]
+    assert bone_length_change(lengths).tolist() == [0]
 
 
 def test_bone_change__leaves_out_bones_too_short_to_be_measured() -> None:
-    assert bone_change(np.array([[0.02], [0.08], [0.05]], dtype=np.float32)).tolist() == [0]
+    assert bone_length_change(np.array([[0.02], [0.08], [0.05]], dtype=np.float32)).tolist() == [0]
 
 
 def test_bone_change__of_a_body_that_is_never_seen() -> None:
-    assert bone_change(np.zeros((0, 3), dtype=np.float32)).tolist() == [0, 0, 0]
+    assert bone_length_change(np.zeros((0, 3), dtype=np.float32)).tolist() == [0, 0, 0]

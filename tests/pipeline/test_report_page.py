@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mamp_pipeline.build.ingest import Ingest, ingest
+from mamp_pipeline.build.ingest import IngestRequest, ingest
 from mamp_pipeline.report.outliers import find_outliers
-from mamp_pipeline.report.page import clip_page, store_page
-from mamp_pipeline.report.store_report import CLIP_BYTES, describe_store, write_report
+from mamp_pipeline.report.page import render_clip_page, render_store_page
+from mamp_pipeline.report.store_report import MAX_CLIP_BYTES, store_page_data, write_store_page
 from mamp_pipeline.store.read import Store, open_store
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.report_cases import CLASSES, JUMPING, make_ntu120, survey_ntu120
 
@@ -24,12 +24,12 @@ PAGE_BYTES = 10_000_000
 @pytest.fixture(scope="module")
 def page(gestures: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("page") / "new" / "report.html"
-    write_report(gestures, out, Silent())
+    write_store_page(gestures, out, NullProgress())
     return out.read_text()
 
 
 def test_write_report__counts_what_stands_out(gestures: Store, tmp_path: Path) -> None:
-    result = write_report(gestures, tmp_path / "report.html", Silent())
+    result = write_store_page(gestures, tmp_path / "report.html", NullProgress())
     assert result.outliers == {"jumps": 1, "still": 1, "bones": 1}
     assert result.viewable == 3 + len(CLASSES)
     assert result.size == (tmp_path / "report.html").stat().st_size
@@ -41,8 +41,8 @@ def test_write_report__names_no_place_on_the_machine(gestures: Store, page: str)
 
 def test_write_report__of_a_store_without_clips(tmp_path: Path) -> None:
     (tmp_path / "S001C001P001R001A001.skeleton").write_text("0\n")
-    ingest(Ingest("ntu60", (tmp_path,), tmp_path / "empty.zarr", paper_policy("ntu60")), Silent())
-    result = write_report(open_store(tmp_path / "empty.zarr"), tmp_path / "report.html", Silent())
+    ingest(IngestRequest("ntu60", (tmp_path,), tmp_path / "empty.zarr", paper_policy("ntu60")), NullProgress())
+    result = write_store_page(open_store(tmp_path / "empty.zarr"), tmp_path / "report.html", NullProgress())
     assert (result.outliers, result.viewable) == ({"jumps": 0, "still": 0, "bones": 0}, 0)
     page = (tmp_path / "report.html").read_text()
     assert "nothing to split" in page
@@ -67,24 +67,24 @@ def test_page__markup_in_names_is_escaped(page: str) -> None:
 
 
 def test_page__data_that_looks_like_a_placeholder_stays(page: str) -> None:
-    assert '["{{style}}"]' in clip_page("{{data}}", ["{{style}}"])
+    assert '["{{style}}"]' in render_clip_page("{{data}}", ["{{style}}"])
 
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a report shows of NTU-120, a tenth of whose clips stand out."""
     raw, out = GOLDEN / "ntu120" / "raw.zip", tmp_path_factory.mktemp("ntu120") / "ntu120.zarr"
-    ingest(Ingest("ntu120", (raw,), out, paper_policy("ntu120")), Silent())
+    ingest(IngestRequest("ntu120", (raw,), out, paper_policy("ntu120")), NullProgress())
     store = make_ntu120(out)
     surveyed = survey_ntu120(store)
     outliers = find_outliers(surveyed, store.metadata.skeleton.joints)
     assert min(map(len, outliers.values())) > 10_000
-    return describe_store(store, surveyed, outliers)
+    return store_page_data(store, surveyed, outliers)
 
 
 def test_store_page__of_all_of_ntu120_is_small(described: dict[str, Any]) -> None:
-    page = store_page("NTU", {**described, "clips": []})
-    assert len(page.encode()) + CLIP_BYTES < PAGE_BYTES
+    page = render_store_page("NTU", {**described, "clips": []})
+    assert len(page.encode()) + MAX_CLIP_BYTES < PAGE_BYTES
 
 
 def test_describe_store__classes_bear_their_names(described: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mamp_pipeline.report.clip import find_clip, view_clip
-from mamp_pipeline.report.picture import GIF_FRAMES, HEIGHT, WIDTH, make_gif, make_png
+from mamp_pipeline.report.picture import MAX_GIF_FRAMES, HEIGHT, WIDTH, render_gif, render_png
 from mamp_pipeline.store.read import Store
 from tests.report_cases import JUMPING
 
@@ -18,7 +18,7 @@ def pixels(image: Image.Image) -> np.ndarray:
 
 def test_make_png__shows_the_clip(gestures: Store) -> None:
     view = view_clip(gestures, find_clip(gestures, "sit down/pair_s2_c2"))
-    image = Image.open(BytesIO(make_png(view, gestures.metadata.skeleton)))
+    image = Image.open(BytesIO(render_png(view, gestures.metadata.skeleton)))
     assert (image.format, image.size) == ("PNG", (WIDTH, HEIGHT))
     stage, tokens = pixels(image)[50:, : WIDTH // 3], pixels(image)[200:500, WIDTH // 2 : 850]
     assert len(np.unique(stage.reshape(-1, 3), axis=0)) > 20
@@ -30,14 +30,14 @@ def test_make_png__shows_the_clip(gestures: Store) -> None:
 @pytest.mark.parametrize("name", ["walk/still_s2_c1", JUMPING])
 def test_make_png__of_clips_that_stand_still_or_jump(gestures: Store, name: str) -> None:
     view = view_clip(gestures, find_clip(gestures, name))
-    assert Image.open(BytesIO(make_png(view, gestures.metadata.skeleton))).size == (WIDTH, HEIGHT)
+    assert Image.open(BytesIO(render_png(view, gestures.metadata.skeleton))).size == (WIDTH, HEIGHT)
 
 
 def test_make_gif__moves_and_lasts_as_long_as_the_clip(gestures: Store) -> None:
     view = view_clip(gestures, find_clip(gestures, JUMPING))
-    gif = Image.open(BytesIO(make_gif(view, gestures.metadata.skeleton)))
+    gif = Image.open(BytesIO(render_gif(view, gestures.metadata.skeleton)))
     assert (gif.format, gif.size, gif.n_frames) == ("GIF", (WIDTH, HEIGHT), 60)
-    assert view.joints.shape[1] <= GIF_FRAMES
+    assert view.joints.shape[1] <= MAX_GIF_FRAMES
     assert gif.info["duration"] == pytest.approx(1000 / view.fps, abs=10)
     gif.seek(5)
     before = pixels(gif)

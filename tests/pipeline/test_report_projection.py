@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.projection import LEAST, principal_components, project
+from mamp_pipeline.report.projection import MIN_CLIPS, principal_components, project_features
 from tests.run_cases import make_features
 
 
@@ -34,19 +34,19 @@ def test_principal_components__of_clips_that_are_alike() -> None:
 def test_project__without_the_packages_says_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     monkeypatch.setitem(sys.modules, "umap.umap_", None)
-    found, absent = project(make_features().values)
+    found, absent = project_features(make_features().values)
     assert [each.title for each in found] == ["PCA"]
     assert absent == ["t-SNE: pip install scikit-learn", "UMAP: pip install umap-learn"]
 
 
 def test_project__keeps_neighbours_together_by_tsne() -> None:
-    features = make_features(clips=3 * LEAST)
-    places = {each.title: each.places for each in project(features.values)[0]}["t-SNE"]
-    assert places.shape == (3 * LEAST, 2)
+    features = make_features(clips=3 * MIN_CLIPS)
+    places = {each.title: each.points for each in project_features(features.values)[0]}["t-SNE"]
+    assert places.shape == (3 * MIN_CLIPS, 2)
     distances = np.linalg.norm(places[:, None] - places, axis=2) + np.diag(np.full(len(places), np.inf))
     assert (features.label[distances.argmin(axis=1)] == features.label).mean() > 0.9
 
 
 def test_project__few_clips_have_no_neighbours_to_speak_of() -> None:
-    found, _ = project(make_features(clips=LEAST - 1).values)
+    found, _ = project_features(make_features(clips=MIN_CLIPS - 1).values)
     assert [each.title for each in found] == ["PCA"]

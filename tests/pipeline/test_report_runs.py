@@ -9,9 +9,9 @@ import pytest
 
 from mamp_pipeline.report import projection, run_parts
 from mamp_pipeline.report.counts import class_titles
-from mamp_pipeline.report.run_parts import RUN_POINTS, describe_confusion, describe_features, describe_predictions
-from mamp_pipeline.report.runs_report import describe_runs, write_runs_report
-from mamp_schemas.base import read_data
+from mamp_pipeline.report.run_parts import RUN_POINTS, confusion_data, features_data, reconstruction_data
+from mamp_pipeline.report.runs_report import runs_page_data, write_runs_page
+from mamp_schemas.base import parse_model_data
 from mamp_schemas.layout import Layout
 from tests.report_cases import LAYOUT
 from tests.run_cases import MARKUP, make_confusion, make_features, make_predictions, make_run, make_runs
@@ -27,7 +27,7 @@ def _pca_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_write_runs_report__one_file_that_loads_nothing(tmp_path: Path) -> None:
     out = tmp_path / "new" / "runs.html"
-    assert write_runs_report(make_runs(), out) == out.stat().st_size
+    assert write_runs_page(make_runs(), out) == out.stat().st_size
     page = out.read_text()
     assert re.findall(r"<(?:script|img|link|iframe|object)\b[^>]*(?:src|href)", page) == []
     assert "default-src 'none'" in page
@@ -35,7 +35,7 @@ def test_write_runs_report__one_file_that_loads_nothing(tmp_path: Path) -> None:
 
 
 def test_describe_runs__what_is_missing_says_why() -> None:
-    runs = describe_runs(make_runs())["runs"]
+    runs = runs_page_data(make_runs())["runs"]
     assert runs[2]["confusion"] == {"missing": "No scores: mampctl evaluate makes them."}
     assert runs[3]["predictions"] == {"missing": "no checkpoint yet"}
 
@@ -53,30 +53,30 @@ def test_write_runs_report__ten_runs_of_120_classes_are_small(tmp_path: Path) ->
         )
         for number in range(10)
     ]
-    assert PLOTLY_BYTES * 0.9 < write_runs_report(runs, tmp_path / "runs.html") < PAGE_BYTES
+    assert PLOTLY_BYTES * 0.9 < write_runs_page(runs, tmp_path / "runs.html") < PAGE_BYTES
 
 
 def test_describe_features__shows_no_more_points_than_a_browser_draws() -> None:
     features = make_features(clips=5000)
-    one = describe_features(features, 1)
+    one = features_data(features, 1)
     assert len(one["clips"]) == len(one["label"]) == len(one["projections"][0]["x"]) == RUN_POINTS
     assert one["total"] == 5000
     assert (one["clips"][0], one["clips"][-1]) == (features.clips[0], features.clips[-1])
-    assert len(describe_features(features, 100)["clips"]) == run_parts.FEATURE_POINTS // 100
+    assert len(features_data(features, 100)["clips"]) == run_parts.PAGE_POINTS // 100
 
 
 def test_describe_confusion__classes_without_clips_have_no_accuracy() -> None:
     confusion = make_confusion()
     confusion.matrix[1] = 0
     confusion.accuracy[1] = np.nan
-    told = describe_confusion(confusion)
+    told = confusion_data(confusion)
     assert told["accuracy"][1] is None
     assert told["matrix"] == confusion.matrix.tolist()
 
 
 def test_describe_predictions__carries_what_was_hidden_only() -> None:
     predictions = make_predictions()
-    packed = describe_predictions(predictions, 1)["examples"][0]
+    packed = reconstruction_data(predictions, 1)["examples"][0]
     values = (
         np.frombuffer(base64.b64decode(packed["predicted"]["values"]), "<i2") / 32767 * packed["predicted"]["extent"]
     )
@@ -90,8 +90,8 @@ def test_describe_predictions__carries_what_was_hidden_only() -> None:
 
 def test_describe_predictions__many_runs_share_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
     predictions = make_predictions(examples=4)
-    assert len(describe_predictions(predictions, 1)["examples"]) == 4
-    assert len(describe_predictions(predictions, 10_000)["examples"]) == 1
+    assert len(reconstruction_data(predictions, 1)["examples"]) == 4
+    assert len(reconstruction_data(predictions, 10_000)["examples"]) == 1
 
 
 def test_class_titles__are_numbers_and_names() -> None:
@@ -100,6 +100,6 @@ def test_class_titles__are_numbers_and_names() -> None:
 
 
 def test_class_titles__of_own_recordings() -> None:
-    layout = read_data(Layout, LAYOUT, "layout")
+    layout = parse_model_data(Layout, LAYOUT, "layout")
     assert class_titles("custom", 3, layout) == layout.classes
     assert class_titles("custom", 2) == ("1", "2")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.sample import Crop, centre_crop, resize
+from mamp_pipeline.report.sample import Crop, centre_crop, resize_crop
 from tests.paths import GOLDEN
 
 CLIPS = np.load(GOLDEN / "transforms.npz")
@@ -17,13 +17,13 @@ def test_resize__equals_golden(case: str) -> None:
         crop = centre_crop(valid, float(CLIPS[f"{case}/p"]))
     else:
         crop = Crop(*CLIPS[f"{case}/start_len"].tolist())
-    found = resize(CLIPS[f"{case}/in"].transpose(3, 1, 2, 0), crop, 120)
+    found = resize_crop(CLIPS[f"{case}/in"].transpose(3, 1, 2, 0), crop, 120)
     assert np.abs(found - CLIPS[f"{case}/out"].transpose(3, 1, 2, 0)).max() < 2e-5
 
 
 def test_resize__a_single_frame_is_repeated() -> None:
     frame = np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)
-    assert np.array_equal(resize(frame, Crop(0, 1), 4), np.repeat(frame, 4, axis=1))
+    assert np.array_equal(resize_crop(frame, Crop(0, 1), 4), np.repeat(frame, 4, axis=1))
 
 
 def test_centre_crop__leaves_the_middle() -> None:

@@ -5,16 +5,16 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.survey import Survey, survey
+from mamp_pipeline.report.survey import Survey, survey_store
 from mamp_pipeline.store import read
 from mamp_pipeline.store.read import Store
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.report_cases import HAND, HEAD, JUMPING
 
 
 @pytest.fixture(scope="module")
 def surveyed(gestures: Store) -> Survey:
-    return survey(gestures, Silent())
+    return survey_store(gestures, NullProgress())
 
 
 def clip(store: Store, name: str) -> int:
@@ -56,6 +56,6 @@ def test_survey__is_the_same_in_other_blocks(
     gestures: Store, surveyed: Survey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read, "BLOCK_ROWS", 150)
-    again = survey(gestures, Silent())
+    again = survey_store(gestures, NullProgress())
     for field in fields(Survey):
         np.testing.assert_allclose(getattr(again, field.name), getattr(surveyed, field.name), rtol=1e-6)

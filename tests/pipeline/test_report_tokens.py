@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.tokens import hide_tokens, masking_probability, paper_masking, token_intensity
+from mamp_pipeline.report.tokens import sample_mask, masking_probability, paper_masking, token_intensity
 from mamp_schemas.recipe_specs import MaskingSpec
 from tests.paths import GOLDEN
 
@@ -22,13 +22,13 @@ def test_hide_tokens__equals_the_authors(case: str) -> None:
         draws, masks = golden["u"], golden[f"{case}/mask"]
     for sample, u, mask in zip(sequences, draws, masks, strict=True):
         intensity = token_intensity(sample, SEGMENT)
-        hidden = hide_tokens(intensity, u.reshape(intensity.shape), MASKINGS[case])
+        hidden = sample_mask(intensity, u.reshape(intensity.shape), MASKINGS[case])
         assert np.array_equal(hidden.ravel(), mask.astype(bool))
 
 
 def test_hide_tokens__keeps_74_of_750() -> None:
     rng = np.random.default_rng(0)
-    hidden = hide_tokens(rng.random((30, 25)), rng.random((30, 25)), MaskingSpec())
+    hidden = sample_mask(rng.random((30, 25)), rng.random((30, 25)), MaskingSpec())
     assert np.count_nonzero(~hidden) == 74
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from mamp_pipeline.raw import reading
-from mamp_pipeline.raw.reading import find_inflater, read_source
+from mamp_pipeline.raw.reading import choose_inflater, read_source
 from mamp_pipeline.raw.sources import find_sources, read_exclude_list
 from mamp_schemas.errors import RawFileError, RawInputError
 from tests.paths import SHARED_DATA
@@ -203,7 +203,7 @@ def test_find_sources__dots_inside_a_name_are_no_path(tmp_path: Path) -> None:
 def test_find_inflater__isal_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
     stand_in = SimpleNamespace(isal_zlib=object()) if installed else None
     monkeypatch.setitem(sys.modules, "isal", stand_in)
-    assert find_inflater() is (stand_in.isal_zlib if stand_in else zlib)
+    assert choose_inflater() is (stand_in.isal_zlib if stand_in else zlib)
 
 
 def test_read_source__inflates_by_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

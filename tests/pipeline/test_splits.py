@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.raw.ntu import ntu_info
-from mamp_pipeline.splits import divide
-from mamp_schemas.datasets import DATASETS, NTU60, NTU120, Dataset
+from mamp_pipeline.raw.ntu import parse_ntu_name
+from mamp_pipeline.splits import split_clips
+from mamp_schemas.datasets import DATASETS, NTU60, NTU120, DatasetSpec
 from tests.paths import GOLDEN, SHARED_DATA
 
 NAMES = SHARED_DATA / "ntu120_available_names.txt.xz"
 
 
-def split_names(names: list[str], dataset: Dataset, protocol_name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split_names(names: list[str], dataset: DatasetSpec, protocol_name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     protocol = dataset.protocol(protocol_name)
-    infos = [ntu_info(f"{name}.skeleton") for name in names]
+    infos = [parse_ntu_name(f"{name}.skeleton") for name in names]
     values = np.array([getattr(info, protocol.column) for info in infos])
-    return divide(names, values, protocol)
+    return split_clips(names, values, protocol)
 
 
 @pytest.mark.skipif(not NAMES.exists(), reason="needs the list of available names, which is not part of the repository")
@@ -28,7 +28,7 @@ def split_names(names: list[str], dataset: Dataset, protocol_name: str) -> tuple
     [(NTU60, "xsub"), (NTU60, "xview"), (NTU120, "xsub"), (NTU120, "xset")],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_divide__gives_the_official_counts_from_the_names(dataset: Dataset, protocol: str) -> None:
+def test_divide__gives_the_official_counts_from_the_names(dataset: DatasetSpec, protocol: str) -> None:
     names = lzma.decompress(NAMES.read_bytes()).decode().split()
     assert len(names) == 113_945
     if dataset is NTU60:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from mamp_pipeline.splits import make_manifest, manifest_path, write_manifest
 from mamp_pipeline.store.read import Store, open_store
-from mamp_pipeline.subsets import draw_clips, draw_manifest
+from mamp_pipeline.subsets import sample_clips, subset_manifest
 from mamp_schemas.datasets import NTU60
 from mamp_schemas.errors import ManifestError, UsageError
-from mamp_schemas.splits import Sampling, SplitManifest, Subset
+from mamp_schemas.splits import SubsetSampling, SplitManifest, Subset
 from tests.trainer.stores import Clip, write_store
 
 Clips = dict[str, int]
@@ -30,7 +30,7 @@ subsets = st.builds(
 
 
 def draw(labels: Clips, subset: Subset) -> tuple[str, ...]:
-    return draw_clips(list(labels), list(labels.values()), subset)
+    return sample_clips(list(labels), list(labels.values()), subset)
 
 
 @settings(max_examples=50, deadline=None)
@@ -82,14 +82,14 @@ def test_draw_clips__stratified_draws_each_class_by_itself(labels: Clips, subset
 def test_draw_clips__is_the_same_for_ever() -> None:
     """A draw that changes would make numbers of the same manifest name incomparable."""
     ids = [f"S001C001P001R001A{action:03d}" for action in range(1, 61)]
-    drawn = draw_clips(ids, [0] * 60, Subset(fraction=0.1, seed=0, draw=1))
+    drawn = sample_clips(ids, [0] * 60, Subset(fraction=0.1, seed=0, draw=1))
     assert [name[-3:] for name in drawn] == ["004", "013", "021", "030", "047", "054"]
 
 
 def test_draw_clips__every_clip_is_as_likely() -> None:
     ids = [f"clip{number}" for number in range(40)]
     times = Counter(
-        name for number in range(1, 2001) for name in draw_clips(ids, [0] * 40, Subset(fraction=0.25, draw=number))
+        name for number in range(1, 2001) for name in sample_clips(ids, [0] * 40, Subset(fraction=0.25, draw=number))
     )
     counts = np.array([times[name] for name in ids])
     # Chi-square of 39 degrees of freedom, drawn without replacement: exceeded once in 10,000 samples at about 80.
@@ -100,7 +100,7 @@ def test_draw_clips__every_clip_is_as_likely() -> None:
 def test_draw_clips__seeds_and_draws_differ() -> None:
     ids = [f"clip{number}" for number in range(100)]
     keys = [(seed, number) for seed in range(3) for number in range(1, 6)]
-    drawn = {draw_clips(ids, [0] * 100, Subset(fraction=0.1, seed=seed, draw=number)) for seed, number in keys}
+    drawn = {sample_clips(ids, [0] * 100, Subset(fraction=0.1, seed=seed, draw=number)) for seed, number in keys}
     assert len(drawn) == len(keys)
 
 
@@ -117,7 +117,7 @@ def make_store(folder: Path, labels: list[int]) -> tuple[Store, SplitManifest]:
 def test_draw_manifest__is_bound_to_store_and_parent_and_keeps_the_test_side(tmp_path: Path) -> None:
     store, parent = make_store(tmp_path, [number % 3 for number in range(22)])
     subset = Subset(fraction=0.3, sampling="stratified", draw=2)
-    manifest = draw_manifest(store, parent, subset)
+    manifest = subset_manifest(store, parent, subset)
     assert (manifest.content_hash, manifest.parent) == (store.metadata.content_hash, parent.digest())
     assert manifest.test == parent.test
     assert set(manifest.train) < set(parent.train)
@@ -126,16 +126,16 @@ def test_draw_manifest__is_bound_to_store_and_parent_and_keeps_the_test_side(tmp
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "stratified"])
-def test_draw_manifest__a_clip_without_label_is_named(tmp_path: Path, sampling: Sampling) -> None:
+def test_draw_manifest__a_clip_without_label_is_named(tmp_path: Path, sampling: SubsetSampling) -> None:
     store, parent = make_store(tmp_path, [0, 1, -1, 2, 0, 0])
     with pytest.raises(ManifestError, match="1 training clips have no label, the first is clip002"):
-        draw_manifest(store, parent, Subset(fraction=0.5, sampling=sampling))
+        subset_manifest(store, parent, Subset(fraction=0.5, sampling=sampling))
 
 
 def test_draw_manifest__nothing_to_draw_is_refused(tmp_path: Path) -> None:
     store, parent = make_store(tmp_path, [0] * 12)
     with pytest.raises(UsageError, match=r"0\.05 of 10 training clips is less than one clip"):
-        draw_manifest(store, parent, Subset(fraction=0.05))
+        subset_manifest(store, parent, Subset(fraction=0.05))
 
 
 def test_split_manifest__a_draw_from_nothing_is_refused(tmp_path: Path) -> None:

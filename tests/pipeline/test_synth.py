@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from mamp_pipeline.clean import make_clip
 from mamp_pipeline.raw.bodies import ClipInfo
 from mamp_pipeline.raw.formats import RAW_FORMATS
-from mamp_pipeline.raw.ntu import ntu_info, parse_ntu
+from mamp_pipeline.raw.ntu import parse_ntu_name, parse_ntu
 from mamp_pipeline.synth import make_clip_text, synthesise
-from mamp_pipeline.synth.names import SynthDataset, list_clips
+from mamp_pipeline.synth.names import SynthDataset, plan_clips
 from mamp_schemas.datasets import DATASETS, NTU60
 from mamp_schemas.errors import OutputError, UsageError
 from mamp_schemas.policy import paper_policy
@@ -45,28 +45,28 @@ def test_list_clips__valid_distinct_names(
     dataset: SynthDataset, classes: int, setups: int, subjects: int, clips: int
 ) -> None:
     room = classes * subjects * 6 * (setups if dataset == "ntu60" else setups // 2)
-    infos = list_clips(dataset, clips=min(clips, room), classes=classes, setups=setups, subjects=subjects)
+    infos = plan_clips(dataset, clips=min(clips, room), classes=classes, setups=setups, subjects=subjects)
     assert len({info.id for info in infos}) == min(clips, room)
-    assert all(RAW_FORMATS[dataset].info(f"{info.id}.skeleton") == info for info in infos)
+    assert all(RAW_FORMATS[dataset].parse_path(f"{info.id}.skeleton") == info for info in infos)
     assert max(Counter(info.label for info in infos).values()) <= -(-len(infos) // classes)
 
 
 @pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
 def test_list_clips__every_protocol_has_both_sides(dataset: SynthDataset) -> None:
-    infos = list_clips(dataset, clips=40, classes=4, setups=4, subjects=4)
+    infos = plan_clips(dataset, clips=40, classes=4, setups=4, subjects=4)
     for protocol in DATASETS[dataset].protocols:
-        sides = Counter(protocol.side(getattr(info, protocol.column)) for info in infos)
+        sides = Counter(protocol.split_of(getattr(info, protocol.column)) for info in infos)
         assert min(sides["train"], sides["test"]) >= 10
 
 
 def test_list_clips__later_actions_are_in_later_setups() -> None:
-    infos = list_clips("ntu120", clips=200, classes=20, setups=8, subjects=6)
+    infos = plan_clips("ntu120", clips=200, classes=20, setups=8, subjects=6)
     assert {info.setup for info in infos if info.label < 60} == {1, 2, 3, 4}
     assert {info.setup for info in infos if info.label >= 60} == {18, 19, 20, 21}
 
 
 def test_list_clips__every_name_can_be_used() -> None:
-    infos = list_clips("ntu60", clips=2 * 3 * 6 * 2, classes=2, setups=2, subjects=3)
+    infos = plan_clips("ntu60", clips=2 * 3 * 6 * 2, classes=2, setups=2, subjects=3)
     assert len({info.id for info in infos}) == 72
 
 
@@ -82,7 +82,7 @@ def test_list_clips__every_name_can_be_used() -> None:
 )
 def test_list_clips__out_of_range(change: dict[str, int], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        list_clips("ntu60", **{"clips": 4, "classes": 2, "setups": 2, "subjects": 2, **change})
+        plan_clips("ntu60", **{"clips": 4, "classes": 2, "setups": 2, "subjects": 2, **change})
 
 
 def test_make_clip_text__depends_on_clip_and_seed_alone() -> None:
@@ -94,7 +94,7 @@ def test_make_clip_text__depends_on_clip_and_seed_alone() -> None:
 def test_make_clip_text__reads_back() -> None:
     for action, seed in itertools.product((1, 55), range(4)):
         info = _info(action)
-        again, raw = ntu_info(f"{info.id}.skeleton"), parse_ntu(make_clip_text(info, seed))
+        again, raw = parse_ntu_name(f"{info.id}.skeleton"), parse_ntu(make_clip_text(info, seed))
         assert again == info
         assert 40 <= raw.frames <= 120
         clip = make_clip(raw, paper_policy("ntu60"), KINECT_V2)
@@ -131,14 +131,14 @@ def test_make_clip_text__a_standing_person_three_metres_away() -> None:
 
 
 def test_make_clip_text__a_linear_classifier_tells_classes_of_unseen_subjects() -> None:
-    infos = list_clips("ntu60", clips=120, classes=6, setups=2, subjects=10)
+    infos = plan_clips("ntu60", clips=120, classes=6, setups=2, subjects=10)
     features, labels, train = [], [], []
     for info in infos:
         clip = make_clip(parse_naively(make_clip_text(info, 0)), paper_policy("ntu60"), KINECT_V2)
         body = clip.joints[0] - clip.joints[0][:, :1]
         features.append(np.concatenate((body.mean(axis=0).ravel(), body.std(axis=0).ravel(), [1])))
         labels.append(info.label)
-        train.append(NTU60.protocol("xsub").side(info.subject) == "train")
+        train.append(NTU60.protocol("xsub").split_of(info.subject) == "train")
     x, seen = np.array(features, dtype=np.float64), np.array(train)
     classes, y = np.unique(labels, return_inverse=True)
     weights = np.linalg.solve(

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.build.ingest import Ingest, ingest
-from mamp_pipeline.store.check import verify
+from mamp_pipeline.build.ingest import IngestRequest, ingest
+from mamp_pipeline.store.check import verify_store
 from mamp_pipeline.store.read import open_store
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
 from tests.pipeline.victims import SMALL
@@ -52,7 +52,7 @@ def run_members(base: Path) -> Iterator[Cluster]:
         yield Cluster(running.address, running.scheduler, tuple(workers))
 
 
-def ingest_and_kill(base: Path, raw: Place, out: Place, list_pieces: Callable[[], list[str]]) -> dict[str, object]:
+def ingest_and_kill(base: Path, raw: StoragePath, out: StoragePath, list_pieces: Callable[[], list[str]]) -> dict[str, object]:
     """Ingest on a cluster, of whose workers one is killed when the first piece is there; return what was made."""
     with run_members(base) as running:
         words = ["ingest", "pku1", "--raw", str(raw), "--out", str(out), "--scheduler", running.address, "--json"]
@@ -74,10 +74,10 @@ def ingest_and_kill(base: Path, raw: Place, out: Place, list_pieces: Callable[[]
     return dict(json.loads(printed))
 
 
-def check(out: Place, made: dict[str, object], beside: Path) -> None:
-    local = ingest(Ingest("pku1", (RAW,), beside, paper_policy("pku1")), Silent())
+def check(out: StoragePath, made: dict[str, object], beside: Path) -> None:
+    local = ingest(IngestRequest("pku1", (RAW,), beside, paper_policy("pku1")), NullProgress())
     assert made["content_hash"] == local.content_hash
-    assert verify(open_store(out), Silent()).problems == ()
+    assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
 def test_ingest__of_four_users_on_a_shared_folder(base: Path, tmp_path: Path) -> None:

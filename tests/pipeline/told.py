@@ -1,9 +1,9 @@
 """Progress that keeps what it is told."""
 
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 
 
-class Told(Silent):
+class Told(NullProgress):
     """Keeps every message."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mamp_schemas.buckets import client_options, explain, refusals
+from mamp_schemas.buckets import client_options, explain_error, translate_errors
 from mamp_schemas.errors import ObjectStoreError
 from mamp_schemas.places import ObjectUrl
 
@@ -36,25 +36,25 @@ def answer(status: int, code: str, extra: str = "") -> Exception:
     ids=lambda value: None if isinstance(value, Exception) else "",
 )
 def test_explain__says_what_and_what_to_do(problem: Exception, what: str, remedy: str) -> None:
-    error = explain(URL, problem)
-    assert what in error.what
+    error = explain_error(URL, problem)
+    assert what in error.message
     assert remedy in error.remedy
     assert not any(secret in str(error) for secret in ("password", "AKIASECRET"))
 
 
 def test_refusals__a_missing_object_is_a_missing_file() -> None:
-    with pytest.raises(FileNotFoundError) as caught, refusals(URL, RuntimeError):
+    with pytest.raises(FileNotFoundError) as caught, translate_errors(URL, RuntimeError):
         raise FileNotFoundError("NoSuchKey at http://user:password@host")
     assert (caught.value.strerror, caught.value.filename) == ("No such object", "s3://bucket/key")
 
 
 def test_refusals__a_missing_bucket_is_not() -> None:
-    with pytest.raises(ObjectStoreError, match="no such bucket"), refusals(URL, RuntimeError):
+    with pytest.raises(ObjectStoreError, match="no such bucket"), translate_errors(URL, RuntimeError):
         raise FileNotFoundError("<Code>NoSuchBucket</Code>")
 
 
 def test_refusals__leaves_other_errors_alone() -> None:
-    with pytest.raises(KeyError), refusals(URL, RuntimeError):
+    with pytest.raises(KeyError), translate_errors(URL, RuntimeError):
         raise KeyError("ours")
 
 

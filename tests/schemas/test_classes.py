@@ -3,12 +3,12 @@
 import pytest
 
 from mamp_schemas.classes import CLASS_NAMES, class_names
-from mamp_schemas.datasets import DATASETS, KnownName
+from mamp_schemas.datasets import DATASETS, KnownDatasetName
 from mamp_schemas.errors import UsageError
 
 
 @pytest.mark.parametrize("dataset", CLASS_NAMES)
-def test_class_names__one_for_each_class(dataset: KnownName) -> None:
+def test_class_names__one_for_each_class(dataset: KnownDatasetName) -> None:
     names = class_names(dataset)
     assert len(names) == len(set(names)) == DATASETS[dataset].classes
 
@@ -27,7 +27,7 @@ def test_class_names__one_for_each_class(dataset: KnownName) -> None:
         ("nwucla", 7, "donning"),  # a08 in file names
     ],
 )
-def test_class_names__stand_at_their_actions(dataset: KnownName, action: int, name: str) -> None:
+def test_class_names__stand_at_their_actions(dataset: KnownDatasetName, action: int, name: str) -> None:
     assert class_names(dataset)[action - 1] == name
 
 

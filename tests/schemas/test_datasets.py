@@ -23,12 +23,12 @@ def test_official_counts__agree_between_protocols(dataset: object) -> None:
 
 def test_side__xset_trains_on_even_setups() -> None:
     xset = NTU120.protocol("xset")
-    assert [xset.side(setup) for setup in (1, 2, 31, 32)] == ["test", "train", "test", "train"]
+    assert [xset.split_of(setup) for setup in (1, 2, 31, 32)] == ["test", "train", "test", "train"]
 
 
 def test_side__nwucla_tests_on_view_3() -> None:
     xview = NWUCLA.protocol("xview")
-    assert [xview.side(view) for view in (1, 2, 3)] == ["train", "train", "test"]
+    assert [xview.split_of(view) for view in (1, 2, 3)] == ["train", "train", "test"]
 
 
 @pytest.mark.parametrize("skeleton", [KINECT_V1, KINECT_V2], ids=lambda skeleton: skeleton.name)
@@ -60,5 +60,5 @@ def test_paper_policy__only_ntu120_copies_a_single_body() -> None:
 def test_digest__policy_fields_that_do_not_apply_do_not_count() -> None:
     policy = paper_policy("ntu60")
     assert policy.interval_start is None
-    assert "interval_start" not in policy.facts()
+    assert "interval_start" not in policy.canonical_data()
     assert policy.digest() != policy.replaced(interval_start="zero_based").digest()

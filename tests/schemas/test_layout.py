@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from mamp_schemas.base import canonical_json, read_data, read_json
+from mamp_schemas.base import canonical_json, parse_model_data, parse_model_json
 from mamp_schemas.datasets import DATASETS
 from mamp_schemas.errors import ConfigError
-from mamp_schemas.layout import Layout, describe_dataset, identify
+from mamp_schemas.layout import Layout, dataset_spec, dataset_identity
 from mamp_schemas.skeleton import COCO_17, KINECT_V2, MEDIAPIPE_33, SKELETONS, Skeleton
 
 STICK = {"name": "stick", "centre": "hip", "joints": {"hip": "hip", "chest": "hip", "head": "chest"}}
@@ -24,7 +24,7 @@ def layout_data(**changes: object) -> dict[str, Any]:
 
 
 def read(**changes: object) -> Layout:
-    return read_data(Layout, layout_data(**changes), "layout mine")
+    return parse_model_data(Layout, layout_data(**changes), "layout mine")
 
 
 def test_layout__joint_map_becomes_a_skeleton() -> None:
@@ -39,7 +39,7 @@ def test_layout__skeleton_by_name(skeleton: Skeleton) -> None:
 @pytest.mark.parametrize("skeleton", ["kinect_v2", STICK], ids=["named", "map"])
 def test_layout__read_back_from_a_store(skeleton: object) -> None:
     layout = read(skeleton=skeleton)
-    assert read_json(Layout, canonical_json(layout.model_dump(mode="json")), "store") == layout
+    assert parse_model_json(Layout, canonical_json(layout.model_dump(mode="json")), "store") == layout
 
 
 @pytest.mark.parametrize(
@@ -93,22 +93,22 @@ def test_layout__units_are_never_guessed() -> None:
     data = layout_data()
     del data["units"]
     with pytest.raises(ConfigError, match="missing key: units"):
-        read_data(Layout, data, "layout mine")
+        parse_model_data(Layout, data, "layout mine")
 
 
 def test_describe__holds_classes_bodies_and_protocols() -> None:
-    spec = read(bodies=2).describe()
+    spec = read(bodies=2).dataset_spec()
     assert (spec.name, spec.title, spec.classes, spec.bodies) == ("custom", "mine", 2, 2)
-    assert spec.protocol("xsub").side(2) == "train"
+    assert spec.protocol("xsub").split_of(2) == "train"
     assert spec.protocol("xsub").official_train is None
 
 
 def test_describe_dataset__known_ones_need_no_layout() -> None:
-    assert describe_dataset("ntu60", None) is DATASETS["ntu60"]
+    assert dataset_spec("ntu60", None) is DATASETS["ntu60"]
 
 
 def test_identify__own_recordings_differ_by_their_whole_layout() -> None:
-    names = {identify("custom", read()), identify("custom", read(units="millimetres")), identify("ntu60", None)}
+    names = {dataset_identity("custom", read()), dataset_identity("custom", read(units="millimetres")), dataset_identity("ntu60", None)}
     assert len(names) == 3
     assert "ntu60" in names
 

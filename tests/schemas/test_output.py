@@ -13,7 +13,7 @@ from mamp_schemas.output import output_errors
 def test_output_errors__a_refusal_is_told_once(code: int) -> None:
     with pytest.raises(OutputError) as caught, output_errors(Path("store")):
         raise PermissionError(code, "Permission denied", "store")
-    assert (caught.value.what, caught.value.remedy) == (
+    assert (caught.value.message, caught.value.remedy) == (
         "store: cannot be written: Permission denied",
         "Choose an output you may write to.",
     )

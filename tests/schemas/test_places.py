@@ -6,50 +6,50 @@ from pathlib import Path
 import pytest
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.places import ObjectUrl, parse_path, parse_place
+from mamp_schemas.places import ObjectUrl, parse_local_path, parse_storage_path
 
 STORE = ObjectUrl("bucket", "data/ntu60.zarr")
 
 
 @pytest.mark.parametrize("text", ["data/ntu60.zarr", "/data/s3.zip", "a:b", "s3:/bucket/x"])
 def test_parse_place__a_path(text: str) -> None:
-    assert parse_place(text) == Path(text)
+    assert parse_storage_path(text) == Path(text)
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/data/ntu60.zarr", "s3://bucket//data/ntu60.zarr/"])
 def test_parse_place__a_url(text: str) -> None:
-    assert parse_place(text) == STORE
+    assert parse_storage_path(text) == STORE
 
 
 def test_parse_place__is_printed_as_it_was_written() -> None:
-    assert str(parse_place("s3://bucket/data/ntu60.zarr")) == "s3://bucket/data/ntu60.zarr"
-    assert str(parse_place("s3://bucket")) == "s3://bucket"
+    assert str(parse_storage_path("s3://bucket/data/ntu60.zarr")) == "s3://bucket/data/ntu60.zarr"
+    assert str(parse_storage_path("s3://bucket")) == "s3://bucket"
 
 
 @pytest.mark.parametrize("text", ["gs://bucket/x", "https://host/x", "file:///data", "S3://bucket/x"])
 def test_parse_place__refuses_other_urls(text: str) -> None:
     with pytest.raises(UsageError, match="no such kind of place") as caught:
-        parse_place(text)
+        parse_storage_path(text)
     assert "s3://BUCKET/KEY" in caught.value.remedy
 
 
 @pytest.mark.parametrize("text", ["s3://key:secret@bucket/x", "s3://", "s3:///x", "s3://b?x=secret/y"])
 def test_parse_place__refuses_more_than_a_bucket_without_repeating_it(text: str) -> None:
     with pytest.raises(UsageError, match="no bucket's name") as caught:
-        parse_place(text)
+        parse_storage_path(text)
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/../x", "s3://bucket/a/./x"])
 def test_parse_place__refuses_a_path_s_ways_up(text: str) -> None:
     with pytest.raises(UsageError, match="no names of a bucket"):
-        parse_place(text)
+        parse_storage_path(text)
 
 
 def test_parse_path__refuses_urls() -> None:
-    assert parse_path("x.npz") == Path("x.npz")
+    assert parse_local_path("x.npz") == Path("x.npz")
     with pytest.raises(UsageError, match="only a path will do"):
-        parse_path("s3://bucket/x.npz")
+        parse_local_path("s3://bucket/x.npz")
 
 
 def test_object_url__makes_names_as_a_path_does() -> None:

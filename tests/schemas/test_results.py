@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from mamp_schemas.base import digest_data, read_json
+from mamp_schemas.base import digest_dumped, parse_model_json
 from mamp_schemas.errors import ConfigError
 from mamp_schemas.results import RunRecord
 from mamp_schemas.splits import Subset
@@ -33,7 +33,7 @@ FORMAT_1: dict[str, Any] = {
 
 
 def read(**changes: Any) -> RunRecord:
-    return read_json(RunRecord, json.dumps({**FORMAT_1, **changes}), "run.json")
+    return parse_model_json(RunRecord, json.dumps({**FORMAT_1, **changes}), "run.json")
 
 
 def test_run_record__of_format_1_stays_readable() -> None:
@@ -54,15 +54,15 @@ def test_run_record__a_later_format_is_refused() -> None:
 
 def test_began_with__whole_digests_and_those_of_format_1() -> None:
     digest = "0123456789abcdef" + "0" * 48
-    assert read().began_with(digest)
-    assert not read().began_with("untrained")
-    assert not read().began_with("1" + digest[1:])
-    assert read(encoder="untrained").began_with("untrained")
-    assert read(origin={"checkpoint": "c", "weights": "1" * 64}).began_with("1" * 64)
-    assert not read(origin={"checkpoint": "c", "weights": "1" * 64}).began_with(digest)
+    assert read().started_from_weights(digest)
+    assert not read().started_from_weights("untrained")
+    assert not read().started_from_weights("1" + digest[1:])
+    assert read(encoder="untrained").started_from_weights("untrained")
+    assert read(origin={"checkpoint": "c", "weights": "1" * 64}).started_from_weights("1" * 64)
+    assert not read(origin={"checkpoint": "c", "weights": "1" * 64}).started_from_weights(digest)
 
 
 def test_digest_data__is_that_of_the_model_it_was_dumped_from() -> None:
     subset = Subset(fraction=0.1, draw=2)
-    assert digest_data(subset.model_dump(mode="json")) == subset.digest()
-    assert digest_data({**subset.model_dump(mode="json"), "later": None}) == subset.digest()
+    assert digest_dumped(subset.model_dump(mode="json")) == subset.digest()
+    assert digest_dumped({**subset.model_dump(mode="json"), "later": None}) == subset.digest()

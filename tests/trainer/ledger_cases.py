@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from mamp_schemas.recipes import PretrainRecipe, Recipe
-from mamp_schemas.results import EncoderOrigin, EvaluationResult, Hardware, PretrainResult, RunRecord
+from mamp_schemas.results import EncoderProvenance, EvaluationResult, Hardware, PretrainResult, RunRecord
 
 HARDWARE = Hardware(cpu="A Fast One", cores=2, cores_present=16, memory_gb=24.0, gpus={}, ranks=1)
 
@@ -71,5 +71,5 @@ def make_result(recipe: Recipe, value: float) -> PretrainResult | EvaluationResu
 def encoder_of(run: Path, recipe: Recipe, weights: str) -> dict[str, Any]:
     """Return the fields of a record whose encoder a run has left."""
     checkpoint = run / "checkpoints" / "step-00000039"
-    origin = EncoderOrigin(checkpoint=str(checkpoint), weights=weights, recipe_hash=recipe.digest())
+    origin = EncoderProvenance(checkpoint=str(checkpoint), weights=weights, recipe_hash=recipe.digest())
     return {"encoder": str(run), "origin": origin}

@@ -13,23 +13,23 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mamp_schemas.errors import Interrupted
-from mamp_schemas.progress import Progress, Silent
+from mamp_schemas.progress import Progress, NullProgress
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_trainer.belonging import UNTRAINED
 from mamp_trainer.classifiers import make_classifier
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.optim import make_optimiser
-from mamp_trainer.ranks.group import ALONE, Ranks
-from mamp_trainer.ranks.norm import RankBatchNorm
-from mamp_trainer.ranks.shares import Shares
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
+from mamp_trainer.ranks.norm import DistributedBatchNorm
+from mamp_trainer.ranks.shares import MicrobatchSampler
 from mamp_trainer.runtime import seeded
-from mamp_trainer.scores import TOP1, accuracy, class_scores
-from mamp_trainer.step import Objective, Step
-from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.classification import Method, R
+from mamp_trainer.scores import TOP1, accuracy, predict_logits
+from mamp_trainer.step import LossFn, TrainStep
+from mamp_trainer.tally import TrainState
+from mamp_trainer.tasks.classification import ClassifierMethod, R
 from mamp_trainer.tasks.pretrain import loss_terms, masked_loss
-from mamp_trainer.tasks.session import Session
+from mamp_trainer.tasks.session import Trainer
 from tests.trainer.runs import open_source
 
 CPU = torch.device("cpu")
@@ -37,19 +37,19 @@ T = TypeVar("T")
 _seeding = threading.Lock()
 
 
-def together(count: int, work: Callable[[Ranks], T]) -> list[T]:
+def together(count: int, work: Callable[[DistContext], T]) -> list[T]:
     """Return what each of `count` ranks makes of `work`, all at once."""
     store = dist.HashStore()
 
     def start(rank: int) -> T:
         group = dist.ProcessGroupGloo(store, rank, count, timedelta(seconds=60))
-        return work(Ranks(rank, count, rank, count, group))
+        return work(DistContext(rank, count, rank, count, group))
 
     with ThreadPoolExecutor(count) as threads:
         return list(threads.map(start, range(count)))
 
 
-class StopAfter(Silent):
+class StopAfter(NullProgress):
     """Progress that stops training after a step, as a signal would."""
 
     def __init__(self, steps: int, number: int) -> None:
@@ -65,7 +65,7 @@ def pretrain_in_double(
     recipe: PretrainRecipe,
     store: Path,
     run: Path,
-    ranks: Ranks = ALONE,
+    ranks: DistContext = SINGLE_PROCESS,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Tensor]:
@@ -74,41 +74,41 @@ def pretrain_in_double(
     clips = source.load("train")
     with _seeding, seeded(recipe.seed):  # torch's generator is the whole process's
         model = MAMP(recipe.model, recipe.masking, recipe.target).double()
-    step = Step(_doubled(masked_loss(model, recipe)), make_optimiser(model, recipe.optimiser), ranks)
+    step = TrainStep(_doubled(masked_loss(model, recipe)), make_optimiser(model, recipe.optimiser), ranks)
     terms = loss_terms(clips.table, source.slots, recipe)
-    shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
-    session = Session(run, recipe, source.belonging(UNTRAINED), CPU, progress or Silent(), ranks)
+    shares = MicrobatchSampler(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
+    session = Trainer(run, recipe, source.run_identity(UNTRAINED), CPU, progress or NullProgress(), ranks)
     session.train(model, step, shares, lambda _pause: {}, resume)
     return _weights(model)
 
 
 def classify_in_double(
-    recipe: R, method: Method[R], store: Path, run: Path, ranks: Ranks = ALONE
-) -> tuple[dict[str, Tensor], Tally]:
+    recipe: R, method: ClassifierMethod[R], store: Path, run: Path, ranks: DistContext = SINGLE_PROCESS
+) -> tuple[dict[str, Tensor], TrainState]:
     """Train a classifier in float64 and return its weights, and what was measured."""
     source = open_source(store, recipe)
     train, test = (source.load_labelled(side) for side in ("train", "test"))
     with _seeding:
-        model = make_classifier(recipe, source.store.metadata.spec().classes, None)
-    if ranks.count > 1:
-        model.head.bn = RankBatchNorm(model.head.bn, ranks)
+        model = make_classifier(recipe, source.store.metadata.dataset_spec().classes, None)
+    if ranks.world_size > 1:
+        model.head.bn = DistributedBatchNorm(model.head.bn, ranks)
     model.double()
     model.register_forward_pre_hook(lambda _model, inputs: (inputs[0].double(),))
-    step = Step(method.loss(model, recipe), method.optimiser(model, recipe), ranks)
-    shares, tests = Shares(source.train_batches(train), ranks, ids=source.ids["train"]), source.test_batches(test)
-    session = Session(run, recipe, source.belonging(UNTRAINED), CPU, Silent(), ranks)
+    step = TrainStep(method.loss(model, recipe), method.optimiser(model, recipe), ranks)
+    shares, tests = MicrobatchSampler(source.train_batches(train), ranks, ids=source.ids["train"]), source.test_batches(test)
+    session = Trainer(run, recipe, source.run_identity(UNTRAINED), CPU, NullProgress(), ranks)
     tally = session.train(
         model,
         step,
         shares,
-        lambda pause: accuracy(class_scores(model, tests, pause, ranks), test.table.label),
+        lambda pause: accuracy(predict_logits(model, tests, pause, ranks), test.table.label),
         resume=False,
-        judge=TOP1,
+        monitor=TOP1,
     )
     return _weights(model), tally
 
 
-def _doubled(objective: Objective) -> Objective:
+def _doubled(objective: LossFn) -> LossFn:
     def loss(batch: Batch, epoch: int) -> Tensor:
         return objective(replace(batch, x=batch.x.double()), epoch)
 

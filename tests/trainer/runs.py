@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from mamp_schemas.places import Place
-from mamp_schemas.progress import Silent
+from mamp_schemas.places import StoragePath
+from mamp_schemas.progress import NullProgress
 from mamp_schemas.recipe_specs import SGD, AdamW, ModelSpec, SamplingSpec, ScheduleSpec
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe
-from mamp_trainer.checkpoint.files import Checkpoint, load
-from mamp_trainer.checkpoint.keep import latest
+from mamp_trainer.checkpoint.files import Checkpoint, read_checkpoint
+from mamp_trainer.checkpoint.keep import latest_checkpoint
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.memory import Budget
-from mamp_trainer.slots import find_slots
-from mamp_trainer.tasks.source import Source
+from mamp_trainer.memory import MemoryBudget
+from mamp_trainer.slots import find_unique_bodies
+from mamp_trainer.tasks.source import RunData
 from tests.trainer.stores import Clip, write_manifest, write_store
 
 CPU = torch.device("cpu")
@@ -99,10 +99,10 @@ def _clip(number: int, label: int) -> Clip:
     return Clip(id=f"clip{number:03d}", joints=joints.astype(np.float32), label=label)
 
 
-def open_source(store: Place, recipe: Recipe, device: torch.device = CPU) -> Source:
+def open_source(store: StoragePath, recipe: Recipe, device: torch.device = CPU) -> RunData:
     """Open a store for a recipe, with a gigabyte for clips."""
-    budget = Budget(device=10**9, host=10**9)
-    return Source.open(store, recipe, device, budget, Silent())
+    budget = MemoryBudget(device=10**9, host=10**9)
+    return RunData.open(store, recipe, device, budget, NullProgress())
 
 
 def make_batch(real: Sequence[Sequence[bool]], frames: int = MODEL.frames, copies: bool = False) -> Batch:
@@ -112,7 +112,7 @@ def make_batch(real: Sequence[Sequence[bool]], frames: int = MODEL.frames, copie
     empty = x[:, :1] if copies else torch.zeros(())
     clip = torch.arange(len(filled))
     x = torch.where(filled[:, :, None, None, None], x, empty)
-    return Batch(x, None, clip % CLASSES, clip, filled, find_slots(filled, copies))
+    return Batch(x, None, clip % CLASSES, clip, filled, find_unique_bodies(filled, copies))
 
 
 class SignalAfter:
@@ -142,9 +142,9 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def last_checkpoint(run: Path) -> Checkpoint:
-    folder = latest(run)
+    folder = latest_checkpoint(run)
     assert folder is not None
-    return load(folder)
+    return read_checkpoint(folder)
 
 
 def assert_same_run(one: Path, other: Path) -> None:

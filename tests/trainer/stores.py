@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mamp_schemas.datasets import DATASETS, DatasetName
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import paper_policy
-from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.protocols import SplitProtocolName
 from mamp_schemas.splits import SplitCounts, SplitManifest
 from mamp_schemas.store import CLIP_COLUMNS, DIGEST_BYTES, StoreCounts, StoreMetadata
 
@@ -75,7 +75,7 @@ def write_manifest(
     store: Path,
     train: Sequence[str],
     test: Sequence[str],
-    protocol: ProtocolName = "xsub",
+    protocol: SplitProtocolName = "xsub",
     dataset: DatasetName = "ntu60",
     content_hash: str = CONTENT_HASH,
 ) -> Path:

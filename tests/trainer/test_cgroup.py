@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mamp_trainer.cgroup import MemoryLimit, count_cores, cpu_share, memory_limits
+from mamp_trainer.cgroup import MemoryLimit, count_cores, cpu_quota, memory_limits
 
 
 def write(folder: Path, **files: object) -> None:
@@ -32,20 +32,20 @@ def test_count_cores__the_share_rounded_up(tmp_path: Path, own: Path, limit: str
 
 
 def test_cpu_share__the_least_of_all_groups_above(tmp_path: Path, own: Path) -> None:
-    assert cpu_share(tmp_path, own) is None
+    assert cpu_quota(tmp_path, own) is None
     write(tmp_path / "slurm", cpu__max="800000 100000")
     write(tmp_path / "slurm" / "job_7", cpu__max="150000 100000")
     write(tmp_path / "slurm" / "job_7" / "step_0", cpu__max="max 100000")
     write(tmp_path / "slurm" / "job_8", cpu__max="10000 100000")
-    assert cpu_share(tmp_path, own) == 1.5
+    assert cpu_quota(tmp_path, own) == 1.5
 
 
 def test_cpu_share__of_version_1(tmp_path: Path, own: Path) -> None:
     own.write_text("4:memory:/docker/a\n3:cpu,cpuacct:/docker/a\n0::/\n")
     write(tmp_path / "cpu", cpu__cfs_quota_us=-1, cpu__cfs_period_us=100_000)
-    assert cpu_share(tmp_path, own) is None
+    assert cpu_quota(tmp_path, own) is None
     write(tmp_path / "cpu", cpu__cfs_quota_us=50_000, cpu__cfs_period_us=100_000)
-    assert cpu_share(tmp_path, own) == 0.5
+    assert cpu_quota(tmp_path, own) == 0.5
 
 
 def test_memory_limits__of_the_job_and_above(tmp_path: Path, own: Path) -> None:

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from mamp_schemas.errors import CheckpointError, OutputError
-from mamp_trainer.belonging import UNTRAINED, Belonging
-from mamp_trainer.checkpoint.files import Snapshot, load
-from mamp_trainer.checkpoint.keep import best, latest, save
-from mamp_trainer.checkpoint.writer import Writer
+from mamp_trainer.belonging import UNTRAINED, RunIdentity
+from mamp_trainer.checkpoint.files import Snapshot, read_checkpoint
+from mamp_trainer.checkpoint.keep import best_checkpoint, latest_checkpoint, save_checkpoint
+from mamp_trainer.checkpoint.writer import CheckpointWriter
 from tests.trainer.runs import pretrain_recipe
 
-BELONGING = Belonging(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
+BELONGING = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
 FILES = ("model.safetensors", "state.pt", "recipe.json", "meta.json")
 
 
@@ -27,12 +27,12 @@ def snapshot(step: int, value: float = 1.0, measure: float | None = None) -> Sna
 
 
 def save_step(run: Path, step: int, value: float = 1.0, measure: float | None = None) -> Path:
-    return save(run, snapshot(step, value, measure))
+    return save_checkpoint(run, snapshot(step, value, measure))
 
 
 def test_load__returns_what_was_saved(tmp_path: Path) -> None:
-    checkpoint = load(save_step(tmp_path, 12))
-    assert (checkpoint.step, checkpoint.belonging) == (12, BELONGING)
+    checkpoint = read_checkpoint(save_step(tmp_path, 12))
+    assert (checkpoint.step, checkpoint.identity) == (12, BELONGING)
     assert torch.equal(checkpoint.weights["weight"], torch.ones(1, 2))
     assert torch.equal(checkpoint.state["moments"], torch.arange(3.0))
     assert checkpoint.recipe == pretrain_recipe().model_dump(mode="json")
@@ -53,7 +53,7 @@ def test_save__keeps_the_last_two(tmp_path: Path) -> None:
 def test_save__a_second_time_at_a_step_replaces_the_first(tmp_path: Path) -> None:
     save_step(tmp_path, 5, value=1.0)
     folder = save_step(tmp_path, 5, value=2.0)
-    assert torch.equal(load(folder).weights["weight"], torch.full((1, 2), 2.0))
+    assert torch.equal(read_checkpoint(folder).weights["weight"], torch.full((1, 2), 2.0))
     assert len(list(folder.parent.iterdir())) == 1
 
 
@@ -61,7 +61,7 @@ def test_save__clears_away_what_a_killed_run_left(tmp_path: Path) -> None:
     left = tmp_path / "checkpoints" / ".step-00000003.partial"
     left.mkdir(parents=True)
     (left / "model.safetensors").write_bytes(b"half")
-    assert latest(tmp_path) is None
+    assert latest_checkpoint(tmp_path) is None
     save_step(tmp_path, 4)
     assert not left.exists()
 
@@ -81,7 +81,7 @@ def test_save__full_disk_says_what_is_needed_and_leaves_nothing(
 
 
 def test_latest__none_before_the_first(tmp_path: Path) -> None:
-    assert latest(tmp_path) is None
+    assert latest_checkpoint(tmp_path) is None
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -89,7 +89,7 @@ def test_load__names_a_missing_file(tmp_path: Path, name: str) -> None:
     folder = save_step(tmp_path, 1)
     (folder / name).unlink()
     with pytest.raises(CheckpointError, match=name):
-        load(folder)
+        read_checkpoint(folder)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -97,7 +97,7 @@ def test_load__names_a_truncated_file(tmp_path: Path, name: str) -> None:
     path = save_step(tmp_path, 1) / name
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(CheckpointError, match=name):
-        load(path.parent)
+        read_checkpoint(path.parent)
 
 
 @pytest.mark.parametrize("name", FILES[:3])
@@ -107,7 +107,7 @@ def test_load__names_a_file_with_one_byte_changed(tmp_path: Path, name: str) -> 
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=name):
-        load(path.parent)
+        read_checkpoint(path.parent)
 
 
 def test_load__refuses_a_state_that_would_run_code(tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_load__refuses_a_state_that_would_run_code(tmp_path: Path) -> None:
             return os.mkdir, (str(tmp_path / "ran"),)
 
     module = nn.Linear(2, 1)
-    folder = save(tmp_path, Snapshot.take(1, module, {"hostile": Hostile()}, pretrain_recipe(), BELONGING))
+    folder = save_checkpoint(tmp_path, Snapshot.take(1, module, {"hostile": Hostile()}, pretrain_recipe(), BELONGING))
     with pytest.raises(CheckpointError):
-        load(folder)
+        read_checkpoint(folder)
     assert not (tmp_path / "ran").exists()
 
 
@@ -130,19 +130,19 @@ def test_save__keeps_the_best_besides_the_last_two(tmp_path: Path) -> None:
     for step, measure in ((1, 50.0), (2, 70.0), (3, 70.0), (4, 60.0), (5, None)):
         save_step(tmp_path, step, measure=measure)
     assert names(tmp_path) == ["step-00000002", "step-00000004", "step-00000005"]
-    assert best(tmp_path) == tmp_path / "checkpoints" / "step-00000002"
+    assert best_checkpoint(tmp_path) == tmp_path / "checkpoints" / "step-00000002"
 
 
 def test_save__a_damaged_checkpoint_is_not_the_best(tmp_path: Path) -> None:
     folder = save_step(tmp_path, 1, measure=99.0)
     (folder / "meta.json").write_text("{")
     save_step(tmp_path, 2, measure=1.0)
-    assert best(tmp_path) == tmp_path / "checkpoints" / "step-00000002"
+    assert best_checkpoint(tmp_path) == tmp_path / "checkpoints" / "step-00000002"
 
 
 def test_best__none_where_nothing_was_measured(tmp_path: Path) -> None:
     save_step(tmp_path, 1)
-    assert best(tmp_path) is None
+    assert best_checkpoint(tmp_path) is None
 
 
 def test_take__holds_still_while_training_goes_on() -> None:
@@ -157,27 +157,27 @@ def test_take__holds_still_while_training_goes_on() -> None:
 
 
 def test_writer__has_written_when_it_ends(tmp_path: Path) -> None:
-    with Writer(tmp_path) as writer:
+    with CheckpointWriter(tmp_path) as writer:
         for step in range(1, 4):
             writer.submit(snapshot(step))
     assert names(tmp_path) == ["step-00000002", "step-00000003"]
 
 
-def write_where_a_file_stands(run: Path, then: Callable[[Writer], object]) -> None:
+def write_where_a_file_stands(run: Path, then: Callable[[CheckpointWriter], object]) -> None:
     (run / "checkpoints").write_text("a file stands in the way")
-    with Writer(run) as writer:
+    with CheckpointWriter(run) as writer:
         writer.submit(snapshot(1))
         then(writer)
 
 
-@pytest.mark.parametrize("then", [lambda writer: writer.submit(snapshot(2)), Writer.wait, id])
-def test_writer__raises_what_went_wrong_in_the_thread(tmp_path: Path, then: Callable[[Writer], object]) -> None:
+@pytest.mark.parametrize("then", [lambda writer: writer.submit(snapshot(2)), CheckpointWriter.wait, id])
+def test_writer__raises_what_went_wrong_in_the_thread(tmp_path: Path, then: Callable[[CheckpointWriter], object]) -> None:
     with pytest.raises(OutputError, match="checkpoints"):
         write_where_a_file_stands(tmp_path, then)
 
 
 def test_writer__an_error_of_training_is_not_hidden_by_its_own(tmp_path: Path) -> None:
-    def fail(_writer: Writer) -> None:
+    def fail(_writer: CheckpointWriter) -> None:
         raise ValueError("training")
 
     with pytest.raises(ValueError, match="training"):

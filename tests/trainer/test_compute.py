@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from mamp_schemas.errors import RecipeError
-from mamp_trainer.checkpoint.files import load
-from mamp_trainer.checkpoint.keep import latest
-from mamp_trainer.compute import autocast, compile_network, matmul_precision, product_dtype
+from mamp_trainer.checkpoint.files import read_checkpoint
+from mamp_trainer.checkpoint.keep import latest_checkpoint
+from mamp_trainer.compute import autocast, compile_network, matmul_precision, matmul_dtype
 from mamp_trainer.model.blocks import MLP
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.tasks.pretrain import masked_loss, pretrain
@@ -85,9 +85,9 @@ def test_masked_loss__tf32_is_float32_on_a_cpu() -> None:
 def test_pretrain__bf16_leaves_float32_checkpoints(tmp_path: Path) -> None:
     run = tmp_path / "run"
     pretrain(pretrain_recipe(precision="bf16"), write_toy_store(tmp_path), run, device="cpu")
-    folder = latest(run)
+    folder = latest_checkpoint(run)
     assert folder is not None
-    saved = load(folder)
+    saved = read_checkpoint(folder)
     moments = [state["exp_avg"] for state in saved.state["optimiser"]["state"].values()]
     assert {tensor.dtype for tensor in (*saved.weights.values(), *moments)} == {torch.float32}
 
@@ -137,7 +137,7 @@ def test_compile_network__without_a_compiler_says_so(tmp_path: Path, monkeypatch
 
 
 def test_product_dtype__is_what_the_peak_is_measured_in() -> None:
-    assert [product_dtype(each) for each in ("float32", "tf32", "bf16")] == [
+    assert [matmul_dtype(each) for each in ("float32", "tf32", "bf16")] == [
         torch.float32,
         torch.float32,
         torch.bfloat16,

@@ -9,12 +9,12 @@ from torch.nn.functional import interpolate
 from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot, TrainBatches
-from mamp_trainer.data.clips import make_table
+from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_rows
-from mamp_trainer.data.rows import Held, ResidentRows
+from mamp_trainer.data.reading import load_all_rows
+from mamp_trainer.data.rows import RowBuffer, ResidentRows
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.slots import find_slots
+from mamp_trainer.slots import find_unique_bodies
 from tests.trainer.stores import make_clips, write_store
 
 SHAPES = [(1, 80), (2, 130), (1, 70), (2, 64), (1, 200), (2, 90), (1, 1), (1, 66), (2, 100)]
@@ -28,13 +28,13 @@ LARGEST = max(float(np.abs(clip.joints).max()) for clip in CLIPS)
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     path = write_store(tmp_path_factory.mktemp("data") / "ntu60.zarr", CLIPS)
     store = open_store(path)
-    table = make_table(store, np.arange(len(CLIPS)))
-    return Clips(table, load_rows(store, table, CPU, with_motion=True), None, CPU)
+    table = store_clip_table(store, np.arange(len(CLIPS)))
+    return Clips(table, load_all_rows(store, table, CPU, with_motion=True), None, CPU)
 
 
-def held(clips: Clips) -> Held:
+def held(clips: Clips) -> RowBuffer:
     assert isinstance(clips.rows, ResidentRows)
-    return clips.rows.held
+    return clips.rows.buffer
 
 
 def train(clips: Clips, batch_size: int = 4, seed: int = 0, empty_slot: EmptySlot = "zeros") -> TrainBatches:
@@ -56,7 +56,7 @@ def assert_same(first: Batch, second: Batch) -> None:
 
 def join(shares: list[Batch]) -> Batch:
     joined = [torch.cat(values) for values in zip(*map(parts, shares), strict=True)]
-    return Batch(*joined, slots=find_slots(joined[-1], copies=False))
+    return Batch(*joined, unique_bodies=find_unique_bodies(joined[-1], empty_slots_are_copies=False))
 
 
 def test_train_batches__shapes_and_types(clips: Clips) -> None:
@@ -103,7 +103,7 @@ def test_train_batches__epochs_and_seeds_differ(clips: Clips) -> None:
 
 
 def test_train_batches__a_rank_without_clips_gets_an_empty_batch(clips: Clips) -> None:
-    assert train(clips, batch_size=1).batch(0, 0, rank=0, ranks=2).x.shape == (0, SLOTS, FRAMES, 25, 3)
+    assert train(clips, batch_size=1).batch(0, 0, rank=0, world_size=2).x.shape == (0, SLOTS, FRAMES, 25, 3)
 
 
 def test_train_batches__an_empty_slot_is_zeros(clips: Clips) -> None:
@@ -154,7 +154,7 @@ def test_train_batches__without_stored_motion_have_no_trajectory(clips: Clips) -
 
 def test_train_batches__crop_the_valid_prefix(clips: Clips) -> None:
     rows, table = replace(held(clips), joints=held(clips).joints.clone()), clips.table
-    first = rows.offset[table.shard] + table.place
+    first = rows.offset[table.shard] + table.packed_row
     for place, frames, bodies in zip(first, table.frames, table.bodies, strict=True):
         for body in range(int(bodies)):
             rows.joints[place + body * frames + 50 : place + (body + 1) * frames] = torch.nan

@@ -4,9 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamp_trainer.data.clips import ClipTable, make_table
+from mamp_trainer.data.clips import ClipTable, store_clip_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.order import Order, batch_positions, epoch_order, steps_per_epoch, store_order
+from mamp_trainer.data.order import ClipOrder, batch_positions, epoch_order, steps_per_epoch, store_order
 from tests.trainer.stores import SHARD_ROWS, make_clips, write_store
 
 CLIPS = 60
@@ -17,7 +17,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> ClipTable:
     """20 shards with three clips each."""
     shapes = [(1, 10), (1, 10), (1, SHARD_ROWS - 20)] * (CLIPS // 3)
     store = open_store(write_store(tmp_path_factory.mktemp("data") / "ntu60.zarr", make_clips(shapes)))
-    return make_table(store, np.arange(CLIPS))
+    return store_clip_table(store, np.arange(CLIPS))
 
 
 windows = st.none() | st.integers(1, 30)
@@ -71,14 +71,14 @@ def test_store_order__is_by_index(table: ClipTable, window: int | None) -> None:
 @given(st.integers(0, CLIPS), st.integers(0, CLIPS), windows)
 def test_parts__cover_a_share_once_window_by_window(table: ClipTable, a: int, b: int, window: int | None) -> None:
     order, (start, stop) = epoch_order(0, 0, table, window), sorted((a, b))
-    parts = list(order.parts(slice(start, stop)))
+    parts = list(order.window_parts(slice(start, stop)))
     assert [place for _, part in parts for place in range(part.start, part.stop)] == list(range(start, stop))
     assert parts
     if start < stop:
         assert all(inside(order, number, part) for number, part in parts)
 
 
-def inside(order: Order, number: int, part: slice) -> bool:
+def inside(order: ClipOrder, number: int, part: slice) -> bool:
     window = order.windows[number]
     return bool(window.start <= part.start < part.stop <= window.stop)
 

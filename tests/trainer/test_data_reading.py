@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from mamp_schemas.errors import DamagedStoreError
-from mamp_trainer.data.clips import ClipTable, make_table
+from mamp_trainer.data.clips import ClipTable, store_clip_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_rows
-from mamp_trainer.data.rows import Held
+from mamp_trainer.data.reading import load_all_rows
+from mamp_trainer.data.rows import RowBuffer
 from tests.trainer.stores import Clip, make_clips, write_store
 
 CPU = torch.device("cpu")
@@ -21,14 +21,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("data") / "ntu60.zarr", CLIPS)
 
 
-def load_clips(path: Path, chosen: list[int], with_motion: bool = False) -> tuple[ClipTable, Held]:
+def load_clips(path: Path, chosen: list[int], with_motion: bool = False) -> tuple[ClipTable, RowBuffer]:
     store = open_store(path)
-    table = make_table(store, np.array(chosen))
-    return table, load_rows(store, table, CPU, with_motion).held
+    table = store_clip_table(store, np.array(chosen))
+    return table, load_all_rows(store, table, CPU, with_motion).buffer
 
 
-def rows_of(table: ClipTable, held: Held, values: torch.Tensor, at: int) -> np.ndarray:
-    first = int(held.offset[table.shard[at]] + table.place[at])
+def rows_of(table: ClipTable, held: RowBuffer, values: torch.Tensor, at: int) -> np.ndarray:
+    first = int(held.offset[table.shard[at]] + table.packed_row[at])
     frames, bodies = int(table.frames[at]), int(table.bodies[at])
     return values[first : first + frames * bodies].transpose(1, 2).reshape(bodies, frames, 25, 3).numpy()
 
@@ -75,7 +75,7 @@ def test_load_rows__reads_every_shard_once_and_only_what_it_needs(path: Path, mo
         return original(store, name, start, stop)
 
     monkeypatch.setattr(type(store), "read_rows", record)
-    load_rows(store, make_table(store, np.array([0, 2, 4, 5])), CPU, with_motion=False)
+    load_all_rows(store, store_clip_table(store, np.array([0, 2, 4, 5])), CPU, with_motion=False)
     # Shards hold 32 rows, the clips begin at rows 0, 300, 309 and 609: the second and the third in the same shard.
     assert reads == [("joints", 0, 40), ("joints", 300, 609), ("joints", 609, 627)]
 
@@ -93,7 +93,7 @@ def test_load_rows__clips_need_not_lie_in_the_order_of_their_ids(tmp_path: Path)
     for name, values in {"first_row": [7, 0], "frames": [40, 7]}.items():
         store.columns[name] = np.array(values)
     store.columns["valid_frames"] = np.array([40, 7])
-    held = load_rows(store, make_table(store, np.array([0])), CPU, with_motion=False).held
+    held = load_all_rows(store, store_clip_table(store, np.array([0])), CPU, with_motion=False).buffer
     assert np.array_equal(
         held.joints.transpose(1, 2).numpy(), np.concatenate([CLIPS[0].joints[0, 7:], CLIPS[2].joints[0]])
     )

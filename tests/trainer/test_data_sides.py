@@ -7,7 +7,7 @@ from mamp_schemas.motion import MotionSpec
 from mamp_schemas.recipe_specs import AdamW, ModelSpec, ScheduleSpec
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.sides import check_recipe, read_manifest, side_clips
+from mamp_trainer.data.sides import check_recipe, read_manifest, split_clips
 from mamp_trainer.data.store import Store
 from tests.trainer.stores import make_clips, write_manifest, write_store
 
@@ -68,15 +68,15 @@ def test_side_clips__returns_ascending_store_indices(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     write_manifest(store.path, [IDS[3], IDS[1]], [IDS[0]])
     manifest = read_manifest(store, "xsub")
-    assert side_clips(store, manifest, "train").tolist() == [1, 3]
-    assert side_clips(store, manifest, "test").tolist() == [0]
+    assert split_clips(store, manifest, "train").tolist() == [1, 3]
+    assert split_clips(store, manifest, "test").tolist() == [0]
 
 
 def test_side_clips__refuses_an_empty_side(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     write_manifest(store.path, IDS, [])
     with pytest.raises(ManifestError, match="the test side of 'xsub' has no clips"):
-        side_clips(store, read_manifest(store, "xsub"), "test")
+        split_clips(store, read_manifest(store, "xsub"), "test")
 
 
 def test_check_recipe__accepts_what_fits(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from mamp_schemas.errors import DamagedStoreError
 from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, TrainBatches
-from mamp_trainer.data.clips import make_table
+from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_rows
-from mamp_trainer.data.rows import Rows
+from mamp_trainer.data.reading import load_all_rows
+from mamp_trainer.data.rows import RowSource
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.data.store import Store
 from mamp_trainer.data.stream import StreamedRows
@@ -45,9 +45,9 @@ def own(path: Path, tmp_path: Path) -> Path:
 
 def clips_of(path: Path, window: int | None, streamed: bool, with_motion: bool = False) -> Clips:
     store = open_store(path)
-    table = make_table(store, CHOSEN)
-    rows: Rows = (
-        StreamedRows(store, table, window, with_motion) if streamed else load_rows(store, table, CPU, with_motion)
+    table = store_clip_table(store, CHOSEN)
+    rows: RowSource = (
+        StreamedRows(store, table, window, with_motion) if streamed else load_all_rows(store, table, CPU, with_motion)
     )
     return Clips(table, rows, window, CPU)
 
@@ -85,7 +85,7 @@ def settle(made: TrainBatches) -> None:
 
 def shard_numbers(made: TrainBatches, epoch: int, windows: slice) -> set[int]:
     table = made.clips.table
-    return {int(table.numbers[shard]) for window in made._order(epoch).windows[windows] for shard in window.shards}
+    return {int(table.shard_numbers[shard]) for window in made._order(epoch).windows[windows] for shard in window.shards}
 
 
 @pytest.mark.parametrize("with_motion", [False, True])
@@ -168,7 +168,7 @@ def test_streamed_rows__the_next_epoch_is_read_ahead(own: Path, reads: list[int]
 
 
 def first_shard(made: TrainBatches, window: int) -> int:
-    return int(made.clips.table.numbers[made._order(0).windows[window].shards[0]])
+    return int(made.clips.table.shard_numbers[made._order(0).windows[window].shards[0]])
 
 
 @pytest.mark.parametrize("left", [0, 1000])
@@ -217,7 +217,7 @@ def test_streamed_rows__memory_stays_flat(tmp_path: Path) -> None:
     frames, windows = 4000, 40
     path = write_store(tmp_path / "large.zarr", make_clips([(1, frames)] * windows), shard_rows=frames)
     store = open_store(path)
-    table = make_table(store, np.arange(windows))
+    table = store_clip_table(store, np.arange(windows))
     streamed = train(Clips(table, StreamedRows(store, table, 1, with_motion=False), 1, CPU), batch_size=1)
     run(streamed, 0, windows // 4)
     before = resident_bytes()

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.recipes import FinetuneRecipe
-from mamp_trainer.drops import Drops, draw_drops, keep_factors, path_rates
+from mamp_trainer.drops import DropMasks, draw_drop_masks, inverted_dropout_mask, drop_path_rates
 from tests.trainer.runs import finetune_recipe
 
 SLOTS = 2
@@ -11,45 +11,45 @@ RECIPE = finetune_recipe(drop_path=0.3, dropout=0.25)
 SPEC = RECIPE.model
 
 
-def draw(clips: int | Tensor, epoch: int = 0, recipe: FinetuneRecipe = RECIPE) -> Drops:
-    return draw_drops(recipe, epoch, torch.arange(clips) if isinstance(clips, int) else clips, SLOTS)
+def draw(clips: int | Tensor, epoch: int = 0, recipe: FinetuneRecipe = RECIPE) -> DropMasks:
+    return draw_drop_masks(recipe, epoch, torch.arange(clips) if isinstance(clips, int) else clips, SLOTS)
 
 
 def test_path_rates__grow_linearly_from_nothing():
-    torch.testing.assert_close(path_rates(4, 0.3), torch.tensor([0.0, 0.1, 0.2, 0.3]))
+    torch.testing.assert_close(drop_path_rates(4, 0.3), torch.tensor([0.0, 0.1, 0.2, 0.3]))
 
 
 def test_path_rates__a_single_block_is_never_passed_by():
-    assert path_rates(1, 0.3).tolist() == [0.0]
+    assert drop_path_rates(1, 0.3).tolist() == [0.0]
 
 
 def test_keep_factors__of_the_draws_below_the_rate_are_zero():
     u, rate = torch.tensor([0.0, 0.2, 0.25, 0.9]), torch.tensor(0.25)
-    torch.testing.assert_close(keep_factors(u, rate), torch.tensor([0.0, 0.0, 4 / 3, 4 / 3]))
+    torch.testing.assert_close(inverted_dropout_mask(u, rate), torch.tensor([0.0, 0.0, 4 / 3, 4 / 3]))
 
 
 def test_keep_factors__nothing_is_left_out_at_rate_zero():
-    assert keep_factors(torch.tensor([0.0, 0.5]), torch.tensor(0.0)).tolist() == [1.0, 1.0]
+    assert inverted_dropout_mask(torch.tensor([0.0, 0.5]), torch.tensor(0.0)).tolist() == [1.0, 1.0]
 
 
 def test_draw_drops__shapes():
     drops = draw(3)
-    assert drops.paths.shape == (3 * SLOTS, SPEC.depth, 2)
-    assert drops.features.shape == (3, SLOTS, SPEC.segments, SPEC.joints, SPEC.width)
+    assert drops.drop_path.shape == (3 * SLOTS, SPEC.depth, 2)
+    assert drops.dropout.shape == (3, SLOTS, SPEC.segments, SPEC.joints, SPEC.width)
 
 
 def test_draw_drops__are_as_likely_as_the_recipe_says():
     drops = draw(2000)
-    left_out = (drops.paths == 0).double().mean(dim=0)
+    left_out = (drops.drop_path == 0).double().mean(dim=0)
     deviation = (0.3 * 0.7 / 4000) ** 0.5
     assert left_out[0].tolist() == [0.0, 0.0]
     assert ((left_out[-1] - 0.3).abs() < 4 * deviation).all()
-    features = (draw(50).features == 0).double()
+    features = (draw(50).dropout == 0).double()
     assert abs(features.mean() - 0.25) < 4 * (0.25 * 0.75 / features.numel()) ** 0.5
 
 
 def test_draw_drops__branches_and_bodies_are_left_out_independently():
-    left_out = (draw(4000).paths[:, -1] == 0).double().view(-1, SLOTS * 2)
+    left_out = (draw(4000).drop_path[:, -1] == 0).double().view(-1, SLOTS * 2)
     correlation = torch.corrcoef(left_out.T).fill_diagonal_(0)
     assert correlation.abs().max() < 4 / 4000**0.5
 
@@ -59,12 +59,12 @@ def test_draw_drops__do_not_depend_on_the_batch():
     together = draw(clip)
     for at, one in enumerate(clip):
         alone = draw(one[None])
-        assert torch.equal(together.paths[SLOTS * at : SLOTS * at + SLOTS], alone.paths)
-        assert torch.equal(together.features[at], alone.features[0])
+        assert torch.equal(together.drop_path[SLOTS * at : SLOTS * at + SLOTS], alone.drop_path)
+        assert torch.equal(together.dropout[at], alone.dropout[0])
 
 
 @pytest.mark.parametrize("change", ["epoch", "seed"])
 def test_draw_drops__another_epoch_or_seed_draws_anew(change):
     other = draw(40, epoch=1) if change == "epoch" else draw(40, recipe=RECIPE.replaced(seed=1))
-    assert not torch.equal(draw(40).paths, other.paths)
-    assert not torch.equal(draw(40).features, other.features)
+    assert not torch.equal(draw(40).drop_path, other.drop_path)
+    assert not torch.equal(draw(40).dropout, other.dropout)

@@ -8,11 +8,11 @@ import torch
 import zarr
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from mamp_schemas.recipe_specs import ScheduleSpec
-from mamp_trainer.examine import compute_scores, examine, kept_scores, place_clips
+from mamp_trainer.examine import compute_predictions, confusion_report, read_predictions, embed_test_clips
 from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.scores import SCORES_FILE, Scores
+from mamp_trainer.scores import SCORES_FILE, ClipPredictions
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
 from mamp_trainer.weights import load_encoder
@@ -33,27 +33,27 @@ def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_examine__counts_by_the_highest_score() -> None:
     logits = torch.tensor([[1.0, 2, 0], [3, 2, 0], [0, 1, 2], [0, 0, 5]])
-    found = examine(Scores(["a", "b", "c", "d"], torch.tensor([0, 0, 1, 2]), logits))
+    found = confusion_report(ClipPredictions(["a", "b", "c", "d"], torch.tensor([0, 0, 1, 2]), logits))
     assert found.matrix.tolist() == [[1, 1, 0], [0, 0, 1], [0, 0, 1]]
     assert found.accuracy.tolist() == [50, 0, 100]
     assert [tuple(pair) for pair in found.pairs] == [(1, 2, 1, 100), (0, 1, 1, 50)]
 
 
 def test_kept_scores__are_those_of_the_run(run: Path, tmp_path: Path) -> None:
-    kept = kept_scores(run)
+    kept = read_predictions(run)
     assert kept is not None
     assert len(kept.clip) == 7
-    assert kept_scores(tmp_path) is None
+    assert read_predictions(tmp_path) is None
 
 
 def test_kept_scores__damaged(tmp_path: Path) -> None:
     (tmp_path / SCORES_FILE).write_bytes(b"PK")
     with pytest.raises(CheckpointError, match=SCORES_FILE):
-        kept_scores(tmp_path)
+        read_predictions(tmp_path)
 
 
 def test_compute_scores__are_those_that_the_run_has_left(store: Path, run: Path) -> None:
-    kept, computed = kept_scores(run), compute_scores(run, store, "cpu", Silent())
+    kept, computed = read_predictions(run), compute_predictions(run, store, "cpu", NullProgress())
     assert kept is not None
     assert computed.clip == kept.clip
     assert torch.equal(computed.label, kept.label)
@@ -66,13 +66,13 @@ def test_compute_scores__on_another_store(store: Path, run: Path, tmp_path: Path
     manifest = other.with_name("toy.xsub.json")
     manifest.write_text(manifest.read_text().replace("c" * 64, "d" * 64))
     with pytest.raises(CheckpointError, match="another store"):
-        compute_scores(run, other, "cpu", Silent())
+        compute_predictions(run, other, "cpu", NullProgress())
 
 
 def test_place_clips__are_mean_features_of_the_encoder(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe()
     pretrain(recipe, store, tmp_path / "run", device="cpu")
-    placed = place_clips(tmp_path / "run", store, 100, "cpu", Silent())
+    placed = embed_test_clips(tmp_path / "run", store, 100, "cpu", NullProgress())
     assert (len(placed.clip), placed.total) == (7, 7)
     source = open_source(store, linear_recipe())
     batch = source.test_batches(source.load("test")).batch(0)
@@ -87,7 +87,7 @@ def test_place_clips__are_mean_features_of_the_encoder(store: Path, tmp_path: Pa
 
 
 def test_place_clips__draws_some_by_the_seed(store: Path, run: Path) -> None:
-    placed = place_clips(run, store, 3, "cpu", Silent())
+    placed = embed_test_clips(run, store, 3, "cpu", NullProgress())
     assert placed.values.shape == (3, MODEL.width)
     assert (len(set(placed.clip)), placed.total) == (3, 7)
-    assert place_clips(run, store, 3, "cpu", Silent()).clip == placed.clip
+    assert embed_test_clips(run, store, 3, "cpu", NullProgress()).clip == placed.clip

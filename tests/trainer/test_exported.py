@@ -16,15 +16,15 @@ from mamp_schemas.policy import corrected_policy, paper_policy
 from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.classifiers import make_classifier
 from mamp_trainer.exported import check
-from mamp_trainer.exported.check import check_equal, make_clips
-from mamp_trainer.exported.facts import describe
-from mamp_trainer.exported.network import Exported
-from mamp_trainer.exported.onnx_file import make_onnx
-from mamp_trainer.exported.program import FACTS_FILE, make_program
+from mamp_trainer.exported.check import check_export, synthetic_clips
+from mamp_trainer.exported.facts import export_metadata
+from mamp_trainer.exported.network import ExportedNetwork
+from mamp_trainer.exported.onnx_file import export_onnx
+from mamp_trainer.exported.program import METADATA_FILE, export_torch
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.heads import Classifier
 from mamp_trainer.runtime import seeded
-from mamp_trainer.slots import find_slots
+from mamp_trainer.slots import find_unique_bodies
 from tests.trainer.runs import MODEL, finetune_recipe, linear_recipe
 
 CLASSES = 7
@@ -42,16 +42,16 @@ def classifier(kind: str) -> Classifier:
     return model
 
 
-def exported(kind: str) -> Exported:
+def exported(kind: str) -> ExportedNetwork:
     if kind == "encoder":
         with seeded(0):
-            return Exported(Encoder(MODEL.replaced(input="motion")), None).eval()
+            return ExportedNetwork(Encoder(MODEL.replaced(input="motion")), None).eval()
     model = classifier(kind)
-    return Exported(model.encoder, model.head).eval()
+    return ExportedNetwork(model.encoder, model.head).eval()
 
 
 def clips(count: int, spec: ModelSpec = MODEL) -> Tensor:
-    return make_clips(count, 2, spec.frames, spec.joints, seed=9)
+    return synthetic_clips(count, 2, spec.frames, spec.joints, seed=9)
 
 
 @pytest.mark.parametrize("kind", ["linear", "finetune"])
@@ -59,8 +59,8 @@ def test_exported__logits_are_the_classifier_s(kind: str) -> None:
     model, x = classifier(kind), clips(3)
     real = torch.tensor([[True, False], [True, True], [True, False]])
     with torch.no_grad():
-        expected = model(x, find_slots(real, copies=False))
-        logits, features = Exported(model.encoder, model.head).eval()(x)
+        expected = model(x, find_unique_bodies(real, empty_slots_are_copies=False))
+        logits, features = ExportedNetwork(model.encoder, model.head).eval()(x)
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-6)
     assert features.shape == (3, MODEL.width)
 
@@ -68,7 +68,7 @@ def test_exported__logits_are_the_classifier_s(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["linear", "finetune", "encoder"])
 def test_make_onnx__runs_on_any_number_of_clips(kind: str) -> None:
     network = exported(kind)
-    content, difference = make_onnx(network, 2, FACTS, "m.onnx")
+    content, difference = export_onnx(network, 2, FACTS, "m.onnx")
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     assert [output.name for output in session.get_outputs()] == list(network.outputs)
     assert session.get_inputs()[0].shape == ["batch", 2, MODEL.frames, 25, 3]
@@ -81,7 +81,7 @@ def test_make_onnx__runs_on_any_number_of_clips(kind: str) -> None:
 
 
 def test_make_onnx__linear_layers_stay_such_and_facts_stand_in_the_file() -> None:
-    content, _ = make_onnx(exported("linear"), 2, FACTS, "m.onnx")
+    content, _ = export_onnx(exported("linear"), 2, FACTS, "m.onnx")
     model = onnx.load_from_string(content)
     assert "Conv" not in {node.op_type for node in model.graph.node}
     assert {each.key: each.value for each in model.metadata_props}.items() >= FACTS.items()
@@ -90,13 +90,13 @@ def test_make_onnx__linear_layers_stay_such_and_facts_stand_in_the_file() -> Non
 @pytest.mark.parametrize("kind", ["finetune", "encoder"])
 def test_make_program__runs_on_any_number_of_clips(kind: str) -> None:
     network = exported(kind)
-    content, difference = make_program(network, 2, FACTS, "m.pt2")
-    files = {FACTS_FILE: ""}
+    content, difference = export_torch(network, 2, FACTS, "m.pt2")
+    files = {METADATA_FILE: ""}
     program = torch.export.load(io.BytesIO(content), extra_files=files).module()
     for count in (1, 2, 5):
         with torch.no_grad():
             torch.testing.assert_close(program(clips(count)), network(clips(count)), rtol=1e-4, atol=1e-5)
-    assert json.loads(files[FACTS_FILE]) == FACTS
+    assert json.loads(files[METADATA_FILE]) == FACTS
     assert difference < 1e-5
 
 
@@ -108,29 +108,29 @@ def test_check_equal__other_numbers_are_refused() -> None:
         return logits, features + 3e-4
 
     with pytest.raises(ExportError, match=r"'features' of 1 clips differs by \d\.\de-04.*not written"):
-        check_equal(network, run, 2, "m.onnx")
+        check_export(network, run, 2, "m.onnx")
 
 
 def test_check_equal__numbers_that_are_none_are_refused() -> None:
     network = exported("encoder")
     with pytest.raises(ExportError, match="differs by nan"):
-        check_equal(network, lambda x: [network(x)[0] * float("nan")], 2, "m.onnx")
+        check_export(network, lambda x: [network(x)[0] * float("nan")], 2, "m.onnx")
 
 
 def test_check_equal__another_shape_is_refused() -> None:
     network = exported("encoder")
     with pytest.raises(ExportError, match=r"'features' has shape \(1, 8\), expected \(1, 16\)"):
-        check_equal(network, lambda x: [network(x)[0][:, :8]], 2, "m.onnx")
+        check_export(network, lambda x: [network(x)[0][:, :8]], 2, "m.onnx")
 
 
 def test_make_clips__some_have_a_single_body() -> None:
-    made = make_clips(3, 2, 16, 25)
+    made = synthetic_clips(3, 2, 16, 25)
     assert (made[:, 1].abs().amax(dim=(1, 2, 3)) > 0).tolist() == [False, True, False]
-    assert check.TRIALS == (1, 3)
+    assert check.CHECK_BATCH_SIZES == (1, 3)
 
 
 def test_describe__says_shape_units_and_classes() -> None:
-    facts = describe(exported("linear"), linear_recipe(), NTU60, paper_policy("ntu60"), class_names("ntu60"))
+    facts = export_metadata(exported("linear"), linear_recipe(), NTU60, paper_policy("ntu60"), class_names("ntu60"))
     assert facts["input"].startswith("clips: float32 (N, 2, 16, 25, 3)")
     assert "metres" in facts["input"]
     assert "0.9 of its valid frames" in facts["input"]
@@ -139,15 +139,15 @@ def test_describe__says_shape_units_and_classes() -> None:
 
 
 def test_describe__an_encoder_has_no_classes() -> None:
-    facts = describe(exported("encoder"), linear_recipe(), PKU1, corrected_policy("pku1"), class_names("pku1"))
+    facts = export_metadata(exported("encoder"), linear_recipe(), PKU1, corrected_policy("pku1"), class_names("pku1"))
     assert "classes" not in facts
     assert "policy corrected" in facts["input"]
 
 
 def test_describe__says_where_coordinates_begin_and_what_fills_an_empty_slot() -> None:
     network, recipe = exported("encoder"), linear_recipe()
-    ntu120 = describe(network, recipe, NTU120, paper_policy("ntu120"), ())["input"]
+    ntu120 = export_metadata(network, recipe, NTU120, paper_policy("ntu120"), ())["input"]
     assert "the first body's spine_mid in its first frame" in ntu120
     assert "a copy of the first body" in ntu120
-    assert "the camera's coordinates" in describe(network, recipe, PKU1, paper_policy("pku1"), ())["input"]
-    assert "without a body" not in describe(network, recipe, NWUCLA, paper_policy("nwucla"), ())["input"]
+    assert "the camera's coordinates" in export_metadata(network, recipe, PKU1, paper_policy("pku1"), ())["input"]
+    assert "without a body" not in export_metadata(network, recipe, NWUCLA, paper_policy("nwucla"), ())["input"]

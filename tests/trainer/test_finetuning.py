@@ -7,12 +7,12 @@ from torch import Tensor
 
 from mamp_trainer.classifiers import make_classifier
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.finetuning import make_layered_optimiser, smoothed_loss
+from mamp_trainer.finetuning import finetune_optimiser, finetune_loss
 from mamp_trainer.layer_decay import LR_SCALE
 from mamp_trainer.model.heads import Classifier
-from mamp_trainer.ranks.shares import Part
-from mamp_trainer.slots import find_slots
-from mamp_trainer.step import Step
+from mamp_trainer.ranks.shares import Microbatch
+from mamp_trainer.slots import find_unique_bodies
+from mamp_trainer.step import TrainStep
 from tests.trainer.runs import CLASSES, finetune_recipe
 from tests.trainer.test_weights import save_mamp
 
@@ -24,7 +24,7 @@ def make_batch(clip: Tensor | None = None) -> Batch:
     clip = torch.arange(6) if clip is None else clip
     poses = [torch.randn(2, 16, 25, 3, generator=torch.Generator().manual_seed(int(number))) for number in clip]
     real = torch.ones(len(clip), 2, dtype=torch.bool)
-    return Batch(torch.stack(poses), None, clip % CLASSES, clip, real, find_slots(real, copies=False))
+    return Batch(torch.stack(poses), None, clip % CLASSES, clip, real, find_unique_bodies(real, empty_slots_are_copies=False))
 
 
 def frozen_norm(model: Classifier) -> Classifier:
@@ -38,7 +38,7 @@ def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() ->
     model, batch = frozen_norm(make_classifier(recipe, CLASSES, None)), make_batch()
 
     with torch.no_grad():
-        loss = smoothed_loss(model, recipe)(batch, 0)
+        loss = finetune_loss(model, recipe)(batch, 0)
 
     expected = 0.0
     for logits, label in zip(model(batch.x).tolist(), batch.label.tolist(), strict=True):
@@ -48,7 +48,7 @@ def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() ->
 
 
 def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
-    loss = smoothed_loss(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE)
+    loss = finetune_loss(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE)
     with torch.no_grad():
         first, again, other = loss(make_batch(), 0), loss(make_batch(), 0), loss(make_batch(), 1)
     assert torch.equal(first, again)
@@ -57,7 +57,7 @@ def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
 
 def test_smoothed_loss__of_a_batch_is_the_mean_of_its_parts() -> None:
     """What a clip loses does not depend on who takes it: two ranks have the loss of one."""
-    loss = smoothed_loss(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE)
+    loss = finetune_loss(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE)
     with torch.no_grad():
         whole = loss(make_batch(), 3)
         parts = [loss(make_batch(part), 3) for part in (torch.tensor([4, 0, 2]), torch.tensor([1, 5, 3]))]
@@ -81,8 +81,8 @@ def test_make_classifier__fine_tuning_takes_the_encoder_and_the_seeds_head(tmp_p
 
 def test_step__scales_the_learning_rate_of_each_layer() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
-    step = Step(smoothed_loss(model, RECIPE), make_layered_optimiser(model, RECIPE))
-    step([Part(make_batch(), 1.0)], 0, 0, lr=0.5)
+    step = TrainStep(finetune_loss(model, RECIPE), finetune_optimiser(model, RECIPE))
+    step([Microbatch(make_batch(), 1.0)], 0, 0, lr=0.5)
     assert isinstance(step.optimiser, torch.optim.AdamW)
     assert step.optimiser.param_groups[0]["betas"] == (0.9, 0.999)
     rates = {group[LR_SCALE]: group["lr"] for group in step.optimiser.param_groups}
@@ -91,8 +91,8 @@ def test_step__scales_the_learning_rate_of_each_layer() -> None:
 
 def test_step__fine_tuning_learns_what_it_sees() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
-    step = Step(smoothed_loss(model, RECIPE), make_layered_optimiser(model, RECIPE))
+    step = TrainStep(finetune_loss(model, RECIPE), finetune_optimiser(model, RECIPE))
     for number in range(40):
-        step([Part(make_batch(), 1.0)], number, 0, lr=0.003)
-    losses, _ = step.settle(lambda *_: [])
+        step([Microbatch(make_batch(), 1.0)], number, 0, lr=0.003)
+    losses, _ = step.flush_metrics(lambda *_: [])
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])

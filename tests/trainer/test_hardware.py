@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamp_trainer.hardware import describe_hardware, keep_to_share, name_cpu, total_memory
+from mamp_trainer.hardware import describe_hardware, limit_torch_threads, cpu_name, total_memory
 
 
 def test_describe_hardware__of_this_machine() -> None:
@@ -20,11 +20,11 @@ def test_name_cpu__as_the_kernel_tells_it(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(
         "processor\t: 0\nmodel name\t: A Fast One: 3\nflags\t: fpu\nmodel name\t: Other\n"
     )
-    assert name_cpu(tmp_path) == "A Fast One: 3"
+    assert cpu_name(tmp_path) == "A Fast One: 3"
 
 
 def test_name_cpu__its_architecture_where_no_model_is_told(tmp_path: Path) -> None:
-    assert name_cpu(tmp_path) == os.uname().machine
+    assert cpu_name(tmp_path) == os.uname().machine
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (64, 2)])
 def test_keep_to_share__no_more_threads_than_cores(cores: int, threads: int) -> None:
-    keep_to_share(cores)
+    limit_torch_threads(cores)
     assert torch.get_num_threads() == threads
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_keep_to_share__what_the_user_says_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    keep_to_share(1)
+    limit_torch_threads(1)
     assert torch.get_num_threads() == 2
 
 

@@ -9,9 +9,9 @@ import zarr
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipe_specs import MaskingSpec, TargetSpec
-from mamp_trainer.hidden import predict_hidden
+from mamp_trainer.hidden import reconstruct_masked
 from mamp_trainer.model.embed import from_tokens, to_tokens
-from mamp_trainer.model.targets import denormalise, motion, normalise
+from mamp_trainer.model.targets import denormalise_tokens, motion, normalise_tokens
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
 from tests.trainer.runs import MODEL, linear_recipe, pretrain_recipe, write_toy_store
@@ -37,41 +37,41 @@ def test_from_tokens__is_the_inverse_of_to_tokens() -> None:
 
 def test_denormalise__is_the_inverse_of_normalise() -> None:
     tokens = 0.01 * torch.randn(2, 6, 12) + 1
-    torch.testing.assert_close(denormalise(normalise(tokens), tokens), tokens)
+    torch.testing.assert_close(denormalise_tokens(normalise_tokens(tokens), tokens), tokens)
 
 
 def test_predict_hidden__from_slow_to_fast(store: Path, run: Path) -> None:
     column = zarr.open_group(store)["clips/mean_intensity"]
     before = column[...]
     column[...] = np.arange(33)[::-1] / 100  # metres, as in real stores
-    names = [body.clip for body in predict_hidden(run, store, 7, "cpu")]
+    names = [body.clip for body in reconstruct_masked(run, store, 7, "cpu")]
     column[...] = before
     assert names == [f"clip{number:03d}" for number in range(32, 25, -1)]
 
 
 def test_predict_hidden__draws_clips_of_the_test_side_by_the_seed(store: Path, run: Path) -> None:
-    names = [body.clip for body in predict_hidden(run, store, 4, "cpu")]
+    names = [body.clip for body in reconstruct_masked(run, store, 4, "cpu")]
     assert len(set(names)) == 4
     assert set(names) <= {f"clip{number:03d}" for number in range(26, 33)}
-    assert [body.clip for body in predict_hidden(run, store, 4, "cpu")] == names
-    assert len(predict_hidden(run, store, 100, "cpu")) == 7
+    assert [body.clip for body in reconstruct_masked(run, store, 4, "cpu")] == names
+    assert len(reconstruct_masked(run, store, 100, "cpu")) == 7
 
 
 def test_predict_hidden__truth_is_the_motion_of_the_sample(store: Path, run: Path) -> None:
-    body = predict_hidden(run, store, 1, "cpu")[0]
+    body = reconstruct_masked(run, store, 1, "cpu")[0]
     assert body.joints.shape == body.truth.shape == body.predicted.shape == (MODEL.frames, 25, 3)
     expected = motion(torch.from_numpy(body.joints)[None], 1)[0]
     np.testing.assert_allclose(body.truth, expected, atol=1e-6)
 
 
 def test_predict_hidden__hides_the_recipe_s_share(store: Path, run: Path) -> None:
-    for body in predict_hidden(run, store, 3, "cpu"):
+    for body in reconstruct_masked(run, store, 3, "cpu"):
         assert body.hidden.shape == (MODEL.segments, 25)
         assert body.hidden.sum() == MODEL.tokens - int(MODEL.tokens * (1 - MaskingSpec().ratio))
 
 
 def test_predict_hidden__error_is_the_loss_of_the_prediction(store: Path, run: Path) -> None:
-    for body in predict_hidden(run, store, 3, "cpu"):
+    for body in reconstruct_masked(run, store, 3, "cpu"):
         truth, predicted = (
             to_tokens(torch.from_numpy(each)[None], MODEL.segment).double() for each in (body.truth, body.predicted)
         )
@@ -85,13 +85,13 @@ def test_predict_hidden__error_is_the_loss_of_the_prediction(store: Path, run: P
 def test_predict_hidden__of_joints_that_are_not_normalised(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(target=TargetSpec(kind="joint", normalise=False))
     pretrain(recipe, store, tmp_path / "run", device="cpu")
-    body = predict_hidden(tmp_path / "run", store, 1, "cpu")[0]
+    body = reconstruct_masked(tmp_path / "run", store, 1, "cpu")[0]
     np.testing.assert_array_equal(body.truth, body.joints)
 
 
 def test_predict_hidden__takes_stored_motion_where_training_did(store: Path, tmp_path: Path) -> None:
     pretrain(pretrain_recipe(motion_source="stored"), store, tmp_path / "run", device="cpu")
-    body = predict_hidden(tmp_path / "run", store, 1, "cpu")[0]
+    body = reconstruct_masked(tmp_path / "run", store, 1, "cpu")[0]
     np.testing.assert_allclose(body.truth, motion(torch.from_numpy(body.joints)[None], 1)[0], atol=1e-4)
 
 
@@ -103,10 +103,10 @@ def test_predict_hidden__of_two_bodies_shows_the_one_that_moves_more(tmp_path: P
     ids = [clip.id for clip in clips]
     write_manifest(store, ids[:4], ids[4:])
     pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
-    assert [body.body for body in predict_hidden(tmp_path / "run", store, 2, "cpu")] == [1, 1]
+    assert [body.body for body in reconstruct_masked(tmp_path / "run", store, 2, "cpu")] == [1, 1]
 
 
 def test_predict_hidden__refuses_a_classifier(store: Path, tmp_path: Path) -> None:
     linear(linear_recipe(), store, tmp_path / "run", device="cpu")
     with pytest.raises(CheckpointError, match="no pre-training"):
-        predict_hidden(tmp_path / "run", store, 1, "cpu")
+        reconstruct_masked(tmp_path / "run", store, 1, "cpu")

@@ -6,9 +6,9 @@ import pytest
 from mamp_schemas.errors import RecordError
 from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_schemas.splits import Subset
-from mamp_trainer.ledger.detail import detail
-from mamp_trainer.ledger.files import read_course, read_reached, read_record
-from mamp_trainer.ledger.lines import describe_run
+from mamp_trainer.ledger.detail import run_detail
+from mamp_trainer.ledger.files import read_curve, read_run_progress, read_record
+from mamp_trainer.ledger.lines import summarise_run
 from mamp_trainer.ledger.runs import find_finished, read_run, read_runs
 from mamp_trainer.recipes import load_recipe
 from tests.trainer.ledger_cases import encoder_of, write_metrics, write_recipe, write_run
@@ -41,7 +41,7 @@ def test_read_runs__an_unknown_field_is_told_and_stops_nothing(tmp_path: Path) -
     assert (bad.state, torn.state, well.state) == ("damaged", "damaged", "complete")
     assert "unknown key: colour" in bad.problem
     assert "not valid JSON" in torn.problem
-    assert describe_run(bad).problem == bad.problem
+    assert summarise_run(bad).problem == bad.problem
 
 
 def test_read_record__says_what_to_do_about_an_unknown_field(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_read_record__says_what_to_do_about_an_unknown_field(tmp_path: Path) -> 
 def test_describe_run__of_a_complete_one_by_its_record_alone(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", linear_recipe(), 57.5)
     (folder / "recipe.yaml").unlink()
-    line = describe_run(read_run(folder))
+    line = summarise_run(read_run(folder))
     assert (line.recipe, line.last_top1, line.best_top1, line.best_epoch) == ("tiny", 57.5, 58.5, 2)
     assert (line.epochs, line.planned_epochs, line.last_loss) == (3, 3, None)
 
@@ -62,7 +62,7 @@ def test_describe_run__of_a_complete_one_by_its_record_alone(tmp_path: Path) -> 
 def test_describe_run__of_format_1_takes_name_and_draw_from_the_recipe(tmp_path: Path) -> None:
     recipe = finetune_recipe(kind="semi", subset=Subset(fraction=0.1, draw=2))
     folder = write_run(tmp_path / "run", recipe, format_version=1, recipe=None, subset=None, hardware=None)
-    line = describe_run(read_run(folder))
+    line = summarise_run(read_run(folder))
     assert (line.recipe, line.subset) == ("tiny", recipe.subset)
 
 
@@ -74,7 +74,7 @@ def test_describe_run__of_an_incomplete_one_by_recipe_and_metrics(tmp_path: Path
         {"event": "epoch", "epoch": 1, "step": 7, "loss": 2.0, "test_top1": 30.0, "seconds": 4.0},
         {"event": "train", "epoch": 2, "step": 10, "loss": 1.0},
     )
-    line = describe_run(read_run(folder))
+    line = summarise_run(read_run(folder))
     assert (line.state, line.epochs, line.planned_epochs, line.step) == ("incomplete", 2, 3, 10)
     assert (line.last_top1, line.last_loss, line.seconds) == (30.0, None, 4.0)
 
@@ -82,26 +82,26 @@ def test_describe_run__of_an_incomplete_one_by_recipe_and_metrics(tmp_path: Path
 def test_describe_run__a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     folder = write_recipe(tmp_path / "run", linear_recipe())
     (folder / "recipe.yaml").write_text("kind: linear\ncolour: blue\n")
-    line = describe_run(read_run(folder))
+    line = summarise_run(read_run(folder))
     assert line.state == "damaged"
     assert "unknown key: colour" in line.problem
 
 
 def test_read_reached__looks_at_the_end_only(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("not JSON\n")
-    assert read_reached(tmp_path) is None
+    assert read_run_progress(tmp_path) is None
     lines = [{"event": "train", "epoch": 1, "step": step, "loss": 0.5} for step in range(3000)]
     write_metrics(tmp_path, *lines)
     (tmp_path / "metrics.jsonl").write_text("not JSON\n" + (tmp_path / "metrics.jsonl").read_text())
-    reached = read_reached(tmp_path)
+    reached = read_run_progress(tmp_path)
     assert reached is not None
     assert (reached.step, reached.measured) == (2999, {})
 
 
 def test_read_reached__before_the_first_line(tmp_path: Path) -> None:
-    assert read_reached(tmp_path) is None
+    assert read_run_progress(tmp_path) is None
     write_metrics(tmp_path)
-    assert read_reached(tmp_path) is None
+    assert read_run_progress(tmp_path) is None
 
 
 def test_read_course__lines_of_steps_and_of_epochs_apart(tmp_path: Path) -> None:
@@ -109,13 +109,13 @@ def test_read_course__lines_of_steps_and_of_epochs_apart(tmp_path: Path) -> None
     write_metrics(tmp_path, train, {"event": "epoch", "epoch": 1, "step": 10, "seconds": 1.5})
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"event": "train", "ep')  # being written at the moment
-    course = read_course(tmp_path)
+    course = read_curve(tmp_path)
     assert course.train == [{"epoch": 1, "step": 10, "loss": 0.5, "peak_share": 0.2}]
     assert course.epochs == [{"epoch": 1, "step": 10, "seconds": 1.5}]
 
 
 def test_read_course__before_the_first_line(tmp_path: Path) -> None:
-    assert read_course(tmp_path) == ([], [])
+    assert read_curve(tmp_path) == ([], [])
 
 
 @pytest.mark.parametrize("text", ["not JSON", '{"event": "train", "epoch": 1}', '{"loss": "high"}'])
@@ -124,7 +124,7 @@ def test_read_course__names_the_line_that_is_damaged(tmp_path: Path, text: str) 
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write(f"{text}\n")
     with pytest.raises(RecordError, match=r"metrics\.jsonl, line 2"):
-        read_course(tmp_path)
+        read_curve(tmp_path)
 
 
 def test_find_finished__by_recipe_store_manifest_and_encoder(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_find_finished__by_recipe_store_manifest_and_encoder(tmp_path: Path) -> 
 
 def test_detail__where_the_recipe_is_not_as_shipped(tmp_path: Path) -> None:
     recipe = load_recipe("pretrain", "nwucla-small", ["schedule.epochs=7", "seed=2"])
-    found = detail(read_run(write_run(tmp_path / "run", recipe, 0.5)))
+    found = run_detail(read_run(write_run(tmp_path / "run", recipe, 0.5)))
     shipped = load_recipe("pretrain", "nwucla-small")
     assert found.shipped
     assert [(change.key, change.values) for change in found.changes] == [
@@ -161,6 +161,6 @@ def test_detail__an_edited_recipe_is_noted(tmp_path: Path) -> None:
     edited = linear_recipe(schedule=ScheduleSpec(epochs=9, lr=0.1))
     write_recipe(tmp_path / "edited", edited)
     (tmp_path / "edited" / "recipe.yaml").replace(folder / "recipe.yaml")
-    found = detail(read_run(folder))
+    found = run_detail(read_run(folder))
     assert "not the recipe of the record's hash" in found.notes[0]
     assert not found.shipped

@@ -5,25 +5,25 @@ from typing import Any
 import pytest
 import torch
 
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.loop import Position, Training, train
-from mamp_trainer.metrics import Metrics
+from mamp_trainer.loop import Position, TrainingLoop, train_epochs
+from mamp_trainer.metrics import MetricsLogger
 from mamp_trainer.optim import learning_rate
-from mamp_trainer.ranks.shares import Part, Shares
-from mamp_trainer.slots import Slots
-from mamp_trainer.step import Step, Taken
-from mamp_trainer.tally import Tally
-from mamp_trainer.watch.files import MetricsFiles
-from mamp_trainer.watch.gauge import Gauge
+from mamp_trainer.ranks.shares import Microbatch, MicrobatchSampler
+from mamp_trainer.slots import UniqueBodies
+from mamp_trainer.step import TrainStep, StepStats
+from mamp_trainer.tally import TrainState
+from mamp_trainer.watch.files import MetricsWriter
+from mamp_trainer.watch.gauge import ThroughputMeter
 from tests.trainer.runs import read_metrics
 
 START = Position()
 SCHEDULE = ScheduleSpec(epochs=3, warmup_epochs=1, lr=1.0)
 
 
-class CountedShares(Shares):
+class CountedShares(MicrobatchSampler):
     """Shares of one clip each, which carries its epoch and step."""
 
     clips = 1
@@ -32,9 +32,9 @@ class CountedShares(Shares):
     def __init__(self) -> None:
         """Has nothing to divide."""
 
-    def parts(self, epoch: int, step: int) -> Iterator[Part]:
+    def parts(self, epoch: int, step: int) -> Iterator[Microbatch]:
         number = torch.tensor([float(epoch * self.steps + step)])
-        yield Part(Batch(number, None, number, number, number, Slots(number, number)), 1.0)
+        yield Microbatch(Batch(number, None, number, number, number, UniqueBodies(number, number)), 1.0)
 
     def terms(self, epoch: int, step: int) -> int:
         return 1
@@ -43,45 +43,45 @@ class CountedShares(Shares):
         return []
 
 
-class Recorder(Step):
+class Recorder(TrainStep):
     """A step that trains nothing and writes down what it is given; the loss is the number of the step."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[int, int, float]] = []
         self.losses: list[float] = []
 
-    def __call__(self, parts: Iterable[Part], epoch: int, step: int, lr: float) -> None:
+    def __call__(self, parts: Iterable[Microbatch], epoch: int, step: int, lr: float) -> None:
         (part,) = parts
         number = int(part.batch.x.item())
         assert number == epoch * CountedShares.steps + step
         self.taken.append((epoch, number, lr))
         self.losses.append(float(number))
 
-    def settle(self, names: Callable[[int, int], list[str]]) -> Taken:
+    def settle(self, names: Callable[[int, int], list[str]]) -> StepStats:
         losses, self.losses = self.losses, []
-        return Taken(losses, [2 * loss for loss in losses])
+        return StepStats(losses, [2 * loss for loss in losses])
 
 
 def run(
-    folder: Path, position: Position = START, seen: Callable[[Training], None] = id, **changes: Any
+    folder: Path, position: Position = START, seen: Callable[[TrainingLoop], None] = id, **changes: Any
 ) -> tuple[Recorder, list[Position]]:
     recorder, saved = Recorder(), []
-    with MetricsFiles(folder, 0, 0) as files:
+    with MetricsWriter(folder, 0, 0) as files:
         settings: dict[str, Any] = {
             "step": recorder,
             "shares": CountedShares(),
             "schedule": SCHEDULE,
             "checkpoint_every": 2,
             "judge": None,
-            "metrics": Metrics(files.write, Silent(), Tally(), Gauge(torch.device("cpu"))),
+            "metrics": MetricsLogger(files.write, NullProgress(), TrainState(), ThroughputMeter(torch.device("cpu"))),
             "measure": dict,
             "save": lambda: saved.append(training.position),
             "pause": lambda: None,
             "position": position,
         }
-        training = Training(**{**settings, **changes})
+        training = TrainingLoop(**{**settings, **changes})
         seen(training)
-        train(training)
+        train_epochs(training)
     return recorder, saved
 
 
@@ -112,7 +112,7 @@ def test_train__measures_at_the_end_of_each_epoch(tmp_path: Path) -> None:
 
 
 def test_train__an_interrupted_measurement_leaves_the_epoch_unfinished(tmp_path: Path) -> None:
-    stopped: list[Training] = []
+    stopped: list[TrainingLoop] = []
 
     def stop() -> dict[str, float]:
         raise KeyboardInterrupt

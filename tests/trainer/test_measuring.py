@@ -11,11 +11,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from mamp_schemas.recipe_specs import ModelSpec
 from mamp_trainer.classifiers import trained_recipe
 from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.official import to_official
-from mamp_trainer.ranks.group import ALONE, Ranks
-from mamp_trainer.scores import Scores
+from mamp_trainer.official import to_released
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
+from mamp_trainer.scores import ClipPredictions
 from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.measuring import Bench, embed, evaluate, find_neighbours
+from mamp_trainer.tasks.measuring import EvaluationContext, embed_clips, evaluate, evaluate_knn
 from mamp_trainer.tasks.pretrain import pretrain
 from mamp_trainer.weights import load_encoder
 from tests.trainer.rank_threads import together
@@ -42,15 +42,15 @@ def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_evaluate__says_what_the_run_said(store: Path, trained: Path) -> None:
-    found, scores = evaluate(trained, trained_recipe(trained), Bench(store, "cpu"))
-    kept = Scores.read(trained / "scores.npz")
+    found, scores = evaluate(trained, trained_recipe(trained), EvaluationContext(store, "cpu"))
+    kept = ClipPredictions.read(trained / "scores.npz")
     assert scores.clip == kept.clip
     torch.testing.assert_close(scores.logits, kept.logits)
     assert (found.clips, found.dataset, found.protocol, found.test_crop) == (7, "ntu60", "xsub", 0.9)
 
 
 def test_evaluate__counts_as_scikit_learn_does(store: Path, trained: Path) -> None:
-    found, scores = evaluate(trained, trained_recipe(trained), Bench(store, "cpu"))
+    found, scores = evaluate(trained, trained_recipe(trained), EvaluationContext(store, "cpu"))
     label, logits = scores.label.numpy(), scores.logits.numpy()
     assert np.array_equal(found.matrix, confusion_matrix(label, logits.argmax(axis=1), labels=range(60)))
     assert found.top5 == pytest.approx(100 * top_k_accuracy_score(label, logits, k=5, labels=range(60)))
@@ -61,20 +61,20 @@ def test_evaluate__counts_as_scikit_learn_does(store: Path, trained: Path) -> No
 
 
 def test_evaluate__on_two_ranks_equals_one(store: Path, trained: Path) -> None:
-    expected = measured_on(ALONE, store, trained)
+    expected = measured_on(SINGLE_PROCESS, store, trained)
     assert together(2, lambda ranks: measured_on(ranks, store, trained)) == [expected, expected]
 
 
-def measured_on(ranks: Ranks, store: Path, trained: Path) -> tuple[float, float, tuple[tuple[int, ...], ...]]:
+def measured_on(ranks: DistContext, store: Path, trained: Path) -> tuple[float, float, tuple[tuple[int, ...], ...]]:
     recipe = trained_recipe(trained).replaced(batch_size=3)  # 7 clips: the second rank is without one at last
-    found, _ = evaluate(trained, recipe, Bench(store, "cpu", ranks=ranks))
+    found, _ = evaluate(trained, recipe, EvaluationContext(store, "cpu", dist_context=ranks))
     assert sum(map(sum, found.matrix)) == found.clips == 7
     return found.top1, found.top5, found.matrix
 
 
 def test_embed__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, pretrained: Path) -> None:
     recipe = pretrain_recipe()
-    found, facts = embed(pretrained, recipe, Bench(store, "cpu"), ("train", "test"))
+    found, facts = embed_clips(pretrained, recipe, EvaluationContext(store, "cpu"), ("train", "test"))
     assert list(found.side) == ["train"] * 26 + ["test"] * 7
     assert facts["network"] == str(pretrained)
 
@@ -89,16 +89,16 @@ def test_embed__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, 
 
 def test_embed__initial_weights_are_those_of_an_untrained_linear_evaluation(store: Path, trained: Path) -> None:
     """The run's encoder was fixed and untrained: its features are those of the same seed."""
-    from_run, _ = embed(trained, linear_recipe(), Bench(store, "cpu"), ("test",))
-    from_seed, facts = embed(None, linear_recipe(), Bench(store, "cpu"), ("test",))
+    from_run, _ = embed_clips(trained, linear_recipe(), EvaluationContext(store, "cpu"), ("test",))
+    from_seed, facts = embed_clips(None, linear_recipe(), EvaluationContext(store, "cpu"), ("test",))
     assert np.array_equal(from_run.features, from_seed.features)
     assert facts["network"] == "untrained"
 
 
 def test_find_neighbours__votes_as_scikit_learn_does(store: Path, pretrained: Path) -> None:
     recipe = pretrain_recipe()
-    found = find_neighbours(pretrained, recipe, Bench(store, "cpu"), (1, 5))
-    features, _ = embed(pretrained, recipe, Bench(store, "cpu"), ("train", "test"))
+    found = evaluate_knn(pretrained, recipe, EvaluationContext(store, "cpu"), (1, 5))
+    features, _ = embed_clips(pretrained, recipe, EvaluationContext(store, "cpu"), ("train", "test"))
     is_train = np.array(features.side) == "train"
     oracle = KNeighborsClassifier(n_neighbors=1, metric="cosine")
     oracle.fit(features.features[is_train], features.label[is_train])
@@ -110,7 +110,7 @@ def test_find_neighbours__votes_as_scikit_learn_does(store: Path, pretrained: Pa
 def test_find_neighbours__more_than_there_are_is_told(store: Path, pretrained: Path) -> None:
     progress = SignalAfter(-1)
     for k in (26, 27):
-        find_neighbours(pretrained, pretrain_recipe(), Bench(store, "cpu", progress), (k,))
+        evaluate_knn(pretrained, pretrain_recipe(), EvaluationContext(store, "cpu", progress), (k,))
     assert [text for text in progress.messages if "warning" in text] == [
         "warning: k = 27, but all 26 training clips are fewer"
     ]
@@ -118,9 +118,9 @@ def test_find_neighbours__more_than_there_are_is_told(store: Path, pretrained: P
 
 def test_embed__released_file_of_another_length_warns(store: Path, tmp_path: Path) -> None:
     released = tmp_path / "released.pth"
-    torch.save({"model": to_official({f"encoder.{k}": v for k, v in Encoder(MODEL).state_dict().items()})}, released)
+    torch.save({"model": to_released({f"encoder.{k}": v for k, v in Encoder(MODEL).state_dict().items()})}, released)
     longer = linear_recipe(model=ModelSpec.model_validate({**MODEL.model_dump(), "frames": 32}))
     progress = SignalAfter(-1)
-    found, _ = embed(released, longer, Bench(store, "cpu", progress), ("test",))
+    found, _ = embed_clips(released, longer, EvaluationContext(store, "cpu", progress), ("test",))
     assert found.features.shape == (7, 16)
     assert any("interpolated" in message for message in progress.messages)

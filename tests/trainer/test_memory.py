@@ -5,7 +5,7 @@ import torch
 
 from mamp_trainer.host_memory import free_host_memory
 from mamp_trainer.memory import measure_budget
-from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.ranks.group import DistContext
 
 CPU = torch.device("cpu")
 
@@ -39,6 +39,6 @@ def test_free_host_memory__without_an_account_half_of_the_machines(tmp_path: Pat
 
 
 def test_measure_budget__is_shared_by_the_processes_of_a_host() -> None:
-    alone, shared = measure_budget(CPU), measure_budget(CPU, Ranks(local_count=1000))
+    alone, shared = measure_budget(CPU), measure_budget(CPU, DistContext(local_world_size=1000))
     assert alone.device == alone.host > 2**20
     assert 0 < shared.host < alone.host / 10

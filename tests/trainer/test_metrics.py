@@ -8,29 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mamp_schemas.progress import Silent
-from mamp_trainer.metrics import Metrics, top_hits
-from mamp_trainer.step import Taken
-from mamp_trainer.tally import Mean, Tally
-from mamp_trainer.watch.files import MetricsFiles
-from mamp_trainer.watch.gauge import Gauge
+from mamp_schemas.progress import NullProgress
+from mamp_trainer.metrics import MetricsLogger, top_k_hits
+from mamp_trainer.step import StepStats
+from mamp_trainer.tally import RunningMean, TrainState
+from mamp_trainer.watch.files import MetricsWriter
+from mamp_trainer.watch.gauge import ThroughputMeter
 from tests.trainer.runs import read_metrics
 
 
-def gauge() -> Gauge:
-    return Gauge(torch.device("cpu"), flops=1000)
+def gauge() -> ThroughputMeter:
+    return ThroughputMeter(torch.device("cpu"), flops=1000)
 
 
-def write_some(run: Path) -> Tally:
+def write_some(run: Path) -> TrainState:
     run.mkdir(exist_ok=True)
-    tally = Tally()
-    with MetricsFiles(run, 0, 0) as files:
-        metrics = Metrics(files.write, Silent(), tally, gauge())
+    tally = TrainState()
+    with MetricsWriter(run, 0, 0) as files:
+        metrics = MetricsLogger(files.write, NullProgress(), tally, gauge())
         metrics.add_step(8, 16)
         metrics.add_step(8, 16)
-        metrics.add_taken(Taken([1.0, 3.0], [0.5, 1.5]))
+        metrics.add_stats(StepStats([1.0, 3.0], [0.5, 1.5]))
         metrics.log_steps(1, 2, 0.25)
-        metrics.add_taken(Taken([5.0], [2.0]))
+        metrics.add_stats(StepStats([5.0], [2.0]))
         metrics.log_epoch(1, 3, {"test_top1": 50.0})
     return tally
 
@@ -56,9 +56,9 @@ def test_metrics__history_keeps_each_epoch(tmp_path: Path) -> None:
 
 def test_metrics__resume_cuts_off_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     write_some(tmp_path)
-    with MetricsFiles(tmp_path, 1, 2) as files:
-        metrics = Metrics(files.write, Silent(), Tally(lines=1), gauge())
-        metrics.add_taken(Taken([7.0], [1.0]))
+    with MetricsWriter(tmp_path, 1, 2) as files:
+        metrics = MetricsLogger(files.write, NullProgress(), TrainState(lines=1), gauge())
+        metrics.add_stats(StepStats([7.0], [1.0]))
         metrics.log_steps(1, 3, 0.5)
     assert [(line["step"], line["loss"]) for line in read_metrics(tmp_path)] == [(2, 2.0), (3, 7.0)]
 
@@ -70,13 +70,13 @@ def test_metrics__every_line_is_strict_json(tmp_path: Path) -> None:
 
 
 def test_tally__survives_a_checkpoint() -> None:
-    tally = Tally(3, Mean(1.5, 2), Mean(4.5, 6), Mean(0.5, 1), [{"loss": 0.5}], 12.5)
-    assert Tally.restored(tally.state()) == tally
+    tally = TrainState(3, RunningMean(1.5, 2), RunningMean(4.5, 6), RunningMean(0.5, 1), [{"loss": 0.5}], 12.5)
+    assert TrainState.from_state_dict(tally.state_dict()) == tally
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.integers(0, 20))
 def test_mean__adding_in_parts_changes_nothing(values: list[float], cut: int) -> None:
-    whole, parts = Mean(), Mean()
+    whole, parts = RunningMean(), RunningMean()
     whole.add(values)
     parts.add(values[:cut])
     parts.add(values[cut:])
@@ -85,8 +85,8 @@ def test_mean__adding_in_parts_changes_nothing(values: list[float], cut: int) ->
 
 def test_top_hits__counts_labels_among_the_highest() -> None:
     logits = torch.tensor([[0.1, 0.9, 0.5], [0.8, 0.1, 0.7], [0.3, 0.2, 0.1]])
-    assert top_hits(logits, torch.tensor([1, 2, 2]), ks=(1, 2, 3)).tolist() == [1, 2, 3]
+    assert top_k_hits(logits, torch.tensor([1, 2, 2]), ks=(1, 2, 3)).tolist() == [1, 2, 3]
 
 
 def test_top_hits__fewer_classes_than_k() -> None:
-    assert top_hits(torch.tensor([[0.1, 0.9]]), torch.tensor([0])).tolist() == [0, 1]
+    assert top_k_hits(torch.tensor([[0.1, 0.9]]), torch.tensor([0])).tolist() == [0, 1]

@@ -53,7 +53,7 @@ def test_blocks__recomputed_give_the_same_bit_for_bit():
     blocks, x = Blocks(2, 8, 2, 4), torch.randn(2, 5, 8)
     kept = torch.autograd.grad(blocks(x).square().sum(), list(blocks.parameters()))
 
-    blocks.recompute = True
+    blocks.activation_checkpointing = True
     again = torch.autograd.grad(blocks(x).square().sum(), list(blocks.parameters()))
 
     assert all(torch.equal(one, two) for one, two in zip(kept, again, strict=True))
@@ -61,7 +61,7 @@ def test_blocks__recomputed_give_the_same_bit_for_bit():
 
 def test_blocks__recomputed_keep_their_inputs_only():
     blocks, x = Blocks(3, 8, 2, 4), torch.randn(2, 5, 8)
-    blocks.recompute = True
+    blocks.activation_checkpointing = True
     kept: list[torch.Size] = []
 
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.shape), lambda _: None):
@@ -73,7 +73,7 @@ def test_blocks__recomputed_keep_their_inputs_only():
 def test_blocks__without_gradients_are_not_recomputed():
     blocks, x = Blocks(2, 8, 2, 4), torch.randn(2, 5, 8)
     expected = blocks(x)
-    blocks.recompute = True
+    blocks.activation_checkpointing = True
 
     with torch.no_grad():
         assert torch.equal(blocks(x), expected)
@@ -87,6 +87,6 @@ def test_blocks__parameters_have_the_names_of_a_plain_sequence():
 def test_blocks__give_each_block_its_own_factors(recompute):
     torch.manual_seed(0)
     blocks, x, paths = Blocks(2, 8, 2, 4), torch.randn(3, 5, 8), torch.rand(3, 2, 2)
-    blocks.recompute = recompute
+    blocks.activation_checkpointing = recompute
 
     torch.testing.assert_close(blocks(x, paths), blocks[1](blocks[0](x, paths[:, 0]), paths[:, 1]))

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from mamp_trainer.drops import Drops
+from mamp_trainer.drops import DropMasks
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.heads import Classifier, FinetuneHead, LinearHead
-from mamp_trainer.official import from_official
+from mamp_trainer.official import from_released
 from tests.trainer.golden_model import (
     CLASSES,
     SPEC,
@@ -20,7 +20,7 @@ from tests.trainer.runs import MODEL, make_batch
 def logits(head: LinearHead | FinetuneHead, case: str) -> torch.Tensor:
     """Logits of the golden clips with the golden encoder and the case's head weights."""
     model = Classifier(Encoder(SPEC), head).double().eval()
-    state = from_official({**official_weights(), **official_weights(f"{case}/")})
+    state = from_released({**official_weights(), **official_weights(f"{case}/")})
     model.load_state_dict({name: value for name, value in state.items() if not name.startswith("decoder.")})
     return model(clips_NMTVC())
 
@@ -77,7 +77,7 @@ def test_classifier__gives_encoder_and_head_their_drops():
     x, paths = torch.randn(5, 2, 24, 3, 3), torch.rand(10, spec.depth, 2)
     factors = torch.rand(5, 2, spec.segments, 3, spec.width)
 
-    logits = model(x, drops=Drops(paths, factors))
+    logits = model(x, drops=DropMasks(paths, factors))
 
     features = model.encoder(x.flatten(0, 1), paths=paths).view(factors.shape)
     torch.testing.assert_close(logits, model.head(features, factors))
@@ -91,7 +91,7 @@ def test_classifier__encodes_each_body_once(copies):
     encoded: list[int] = []
     model.encoder.register_forward_hook(lambda _module, inputs, _output: encoded.append(len(inputs[0])))
 
-    everything, once = model(batch.x), model(batch.x, batch.slots)
+    everything, once = model(batch.x), model(batch.x, batch.unique_bodies)
 
     assert encoded == [8, 6]
     torch.testing.assert_close(once, everything, rtol=1e-5, atol=1e-6)
@@ -101,10 +101,10 @@ def test_classifier__encodes_full_clips_as_they_are():
     batch = make_batch([[True, True]] * 2)
     model = Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3)).eval()
 
-    assert torch.equal(model(batch.x, batch.slots), model(batch.x))
+    assert torch.equal(model(batch.x, batch.unique_bodies), model(batch.x))
 
 
 def test_classifier__bf16_leaves_the_head_in_float32():
     batch, model = make_batch([[True, False]]), Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3), "bf16").eval()
 
-    assert model(batch.x, batch.slots).dtype == torch.float32
+    assert model(batch.x, batch.unique_bodies).dtype == torch.float32

@@ -3,7 +3,7 @@ import torch
 
 from mamp_schemas.recipe_specs import MaskingSpec, ModelSpec, TargetSpec
 from mamp_trainer.model.mamp import MAMP, MAMPOutput, masked_error
-from mamp_trainer.official import from_official, to_official
+from mamp_trainer.official import from_released, to_released
 from tests.trainer.golden_model import (
     SPEC,
     clips_NMTVC,
@@ -32,7 +32,7 @@ MAE = (MaskingSpec(ratio=0.9, strategy="uniform"), TargetSpec(kind="joint"))
 
 def run(masking: MaskingSpec, target: TargetSpec) -> tuple[MAMP, MAMPOutput]:
     model = MAMP(SPEC, masking, target).double()
-    model.load_state_dict(from_official(official_weights()))
+    model.load_state_dict(from_released(official_weights()))
     return model, model(clips_NMTVC().flatten(0, 1), golden("u"))
 
 
@@ -55,7 +55,7 @@ def test_backward__equals_the_authors(case):
     model, output = run(*CASES[case])
     output.loss.backward()
 
-    gradients = to_official({name: parameter.grad for name, parameter in model.named_parameters()})
+    gradients = to_released({name: parameter.grad for name, parameter in model.named_parameters()})
 
     norms = torch.stack([gradients[name].norm() for name in parameter_names()])
     torch.testing.assert_close(norms, golden(f"{case}/grad_norms"), rtol=1e-7, atol=0)

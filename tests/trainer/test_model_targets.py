@@ -3,7 +3,7 @@ import torch
 
 from mamp_schemas.recipe_specs import TargetSpec
 from mamp_trainer.model.embed import to_tokens
-from mamp_trainer.model.targets import motion, normalise, prediction_target
+from mamp_trainer.model.targets import motion, normalise_tokens, prediction_target
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_motion__is_zero_in_the_last_frames(x, stride):
 
 
 def test_normalise__brings_each_token_to_unit_unbiased_variance(x):
-    tokens = normalise(to_tokens(1000 * x, 4))
+    tokens = normalise_tokens(to_tokens(1000 * x, 4))
 
     torch.testing.assert_close(tokens.mean(dim=-1), torch.zeros(2, 6, dtype=torch.float64))
     torch.testing.assert_close(
@@ -31,7 +31,7 @@ def test_normalise__brings_each_token_to_unit_unbiased_variance(x):
 
 
 def test_normalise__leaves_constant_tokens_zero():
-    assert not normalise(torch.full((1, 2, 12), 0.5)).any()
+    assert not normalise_tokens(torch.full((1, 2, 12), 0.5)).any()
 
 
 def test_prediction_target__takes_motion_from_the_trajectory(x):

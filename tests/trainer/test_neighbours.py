@@ -52,7 +52,7 @@ def average_precision(query: Tensor, label: Tensor, gallery: Tensor, labels: Ten
 def test_find_nearest__equals_comparing_one_by_one(seed: int, k: int) -> None:
     queries, _, gallery, _ = make_set(seed)
     found = find_nearest(queries, gallery, k)
-    assert found.place.shape == found.similarity.shape == (7, min(k, 23))
+    assert found.index.shape == found.similarity.shape == (7, min(k, 23))
     for query, place, similarity in zip(queries, *found, strict=True):
         near = ranking(query, gallery)[:k]
         torch.testing.assert_close(
@@ -120,7 +120,7 @@ def test_chunks__change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> 
     nearest, measured = find_nearest(queries, gallery, 4), measure_retrieval(queries, wanted, gallery, labels)
     monkeypatch.setattr(neighbours, "CHUNK", chunk)
     parts, again = find_nearest(queries, gallery, 4), measure_retrieval(queries, wanted, gallery, labels)
-    assert torch.equal(parts.place, nearest.place)
+    assert torch.equal(parts.index, nearest.index)
     torch.testing.assert_close(parts.similarity, nearest.similarity, atol=1e-6, rtol=0)
     assert again.recall == measured.recall
     assert again.mean_average_precision == pytest.approx(measured.mean_average_precision, rel=1e-12)
@@ -129,9 +129,9 @@ def test_chunks__change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> 
 def test_find_nearest__takes_half_precision_features_and_zeros() -> None:
     queries, gallery = torch.tensor([[1.0, 0.0]]).bfloat16(), torch.tensor([[0.0, 0.0], [2.0, 0.0]]).bfloat16()
     found = find_nearest(queries, gallery, 2)
-    assert found.place.tolist() == [[1, 0]]
+    assert found.index.tolist() == [[1, 0]]
     assert found.similarity.tolist() == [[1.0, 0.0]]
 
 
 def test_find_nearest__of_no_query_is_nothing() -> None:
-    assert find_nearest(torch.zeros(0, 3), torch.ones(5, 3), 2).place.shape == (0, 2)
+    assert find_nearest(torch.zeros(0, 3), torch.ones(5, 3), 2).index.shape == (0, 2)

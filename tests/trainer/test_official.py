@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.progress import Silent
+from mamp_schemas.progress import NullProgress
 from mamp_schemas.recipe_specs import MaskingSpec, TargetSpec
 from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.official import from_official, load_official, resize_segments, to_official
+from mamp_trainer.official import from_released, load_released, resize_segments, to_released
 from mamp_trainer.weights import load_encoder
 from tests.trainer.golden_model import SPEC, official_weights
 
@@ -38,14 +38,14 @@ def released(tmp_path):
 def test_from_official__gives_the_names_of_the_model():
     model = MAMP(SPEC, MaskingSpec(), TargetSpec())
 
-    assert from_official(official_weights()).keys() == model.state_dict().keys()
+    assert from_released(official_weights()).keys() == model.state_dict().keys()
 
 
 def test_from_official__embedding_equals_the_convolution():
     weights = official_weights()
     x = torch.randn(2, 3, 24, 25, dtype=torch.float64)
 
-    kernel = from_official(weights)["encoder.joints_embed.proj.weight"]
+    kernel = from_released(weights)["encoder.joints_embed.proj.weight"]
     convolved = torch.conv2d(x, weights["joints_embed.proj.weight"], stride=(4, 1))
 
     segments = x.unflatten(2, (6, 4)).permute(0, 2, 4, 3, 1).flatten(3)
@@ -55,27 +55,27 @@ def test_from_official__embedding_equals_the_convolution():
 def test_to_official__undoes_from_official():
     weights = {**official_weights(), **official_weights("finetune/")}
 
-    again = to_official(from_official(weights))
+    again = to_released(from_released(weights))
 
     assert again.keys() == weights.keys()
     assert all(torch.equal(again[name], weights[name]) for name in weights)
 
 
 def test_load_official__reads_a_file_with_a_namespace(released):
-    ours, expected = load_official(released), from_official(official_weights())
+    ours, expected = load_released(released), from_released(official_weights())
 
     assert ours.keys() == expected.keys()
     assert all(torch.equal(ours[name], expected[name]) for name in expected)
 
 
 def test_load_official__takes_weights_in_memory():
-    assert load_official(official_weights()).keys() == from_official(official_weights()).keys()
+    assert load_released(official_weights()).keys() == from_released(official_weights()).keys()
 
 
 def test_load_official__takes_an_encoder_with_a_head():
     weights = {name: value for name, value in official_weights().items() if not name.startswith("decoder_")}
 
-    ours = load_official({**weights, **official_weights("finetune/")})
+    ours = load_released({**weights, **official_weights("finetune/")})
 
     assert torch.equal(ours["head.fc1.weight"], official_weights("finetune/")["head.fc1.weight"])
 
@@ -86,7 +86,7 @@ def test_load_official__refuses_a_pickle_that_runs_code(tmp_path, zipped):
     torch.save({"model": {}, "x": Trap(trap)}, path, _use_new_zipfile_serialization=zipped)
 
     with pytest.raises(CheckpointError, match=rf"hostile\.pth: refused: unpickling it needs {os.name}\.mkdir"):
-        load_official(path)
+        load_released(path)
     assert not trap.exists()
 
 
@@ -95,7 +95,7 @@ def test_load_official__refuses_a_harmless_class_by_name(tmp_path):
     torch.save({"model": {}, "x": torch.nn.Identity()}, path)
 
     with pytest.raises(CheckpointError, match=r"needs torch\.nn\.modules\.linear\.Identity"):
-        load_official(path)
+        load_released(path)
 
 
 def test_load_official__refuses_a_bare_pickle(tmp_path):
@@ -103,7 +103,7 @@ def test_load_official__refuses_a_bare_pickle(tmp_path):
     path.write_bytes(pickle.dumps({"model": Trap(trap)}))
 
     with pytest.raises(CheckpointError, match="refused"):
-        load_official(path)
+        load_released(path)
     assert not trap.exists()
 
 
@@ -113,7 +113,7 @@ def test_load_official__names_a_file_that_is_no_checkpoint(tmp_path, content):
     path.write_bytes(content)
 
     with pytest.raises(CheckpointError, match=r"text\.pth: not a checkpoint, or damaged"):
-        load_official(path)
+        load_released(path)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
@@ -122,12 +122,12 @@ def test_load_official__names_a_file_cut_off(released, share):
     released.write_bytes(whole[: int(len(whole) * share)])
 
     with pytest.raises(CheckpointError, match="damaged"):
-        load_official(released)
+        load_released(released)
 
 
 def test_load_official__names_a_missing_file(tmp_path):
     with pytest.raises(CheckpointError, match=r"none\.pth: No such file"):
-        load_official(tmp_path / "none.pth")
+        load_released(tmp_path / "none.pth")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_load_official__expects_weights_under_model(tmp_path, content):
     torch.save(content, path)
 
     with pytest.raises(CheckpointError, match="expected a dictionary with the weights under 'model'"):
-        load_official(path)
+        load_released(path)
 
 
 @pytest.mark.parametrize("shape", [(32, 12), (32, 2, 4, 1), (32, 3, 4, 5)])
@@ -147,7 +147,7 @@ def test_load_official__names_an_embedding_of_another_shape(shape):
     got = re.escape(f"joints_embed.proj.weight: got shape {shape}, expected shape (width, 3, segment, 1)")
 
     with pytest.raises(CheckpointError, match=got):
-        load_official(weights)
+        load_released(weights)
 
 
 def test_load_official__names_the_file_of_foreign_weights(tmp_path):
@@ -155,7 +155,7 @@ def test_load_official__names_the_file_of_foreign_weights(tmp_path):
     torch.save({"model": {"conv1.weight": torch.zeros(1)}}, path)
 
     with pytest.raises(CheckpointError, match=r"foreign\.pth: joints_embed\.proj\.weight: got no such tensor"):
-        load_official(path)
+        load_released(path)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_load_encoder__names_the_released_tensor_that_does_not_fit(released, cha
     with pytest.raises(CheckpointError) as caught:
         load_encoder(released, SPEC.replaced(**change))
 
-    assert all(fact in caught.value.what for fact in (str(released), tensor, str(got), str(expected)))
+    assert all(fact in caught.value.message for fact in (str(released), tensor, str(got), str(expected)))
 
 
 def cubic(distance: float) -> float:
@@ -194,7 +194,7 @@ def test_resize_segments__is_cubic_convolution_at_half_pixel_centres(segments):
     torch.testing.assert_close(resized, expected, atol=1e-12, rtol=0)
 
 
-class Told(Silent):
+class Told(NullProgress):
     """Progress that keeps what it is told."""
 
     def __init__(self):

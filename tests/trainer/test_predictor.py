@@ -12,12 +12,12 @@ from mamp_schemas.errors import CheckpointError, RecipeError
 from mamp_trainer.classifiers import load_classifier
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot
-from mamp_trainer.data.clips import make_table
+from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_rows
+from mamp_trainer.data.reading import load_all_rows
 from mamp_trainer.data.unstored import Recording
-from mamp_trainer.predictor import Predictor, most_probable
-from mamp_trainer.scores import class_scores
+from mamp_trainer.predictor import Predictor, top_classes
+from mamp_trainer.scores import predict_logits
 from mamp_trainer.tasks.linear import linear
 from tests.trainer.runs import CPU, finetune_recipe, linear_recipe, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_store
@@ -37,10 +37,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def stored_scores(run: Path, folder: Path, empty_slot: EmptySlot, batch_size: int) -> Tensor:
     store = open_store(write_store(folder / "ntu60.zarr", CLIPS))
-    table = make_table(store, np.arange(len(CLIPS)))
-    clips = Clips(table, load_rows(store, table, CPU, with_motion=False), None, CPU)
+    table = store_clip_table(store, np.arange(len(CLIPS)))
+    clips = Clips(table, load_all_rows(store, table, CPU, with_motion=False), None, CPU)
     tests = batches.TestBatches(clips, RECIPE.sampling, RECIPE.model.frames, batch_size, 2, empty_slot)
-    return class_scores(load_classifier(run, RECIPE), tests, lambda: None)
+    return predict_logits(load_classifier(run, RECIPE), tests, lambda: None)
 
 
 def recordings() -> list[Recording]:
@@ -75,10 +75,10 @@ def test_load__another_kind_of_head_is_refused(run: Path) -> None:
 
 
 def test_most_probable__highest_first() -> None:
-    told = most_probable(torch.tensor([[1.0, 3.0, 2.0]]).log(), 2)
+    told = top_classes(torch.tensor([[1.0, 3.0, 2.0]]).log(), 2)
     assert [[label for label, _ in clip] for clip in told] == [[1, 2]]
     assert [probability for _, probability in told[0]] == pytest.approx([1 / 2, 1 / 3])
 
 
 def test_most_probable__no_more_than_there_are_classes() -> None:
-    assert [len(clip) for clip in most_probable(torch.zeros(2, 3), 5)] == [3, 3]
+    assert [len(clip) for clip in top_classes(torch.zeros(2, 3), 5)] == [3, 3]

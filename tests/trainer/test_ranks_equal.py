@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mamp_schemas.errors import Interrupted
 from mamp_schemas.recipe_specs import ScheduleSpec
-from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.ranks.group import DistContext
 from mamp_trainer.tasks import finetune, linear
-from mamp_trainer.tasks.classification import Method, R
+from mamp_trainer.tasks.classification import ClassifierMethod, R
 from tests.trainer.rank_threads import StopAfter, classify_in_double, pretrain_in_double, together
 from tests.trainer.runs import finetune_recipe, linear_recipe, pretrain_recipe, read_metrics, write_toy_store
 
@@ -80,7 +80,7 @@ def test_pretrain__without_empty_bodies_parts_on_two_ranks_equal_the_whole_on_on
 
 
 def test_pretrain__begun_on_two_ranks_goes_on_alone(store: Path, alone: dict[str, Tensor], tmp_path: Path) -> None:
-    def stopped(ranks: Ranks) -> None:
+    def stopped(ranks: DistContext) -> None:
         with pytest.raises(Interrupted):
             pretrain_in_double(RECIPE, store, tmp_path / "run", ranks, progress=StopAfter(8, signal.SIGTERM))
 
@@ -89,15 +89,15 @@ def test_pretrain__begun_on_two_ranks_goes_on_alone(store: Path, alone: dict[str
 
 
 def test_linear__two_ranks_equal_one(store: Path, tmp_path: Path) -> None:
-    assert_alike(PROBE, linear.METHOD, store, tmp_path)
+    assert_alike(PROBE, linear.LINEAR, store, tmp_path)
 
 
 def test_finetune__two_ranks_equal_one(store: Path, tmp_path: Path) -> None:
     """Gradients pass through the statistics that the head takes over both ranks' clips."""
-    assert_alike(FINETUNING, finetune.METHOD, store, tmp_path)
+    assert_alike(FINETUNING, finetune.FINETUNE, store, tmp_path)
 
 
-def assert_alike(recipe: R, method: Method[R], store: Path, folder: Path) -> None:
+def assert_alike(recipe: R, method: ClassifierMethod[R], store: Path, folder: Path) -> None:
     expected, measured = classify_in_double(recipe, method, store, folder / "alone")
     ranks = together(2, lambda ranks: classify_in_double(recipe, method, store, folder / "run", ranks))
     assert distance(*(without_idle(weights) for weights in (ranks[0][0], expected))) < TOLERANCE

@@ -9,71 +9,71 @@ from torch import nn
 
 from mamp_schemas.errors import LostRankError, TrainingError
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.ranks.gradients import Gradients
-from mamp_trainer.ranks.group import ALONE, Ranks
-from mamp_trainer.ranks.norm import RankBatchNorm
-from mamp_trainer.ranks.shares import Part
-from mamp_trainer.slots import Slots
-from mamp_trainer.step import Step
+from mamp_trainer.ranks.gradients import FlatGradients
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
+from mamp_trainer.ranks.norm import DistributedBatchNorm
+from mamp_trainer.ranks.shares import Microbatch
+from mamp_trainer.slots import UniqueBodies
+from mamp_trainer.step import TrainStep
 from tests.trainer.rank_threads import together
 
 
 def test_add__sums_over_ranks() -> None:
-    found = together(3, lambda ranks: ranks.add(torch.tensor([1.0, ranks.rank])).tolist())
+    found = together(3, lambda ranks: ranks.all_reduce_sum(torch.tensor([1.0, ranks.rank])).tolist())
     assert found == [[3.0, 3.0]] * 3
 
 
 def test_add_in_order__a_value_s_bits_do_not_depend_on_its_neighbours() -> None:
     values = torch.rand((4, 64), generator=torch.Generator().manual_seed(0))
 
-    def work(ranks: Ranks) -> tuple[list[float], list[float]]:
+    def work(ranks: DistContext) -> tuple[list[float], list[float]]:
         own = values[ranks.rank]
-        alone = [float(ranks.add_in_order(own[at : at + 1])) for at in range(64)]
-        return alone, ranks.add_in_order(own).tolist()
+        alone = [float(ranks.ordered_all_reduce(own[at : at + 1])) for at in range(64)]
+        return alone, ranks.ordered_all_reduce(own).tolist()
 
     expected = (((values[0] + values[1]) + values[2]) + values[3]).tolist()
     assert together(4, work) == [(expected, expected)] * 4
 
 
 def test_agree__on_the_largest() -> None:
-    assert together(3, lambda ranks: ranks.agree([2, 15, 0][ranks.rank])) == [15] * 3
+    assert together(3, lambda ranks: ranks.all_reduce_max([2, 15, 0][ranks.rank])) == [15] * 3
 
 
 @pytest.mark.parametrize("text", ["", "runs/größe/step-00000001"])
 def test_share__the_first_rank_s_text(text: str) -> None:
-    assert together(2, lambda ranks: ranks.share(text if ranks.first else "another")) == [text] * 2
+    assert together(2, lambda ranks: ranks.broadcast_str(text if ranks.is_main else "another")) == [text] * 2
 
 
 def test_alone__is_as_it_was() -> None:
     values = torch.tensor([2.0])
-    assert ALONE.add(values) is values
-    assert (ALONE.agree(7), ALONE.share("text"), ALONE.first, ALONE.seat) == (7, "text", True, None)
+    assert SINGLE_PROCESS.all_reduce_sum(values) is values
+    assert (SINGLE_PROCESS.all_reduce_max(7), SINGLE_PROCESS.broadcast_str("text"), SINGLE_PROCESS.is_main, SINGLE_PROCESS.device_index) == (7, "text", True, None)
 
 
 def test_add__a_rank_that_is_gone_is_an_error_not_a_wait() -> None:
-    def leave(ranks: Ranks) -> None:
-        ranks.add(torch.ones(1))
-        if ranks.first:
+    def leave(ranks: DistContext) -> None:
+        ranks.all_reduce_sum(torch.ones(1))
+        if ranks.is_main:
             with pytest.raises(LostRankError, match="rank 0 lost the others"):
-                ranks.add(torch.ones(1))
+                ranks.all_reduce_sum(torch.ones(1))
 
     store = dist.HashStore()
 
     def start(rank: int) -> None:
-        leave(Ranks(rank, 2, rank, 2, dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=20))))
+        leave(DistContext(rank, 2, rank, 2, dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=20))))
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(start, range(2)))
 
 
 def test_gradients__are_views_that_add_up_over_ranks() -> None:
-    def work(ranks: Ranks) -> tuple[list[float], float]:
+    def work(ranks: DistContext) -> tuple[list[float], float]:
         weights = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(1, 1))]
-        gradients = Gradients(weights)
+        gradients = FlatGradients(weights)
         for factor in (100.0, 1.0 + 2 * ranks.rank):
-            gradients.clear()
+            gradients.zero()
             (factor * (weights[0].sum() + 2 * weights[1].sum())).backward()
-        gradients.add_up(ranks)
+        gradients.all_reduce(ranks)
         return [value for weight in weights for value in grads(weight)], float(gradients.norm())
 
     assert together(2, work) == [([4.0, 4.0, 8.0], pytest.approx(96**0.5))] * 2
@@ -89,9 +89,9 @@ def test_rank_batch_norm__equals_one_over_all_clips() -> None:
     whole = nn.BatchNorm1d(4, affine=False, eps=1e-6).double()
     expected = [whole(features), whole(features * 2)]
 
-    def work(ranks: Ranks) -> tuple[list[torch.Tensor], RankBatchNorm]:
-        norm = RankBatchNorm(nn.BatchNorm1d(4, affine=False, eps=1e-6), ranks).double()
-        mine = features[:2] if ranks.first else features[2:]
+    def work(ranks: DistContext) -> tuple[list[torch.Tensor], DistributedBatchNorm]:
+        norm = DistributedBatchNorm(nn.BatchNorm1d(4, affine=False, eps=1e-6), ranks).double()
+        mine = features[:2] if ranks.is_main else features[2:]
         return [norm(mine), norm(mine * 2)], norm
 
     (one, norm), (other, _) = together(2, work)
@@ -106,15 +106,15 @@ def test_rank_batch_norm__equals_one_over_all_clips() -> None:
 EMPTY = torch.empty(0)
 
 
-def failing(value: float) -> Callable[[Ranks], str]:
-    def work(ranks: Ranks) -> str:
+def failing(value: float) -> Callable[[DistContext], str]:
+    def work(ranks: DistContext) -> str:
         weight = nn.Parameter(torch.tensor(1.0))
-        step = Step(lambda batch, _epoch: weight * batch.x.sum(), torch.optim.SGD([weight], lr=0.0), ranks)
-        x = torch.tensor([1.0 if ranks.first else value])
-        step([Part(Batch(x, None, EMPTY, EMPTY, EMPTY, Slots(EMPTY, EMPTY)), 0.5)], 2, 4, lr=0.0)
+        step = TrainStep(lambda batch, _epoch: weight * batch.x.sum(), torch.optim.SGD([weight], lr=0.0), ranks)
+        x = torch.tensor([1.0 if ranks.is_main else value])
+        step([Microbatch(Batch(x, None, EMPTY, EMPTY, EMPTY, UniqueBodies(EMPTY, EMPTY)), 0.5)], 2, 4, lr=0.0)
         with pytest.raises(TrainingError) as caught:
-            step.settle(lambda epoch, step: [f"clip{epoch}{step}"])
-        return caught.value.what
+            step.flush_metrics(lambda epoch, step: [f"clip{epoch}{step}"])
+        return caught.value.message
 
     return work
 

@@ -1,7 +1,7 @@
 import pytest
 
 from mamp_schemas.errors import UsageError
-from mamp_trainer.ranks.place import Place, expand_tasks, find_place, first_host
+from mamp_trainer.ranks.place import RankEnv, expand_tasks, read_rank_env, first_host
 
 TORCHRUN = {
     "RANK": "5",
@@ -24,43 +24,43 @@ SLURM = {
 
 
 def test_find_place__alone() -> None:
-    assert find_place({}) is None
+    assert read_rank_env({}) is None
 
 
 def test_find_place__under_torchrun() -> None:
-    assert find_place(TORCHRUN) == Place(5, 8, 1, 4, "node1", 29500, hosted=False)
+    assert read_rank_env(TORCHRUN) == RankEnv(5, 8, 1, 4, "node1", 29500, launcher_hosts_store=False)
     kept = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "2"}
-    assert find_place(TORCHRUN | kept) == Place(5, 8, 1, 4, "node1", 29500, hosted=True, attempt=2)
+    assert read_rank_env(TORCHRUN | kept) == RankEnv(5, 8, 1, 4, "node1", 29500, launcher_hosts_store=True, attempt=2)
 
 
 def test_find_place__under_srun() -> None:
-    assert find_place(SLURM) == Place(5, 8, 1, 4, "gpu007", 20_000 + (1234567 + 2) % 10_000, hosted=False)
+    assert read_rank_env(SLURM) == RankEnv(5, 8, 1, 4, "gpu007", 20_000 + (1234567 + 2) % 10_000, launcher_hosts_store=False)
 
 
 def test_find_place__under_srun_where_the_user_says_to_meet() -> None:
-    place = find_place(SLURM | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "1234"})
+    place = read_rank_env(SLURM | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "1234"})
     assert place is not None
     assert (place.address, place.port) == ("10.0.0.1", 1234)
 
 
 def test_find_place__a_batch_script_without_srun_is_one_process() -> None:
-    assert find_place({name: value for name, value in SLURM.items() if name != "SLURM_STEP_ID"}) is None
+    assert read_rank_env({name: value for name, value in SLURM.items() if name != "SLURM_STEP_ID"}) is None
 
 
 @pytest.mark.parametrize("environment", [TORCHRUN | {"WORLD_SIZE": "1"}, SLURM | {"SLURM_STEP_NUM_TASKS": "1"}])
 def test_find_place__one_of_one_is_alone(environment: dict[str, str]) -> None:
-    assert find_place(environment) is None
+    assert read_rank_env(environment) is None
 
 
 @pytest.mark.parametrize("name", ["LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"])
 def test_find_place__names_a_missing_variable(name: str) -> None:
     with pytest.raises(UsageError, match=name):
-        find_place({key: value for key, value in TORCHRUN.items() if key != name})
+        read_rank_env({key: value for key, value in TORCHRUN.items() if key != name})
 
 
 def test_find_place__names_a_variable_that_is_no_number() -> None:
     with pytest.raises(UsageError, match="RANK is 'first', not a number"):
-        find_place(TORCHRUN | {"RANK": "first"})
+        read_rank_env(TORCHRUN | {"RANK": "first"})
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from mamp_schemas.errors import RecipeError
 from mamp_trainer.data.batches import TrainBatches
-from mamp_trainer.ranks.group import Ranks
-from mamp_trainer.ranks.shares import Shares
+from mamp_trainer.ranks.group import DistContext
+from mamp_trainer.ranks.shares import MicrobatchSampler
 from tests.trainer.runs import open_source, pretrain_recipe, write_toy_store
 
 CLIPS = 26
@@ -36,7 +36,7 @@ def test_parts__make_up_the_batch_and_its_loss(
 ) -> None:
     whole = by_size[size].batch(epoch, 0)
     parts = [
-        part for rank in range(ranks) for part in Shares(by_size[size], Ranks(rank, ranks), micro_batch).parts(epoch, 0)
+        part for rank in range(ranks) for part in MicrobatchSampler(by_size[size], DistContext(rank, ranks), micro_batch).microbatches(epoch, 0)
     ]
     assert torch.equal(torch.cat([part.batch.clip for part in parts]), whole.clip)
     assert all(0 < len(part.batch.clip) <= (micro_batch or size) for part in parts)
@@ -46,22 +46,22 @@ def test_parts__make_up_the_batch_and_its_loss(
 
 
 def test_parts__without_a_limit_are_one(store: Path) -> None:
-    (part,) = Shares(batches(store, 8)).parts(0, 0)
+    (part,) = MicrobatchSampler(batches(store, 8)).microbatches(0, 0)
     assert part.weight == 1.0
 
 
 def test_terms__one_a_clip_by_default(store: Path) -> None:
-    assert Shares(batches(store, 8)).terms(0, 0) == 8
+    assert MicrobatchSampler(batches(store, 8)).num_loss_terms(0, 0) == 8
 
 
 def test_names__are_those_of_the_whole_batch(store: Path) -> None:
     made = batches(store, 8)
     ids = [f"clip{number:03d}" for number in range(CLIPS)]
-    named = Shares(made, Ranks(1, 2), ids=ids).names(1, 2)
+    named = MicrobatchSampler(made, DistContext(1, 2), ids=ids).clip_ids(1, 2)
     assert named == [ids[clip] for clip in made.batch(1, 2).clip.tolist()]
 
 
 @pytest.mark.parametrize("size", [3, 100])
 def test_shares__fewer_clips_than_ranks_are_refused(store: Path, size: int) -> None:
     with pytest.raises(RecipeError, match=f"a batch of {min(size, CLIPS)} clips cannot be divided among 27 ranks"):
-        Shares(batches(store, size), Ranks(0, 27))
+        MicrobatchSampler(batches(store, size), DistContext(0, 27))

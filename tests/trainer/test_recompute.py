@@ -5,7 +5,7 @@ from mamp_schemas.recipe_specs import ModelSpec
 from mamp_schemas.recipes import Precision
 from mamp_trainer.compute import autocast
 from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.recompute import choose_recompute, kept_bytes
+from mamp_trainer.recompute import choose_activation_checkpointing, activation_bytes
 from mamp_trainer.tasks.pretrain import masked_loss
 from tests.trainer.runs import make_batch, pretrain_recipe
 
@@ -31,15 +31,15 @@ def measured_bytes(model: MAMP, precision: Precision, sequences: int) -> int:
 def test_kept_bytes__is_near_what_is_kept(precision: Precision) -> None:
     recipe = pretrain_recipe(model=SPEC)
     model = MAMP(SPEC, recipe.masking, recipe.target)
-    estimate = kept_bytes(SPEC, int(SPEC.tokens * (1 - recipe.masking.ratio)), 4, precision)
+    estimate = activation_bytes(SPEC, int(SPEC.tokens * (1 - recipe.masking.ratio)), 4, precision)
     assert 0.95 < measured_bytes(model, precision, 4) / estimate < 1.15
 
 
 def test_choose_recompute__where_memory_is_short() -> None:
     recipe = pretrain_recipe()
-    need = kept_bytes(recipe.model, int(recipe.model.tokens * 0.1), 8, "float32")
-    short, reason = choose_recompute(recipe, 8, need)
-    enough, _ = choose_recompute(recipe, 8, 2 * need)
+    need = activation_bytes(recipe.model, int(recipe.model.tokens * 0.1), 8, "float32")
+    short, reason = choose_activation_checkpointing(recipe, 8, need)
+    enough, _ = choose_activation_checkpointing(recipe, 8, 2 * need)
     assert (short, enough) == (True, False)
     assert "8 sequences" in reason
     assert "free" in reason
@@ -48,7 +48,7 @@ def test_choose_recompute__where_memory_is_short() -> None:
 @pytest.mark.parametrize(("says", "expected"), [("always", True), ("never", False)])
 def test_choose_recompute__as_the_recipe_says(says: str, expected: bool) -> None:
     for free in (0, 10**12):
-        assert choose_recompute(pretrain_recipe(recompute=says), 8, free)[0] == expected
+        assert choose_activation_checkpointing(pretrain_recipe(recompute=says), 8, free)[0] == expected
 
 
 def test_set_recompute__loss_and_gradients_are_the_same_bit_for_bit() -> None:
@@ -56,7 +56,7 @@ def test_set_recompute__loss_and_gradients_are_the_same_bit_for_bit() -> None:
     torch.manual_seed(0)
     model = MAMP(recipe.model, recipe.masking, recipe.target)
     for recompute in (False, True):
-        model.set_recompute(recompute)
+        model.set_activation_checkpointing(recompute)
         loss = masked_loss(model, recipe)(batch, 0)
         found.append((loss, *torch.autograd.grad(loss, list(model.parameters()))))
     assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))

@@ -9,11 +9,11 @@ import pytest
 
 from mamp_schemas.errors import UsageError
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe
-from mamp_schemas.reproduction import Plan, PlannedRun, Scale
+from mamp_schemas.reproduction import ReproductionPlan, PlannedRun, Scale
 from mamp_trainer.recipes import list_recipes, load_recipe
 from mamp_trainer.reproduce.plan import NAMES, choose_runs
 from mamp_trainer.reproduce.plan import make_plan as plan_anew
-from mamp_trainer.reproduce.small import SEGMENTS, small
+from mamp_trainer.reproduce.small import SEGMENTS, scaled_down
 
 SCALES: tuple[Scale, ...] = ("full", "small")
 make_plan = cache(plan_anew)
@@ -37,14 +37,14 @@ RUNS = {
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     """Return what a run's numbers depend on."""
-    return {key: value for key, value in recipe.facts().items() if key not in ("name", "summary")}
+    return {key: value for key, value in recipe.canonical_data().items() if key not in ("name", "summary")}
 
 
-def pretrainings(plan: Plan) -> dict[str, PretrainRecipe]:
+def pretrainings(plan: ReproductionPlan) -> dict[str, PretrainRecipe]:
     return {run.name: run.recipe for run in plan.runs if isinstance(run.recipe, PretrainRecipe)}
 
 
-def evaluations(plan: Plan) -> list[PlannedRun]:
+def evaluations(plan: ReproductionPlan) -> list[PlannedRun]:
     return [run for run in plan.runs if not isinstance(run.recipe, PretrainRecipe)]
 
 
@@ -69,7 +69,7 @@ def test_make_plan__every_run_is_there_once_and_after_its_parent(table: str, sca
 @pytest.mark.parametrize("table", NAMES)
 def test_make_plan__survives_its_own_json(table: str, scale: Scale) -> None:
     plan = make_plan(table, scale)
-    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert ReproductionPlan.model_validate_json(plan.model_dump_json()) == plan
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -174,7 +174,7 @@ def test_small__keeps_what_tables_vary_in_proportion() -> None:
 
 def test_small__leaves_method_and_learning_rates() -> None:
     recipe = load_recipe("linear", "pku2-xsub")
-    reduced = small(recipe)
+    reduced = scaled_down(recipe)
     assert isinstance(reduced, LinearRecipe)
     assert reduced.schedule.lr == recipe.schedule.lr
     assert reduced.optimiser == recipe.optimiser

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from mamp_schemas.errors import RecordError
-from mamp_schemas.progress import Silent
-from mamp_schemas.reproduction import Plan, PlannedRun
-from mamp_trainer.data.residency import WINDOW
+from mamp_schemas.progress import NullProgress
+from mamp_schemas.reproduction import ReproductionPlan, PlannedRun
+from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW
 from mamp_trainer.ledger.files import read_record
 from mamp_trainer.ledger.runs import read_runs
 from mamp_trainer.reproduce.collect import collect, read_losses
-from mamp_trainer.reproduce.execute import Outcome, Seat, execute
-from mamp_trainer.reproduce.finished import find_run
+from mamp_trainer.reproduce.execute import Outcome, ExecutionContext, execute
+from mamp_trainer.reproduce.finished import match_run
 from mamp_trainer.reproduce.plan import make_plan
-from mamp_trainer.reproduce.shelf import Shelf, count_clips
+from mamp_trainer.reproduce.shelf import DataCatalog, count_clips
 from mamp_trainer.tasks.pretrain import pretrain
 from tests.trainer.ledger_cases import write_metrics, write_run
 from tests.trainer.runs import SignalAfter, pretrain_recipe, write_toy_store
@@ -44,15 +44,15 @@ def change_json(path: Path, change: dict[str, Any], *keys: str) -> None:
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize(("window", "counts"), [(None, True), (WINDOW, True), (WINDOW + 1, False)])
+@pytest.mark.parametrize(("window", "counts"), [(None, True), (DEFAULT_SHUFFLE_WINDOW, True), (DEFAULT_SHUFFLE_WINDOW + 1, False)])
 def test_find_run__a_streamed_run_counts_and_one_of_another_order_does_not(
     data: Path, window: int | None, counts: bool
 ) -> None:
-    shelf = Shelf(data)
+    shelf = DataCatalog(data)
     split = shelf.split(PLANNED.recipe)
     hashes = {"store_hash": split.store_hash, "manifest_hash": split.manifest_hash}
     write_run(data / "runs" / "mine", pretrain_recipe(shuffle_window=window), **hashes)
-    found = find_run(PLANNED, None, read_runs([data / "runs"]), data / "runs" / PLANNED.name, shelf)
+    found = match_run(PLANNED, None, read_runs([data / "runs"]), data / "runs" / PLANNED.name, shelf)
     assert (found is not None) is counts
 
 
@@ -61,9 +61,9 @@ def test_execute__goes_on_with_the_order_of_a_streamed_run(data: Path) -> None:
     streamed = pretrain_recipe(residency="stream", shuffle_window=1)
     with pytest.raises(KeyboardInterrupt):
         pretrain(streamed, data / "ntu60.zarr", run, device="cpu", progress=SignalAfter(18))
-    plan = Plan(table="8", scale="full", tables=(), runs=(PLANNED,))
-    seat = Seat("cpu", Silent())
-    outcome = execute(plan, frozenset({PLANNED.name}), data / "runs", Shelf(data), seat, lambda _outcome: None)
+    plan = ReproductionPlan(table="8", scale="full", tables=(), runs=(PLANNED,))
+    seat = ExecutionContext("cpu", NullProgress())
+    outcome = execute(plan, frozenset({PLANNED.name}), data / "runs", DataCatalog(data), seat, lambda _outcome: None)
     assert outcome.problems == {}
     assert read_record(run).recipe_hash == pretrain_recipe(shuffle_window=1).digest()
 
@@ -73,7 +73,7 @@ def test_collect__clips_of_another_policy_are_not_comparable(data: Path, policy:
     change_json(data / "ntu60.zarr" / "zarr.json", {"name": policy}, "attributes", "policy")
     official = {"train": 40_091, "test": 16_487, "official_train": 40_091, "official_test": 16_487}
     change_json(data / "ntu60.xsub.json", official, "counts")
-    (table,) = collect(make_plan("8"), Outcome(), Shelf(data), data / "tables")
+    (table,) = collect(make_plan("8"), Outcome(), DataCatalog(data), data / "tables")
     assert table.comparable is (policy == "paper")
     said = "so not comparable with the published numbers: ntu60 xsub: clips of the policy 'corrected'."
     assert any(note.endswith(said) for note in table.notes) is (policy == "corrected")
@@ -91,4 +91,4 @@ def test_count_clips__of_a_store_without_a_manifest_are_those_of_its_columns(tmp
     joints = np.ones((1, 4, 25, 3), np.float32)
     clips = [Clip(f"clip{at}", joints, label=0, subject=subject) for at, subject in enumerate((1, 2, 3, 3, 3))]
     write_store(tmp_path / "ntu60.zarr", clips)
-    assert count_clips(PLANNED.recipe, Shelf(tmp_path)) == (2, 3)
+    assert count_clips(PLANNED.recipe, DataCatalog(tmp_path)) == (2, 3)

@@ -16,8 +16,8 @@ from mamp_trainer.ledger.runs import read_run
 from mamp_trainer.reproduce.estimate import ASSUMED_SHARE, Rates, count_operations, estimate, measure_rates
 from mamp_trainer.reproduce.notes import list_notes
 from mamp_trainer.reproduce.plan import make_plan
-from mamp_trainer.reproduce.shelf import Shelf, count_clips
-from mamp_trainer.reproduce.write import stem, to_csv, to_markdown, write_table
+from mamp_trainer.reproduce.shelf import DataCatalog, count_clips
+from mamp_trainer.reproduce.write import file_stem, to_csv, to_markdown, write_table
 from mamp_trainer.tasks.pretrain import pretrain
 from tests.trainer.runs import CPU, finetune_recipe, linear_recipe, pretrain_recipe, write_toy_store
 
@@ -111,7 +111,7 @@ def test_write_table__json_reads_back(tmp_path: Path) -> None:
 
 
 def test_stem__scales_have_files_of_their_own() -> None:
-    assert [stem("8", "full"), stem("8", "small"), stem("fig-loss", "small")] == [
+    assert [file_stem("8", "full"), file_stem("8", "small"), file_stem("fig-loss", "small")] == [
         "table-8",
         "table-8-small",
         "fig-loss-small",
@@ -141,7 +141,7 @@ def test_count_operations__epochs_clips_and_tests() -> None:
 
 def test_count_clips__official_ones_where_the_data_is_not_there(tmp_path: Path) -> None:
     plan = make_plan("5")
-    counts = {count_clips(run.recipe, Shelf(tmp_path)) for run in plan.runs}
+    counts = {count_clips(run.recipe, DataCatalog(tmp_path)) for run in plan.runs}
     assert counts == {
         (40_091, 16_487),
         (400, 16_487),
@@ -158,7 +158,7 @@ def test_estimate__by_finished_runs_of_the_same_network_and_task(tmp_path: Path)
     (tmp_path / "toy.xsub.json").rename(tmp_path / "ntu60.xsub.json")
     recipe = pretrain_recipe()
     result = pretrain(recipe, tmp_path / "ntu60.zarr", tmp_path / "run", device="cpu")
-    shelf = Shelf(tmp_path)
+    shelf = DataCatalog(tmp_path)
     rates = measure_rates([read_run(tmp_path / "run")], shelf, CPU)
     twice = recipe.replaced(schedule=recipe.schedule.replaced(epochs=6))
     known = estimate(PlannedRun(name="a", recipe=twice), shelf, rates)
@@ -179,14 +179,14 @@ def test_measure_rates__runs_on_other_devices_or_data_say_nothing(tmp_path: Path
     assert run.record is not None
     for changes in ({"device": "cuda:0: something fast"}, {"store_hash": "0" * 64}):
         other = replace(run, record=run.record.replaced(**changes))
-        rates = measure_rates([other], Shelf(tmp_path), torch.device("cpu"))
+        rates = measure_rates([other], DataCatalog(tmp_path), torch.device("cpu"))
         assert not rates.recorded
         assert rates.assumed > 0
 
 
 def test_estimate__without_finished_runs_by_operations(tmp_path: Path) -> None:
     planned = make_plan("8").runs[0]
-    found = estimate(planned, Shelf(tmp_path), Rates({}, ASSUMED_SHARE * 1e12))
+    found = estimate(planned, DataCatalog(tmp_path), Rates({}, ASSUMED_SHARE * 1e12))
     assert found is not None
     assert not found.recorded
     assert found.seconds == pytest.approx(count_operations(planned.recipe, 40_091, 16_487) / 3e11)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from mamp_schemas.base import read_json
+from mamp_schemas.base import parse_model_json
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_schemas.recipes import PretrainRecipe
@@ -63,7 +63,7 @@ def test_pretrain__interrupted_again_and_again(store: Path, whole: Path, tmp_pat
             pretrain(pretrain_recipe(), store, run, resume=True, device="cpu", progress=SignalAfter(steps))
     pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
     assert_same_run(whole, run)
-    assert read_json(RunRecord, (run / "run.json").read_text(), "run.json").sittings == 5
+    assert parse_model_json(RunRecord, (run / "run.json").read_text(), "run.json").sittings == 5
 
 
 def test_pretrain__killed_after_a_checkpoint_repeats_the_lost_steps(store: Path, whole: Path, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_linear__interrupted_while_testing(store: Path, tmp_path: Path, monkeypa
     one, other = tmp_path / "one", tmp_path / "other"
     linear(linear_recipe(), store, one, device="cpu")
     with monkeypatch.context() as patched:
-        patched.setattr(classification, "class_scores", interrupting(classification.class_scores))
+        patched.setattr(classification, "class_scores", interrupting(classification.predict_logits))
         with pytest.raises(KeyboardInterrupt):
             linear(linear_recipe(), store, other, device="cpu")
     linear(linear_recipe(), store, other, resume=True, device="cpu")

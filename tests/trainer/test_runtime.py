@@ -7,8 +7,8 @@ import torch
 import torch.distributed as dist
 
 from mamp_schemas.errors import Interrupted, TrainingError, UsageError
-from mamp_trainer.ranks.group import Ranks
-from mamp_trainer.runtime import choose_device, interruptible, seeded, stopped_at_once, versions
+from mamp_trainer.ranks.group import DistContext
+from mamp_trainer.runtime import choose_device, interruptible, seeded, interrupt_immediately, package_versions
 
 
 def test_choose_device__auto_takes_a_gpu_where_there_is_one() -> None:
@@ -72,14 +72,14 @@ def test_interruptible__a_signal_to_one_rank_stops_all() -> None:
     store = dist.HashStore()
 
     def work(rank: int) -> int:
-        ranks = Ranks(rank, 2, rank, 2, dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=60)))
+        ranks = DistContext(rank, 2, rank, 2, dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=60)))
         with interruptible(ranks) as pause:
             pause()
-            if ranks.first:
+            if ranks.is_main:
                 signal.raise_signal(signal.SIGTERM)
             with pytest.raises(Interrupted, match="SIGTERM") as caught:
                 pause()
-        return caught.value.code
+        return caught.value.exit_code
 
     with ThreadPoolExecutor(1) as threads:
         other = threads.submit(work, 1)  # only the main thread is given signals
@@ -88,16 +88,16 @@ def test_interruptible__a_signal_to_one_rank_stops_all() -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
 def test_stopped_at_once__raises_where_the_signal_comes(number: signal.Signals, code: int) -> None:
-    with stopped_at_once(), pytest.raises(Interrupted, match=number.name) as caught:
+    with interrupt_immediately(), pytest.raises(Interrupted, match=number.name) as caught:
         signal.raise_signal(number)
-    assert caught.value.code == code
+    assert caught.value.exit_code == code
 
 
 def test_choose_device__one_gpu_for_several_ranks_is_refused() -> None:
     with pytest.raises(UsageError, match="there are several ranks"):
-        choose_device("cuda:0", local=1)
+        choose_device("cuda:0", local_rank=1)
 
 
 def test_versions__names_what_results_depend_on() -> None:
-    assert versions()["torch"] == torch.__version__
-    assert {"python", "mampctl", "numpy", "zarr"} <= versions().keys()
+    assert package_versions()["torch"] == torch.__version__
+    assert {"python", "mampctl", "numpy", "zarr"} <= package_versions().keys()

@@ -4,26 +4,26 @@ from torch import Tensor, nn
 
 from mamp_schemas.errors import TrainingError
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.ranks.shares import Part
-from mamp_trainer.slots import Slots
-from mamp_trainer.step import Step
+from mamp_trainer.ranks.shares import Microbatch
+from mamp_trainer.slots import UniqueBodies
+from mamp_trainer.step import TrainStep
 
 EMPTY = torch.empty(0)
 
 
-def batch(value: float, weight: float = 1.0) -> list[Part]:
-    return [Part(Batch(torch.tensor([value]), None, EMPTY, EMPTY, EMPTY, Slots(EMPTY, EMPTY)), weight)]
+def batch(value: float, weight: float = 1.0) -> list[Microbatch]:
+    return [Microbatch(Batch(torch.tensor([value]), None, EMPTY, EMPTY, EMPTY, UniqueBodies(EMPTY, EMPTY)), weight)]
 
 
 def clips(epoch: int, step: int) -> list[str]:
     return [f"clip{epoch}", f"clip{step}"]
 
 
-def square_step(weight: nn.Parameter) -> Step:
+def square_step(weight: nn.Parameter) -> TrainStep:
     def loss(given: Batch, _epoch: int) -> Tensor:
         return (weight * given.x).square().sum()
 
-    return Step(loss, torch.optim.SGD([weight], lr=0.0))
+    return TrainStep(loss, torch.optim.SGD([weight], lr=0.0))
 
 
 def test_step__descends_the_gradient_at_the_given_rate() -> None:
@@ -45,8 +45,8 @@ def test_settle__returns_each_loss_once() -> None:
     step = square_step(nn.Parameter(torch.tensor(1.0)))
     step(batch(1.0), 0, 0, lr=0.0)
     step(batch(3.0), 0, 1, lr=0.0)
-    assert step.settle(clips) == ([1.0, 9.0], [2.0, 18.0])
-    assert step.settle(clips) == ([], [])
+    assert step.flush_metrics(clips) == ([1.0, 9.0], [2.0, 18.0])
+    assert step.flush_metrics(clips) == ([], [])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -55,19 +55,19 @@ def test_settle__names_the_first_step_that_is_not_finite(value: float) -> None:
     for number, each in enumerate([1.0, value, value], start=40):
         step(batch(each), 3, number, lr=0.0)
     with pytest.raises(TrainingError, match=r"(?s)step 42 of epoch 4: the loss is (nan|inf).*clip3 clip41"):
-        step.settle(clips)
+        step.flush_metrics(clips)
 
 
 def test_settle__names_the_step_whose_gradient_overflows() -> None:
     weight = nn.Parameter(torch.tensor(0.0))
-    step = Step(lambda part, _epoch: (weight * part.x).sqrt().sum(), torch.optim.SGD([weight], lr=0.0))
+    step = TrainStep(lambda part, _epoch: (weight * part.x).sqrt().sum(), torch.optim.SGD([weight], lr=0.0))
     step(batch(1.0), 0, 6, lr=0.0)
     with pytest.raises(TrainingError, match="step 7 of epoch 1: the loss is 0, its gradient's norm inf"):
-        step.settle(clips)
+        step.flush_metrics(clips)
 
 
 def test_step__parts_count_by_their_weight() -> None:
     weight = nn.Parameter(torch.tensor(1.0))
     step = square_step(weight)
     step([*batch(1.0, 0.25), *batch(3.0, 0.75)], 0, 0, lr=0.0)
-    assert step.settle(clips) == ([0.25 + 0.75 * 9], [2 * (0.25 + 0.75 * 9)])
+    assert step.flush_metrics(clips) == ([0.25 + 0.75 * 9], [2 * (0.25 + 0.75 * 9)])

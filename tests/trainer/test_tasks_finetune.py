@@ -8,13 +8,13 @@ import torch
 
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
 from mamp_schemas.recipe_specs import ModelSpec, ScheduleSpec
-from mamp_schemas.recipes import Pretraining
+from mamp_schemas.recipes import PretrainingData
 from mamp_schemas.results import RunRecord
 from mamp_schemas.splits import SplitManifest, Subset, manifest_name
 from mamp_trainer.belonging import UNTRAINED
 from mamp_trainer.classifiers import load_classifier, make_classifier, trained_recipe
-from mamp_trainer.official import to_official
-from mamp_trainer.scores import Scores
+from mamp_trainer.official import to_released
+from mamp_trainer.scores import ClipPredictions
 from mamp_trainer.tasks.finetune import finetune
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
@@ -32,7 +32,7 @@ from tests.trainer.runs import (
 SHALLOW = finetune_recipe(model=MODEL, drop_path=0.0)
 """Fits the encoder of `pretrain_recipe`."""
 SUBSET = Subset(fraction=0.5)
-TRANSFER = Pretraining(dataset="ntu120", protocol="xsub")
+TRANSFER = PretrainingData(dataset="ntu120", protocol="xsub")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_finetune__resumed_equals_uninterrupted(store: Path, pretrained: Path, t
     resumed = finetune(SHALLOW, store, other, encoder_from=pretrained, resume=True, device="cpu")
     assert_same_run(one, other)
     assert resumed.replaced(seconds=0.0) == expected.replaced(seconds=0.0)
-    assert torch.equal(Scores.read(one / "scores.npz").logits, Scores.read(other / "scores.npz").logits)
+    assert torch.equal(ClipPredictions.read(one / "scores.npz").logits, ClipPredictions.read(other / "scores.npz").logits)
 
 
 def test_semi__trains_on_the_draw_alone(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_load_classifier__says_what_the_run_said(store: Path, tmp_path: Path, be
 
 def test_load_classifier__released_file_of_another_length_warns(tmp_path: Path) -> None:
     model = make_classifier(SHALLOW, 60, None)
-    torch.save({"model": to_official(model.state_dict())}, tmp_path / "finetuned.pth")
+    torch.save({"model": to_released(model.state_dict())}, tmp_path / "finetuned.pth")
     longer = SHALLOW.replaced(model=ModelSpec.model_validate({**MODEL.model_dump(), "frames": 32}))
     progress = SignalAfter(-1)
     loaded = load_classifier(tmp_path / "finetuned.pth", longer, progress)

@@ -3,18 +3,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamp_schemas.base import read_json
+from mamp_schemas.base import parse_model_json
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
 from mamp_schemas.recipe_specs import ScheduleSpec
 from mamp_schemas.results import RunRecord
-from mamp_trainer.checkpoint.files import load
-from mamp_trainer.checkpoint.keep import latest
+from mamp_trainer.checkpoint.files import read_checkpoint
+from mamp_trainer.checkpoint.keep import latest_checkpoint
 from mamp_trainer.classifiers import make_classifier
-from mamp_trainer.scores import Scores, accuracy, class_scores
+from mamp_trainer.scores import ClipPredictions, accuracy, predict_logits
 from mamp_trainer.tasks import classification
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
-from mamp_trainer.weights import digest, load_encoder
+from mamp_trainer.weights import weights_digest, load_encoder
 from tests.trainer.rank_threads import together
 from tests.trainer.runs import (
     MODEL,
@@ -65,8 +65,8 @@ def test_linear__reports_last_and_best_epoch(store: Path, tmp_path: Path, monkey
 
 def test_linear__leaves_the_encoder_as_it_was(store: Path, pretrained: Path, tmp_path: Path) -> None:
     linear(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
-    folders = [latest(pretrained), latest(tmp_path / "run")]
-    before, after = (load(folder).weights for folder in folders if folder)
+    folders = [latest_checkpoint(pretrained), latest_checkpoint(tmp_path / "run")]
+    before, after = (read_checkpoint(folder).weights for folder in folders if folder)
     encoder = [name for name in after if name.startswith("encoder.")]
     assert len(encoder) > 5
     assert all(torch.equal(before[name], after[name]) for name in encoder)
@@ -74,20 +74,20 @@ def test_linear__leaves_the_encoder_as_it_was(store: Path, pretrained: Path, tmp
 
 def test_linear__records_which_encoder_it_judged(store: Path, pretrained: Path, tmp_path: Path) -> None:
     linear(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
-    record = read_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
+    record = parse_model_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
     assert record.encoder == str(pretrained)
-    before = read_json(RunRecord, (pretrained / "run.json").read_text(), "run.json")
+    before = parse_model_json(RunRecord, (pretrained / "run.json").read_text(), "run.json")
     assert record.origin is not None
-    assert record.origin.checkpoint == str(latest(pretrained))
+    assert record.origin.checkpoint == str(latest_checkpoint(pretrained))
     assert record.origin.recipe_hash == before.recipe_hash
-    assert record.began_with(digest(load_encoder(pretrained, MODEL)))
+    assert record.started_from_weights(weights_digest(load_encoder(pretrained, MODEL)))
 
 
 def test_linear__says_that_the_encoder_is_untrained(store: Path, tmp_path: Path) -> None:
     progress = SignalAfter(-1)
     linear(linear_recipe(), store, tmp_path / "run", device="cpu", progress=progress)
     assert any("untrained" in message for message in progress.messages)
-    record = read_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
+    record = parse_model_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
     assert record.encoder == "untrained"
 
 
@@ -105,7 +105,7 @@ def test_class_scores__every_test_clip_once(store: Path) -> None:
     model = make_classifier(recipe, 60, None)
     seen: list[int] = []
     model.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
-    assert class_scores(model, batches, nothing).shape == (7, 60)
+    assert predict_logits(model, batches, nothing).shape == (7, 60)
     assert seen == [3, 3, 1]
 
 
@@ -115,7 +115,7 @@ def test_class_scores__do_not_depend_on_the_batch_size(store: Path) -> None:
         recipe = linear_recipe(batch_size=batch_size)
         source = open_source(store, recipe)
         batches = source.test_batches(source.load_labelled("test"))
-        found.append(class_scores(make_classifier(recipe, 60, None), batches, nothing))
+        found.append(predict_logits(make_classifier(recipe, 60, None), batches, nothing))
     torch.testing.assert_close(found[0], found[1])
     torch.testing.assert_close(found[0], found[2])
 
@@ -125,8 +125,8 @@ def test_class_scores__among_more_ranks_than_clips_of_a_batch(store: Path) -> No
     source = open_source(store, recipe)
     batches = source.test_batches(source.load_labelled("test"))
     model = make_classifier(recipe, 60, None)
-    alone = class_scores(model, batches, nothing)
-    for found in together(3, lambda ranks: class_scores(model, batches, nothing, ranks)):
+    alone = predict_logits(model, batches, nothing)
+    for found in together(3, lambda ranks: predict_logits(model, batches, nothing, ranks)):
         torch.testing.assert_close(found, alone)
 
 
@@ -138,7 +138,7 @@ def test_accuracy__in_percent_of_all_clips() -> None:
 
 def test_linear__keeps_the_scores_of_the_last_epoch(store: Path, tmp_path: Path) -> None:
     result = linear(linear_recipe(), store, tmp_path / "run", device="cpu")
-    scores = Scores.read(tmp_path / "run" / "scores.npz")
+    scores = ClipPredictions.read(tmp_path / "run" / "scores.npz")
     assert scores.clip == [f"clip{number:03d}" for number in range(26, 33)]
     assert accuracy(scores.logits, scores.label)["test_top1"] == result.last_top1
 
@@ -147,7 +147,7 @@ def test_linear__keeps_the_scores_of_the_last_epoch(store: Path, tmp_path: Path)
 def test_read__damaged_scores_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "scores.npz").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"scores\.npz.*cannot be read"):
-        Scores.read(tmp_path / "scores.npz")
+        ClipPredictions.read(tmp_path / "scores.npz")
 
 
 def test_make_classifier__the_same_head_with_and_without_an_encoder(pretrained: Path) -> None:

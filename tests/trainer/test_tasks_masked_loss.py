@@ -13,9 +13,9 @@ from mamp_trainer.data.draws import MASK, uniform
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.optim import make_optimiser
-from mamp_trainer.ranks.shares import Part
-from mamp_trainer.slots import Slots
-from mamp_trainer.step import Step
+from mamp_trainer.ranks.shares import Microbatch
+from mamp_trainer.slots import UniqueBodies
+from mamp_trainer.step import TrainStep
 from mamp_trainer.tasks.pretrain import loss_terms, masked_loss
 from tests.trainer.runs import make_batch, open_source, pretrain_recipe, write_toy_store
 
@@ -49,7 +49,7 @@ def test_masked_loss__skip_is_the_mean_over_real_bodies(copies: bool) -> None:
     batch, model = make_batch(BATCH.real.tolist(), copies=copies), network()
     tokens = KEEP.model.tokens
     u = uniform(0, 2, MASK, batch.clip, 2 * tokens).view(-1, tokens)
-    alone = [model(batch.x.flatten(0, 1)[[at]], u[[at]]).loss for at in batch.slots.bodies.tolist()]
+    alone = [model(batch.x.flatten(0, 1)[[at]], u[[at]]).loss for at in batch.unique_bodies.bodies.tolist()]
     torch.testing.assert_close(masked_loss(model, SKIP)(batch, 2), torch.stack(alone).mean())
 
 
@@ -79,7 +79,7 @@ def test_loss_terms__are_the_sequences_of_a_batch(tmp_path: Path) -> None:
     source = open_source(write_toy_store(tmp_path), SKIP)
     batch = source.train_batches(source.load("train")).batch(0, 0)
     terms = loss_terms(source.tables["train"], source.slots, SKIP)
-    assert int(terms[batch.clip].sum()) == len(batch.slots.bodies) == int(batch.real.sum())
+    assert int(terms[batch.clip].sum()) == len(batch.unique_bodies.bodies) == int(batch.real.sum())
 
 
 def elsewhere(tensor: Tensor) -> Tensor:
@@ -89,10 +89,10 @@ def elsewhere(tensor: Tensor) -> Tensor:
 @pytest.mark.parametrize("recipe", [KEEP, SKIP, KEEP.replaced(recompute="always")])
 def test_masked_loss__needs_no_number_from_the_device(recipe: Any) -> None:
     """On the meta device there are no numbers to wait for: whatever asks for one fails."""
-    slots = Slots(*map(elsewhere, BATCH.slots))
+    slots = UniqueBodies(*map(elsewhere, BATCH.unique_bodies))
     batch = Batch(elsewhere(BATCH.x), None, *map(elsewhere, (BATCH.label, BATCH.clip, BATCH.real)), slots)
     model = network().to("meta")
-    model.set_recompute(recipe.recompute == "always")
+    model.set_activation_checkpointing(recipe.recompute == "always")
     loss = masked_loss(model, recipe)(batch, 0)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -121,11 +121,11 @@ class Synchronisations(TorchDispatchMode):
 @pytest.mark.parametrize("recipe", [KEEP, SKIP])
 def test_step__does_not_wait_for_the_device(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
-    step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
+    step = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
     for name in ("tolist", "numpy", "cpu"):
         monkeypatch.setattr(Tensor, name, lambda *_: pytest.fail("a tensor was fetched"))
     with Synchronisations() as found:
-        step([Part(BATCH, 1.0)], 0, 0, 1e-3)
+        step([Microbatch(BATCH, 1.0)], 0, 0, 1e-3)
         assert found.seen == []
         bool(BATCH.real.all())
         assert found.seen == ["aten._local_scalar_dense.default"]

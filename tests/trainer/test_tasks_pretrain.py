@@ -6,19 +6,19 @@ import pytest
 import torch
 import yaml
 
-from mamp_schemas.base import read_data, read_json
+from mamp_schemas.base import parse_model_data, parse_model_json
 from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
 from mamp_schemas.recipe_specs import MaskingSpec, ScheduleSpec, TargetSpec
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.results import RunRecord
-from mamp_trainer.checkpoint.files import load
-from mamp_trainer.checkpoint.keep import latest
+from mamp_trainer.checkpoint.files import read_checkpoint
+from mamp_trainer.checkpoint.keep import latest_checkpoint
 from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.ranks.group import ALONE
-from mamp_trainer.step import Objective
+from mamp_trainer.ranks.group import SINGLE_PROCESS
+from mamp_trainer.step import LossFn
 from mamp_trainer.tasks import folder as folder_module
 from mamp_trainer.tasks import pretrain as pretrain_task
-from mamp_trainer.tasks.folder import hold_folder
+from mamp_trainer.tasks.folder import lock_run_dir
 from mamp_trainer.tasks.pretrain import masked_loss, pretrain
 from tests.trainer.runs import SignalAfter, last_checkpoint, pretrain_recipe, read_metrics, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_manifest, write_store
@@ -29,9 +29,9 @@ SHORT = ScheduleSpec(epochs=1, lr=0.01)
 
 
 def final_weights(run: Path) -> dict[str, torch.Tensor]:
-    folder = latest(run)
+    folder = latest_checkpoint(run)
     assert folder is not None
-    return load(folder).weights
+    return read_checkpoint(folder).weights
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def test_pretrain__lowers_the_loss(store: Path, tmp_path: Path) -> None:
 def test_pretrain__leaves_recipe_record_and_metrics(store: Path, tmp_path: Path) -> None:
     run, recipe = tmp_path / "run", pretrain_recipe()
     result = pretrain(recipe, store, run, device="cpu")
-    assert read_data(PretrainRecipe, yaml.safe_load((run / "recipe.yaml").read_text()), "") == recipe
-    record = read_json(RunRecord, (run / "run.json").read_text(), "run.json")
+    assert parse_model_data(PretrainRecipe, yaml.safe_load((run / "recipe.yaml").read_text()), "") == recipe
+    record = parse_model_json(RunRecord, (run / "run.json").read_text(), "run.json")
     assert (record.result, record.recipe_hash, record.store_hash) == (result, recipe.digest(), "c" * 64)
     assert (record.recipe, record.encoder, record.origin, record.sittings) == ("tiny", "untrained", None, 1)
     assert record.started is not None
@@ -138,7 +138,7 @@ def test_pretrain__a_loss_that_is_not_finite_stops_it_without_a_checkpoint(tmp_p
     write_manifest(store, ["clip000", "clip001"], [])
     with pytest.raises(TrainingError, match="step 1 "):
         pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
-    assert latest(tmp_path / "run") is None
+    assert latest_checkpoint(tmp_path / "run") is None
     assert not (tmp_path / "run" / "run.json").exists()
 
 
@@ -146,7 +146,7 @@ def test_pretrain__a_loss_that_is_not_finite_stops_it_without_a_checkpoint(tmp_p
 def test_pretrain__no_checkpoint_follows_a_step_that_is_not_finite(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
-    def spoilt(model: MAMP, recipe: PretrainRecipe) -> Objective:
+    def spoilt(model: MAMP, recipe: PretrainRecipe) -> LossFn:
         loss = masked_loss(model, recipe)
         return lambda batch, epoch: loss(batch, epoch) * (1.0 if epoch == 0 else float("nan"))
 
@@ -168,7 +168,7 @@ def test_pretrain__unknown_device_is_refused(store: Path, tmp_path: Path) -> Non
 
 def test_pretrain__two_in_one_folder_are_refused(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with hold_folder(run, resume=False, ranks=ALONE):
+    with lock_run_dir(run, resume=False, ranks=SINGLE_PROCESS):
         for resume in (False, True):
             with pytest.raises(OutputError, match="another training is writing there"):
                 pretrain(pretrain_recipe(schedule=SHORT), store, run, resume=resume, device="cpu")

@@ -8,8 +8,8 @@ import yaml
 
 from mamp_schemas.errors import CheckpointError, DamagedStoreError
 from mamp_schemas.splits import Subset, manifest_name
-from mamp_trainer.checkpoint.files import load
-from mamp_trainer.checkpoint.keep import latest
+from mamp_trainer.checkpoint.files import read_checkpoint
+from mamp_trainer.checkpoint.keep import latest_checkpoint
 from mamp_trainer.data.open import open_store
 from mamp_trainer.data.sides import read_manifest
 from mamp_trainer.tasks.linear import linear
@@ -41,9 +41,9 @@ def own(store: Path, tmp_path: Path) -> Path:
 
 
 def final_weights(run: Path) -> dict[str, torch.Tensor]:
-    folder = latest(run)
+    folder = latest_checkpoint(run)
     assert folder is not None
-    return load(folder).weights
+    return read_checkpoint(folder).weights
 
 
 def assert_same_weights(one: Path, other: Path) -> None:
@@ -114,19 +114,19 @@ def test_pretrain__a_shard_that_vanishes_stops_it_and_is_named(own: Path, tmp_pa
 
     with pytest.raises(DamagedStoreError, match=r"toy.zarr: .* joints/c/\d+/0/0 .* is gone"):
         pretrain(recipe, own, tmp_path / "run", device="cpu", progress=Vandal(18))
-    folder = latest(tmp_path / "run")
+    folder = latest_checkpoint(tmp_path / "run")
     assert folder is not None
-    assert load(folder).step == 13
+    assert read_checkpoint(folder).step == 13
 
 
 def test_source__measures_the_clips_of_all_sides_that_are_used(store: Path) -> None:
-    rows = {side: int(table.rows.sum()) for side, table in open_source(store, linear_recipe()).tables.items()}
+    rows = {side: int(table.shard_row_counts.sum()) for side, table in open_source(store, linear_recipe()).tables.items()}
     assert set(rows) == {"train", "test"}
     assert set(open_source(store, pretrain_recipe()).tables) == {"train"}
     budget = sum(rows.values()) * 25 * 3 * 4 / 10**9
     fitting, exceeding = (linear_recipe(residency_budget_gb=budget * share) for share in (1.001, 0.999))
-    assert open_source(store, fitting).placement.residency == "device"
-    assert open_source(store, exceeding).placement.residency == "stream"
+    assert open_source(store, fitting).residency.location == "device"
+    assert open_source(store, exceeding).residency.location == "stream"
 
 
 def test_source__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_side(own: Path) -> None:
@@ -136,4 +136,4 @@ def test_source__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_side
     own.with_name(manifest_name(own.name, "xsub", subset)).write_text(drawn.model_dump_json())
     source = open_source(own, finetune_recipe(kind="semi", subset=subset))
     assert source.ids == {"train": list(parent.train[3:8]), "test": list(parent.test)}
-    assert source.belonging("untrained").manifest_hash == drawn.digest()
+    assert source.run_identity("untrained").manifest_hash == drawn.digest()

@@ -12,9 +12,9 @@ from mamp_trainer.model.mamp import MAMP
 from mamp_trainer.tasks.linear import linear
 from mamp_trainer.tasks.pretrain import pretrain
 from mamp_trainer.watch import gauge as gauges
-from mamp_trainer.watch.flops import decoder_flops, encoder_flops, term_flops
-from mamp_trainer.watch.gauge import Gauge, peak_memory
-from mamp_trainer.watch.peak import measure_peak
+from mamp_trainer.watch.flops import decoder_flops, encoder_flops, loss_term_flops
+from mamp_trainer.watch.gauge import ThroughputMeter, peak_memory
+from mamp_trainer.watch.peak import device_peak_flops
 from tests.trainer.rank_threads import StopAfter
 from tests.trainer.runs import linear_recipe, pretrain_recipe, write_toy_store
 
@@ -30,7 +30,7 @@ def test_term_flops__of_a_sequence_are_those_of_the_paper_s_network() -> None:
     recipe = pretrain_recipe(model=ModelSpec())
     forward = encoder_flops(recipe.model, 74) + decoder_flops(recipe.model, 74)
     assert forward == pytest.approx(9.8e9, rel=0.01)
-    assert term_flops(recipe, slots=2) == 3 * forward
+    assert loss_term_flops(recipe, slots=2) == 3 * forward
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -49,15 +49,15 @@ def test_term_flops__of_linear_evaluation_equal_what_torch_counts_but_for_the_he
     model = make_classifier(recipe, 60, None)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model.encoder(torch.randn(2, recipe.model.frames, recipe.model.joints, 3))
-    assert counter.get_total_flops() == term_flops(recipe, slots=2)
+    assert counter.get_total_flops() == loss_term_flops(recipe, slots=2)
 
 
 def test_gauge__tells_waiting_from_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, *(10.0, 12.0, 15.0), 16.0, *(20.0, 21.0, 27.0), 28.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
-    gauge = Gauge(CPU, flops=10**9)
+    gauge = ThroughputMeter(CPU, flops=10**9)
     for _ in range(2):
-        assert list(gauge.timed(iter("a"))) == ["a"]
+        assert list(gauge.timed_microbatches(iter("a"))) == ["a"]
         gauge.add_step(4, 8)
     facts = gauge.read(with_peak=True)
     assert facts["data_s"] == pytest.approx((2 + 1) / 2)
@@ -76,7 +76,7 @@ def test_gauge__measures_the_peak_once_and_only_in_long_runs(monkeypatch: pytest
 
     monkeypatch.setattr(gauges, "measure_peak", peak)
     monkeypatch.setattr(gauges, "PEAK_AFTER", -1.0)
-    gauge = Gauge(CPU, flops=10**9, ranks=4)
+    gauge = ThroughputMeter(CPU, flops=10**9, world_size=4)
     for _ in range(2):
         gauge.add_step(4, 8)
         facts = gauge.read(with_peak=True)
@@ -85,7 +85,7 @@ def test_gauge__measures_the_peak_once_and_only_in_long_runs(monkeypatch: pytest
 
 
 def test_measure_peak__is_a_rate() -> None:
-    assert 1e8 < measure_peak(CPU) < 1e14
+    assert 1e8 < device_peak_flops(CPU) < 1e14
 
 
 def test_pretrain__lines_of_metrics_tell_what_training_costs(store: Path, tmp_path: Path) -> None:

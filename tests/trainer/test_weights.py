@@ -7,21 +7,21 @@ from torch import nn
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipe_specs import MaskingSpec, ModelSpec, TargetSpec
-from mamp_trainer.belonging import UNTRAINED, Belonging
+from mamp_trainer.belonging import UNTRAINED, RunIdentity
 from mamp_trainer.checkpoint.files import Snapshot
-from mamp_trainer.checkpoint.keep import save
+from mamp_trainer.checkpoint.keep import save_checkpoint
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.official import to_official
-from mamp_trainer.weights import digest, fit_weights, load_encoder
+from mamp_trainer.official import to_released
+from mamp_trainer.weights import weights_digest, load_exact, load_encoder
 from tests.trainer.runs import MODEL, pretrain_recipe
 
-BELONGING = Belonging(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
+BELONGING = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
 
 
 def save_mamp(run: Path, spec: ModelSpec = MODEL, step: int = 1) -> MAMP:
     model = MAMP(spec, MaskingSpec(), TargetSpec())
-    save(run, Snapshot.take(step, model, {}, pretrain_recipe(), BELONGING))
+    save_checkpoint(run, Snapshot.take(step, model, {}, pretrain_recipe(), BELONGING))
     return model
 
 
@@ -45,7 +45,7 @@ def test_load_encoder__of_a_checkpoint_folder(tmp_path: Path) -> None:
 
 def test_load_encoder__of_a_released_file_whatever_its_decoder(tmp_path: Path) -> None:
     model = MAMP(MODEL.replaced(decoder_depth=3), MaskingSpec(), TargetSpec())
-    torch.save({"model": to_official(model.state_dict()), "args": argparse.Namespace(lr=0.1)}, tmp_path / "r.pth")
+    torch.save({"model": to_released(model.state_dict()), "args": argparse.Namespace(lr=0.1)}, tmp_path / "r.pth")
     assert_encoder(load_encoder(tmp_path / "r.pth", MODEL), model)
 
 
@@ -76,14 +76,14 @@ def test_fit_weights__a_missing_tensor_is_named_and_nothing_loaded() -> None:
     module = nn.Linear(2, 2)
     before = module.weight.clone()
     with pytest.raises(CheckpointError, match="'bias'"):
-        fit_weights(module, {"weight": torch.zeros(2, 2)}, "here")
+        load_exact(module, {"weight": torch.zeros(2, 2)}, "here")
     assert torch.equal(module.weight, before)
 
 
 def test_digest__tells_one_value_apart() -> None:
     encoder = Encoder(MODEL)
-    before = digest(encoder.state_dict())
-    assert digest(encoder.state_dict()) == before
+    before = weights_digest(encoder.state_dict())
+    assert weights_digest(encoder.state_dict()) == before
     with torch.no_grad():
         encoder.norm.bias[0] = 1e-7
-    assert digest(encoder.state_dict()) != before
+    assert weights_digest(encoder.state_dict()) != before

@@ -14,7 +14,7 @@ UNTRAINED = "untrained"
 """What stands for an encoder with initial weights."""
 
 
-class Belonging(Model):
+class RunIdentity(Model):
     """What a checkpoint belongs to.
 
     Attributes:
@@ -32,7 +32,7 @@ class Belonging(Model):
     policy: StorePolicyName | None = None
 
 
-def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_same_run(path: Path, saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
     """Check that a checkpoint is of the same run.
 
     Args:
@@ -43,7 +43,7 @@ def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) 
     Raises:
         CheckpointError: it is not; names every key of the recipe and every hash that differs.
     """
-    before, after = flatten(then), flatten(now)
+    before, after = flatten(saved), flatten(current)
     differing = [
         f"  {key}: {show_value(before.get(key))} then, {show_value(after.get(key))} now"
         for key in sorted(before | after)

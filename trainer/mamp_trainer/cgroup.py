@@ -10,9 +10,9 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+CGROUP_ROOT, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
-_MEMORY = (
+_MEMORY_FILES = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
@@ -22,51 +22,51 @@ _MEMORY = (
 class MemoryLimit(NamedTuple):
     """Bytes that a group may have, and those that it has and cannot give back."""
 
-    maximum: int
+    limit: int
     used: int
 
 
-def count_cores(root: Path = ROOT, own: Path = OWN) -> int:
+def count_cores(root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> int:
     """Return how many cores this process may use: by its affinity, and by its share, rounded up."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = cpu_share(root, own)
+    share = cpu_quota(root, own)
     return allowed if share is None else max(1, min(allowed, ceil(share)))
 
 
-def cpu_share(root: Path = ROOT, own: Path = OWN) -> float | None:
+def cpu_quota(root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> float | None:
     """Return the cores' worth of time that the groups grant; None where they set no limit."""
-    quotas = (_quota(folder) for folder in _folders("cpu", root, own))
+    quotas = (_read_cpu_quota(folder) for folder in _cgroup_folders("cpu", root, own))
     shares = [int(quota) / int(period) for quota, period in quotas if quota not in ("max", "-1")]
     return min(shares, default=None)
 
 
-def memory_limits(root: Path = ROOT, own: Path = OWN) -> list[MemoryLimit]:
+def memory_limits(root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> list[MemoryLimit]:
     """Return the limits that the groups set; version 1 says none by a number beyond any machine's memory."""
     return [
-        MemoryLimit(int(text), int((folder / used).read_text()) - read_fact(folder / "memory.stat", spare))
-        for folder in _folders("memory", root, own)
-        for limit, used, spare in _MEMORY
-        if (text := _text(folder / limit)) not in ("", "max")
+        MemoryLimit(int(text), int((folder / used).read_text()) - read_table_value(folder / "memory.stat", spare))
+        for folder in _cgroup_folders("memory", root, own)
+        for limit, used, spare in _MEMORY_FILES
+        if (text := _read_text(folder / limit)) not in ("", "max")
     ]
 
 
-def read_fact(table: Path, name: str) -> int:
+def read_table_value(table: Path, name: str) -> int:
     """Return a number from a table of one name and number a line."""
     return next(int(line.split()[1]) for line in table.read_text().splitlines() if line.split()[0] == name)
 
 
-def _quota(folder: Path) -> tuple[str, str]:
-    if limit := _text(folder / "cpu.max"):
+def _read_cpu_quota(folder: Path) -> tuple[str, str]:
+    if limit := _read_text(folder / "cpu.max"):
         quota, period = limit.split()
         return quota, period
-    return _text(folder / "cpu.cfs_quota_us") or "max", _text(folder / "cpu.cfs_period_us")
+    return _read_text(folder / "cpu.cfs_quota_us") or "max", _read_text(folder / "cpu.cfs_period_us")
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     return file.read_text().strip() if file.exists() else ""
 
 
-def _folders(controller: str, root: Path, own: Path) -> Iterator[Path]:
+def _cgroup_folders(controller: str, root: Path, own: Path) -> Iterator[Path]:
     """Yield the folders of the groups that this process is in, each followed by those above it.
 
     Of version 2 there is one tree, of version 1 one for each controller.

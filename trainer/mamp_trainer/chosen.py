@@ -8,18 +8,18 @@ import torch
 from numpy.typing import NDArray
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.recipes import PretrainRecipe, Recipe
 from mamp_trainer.checkpoint.files import read_meta
 from mamp_trainer.data.batches import Clips, TestBatches
-from mamp_trainer.data.clips import make_table
+from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_rows
-from mamp_trainer.data.sides import check_recipe, read_manifest, side_clips
+from mamp_trainer.data.reading import load_all_rows
+from mamp_trainer.data.sides import check_recipe, read_manifest, split_clips
 from mamp_trainer.data.store import Store
 
 
-class TestSide(NamedTuple):
+class TestSubset(NamedTuple):
     """The test side of a run's protocol.
 
     Attributes:
@@ -33,7 +33,7 @@ class TestSide(NamedTuple):
     clips: NDArray[np.int64]
 
     @classmethod
-    def open(cls, checkpoint: Path, recipe: Recipe, store_path: Place) -> Self:
+    def open(cls, checkpoint: Path, recipe: Recipe, store_path: StoragePath) -> Self:
         """Open a store as the one that a checkpoint's run was trained on.
 
         Raises:
@@ -48,33 +48,33 @@ class TestSide(NamedTuple):
             raise CheckpointError(
                 f"{checkpoint}: trained on another store than {store_path}", remedy="Name that store with --store."
             )
-        return cls(store, recipe, side_clips(store, read_manifest(store, recipe.protocol), "test"))
+        return cls(store, recipe, split_clips(store, read_manifest(store, recipe.protocol), "test"))
 
-    def draw(self, count: int) -> NDArray[np.int64]:
+    def sample(self, count: int) -> NDArray[np.int64]:
         """Return `count` of the clips, all where there are fewer, drawn by the recipe's seed; in the store's order."""
         if count >= len(self.clips):
             return self.clips
         return np.sort(np.random.default_rng(self.recipe.seed).choice(self.clips, count, replace=False))
 
-    def draw_by_motion(self, count: int) -> NDArray[np.int64]:
+    def sample_by_motion(self, count: int) -> NDArray[np.int64]:
         """Return a clip of each of `count` equal parts by mean intensity, the slowest first, drawn by the seed."""
         ranked = self.clips[np.argsort(self.store.columns["mean_intensity"][self.clips], kind="stable")]
         generator = np.random.default_rng(self.recipe.seed)
         return np.array([generator.choice(part) for part in np.array_split(ranked, min(count, len(ranked)))])
 
-    def batches(self, clips: NDArray[np.int64], device: torch.device, at_once: int) -> TestBatches:
+    def batches(self, clips: NDArray[np.int64], device: torch.device, batch_size: int) -> TestBatches:
         """Return test batches of some clips, which are few enough for the device's memory.
 
         Raises:
             DamagedStoreError: rows are missing or unreadable.
         """
-        recipe, table = self.recipe, make_table(self.store, clips)
+        recipe, table = self.recipe, store_clip_table(self.store, clips)
         with_motion = isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored"
         return TestBatches(
-            Clips(table, load_rows(self.store, table, device, with_motion), None, device),
+            Clips(table, load_all_rows(self.store, table, device, with_motion), None, device),
             sampling=recipe.sampling,
             frames=recipe.model.frames,
-            batch_size=at_once,
-            slots=self.store.metadata.spec().bodies,
+            batch_size=batch_size,
+            slots=self.store.metadata.dataset_spec().bodies,
             empty_slot=self.store.metadata.policy.empty_slot,
         )

@@ -8,13 +8,13 @@ from torch import Tensor
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe
-from mamp_trainer.checkpoint.files import load
+from mamp_trainer.checkpoint.files import read_checkpoint
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.heads import Classifier, FinetuneHead, LinearHead
-from mamp_trainer.official import load_official
-from mamp_trainer.origin import find_recipe
+from mamp_trainer.official import load_released
+from mamp_trainer.origin import read_training_recipe
 from mamp_trainer.runtime import seeded
-from mamp_trainer.weights import checkpoint_folder, fit_weights, load_encoder, meet_length
+from mamp_trainer.weights import resolve_checkpoint, load_exact, load_encoder, fit_temporal_embedding
 
 ClassifierRecipe = LinearRecipe | FinetuneRecipe
 """What a classifier is trained by."""
@@ -56,7 +56,7 @@ def trained_recipe(source: Path, name: str | None = None) -> ClassifierRecipe:
         CheckpointError: there is no checkpoint, it is damaged, or it is of a pre-training.
         UsageError: a released file and no recipe, or a run and a recipe.
     """
-    recipe = find_recipe(source, name)
+    recipe = read_training_recipe(source, name)
     if isinstance(recipe, PretrainRecipe):
         raise CheckpointError(
             f"{source}: a pre-training, which has no classifier",
@@ -78,16 +78,16 @@ def load_classifier(source: Path, recipe: ClassifierRecipe, progress: Progress |
         CheckpointError: it cannot be read, has no classifier, or one of another shape.
     """
     if source.is_file():
-        weights = meet_length(load_official(source), recipe.model, source, progress)
+        weights = fit_temporal_embedding(load_released(source), recipe.model, source, progress)
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("decoder.")}
     else:
-        weights = load(checkpoint_folder(source)).weights
-    model = make_classifier(recipe, _count_classes(weights, source), None)
-    fit_weights(model, weights, str(source))
+        weights = read_checkpoint(resolve_checkpoint(source)).weights
+    model = make_classifier(recipe, _num_classes(weights, source), None)
+    load_exact(model, weights, str(source))
     return model.eval()
 
 
-def _count_classes(weights: Mapping[str, Tensor], source: Path) -> int:
+def _num_classes(weights: Mapping[str, Tensor], source: Path) -> int:
     """Return for how many classes the last layer of the head is."""
     for name in ("head.fc.weight", "head.fc2.weight"):
         if name in weights and weights[name].dim() == 2:

@@ -19,7 +19,7 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def product_dtype(precision: Precision) -> torch.dtype:
+def matmul_dtype(precision: Precision) -> torch.dtype:
     """Return the dtype of the factors of the network's matrix products."""
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
@@ -45,7 +45,7 @@ def compile_network(network: nn.Module, device: torch.device) -> None:
         RecipeError: torch cannot compile on this machine.
     """
     try:
-        torch.compile(_probe, fullgraph=True)(torch.zeros(8, device=device))
+        torch.compile(_compile_probe, fullgraph=True)(torch.zeros(8, device=device))
     except (RuntimeError, ImportError, OSError) as problem:
         reason = " ".join(str(problem).splitlines()[:2])
         raise RecipeError(
@@ -55,5 +55,5 @@ def compile_network(network: nn.Module, device: torch.device) -> None:
     network.compile(fullgraph=True)
 
 
-def _probe(x: torch.Tensor) -> torch.Tensor:
+def _compile_probe(x: torch.Tensor) -> torch.Tensor:
     return x.sin() + 1

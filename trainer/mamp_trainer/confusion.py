@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class Confused(NamedTuple):
+class ConfusedPair(NamedTuple):
     """A class that is taken for another one.
 
     Attributes:
@@ -43,7 +43,7 @@ def class_accuracy(matrix: Tensor) -> Tensor:
     return 100 * matrix.diagonal().double() / matrix.sum(dim=1)
 
 
-def hardest_pairs(matrix: Tensor, count: int) -> list[Confused]:
+def most_confused_pairs(matrix: Tensor, count: int) -> list[ConfusedPair]:
     """Return the classes most often taken for another one, by the share of their clips; fewer where fewer are.
 
     Args:
@@ -55,4 +55,4 @@ def hardest_pairs(matrix: Tensor, count: int) -> list[Confused]:
     shares = 100 * wrong.double() / clips.clamp(min=1)
     ranked = shares.argsort(descending=True, stable=True)[:count]
     found = zip(ranked.tolist(), wrong[ranked].tolist(), shares[ranked].tolist(), strict=True)
-    return [Confused(at // len(matrix), at % len(matrix), number, share) for at, number, share in found if number]
+    return [ConfusedPair(at // len(matrix), at % len(matrix), number, share) for at, number, share in found if number]

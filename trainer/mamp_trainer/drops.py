@@ -12,7 +12,7 @@ from mamp_schemas.recipes import FinetuneRecipe
 from mamp_trainer.data.draws import DROP_PATH, DROPOUT, uniform
 
 
-class Drops(NamedTuple):
+class DropMasks(NamedTuple):
     """What is left out of the samples of a batch, as factors: 0 where left out, else so that the mean stays.
 
     Attributes:
@@ -20,11 +20,11 @@ class Drops(NamedTuple):
         features: (N, M, Te, V, D), of what the head is given.
     """
 
-    paths: Tensor
-    features: Tensor
+    drop_path: Tensor
+    dropout: Tensor
 
 
-def draw_drops(recipe: FinetuneRecipe, epoch: int, clip: Tensor, slots: int) -> Drops:
+def draw_drop_masks(recipe: FinetuneRecipe, epoch: int, clip: Tensor, slots: int) -> DropMasks:
     """Draw what is left out.
 
     Args:
@@ -39,21 +39,21 @@ def draw_drops(recipe: FinetuneRecipe, epoch: int, clip: Tensor, slots: int) -> 
     spec = recipe.model
     u_paths = uniform(recipe.seed, epoch, DROP_PATH, clip, slots * spec.depth * 2)
     u_features = uniform(recipe.seed, epoch, DROPOUT, clip, slots * spec.tokens * spec.width)
-    rates = path_rates(spec.depth, recipe.drop_path).to(clip.device)
-    return Drops(
-        paths=keep_factors(u_paths.view(-1, spec.depth, 2), rates[:, None]),
-        features=keep_factors(
+    rates = drop_path_rates(spec.depth, recipe.drop_path).to(clip.device)
+    return DropMasks(
+        drop_path=inverted_dropout_mask(u_paths.view(-1, spec.depth, 2), rates[:, None]),
+        dropout=inverted_dropout_mask(
             u_features.view(-1, slots, spec.segments, spec.joints, spec.width), torch.tensor(recipe.dropout)
         ),
     )
 
 
-def path_rates(depth: int, last: float) -> Tensor:
+def drop_path_rates(depth: int, last: float) -> Tensor:
     """Return how likely each block's branches are left out, (depth,): 0 at the first, `last` at the last."""
     return torch.linspace(0, last, depth)
 
 
-def keep_factors(u: Tensor, rate: Tensor) -> Tensor:
+def inverted_dropout_mask(u: Tensor, rate: Tensor) -> Tensor:
     """Return 0 where u < rate, else 1 / (1 - rate), so that the mean is 1.
 
     Args:

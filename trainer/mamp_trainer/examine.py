@@ -6,24 +6,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.progress import Progress
-from mamp_trainer.chosen import TestSide
+from mamp_trainer.chosen import TestSubset
 from mamp_trainer.classifiers import trained_recipe
 from mamp_trainer.compute import matmul_precision
-from mamp_trainer.confusion import Confused, class_accuracy, confusion_matrix, hardest_pairs
-from mamp_trainer.features import clip_features, load_featuriser
-from mamp_trainer.origin import find_recipe
+from mamp_trainer.confusion import ConfusedPair, class_accuracy, confusion_matrix, most_confused_pairs
+from mamp_trainer.features import clip_features, load_feature_extractor
+from mamp_trainer.origin import read_training_recipe
 from mamp_trainer.runtime import choose_device
-from mamp_trainer.scores import SCORES_FILE, Scores
-from mamp_trainer.tasks.measuring import Bench, evaluate
-from mamp_trainer.weights import checkpoint_folder
+from mamp_trainer.scores import SCORES_FILE, ClipPredictions
+from mamp_trainer.tasks.measuring import EvaluationContext, evaluate
+from mamp_trainer.weights import resolve_checkpoint
 
-AT_ONCE = 32
+FEATURE_BATCH_SIZE = 32
 """Clips of a batch of which features are computed."""
 
 
-class Examined(NamedTuple):
+class ConfusionReport(NamedTuple):
     """Which classes are taken for which.
 
     Attributes:
@@ -34,27 +34,27 @@ class Examined(NamedTuple):
 
     matrix: NDArray[np.int64]
     accuracy: NDArray[np.float64]
-    pairs: list[Confused]
+    pairs: list[ConfusedPair]
 
 
-def examine(scores: Scores) -> Examined:
+def confusion_report(scores: ClipPredictions) -> ConfusionReport:
     """Return which classes are taken for which, by the highest score of each clip."""
     classes = scores.logits.shape[1]
     matrix = confusion_matrix(scores.logits.argmax(dim=1), scores.label, classes)
-    return Examined(matrix.numpy(), class_accuracy(matrix).numpy(), hardest_pairs(matrix, classes**2))
+    return ConfusionReport(matrix.numpy(), class_accuracy(matrix).numpy(), most_confused_pairs(matrix, classes**2))
 
 
-def kept_scores(run: Path) -> Scores | None:
+def read_predictions(run: Path) -> ClipPredictions | None:
     """Return the scores that a run has left, None where it has left none.
 
     Raises:
         CheckpointError: they are damaged.
     """
     path = run / SCORES_FILE
-    return Scores.read(path) if path.exists() else None
+    return ClipPredictions.read(path) if path.exists() else None
 
 
-def compute_scores(run: Path, store_path: Place, device: str, progress: Progress) -> Scores:
+def compute_predictions(run: Path, store_path: StoragePath, device: str, progress: Progress) -> ClipPredictions:
     """Return what the classifier of a run's latest checkpoint says of all test clips.
 
     Args:
@@ -66,13 +66,13 @@ def compute_scores(run: Path, store_path: Place, device: str, progress: Progress
     Raises:
         MampctlError: any of the checkpoint's, recipe's, store's and manifest's errors.
     """
-    folder = checkpoint_folder(run)
+    folder = resolve_checkpoint(run)
     recipe = trained_recipe(folder)
-    TestSide.open(folder, recipe, store_path)
-    return evaluate(folder, recipe, Bench(store_path, device, progress))[1]
+    TestSubset.open(folder, recipe, store_path)
+    return evaluate(folder, recipe, EvaluationContext(store_path, device, progress))[1]
 
 
-class Placed(NamedTuple):
+class FeaturePoints(NamedTuple):
     """Where an encoder puts clips.
 
     Attributes:
@@ -88,7 +88,7 @@ class Placed(NamedTuple):
     total: int
 
 
-def place_clips(run: Path, store_path: Place, count: int, device: str, progress: Progress) -> Placed:
+def embed_test_clips(run: Path, store_path: StoragePath, count: int, device: str, progress: Progress) -> FeaturePoints:
     """Return features of test clips, drawn by the recipe's seed, of the encoder of a run's latest checkpoint.
 
     They are what linear evaluation classifies.
@@ -103,12 +103,12 @@ def place_clips(run: Path, store_path: Place, count: int, device: str, progress:
     Raises:
         MampctlError: any of the checkpoint's, store's and manifest's errors.
     """
-    folder, recipe, where = checkpoint_folder(run), find_recipe(run), choose_device(device)
-    side = TestSide.open(folder, recipe, store_path)
-    chosen = side.draw(count)
-    batches = side.batches(chosen, where, AT_ONCE)
+    folder, recipe, where = resolve_checkpoint(run), read_training_recipe(run), choose_device(device)
+    side = TestSubset.open(folder, recipe, store_path)
+    chosen = side.sample(count)
+    batches = side.batches(chosen, where, FEATURE_BATCH_SIZE)
     progress.start("features", batches.steps, "batches")
     with matmul_precision(recipe.precision):
-        values = clip_features(load_featuriser(folder, recipe).to(where), batches, lambda: progress.advance(1))
+        values = clip_features(load_feature_extractor(folder, recipe).to(where), batches, lambda: progress.advance(1))
     names = [side.store.ids[clip] for clip in chosen]
-    return Placed(names, batches.clips.table.label.numpy(), values.cpu().numpy(), len(side.clips))
+    return FeaturePoints(names, batches.clips.table.label.numpy(), values.cpu().numpy(), len(side.clips))

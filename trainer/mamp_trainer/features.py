@@ -13,11 +13,11 @@ from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import Recipe
 from mamp_trainer.data.batches import TestBatches
 from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.model.heads import Featuriser
+from mamp_trainer.model.heads import FeatureExtractor
 from mamp_trainer.output import write_file
-from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
 from mamp_trainer.runtime import seeded
-from mamp_trainer.scores import class_scores
+from mamp_trainer.scores import predict_logits
 from mamp_trainer.weights import load_encoder
 
 
@@ -36,7 +36,7 @@ class Features(NamedTuple):
     side: Sequence[str]
     features: NDArray[np.float32]
 
-    def write_npz(self, path: Path, facts: Mapping[str, str]) -> None:
+    def write_npz(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the four arrays, and each fact as an array of one text.
 
         Raises:
@@ -44,12 +44,12 @@ class Features(NamedTuple):
         """
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {"clip": np.array(self.clip), "label": self.label, "side": np.array(self.side)}
-        arrays |= {"features": self.features, **{name: np.array(fact) for name, fact in facts.items()}}
+        arrays |= {"features": self.features, **{name: np.array(fact) for name, fact in metadata.items()}}
         np.savez(buffer, **arrays)
         write_file(path, buffer.getvalue())
 
 
-def load_featuriser(source: Path | None, recipe: Recipe, progress: Progress | None = None) -> Featuriser:
+def load_feature_extractor(source: Path | None, recipe: Recipe, progress: Progress | None = None) -> FeatureExtractor:
     """Return what turns clips into features, on the CPU and set to evaluation.
 
     Args:
@@ -65,11 +65,11 @@ def load_featuriser(source: Path | None, recipe: Recipe, progress: Progress | No
         encoder = Encoder(recipe.model)
     if source is not None:
         encoder.load_state_dict(load_encoder(source, recipe.model, progress))
-    return Featuriser(encoder, recipe.precision).eval()
+    return FeatureExtractor(encoder, recipe.precision).eval()
 
 
 def clip_features(
-    featuriser: Featuriser, batches: TestBatches, pause: Callable[[], None], ranks: Ranks = ALONE
+    extractor: FeatureExtractor, batches: TestBatches, after_batch: Callable[[], None], dist_context: DistContext = SINGLE_PROCESS
 ) -> Tensor:
     """Return the features of every clip of `batches`, (clips, D) float32 on every rank.
 
@@ -79,4 +79,4 @@ def clip_features(
         pause: called between batches; may raise to stop.
         ranks: among whom the clips are divided.
     """
-    return class_scores(featuriser, batches, pause, ranks)
+    return predict_logits(extractor, batches, after_batch, dist_context)

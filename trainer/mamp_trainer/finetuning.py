@@ -6,20 +6,20 @@ from torch.optim import Optimizer
 
 from mamp_schemas.recipes import FinetuneRecipe
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.drops import draw_drops
+from mamp_trainer.drops import draw_drop_masks
 from mamp_trainer.layer_decay import layer_groups
 from mamp_trainer.model.heads import Classifier
-from mamp_trainer.optim import optimise_groups
-from mamp_trainer.step import Objective
+from mamp_trainer.optim import optimiser_of_groups
+from mamp_trainer.step import LossFn
 
 
-def make_layered_optimiser(model: Classifier, recipe: FinetuneRecipe) -> Optimizer:
+def finetune_optimiser(model: Classifier, recipe: FinetuneRecipe) -> Optimizer:
     """Return the recipe's optimiser, with learning rates that fall from layer to layer towards the input."""
     groups = layer_groups(model, recipe.optimiser.weight_decay, recipe.layer_decay)
-    return optimise_groups(groups, recipe.optimiser)
+    return optimiser_of_groups(groups, recipe.optimiser)
 
 
-def smoothed_loss(model: Classifier, recipe: FinetuneRecipe) -> Objective:
+def finetune_loss(model: Classifier, recipe: FinetuneRecipe) -> LossFn:
     """Return the cross-entropy of a batch against smoothed labels.
 
     What is left out of a clip depends on seed, epoch and clip alone.
@@ -27,7 +27,7 @@ def smoothed_loss(model: Classifier, recipe: FinetuneRecipe) -> Objective:
 
     def loss(batch: Batch, epoch: int) -> Tensor:
         model.train()
-        drops = draw_drops(recipe, epoch, batch.clip, batch.x.shape[1])
+        drops = draw_drop_masks(recipe, epoch, batch.clip, batch.x.shape[1])
         return F.cross_entropy(model(batch.x, drops=drops), batch.label, label_smoothing=recipe.label_smoothing)
 
     return loss

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from mamp_schemas.results import Hardware
-from mamp_trainer.cgroup import OWN, ROOT, count_cores, memory_limits
+from mamp_trainer.cgroup import OWN_CGROUPS, CGROUP_ROOT, count_cores, memory_limits
 
 _PROC = Path("/proc")
 
@@ -21,7 +21,7 @@ def describe_hardware(ranks: int) -> Hardware:
     """
     present = os.cpu_count() or 1
     return Hardware(
-        cpu=name_cpu(),
+        cpu=cpu_name(),
         cores=count_cores(),
         cores_present=present,
         memory_gb=round(total_memory() / 1e9, 1),
@@ -30,7 +30,7 @@ def describe_hardware(ranks: int) -> Hardware:
     )
 
 
-def name_cpu(proc: Path = _PROC) -> str:
+def cpu_name(proc: Path = _PROC) -> str:
     """Return the processor's model as the kernel tells it, else its architecture."""
     table = proc / "cpuinfo"
     lines = table.read_text().splitlines() if table.exists() else []
@@ -38,7 +38,7 @@ def name_cpu(proc: Path = _PROC) -> str:
     return next(named, platform.machine())
 
 
-def keep_to_share(cores: int) -> None:
+def limit_torch_threads(cores: int) -> None:
     """Have torch compute by no more threads than there are cores: of a container's share it does not know.
 
     What the user says by OMP_NUM_THREADS stands.
@@ -47,7 +47,7 @@ def keep_to_share(cores: int) -> None:
         torch.set_num_threads(cores)
 
 
-def total_memory(root: Path = ROOT, own: Path = OWN) -> int:
+def total_memory(root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> int:
     """Return the bytes of memory that the machine has, or that a container or job may have of them."""
     installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([installed, *(limit.maximum for limit in memory_limits(root, own))])
+    return min([installed, *(limit.limit for limit in memory_limits(root, own))])

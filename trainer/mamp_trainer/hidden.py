@@ -8,23 +8,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mamp_schemas.base import read_data
+from mamp_schemas.base import parse_model_data
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.recipes import PretrainRecipe
-from mamp_trainer.checkpoint.files import load
-from mamp_trainer.chosen import TestSide
+from mamp_trainer.checkpoint.files import read_checkpoint
+from mamp_trainer.chosen import TestSubset
 from mamp_trainer.compute import autocast, matmul_precision
 from mamp_trainer.data.draws import MASK, uniform
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.model.embed import from_tokens
 from mamp_trainer.model.mamp import MAMP, masked_error
-from mamp_trainer.model.targets import denormalise, normalise, target_tokens
+from mamp_trainer.model.targets import denormalise_tokens, normalise_tokens, target_tokens
 from mamp_trainer.runtime import choose_device
-from mamp_trainer.weights import checkpoint_folder, fit_weights
+from mamp_trainer.weights import resolve_checkpoint, load_exact
 
 
-class HiddenBody(NamedTuple):
+class MaskedReconstruction(NamedTuple):
     """A body of a clip, its true target and the prediction, as arrays on the host.
 
     Attributes:
@@ -48,7 +48,7 @@ class HiddenBody(NamedTuple):
     error: float
 
 
-def predict_hidden(source: Path, store_path: Place, count: int, device: str = "auto") -> list[HiddenBody]:
+def reconstruct_masked(source: Path, store_path: StoragePath, count: int, device: str = "auto") -> list[MaskedReconstruction]:
     """Hide tokens of some test clips as in training, and predict them.
 
     The clips are drawn by the recipe's seed, one of each of `count` equal parts of the test side by mean intensity,
@@ -67,21 +67,21 @@ def predict_hidden(source: Path, store_path: Place, count: int, device: str = "a
         StoreError: the store cannot be read.
         ManifestError: the manifest is missing or does not fit.
     """
-    saved = load(checkpoint_folder(source))
+    saved = read_checkpoint(resolve_checkpoint(source))
     if saved.recipe["kind"] != "pretrain":
         raise CheckpointError(f"{source}: no pre-training, which is what predicts hidden tokens")
-    recipe = read_data(PretrainRecipe, saved.recipe, f"the recipe of {saved.path}")
-    side, where = TestSide.open(saved.path, recipe, store_path), choose_device(device)
-    chosen = side.draw_by_motion(count)
+    recipe = parse_model_data(PretrainRecipe, saved.recipe, f"the recipe of {saved.path}")
+    side, where = TestSubset.open(saved.path, recipe, store_path), choose_device(device)
+    chosen = side.sample_by_motion(count)
     batch = side.batches(chosen, where, len(chosen)).batch(0)
     model = MAMP(recipe.model, recipe.masking, recipe.target)
-    fit_weights(model, saved.weights, str(saved.path))
+    load_exact(model, saved.weights, str(saved.path))
     names = [side.store.ids[clip] for clip in chosen]
-    return _predict(model.eval().to(where), recipe, batch, names)
+    return _reconstruct_batch(model.eval().to(where), recipe, batch, names)
 
 
 @torch.no_grad()
-def _predict(model: MAMP, recipe: PretrainRecipe, batch: Batch, names: list[str]) -> list[HiddenBody]:
+def _reconstruct_batch(model: MAMP, recipe: PretrainRecipe, batch: Batch, names: list[str]) -> list[MaskedReconstruction]:
     slots, spec = batch.x.shape[1], recipe.model
     x_BTVC = batch.x.flatten(0, 1)
     trajectory = x_BTVC if batch.trajectory is None else batch.trajectory.flatten(0, 1)
@@ -90,8 +90,8 @@ def _predict(model: MAMP, recipe: PretrainRecipe, batch: Batch, names: list[str]
         output = model(x_BTVC, u_BL, trajectory)
     pred = output.pred.float()
     truth = target_tokens(x_BTVC, trajectory, spec.segment, recipe.target)
-    target = normalise(truth) if recipe.target.normalise else truth
-    in_metres = denormalise(pred, truth) if recipe.target.normalise else pred
+    target = normalise_tokens(truth) if recipe.target.normalise else truth
+    in_metres = denormalise_tokens(pred, truth) if recipe.target.normalise else pred
     moved = x_BTVC.diff(dim=1).abs().mean(dim=(1, 2, 3)).view(-1, slots)
     bodies = torch.where(batch.real, moved, -1).argmax(dim=1)
     found = []
@@ -99,13 +99,13 @@ def _predict(model: MAMP, recipe: PretrainRecipe, batch: Batch, names: list[str]
         at = slice(place * slots + int(bodies[place]), place * slots + int(bodies[place]) + 1)
         hidden = output.mask[at]
         found.append(
-            HiddenBody(
+            MaskedReconstruction(
                 clip=names[int(batch.clip[place])],
                 label=int(batch.label[place]),
                 body=int(bodies[place]),
-                joints=_array(x_BTVC[at]),
-                truth=_array(from_tokens(truth[at], spec.joints)),
-                predicted=_array(from_tokens(in_metres[at], spec.joints)),
+                joints=_to_numpy(x_BTVC[at]),
+                truth=_to_numpy(from_tokens(truth[at], spec.joints)),
+                predicted=_to_numpy(from_tokens(in_metres[at], spec.joints)),
                 hidden=hidden.view(spec.segments, spec.joints).cpu().numpy(),
                 error=float(masked_error(pred[at], target[at], hidden)),
             )
@@ -113,6 +113,6 @@ def _predict(model: MAMP, recipe: PretrainRecipe, batch: Batch, names: list[str]
     return found
 
 
-def _array(x_1TVC: Tensor) -> NDArray[np.float32]:
+def _to_numpy(x_1TVC: Tensor) -> NDArray[np.float32]:
     array: NDArray[np.float32] = x_1TVC[0].contiguous().cpu().numpy()
     return array

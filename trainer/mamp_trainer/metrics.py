@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from mamp_schemas.progress import Progress
-from mamp_trainer.step import Taken
-from mamp_trainer.tally import Tally
-from mamp_trainer.watch.files import no_files
-from mamp_trainer.watch.gauge import Gauge
+from mamp_trainer.step import StepStats
+from mamp_trainer.tally import TrainState
+from mamp_trainer.watch.files import discard_metrics
+from mamp_trainer.watch.gauge import ThroughputMeter
 
-Write = Callable[[str, int, int, Mapping[str, float]], None]
+WriteMetrics = Callable[[str, int, int, Mapping[str, float]], None]
 """Where a line goes: event, epoch, step and facts."""
 
 
-class Metrics:
+class MetricsLogger:
     """Makes lines of metrics of what training leaves. On all ranks alike, but only the first writes them.
 
     Args:
@@ -25,22 +25,22 @@ class Metrics:
         gauge: measures rates and times.
     """
 
-    def __init__(self, write: Write, progress: Progress, tally: Tally, gauge: Gauge) -> None:
-        self.tally, self.gauge = tally, gauge
+    def __init__(self, write: WriteMetrics, progress: Progress, state: TrainState, meter: ThroughputMeter) -> None:
+        self.state, self.meter = state, meter
         self._write_line, self._progress = write, progress
-        self._started = time.monotonic() - tally.seconds
+        self._started = time.monotonic() - state.seconds
 
-    def add_step(self, clips: int, terms: int) -> None:
+    def add_step(self, clips: int, loss_terms: int) -> None:
         """Count a step, the clips of its global batch and the terms of its loss."""
-        self.gauge.add_step(clips, terms)
+        self.meter.add_step(clips, loss_terms)
         self._progress.advance(1)
 
-    def add_taken(self, taken: Taken) -> None:
+    def add_stats(self, stats: StepStats) -> None:
         """Take in what the steps that were counted before have left."""
-        self.tally.window.add(taken.losses)
-        self.tally.epoch.add(taken.losses)
-        self.tally.norms.add(taken.norms)
-        self.tally.seconds = time.monotonic() - self._started
+        self.state.window.add(stats.losses)
+        self.state.epoch.add(stats.losses)
+        self.state.norms.add(stats.norms)
+        self.state.seconds = time.monotonic() - self._started
 
     def log_steps(self, epoch: int, step: int, lr: float) -> None:
         """Write a line about the steps since the last one.
@@ -50,25 +50,25 @@ class Metrics:
             step: optimiser steps done.
             lr: of the last of them.
         """
-        means = {"loss": self.tally.window.take(), "lr": lr, "gradient_norm": self.tally.norms.take()}
-        self._write("train", epoch, step, means | self.gauge.read(with_peak=self._write_line is not no_files))
+        means = {"loss": self.state.window.pop(), "lr": lr, "gradient_norm": self.state.norms.pop()}
+        self._write("train", epoch, step, means | self.meter.read(with_peak=self._write_line is not discard_metrics))
 
-    def log_epoch(self, epoch: int, step: int, measured: Mapping[str, float]) -> None:
+    def log_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """Write a line about an epoch, with what was measured at its end."""
-        facts = {"loss": self.tally.epoch.take(), **measured}
-        self.tally.history.append(facts)
-        self._write("epoch", epoch, step, {**facts, "seconds": self.tally.seconds})
-        self.tally.window.take()
-        self.tally.norms.take()
-        self.gauge.skip()
+        facts = {"loss": self.state.epoch.pop(), **metrics}
+        self.state.history.append(facts)
+        self._write("epoch", epoch, step, {**facts, "seconds": self.state.seconds})
+        self.state.window.pop()
+        self.state.norms.pop()
+        self.meter.reset()
 
     def _write(self, event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
         self._write_line(event, epoch, step, facts)
-        self.tally.lines += 1
+        self.state.lines += 1
         self._progress.advance(0, epoch=epoch, **facts)
 
 
-def top_hits(logits: Tensor, label: Tensor, ks: tuple[int, ...] = (1, 5)) -> Tensor:
+def top_k_hits(logits: Tensor, label: Tensor, ks: tuple[int, ...] = (1, 5)) -> Tensor:
     """Count the clips whose label is among the k highest logits.
 
     Args:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK = 2**26
+CHUNK_SIMILARITIES = 2**26
 """Similarities in memory at a time: 256 MiB."""
 
 
@@ -19,11 +19,11 @@ class Neighbours(NamedTuple):
     """The nearest of a gallery, nearest first.
 
     Attributes:
-        place: (Q, k) int64, where in the gallery.
+        indices: (Q, k) int64, rows of the gallery.
         similarity: (Q, k) float32, cosines.
     """
 
-    place: Tensor
+    indices: Tensor
     similarity: Tensor
 
 
@@ -66,7 +66,7 @@ def vote(neighbours: Neighbours, labels: Tensor, classes: int, k: int) -> Tensor
         classes: how many there are.
         k: how many vote.
     """
-    place, similarity = neighbours.place[:, :k], neighbours.similarity[:, :k].double()
+    place, similarity = neighbours.indices[:, :k], neighbours.similarity[:, :k].double()
     # Each share is below 1 / k: together they decide between equal counts, and nothing else.
     shares = (similarity.clamp(-1, 1) + 1) / (2 * k + 1)
     scores = similarity.new_zeros(len(place), classes)
@@ -87,7 +87,7 @@ def measure_retrieval(
     """
     precision, found = queries.new_zeros((), dtype=torch.float64), []
     places = torch.arange(1, len(gallery) + 1, device=gallery.device)
-    for wanted, similarity in zip(_split(query_labels, gallery), _similarities(queries, gallery), strict=True):
+    for wanted, similarity in zip(_query_chunks(query_labels, gallery), _similarities(queries, gallery), strict=True):
         ranked = similarity.argsort(dim=1, descending=True, stable=True)
         right = labels[ranked] == wanted[:, None]
         at = right.cumsum(dim=1)
@@ -100,10 +100,10 @@ def measure_retrieval(
 def _similarities(queries: Tensor, gallery: Tensor) -> Iterator[Tensor]:
     """Yield the cosines of some queries after others with the whole gallery, each (q, G) float32."""
     units = F.normalize(gallery.float(), dim=1)
-    for part in _split(queries, gallery):
+    for part in _query_chunks(queries, gallery):
         yield F.normalize(part.float(), dim=1) @ units.T
 
 
-def _split(each_query: Tensor, gallery: Tensor) -> tuple[Tensor, ...]:
+def _query_chunks(each_query: Tensor, gallery: Tensor) -> tuple[Tensor, ...]:
     """Divide what there is one of for each query into the parts that are computed at a time."""
-    return torch.split(each_query, max(1, CHUNK // max(1, len(gallery)))) if len(each_query) else ()
+    return torch.split(each_query, max(1, CHUNK_SIMILARITIES // max(1, len(gallery)))) if len(each_query) else ()

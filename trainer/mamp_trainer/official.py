@@ -21,21 +21,21 @@ from mamp_schemas.errors import CheckpointError
 from mamp_trainer.model.embed import COORDINATES
 
 _EMBEDDING = "joints_embed.proj.weight"
-_DAMAGED = (
+_LOAD_ERRORS = (
     AssertionError, AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError, TypeError,
     ValueError, struct.error,
 )  # fmt: skip
 """What torch.load raises, besides its own refusals, of files cut off, altered or never a checkpoint."""
 
 
-def from_official(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def from_released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the authors' weights to ours; the embedding's (D, C, l, 1) kernel becomes a (D, l·C) matrix."""
     ours = {_our_name(name): tensor for name, tensor in weights.items()}
     ours[_our_name(_EMBEDDING)] = weights[_EMBEDDING].transpose(1, 2).flatten(1)
     return ours
 
 
-def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename our weights to the authors'; the inverse of `from_official`."""
     theirs = {_their_name(name): tensor for name, tensor in state.items()}
     segments = torch.unflatten(theirs[_EMBEDDING], 1, (-1, COORDINATES))
@@ -54,7 +54,7 @@ def resize_segments(embedding: Tensor, segments: int) -> Tensor:
     return F.interpolate(along_time, size=(segments, 1), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
 
 
-def load_official(source: Path | Mapping[str, Tensor]) -> dict[str, Tensor]:
+def load_released(source: Path | Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return released weights under our names; whether they fit a model is checked where they are put into one.
 
     Args:
@@ -69,7 +69,7 @@ def load_official(source: Path | Mapping[str, Tensor]) -> dict[str, Tensor]:
     else:
         weights, where = source, "official weights"
     _check_embedding(weights, where)
-    return from_official(weights)
+    return from_released(weights)
 
 
 def _our_name(name: str) -> str:
@@ -113,15 +113,15 @@ def _unpickle(path: Path) -> object:
             warnings.simplefilter("ignore")  # about pickle protocols: whatever is not understood is refused
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
-        raise _refusal(path, problem) from None
-    except _DAMAGED as problem:
+        raise _unsafe_pickle_error(path, problem) from None
+    except _LOAD_ERRORS as problem:
         raise CheckpointError(
             f"{path}: not a checkpoint, or damaged ({type(problem).__name__}: {problem})",
             remedy="Fetch the file again.",
         ) from None
 
 
-def _refusal(path: Path, problem: pickle.UnpicklingError) -> CheckpointError:
+def _unsafe_pickle_error(path: Path, problem: pickle.UnpicklingError) -> CheckpointError:
     needed = re.search(r"GLOBAL (\S+)", str(problem))
     what = f"unpickling it needs {needed[1]}" if needed else "it is not a pickle that can be read safely"
     return CheckpointError(

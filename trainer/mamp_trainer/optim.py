@@ -26,10 +26,10 @@ def make_optimiser(module: nn.Module, spec: AdamW | SGD) -> optim.Optimizer:
 
     Its learning rate is 0 until a step sets it. AdamW updates all numbers of a parameter in one pass over memory.
     """
-    return optimise_groups(parameter_groups(module, spec.weight_decay), spec)
+    return optimiser_of_groups(parameter_groups(module, spec.weight_decay), spec)
 
 
-def optimise_groups(groups: list[dict[str, Any]], spec: AdamW | SGD) -> optim.Optimizer:
+def optimiser_of_groups(groups: list[dict[str, Any]], spec: AdamW | SGD) -> optim.Optimizer:
     """Return the recipe's optimiser over groups of parameters that bring their own weight decay."""
     if isinstance(spec, AdamW):
         return optim.AdamW(groups, lr=0.0, betas=spec.betas, fused=True)

@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-from mamp_schemas.base import read_data
+from mamp_schemas.base import parse_model_data
 from mamp_schemas.errors import UsageError
 from mamp_schemas.policy import PolicyName
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
-from mamp_trainer.checkpoint.files import load, read_meta
-from mamp_trainer.official import load_official
+from mamp_trainer.checkpoint.files import read_checkpoint, read_meta
+from mamp_trainer.official import load_released
 from mamp_trainer.recipes import load_recipe
-from mamp_trainer.weights import checkpoint_folder
+from mamp_trainer.weights import resolve_checkpoint
 
-_HEADS: dict[str, Task] = {"head.fc.weight": "linear", "head.fc2.weight": "finetune"}
+_TASK_BY_HEAD_TENSOR: dict[str, Task] = {"head.fc.weight": "linear", "head.fc2.weight": "finetune"}
 """Tensors that tell what kind of classifier a released file holds; without one, it is a pre-training."""
 
 
-def find_recipe(source: Path, name: str | None = None) -> Recipe:
+def read_training_recipe(source: Path, name: str | None = None) -> Recipe:
     """Return the recipe that a network was trained by.
 
     Args:
@@ -29,21 +29,21 @@ def find_recipe(source: Path, name: str | None = None) -> Recipe:
     """
     if source.is_file():
         return _recipe_of_released(source, name)
-    folder = checkpoint_folder(source)
+    folder = resolve_checkpoint(source)
     if name is not None:
         raise UsageError(
             f"--recipe {name}: {source} says itself what it was trained by",
             remedy="Leave out --recipe: it is for released .pth files.",
         )
-    data, where = load(folder).recipe, f"the recipe of {folder}"
+    data, where = read_checkpoint(folder).recipe, f"the recipe of {folder}"
     if data["kind"] == "pretrain":
-        return read_data(PretrainRecipe, data, where)
+        return parse_model_data(PretrainRecipe, data, where)
     if data["kind"] == "linear":
-        return read_data(LinearRecipe, data, where)
-    return read_data(FinetuneRecipe, data, where)
+        return parse_model_data(LinearRecipe, data, where)
+    return parse_model_data(FinetuneRecipe, data, where)
 
 
-def find_policy(source: Path, name: PolicyName | None = None) -> PolicyName:
+def read_training_policy(source: Path, name: PolicyName | None = None) -> PolicyName:
     """Return by which policy the clips of a trained network were made, for others to be made likewise.
 
     Args:
@@ -57,7 +57,7 @@ def find_policy(source: Path, name: PolicyName | None = None) -> PolicyName:
         CheckpointError: there is no checkpoint, or it is damaged.
         UsageError: another policy is named than its store's.
     """
-    known = None if source.is_file() else read_meta(checkpoint_folder(source)).belonging.policy
+    known = None if source.is_file() else read_meta(resolve_checkpoint(source)).belonging.policy
     if known is None or known == "imported":
         return name or "paper"
     if name not in (None, known):
@@ -69,8 +69,8 @@ def find_policy(source: Path, name: PolicyName | None = None) -> PolicyName:
 
 
 def _recipe_of_released(source: Path, name: str | None) -> Recipe:
-    weights = load_official(source)
-    task: Task = next((task for tensor, task in _HEADS.items() if tensor in weights), "pretrain")
+    weights = load_released(source)
+    task: Task = next((task for tensor, task in _TASK_BY_HEAD_TENSOR.items() if tensor in weights), "pretrain")
     if name is None:
         raise UsageError(
             f"{source}: a released file does not say what it was trained by",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mamp_schemas.output import output_errors
 
-PARTIAL = ".partial"
+PARTIAL_SUFFIX = ".partial"
 """Suffix of what is not finished yet; such a file or folder may be removed at any time."""
 
 
@@ -17,10 +17,10 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
-    partial = path.with_name(f".{path.name}{PARTIAL}")
+    partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
     with output_errors(path, len(content)):
         try:
-            _write_through(partial, content)
+            _write_synced(partial, content)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -32,23 +32,23 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         OutputError: it cannot be written; the older folder stays, nothing else is left behind.
     """
-    partial = folder.with_name(f".{folder.name}{PARTIAL}")
+    partial = folder.with_name(f".{folder.name}{PARTIAL_SUFFIX}")
     with output_errors(folder, sum(len(content) for content in files.values())):
         try:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             for name, content in files.items():
-                _write_through(partial / name, content)
-            _sync(partial)
-            _take_over(partial, folder)
-            _sync(folder.parent)
+                _write_synced(partial / name, content)
+            _sync_folder(partial)
+            _replace_folder(partial, folder)
+            _sync_folder(folder.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _take_over(partial: Path, folder: Path) -> None:
+def _replace_folder(partial: Path, folder: Path) -> None:
     """Give the finished folder its name; a folder cannot be replaced in one move, so the old one steps aside."""
-    older = folder.with_name(f".{folder.name}.older{PARTIAL}")
+    older = folder.with_name(f".{folder.name}.older{PARTIAL_SUFFIX}")
     if folder.exists():
         shutil.rmtree(older, ignore_errors=True)
         folder.rename(older)
@@ -56,14 +56,14 @@ def _take_over(partial: Path, folder: Path) -> None:
     shutil.rmtree(older, ignore_errors=True)
 
 
-def _write_through(path: Path, content: bytes) -> None:
+def _write_synced(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _sync(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

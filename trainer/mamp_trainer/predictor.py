@@ -7,16 +7,16 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from mamp_schemas.datasets import Dataset
+from mamp_schemas.datasets import DatasetSpec
 from mamp_schemas.errors import CheckpointError, RecipeError
 from mamp_schemas.progress import Progress
 from mamp_trainer.classifiers import ClassifierRecipe, load_classifier
 from mamp_trainer.compute import matmul_precision
 from mamp_trainer.data.batches import EmptySlot, TestBatches
-from mamp_trainer.data.unstored import Recording, hold_clips
+from mamp_trainer.data.unstored import Recording, clips_from_memory
 from mamp_trainer.model.heads import Classifier
 from mamp_trainer.runtime import choose_device
-from mamp_trainer.scores import class_scores
+from mamp_trainer.scores import predict_logits
 
 
 class Predictor(NamedTuple):
@@ -41,7 +41,7 @@ class Predictor(NamedTuple):
         cls,
         source: Path,
         recipe: ClassifierRecipe,
-        spec: Dataset,
+        spec: DatasetSpec,
         empty_slot: EmptySlot,
         device: str = "auto",
         progress: Progress | None = None,
@@ -86,7 +86,7 @@ class Predictor(NamedTuple):
         """Return the scores of clips: one batch of them, (N, classes) float32 on the CPU."""
         recipe = self.recipe
         batches = TestBatches(
-            hold_clips(recordings, self.device),
+            clips_from_memory(recordings, self.device),
             sampling=recipe.sampling,
             frames=recipe.model.frames,
             batch_size=len(recordings),
@@ -94,10 +94,10 @@ class Predictor(NamedTuple):
             empty_slot=self.empty_slot,
         )
         with matmul_precision(recipe.precision):
-            return class_scores(self.model, batches, pause=lambda: None).cpu()
+            return predict_logits(self.model, batches, after_batch=lambda: None).cpu()
 
 
-def most_probable(logits: Tensor, count: int) -> list[list[tuple[int, float]]]:
+def top_classes(logits: Tensor, count: int) -> list[list[tuple[int, float]]]:
     """Return the most probable classes of each clip, with their probabilities, the highest first.
 
     Args:

@@ -3,14 +3,14 @@
 from mamp_schemas.recipe_specs import ModelSpec
 from mamp_schemas.recipes import Precision, PretrainRecipe
 
-SHARE = 0.8
+ACTIVATION_MEMORY_SHARE = 0.8
 """Of free memory, what may be kept; the rest is for gradients, moments and what a block needs on the way."""
 
 _NUMBER_BYTES: dict[Precision, float] = {"float32": 4.0, "tf32": 4.0, "bf16": 2.5}
 """Bytes of a kept number, on average: with bf16, the inputs of the norms are still float32."""
 
 
-def kept_bytes(spec: ModelSpec, kept_tokens: int, sequences: int, precision: Precision) -> int:
+def activation_bytes(spec: ModelSpec, kept_tokens: int, sequences: int, precision: Precision) -> int:
     """Estimate what the blocks keep for the backward pass.
 
     For each token a block keeps eight vectors (what goes into both norms and comes out of them; query, key and
@@ -26,7 +26,7 @@ def kept_bytes(spec: ModelSpec, kept_tokens: int, sequences: int, precision: Pre
     return int(numbers * (8 + 2 * spec.mlp_ratio) * sequences * _NUMBER_BYTES[precision])
 
 
-def choose_recompute(recipe: PretrainRecipe, sequences: int, free: int) -> tuple[bool, str]:
+def choose_activation_checkpointing(recipe: PretrainRecipe, sequences: int, free_bytes: int) -> tuple[bool, str]:
     """Choose whether the backward pass computes blocks again.
 
     Args:
@@ -38,9 +38,9 @@ def choose_recompute(recipe: PretrainRecipe, sequences: int, free: int) -> tuple
         The choice, and its reason.
     """
     kept = int(recipe.model.tokens * (1 - recipe.masking.ratio))
-    need = kept_bytes(recipe.model, kept, sequences, recipe.precision)
-    facts = f"{need / 1e9:.2f} GB for {sequences} sequences, {free / 1e9:.2f} GB are free"
+    need = activation_bytes(recipe.model, kept, sequences, recipe.precision)
+    facts = f"{need / 1e9:.2f} GB for {sequences} sequences, {free_bytes / 1e9:.2f} GB are free"
     if recipe.recompute != "auto":
         return recipe.recompute == "always", f"recompute is {recipe.recompute}; {facts}"
-    short = need > SHARE * free
+    short = need > ACTIVATION_MEMORY_SHARE * free_bytes
     return short, f"{'computed again in the backward pass' if short else 'kept'}; {facts}"

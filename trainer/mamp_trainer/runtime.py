@@ -13,13 +13,13 @@ import torch
 
 from mamp_schemas.errors import Interrupted, TrainingError, UsageError
 from mamp_trainer.cgroup import count_cores
-from mamp_trainer.hardware import keep_to_share
-from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.hardware import limit_torch_threads
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
 
-_PACKAGES = ("mampctl", "torch", "numpy", "zarr", "pydantic", "safetensors")
+_RECORDED_PACKAGES = ("mampctl", "torch", "numpy", "zarr", "pydantic", "safetensors")
 
 
-def choose_device(name: str, local: int | None = None) -> torch.device:
+def choose_device(name: str, local_rank: int | None = None) -> torch.device:
     """Return the device to train on, and keep torch to the cores that this process may use.
 
     Args:
@@ -33,11 +33,11 @@ def choose_device(name: str, local: int | None = None) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, index = name.partition(":")
-    if local is not None and kind == "cuda":
+    if local_rank is not None and kind == "cuda":
         if index:
             raise UsageError(f"device '{name}' is one GPU, and there are several ranks", remedy="Choose --device cuda.")
         # Where each rank was given one GPU, as batch systems do, it is the only one that the rank sees.
-        name, index = f"cuda:{local}", str(local)
+        name, index = f"cuda:{local_rank}", str(local_rank)
         if torch.cuda.device_count() == 1:
             name, index = "cuda:0", "0"
     if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
@@ -47,7 +47,7 @@ def choose_device(name: str, local: int | None = None) -> torch.device:
             f"device '{name}' is not there: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs",
             remedy="Choose --device cpu, or install a torch built for this machine's GPU.",
         )
-    keep_to_share(count_cores())
+    limit_torch_threads(count_cores())
     return torch.device(name)
 
 
@@ -66,18 +66,18 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """Return the time, UTC, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results may depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED_PACKAGES}}
 
 
 @contextmanager
-def interruptible(ranks: Ranks = ALONE) -> Iterator[Callable[[], None]]:
+def interruptible(dist_context: DistContext = SINGLE_PROCESS) -> Iterator[Callable[[], None]]:
     """Hold back SIGINT and SIGTERM until the work is at a place where it can stop.
 
     Yields:
@@ -93,29 +93,29 @@ def interruptible(ranks: Ranks = ALONE) -> Iterator[Callable[[], None]]:
             raise KeyboardInterrupt(signal.Signals(number).name)
 
     def pause() -> None:
-        number = ranks.agree(received[0] if received else 0)
+        number = dist_context.all_reduce_max(received[0] if received else 0)
         if number:
             raise Interrupted(number)
 
     # Python lets only the main thread handle signals.
-    watched = (signal.SIGINT, signal.SIGTERM) if _in_main_thread() else ()
-    with _handling(watched, receive):
+    watched = (signal.SIGINT, signal.SIGTERM) if in_main_thread() else ()
+    with signal_handlers(watched, receive):
         yield pause
 
 
 @contextmanager
-def stopped_at_once() -> Iterator[None]:
+def interrupt_immediately() -> Iterator[None]:
     """Raise `Interrupted` as soon as SIGINT or SIGTERM comes, where nothing is lost by it: before training."""
 
     def receive(number: int, _frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    with _handling((signal.SIGINT, signal.SIGTERM), receive):
+    with signal_handlers((signal.SIGINT, signal.SIGTERM), receive):
         yield
 
 
 @contextmanager
-def _handling(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def signal_handlers(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -124,5 +124,5 @@ def _handling(numbers: Iterable[int], handler: Callable[[int, FrameType | None],
             signal.signal(number, earlier)
 
 
-def _in_main_thread() -> bool:
+def in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()

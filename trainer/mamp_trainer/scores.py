@@ -15,20 +15,20 @@ from mamp_schemas.errors import CheckpointError
 from mamp_trainer.data.batches import TestBatches
 from mamp_trainer.ledger.files import TOP1 as TOP1
 from mamp_trainer.ledger.files import TOP5 as TOP5
-from mamp_trainer.metrics import top_hits
+from mamp_trainer.metrics import top_k_hits
 from mamp_trainer.model.heads import ClipEncoder
-from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
 
 SCORES_FILE = "scores.npz"
 
 
-_DAMAGED = (
+_NPZ_ERRORS = (
     OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What numpy and zipfile raise of files cut off, altered, encrypted, or never an npz."""
 
 
-class Scores(NamedTuple):
+class ClipPredictions(NamedTuple):
     """What was said of clips.
 
     Attributes:
@@ -58,7 +58,7 @@ class Scores(NamedTuple):
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 label, logits = (torch.from_numpy(file[name]) for name in ("label", "logits"))
                 return cls(file["clip"].tolist(), label, logits)
-        except _DAMAGED as problem:
+        except _NPZ_ERRORS as problem:
             raise CheckpointError(
                 f"{path}: scores cannot be read ({type(problem).__name__})",
                 remedy="Make them again: mampctl evaluate, or resume the run that was to leave them.",
@@ -66,7 +66,7 @@ class Scores(NamedTuple):
 
 
 @torch.no_grad()
-def class_scores(model: ClipEncoder, batches: TestBatches, pause: Callable[[], None], ranks: Ranks = ALONE) -> Tensor:
+def predict_logits(model: ClipEncoder, batches: TestBatches, after_batch: Callable[[], None], dist_context: DistContext = SINGLE_PROCESS) -> Tensor:
     """Return the scores of every clip of `batches`, each counted once, (clips, classes) float32 on every rank.
 
     Args:
@@ -78,13 +78,13 @@ def class_scores(model: ClipEncoder, batches: TestBatches, pause: Callable[[], N
     model.eval()
     found: Tensor | None = None
     for step in range(batches.steps):
-        batch = batches.batch(step, ranks.rank, ranks.count)
+        batch = batches.batch(step, dist_context.rank, dist_context.world_size)
         if len(batch.clip):
-            logits = model(batch.x, batch.slots).float()
+            logits = model(batch.x, batch.unique_bodies).float()
             found = logits.new_zeros(len(batches.clips), logits.shape[1]) if found is None else found
             found[batch.clip] = logits
-        pause()
-    return _of_all_ranks(found, batches, ranks)
+        after_batch()
+    return _all_reduce_logits(found, batches, dist_context)
 
 
 def accuracy(logits: Tensor, label: Tensor) -> dict[str, float]:
@@ -94,14 +94,14 @@ def accuracy(logits: Tensor, label: Tensor) -> dict[str, float]:
         logits: (N, classes).
         label: (N,) int64.
     """
-    hits = top_hits(logits, label.to(logits.device))
+    hits = top_k_hits(logits, label.to(logits.device))
     top1, top5 = (100 * hits.double() / len(label)).tolist()
     return {TOP1: top1, TOP5: top5}
 
 
-def _of_all_ranks(found: Tensor | None, batches: TestBatches, ranks: Ranks) -> Tensor:
+def _all_reduce_logits(found: Tensor | None, batches: TestBatches, dist_context: DistContext) -> Tensor:
     """Add up what ranks found, each of other clips; a rank without a clip has found zeros."""
-    classes = ranks.agree(0 if found is None else found.shape[1])
+    classes = dist_context.all_reduce_max(0 if found is None else found.shape[1])
     if found is None:
         found = torch.zeros(len(batches.clips), classes, device=batches.clips.device)
-    return ranks.add(found)
+    return dist_context.all_reduce_sum(found)

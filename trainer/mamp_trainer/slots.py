@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Slots(NamedTuple):
+class UniqueBodies(NamedTuple):
     """Which of a batch's N·M body slots are alike; how many differ is known without waiting for the device.
 
     Attributes:
@@ -18,10 +18,10 @@ class Slots(NamedTuple):
     """
 
     bodies: Tensor
-    filled_by: Tensor
+    body_of_slot: Tensor
 
 
-def find_slots(real: Tensor, copies: bool) -> Slots:
+def find_unique_bodies(real: Tensor, empty_slots_are_copies: bool) -> UniqueBodies:
     """Return which slots are alike.
 
     Args:
@@ -30,4 +30,4 @@ def find_slots(real: Tensor, copies: bool) -> Slots:
     """
     bodies = real.flatten().nonzero().squeeze(1)
     number = (real.flatten().cumsum(0) - 1).view_as(real)
-    return Slots(bodies, torch.where(real, number, number[:, :1] if copies else len(bodies)))
+    return UniqueBodies(bodies, torch.where(real, number, number[:, :1] if empty_slots_are_copies else len(bodies)))

@@ -11,22 +11,22 @@ from torch.optim import Optimizer
 from mamp_schemas.errors import TrainingError
 from mamp_trainer.data.samples import Batch
 from mamp_trainer.layer_decay import LR_SCALE
-from mamp_trainer.ranks.gradients import Gradients
-from mamp_trainer.ranks.group import ALONE, Ranks
-from mamp_trainer.ranks.shares import Part
+from mamp_trainer.ranks.gradients import FlatGradients
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
+from mamp_trainer.ranks.shares import Microbatch
 
-Objective = Callable[[Batch, int], Tensor]
+LossFn = Callable[[Batch, int], Tensor]
 """The mean loss, a scalar tensor, of a batch in an epoch."""
 
 
-class Taken(NamedTuple):
+class StepStats(NamedTuple):
     """What steps left, one number a step: the loss of the global batch, and the norm of its gradient."""
 
     losses: list[float]
     norms: list[float]
 
 
-class Step:
+class TrainStep:
     """An optimiser step that never waits for the device.
 
     Args:
@@ -35,14 +35,14 @@ class Step:
         ranks: who takes the step together.
     """
 
-    def __init__(self, objective: Objective, optimiser: Optimizer, ranks: Ranks = ALONE) -> None:
-        self.objective = objective
+    def __init__(self, loss_fn: LossFn, optimiser: Optimizer, dist_context: DistContext = SINGLE_PROCESS) -> None:
+        self.loss_fn = loss_fn
         self.optimiser = optimiser
-        self.ranks = ranks
-        self._gradients = Gradients([each for group in optimiser.param_groups for each in group["params"]])
+        self.dist_context = dist_context
+        self._gradients = FlatGradients([each for group in optimiser.param_groups for each in group["params"]])
         self._pending: list[tuple[int, int, Tensor, Tensor]] = []
 
-    def __call__(self, parts: Iterable[Part], epoch: int, step: int, lr: float) -> None:
+    def __call__(self, microbatches: Iterable[Microbatch], epoch: int, step: int, lr: float) -> None:
         """Take one step.
 
         Args:
@@ -53,13 +53,13 @@ class Step:
         """
         for group in self.optimiser.param_groups:
             group["lr"] = lr * group.get(LR_SCALE, 1.0)
-        self._gradients.clear()
-        losses = [self._descend(part, epoch) for part in parts]
-        self._gradients.add_up(self.ranks)
+        self._gradients.zero()
+        losses = [self._forward_backward(part, epoch) for part in microbatches]
+        self._gradients.all_reduce(self.dist_context)
         self.optimiser.step()
         self._pending.append((epoch, step, torch.stack(losses).sum(), self._gradients.norm()))
 
-    def settle(self, names: Callable[[int, int], list[str]]) -> Taken:
+    def flush_metrics(self, clip_ids: Callable[[int, int], list[str]]) -> StepStats:
         """Fetch what steps left since the last call, in one transfer, and check it; called by all ranks.
 
         Args:
@@ -69,24 +69,24 @@ class Step:
             TrainingError: a loss or gradient is not finite; names the first such step and its clips.
         """
         if not self._pending:
-            return Taken([], [])
-        losses = self.ranks.add_in_order(torch.stack([loss for _, _, loss, _ in self._pending]))
+            return StepStats([], [])
+        losses = self.dist_context.ordered_all_reduce(torch.stack([loss for _, _, loss, _ in self._pending]))
         norms = torch.stack([norm for _, _, _, norm in self._pending])
-        taken = Taken(*torch.stack((losses.to(norms.dtype), norms)).tolist())
+        taken = StepStats(*torch.stack((losses.to(norms.dtype), norms)).tolist())
         for (epoch, step, _, _), loss, norm in zip(self._pending, *taken, strict=True):
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise _not_finite(epoch, step, loss, norm, names(epoch, step))
+                raise _non_finite_error(epoch, step, loss, norm, clip_ids(epoch, step))
         self._pending.clear()
         return taken
 
-    def _descend(self, part: Part, epoch: int) -> Tensor:
+    def _forward_backward(self, microbatch: Microbatch, epoch: int) -> Tensor:
         """Add a part's gradients to the others, and return its part of the loss."""
-        loss = self.objective(part.batch, epoch) * part.weight
+        loss = self.loss_fn(microbatch.batch, epoch) * microbatch.weight
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
 
-def _not_finite(epoch: int, step: int, loss: float, norm: float, clips: list[str]) -> TrainingError:
+def _non_finite_error(epoch: int, step: int, loss: float, norm: float, clips: list[str]) -> TrainingError:
     what = f"loss is {loss}" if not math.isfinite(loss) else f"loss is {loss:.6g}, its gradient's norm {norm}"
     return TrainingError(
         f"step {step + 1} of epoch {epoch + 1}: the {what}, not a finite number. The clips of the batch:\n"

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 
 @dataclass
-class Mean:
+class RunningMean:
     """A running mean; values are added one by one, so that a resumed run's comes out the same."""
 
     total: float = 0.0
@@ -18,7 +18,7 @@ class Mean:
             self.total += value
         self.count += len(values)
 
-    def take(self) -> float:
+    def pop(self) -> float:
         """Return the mean and begin anew; NaN of nothing."""
         mean = self.total / self.count if self.count else float("nan")
         self.total, self.count = 0.0, 0
@@ -26,7 +26,7 @@ class Mean:
 
 
 @dataclass
-class Tally:
+class TrainState:
     """What metrics remember, kept in checkpoints.
 
     Attributes:
@@ -40,22 +40,22 @@ class Tally:
     """
 
     lines: int = 0
-    window: Mean = field(default_factory=Mean)
-    epoch: Mean = field(default_factory=Mean)
-    norms: Mean = field(default_factory=Mean)
+    window: RunningMean = field(default_factory=RunningMean)
+    epoch: RunningMean = field(default_factory=RunningMean)
+    norms: RunningMean = field(default_factory=RunningMean)
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
     started: str = ""
     sittings: int = 1
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
         return asdict(self)
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> Self:
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
         """Return what `state` was taken from."""
-        means = {name: Mean(**state[name]) for name in ("window", "epoch", "norms") if name in state}
+        means = {name: RunningMean(**state[name]) for name in ("window", "epoch", "norms") if name in state}
         return cls(**{**state, **means})
 
     def improved(self, measure: str) -> bool:

@@ -7,21 +7,21 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from mamp_schemas.base import digest_data
+from mamp_schemas.base import digest_dumped
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.progress import Progress, Silent
+from mamp_schemas.progress import Progress, NullProgress
 from mamp_schemas.recipe_specs import ModelSpec
-from mamp_schemas.results import EncoderOrigin
-from mamp_trainer.checkpoint.files import Checkpoint, is_checkpoint, load
-from mamp_trainer.checkpoint.keep import latest
+from mamp_schemas.results import EncoderProvenance
+from mamp_trainer.checkpoint.files import Checkpoint, is_checkpoint, read_checkpoint
+from mamp_trainer.checkpoint.keep import latest_checkpoint
 from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.official import load_official, resize_segments
+from mamp_trainer.official import load_released, resize_segments
 
 _PREFIX = "encoder."
 _TEMPORAL = "encoder.temp_embed"
 
 
-def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+def load_exact(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
     """Load weights into a module.
 
     Args:
@@ -34,13 +34,13 @@ def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -
     """
     expected = module.state_dict()
     if missing := [name for name in expected if name not in weights]:
-        raise _unfit(source, f"{len(missing)} tensors are missing, the first is '{missing[0]}'")
+        raise _mismatch_error(source, f"{len(missing)} tensors are missing, the first is '{missing[0]}'")
     if unknown := [name for name in weights if name not in expected]:
-        raise _unfit(source, f"{len(unknown)} tensors are not the model's, the first is '{unknown[0]}'")
+        raise _mismatch_error(source, f"{len(unknown)} tensors are not the model's, the first is '{unknown[0]}'")
     for name, tensor in expected.items():
         if weights[name].shape != tensor.shape:
             got, wanted = tuple(weights[name].shape), tuple(tensor.shape)
-            raise _unfit(source, f"'{name}' has shape {got}, the recipe's model expects {wanted}")
+            raise _mismatch_error(source, f"'{name}' has shape {got}, the recipe's model expects {wanted}")
     module.load_state_dict(dict(weights))
 
 
@@ -62,17 +62,17 @@ def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None
         CheckpointError: there is no checkpoint, it is damaged, or its encoder has another shape.
     """
     if source.is_file():
-        weights = meet_length(load_official(source), spec, source, progress)
+        weights = fit_temporal_embedding(load_released(source), spec, source, progress)
     else:
-        saved = load(checkpoint_folder(source))
-        _check_settings(saved, spec)
+        saved = read_checkpoint(resolve_checkpoint(source))
+        _check_encoder_settings(saved, spec)
         weights = saved.weights
     found = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
-    fit_weights(Encoder(spec), found, str(source))
+    load_exact(Encoder(spec), found, str(source))
     return found
 
 
-def meet_length(
+def fit_temporal_embedding(
     weights: dict[str, Tensor], spec: ModelSpec, source: Path, progress: Progress | None = None
 ) -> dict[str, Tensor]:
     """Bring the temporal embedding of a released file to the recipe's number of segments, with a warning.
@@ -88,14 +88,14 @@ def meet_length(
         return weights
     if embedding.shape != (1, embedding.shape[1], 1, spec.width):
         return weights
-    (progress or Silent()).message(
+    (progress or NullProgress()).message(
         f"warning: {source} was trained at {embedding.shape[1]} segments, model.frames / model.segment are "
         f"{spec.segments}: its temporal embedding is interpolated"
     )
     return {**weights, _TEMPORAL: resize_segments(embedding, spec.segments)}
 
 
-class Trained(NamedTuple):
+class EncoderTraining(NamedTuple):
     """What an encoder was trained for and on."""
 
     kind: str
@@ -103,18 +103,18 @@ class Trained(NamedTuple):
     protocol: str
 
 
-def find_training(source: Path) -> Trained | None:
+def read_training(source: Path) -> EncoderTraining | None:
     """Return what an encoder was last trained for and on; None for released files, which do not say.
 
     Linear evaluation trains no encoder, but its runs do not say what did.
     """
     if source.is_file():
         return None
-    recipe = load(checkpoint_folder(source)).recipe
-    return Trained(recipe["kind"], recipe["dataset"], recipe["protocol"])
+    recipe = read_checkpoint(resolve_checkpoint(source)).recipe
+    return EncoderTraining(recipe["kind"], recipe["dataset"], recipe["protocol"])
 
 
-def find_origin(source: Path, weights: str) -> EncoderOrigin:
+def encoder_provenance(source: Path, weights: str) -> EncoderProvenance:
     """Return where an encoder came from, for the record of the run that it was put into.
 
     Args:
@@ -125,12 +125,12 @@ def find_origin(source: Path, weights: str) -> EncoderOrigin:
         CheckpointError: there is no checkpoint, or it is damaged.
     """
     if source.is_file():
-        return EncoderOrigin(checkpoint=str(source), weights=weights)
-    saved = load(checkpoint_folder(source))
-    return EncoderOrigin(checkpoint=str(saved.path), weights=weights, recipe_hash=digest_data(saved.recipe))
+        return EncoderProvenance(checkpoint=str(source), weights=weights)
+    saved = read_checkpoint(resolve_checkpoint(source))
+    return EncoderProvenance(checkpoint=str(saved.path), weights=weights, recipe_hash=digest_dumped(saved.recipe))
 
 
-def digest(weights: Mapping[str, Tensor]) -> str:
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
     """Return the sha256 of named tensors: equal for equal names, shapes and values."""
     total = hashlib.sha256()
     for name in sorted(weights):
@@ -140,7 +140,7 @@ def digest(weights: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def checkpoint_folder(source: Path) -> Path:
+def resolve_checkpoint(source: Path) -> Path:
     """Return the checkpoint that a user names, or the latest of the run that he names.
 
     Raises:
@@ -148,7 +148,7 @@ def checkpoint_folder(source: Path) -> Path:
     """
     if is_checkpoint(source):
         return source
-    folder = latest(source)
+    folder = latest_checkpoint(source)
     if folder is None:
         raise CheckpointError(
             f"{source}: there is no checkpoint",
@@ -157,20 +157,20 @@ def checkpoint_folder(source: Path) -> Path:
     return folder
 
 
-def _check_settings(saved: Checkpoint, spec: ModelSpec) -> None:
+def _check_encoder_settings(saved: Checkpoint, spec: ModelSpec) -> None:
     """Compare what no tensor's shape tells: the number of attention heads, and what the encoder sees."""
     model = saved.recipe["model"]
     if model["heads"] != spec.heads:
-        raise _unfit(
+        raise _mismatch_error(
             str(saved.path),
             f"its encoder has {model['heads']} attention heads, the recipe's model.heads is {spec.heads}",
         )
     seen = model.get("input", "joint")  # older recipes know nothing else
     if seen != spec.input:
-        raise _unfit(str(saved.path), f"its encoder saw model.input {seen}, the recipe's is {spec.input}")
+        raise _mismatch_error(str(saved.path), f"its encoder saw model.input {seen}, the recipe's is {spec.input}")
 
 
-def _unfit(source: str, problem: str) -> CheckpointError:
+def _mismatch_error(source: str, problem: str) -> CheckpointError:
     return CheckpointError(
         f"{source} does not fit: {problem}", remedy="Use the recipe whose model the checkpoint was trained with."
     )

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import yaml
 
 from mamp_schemas.errors import IncompleteStoreError, MampctlError, ManifestError
-from mampctl.health.finding import Finding, of_error
+from mampctl.health.finding import Finding, finding_of_error
 
 if TYPE_CHECKING:
     from mamp_pipeline.store.read import Store
     from mamp_trainer.ledger.runs import Run
 
-CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_PASSWORD = re.compile(r"//[^/@\s]*@")
+CREDENTIAL_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_URL_PASSWORD = re.compile(r"//[^/@\s]*@")
 """What a URL has in front of its host: no finding repeats it."""
 
-UNEXPECTED = (OSError, ValueError, KeyError, TypeError, RuntimeError)
+READER_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError)
 """What damaged files may still bring about in the readers: a finding here, never the end of the doctor's visit."""
 
 
@@ -48,15 +48,15 @@ def check_store(path: Path) -> Iterator[Finding]:
     try:
         store = open_store(path)
         metadata = store.metadata
-        title, counts = metadata.spec().title, metadata.counts
+        title, counts = metadata.dataset_spec().title, metadata.counts
         what = f"{title}, {counts.clips:,} clips, complete, format {metadata.format_version}"
         yield Finding("ok", "store", f"{path}: {what}")
-        yield from (check_manifest(store, protocol.name) for protocol in metadata.spec().protocols)
+        yield from (check_manifest(store, protocol.name) for protocol in metadata.dataset_spec().protocols)
     except IncompleteStoreError as problem:
-        yield of_error("warning", "store", problem)
+        yield finding_of_error("warning", "store", problem)
     except MampctlError as problem:
-        yield of_error("problem", "store", problem)
-    except UNEXPECTED as problem:
+        yield finding_of_error("problem", "store", problem)
+    except READER_ERRORS as problem:
         reason = f"{path}: cannot be read ({type(problem).__name__}: {problem})"
         yield Finding("problem", "store", " ".join(reason.split()), "Remove the store and ingest again.")
 
@@ -73,7 +73,7 @@ def check_manifest(store: "Store", protocol: str) -> Finding:
     try:
         counts = read_manifest(store, protocol).counts
     except ManifestError as problem:
-        return of_error("problem", "split", problem)
+        return finding_of_error("problem", "split", problem)
     return Finding("ok", "split", f"{path}: {counts.train:,} train and {counts.test:,} test clips")
 
 
@@ -94,7 +94,7 @@ def check_run(run: "Run") -> Finding:
     recipe = run.folder / "recipe.yaml"
     try:
         task = str(yaml.safe_load(recipe.read_text(encoding="utf-8"))["kind"])
-    except (*UNEXPECTED, yaml.YAMLError):
+    except (*READER_ERRORS, yaml.YAMLError):
         text = f"{run.folder}: not complete, and its recipe.yaml cannot be read"
         return Finding("problem", "run", text, "Remove the folder, or give it the recipe.yaml of its run again.")
     words = ("mampctl", "train", task, "--recipe", str(recipe), "--out", str(run.folder), "--resume")
@@ -102,7 +102,7 @@ def check_run(run: "Run") -> Finding:
     return Finding("warning", "run", f"{run.folder}: not complete", f"{shlex.join(words)}, with {same} if any")
 
 
-def _is_own(name: str) -> bool:
+def _is_mampctl_variable(name: str) -> bool:
     return name.startswith("MAMPCTL_")
 
 
@@ -113,11 +113,11 @@ def check_environment(unknown: Collection[str], environment: Mapping[str, str] =
         unknown: those that are named like ours and stand for nothing, see `list_unknown`; whatever they hold is theirs.
         environment: all that are set.
     """
-    known = {name: value for name, value in sorted(environment.items()) if _is_own(name) and name not in unknown}
-    own = [f"{name}={_PASSWORD.sub('//…@', value)}" for name, value in known.items()]
-    there = [name for name in CREDENTIALS if environment.get(name)]
+    known = {name: value for name, value in sorted(environment.items()) if _is_mampctl_variable(name) and name not in unknown}
+    own = [f"{name}={_URL_PASSWORD.sub('//…@', value)}" for name, value in known.items()]
+    there = [name for name in CREDENTIAL_VARIABLES if environment.get(name)]
     if len(there) == 1:
-        remedy = f"Set {' and '.join(CREDENTIALS)} both, or neither."
+        remedy = f"Set {' and '.join(CREDENTIAL_VARIABLES)} both, or neither."
         buckets = Finding("warning", "buckets", f"only {there[0]} is set", remedy)
     else:
         endpoint = ", AWS_ENDPOINT_URL too" if environment.get("AWS_ENDPOINT_URL") else ""

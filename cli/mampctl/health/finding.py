@@ -26,11 +26,11 @@ class Finding:
     remedy: str = ""
 
 
-def of_error(state: State, about: str, error: MampctlError) -> Finding:
+def finding_of_error(state: State, about: str, error: MampctlError) -> Finding:
     """Return an error as a finding, on one line."""
-    return Finding(state, about, " ".join(error.what.split()), error.remedy)
+    return Finding(state, about, " ".join(error.message.split()), error.remedy)
 
 
-def count(findings: Sequence[Finding], state: State) -> int:
+def count_state(findings: Sequence[Finding], state: State) -> int:
     """Return how many findings are of a state."""
     return sum(finding.state == state for finding in findings)

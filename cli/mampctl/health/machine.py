@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from mamp_trainer.cgroup import ROOT, count_cores, cpu_share
+from mamp_trainer.cgroup import CGROUP_ROOT, count_cores, cpu_quota
 from mamp_trainer.host_memory import free_host_memory
 from mampctl.health.finding import Finding
 
@@ -29,9 +29,9 @@ def check_machine(folder: Path) -> list[Finding]:
     ]
 
 
-def check_cores(cgroup: Path = ROOT) -> Finding:
+def check_cores(cgroup: Path = CGROUP_ROOT) -> Finding:
     """Tell how many cores this process may use: by its affinity, and by a container's share of time."""
-    present, share = os.cpu_count() or 1, cpu_share(cgroup)
+    present, share = os.cpu_count() or 1, cpu_quota(cgroup)
     limit = f", a container's limit leaves {share:g}" if share is not None and share < present else ""
     return Finding("ok", "cores", f"{count_cores(cgroup)} usable of {present} ({platform.machine()}){limit}")
 
@@ -61,7 +61,7 @@ def check_disk(folder: Path) -> Finding:
 
 def check_torch() -> list[Finding]:
     """Tell of PyTorch's build and of every GPU it sees."""
-    torch, findings = _import("torch", "pip install --upgrade 'mampctl[trainer]'")
+    torch, findings = _try_import("torch", "pip install --upgrade 'mampctl[trainer]'")
     if torch is None:
         return findings
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "for the CPU"
@@ -94,7 +94,7 @@ def check_no_gpu(driver: Path = Path("/proc/driver/nvidia")) -> Finding:
 def check_cpp() -> Finding:
     """Tell whether `compile: true` has its compiler; without it trainings run all the same."""
     compiler = next((path for name in ("g++", "clang++", "c++") if (path := shutil.which(name))), None)
-    triton = "Triton for GPUs" if _is_there("triton") else "no Triton, which GPUs need"
+    triton = "Triton for GPUs" if _is_installed("triton") else "no Triton, which GPUs need"
     if compiler:
         return Finding("ok", "compile", f"{compiler}, {triton}")
     return Finding("warning", "compile", "no C++ compiler: compile=true cannot be used", "apt install g++")
@@ -102,13 +102,13 @@ def check_cpp() -> Finding:
 
 def check_numba() -> list[Finding]:
     """Tell whether the readers can be compiled: Numba brings its compiler along, but wants a NumPy it knows."""
-    numba, findings = _import("numba", "pip install --upgrade 'mampctl[pipeline]'")
+    numba, findings = _try_import("numba", "pip install --upgrade 'mampctl[pipeline]'")
     if numba is None:
         return findings
     return [Finding("ok", "numba", f"{numba.__version__} compiles for this machine by itself")]
 
 
-def _import(name: str, remedy: str) -> tuple[ModuleType | None, list[Finding]]:
+def _try_import(name: str, remedy: str) -> tuple[ModuleType | None, list[Finding]]:
     """Return a package, or why it cannot be imported; that it is not there is told of its extra already."""
     try:
         return import_module(name), []
@@ -121,7 +121,7 @@ def _import(name: str, remedy: str) -> tuple[ModuleType | None, list[Finding]]:
     return None, [Finding("problem", name, f"is installed and cannot be imported: {reason}", remedy)]
 
 
-def _is_there(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
     except (ModuleNotFoundError, ValueError):

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 
 from mampctl.health.finding import Finding
 
-PURPOSES = {
+EXTRA_PURPOSES = {
     "pipeline": "ingest, import and export",
     "trainer": "train and what follows it",
     "export": "export-model",
@@ -19,7 +19,7 @@ PURPOSES = {
 }
 """The extras, and the commands that need them."""
 
-Find = Callable[[str], str | None]
+FindVersion = Callable[[str], str | None]
 """Returns the version of a package by its name, None where it is not there."""
 
 
@@ -31,8 +31,8 @@ def check_packages() -> list[Finding]:
     return [
         Finding("ok", "mampctl", own["Version"]),
         check_python(platform.python_version(), python),
-        check_packages_of("", required, installed_version),
-        *(check_packages_of(extra, required, installed_version) for extra in PURPOSES),
+        check_extra("", required, installed_version),
+        *(check_extra(extra, required, installed_version) for extra in EXTRA_PURPOSES),
     ]
 
 
@@ -56,13 +56,13 @@ def check_python(found: str, wanted: SpecifierSet) -> Finding:
     return Finding("problem", "python", f"{found}, expected {wanted}", f"Install into a Python {wanted}.")
 
 
-def check_packages_of(extra: str, required: Sequence[Requirement], find: Find) -> Finding:
+def check_extra(extra: str, required: Sequence[Requirement], find: FindVersion) -> Finding:
     """Hold the packages of an extra, or without one of the base, against what is asked for.
 
     A missing extra is a warning, since its commands alone miss it; a package of an unfit version is a problem.
     """
     about, where = extra or "base", f"mampctl[{extra}]" if extra else "mampctl"
-    wanted = list(_of_extra(extra, required))
+    wanted = list(_requirements_of(extra, required))
     found = {each.name: find(each.name) for each in wanted}
     missing = [name for name, its in found.items() if its is None]
     unfit = [
@@ -78,11 +78,11 @@ def check_packages_of(extra: str, required: Sequence[Requirement], find: Find) -
     if unfit or (missing and not extra):
         return Finding("problem", about, ", ".join([*unfit, *(f"{name} is missing" for name in missing)]), remedy)
     if missing:
-        return Finding("warning", about, f"{', '.join(missing)} missing, needed by {PURPOSES[extra]}", remedy)
+        return Finding("warning", about, f"{', '.join(missing)} missing, needed by {EXTRA_PURPOSES[extra]}", remedy)
     return Finding("ok", about, ", ".join(f"{name} {its}" for name, its in found.items()))
 
 
-def _of_extra(extra: str, required: Sequence[Requirement]) -> Iterator[Requirement]:
+def _requirements_of(extra: str, required: Sequence[Requirement]) -> Iterator[Requirement]:
     """Yield what an extra asks for besides the base; the base's for none."""
     for each in required:
         base = each.marker is None or each.marker.evaluate({"extra": ""})

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.motion import compute_intensity, compute_motion, place_rows
+from mamp_pipeline.motion import compute_intensity, compute_motion, index_rows
 from mamp_pipeline.store.layout import RowRange
-from mamp_pipeline.store.piece import Piece
+from mamp_pipeline.store.piece import StagedPart
 from mamp_schemas.motion import MotionSpec
 
 
 @dataclass(frozen=True, slots=True)
-class _Clips:
+class _WholeClips:
     """Whole clips that follow each other: their rows, the first one's place in the store, frames and bodies."""
 
     joints: NDArray[np.float32]
@@ -23,7 +23,7 @@ class _Clips:
 
 
 def assemble_rows(
-    pieces: Sequence[tuple[Piece, int]], rows: RowRange, motion: MotionSpec
+    pieces: Sequence[tuple[StagedPart, int]], rows: RowRange, motion: MotionSpec
 ) -> dict[str, NDArray[np.float32]]:
     """Return the row arrays of a range of the store.
 
@@ -32,9 +32,9 @@ def assemble_rows(
         rows: the range.
         motion: how motion and intensity are computed.
     """
-    runs = [_cut(piece, first, rows) for piece, first in pieces]
+    runs = [_clips_in_range(piece, first, rows) for piece, first in pieces]
     joints = np.concatenate([run.joints for run in runs])
-    places = place_rows(np.concatenate([run.frames for run in runs]), np.concatenate([run.bodies for run in runs]))
+    places = index_rows(np.concatenate([run.frames for run in runs]), np.concatenate([run.bodies for run in runs]))
     inside = slice(rows.start - runs[0].first, rows.stop - runs[0].first)
     return {
         "joints": joints[inside],
@@ -43,7 +43,7 @@ def assemble_rows(
     }
 
 
-def _cut(piece: Piece, first: int, rows: RowRange) -> _Clips:
+def _clips_in_range(piece: StagedPart, first: int, rows: RowRange) -> _WholeClips:
     """Cut out the clips that have rows in the range: motion and intensity need them whole."""
     if piece.joints is None:
         raise ValueError("only the table of the piece was read")
@@ -53,4 +53,4 @@ def _cut(piece: Piece, first: int, rows: RowRange) -> _Clips:
     low = int(np.searchsorted(stops, rows.start, side="right"))
     high = int(np.searchsorted(starts, rows.stop, side="left"))
     start, stop = int(starts[low]), int(stops[high - 1])
-    return _Clips(piece.joints[start - first : stop - first], start, frames[low:high], bodies[low:high])
+    return _WholeClips(piece.joints[start - first : stop - first], start, frames[low:high], bodies[low:high])

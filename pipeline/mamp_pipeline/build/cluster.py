@@ -14,19 +14,19 @@ from multiprocessing import resource_tracker
 import dask
 from distributed import Client, LocalCluster
 
-from mamp_pipeline.build.dask_engine import ABSENCE, PATIENCE, DaskEngine, noticing_loss
+from mamp_pipeline.build.dask_engine import WORKER_TIMEOUT, SCHEDULER_TIMEOUT, DaskEngine, translate_connection_errors
 from mamp_pipeline.build.engine import Engine
-from mamp_pipeline.build.sight import Sight, View, list_differences, look
+from mamp_pipeline.build.sight import ProbeSpec, ProbeResult, list_probe_differences, probe
 from mamp_schemas.errors import ClusterError
 from mamp_schemas.progress import Progress
 
-_DEATHS = 10
+_ALLOWED_FAILURES = 10
 """Workers on this machine that may die at one task."""
 
-_STARTS = 3
+_START_ATTEMPTS = 3
 """Times the start of processes is tried."""
 
-_MEMORY = {"MALLOC_MMAP_THRESHOLD_": 2**28, "MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_ARENA_MAX": 1}
+_MALLOC_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": 2**28, "MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_ARENA_MAX": 1}
 """Keeps up to 256 MB of freed memory in a process: given back, every array's pages would be made anew.
 
 The C library reads these when a process starts, so they must be in its environment before.
@@ -34,29 +34,29 @@ The C library reads these when a process starts, so they must be in its environm
 
 
 @contextmanager
-def start_cluster(count: int, progress: Progress) -> Iterator[Engine]:
+def start_local_cluster(count: int, progress: Progress) -> Iterator[Engine]:
     """Start processes of one thread each on this machine; they end with the context, and with this process.
 
     Raises:
         ClusterError: they do not start.
     """
-    _silence()
+    _silence_dask_logs()
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS}),
-        dask.config.set({"distributed.nanny.pre-spawn-environ": _MEMORY}),
+        dask.config.set({"distributed.scheduler.allowed-failures": _ALLOWED_FAILURES}),
+        dask.config.set({"distributed.nanny.pre-spawn-environ": _MALLOC_ENVIRONMENT}),
         ExitStack() as stack,
     ):
-        with _sigterm_held_back(), _interrupt_held_back():
+        with defer_sigterm(), block_sigint():
             cluster = stack.enter_context(_start_processes(count))
             client = stack.enter_context(Client(cluster, set_as_default=False))
-        progress.message(f"{count} worker processes{_dashboard(client)}")
+        progress.message(f"{count} worker processes{_dashboard_text(client)}")
         # Dask's own objects are no garbage: to search them for any would stop its scheduler for 40 ms at a time.
         gc.freeze()
         yield DaskEngine(client, progress)
 
 
 @contextmanager
-def _sigterm_held_back() -> Iterator[None]:
+def defer_sigterm() -> Iterator[None]:
     """Hold SIGTERM back until the context ends: Dask cannot close a cluster that has not started yet.
 
     From this process only: its workers end by SIGTERM.
@@ -75,7 +75,7 @@ def _sigterm_held_back() -> Iterator[None]:
 
 
 @contextmanager
-def _interrupt_held_back() -> Iterator[None]:
+def block_sigint() -> Iterator[None]:
     """Hold SIGINT back until the context ends, and for good from threads and processes that are started in it.
 
     A terminal sends Ctrl-C to all processes. This one ends the others in order; they are not to end by themselves,
@@ -90,7 +90,7 @@ def _interrupt_held_back() -> Iterator[None]:
 
 
 def _start_processes(count: int) -> LocalCluster:
-    for _ in range(_STARTS):
+    for _ in range(_START_ATTEMPTS):
         try:
             return LocalCluster(
                 n_workers=count,
@@ -110,19 +110,19 @@ def _start_processes(count: int) -> LocalCluster:
 
 
 @contextmanager
-def join_cluster(address: str, sight: Sight, progress: Progress) -> Iterator[Engine]:
+def connect_cluster(address: str, probe_spec: ProbeSpec, progress: Progress) -> Iterator[Engine]:
     """Use the workers of a scheduler that runs elsewhere; they and it stay as they are.
 
     Raises:
         ClusterError: nobody answers at the address, or a worker cannot do this work.
     """
-    _silence()
+    _silence_dask_logs()
     # Not only the first connection: whatever Dask connects to later must not wait for longer either.
-    with dask.config.set({"distributed.comm.timeouts.connect": PATIENCE}), _connect(address) as client:
-        with noticing_loss():
+    with dask.config.set({"distributed.comm.timeouts.connect": SCHEDULER_TIMEOUT}), _connect(address) as client:
+        with translate_connection_errors():
             _await_workers(client, address, progress)
-            workers = _check_workers(client, sight)
-        progress.message(f"{workers} workers of {address}{_dashboard(client)}")
+            workers = _check_workers(client, probe_spec)
+        progress.message(f"{workers} workers of {address}{_dashboard_text(client)}")
         yield DaskEngine(client, progress)
 
 
@@ -130,7 +130,7 @@ def _connect(address: str) -> Client:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # versions are compared below, in words of our own
-            return Client(address, timeout=PATIENCE, set_as_default=False)
+            return Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as problem:
         raise ClusterError(
             f"{address}: no Dask scheduler answers there ({problem})",
@@ -142,27 +142,27 @@ def _await_workers(client: Client, address: str, progress: Progress) -> None:
     """Wait for a first worker: a batch system starts them at the same time as the command, or later."""
     if client.nthreads():
         return
-    progress.message(f"no worker yet: waiting up to {ABSENCE:.0f} s for one to come")
+    progress.message(f"no worker yet: waiting up to {WORKER_TIMEOUT:.0f} s for one to come")
     try:
-        client.wait_for_workers(1, timeout=ABSENCE)
+        client.wait_for_workers(1, timeout=WORKER_TIMEOUT)
     except TimeoutError:
         raise ClusterError(
-            f"{address}: the scheduler has no workers, and none came for {ABSENCE:.0f} s",
+            f"{address}: the scheduler has no workers, and none came for {WORKER_TIMEOUT:.0f} s",
             remedy=f"Start some with: dask worker {address} --nthreads 1",
         ) from None
 
 
-def _check_workers(client: Client, sight: Sight) -> int:
+def _check_workers(client: Client, probe_spec: ProbeSpec) -> int:
     installed = client.run(version, "mampctl", on_error="return")
-    installed["the scheduler"] = _ask_scheduler(client)
+    installed["the scheduler"] = _scheduler_version(client)
     lacking = [place for place, found in installed.items() if isinstance(found, Exception)]
     if lacking:
         raise ClusterError(
             f"mampctl is not installed at {', '.join(lacking)}",
             remedy="Install mampctl[pipeline] in the environment of the scheduler and of every worker.",
         )
-    own, views = look(sight), client.run(look, sight, on_error="return")
-    problems = {place: _compare(own, view) for place, view in views.items()}
+    own, views = probe(probe_spec), client.run(probe, probe_spec, on_error="return")
+    problems = {place: _worker_problems(own, view) for place, view in views.items()}
     for place, differences in problems.items():
         if differences:
             raise ClusterError(
@@ -174,18 +174,18 @@ def _check_workers(client: Client, sight: Sight) -> int:
     return len(views)
 
 
-def _compare(own: View, view: View | Exception) -> list[str]:
-    return [f"{type(view).__name__}: {view}"] if isinstance(view, Exception) else list_differences(own, view)
+def _worker_problems(own: ProbeResult, view: ProbeResult | Exception) -> list[str]:
+    return [f"{type(view).__name__}: {view}"] if isinstance(view, Exception) else list_probe_differences(own, view)
 
 
-def _ask_scheduler(client: Client) -> str | Exception:
+def _scheduler_version(client: Client) -> str | Exception:
     try:
         return str(client.run_on_scheduler(version, "mampctl"))
     except ModuleNotFoundError as problem:  # PackageNotFoundError is one
         return problem
 
 
-def _dashboard(client: Client) -> str:
+def _dashboard_text(client: Client) -> str:
     """Return where to watch the work: without Bokeh, Dask has no dashboard, but pages of workers, tasks and logs."""
     link = client.dashboard_link
     if not link:
@@ -193,7 +193,7 @@ def _dashboard(client: Client) -> str:
     return f", dashboard at {link if find_spec('bokeh') else link.removesuffix('status') + 'info/main/workers.html'}"
 
 
-def _silence() -> None:
+def _silence_dask_logs() -> None:
     """Keep Dask's logs off standard error, where progress is written; errors reach the user as ours."""
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("distributed", "tornado"):

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from mamp_pipeline.build.sight import Sight
+from mamp_pipeline.build.sight import ProbeSpec
 from mamp_schemas.errors import MissingExtraError
 from mamp_schemas.progress import Progress
 
@@ -39,7 +39,7 @@ class Workers:
     scheduler: str | None = None
 
 
-class InProcess:
+class LocalEngine:
     """Runs tasks one after the other in this process."""
 
     def run(self, task: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
@@ -48,7 +48,7 @@ class InProcess:
             yield job, task(job)
 
 
-def open_engine(workers: Workers, parts: int, sight: Sight, progress: Progress) -> AbstractContextManager[Engine]:
+def open_engine(workers: Workers, parts: int, probe_spec: ProbeSpec, progress: Progress) -> AbstractContextManager[Engine]:
     """Open the engine to use for an ingest; leaving its context ends its processes.
 
     Args:
@@ -64,11 +64,11 @@ def open_engine(workers: Workers, parts: int, sight: Sight, progress: Progress) 
     if workers.scheduler is None and workers.count and parts == 1:
         progress.message("one part: it is done in this process")
     elif workers.scheduler or workers.count:
-        return _open_cluster(workers, parts, sight, progress)
-    return nullcontext(InProcess())
+        return _open_cluster(workers, parts, probe_spec, progress)
+    return nullcontext(LocalEngine())
 
 
-def _open_cluster(workers: Workers, parts: int, sight: Sight, progress: Progress) -> AbstractContextManager[Engine]:
+def _open_cluster(workers: Workers, parts: int, probe_spec: ProbeSpec, progress: Progress) -> AbstractContextManager[Engine]:
     try:
         from mamp_pipeline.build import cluster
     except ModuleNotFoundError as problem:
@@ -77,5 +77,5 @@ def _open_cluster(workers: Workers, parts: int, sight: Sight, progress: Progress
             remedy="Install it with: pip install 'mampctl[pipeline]', or run in one process with --workers 0.",
         ) from None
     if workers.scheduler:
-        return cluster.join_cluster(workers.scheduler, sight, progress)
-    return cluster.start_cluster(min(workers.count, parts), progress)
+        return cluster.connect_cluster(workers.scheduler, probe_spec, progress)
+    return cluster.start_local_cluster(min(workers.count, parts), progress)

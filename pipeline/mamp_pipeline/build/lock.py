@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mamp_schemas.errors import StoreExistsError
-from mamp_schemas.places import ObjectUrl, Place
+from mamp_schemas.places import ObjectUrl, StoragePath
 
 
 @contextmanager
-def lock_output(out: Place) -> Iterator[None]:
+def lock_output(out: StoragePath) -> Iterator[None]:
     """Hold a store's output for this process; the operating system lets go of it when the process ends.
 
     Nothing can be held in a bucket: there, of two commands at once the one whose staging the other removes ends with
@@ -29,7 +29,7 @@ def lock_output(out: Place) -> Iterator[None]:
     out = out.resolve()
     path = out.with_name(f".{out.name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = _take(path, out)
+    handle = _acquire_lock(path, out)
     try:
         yield
     finally:
@@ -37,9 +37,9 @@ def lock_output(out: Place) -> Iterator[None]:
         os.close(handle)
 
 
-def _take(path: Path, out: Path) -> int:
+def _acquire_lock(path: Path, out: Path) -> int:
     while True:
-        handle = _open(path)
+        handle = _open_lock_file(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -54,7 +54,7 @@ def _take(path: Path, out: Path) -> int:
         os.close(handle)
 
 
-def _open(path: Path) -> int:
+def _open_lock_file(path: Path) -> int:
     try:
         return os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as problem:

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mamp_pipeline.build.engine import Engine
 from mamp_pipeline.build.plan import Part
-from mamp_pipeline.build.request import Ingest
-from mamp_pipeline.build.staging import piece_path, receipt_path
-from mamp_pipeline.build.table import Table
+from mamp_pipeline.build.request import IngestRequest
+from mamp_pipeline.build.staging import staged_part_path, shard_manifest_path
+from mamp_pipeline.build.table import ClipTable
 from mamp_pipeline.build.tasks import PackJob, ParseJob, pack_shard, parse_part
-from mamp_pipeline.places import list_sizes, read
+from mamp_pipeline.places import list_file_sizes, read_bytes
 from mamp_pipeline.store.layout import SHARD_ROWS, RowRange, plan_shards
-from mamp_pipeline.store.piece_file import find_job
-from mamp_schemas.places import Place
+from mamp_pipeline.store.piece_file import read_job_digest
+from mamp_schemas.places import StoragePath
 from mamp_schemas.progress import Progress
 
 
-class _Rate:
+class _Throughput:
     """Megabytes a second since it was made."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class _Rate:
 
 
 def parse_parts(
-    request: Ingest, parts: Sequence[Part], staging: Place, plan: str, engine: Engine, progress: Progress
+    request: IngestRequest, parts: Sequence[Part], staging: StoragePath, plan: str, engine: Engine, progress: Progress
 ) -> None:
     """Parse every part that has no piece of its present files yet."""
     jobs = [
@@ -40,24 +40,24 @@ def parse_parts(
             request.policy,
             request.motion,
             plan,
-            piece_path(staging, part.number),
+            staged_part_path(staging, part.number),
             request.layout,
         )
         for part in parts
     ]
-    there = list_sizes(staging)
+    there = list_file_sizes(staging)
     left = [job for job in jobs if job.target.name not in there or not _is_parsed(job, progress)]
     if len(left) < len(jobs):
         progress.message(f"{len(jobs) - len(left):,} of {len(jobs):,} parts are parsed already")
     progress.start("parse", sum(len(job.part.sources) for job in left), "files")
-    rate = _Rate()
+    rate = _Throughput()
     for job, _ in engine.run(parse_part, left):
         size = sum(source.size for source in job.part.sources)
         progress.advance(len(job.part.sources), mb_per_s=rate.add(size))
 
 
 def pack_shards(
-    request: Ingest, table: Table, staging: Place, plan: str, state: str, engine: Engine, progress: Progress
+    request: IngestRequest, table: ClipTable, staging: StoragePath, plan: str, table_digest: str, engine: Engine, progress: Progress
 ) -> None:
     """Write every shard that has no receipt for the present table yet.
 
@@ -70,31 +70,31 @@ def pack_shards(
         engine: does the work.
         progress: told of it.
     """
-    pieces = [piece_path(staging, number) for number in range(len(table.piece_rows) - 1)]
+    pieces = [staged_part_path(staging, number) for number in range(len(table.part_rows) - 1)]
     jobs = [
         PackJob(
             request.out.absolute(),
             rows,
-            tuple(_overlapping(table, pieces, rows)),
-            table.kept_rows,
+            tuple(_overlapping_parts(table, pieces, rows)),
+            table.existing_rows,
             request.motion,
             plan,
-            receipt_path(staging, rows.start // SHARD_ROWS),
-            state,
+            shard_manifest_path(staging, rows.start // SHARD_ROWS),
+            table_digest,
         )
         for rows in plan_shards(table.rows)
-        if rows.stop > table.kept_rows
+        if rows.stop > table.existing_rows
     ]
-    there = list_sizes(staging)
-    sizes = list_sizes(request.out) if any(job.receipt.name in there for job in jobs) else {}
-    left = [job for job in jobs if job.receipt.name not in there or not _is_packed(job, sizes)]
+    there = list_file_sizes(staging)
+    sizes = list_file_sizes(request.out) if any(job.shard_manifest.name in there for job in jobs) else {}
+    left = [job for job in jobs if job.shard_manifest.name not in there or not _is_packed(job, sizes)]
     progress.start("pack", sum(job.rows.stop - job.rows.start for job in left), "rows")
     for job, _ in engine.run(pack_shard, left):
         progress.advance(job.rows.stop - job.rows.start)
 
 
 def _is_parsed(job: ParseJob, progress: Progress) -> bool:
-    found = find_job(job.target)
+    found = read_job_digest(job.target)
     if found is None:
         progress.message(f"warning: {job.target.name} is damaged: its part is parsed again")
     elif found != job.digest():
@@ -104,15 +104,15 @@ def _is_parsed(job: ParseJob, progress: Progress) -> bool:
 
 def _is_packed(job: PackJob, sizes: Mapping[str, int]) -> bool:
     try:
-        receipt = json.loads(read(job.receipt))
+        receipt = json.loads(read_bytes(job.shard_manifest))
     except (FileNotFoundError, ValueError):
         return False
-    return bool(receipt == {"state": job.state, "files": {key: sizes.get(key) for key in receipt["files"]}})
+    return bool(receipt == {"state": job.table_digest, "files": {key: sizes.get(key) for key in receipt["files"]}})
 
 
-def _overlapping(table: Table, pieces: Sequence[Place], rows: RowRange) -> Iterator[tuple[Place, int]]:
+def _overlapping_parts(table: ClipTable, pieces: Sequence[StoragePath], rows: RowRange) -> Iterator[tuple[StoragePath, int]]:
     """Yield the pieces that hold rows of a shard, and the first row of each; a piece can hold none at all."""
-    starts, stops = table.piece_rows[:-1], table.piece_rows[1:]
+    starts, stops = table.part_rows[:-1], table.part_rows[1:]
     first, last = stops.searchsorted(rows.start, side="right"), starts.searchsorted(rows.stop, side="left")
     for index in range(int(first), int(last)):
         if stops[index] > starts[index]:

@@ -63,20 +63,20 @@ def fingerprint(sources: Iterable[RawSource]) -> str:
 
     A sum, so that the fingerprint of an archive added later can be added as well (`add_fingerprints`).
     """
-    total = sum(_count(hashlib.sha256(f"{source.identity}\n".encode()).hexdigest()) for source in sources)
-    return _spell(total)
+    total = sum(_parse_digest(hashlib.sha256(f"{source.identity}\n".encode()).hexdigest()) for source in sources)
+    return _format_digest(total)
 
 
 def add_fingerprints(one: str, other: str) -> str:
     """Return the fingerprint of two inputs together."""
-    return _spell(_count(one) + _count(other))
+    return _format_digest(_parse_digest(one) + _parse_digest(other))
 
 
-def _count(digest: str) -> int:
+def _parse_digest(digest: str) -> int:
     return int(digest, 16)
 
 
-def _spell(total: int) -> str:
+def _format_digest(total: int) -> str:
     return f"{total % 2**256:064x}"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mamp_pipeline.build import tasks
 from mamp_pipeline.clean.variance import sum_variances
-from mamp_pipeline.raw.ntu import load_reader
+from mamp_pipeline.raw.ntu import warm_up_parser
 
 __all__ = ["dask_setup", "tasks"]
 
@@ -17,7 +17,7 @@ def dask_setup(_worker: object) -> None:
 
     Nor is there any to search for at the process's end, which would take 0.2 s.
     """
-    load_reader()
+    warm_up_parser()
     sum_variances(np.zeros((1, 3), np.float32))
     gc.freeze()
     atexit.register(gc.freeze)

@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from mamp_pipeline.build.staging import read_mark
-from mamp_pipeline.places import remove
+from mamp_pipeline.build.staging import read_owner_marker
+from mamp_pipeline.places import remove_file
 from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.reading import read_source
-from mamp_pipeline.store.files import write_whole
+from mamp_pipeline.store.files import write_atomic
 from mamp_schemas.errors import MampctlError, RawFileError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 
 _PACKAGES = ("mampctl", "numpy", "zarr", "dask", "distributed")
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ProbeSpec:
     """What to look at.
 
     Attributes:
@@ -27,12 +27,12 @@ class Sight:
         samples: one raw file of each folder and archive.
     """
 
-    staging: Place
+    staging: StoragePath
     samples: tuple[RawSource, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ProbeResult:
     """What one process saw: the state of each path, and the versions of the packages that make the content."""
 
     host: str
@@ -40,60 +40,60 @@ class View:
     versions: dict[str, str]
 
 
-def choose_sight(staging: Place, sources: Iterable[RawSource]) -> Sight:
+def choose_probe(staging: StoragePath, sources: Iterable[RawSource]) -> ProbeSpec:
     """Choose what to look at: the first file of each container."""
-    first: dict[Place, RawSource] = {}
+    first: dict[StoragePath, RawSource] = {}
     for source in sources:
         for file in source.files:
             first.setdefault(file.container, file)
-    return Sight(staging, tuple(first.values()))
+    return ProbeSpec(staging, tuple(first.values()))
 
 
-def look(sight: Sight) -> View:
+def probe(spec: ProbeSpec) -> ProbeResult:
     """Look from the process this runs in."""
-    paths = {str(source.container): _read(source) for source in sight.samples}
-    paths[str(sight.staging)] = _mark(sight.staging)
-    return View(platform.node(), paths, {name: version(name) for name in _PACKAGES})
+    paths = {str(source.container): _probe_source(source) for source in spec.samples}
+    paths[str(spec.staging)] = _probe_staging(spec.staging)
+    return ProbeResult(platform.node(), paths, {name: version(name) for name in _PACKAGES})
 
 
-def list_differences(own: View, other: View) -> list[str]:
+def list_probe_differences(expected: ProbeResult, other: ProbeResult) -> list[str]:
     """Say in which respect another process sees or is something else; nothing when it is fit to work."""
     versions = [
         f"has {name} {other.versions.get(name, '(none)')}, here is {found}"
-        for name, found in own.versions.items()
+        for name, found in expected.versions.items()
         if other.versions.get(name) != found
     ]
     paths = [
         f"{path}: {other.paths.get(path, 'not looked at')}; here it is: {state}"
-        for path, state in own.paths.items()
+        for path, state in expected.paths.items()
         if other.paths.get(path) != state
     ]
     return versions + paths
 
 
-def _read(source: RawSource) -> str:
+def _probe_source(source: RawSource) -> str:
     try:
         data = read_source(source)
     except RawFileError as problem:
         return f"{source.file_name} {problem.reason}"
     except MampctlError as problem:  # the bucket as a whole
-        return problem.what
+        return problem.message
     return f"{source.file_name} has {len(data)} bytes with CRC {zlib.crc32(data):08x}"
 
 
-def _mark(staging: Place) -> str:
+def _probe_staging(staging: StoragePath) -> str:
     try:
-        mark = read_mark(staging)
+        mark = read_owner_marker(staging)
     except MampctlError as problem:
-        return problem.what
+        return problem.message
     if mark is None:
         return "not there"
     trial = staging / f"trial-{uuid.uuid4().hex}"
     try:
-        write_whole(trial, b"")
-        remove(trial)
+        write_atomic(trial, b"")
+        remove_file(trial)
     except OSError as problem:
         return f"cannot be written ({problem.strerror})"
     except MampctlError as problem:
-        return f"cannot be written ({problem.what})"
+        return f"cannot be written ({problem.message})"
     return f"there and writable, plan {mark[:12]}"

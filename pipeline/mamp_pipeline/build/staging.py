@@ -7,60 +7,60 @@ knows the folder as its own.
 import platform
 from pathlib import Path
 
-from mamp_pipeline.places import empty_folder, exists, make_folder, read, remove
-from mamp_pipeline.store.files import write_whole
-from mamp_pipeline.store.piece import Piece
-from mamp_pipeline.store.piece_file import DamagedPieceError, read_piece
+from mamp_pipeline.places import clear_folder, exists, make_folder, read_bytes, remove_file
+from mamp_pipeline.store.files import write_atomic
+from mamp_pipeline.store.piece import StagedPart
+from mamp_pipeline.store.piece_file import DamagedPartError, read_part
 from mamp_schemas.errors import StoreError, StoreExistsError
-from mamp_schemas.places import AnyPlace, Place
+from mamp_schemas.places import StoragePathT, StoragePath
 
-MARK = "plan"
+OWNER_MARKER = "plan"
 
 
-def staging_of(out: AnyPlace) -> AnyPlace:
+def staging_path(out: StoragePathT) -> StoragePathT:
     """Return the staging folder of a store."""
     out = out.resolve()
     return out.with_name(f"{out.name}.staging")
 
 
-def piece_path(staging: Place, number: int) -> Place:
+def staged_part_path(staging: StoragePath, number: int) -> StoragePath:
     """Return where the piece of part `number` stands."""
     return staging / f"part-{number:06d}"
 
 
-def receipt_path(staging: Place, number: int) -> Place:
+def shard_manifest_path(staging: StoragePath, number: int) -> StoragePath:
     """Return where the receipt of shard `number` stands."""
     return staging / f"shard-{number:06d}.json"
 
 
-def open_piece(path: Place, *, rows: bool = True) -> Piece:
+def open_staged_part(path: StoragePath, *, rows: bool = True) -> StagedPart:
     """Read a piece; a damaged one is removed, so that the next run makes it anew.
 
     Raises:
         DamagedPieceError: it is damaged or not there.
     """
     try:
-        return read_piece(path, rows=rows)
-    except DamagedPieceError:
-        remove(path)
+        return read_part(path, rows=rows)
+    except DamagedPartError:
+        remove_file(path)
         raise
 
 
-def read_mark(staging: Place) -> str | None:
+def read_owner_marker(staging: StoragePath) -> str | None:
     """Return the hash of the plan a staging folder belongs to, None where there is none."""
     try:
-        return read(staging / MARK).decode()
+        return read_bytes(staging / OWNER_MARKER).decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def expect_mark(staging: Place, plan: str) -> None:
+def check_owner_marker(staging: StoragePath, plan: str) -> None:
     """Check that a staging folder is there and of a plan: a task may outlive the command that sent it.
 
     Raises:
         StoreError: it is not there as seen from here, or of another plan.
     """
-    mark = read_mark(staging)
+    mark = read_owner_marker(staging)
     if mark != plan:
         state = "is not there" if mark is None else "is of another plan"
         raise StoreError(
@@ -70,7 +70,7 @@ def expect_mark(staging: Place, plan: str) -> None:
         )
 
 
-def claim(out: AnyPlace, plan: str, *, replacing: bool) -> AnyPlace:
+def acquire(out: StoragePathT, plan: str, *, replacing: bool) -> StoragePathT:
     """Make the staging folder for this plan; what another plan left there is removed.
 
     Args:
@@ -84,27 +84,27 @@ def claim(out: AnyPlace, plan: str, *, replacing: bool) -> AnyPlace:
     Raises:
         StoreExistsError: something stands at `out` that is no store and that no ingest began.
     """
-    staging = staging_of(out)
-    mark = read_mark(staging)
-    if mark is None and not replacing and _holds_something(out):
+    staging = staging_path(out)
+    mark = read_owner_marker(staging)
+    if mark is None and not replacing and _is_occupied(out):
         raise StoreExistsError(
             f"{out}: something stands there that is no finished store and that this command did not begin",
             remedy="Choose another --out, or remove it.",
         )
     if mark not in (None, plan):
-        empty_folder(staging, MARK)
+        clear_folder(staging, OWNER_MARKER)
     make_folder(staging)
-    write_whole(staging / MARK, plan.encode())
+    write_atomic(staging / OWNER_MARKER, plan.encode())
     return staging
 
 
-def discard(staging: Place) -> None:
+def remove_staging(staging: StoragePath) -> None:
     """Remove the staging folder, its mark last."""
-    empty_folder(staging, MARK)
-    remove(staging / MARK)
+    clear_folder(staging, OWNER_MARKER)
+    remove_file(staging / OWNER_MARKER)
     if isinstance(staging, Path):
         staging.rmdir()
 
 
-def _holds_something(out: Place) -> bool:
+def _is_occupied(out: StoragePath) -> bool:
     return exists(out) and not (isinstance(out, Path) and out.is_dir() and not any(out.iterdir()))

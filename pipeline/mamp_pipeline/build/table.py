@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.build.staging import open_piece
+from mamp_pipeline.build.staging import open_staged_part
 from mamp_pipeline.store.layout import Columns, first_rows, pack_ids
 from mamp_pipeline.store.read import Store
-from mamp_schemas.places import Place
-from mamp_schemas.store import Quarantined
+from mamp_schemas.places import StoragePath
+from mamp_schemas.store import QuarantinedFile
 
 
 @dataclass(frozen=True)
-class Table:
+class ClipTable:
     """All clips of all pieces, in order.
 
     Attributes:
@@ -30,25 +30,25 @@ class Table:
 
     ids: list[str]
     columns: Columns
-    kept_clips: int
-    piece_rows: NDArray[np.int64]
-    quarantined: tuple[Quarantined, ...]
-    tally: Mapping[str, int]
+    existing_clips: int
+    part_rows: NDArray[np.int64]
+    quarantined: tuple[QuarantinedFile, ...]
+    counts: Mapping[str, int]
 
     @property
     def rows(self) -> int:
         """Rows of the whole store."""
-        return int(self.piece_rows[-1])
+        return int(self.part_rows[-1])
 
     @property
-    def kept_rows(self) -> int:
+    def existing_rows(self) -> int:
         """How many of the rows the store has already."""
-        return int(self.piece_rows[0])
+        return int(self.part_rows[0])
 
 
-def gather_table(pieces: Sequence[Place], base: Store | None) -> Table:
+def gather_table(pieces: Sequence[StoragePath], base: Store | None) -> ClipTable:
     """Read the tables of all pieces, without their rows, behind that of the store they extend."""
-    read = [open_piece(path, rows=False) for path in pieces]
+    read = [open_staged_part(path, rows=False) for path in pieces]
     tables: list[Columns] = [*([base.columns] if base else []), *(piece.columns for piece in read)]
     columns: dict[str, NDArray[Any]] = {
         name: np.concatenate([table[name] for table in tables]) for name in read[0].columns
@@ -61,5 +61,5 @@ def gather_table(pieces: Sequence[Place], base: Store | None) -> Table:
     places = kept + np.cumsum([0, *(len(piece.ids) for piece in read)])
     ends = np.concatenate([[0], np.cumsum(frames * bodies)])
     quarantined = tuple(entry for piece in read for entry in piece.quarantined)
-    tally = sum((Counter(piece.tally) for piece in read), Counter())
-    return Table(ids, columns, kept, ends[places].astype(np.int64), quarantined, tally)
+    tally = sum((Counter(piece.counts) for piece in read), Counter())
+    return ClipTable(ids, columns, kept, ends[places].astype(np.int64), quarantined, tally)

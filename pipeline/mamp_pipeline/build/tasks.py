@@ -15,22 +15,22 @@ import numpy as np
 from mamp_pipeline.build.block import assemble_rows
 from mamp_pipeline.build.clips import SourceClips, read_clips
 from mamp_pipeline.build.plan import Part
-from mamp_pipeline.build.staging import expect_mark, open_piece
+from mamp_pipeline.build.staging import check_owner_marker, open_staged_part
 from mamp_pipeline.places import exists
-from mamp_pipeline.raw.ahead import fetch_ahead
+from mamp_pipeline.raw.ahead import prefetch
 from mamp_pipeline.raw.formats import raw_format
-from mamp_pipeline.store.files import write_whole
+from mamp_pipeline.store.files import write_atomic
 from mamp_pipeline.store.layout import RowRange
-from mamp_pipeline.store.piece import make_piece
-from mamp_pipeline.store.piece_file import write_piece
+from mamp_pipeline.store.piece import pack_part
+from mamp_pipeline.store.piece_file import write_part
 from mamp_pipeline.store.read import open_store
 from mamp_pipeline.store.write import write_shard
 from mamp_schemas.base import canonical_json
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawInputError
-from mamp_schemas.layout import Layout, describe_dataset, identify
+from mamp_schemas.layout import Layout, dataset_spec, dataset_identity
 from mamp_schemas.motion import MotionSpec
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.policy import IngestPolicy
 
 
@@ -43,17 +43,17 @@ class ParseJob:
     policy: IngestPolicy
     motion: MotionSpec
     plan: str
-    target: Place
+    target: StoragePath
     layout: Layout | None = None
 
     def digest(self) -> str:
         """Return the sha256 of all the piece depends on: a file written anew since gives another one."""
         files = [
-            [source.identity, *([file.trace, file.size, file.changed] for file in source.files)]
+            [source.identity, *([file.portable_path, file.size, file.change_token] for file in source.files)]
             for source in self.part.sources
         ]
-        dataset = identify(self.dataset, self.layout)
-        head = [_own_version(), dataset, self.policy.digest(), self.motion.digest(), files]
+        dataset = dataset_identity(self.dataset, self.layout)
+        head = [_package_version(), dataset, self.policy.digest(), self.motion.digest(), files]
         return hashlib.sha256(canonical_json(head)).hexdigest()
 
 
@@ -72,14 +72,14 @@ class PackJob:
         state: digest of the table the rows are of.
     """
 
-    store: Place
+    store: StoragePath
     rows: RowRange
-    pieces: tuple[tuple[Place, int], ...]
-    kept: int
+    pieces: tuple[tuple[StoragePath, int], ...]
+    existing_rows: int
     motion: MotionSpec
     plan: str
-    receipt: Place
-    state: str
+    shard_manifest: StoragePath
+    table_digest: str
 
 
 def parse_part(job: ParseJob) -> None:
@@ -89,16 +89,16 @@ def parse_part(job: ParseJob) -> None:
         RawInputError: a whole folder or archive is out of sight: that is no damage of its files.
         StoreError: the staging folder is out of sight, or not of this plan any more.
     """
-    expect_mark(job.target.parent, job.plan)
-    _expect_containers(job.part)
-    spec, form = describe_dataset(job.dataset, job.layout), raw_format(job.dataset, job.layout)
+    check_owner_marker(job.target.parent, job.plan)
+    _check_containers(job.part)
+    spec, form = dataset_spec(job.dataset, job.layout), raw_format(job.dataset, job.layout)
     found = SourceClips()
-    with fetch_ahead(job.part.sources):
+    with prefetch(job.part.sources):
         for source in job.part.sources:
             read_clips(source, form, spec, job.policy, found)
-    _expect_containers(job.part)
-    piece = make_piece(found.clips, found.quarantined, len(spec.skeleton.joints), job.motion, found.tally)
-    write_piece(job.target, piece, job.digest())
+    _check_containers(job.part)
+    piece = pack_part(found.clips, found.quarantined, len(spec.skeleton.joints), job.motion, found.counts)
+    write_part(job.target, piece, job.digest())
 
 
 def pack_shard(job: PackJob) -> None:
@@ -108,19 +108,19 @@ def pack_shard(job: PackJob) -> None:
         DamagedPieceError: a piece is damaged; it is removed, so that the next run makes it anew.
         StoreError: the staging folder is out of sight, or not of this plan any more.
     """
-    expect_mark(job.receipt.parent, job.plan)
-    new = RowRange(max(job.rows.start, job.kept), job.rows.stop)
-    arrays = assemble_rows([(open_piece(path), first) for path, first in job.pieces], new, job.motion)
-    if job.rows.start < job.kept:
+    check_owner_marker(job.shard_manifest.parent, job.plan)
+    new = RowRange(max(job.rows.start, job.existing_rows), job.rows.stop)
+    arrays = assemble_rows([(open_staged_part(path), first) for path, first in job.pieces], new, job.motion)
+    if job.rows.start < job.existing_rows:
         store = open_store(job.store)
         arrays = {
-            name: np.concatenate([store.rows(name, job.rows.start, job.kept), rows]) for name, rows in arrays.items()
+            name: np.concatenate([store.read_rows(name, job.rows.start, job.existing_rows), rows]) for name, rows in arrays.items()
         }
     written = write_shard(job.store, job.rows, arrays)
-    write_whole(job.receipt, json.dumps({"state": job.state, "files": written}).encode())
+    write_atomic(job.shard_manifest, json.dumps({"state": job.table_digest, "files": written}).encode())
 
 
-def _expect_containers(part: Part) -> None:
+def _check_containers(part: Part) -> None:
     for container in {file.container for source in part.sources for file in source.files}:
         try:
             seen = exists(container)
@@ -134,5 +134,5 @@ def _expect_containers(part: Part) -> None:
 
 
 @cache
-def _own_version() -> str:
+def _package_version() -> str:
     return version("mampctl")

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 from mamp_pipeline.build.clips import SourceClips, read_clips
 from mamp_pipeline.build.plan import plan_parts
-from mamp_pipeline.raw.ahead import fetch_ahead
+from mamp_pipeline.raw.ahead import prefetch
 from mamp_pipeline.raw.bodies import Clip, ClipInfo
 from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.formats import raw_format
-from mamp_pipeline.raw.sources import drop_foreign, find_sources
+from mamp_pipeline.raw.sources import drop_other_datasets, find_sources
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawInputError
-from mamp_schemas.layout import Layout, describe_dataset
-from mamp_schemas.places import Place
+from mamp_schemas.layout import Layout, dataset_spec
+from mamp_schemas.places import StoragePath
 from mamp_schemas.policy import IngestPolicy
 from mamp_schemas.progress import Progress
-from mamp_schemas.store import NOTES, Quarantined
+from mamp_schemas.store import NOTE_DESCRIPTIONS, QuarantinedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class FileClips:
 
     source: RawSource
     clips: Sequence[tuple[ClipInfo, Clip]]
-    faults: Sequence[Quarantined]
+    problems: Sequence[QuarantinedFile]
 
 
 def find_files(
-    paths: Sequence[Place], dataset: DatasetName, layout: Layout | None, progress: Progress
+    paths: Sequence[StoragePath], dataset: DatasetName, layout: Layout | None, progress: Progress
 ) -> list[RawSource]:
     """List the raw files of a dataset, sorted by id; those of a sister dataset are left out, and told of.
 
@@ -49,7 +49,7 @@ def find_files(
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
     """
     found = find_sources(paths, dataset, layout, progress)
-    own, title = drop_foreign(found, dataset, layout), describe_dataset(dataset, layout).title
+    own, title = drop_other_datasets(found, dataset, layout), dataset_spec(dataset, layout).title
     if not own:
         raise RawInputError(
             f"none of the {len(found):,} raw files is one of {title}",
@@ -71,19 +71,19 @@ def read_files(
         policy: how bodies become a clip.
         layout: of own recordings.
     """
-    spec, form = describe_dataset(dataset, layout), raw_format(dataset, layout)
+    spec, form = dataset_spec(dataset, layout), raw_format(dataset, layout)
     for part in plan_parts(sources):
-        with fetch_ahead(part.sources):
+        with prefetch(part.sources):
             for source in part.sources:
                 found = SourceClips()
                 read_clips(source, form, spec, policy, found)
-                yield FileClips(source, found.clips, list(_list_faults(source, found)))
+                yield FileClips(source, found.clips, list(_list_problems(source, found)))
 
 
-def _list_faults(source: RawSource, found: SourceClips) -> Iterator[Quarantined]:
-    places = {file.trace: file.place for file in source.files}
-    for fault in found.quarantined:
+def _list_problems(source: RawSource, result: SourceClips) -> Iterator[QuarantinedFile]:
+    places = {file.portable_path: file.location for file in source.files}
+    for fault in result.quarantined:
         yield fault.replaced(file=places[fault.file])
-    empty = found.tally["all_zero"]
+    empty = result.counts["all_zero"]
     if empty:
-        yield Quarantined(file=source.place, line=0, reason=f"{empty} {NOTES['all_zero']}")
+        yield QuarantinedFile(file=source.location, line=0, reason=f"{empty} {NOTE_DESCRIPTIONS['all_zero']}")

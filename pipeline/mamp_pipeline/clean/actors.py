@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.clean.tracks import Track
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import FrameCount
+from mamp_schemas.policy import ValidFrameRule
 
 
-def place_tracks(tracks: list[Track], frames: int) -> NDArray[np.float32]:
+def tracks_to_slots(tracks: list[Track], frames: int) -> NDArray[np.float32]:
     """Lay tracks into slots: a single one into one slot, several into two.
 
     The first track is actor 1. Each further track joins actor 1 when it overlaps with it by at most one frame,
@@ -24,47 +24,47 @@ def place_tracks(tracks: list[Track], frames: int) -> NDArray[np.float32]:
     if len(tracks) == 1 and (tracks[0].start, len(tracks[0].joints)) == (0, frames):
         return tracks[0].joints[:, None]
     slots = np.zeros((frames, min(len(tracks), 2), *tracks[0].joints.shape[1:]), dtype=np.float32)
-    _place(slots[:, 0], tracks[0])
+    _write_track(slots[:, 0], tracks[0])
     # Actor 2 starts as the interval [0, 0] in the authors' scripts, before it has any frame.
     intervals = [(tracks[0].start, tracks[0].end), (0, 0)]
     for track in tracks[1:]:
         for slot, (start, end) in enumerate(intervals):
             if min(end, track.end) - max(start, track.start) <= 0:
-                _place(slots[:, slot], track)
+                _write_track(slots[:, slot], track)
                 intervals[slot] = (min(start, track.start), max(end, track.end))
                 break
     return slots
 
 
-def drop_empty_frames(slots: NDArray[np.float32], count: FrameCount = "signed_sum") -> NDArray[np.float32]:
+def drop_empty_frames(slots: NDArray[np.float32], rule: ValidFrameRule = "signed_sum") -> NDArray[np.float32]:
     """Cut the empty frames of (T, M, V, 3)."""
-    empty = find_empty_frames(slots, count)
+    empty = find_empty_frames(slots, rule)
     return slots[~empty] if empty.any() else slots
 
 
-def trim_empty_frames(slots: NDArray[np.float32], count: FrameCount) -> NDArray[np.float32]:
+def trim_empty_frames(slots: NDArray[np.float32], rule: ValidFrameRule) -> NDArray[np.float32]:
     """Cut the empty frames of (T, M, V, 3) before the first that is not and after the last."""
-    filled = np.flatnonzero(~find_empty_frames(slots, count))
+    filled = np.flatnonzero(~find_empty_frames(slots, rule))
     return slots[filled[0] : filled[-1] + 1] if len(filled) else slots[:0]
 
 
-def find_empty_frames(slots: NDArray[np.float32], count: FrameCount) -> NDArray[np.bool_]:
+def find_empty_frames(slots: NDArray[np.float32], rule: ValidFrameRule) -> NDArray[np.bool_]:
     """Return (T,) which frames of (T, ..., V, 3) are taken for empty.
 
     Those whose float32 coordinate sum, in numpy's order along (T, M·V·3) rows, is 0 by `signed_sum`; those
     without a coordinate other than 0 by `true_count`.
     """
     rows = slots.reshape(len(slots), -1)
-    return np.asarray(rows.sum(axis=1) == 0 if count == "signed_sum" else ~rows.any(axis=1))
+    return np.asarray(rows.sum(axis=1) == 0 if rule == "signed_sum" else ~rows.any(axis=1))
 
 
-def _place(slot: NDArray[np.float32], track: Track) -> None:
+def _write_track(slot: NDArray[np.float32], track: Track) -> None:
     if track.end >= len(slot):
         raise RawFileError(
             f"a body has {len(track.joints)} records from frame {track.start} on, but only {len(slot)} frames "
             "hold a body: its id occurs more than once in a frame"
         )
-    if track.places is None:
+    if track.frame_indices is None:
         slot[track.start : track.end + 1] = track.joints
     else:
-        slot[track.places] = track.joints
+        slot[track.frame_indices] = track.joints

@@ -5,11 +5,11 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.clean.actors import find_empty_frames
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import FrameCount
+from mamp_schemas.policy import ValidFrameRule
 
 
 def centre_slots(
-    slots: NDArray[np.float32], joint: int, count: FrameCount = "signed_sum", *, keep_gaps: bool = False
+    slots: NDArray[np.float32], joint: int, rule: ValidFrameRule = "signed_sum", *, keep_gaps: bool = False
 ) -> NDArray[np.float32]:
     """Subtract actor 1's `joint` in its first non-zero frame from every joint of every frame.
 
@@ -35,7 +35,7 @@ def centre_slots(
     centred: NDArray[np.float32] = (rows - spread.ravel()).reshape(slots.shape)
     if slots.shape[1] > 1 or keep_gaps:
         for slot in range(slots.shape[1]):
-            centred[find_empty_frames(slots[:, slot], count), slot] = 0
+            centred[find_empty_frames(slots[:, slot], rule), slot] = 0
     return centred
 
 

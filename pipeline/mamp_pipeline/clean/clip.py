@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.clean.actors import drop_empty_frames, place_tracks, trim_empty_frames
+from mamp_pipeline.clean.actors import drop_empty_frames, tracks_to_slots, trim_empty_frames
 from mamp_pipeline.clean.centre import centre_slots
 from mamp_pipeline.clean.denoise import denoise
 from mamp_pipeline.clean.tracks import group_tracks
 from mamp_pipeline.raw.bodies import Clip, RawBodies
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import FrameCount, IngestPolicy
+from mamp_schemas.policy import ValidFrameRule, IngestPolicy
 from mamp_schemas.skeleton import Skeleton
 
 
@@ -30,9 +30,9 @@ def make_clip(raw: RawBodies, policy: IngestPolicy, skeleton: Skeleton) -> Clip:
     keep_gaps = policy.tracking_gaps == "keep"
     tracks, frames = group_tracks(raw, keep_gaps=keep_gaps)
     if len(tracks) == 1:
-        slots = place_tracks(tracks, frames)
+        slots = tracks_to_slots(tracks, frames)
     else:
-        placed = place_tracks(denoise(tracks) if policy.denoise else tracks, frames)
+        placed = tracks_to_slots(denoise(tracks) if policy.denoise else tracks, frames)
         drop = trim_empty_frames if keep_gaps else drop_empty_frames
         slots = drop(placed, policy.valid_frames)
     if policy.centre == "first_frame":
@@ -43,14 +43,14 @@ def make_clip(raw: RawBodies, policy: IngestPolicy, skeleton: Skeleton) -> Clip:
     return Clip(joints=np.ascontiguousarray(slots.transpose(1, 0, 2, 3)), valid_frames=valid)
 
 
-def count_valid_frames(slots: NDArray[np.float32], count: FrameCount = "signed_sum") -> int:
+def count_valid_frames(slots: NDArray[np.float32], rule: ValidFrameRule = "signed_sum") -> int:
     """Count the valid frames of (T, M, V, 3) (reference.md §3).
 
     By `true_count` all of them. By `signed_sum` those whose signed sum over C, then M, then V, is not 0. These
     float32 sums are those of the authors' loader. It sums two slots always; an empty second slot of zeros
     leaves every sum as it is and a copy doubles it, both exactly, so one slot gives the same count.
     """
-    if count == "true_count":
+    if rule == "true_count":
         return len(slots)
     # Coordinates added by hand: in NumPy's order, which over three neighbours is slow to set up.
     sums_TMV = slots[..., 0] + slots[..., 1]

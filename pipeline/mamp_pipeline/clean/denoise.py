@@ -7,13 +7,13 @@ from mamp_pipeline.clean.tracks import Track
 from mamp_pipeline.clean.variance import sum_variances
 from mamp_schemas.errors import RawFileError
 
-LONGEST_NOISE = 11
+MAX_NOISE_FRAMES = 11
 """Tracks of at most so many frames are noise."""
 
-WIDEST_BODY = np.float32(0.8)
+MAX_WIDTH_TO_HEIGHT = np.float32(0.8)
 """A frame is noisy when the body is wider (x) than this share of its height (y)."""
 
-NOISY_SHARE = 0.69754
+MIN_NOISY_SHARE = 0.69754
 """A track with at least this share of noisy frames is noise."""
 
 
@@ -26,18 +26,18 @@ def denoise(tracks: list[Track]) -> list[Track]:
     Raises:
         RawFileError: all tracks are short; the authors' scripts crash on such files.
     """
-    tracks = [track for track in tracks if len(track.joints) > LONGEST_NOISE]
+    tracks = [track for track in tracks if len(track.joints) > MAX_NOISE_FRAMES]
     if not tracks:
-        raise RawFileError(f"several bodies, none with more than {LONGEST_NOISE} frames")
-    kept = _drop_spread(tracks)
+        raise RawFileError(f"several bodies, none with more than {MAX_NOISE_FRAMES} frames")
+    kept = _drop_noisy_tracks(tracks)
     if len(kept) == 1:
         return [kept[0][0]]
-    motions = [_reduce_motion(track.joints, noisy) for track, noisy in kept]
+    motions = [_denoised_variance(track.joints, noisy) for track, noisy in kept]
     order = sorted(range(len(kept)), key=motions.__getitem__, reverse=True)
     return [kept[k][0] for k in order]
 
 
-def measure_motion(joints: NDArray[np.float32]) -> np.float32:
+def position_variance(joints: NDArray[np.float32]) -> np.float32:
     """Return the variance of all joint positions of (n, V, 3), summed over xyz, in float32."""
     return sum_variances(joints.reshape(-1, 3))
 
@@ -47,10 +47,10 @@ def find_noisy_frames(joints: NDArray[np.float32]) -> NDArray[np.bool_]:
     # Frames last in memory: numpy then compares whole runs of them at once, some ten times faster.
     plane_VCn = np.ascontiguousarray(joints[:, :, :2].transpose(1, 2, 0))
     width, height = plane_VCn.max(axis=0) - plane_VCn.min(axis=0)
-    return np.asarray(width > WIDEST_BODY * height)
+    return np.asarray(width > MAX_WIDTH_TO_HEIGHT * height)
 
 
-def _drop_spread(tracks: list[Track]) -> list[tuple[Track, NDArray[np.bool_]]]:
+def _drop_noisy_tracks(tracks: list[Track]) -> list[tuple[Track, NDArray[np.bool_]]]:
     """Drop tracks of mostly noisy frames until one is left; return the rest with their noisy frames.
 
     A last track is not looked at: it counts as free of noise.
@@ -61,13 +61,13 @@ def _drop_spread(tracks: list[Track]) -> list[tuple[Track, NDArray[np.bool_]]]:
         noisy = np.zeros(len(track.joints), dtype=np.bool_)
         if left > 1:
             noisy = find_noisy_frames(track.joints)
-            if np.count_nonzero(noisy) / len(noisy) >= NOISY_SHARE:
+            if np.count_nonzero(noisy) / len(noisy) >= MIN_NOISY_SHARE:
                 left -= 1
                 continue
         kept.append((track, noisy))
     return kept
 
 
-def _reduce_motion(joints: NDArray[np.float32], noisy: NDArray[np.bool_]) -> np.float32:
-    motion = measure_motion(joints)
-    return min(motion, measure_motion(joints[~noisy])) if noisy.any() else motion
+def _denoised_variance(joints: NDArray[np.float32], noisy: NDArray[np.bool_]) -> np.float32:
+    motion = position_variance(joints)
+    return min(motion, position_variance(joints[~noisy])) if noisy.any() else motion

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.clean.centre import centre_slots
 from mamp_pipeline.clean.clip import count_valid_frames
-from mamp_pipeline.raw.bodies import Clip, RawInstance
+from mamp_pipeline.raw.bodies import Clip, RawSegment
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.policy import IngestPolicy
 from mamp_schemas.skeleton import Skeleton
 
 
-def make_instance(raw: RawInstance, policy: IngestPolicy, skeleton: Skeleton) -> Clip | None:
+def make_segment_clip(raw: RawSegment, policy: IngestPolicy, skeleton: Skeleton) -> Clip | None:
     """Cut an instance out of its video (reference.md §1, PKU-MMD).
 
     An interval that runs beyond the video's end is cut there, as slicing does in the authors' script. Frames
@@ -31,7 +31,7 @@ def make_instance(raw: RawInstance, policy: IngestPolicy, skeleton: Skeleton) ->
     Raises:
         RawFileError: no frame of the video is in the interval, or no frame of it can be used.
     """
-    frames = raw.video[_first(raw, policy) : raw.end]
+    frames = raw.video[_first_frame(raw, policy) : raw.end]
     if not len(frames):
         raise RawFileError(
             f"interval {raw.start} to {raw.end} holds no frame of the video's {len(raw.video)}", line=raw.line
@@ -43,25 +43,25 @@ def make_instance(raw: RawInstance, policy: IngestPolicy, skeleton: Skeleton) ->
     try:
         if policy.centre == "first_frame":
             slots = centre_slots(slots, skeleton.centre, policy.valid_frames)
-        return _finish(slots[:, :bodies], policy)
+        return _clip_from_slots(slots[:, :bodies], policy)
     except RawFileError as problem:
         raise RawFileError(problem.reason, line=raw.line) from None
 
 
-def note_cuts(raw: RawInstance, policy: IngestPolicy) -> Iterator[str]:
+def segment_notes(raw: RawSegment, policy: IngestPolicy) -> Iterator[str]:
     """Yield the keys of `NOTES` that tell how an instance was cut."""
     if raw.end > len(raw.video):
         yield "interval_cut"
-    frames = min(raw.end, len(raw.video)) - _first(raw, policy)
+    frames = min(raw.end, len(raw.video)) - _first_frame(raw, policy)
     if policy.max_frames is not None and frames > policy.max_frames:
         yield "frames_cut"
 
 
-def _first(raw: RawInstance, policy: IngestPolicy) -> int:
+def _first_frame(raw: RawSegment, policy: IngestPolicy) -> int:
     return max(raw.start - 1, 0) if policy.interval_start == "one_based" else raw.start
 
 
-def _finish(slots: NDArray[np.float32], policy: IngestPolicy) -> Clip:
+def _clip_from_slots(slots: NDArray[np.float32], policy: IngestPolicy) -> Clip:
     valid = count_valid_frames(slots, policy.valid_frames)
     if valid == 0:
         raise RawFileError("no frame with a signed coordinate sum other than 0")

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mamp_pipeline.raw.bodies import Clip
-from mamp_schemas.datasets import Dataset
+from mamp_schemas.datasets import DatasetSpec
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import IngestPolicy, deviations, paper_policy
+from mamp_schemas.policy import IngestPolicy, single_field_deviations, paper_policy
 
-Make = Callable[[IngestPolicy], Clip | None]
+MakeClip = Callable[[IngestPolicy], Clip | None]
 
 
-def find_touched(make: Make, policy: IngestPolicy, spec: Dataset) -> Iterator[str]:
+def find_changing_fields(make: MakeClip, policy: IngestPolicy, dataset: DatasetSpec) -> Iterator[str]:
     """Yield the fields in which a policy differs from `paper` and that, changed alone, change the clip.
 
     A clip is what a reader gets: both slots and the number of valid frames. One that `paper` has and the field
@@ -23,27 +23,27 @@ def find_touched(make: Make, policy: IngestPolicy, spec: Dataset) -> Iterator[st
         policy: the policy in use.
         spec: the dataset whose `paper` policy it is held against.
     """
-    changed = deviations(policy, spec.name)
+    changed = single_field_deviations(policy, dataset.name)
     if not changed:
         return
-    paper = _attempt(make, paper_policy(spec.name))
+    paper = _try_make(make, paper_policy(dataset.name))
     for field, alone in changed.items():
         if field == "empty_slot":
-            touched = paper is not None and len(paper.joints) < spec.bodies
+            touched = paper is not None and len(paper.joints) < dataset.bodies
         else:
-            touched = not _equal(paper, _attempt(make, alone))
+            touched = not _same_clip(paper, _try_make(make, alone))
         if touched:
             yield field
 
 
-def _attempt(make: Make, policy: IngestPolicy) -> Clip | None:
+def _try_make(make: MakeClip, policy: IngestPolicy) -> Clip | None:
     try:
         return make(policy)
     except RawFileError:
         return None
 
 
-def _equal(first: Clip | None, second: Clip | None) -> bool:
+def _same_clip(first: Clip | None, second: Clip | None) -> bool:
     if first is None or second is None:
         return first is second
     return first.valid_frames == second.valid_frames and np.array_equal(first.joints, second.joints)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.raw.bodies import RawBodies
 from mamp_schemas.errors import RawFileError
 
-MOST_GAPS, LEAST_FRAMES = 10, 1_000
+MAX_GAP_RATIO, ALWAYS_ALLOWED_FRAMES = 10, 1_000
 """Gaps are kept up to so many frames for each that holds a body, and these besides: more is a damaged file, and
 would take memory out of proportion to it."""
 
@@ -25,12 +25,12 @@ class Track:
 
     start: int
     joints: NDArray[np.float32]
-    places: NDArray[np.int64] | None = None
+    frame_indices: NDArray[np.int64] | None = None
 
     @property
     def end(self) -> int:
         """Index of the last frame, inclusive."""
-        return self.start + len(self.joints) - 1 if self.places is None else int(self.places[-1])
+        return self.start + len(self.joints) - 1 if self.frame_indices is None else int(self.frame_indices[-1])
 
 
 def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track], int]:
@@ -57,27 +57,27 @@ def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track
     alone = (raw.body_id == raw.body_id[0]).all()
     if alone and not keep_gaps:
         return [Track(0, raw.joints)], filled
-    index = _keep_frames(raw, filled) if keep_gaps else np.append(0, np.cumsum(steps))
+    index = _recorded_frames(raw, filled) if keep_gaps else np.append(0, np.cumsum(steps))
     frames = int(index[-1]) + 1
     if alone:
-        return [Track(0, raw.joints, _find_gaps(index))], frames
+        return [Track(0, raw.joints, _indices_if_gaps(index))], frames
     ids, first = np.unique(raw.body_id, return_index=True)
     tracks = []
     for k in np.argsort(first, kind="stable"):
         own = raw.body_id == ids[k]
-        places = _find_gaps(index[own]) if keep_gaps else None
+        places = _indices_if_gaps(index[own]) if keep_gaps else None
         tracks.append(Track(int(index[first[k]]), raw.joints[own], places))
     return tracks, frames
 
 
-def _keep_frames(raw: RawBodies, filled: int) -> NDArray[np.int64]:
+def _recorded_frames(raw: RawBodies, filled: int) -> NDArray[np.int64]:
     frames = raw.frame - raw.frame[0]
-    if frames[-1] >= MOST_GAPS * filled + LEAST_FRAMES:
+    if frames[-1] >= MAX_GAP_RATIO * filled + ALWAYS_ALLOWED_FRAMES:
         raise RawFileError(f"{frames[-1] + 1} frames from the first body to the last, {filled} of them with any")
     return np.asarray(frames, dtype=np.int64)
 
 
-def _find_gaps(places: NDArray[np.int64]) -> NDArray[np.int64] | None:
+def _indices_if_gaps(places: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Return a body's frames where they leave any out, else None."""
     steps = np.diff(places)
     if np.any(steps == 0):

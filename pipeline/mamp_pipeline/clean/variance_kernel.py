@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from mamp_pipeline.raw.ntu_compile import compiled
+from mamp_pipeline.raw.ntu_compile import cached_njit
 
 
-@compiled
-def sum_variances(points: Any) -> Any:
+@cached_njit
+def sum_variances_compiled(points: Any) -> Any:
     """Return the variances of the columns of (n, 3) float32, added up; the bits of `variance.by_numpy`."""
     count = np.float32(len(points))
     x, y, z = np.float32(0), np.float32(0), np.float32(0)

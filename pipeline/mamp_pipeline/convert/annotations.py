@@ -10,7 +10,7 @@ from mamp_pipeline.convert.pickled import PickledArray
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.progress import Progress
 
-_NEEDED = ("frame_dir", "label", "total_frames", "keypoint")
+_REQUIRED_KEYS = ("frame_dir", "label", "total_frames", "keypoint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,24 @@ def read_annotations(path: Path, found: object, progress: Progress) -> list[Anno
         RawInputError: it is no list, or an annotation lacks a key, or is 2D, or contradicts itself.
     """
     if not isinstance(found, list | tuple):
-        raise RawInputError(f"{path}: 'annotations' is {describe(found)}, expected a list")
+        raise RawInputError(f"{path}: 'annotations' is {describe_value(found)}, expected a list")
     annotations = [_read_annotation(f"{path}: annotation {place}", entry) for place, entry in enumerate(found)]
     size = path.stat().st_size
     if sum(annotation.keypoint.nbytes for annotation in annotations) > size:
         raise RawInputError(f"{path}: its {len(annotations)} clips share arrays: they hold more than its {size} bytes")
-    others = sorted({key for entry in found for key in entry if isinstance(key, str)} - set(_NEEDED))
+    others = sorted({key for entry in found for key in entry if isinstance(key, str)} - set(_REQUIRED_KEYS))
     if others:
         progress.message(f"not kept: {', '.join(others)} of the annotations")
     return annotations
 
 
 def _read_annotation(place: str, entry: object) -> Annotation:
-    if not isinstance(entry, dict) or any(key not in entry for key in _NEEDED):
-        raise RawInputError(f"{place}: got {describe(entry)}, expected a dictionary of {', '.join(_NEEDED)}")
-    name, label, frames = (entry[key] for key in _NEEDED[:3])
+    if not isinstance(entry, dict) or any(key not in entry for key in _REQUIRED_KEYS):
+        raise RawInputError(f"{place}: got {describe_value(entry)}, expected a dictionary of {', '.join(_REQUIRED_KEYS)}")
+    name, label, frames = (entry[key] for key in _REQUIRED_KEYS[:3])
     keypoint = entry["keypoint"].values if isinstance(entry["keypoint"], PickledArray) else None
     if not (isinstance(name, str) and type(label) is int and type(frames) is int and keypoint is not None):
-        kinds = ", ".join(f"{key} {type(entry[key]).__name__}" for key in _NEEDED)
+        kinds = ", ".join(f"{key} {type(entry[key]).__name__}" for key in _REQUIRED_KEYS)
         raise RawInputError(f"{place}: got {kinds}; expected a string, two whole numbers and an array")
     if keypoint.ndim == 4 and keypoint.shape[3] == 2:
         raise RawInputError(f"{place} ({name[:80]}): 2D keypoints {keypoint.shape}; only 3D skeletons can be imported")
@@ -60,7 +60,7 @@ def _read_annotation(place: str, entry: object) -> Annotation:
     return Annotation(name, label, keypoint)
 
 
-def describe(value: object) -> str:
+def describe_value(value: object) -> str:
     """Say in a few words what a value of a pickle is."""
     if isinstance(value, dict):
         keys = [key[:40] if isinstance(key, str) else type(key).__name__ for key in list(value)[:8]]

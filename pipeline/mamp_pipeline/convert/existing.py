@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.raw.bodies import ClipInfo
-from mamp_schemas.datasets import Dataset
-from mamp_schemas.protocols import Protocol
+from mamp_schemas.datasets import DatasetSpec
+from mamp_schemas.protocols import SplitProtocol
 
-Origin = Literal["npz", "h5", "pyskl"]
+SourceFormat = Literal["npz", "h5", "pyskl"]
 LabelKind = Literal["one_hot", "index"]
 SecondSlot = Literal["stored", "zeros", "copy", "either"]
 """What a clip's second slot holds besides the bodies given: nothing (`stored`: they are all there is), zeros, a
@@ -20,7 +20,7 @@ copy of the first body, or, where that body is zeros itself, `either`."""
 
 
 @dataclass(frozen=True, slots=True)
-class FoundClip:
+class ImportClip:
     """A clip as found in a file.
 
     Attributes:
@@ -31,21 +31,21 @@ class FoundClip:
 
     joints: NDArray[np.float32]
     valid_frames: int
-    second: SecondSlot
+    second_slot: SecondSlot
 
 
 @dataclass(frozen=True)
 class FileSplit:
     """One protocol's sides as a file has them: clip ids in its order; `valid` ones are on the train side too."""
 
-    protocol: Protocol
+    protocol: SplitProtocol
     train: tuple[str, ...]
     test: tuple[str, ...]
     valid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Existing:
+class ImportSource:
     """A file to import, its table read and checked.
 
     Attributes:
@@ -58,13 +58,13 @@ class Existing:
     """
 
     path: Path
-    origin: Origin
-    dataset: Dataset
-    labels: LabelKind
-    ids: Literal["file", "made"]
+    origin: SourceFormat
+    dataset: DatasetSpec
+    label_kind: LabelKind
+    id_origin: Literal["file", "made"]
     infos: tuple[ClipInfo, ...]
     splits: tuple[FileSplit, ...]
-    clips: Callable[[], Iterator[FoundClip]]
+    read_clips: Callable[[], Iterator[ImportClip]]
 
 
 @dataclass(frozen=True)
@@ -79,4 +79,4 @@ class FileArray:
     key: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    read: Callable[[int], Iterator[NDArray[Any]]]
+    read_blocks: Callable[[int], Iterator[NDArray[Any]]]

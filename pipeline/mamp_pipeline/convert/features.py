@@ -7,10 +7,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mamp_pipeline.convert.files import new_file
+from mamp_pipeline.convert.files import atomic_file
 
 
-def write_features(out: Path, columns: Mapping[str, Any], facts: Mapping[str, str]) -> None:
+def write_features(out: Path, columns: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
     """Write a file whole.
 
     Args:
@@ -21,7 +21,7 @@ def write_features(out: Path, columns: Mapping[str, Any], facts: Mapping[str, st
     Raises:
         OutputError: `out` is there already or cannot be written.
     """
-    with new_file(out) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_file(out) as temporary, h5py.File(temporary, "w") as file:
         for name, column in columns.items():
             file[name] = column if isinstance(column, np.ndarray) else np.array(column, dtype=h5py.string_dtype())
-        file.attrs.update(facts)
+        file.attrs.update(attributes)

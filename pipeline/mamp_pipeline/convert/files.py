@@ -10,7 +10,7 @@ from mamp_schemas.output import output_errors
 
 
 @contextmanager
-def new_file(out: Path) -> Iterator[Path]:
+def atomic_file(out: Path) -> Iterator[Path]:
     """Yield a temporary path; what is written there becomes `out` when the block ends without an error.
 
     Raises:

@@ -10,28 +10,28 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.convert.existing import Existing, FileArray
-from mamp_pipeline.convert.files import new_file
+from mamp_pipeline.convert.existing import ImportSource, FileArray
+from mamp_pipeline.convert.files import atomic_file
 from mamp_pipeline.convert.padded import (
     PADDED_FRAMES,
-    check_fits,
-    find_clips,
+    check_exportable,
+    clip_indices,
     pad_clips,
     padded_labels,
     padded_names,
     padded_width,
 )
-from mamp_pipeline.convert.sides import PaddedRequest, SideKeys, read_padded
+from mamp_pipeline.convert.sides import PaddedRequest, SplitKeys, read_padded
 from mamp_pipeline.store.read import Store
-from mamp_schemas.datasets import KnownName
+from mamp_schemas.datasets import KnownDatasetName
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.progress import Progress
 from mamp_schemas.splits import SplitManifest
 
 _LAYOUT = (
-    SideKeys("train", "x", "y", "names"),
-    SideKeys("valid", "valid_x", "valid_y", "valid_names"),
-    SideKeys("test", "test_x", "test_y", "test_names"),
+    SplitKeys("train", "x", "y", "names"),
+    SplitKeys("valid", "valid_x", "valid_y", "valid_names"),
+    SplitKeys("test", "test_x", "test_y", "test_names"),
 )
 _KEYS = tuple(key for keys in _LAYOUT for key in (keys.x, keys.y, keys.names))
 
@@ -54,15 +54,15 @@ def export_h5(store: Store, manifest: SplitManifest, out: Path, progress: Progre
         "valid": manifest.valid,
         "test": manifest.test,
     }
-    sides = {side: find_clips(store, names) for side, names in ids.items()}
-    check_fits(store, np.concatenate(list(sides.values())))
-    with new_file(out) as temporary, h5py.File(temporary, "w") as file:
+    sides = {side: clip_indices(store, names) for side, names in ids.items()}
+    check_exportable(store, np.concatenate(list(sides.values())))
+    with atomic_file(out) as temporary, h5py.File(temporary, "w") as file:
         progress.start("export", sum(len(clips) for clips in sides.values()), "clips")
         for keys in _LAYOUT:
-            _write_side(file, store, keys, sides[keys.side], progress)
+            _write_split(file, store, keys, sides[keys.split], progress)
 
 
-def _write_side(file: h5py.File, store: Store, keys: SideKeys, clips: NDArray[np.int64], progress: Progress) -> None:
+def _write_split(file: h5py.File, store: Store, keys: SplitKeys, clips: NDArray[np.int64], progress: Progress) -> None:
     x = file.create_dataset(keys.x, shape=(len(clips), PADDED_FRAMES, padded_width(store)), dtype="<f4")
     first = 0
     for block in pad_clips(store, clips):
@@ -75,14 +75,14 @@ def _write_side(file: h5py.File, store: Store, keys: SideKeys, clips: NDArray[np
         file.create_dataset(keys.names, data=names.astype(np.bytes_))
 
 
-def read_h5(path: Path, dataset: KnownName | None, protocol: str) -> Existing:
+def read_h5(path: Path, dataset: KnownDatasetName | None, protocol: str) -> ImportSource:
     """Read the table of an HDF5 file; clips of `valid_x` belong to the train side and are marked in its manifest.
 
     Raises:
         RawInputError: it cannot be read, or does not have this layout.
         UsageError: the dataset has no such protocol, or must be named.
     """
-    with _readable(path), h5py.File(path, "r") as file:
+    with _h5_errors(path), h5py.File(path, "r") as file:
         found = {key: file[key] for key in _KEYS if isinstance(file.get(key), h5py.Dataset)}
         arrays = {
             key: FileArray(key, array.shape, array.dtype, partial(_read_blocks, path, key))
@@ -92,14 +92,14 @@ def read_h5(path: Path, dataset: KnownName | None, protocol: str) -> Existing:
 
 
 def _read_blocks(path: Path, key: str, rows: int) -> Iterator[NDArray[Any]]:
-    with _readable(path), h5py.File(path, "r") as file:
+    with _h5_errors(path), h5py.File(path, "r") as file:
         array = file[key]
         for start in range(0, array.shape[0], rows):
             yield array[start : start + rows]
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _h5_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, KeyError, ValueError) as problem:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.convert.existing import FileArray, LabelKind
 from mamp_schemas.errors import RawInputError
 
-_BLOCK = 4_096
+_LABEL_BLOCK = 4_096
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ def read_labels(array: FileArray) -> FileLabels:
         RawInputError: neither of them, or a row that is not one-hot.
     """
     if len(array.shape) == 2 and array.dtype.kind in "fiub":
-        values = [_read_one_hot(array, block, start * _BLOCK) for start, block in enumerate(array.read(_BLOCK))]
+        values = [_read_one_hot(array, block, start * _LABEL_BLOCK) for start, block in enumerate(array.read_blocks(_LABEL_BLOCK))]
         return FileLabels("one_hot", array.shape[1], np.concatenate([np.zeros(0, dtype=np.int64), *values]))
     if len(array.shape) == 1 and array.dtype.kind in "iu":
-        values = [_read_numbers(array, block, start * _BLOCK) for start, block in enumerate(array.read(_BLOCK))]
+        values = [_read_numbers(array, block, start * _LABEL_BLOCK) for start, block in enumerate(array.read_blocks(_LABEL_BLOCK))]
         return FileLabels("index", None, np.concatenate([np.zeros(0, dtype=np.int64), *values]))
     raise RawInputError(
         f"'{array.key}' has shape {array.shape} and dtype {array.dtype}, "

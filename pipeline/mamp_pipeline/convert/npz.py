@@ -8,11 +8,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mamp_pipeline.convert.files import new_file
+from mamp_pipeline.convert.files import atomic_file
 from mamp_pipeline.convert.padded import (
     PADDED_FRAMES,
-    check_fits,
-    find_clips,
+    check_exportable,
+    clip_indices,
     pad_clips,
     padded_labels,
     padded_names,
@@ -34,15 +34,15 @@ def export_npz(store: Store, manifest: SplitManifest, out: Path, progress: Progr
         ManifestError: the manifest names a clip that the store does not have.
         StoreError: a clip does not fit the layout.
     """
-    sides = {"train": find_clips(store, manifest.train), "test": find_clips(store, manifest.test)}
-    check_fits(store, np.concatenate(list(sides.values())))
-    with new_file(out) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
+    sides = {"train": clip_indices(store, manifest.train), "test": clip_indices(store, manifest.test)}
+    check_exportable(store, np.concatenate(list(sides.values())))
+    with atomic_file(out) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
         progress.start("export", sum(len(clips) for clips in sides.values()), "clips")
         for side, clips in sides.items():
-            _write_side(archive, store, side, clips, progress)
+            _write_split(archive, store, side, clips, progress)
 
 
-def _write_side(
+def _write_split(
     archive: zipfile.ZipFile, store: Store, side: str, clips: NDArray[np.int64], progress: Progress
 ) -> None:
     with archive.open(f"x_{side}.npy", "w", force_zip64=True) as member:

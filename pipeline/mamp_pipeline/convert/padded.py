@@ -16,10 +16,10 @@ BLOCK_CLIPS = 256
 
 def padded_width(store: Store) -> int:
     """Return M·V·3, the numbers of a padded frame."""
-    return store.metadata.spec().bodies * len(store.metadata.skeleton.joints) * 3
+    return store.metadata.dataset_spec().bodies * len(store.metadata.skeleton.joints) * 3
 
 
-def find_clips(store: Store, ids: Sequence[str]) -> NDArray[np.int64]:
+def clip_indices(store: Store, ids: Sequence[str]) -> NDArray[np.int64]:
     """Return the places of ids among a store's clips.
 
     Raises:
@@ -49,7 +49,7 @@ def check_labelled(store: Store, clips: NDArray[np.int64]) -> None:
         )
 
 
-def check_fits(store: Store, clips: NDArray[np.int64]) -> None:
+def check_exportable(store: Store, clips: NDArray[np.int64]) -> None:
     """Make sure that no clip is cut and that every clip has a label.
 
     Raises:
@@ -66,7 +66,7 @@ def check_fits(store: Store, clips: NDArray[np.int64]) -> None:
     check_labelled(store, clips)
 
 
-def pad_clips(store: Store, wanted: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+def pad_clips(store: Store, clips: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
     """Yield (n, 300, M·V·3) blocks of clips, in the order in which they are wanted.
 
     A frame is body after body, joint after joint, x y z; the empty slot of a one-body clip is zeros or a copy
@@ -77,16 +77,16 @@ def pad_clips(store: Store, wanted: NDArray[np.int64]) -> Iterator[NDArray[np.fl
         wanted: clip indices.
     """
     ends = clip_ends(store.columns)
-    for run in _runs(store, wanted, ends):
+    for run in _contiguous_runs(store, clips, ends):
         start = int(store.columns["first_row"][run[0]])
-        joints = store.rows("joints", start, int(ends[run[-1]]))
+        joints = store.read_rows("joints", start, int(ends[run[-1]]))
         block = np.zeros((len(run), PADDED_FRAMES, padded_width(store)), dtype=np.float32)
         for place, clip in enumerate(run):
             _pad_clip(store, clip, joints, start, block[place])
         yield block
 
 
-def _runs(store: Store, wanted: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[list[int]]:
+def _contiguous_runs(store: Store, wanted: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[list[int]]:
     """Divide clips into runs that one contiguous read of bounded size can serve."""
     run: list[int] = []
     for clip in wanted.tolist():
@@ -103,7 +103,7 @@ def _pad_clip(store: Store, clip: int, joints: NDArray[np.float32], start: int, 
     frames, bodies = int(store.columns["frames"][clip]), int(store.columns["bodies"][clip])
     row = int(store.columns["first_row"][clip]) - start
     tracks = joints[row : row + frames * bodies].reshape(bodies, frames, -1)
-    slots = out[:frames].reshape(frames, store.metadata.spec().bodies, -1)
+    slots = out[:frames].reshape(frames, store.metadata.dataset_spec().bodies, -1)
     slots[:, :bodies] = tracks.transpose(1, 0, 2)
     if store.metadata.policy.empty_slot == "copy" and bodies < slots.shape[1]:
         slots[:, bodies:] = tracks[:1].transpose(1, 0, 2)
@@ -115,7 +115,7 @@ def padded_labels(store: Store, clips: NDArray[np.int64]) -> NDArray[np.float32]
     policy = store.metadata.policy
     if isinstance(policy, ImportedPolicy) and policy.origin != "pyskl" and policy.labels == "index":
         return labels
-    return np.asarray(np.eye(store.metadata.spec().classes, dtype=np.float32)[labels])
+    return np.asarray(np.eye(store.metadata.dataset_spec().classes, dtype=np.float32)[labels])
 
 
 def padded_names(store: Store, clips: NDArray[np.int64]) -> NDArray[np.str_] | None:

@@ -100,7 +100,7 @@ def _set(items: object = ()) -> set[object]:
     return set(items)
 
 
-CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., object]] = {
+ALLOWED_CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., object]] = {
     ("numpy", "dtype"): _PickledDtype,
     ("numpy", "ndarray"): _ndarray,
     **{

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from mamp_pipeline.convert.pickled import CONSTRUCTORS
+from mamp_pipeline.convert.pickled import ALLOWED_CONSTRUCTORS
 from mamp_schemas.errors import RawInputError
 
-_BROKEN = (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError, MemoryError)
+_PARSE_ERRORS = (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError, MemoryError)
 
-_NUMBERING = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+_MEMO_OPCODES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 
 def load_pickle(path: Path) -> object:
@@ -28,9 +28,9 @@ def load_pickle(path: Path) -> object:
     """
     try:
         with path.open("rb") as file:
-            _expect_dense_memo(file)
+            _check_memo_indices(file)
             file.seek(0)
-            return _Reader(file).load()
+            return _SafeUnpickler(file).load()
     except OSError as problem:
         raise RawInputError(f"{path}: cannot be read ({problem.strerror})") from None
     except pickle.UnpicklingError as problem:
@@ -39,21 +39,21 @@ def load_pickle(path: Path) -> object:
             remedy="Only numpy arrays, numbers, strings, lists, tuples, sets and dictionaries are read from a pickle; "
             "write the file again with those.",
         ) from None
-    except _BROKEN as problem:
+    except _PARSE_ERRORS as problem:
         raise RawInputError(
             f"{path}: not a readable pickle ({type(problem).__name__}: {problem})",
             remedy="Make or fetch the file again.",
         ) from None
 
 
-def _expect_dense_memo(file: BinaryIO) -> None:
+def _check_memo_indices(file: BinaryIO) -> None:
     """Refuse a pickle that numbers its objects beyond how many it can have: the reader makes room for that many."""
     for count, (instruction, number, _) in enumerate(pickletools.genops(file)):
-        if instruction.name in _NUMBERING and isinstance(number, int) and number > count:
+        if instruction.name in _MEMO_OPCODES and isinstance(number, int) and number > count:
             raise pickle.UnpicklingError(f"it gives an object the number {number} after {count} instructions")
 
 
-class _Name:
+class _SafeConstructor:
     """What stands in for a name of a pickle: it can be called, and nothing else."""
 
     __slots__ = ("_make",)
@@ -69,11 +69,11 @@ class _Name:
         raise pickle.UnpicklingError(f"a name whose '{name}' it tries to set")
 
 
-class _Reader(pickle.Unpickler):
+class _SafeUnpickler(pickle.Unpickler):
     """Resolves names to `CONSTRUCTORS`, or not at all."""
 
     def find_class(self, module: str, name: str) -> object:
-        make = CONSTRUCTORS.get((module, name))
+        make = ALLOWED_CONSTRUCTORS.get((module, name))
         if make is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is neither an array nor a plain value")
-        return _Name(make)
+        return _SafeConstructor(make)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.convert.files import new_file
+from mamp_pipeline.convert.files import atomic_file
 from mamp_pipeline.convert.padded import check_labelled
 from mamp_pipeline.store.read import Store
 from mamp_schemas.progress import Progress
 from mamp_schemas.splits import SplitManifest
 
-PROTOCOL = 4
+PICKLE_PROTOCOL = 4
 
 
 def export_pyskl(store: Store, manifests: Sequence[SplitManifest], out: Path, progress: Progress) -> None:
@@ -29,20 +29,20 @@ def export_pyskl(store: Store, manifests: Sequence[SplitManifest], out: Path, pr
         StoreError: a clip has no label.
     """
     check_labelled(store, np.arange(len(store.ids)))
-    with new_file(out) as temporary:
+    with atomic_file(out) as temporary:
         progress.start("export", len(store.ids), "clips")
         split: dict[str, list[str]] = {}
         for manifest in manifests:
             split[f"{manifest.protocol}_train"] = list(manifest.train)
             split[f"{manifest.protocol}_val"] = list(manifest.test)
         # An append leaves a store's clips unsorted.
-        annotations = sorted(_annotations(store, progress), key=itemgetter("frame_dir"))
+        annotations = sorted(_make_annotations(store, progress), key=itemgetter("frame_dir"))
         content = {"split": split, "annotations": annotations}
         with temporary.open("wb") as file:
-            _Writer(file, PROTOCOL).dump(content)
+            _Numpy1Pickler(file, PICKLE_PROTOCOL).dump(content)
 
 
-def _annotations(store: Store, progress: Progress) -> Iterator[dict[str, Any]]:
+def _make_annotations(store: Store, progress: Progress) -> Iterator[dict[str, Any]]:
     columns = store.columns
     for first, last, joints in store.blocks():
         start = int(columns["first_row"][first])
@@ -58,7 +58,7 @@ def _annotations(store: Store, progress: Progress) -> Iterator[dict[str, Any]]:
         progress.advance(last - first)
 
 
-class _Writer(pickle.Pickler):
+class _Numpy1Pickler(pickle.Pickler):
     """Writes arrays as `numpy.ndarray(shape, dtype, bytes)`.
 
     numpy's own pickling names a module that numpy 1 does not have, and pyskl needs numpy 1.
@@ -66,9 +66,9 @@ class _Writer(pickle.Pickler):
 
     def reducer_override(self, value: object) -> Any:
         if isinstance(value, np.ndarray):
-            return np.ndarray, (value.shape, "<f4", bytearray(_bytes(value)))
+            return np.ndarray, (value.shape, "<f4", bytearray(_float32_bytes(value)))
         return NotImplemented
 
 
-def _bytes(values: NDArray[Any]) -> bytes:
+def _float32_bytes(values: NDArray[Any]) -> bytes:
     return values.astype("<f4", copy=False).tobytes()

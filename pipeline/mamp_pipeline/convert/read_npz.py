@@ -12,14 +12,14 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mamp_pipeline.convert.existing import Existing, FileArray
-from mamp_pipeline.convert.sides import PaddedRequest, SideKeys, read_padded
-from mamp_schemas.datasets import KnownName
+from mamp_pipeline.convert.existing import ImportSource, FileArray
+from mamp_pipeline.convert.sides import PaddedRequest, SplitKeys, read_padded
+from mamp_schemas.datasets import KnownDatasetName
 from mamp_schemas.errors import RawInputError
 
 _LAYOUT = (
-    SideKeys("train", "x_train", "y_train", "names_train"),
-    SideKeys("test", "x_test", "y_test", "names_test"),
+    SplitKeys("train", "x_train", "y_train", "names_train"),
+    SplitKeys("test", "x_test", "y_test", "names_test"),
 )
 _KEYS = {key for keys in _LAYOUT for key in (keys.x, keys.y, keys.names)}
 _HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
@@ -29,7 +29,7 @@ _HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], boo
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
-def read_npz(path: Path, dataset: KnownName | None, protocol: str) -> Existing:
+def read_npz(path: Path, dataset: KnownDatasetName | None, protocol: str) -> ImportSource:
     """Read the table of an npz file with x_train, y_train, x_test, y_test and perhaps names_train, names_test.
 
     Raises:
@@ -41,7 +41,7 @@ def read_npz(path: Path, dataset: KnownName | None, protocol: str) -> Existing:
 
 def _find_arrays(path: Path) -> dict[str, FileArray]:
     arrays = {}
-    with _readable(path), zipfile.ZipFile(path) as archive:
+    with _npz_errors(path), zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             key = entry.filename.removesuffix(".npy")
             if key in _KEYS:
@@ -75,7 +75,7 @@ def _read_header(path: Path, key: str, member: IO[bytes]) -> tuple[tuple[int, ..
 
 
 def _read_blocks(path: Path, member_name: str, rows: int) -> Iterator[NDArray[Any]]:
-    with _readable(path), zipfile.ZipFile(path) as archive, archive.open(member_name) as member:
+    with _npz_errors(path), zipfile.ZipFile(path) as archive, archive.open(member_name) as member:
         shape, dtype = _read_header(path, member_name, member)
         for start in range(0, shape[0], rows):
             block = (min(rows, shape[0] - start), *shape[1:])
@@ -84,7 +84,7 @@ def _read_blocks(path: Path, member_name: str, rows: int) -> Iterator[NDArray[An
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _npz_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as problem:

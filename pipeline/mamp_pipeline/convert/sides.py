@@ -8,21 +8,21 @@ from typing import Literal
 
 import numpy as np
 
-from mamp_pipeline.convert.existing import Existing, FileArray, FileSplit, FoundClip
+from mamp_pipeline.convert.existing import ImportSource, FileArray, FileSplit, ImportClip
 from mamp_pipeline.convert.labels import FileLabels, read_labels
-from mamp_pipeline.convert.names import check_ids, check_split, choose_dataset, describe_clips, make_ids
+from mamp_pipeline.convert.names import check_ids, check_split, detect_dataset, make_clip_infos, generate_ids
 from mamp_pipeline.convert.numbers import as_float32
 from mamp_pipeline.convert.padded import BLOCK_CLIPS, PADDED_FRAMES
-from mamp_pipeline.convert.unpad import unpad
-from mamp_schemas.datasets import DATASETS, Dataset, KnownName
+from mamp_pipeline.convert.unpad import unpad_clips
+from mamp_schemas.datasets import DATASETS, DatasetSpec, KnownDatasetName
 from mamp_schemas.errors import RawInputError
 
 
 @dataclass(frozen=True, slots=True)
-class SideKeys:
+class SplitKeys:
     """What a format calls the arrays of one side."""
 
-    side: Literal["train", "valid", "test"]
+    split: Literal["train", "valid", "test"]
     x: str
     y: str
     names: str
@@ -34,19 +34,19 @@ class PaddedRequest:
 
     path: Path
     origin: Literal["npz", "h5"]
-    dataset: KnownName | None
+    dataset: KnownDatasetName | None
     protocol: str
 
 
 @dataclass(frozen=True)
-class _Side:
-    keys: SideKeys
+class _PaddedSplit:
+    keys: SplitKeys
     x: FileArray
     labels: FileLabels
     ids: tuple[str, ...]
 
 
-def read_padded(request: PaddedRequest, arrays: Mapping[str, FileArray], layout: Sequence[SideKeys]) -> Existing:
+def read_padded(request: PaddedRequest, arrays: Mapping[str, FileArray], layout: Sequence[SplitKeys]) -> ImportSource:
     """Read and check the table of a padded file; its coordinates are left for later.
 
     Raises:
@@ -56,34 +56,34 @@ def read_padded(request: PaddedRequest, arrays: Mapping[str, FileArray], layout:
     path = request.path
     if request.dataset is not None:
         DATASETS[request.dataset].protocol(request.protocol)
-    named = _have_names(path, arrays, layout)
-    sides = [_read_side(path, arrays, keys, named) for keys in layout]
+    named = _has_names(path, arrays, layout)
+    sides = [_read_split(path, arrays, keys, named) for keys in layout]
     kinds = {side.keys.y: side.labels.kind for side in sides}
     if len(set(kinds.values())) > 1:
         raise RawInputError(f"{path}: labels of two kinds: {kinds}")
     ids = [name for side in sides for name in side.ids]
-    dataset = choose_dataset(path, request.dataset, ids, partial(_misfit, sides, request.protocol))
+    dataset = detect_dataset(path, request.dataset, ids, partial(_mismatch, sides, request.protocol))
     check_ids(path, ids)
-    infos = describe_clips(path, dataset, ids, np.concatenate([side.labels.values for side in sides]).tolist())
+    infos = make_clip_infos(path, dataset, ids, np.concatenate([side.labels.values for side in sides]).tolist())
     train, valid, test = (
-        tuple(name for side in sides if side.keys.side == wanted for name in side.ids)
+        tuple(name for side in sides if side.keys.split == wanted for name in side.ids)
         for wanted in ("train", "valid", "test")
     )
     split = FileSplit(dataset.protocol(request.protocol), (*train, *valid), test, valid)
     check_split(path, split, infos)
-    return Existing(
+    return ImportSource(
         path=path,
         origin=request.origin,
         dataset=dataset,
-        labels=sides[0].labels.kind,
-        ids="file" if named else "made",
+        label_kind=sides[0].labels.kind,
+        id_origin="file" if named else "made",
         infos=tuple(infos),
         splits=(split,),
-        clips=partial(_read_clips, path, sides, dataset.bodies),
+        read_clips=partial(_read_clips, path, sides, dataset.bodies),
     )
 
 
-def _have_names(path: Path, arrays: Mapping[str, FileArray], layout: Sequence[SideKeys]) -> bool:
+def _has_names(path: Path, arrays: Mapping[str, FileArray], layout: Sequence[SplitKeys]) -> bool:
     missing = [key for keys in layout for key in (keys.x, keys.y) if key not in arrays]
     if missing:
         raise RawInputError(
@@ -97,7 +97,7 @@ def _have_names(path: Path, arrays: Mapping[str, FileArray], layout: Sequence[Si
     return all(found)
 
 
-def _read_side(path: Path, arrays: Mapping[str, FileArray], keys: SideKeys, named: bool) -> _Side:
+def _read_split(path: Path, arrays: Mapping[str, FileArray], keys: SplitKeys, named: bool) -> _PaddedSplit:
     x, y = arrays[keys.x], arrays[keys.y]
     if len(x.shape) != 3 or x.dtype.kind != "f":
         raise RawInputError(
@@ -107,8 +107,8 @@ def _read_side(path: Path, arrays: Mapping[str, FileArray], keys: SideKeys, name
     lengths = {array.key: array.shape[:1] for array in (x, y, *([arrays[keys.names]] if named else []))}
     if len(set(lengths.values())) > 1:
         raise RawInputError(f"{path}: arrays of one side differ in length: {lengths}")
-    ids = _read_names(path, arrays[keys.names]) if named else make_ids(keys.side, x.shape[0])
-    return _Side(keys, x, read_labels(y), tuple(ids))
+    ids = _read_names(path, arrays[keys.names]) if named else generate_ids(keys.split, x.shape[0])
+    return _PaddedSplit(keys, x, read_labels(y), tuple(ids))
 
 
 def _read_names(path: Path, array: FileArray) -> list[str]:
@@ -117,12 +117,12 @@ def _read_names(path: Path, array: FileArray) -> list[str]:
             f"{path}: '{array.key}' has shape {array.shape} and dtype {array.dtype}, expected a string a clip"
         )
     try:
-        return [name for block in array.read(BLOCK_CLIPS) for name in block.astype(np.str_).tolist()]
+        return [name for block in array.read_blocks(BLOCK_CLIPS) for name in block.astype(np.str_).tolist()]
     except UnicodeDecodeError as problem:
         raise RawInputError(f"{path}: '{array.key}' holds a name that is not ASCII ({problem.reason})") from None
 
 
-def _misfit(sides: Sequence[_Side], protocol: str, dataset: Dataset) -> str:
+def _mismatch(sides: Sequence[_PaddedSplit], protocol: str, dataset: DatasetSpec) -> str:
     shape = (PADDED_FRAMES, dataset.bodies * len(dataset.skeleton.joints) * 3)
     for side in sides:
         labels = side.labels
@@ -135,15 +135,15 @@ def _misfit(sides: Sequence[_Side], protocol: str, dataset: Dataset) -> str:
     return "" if protocol in {known.name for known in dataset.protocols} else f"it has no protocol '{protocol}'"
 
 
-def _read_clips(path: Path, sides: Sequence[_Side], slots: int) -> Iterator[FoundClip]:
+def _read_clips(path: Path, sides: Sequence[_PaddedSplit], slots: int) -> Iterator[ImportClip]:
     for side in sides:
         first = 0
-        for block in side.x.read(BLOCK_CLIPS):
-            place = partial(_place, path, side, first)
-            yield from unpad(as_float32(block, place), slots)
+        for block in side.x.read_blocks(BLOCK_CLIPS):
+            place = partial(_locate, path, side, first)
+            yield from unpad_clips(as_float32(block, place), slots)
             first += len(block)
 
 
-def _place(path: Path, side: _Side, first: int, index: tuple[int, ...]) -> str:
+def _locate(path: Path, side: _PaddedSplit, first: int, index: tuple[int, ...]) -> str:
     clip, frame, number = first + index[0], index[1], index[2]
     return f"{path}: '{side.keys.x}'[{clip}, {frame}, {number}] (clip {side.ids[clip]})"

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.convert.spool import SpooledClip, choose_empty_slot, read_spooled
+from mamp_pipeline.convert.spool import ScratchClip, choose_empty_slot, read_scratch_clip
 from mamp_pipeline.raw.bodies import Clip, ClipInfo
 from mamp_pipeline.store.layout import Columns, first_rows, pack_ids
-from mamp_pipeline.store.piece import make_piece
+from mamp_pipeline.store.piece import pack_part
 from mamp_pipeline.store.read import BLOCK_ROWS, clip_ends
 from mamp_schemas.motion import MotionSpec
-from mamp_schemas.policy import EmptySlot
+from mamp_schemas.policy import EmptySlotFill
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class ImportTable:
         columns: every clip column of the store.
     """
 
-    spool: Path
-    clips: Sequence[SpooledClip]
+    scratch_file: Path
+    clips: Sequence[ScratchClip]
     joints: int
-    empty_slot: EmptySlot
+    empty_slot: EmptySlotFill
     columns: Columns
 
     @property
@@ -40,18 +40,18 @@ class ImportTable:
         """Rows of the whole store."""
         return int(clip_ends(self.columns)[-1]) if self.clips else 0
 
-    def read(self, first: int, last: int) -> NDArray[np.float32]:
+    def read_rows(self, first: int, last: int) -> NDArray[np.float32]:
         """Return the rows of clips [first, last), (rows, V, 3)."""
-        with self.spool.open("rb") as file:
+        with self.scratch_file.open("rb") as file:
             rows = [
-                read_spooled(file, clip, self.joints, self.empty_slot).reshape(-1, self.joints, 3)
+                read_scratch_clip(file, clip, self.joints, self.empty_slot).reshape(-1, self.joints, 3)
                 for clip in self.clips[first:last]
             ]
         return np.concatenate(rows)
 
 
-def gather_table(
-    spool: Path, infos: Sequence[ClipInfo], clips: Sequence[SpooledClip], joints: int, motion: MotionSpec
+def build_clip_table(
+    scratch_file: Path, infos: Sequence[ClipInfo], clips: Sequence[ScratchClip], joints: int, motion: MotionSpec
 ) -> ImportTable:
     """Sort spooled clips by id and compute their columns.
 
@@ -65,19 +65,19 @@ def gather_table(
     order = sorted(range(len(clips)), key=lambda place: infos[place].id)
     infos, clips = [infos[place] for place in order], [clips[place] for place in order]
     empty_slot = choose_empty_slot(clips)
-    parts: list[dict[str, NDArray[Any]]] = [make_piece([], [], joints, motion).columns]
-    with spool.open("rb") as file:
+    parts: list[dict[str, NDArray[Any]]] = [pack_part([], [], joints, motion).columns]
+    with scratch_file.open("rb") as file:
         for first, last in _batches(clips):
-            read = [Clip(read_spooled(file, clip, joints, empty_slot), clip.valid_frames) for clip in clips[first:last]]
-            piece = make_piece(list(zip(infos[first:last], read, strict=True)), [], joints, motion)
+            read = [Clip(read_scratch_clip(file, clip, joints, empty_slot), clip.valid_frames) for clip in clips[first:last]]
+            piece = pack_part(list(zip(infos[first:last], read, strict=True)), [], joints, motion)
             parts.append(piece.columns)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     columns["id"] = pack_ids([info.id for info in infos])
     columns["first_row"] = first_rows(columns["frames"], columns["bodies"])
-    return ImportTable(spool, clips, joints, empty_slot, columns)
+    return ImportTable(scratch_file, clips, joints, empty_slot, columns)
 
 
-def _batches(clips: Sequence[SpooledClip]) -> Iterator[tuple[int, int]]:
+def _batches(clips: Sequence[ScratchClip]) -> Iterator[tuple[int, int]]:
     """Divide clips into runs of about `BLOCK_ROWS` rows."""
     first, rows = 0, 0
     for place, clip in enumerate(clips):

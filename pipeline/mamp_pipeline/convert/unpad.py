@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.clean.clip import count_valid_frames
-from mamp_pipeline.convert.existing import FoundClip, SecondSlot
+from mamp_pipeline.convert.existing import ImportClip, SecondSlot
 
 
-def unpad(block: NDArray[np.float32], slots: int) -> Iterator[FoundClip]:
+def unpad_clips(block: NDArray[np.float32], slots: int) -> Iterator[ImportClip]:
     """Yield the clips of a padded block, so that padding them again gives the same bits.
 
     A clip's frames end with the last one that has a bit set (-0.0 counts, 0.0 does not); one of zeros only has
@@ -25,13 +25,13 @@ def unpad(block: NDArray[np.float32], slots: int) -> Iterator[FoundClip]:
     frames = np.where(filled.any(axis=1), last, 1)
     for padded, count in zip(block, frames.tolist(), strict=True):
         slots_TMVC = padded[:count].reshape(count, slots, -1, 3)
-        second = _second_slot(slots_TMVC)
+        second = _classify_second_slot(slots_TMVC)
         bodies = slots if second == "stored" else 1
         valid = max(1, count_valid_frames(slots_TMVC))
-        yield FoundClip(np.ascontiguousarray(slots_TMVC[:, :bodies].transpose(1, 0, 2, 3)), valid, second)
+        yield ImportClip(np.ascontiguousarray(slots_TMVC[:, :bodies].transpose(1, 0, 2, 3)), valid, second)
 
 
-def _second_slot(slots_TMVC: NDArray[np.float32]) -> SecondSlot:
+def _classify_second_slot(slots_TMVC: NDArray[np.float32]) -> SecondSlot:
     if slots_TMVC.shape[1] == 1:
         return "stored"
     bits = slots_TMVC.view(np.uint32)

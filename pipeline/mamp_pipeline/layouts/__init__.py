@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from mamp_schemas.base import parse_yaml, read_data
+from mamp_schemas.base import parse_yaml, parse_model_data
 from mamp_schemas.errors import ConfigError
 from mamp_schemas.layout import Layout
 
@@ -19,7 +19,7 @@ def load_layout(name_or_file: str) -> Layout:
     Raises:
         ConfigError: no such layout or file, or it does not validate; names the keys.
     """
-    return read_data(Layout, parse_yaml(_text(name_or_file), name_or_file), f"layout {name_or_file}")
+    return parse_model_data(Layout, parse_yaml(_read_layout_text(name_or_file), name_or_file), f"layout {name_or_file}")
 
 
 def list_layouts() -> list[str]:
@@ -29,7 +29,7 @@ def list_layouts() -> list[str]:
     )
 
 
-def _text(name_or_file: str) -> str:
+def _read_layout_text(name_or_file: str) -> str:
     if name_or_file.endswith(_SUFFIXES):
         try:
             return Path(name_or_file).read_text(encoding="utf-8")

@@ -11,19 +11,19 @@ from io import BufferedIOBase
 from pathlib import Path
 
 from mamp_pipeline.places import bucket, reader
-from mamp_schemas.places import ObjectUrl, Place
+from mamp_schemas.places import ObjectUrl, StoragePath
 
 
-def read(file: Place) -> bytes:
+def read_bytes(file: StoragePath) -> bytes:
     """Return the bytes of a file.
 
     Raises:
         FileNotFoundError: it is not there.
     """
-    return bucket.read(file) if isinstance(file, ObjectUrl) else file.read_bytes()
+    return bucket.read_object(file) if isinstance(file, ObjectUrl) else file.read_bytes()
 
 
-def open_reader(file: Place, *, whole: bool = False) -> BufferedIOBase:
+def open_binary(file: StoragePath, *, whole: bool = False) -> BufferedIOBase:
     """Open a file for reading, seekable.
 
     Args:
@@ -33,31 +33,31 @@ def open_reader(file: Place, *, whole: bool = False) -> BufferedIOBase:
     Raises:
         FileNotFoundError: it is not there; in a bucket that may show only when it is read.
     """
-    return reader.open_reader(file, whole=whole) if isinstance(file, ObjectUrl) else file.open("rb")
+    return reader.open_object(file, whole=whole) if isinstance(file, ObjectUrl) else file.open("rb")
 
 
-def is_file(place: Place) -> bool:
+def is_file(place: StoragePath) -> bool:
     """Tell whether a single file stands at the place."""
-    return bucket.find(place) is not None if isinstance(place, ObjectUrl) else place.is_file()
+    return bucket.head_object(place) is not None if isinstance(place, ObjectUrl) else place.is_file()
 
 
-def exists(place: Place) -> bool:
+def exists(place: StoragePath) -> bool:
     """Tell whether a file or folder stands at the place; a folder in a bucket is there while it has an object."""
     if isinstance(place, ObjectUrl):
         return is_file(place) or any(True for _ in bucket.list_objects(place))
     return place.exists()
 
 
-def measure(file: Place) -> int:
+def file_size(file: StoragePath) -> int:
     """Return a file's bytes.
 
     Raises:
         FileNotFoundError: it is not there.
     """
-    return bucket.measure(file) if isinstance(file, ObjectUrl) else file.stat().st_size
+    return bucket.object_size(file) if isinstance(file, ObjectUrl) else file.stat().st_size
 
 
-def list_sizes(folder: Place) -> dict[str, int]:
+def list_file_sizes(folder: StoragePath) -> dict[str, int]:
     """Return the bytes of every file in a folder and those below, by its path in it; none where it is not there."""
     if isinstance(folder, ObjectUrl):
         return {found.name: found.size for found in bucket.list_objects(folder)}
@@ -68,24 +68,24 @@ def list_sizes(folder: Place) -> dict[str, int]:
     return sizes
 
 
-def make_folder(folder: Place) -> None:
+def make_folder(folder: StoragePath) -> None:
     """Make a folder and those above it, where there is none and a folder is more than a name."""
     if isinstance(folder, Path):
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def remove(file: Place) -> None:
+def remove_file(file: StoragePath) -> None:
     """Remove a file, if it is there."""
     if isinstance(file, ObjectUrl):
-        bucket.remove([file])
+        bucket.delete_objects([file])
     else:
         file.unlink(missing_ok=True)
 
 
-def empty_folder(folder: Place, keep: str) -> None:
+def clear_folder(folder: StoragePath, keep: str) -> None:
     """Remove what stands in a folder, but for the file `keep`."""
     if isinstance(folder, ObjectUrl):
-        bucket.remove([folder / found.name for found in bucket.list_objects(folder) if found.name != keep])
+        bucket.delete_objects([folder / found.name for found in bucket.list_objects(folder) if found.name != keep])
         return
     for entry in folder.iterdir():
         if entry.name == keep:

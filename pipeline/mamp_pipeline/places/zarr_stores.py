@@ -8,8 +8,8 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore
 
-from mamp_pipeline.places.bucket import asking, connect
-from mamp_schemas.places import ObjectUrl, Place
+from mamp_pipeline.places.bucket import obstore_errors, connect_bucket
+from mamp_schemas.places import ObjectUrl, StoragePath
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -19,38 +19,38 @@ else:
     _ObjectStore = ObjectStore
 
 
-def zarr_store(place: Place) -> Path | Store:
+def zarr_store(place: StoragePath) -> Path | Store:
     """Return what zarr opens the group at a place by."""
-    return _BucketStore(connect(place.bucket, place.key)) if isinstance(place, ObjectUrl) else place
+    return _BucketStore(connect_bucket(place.bucket, place.key)) if isinstance(place, ObjectUrl) else place
 
 
 class _BucketStore(_ObjectStore):
     """zarr's own, but refusals are errors of ours, and an object is written in one request."""
 
-    def _asking(self, key: str) -> AbstractContextManager[None]:
-        return asking(ObjectUrl(self.store.config["bucket"], f"{self.store.prefix}/{key}"))
+    def _obstore_errors(self, key: str) -> AbstractContextManager[None]:
+        return obstore_errors(ObjectUrl(self.store.config["bucket"], f"{self.store.prefix}/{key}"))
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        with self._asking(key):
+        with self._obstore_errors(key):
             return await super().get(key, prototype, byte_range)
 
     async def set(self, key: str, value: Buffer) -> None:
         self._check_writable()
-        with self._asking(key):
+        with self._obstore_errors(key):
             await self.store.put_async(key, value.as_buffer_like(), use_multipart=False)
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
-        with self._asking(key):
+        with self._obstore_errors(key):
             await super().set_if_not_exists(key, value)
 
     async def exists(self, key: str) -> bool:
-        with self._asking(key):
+        with self._obstore_errors(key):
             return await super().exists(key)
 
     async def delete(self, key: str) -> None:
-        with self._asking(key):
+        with self._obstore_errors(key):
             await super().delete(key)
 
     async def delete_dir(self, prefix: str) -> None:
-        with self._asking(prefix):
+        with self._obstore_errors(prefix):
             await super().delete_dir(prefix)

@@ -11,39 +11,39 @@ from mamp_pipeline.places import bucket
 from mamp_pipeline.raw.entries import RawSource
 from mamp_schemas.places import ObjectUrl
 
-_AT_ONCE = 16
+_MAX_REQUESTS = 16
 """Requests under way: an object store takes long to begin an answer, and many at the same time."""
 
-_HEADER = 30
-_EXTRA = 1_024
+_LOCAL_HEADER_BYTES = 30
+_EXTRA_FIELD_BYTES = 1_024
 """Bytes of a member's local header, and at most of its extra fields, which the archive's directory does not tell."""
 
-_Fetched: TypeAlias = Mapping[tuple[ObjectUrl, str], bytes | memoryview]
+_FileBytes: TypeAlias = Mapping[tuple[ObjectUrl, str], bytes | memoryview]
 
-_held: ContextVar[_Fetched] = ContextVar("_held", default={})  # noqa: B039 - nobody writes into it
+_prefetched_bytes: ContextVar[_FileBytes] = ContextVar("_held", default={})  # noqa: B039 - nobody writes into it
 
 
 @contextmanager
-def fetch_ahead(sources: Sequence[RawSource]) -> Iterator[None]:
+def prefetch(sources: Sequence[RawSource]) -> Iterator[None]:
     """Hold the bytes of those sources that lie in buckets, for `find_fetched`; what is not there is left out.
 
     Raises:
         ObjectStoreError: a bucket cannot be used.
     """
-    token = _held.set(_fetch([file for source in sources for file in source.files]))
+    token = _prefetched_bytes.set(_fetch([file for source in sources for file in source.files]))
     try:
         yield
     finally:
-        _held.reset(token)
+        _prefetched_bytes.reset(token)
 
 
-def find_fetched(source: RawSource) -> bytes | memoryview | None:
+def prefetched(source: RawSource) -> bytes | memoryview | None:
     """Return a file's bytes, or an archive's from its member's local header on; None where they are not held."""
     place = source.container
-    return _held.get().get((place, source.member)) if isinstance(place, ObjectUrl) else None
+    return _prefetched_bytes.get().get((place, source.member)) if isinstance(place, ObjectUrl) else None
 
 
-def _fetch(files: Sequence[RawSource]) -> _Fetched:
+def _fetch(files: Sequence[RawSource]) -> _FileBytes:
     held: dict[tuple[ObjectUrl, str], bytes | memoryview] = {}
     archives: dict[ObjectUrl, list[RawSource]] = defaultdict(list)
     single: list[tuple[ObjectUrl, str]] = []
@@ -56,32 +56,32 @@ def _fetch(files: Sequence[RawSource]) -> _Fetched:
     for archive, members in archives.items():
         held.update(_read_members(archive, members))
     if single:
-        with ThreadPoolExecutor(min(_AT_ONCE, len(single))) as pool:
-            found = pool.map(_read, single)
+        with ThreadPoolExecutor(min(_MAX_REQUESTS, len(single))) as pool:
+            found = pool.map(_read_object, single)
             held.update((key, data) for key, data in zip(single, found, strict=True) if data is not None)
     return held
 
 
-def _read_members(archive: ObjectUrl, members: Sequence[RawSource]) -> _Fetched:
+def _read_members(archive: ObjectUrl, members: Sequence[RawSource]) -> _FileBytes:
     places = [(member.entry.offset, member) for member in members if member.entry]
     starts = [offset for offset, _ in places]
-    stops = [offset + _length(member) for offset, member in places]
+    stops = [offset + _member_bytes(member) for offset, member in places]
     try:
-        found = bucket.read_ranges(archive, starts, stops)
+        found = bucket.read_object_ranges(archive, starts, stops)
     except FileNotFoundError:
         return {}
     return {(archive, member.member): data for (_, member), data in zip(places, found, strict=True)}
 
 
-def _length(member: RawSource) -> int:
+def _member_bytes(member: RawSource) -> int:
     """Return how many bytes hold a member for sure, or almost: its reader looks."""
-    packed = member.entry.packed_size if member.entry else 0
-    return _HEADER + len(member.member.encode()) + _EXTRA + packed
+    packed = member.entry.compressed_size if member.entry else 0
+    return _LOCAL_HEADER_BYTES + len(member.member.encode()) + _EXTRA_FIELD_BYTES + packed
 
 
-def _read(place: tuple[ObjectUrl, str]) -> bytes | None:
+def _read_object(place: tuple[ObjectUrl, str]) -> bytes | None:
     folder, member = place
     try:
-        return bucket.read(folder / member)
+        return bucket.read_object(folder / member)
     except FileNotFoundError:
         return None

@@ -28,7 +28,7 @@ class RawBodies:
 
 
 @dataclass(frozen=True, slots=True)
-class RawInstance:
+class RawSegment:
     """An action in a video, as its label says.
 
     Attributes:
@@ -74,8 +74,8 @@ class RawClip:
     """
 
     info: ClipInfo
-    content: RawBodies | RawInstance | RawFileError
-    origin: RawSource
+    content: RawBodies | RawSegment | RawFileError
+    source: RawSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.protocols import UNLISTED
 
 
@@ -19,12 +19,12 @@ class ArchiveEntry:
 
     crc: int
     offset: int
-    packed_size: int
+    compressed_size: int
     deflated: bool
 
 
 @dataclass(frozen=True, slots=True)
-class VideoFacts:
+class VideoAnnotations:
     """What the raw input says of a video besides its skeletons.
 
     Attributes:
@@ -38,7 +38,7 @@ class VideoFacts:
     labels_crc: int = 0
     xsub: int = UNLISTED
     xview: int = UNLISTED
-    fault: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ class RawSource:
     """
 
     id: str
-    container: Place
+    container: StoragePath
     member: str
     size: int
     entry: ArchiveEntry | None
     modified: int = 0
-    video: VideoFacts | None = None
+    video: VideoAnnotations | None = None
 
     @property
-    def changed(self) -> int:
+    def change_token(self) -> int:
         """What tells an edited file of the same size: the member's CRC-32, or what `modified` says."""
         return self.entry.crc if self.entry else self.modified
 
@@ -80,7 +80,7 @@ class RawSource:
         return self.entry.crc if self.entry else None
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Container and member, for messages."""
         return f"{self.container}/{self.member}"
 
@@ -90,7 +90,7 @@ class RawSource:
         return (self, self.video.labels) if self.video and self.video.labels else (self,)
 
     @property
-    def trace(self) -> str:
+    def portable_path(self) -> str:
         """Place without the folders above the container: a store tells nothing of the machine it was made on."""
         return f"{self.container.name}/{self.member}"
 
@@ -98,5 +98,5 @@ class RawSource:
     def identity(self) -> str:
         """All that tells this input from another, an edited one of the same name and size included."""
         video = self.video
-        facts = f" {video.labels_crc:08x} {video.xsub} {video.xview} {video.fault}" if video else ""
-        return f"{self.id} {self.size} {self.changed}{facts}"
+        facts = f" {video.labels_crc:08x} {video.xsub} {video.xview} {video.problem}" if video else ""
+        return f"{self.id} {self.size} {self.change_token}{facts}"

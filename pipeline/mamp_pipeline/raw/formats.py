@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from mamp_pipeline.raw.bodies import ClipInfo, RawBodies, RawClip
-from mamp_pipeline.raw.custom import find_recording, open_recording
+from mamp_pipeline.raw.custom import parse_recording_path, read_recording
 from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.ntu import ntu_info, parse_ntu
-from mamp_pipeline.raw.nwucla import nwucla_info, parse_nwucla
-from mamp_pipeline.raw.pku import SUFFIX, VIDEO_FORMS, Phase, video_info
-from mamp_pipeline.raw.pku_clips import open_video
+from mamp_pipeline.raw.ntu import parse_ntu_name, parse_ntu
+from mamp_pipeline.raw.nwucla import parse_nwucla_name, parse_nwucla
+from mamp_pipeline.raw.pku import VIDEO_SUFFIX, VIDEO_NAME_PATTERNS, Phase, video_name_parser
+from mamp_pipeline.raw.pku_clips import read_video_clips
 from mamp_pipeline.raw.reading import read_source
-from mamp_schemas.datasets import DatasetName, KnownName, expect_known
+from mamp_schemas.datasets import DatasetName, KnownDatasetName, require_known_dataset
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.layout import Layout
 
@@ -29,11 +29,11 @@ class RawFormat:
         several: whether a file is a video, whose clips have ids `VIDEO_INDEX`; else it is one clip.
     """
 
-    form: str
+    name_pattern: str
     suffix: str
-    info: Callable[[str], ClipInfo | None]
+    parse_path: Callable[[str], ClipInfo | None]
     read: Callable[[RawSource, ClipInfo], list[RawClip]]
-    several: bool = False
+    is_video: bool = False
 
     def open(self, source: RawSource) -> list[RawClip]:
         """Read a raw file into what its clips are made from, in order of id: one, or all those of a video.
@@ -41,32 +41,32 @@ class RawFormat:
         Raises:
             RawFileError: the name is not of this form, or the content is damaged.
         """
-        info = self.info(source.member)
+        info = self.parse_path(source.member)
         if info is None:
-            raise RawFileError(f"file name '{source.file_name}' is not of the form {self.form}")
+            raise RawFileError(f"file name '{source.file_name}' is not of the form {self.name_pattern}")
         return self.read(source, info)
 
     def source_id(self, clip_id: str) -> str:
         """Return the id of the file a clip comes from: its own, or that of its video."""
-        return clip_id.rpartition("_")[0] if self.several else clip_id
+        return clip_id.rpartition("_")[0] if self.is_video else clip_id
 
-    def read_id(self, clip_id: str) -> ClipInfo | None:
+    def parse_id(self, clip_id: str) -> ClipInfo | None:
         """Return what a clip's id says; None where it is not that of a file of this form."""
-        info = self.info(self.source_id(clip_id) + self.suffix)
+        info = self.parse_path(self.source_id(clip_id) + self.suffix)
         index = clip_id.rpartition("_")[2]
-        return replace(info, id=clip_id) if info and (index.isdecimal() or not self.several) else None
+        return replace(info, id=clip_id) if info and (index.isdecimal() or not self.is_video) else None
 
 
-def _read_ntu(data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
+def read_ntu_clip(data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
     return info, parse_ntu(data)
 
 
-def _read_nwucla(data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
+def read_nwucla_clip(data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
     label, bodies = parse_nwucla(data, info.id)
     return replace(info, label=label), bodies
 
 
-def _one_clip(
+def single_clip_format(
     form: str,
     name_info: Callable[[str], ClipInfo | None],
     parse: Callable[[bytes, ClipInfo], tuple[ClipInfo, RawBodies]],
@@ -76,25 +76,25 @@ def _one_clip(
     def read(source: RawSource, info: ClipInfo) -> list[RawClip]:
         return [RawClip(*parse(read_source(source), info), source)]
 
-    return RawFormat(form, form[form.rindex(".") :], partial(_read_name, name_info), read)
+    return RawFormat(form, form[form.rindex(".") :], partial(parse_base_name, name_info), read)
 
 
-def _videos(phase: Phase) -> RawFormat:
-    return RawFormat(VIDEO_FORMS[phase], SUFFIX, partial(_read_name, video_info(phase)), open_video, several=True)
+def video_format(phase: Phase) -> RawFormat:
+    return RawFormat(VIDEO_NAME_PATTERNS[phase], VIDEO_SUFFIX, partial(parse_base_name, video_name_parser(phase)), read_video_clips, is_video=True)
 
 
-def _read_name(name_info: Callable[[str], ClipInfo | None], member: str) -> ClipInfo | None:
+def parse_base_name(name_info: Callable[[str], ClipInfo | None], member: str) -> ClipInfo | None:
     return name_info(member.rpartition("/")[2])
 
 
-_NTU = _one_clip("SsssCcccPpppRrrrAaaa.skeleton", ntu_info, _read_ntu)
+NTU_FORMAT = single_clip_format("SsssCcccPpppRrrrAaaa.skeleton", parse_ntu_name, read_ntu_clip)
 
-RAW_FORMATS: dict[KnownName, RawFormat] = {
-    "ntu60": _NTU,
-    "ntu120": _NTU,
-    "pku1": _videos("pku1"),
-    "pku2": _videos("pku2"),
-    "nwucla": _one_clip("aAA_sSS_eEE_vVV.json", nwucla_info, _read_nwucla),
+RAW_FORMATS: dict[KnownDatasetName, RawFormat] = {
+    "ntu60": NTU_FORMAT,
+    "ntu120": NTU_FORMAT,
+    "pku1": video_format("pku1"),
+    "pku2": video_format("pku2"),
+    "nwucla": single_clip_format("aAA_sSS_eEE_vVV.json", parse_nwucla_name, read_nwucla_clip),
 }
 
 
@@ -105,26 +105,26 @@ def raw_format(dataset: DatasetName, layout: Layout | None = None) -> RawFormat:
         UsageError: own recordings without a layout.
     """
     if layout is None:
-        return RAW_FORMATS[expect_known(dataset)]
+        return RAW_FORMATS[require_known_dataset(dataset)]
     suffix = layout.files.suffix
     return RawFormat(
-        f"*{suffix}", suffix, partial(find_recording, suffix), lambda source, _: open_recording(source, layout)
+        f"*{suffix}", suffix, partial(parse_recording_path, suffix), lambda source, _: read_recording(source, layout)
     )
 
 
-_NTU_RANGES: dict[DatasetName, tuple[range, range]] = {
+NTU_SETUPS_AND_ACTIONS: dict[DatasetName, tuple[range, range]] = {
     "ntu60": (range(1, 18), range(60)),
     "ntu120": (range(1, 33), range(120)),
 }
 """Setups and 0-based actions."""
 
 
-def belongs(dataset: DatasetName, info: ClipInfo) -> bool:
+def belongs_to(dataset: DatasetName, info: ClipInfo) -> bool:
     """Whether a clip is one of the dataset's: NTU-60 and NTU-120 share a format, and one archive may hold both.
 
     NTU-60 has setups 1-17 and actions 1-60, NTU-120 setups 1-32 and actions 1-120.
     """
-    if dataset not in _NTU_RANGES:
+    if dataset not in NTU_SETUPS_AND_ACTIONS:
         return True
-    setups, actions = _NTU_RANGES[dataset]
+    setups, actions = NTU_SETUPS_AND_ACTIONS[dataset]
     return info.setup in setups and info.label in actions

@@ -13,12 +13,12 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False}
 
 
-def inlined(function: AnyFunction) -> AnyFunction:
+def inline_njit(function: AnyFunction) -> AnyFunction:
     """Compile a function that compiled functions call, as a part of them."""
     return cast("AnyFunction", numba.njit(**_OPTIONS, forceinline=True)(function))
 
 
-def compiled(function: AnyFunction) -> AnyFunction:
+def cached_njit(function: AnyFunction) -> AnyFunction:
     """Compile a function that Python calls; the code is kept on disk where a folder for it can be had."""
     function.__qualname__ = f"{function.__name__}_{_sources_digest()}"
     try:

@@ -7,10 +7,10 @@ byte is the run's last digit.
 import numpy as np
 from numpy.typing import NDArray
 
-SHORT_FRACTION = 8
+WORD_DIGITS = 8
 """Digits that one word holds."""
 
-LONG_FRACTION = 14
+MAX_FRACTION_DIGITS = 14
 """With one digit before the point, up to here a mantissa stays below 2^53 and its power of ten is exact."""
 
 EXACT_POWER = 22
@@ -35,7 +35,7 @@ def _low_nibbles(last: int) -> int:
 LOW_NIBBLES = np.array([_low_nibbles(digits) for digits in range(1 << SIGN_BIT)], np.uint64)
 """By the length of a fraction: which nibbles of its last word count."""
 
-HIGH_NIBBLES = np.array([_low_nibbles(digits - SHORT_FRACTION) for digits in range(1 << SIGN_BIT)], np.uint64)
+HIGH_NIBBLES = np.array([_low_nibbles(digits - WORD_DIGITS) for digits in range(1 << SIGN_BIT)], np.uint64)
 """By the length of a fraction: which nibbles of the word before its last count."""
 
 EIGHT_DIGITS = np.uint64(10**8)

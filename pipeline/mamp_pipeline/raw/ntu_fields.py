@@ -10,13 +10,13 @@ JOINTS = 25
 BODY_FIELDS = 10
 JOINT_FIELDS = 12
 LINES_PER_BODY = 2 + JOINTS
-VALUES = 3 * JOINTS
-BYTES_PER_BODY = 2 * BODY_FIELDS + len("25\n") + JOINTS * 2 * JOINT_FIELDS
+VALUES_PER_BODY = 3 * JOINTS
+MIN_BYTES_PER_BODY = 2 * BODY_FIELDS + len("25\n") + JOINTS * 2 * JOINT_FIELDS
 """The least text that a body record can take: one digit a field."""
 
 DECIMAL = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # Half a step above the largest float32: from here on a double rounds to infinity.
-_FLOAT32_BOUND = 2.0**128 - 2.0**103
+FLOAT32_BOUND = 2.0**128 - 2.0**103
 
 
 def read_integer(field: bytes) -> int | None:
@@ -33,10 +33,10 @@ def read_decimal(field: bytes) -> float | None:
     if not DECIMAL.fullmatch(field):
         return None
     value = float(field)
-    return value if abs(value) < _FLOAT32_BOUND else None
+    return value if abs(value) < FLOAT32_BOUND else None
 
 
-def settle(joints: NDArray[np.float32], deferred: Iterable[tuple[int, int, int]], text: bytes) -> bool:
+def resolve_fields(joints: NDArray[np.float32], deferred: Iterable[tuple[int, int, int]], text: bytes) -> bool:
     """Fill in the numbers that a fast reader left over.
 
     Args:

@@ -11,10 +11,10 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
-from mamp_pipeline.raw.ntu_compile import inlined
+from mamp_pipeline.raw.ntu_compile import inline_njit
 
 BLOCK = 64
-_AHEAD = 2048
+_PREFETCH_BYTES = 2048
 
 _BYTE = ir.IntType(8)
 _WORD = ir.IntType(64)
@@ -29,7 +29,7 @@ def _load(context: Any, builder: Any, signature: Any, args: Any, kind: Any) -> A
     return builder.load(pointer, align=1)
 
 
-def _spread(builder: Any, value: Any) -> Any:
+def _broadcast_byte(builder: Any, value: Any) -> Any:
     """Return a block with the low byte of a value in every place."""
     undefined = ir.Constant(_BYTES, ir.Undefined)
     byte = builder.trunc(value, _BYTE)
@@ -37,24 +37,24 @@ def _spread(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(single, undefined, ir.Constant(_LANES, [0] * BLOCK))
 
 
-def _machine(function: Callable[..., Any]) -> Any:
+def _intrinsic(function: Callable[..., Any]) -> Any:
     """Make a compiled operation of a function that gives an operation's signature and its code."""
     return intrinsic(function)
 
 
-@_machine
-def _within(_typing: Any, text: Any, _at: Any, _first: Any, _count: Any) -> Any:
+@_intrinsic
+def _range_mask(_typing: Any, text: Any, _at: Any, _first: Any, _count: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         block = _load(context, builder, signature, args, _BYTES)
-        first_byte, count_bytes = _spread(builder, args[2]), _spread(builder, args[3])
+        first_byte, count_bytes = _broadcast_byte(builder, args[2]), _broadcast_byte(builder, args[3])
         found = builder.icmp_unsigned("<", builder.sub(block, first_byte), count_bytes)
         return builder.bitcast(found, _WORD)
 
     return types.uint64(text, types.intp, types.intp, types.intp), generate
 
 
-@_machine
-def word(_typing: Any, text: Any, _at: Any) -> Any:
+@_intrinsic
+def load_word(_typing: Any, text: Any, _at: Any) -> Any:
     """Return the 8 bytes of `text[at : at + 8]`, the first one lowest."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -63,8 +63,8 @@ def word(_typing: Any, text: Any, _at: Any) -> Any:
     return types.uint64(text, types.intp), generate
 
 
-@_machine
-def _ask_for(_typing: Any, text: Any, _at: Any) -> Any:
+@_intrinsic
+def _prefetch(_typing: Any, text: Any, _at: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         number = ir.IntType(32)
@@ -77,8 +77,8 @@ def _ask_for(_typing: Any, text: Any, _at: Any) -> Any:
     return types.none(text, types.intp), generate
 
 
-@_machine
-def lowest(_typing: Any, _mask: Any) -> Any:
+@_intrinsic
+def lowest_bit(_typing: Any, _mask: Any) -> Any:
     """Return the place of a mask's lowest bit, 64 where there is none."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -87,8 +87,8 @@ def lowest(_typing: Any, _mask: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@_machine
-def ones(_typing: Any, _mask: Any) -> Any:
+@_intrinsic
+def count_ones(_typing: Any, _mask: Any) -> Any:
     """Return the number of a mask's bits."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -97,8 +97,8 @@ def ones(_typing: Any, _mask: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@inlined
-def mask(text: Any, at: int, first: int, count: int) -> Any:
+@inline_njit
+def byte_mask(text: Any, at: int, first: int, count: int) -> Any:
     """Mask of the bytes from `at` on that are in `range(first, first + count)`; none is beyond the end.
 
     Args:
@@ -108,11 +108,11 @@ def mask(text: Any, at: int, first: int, count: int) -> Any:
         count: how many byte values from there.
     """
     start = min(at, text.size - BLOCK)
-    return _within(text, start, first, count) >> np.uint64(at - start)
+    return _range_mask(text, start, first, count) >> np.uint64(at - start)
 
 
-@inlined
-def fetch_ahead(text: Any, at: int) -> None:
+@inline_njit
+def prefetch_lines(text: Any, at: int) -> None:
     """Ask the memory for what will be read some twenty lines after `at`; asking beyond the end is harmless."""
-    _ask_for(text, at + _AHEAD)
-    _ask_for(text, at + _AHEAD + BLOCK)
+    _prefetch(text, at + _PREFETCH_BYTES)
+    _prefetch(text, at + _PREFETCH_BYTES + BLOCK)

@@ -12,9 +12,9 @@ from mamp_pipeline.raw.ntu_fields import (
     JOINTS,
     LINES_PER_BODY,
     read_integer,
-    settle,
+    resolve_fields,
 )
-from mamp_pipeline.raw.ntu_words import read_plain
+from mamp_pipeline.raw.ntu_words import parse_plain_numbers
 
 _BODY_SHAPE = np.array([BODY_FIELDS, 1] + [JOINT_FIELDS] * JOINTS)
 _SPACE, _LINE_END, _RETURN = b" \n\r"
@@ -52,9 +52,9 @@ class _Lines:
         return np.array([spelled[field] for field in fields], np.int64)
 
 
-def read(data: bytes) -> RawBodies | None:
+def parse_ntu_numpy(data: bytes) -> RawBodies | None:
     """Read NTU text; None where it is malformed, or where its fields are so short that their places fill the memory."""
-    if _is_crowded(data):
+    if _has_short_fields(data):
         return None
     lines = _split(data)
     if lines is None:
@@ -71,7 +71,7 @@ def read(data: bytes) -> RawBodies | None:
     if numbers is None or len(heads) + members.size != len(fields):
         return None
     counts, body_id, declared = np.split(numbers, (len(heads), len(heads) + len(first)))
-    if (declared != JOINTS).any() or not _agree(counts, heads, len(fields)):
+    if (declared != JOINTS).any() or not _counts_fit(counts, heads, len(fields)):
         return None
     joints = _read_joints(lines, members[:, 2:])
     if joints is None:
@@ -79,7 +79,7 @@ def read(data: bytes) -> RawBodies | None:
     return RawBodies(int(counts[0]), np.repeat(np.arange(len(counts) - 1), counts[1:]), body_id, joints)
 
 
-def _is_crowded(data: bytes) -> bool:
+def _has_short_fields(data: bytes) -> bool:
     """Say whether a large text has fields of less than three characters on average; those of recordings have eight.
 
     The places of such fields would take eighty times the bytes of the text. Read line by line, they take little.
@@ -87,7 +87,7 @@ def _is_crowded(data: bytes) -> bool:
     return len(data) > _LARGE and 4 * (data.count(b" ") + data.count(b"\n")) > len(data)
 
 
-def _agree(counts: NDArray[np.int64], heads: NDArray[np.intp], total: int) -> bool:
+def _counts_fit(counts: NDArray[np.int64], heads: NDArray[np.intp], total: int) -> bool:
     """Say whether the declared counts fit the lines between them.
 
     Args:
@@ -106,10 +106,10 @@ def _agree(counts: NDArray[np.int64], heads: NDArray[np.intp], total: int) -> bo
 def _split(data: bytes) -> _Lines | None:
     """Find fields and lines; None where a line is blank or there is none."""
     lines = _split_tidy(data if data.endswith(b"\n") else data + b"\n")
-    return _split_tidy(_tidied(data)) if lines is None else lines
+    return _split_tidy(_normalise_blanks(data)) if lines is None else lines
 
 
-def _tidied(data: bytes) -> bytes:
+def _normalise_blanks(data: bytes) -> bytes:
     """Return the text with one space between the fields of a line and no other blanks."""
     symbols = np.frombuffer(data.rstrip().translate(_SPACES_FOR_BLANKS) + b"\n", np.uint8)
     blank = symbols == _SPACE
@@ -145,8 +145,8 @@ def _read_joints(lines: _Lines, members: NDArray[np.intp]) -> NDArray[np.float32
     """Return x y z of some lines, shaped (B, 25, 3); None where one is no number."""
     edges = lines.ends.take(lines.last[members.ravel()] + np.arange(4)[:, None])
     start, end = edges[:3] + 1, edges[1:]
-    joints, odd = read_plain(lines.text, start.ravel(), end.ravel())
+    joints, odd = parse_plain_numbers(lines.text, start.ravel(), end.ravel())
     deferred = zip(odd.tolist(), start.flat[odd].tolist(), end.flat[odd].tolist(), strict=True)
-    if not settle(joints, deferred, lines.text):
+    if not resolve_fields(joints, deferred, lines.text):
         return None
     return np.ascontiguousarray(joints.reshape(3, -1).T).reshape(-1, JOINTS, 3)

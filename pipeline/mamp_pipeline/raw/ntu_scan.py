@@ -8,44 +8,44 @@ from typing import Any
 
 import numpy as np
 
-from mamp_pipeline.raw.ntu_compile import inlined
-from mamp_pipeline.raw.ntu_masks import BLOCK, lowest, mask, ones
+from mamp_pipeline.raw.ntu_compile import inline_njit
+from mamp_pipeline.raw.ntu_masks import BLOCK, lowest_bit, byte_mask, count_ones
 
-ONE: Any = np.uint64(1)
-NONE: Any = np.uint64(0)
+ONE_BIT: Any = np.uint64(1)
+NO_BITS: Any = np.uint64(0)
 LINE_END = 10
-_TAB, _FROM_TAB, _SPACE = 9, 5, 32
+_TAB, _BLANKS_FROM_TAB, _SPACE = 9, 5, 32
 _ZERO, _PLUS, _MINUS = 48, 43, 45
 
 
-@inlined
+@inline_njit
 def is_blank(byte: int) -> bool:
     """Say whether a byte separates fields or ends a line."""
-    return byte == _SPACE or 0 <= byte - _TAB < _FROM_TAB
+    return byte == _SPACE or 0 <= byte - _TAB < _BLANKS_FROM_TAB
 
 
-@inlined
+@inline_njit
 def blanks(text: Any, at: int) -> Any:
     """Mask of the bytes from `at` on that separate fields or end a line."""
-    return mask(text, at, _SPACE, 1) | mask(text, at, _TAB, _FROM_TAB)
+    return byte_mask(text, at, _SPACE, 1) | byte_mask(text, at, _TAB, _BLANKS_FROM_TAB)
 
 
-@inlined
+@inline_njit
 def scan_line(text: Any, at: int) -> tuple[int, int]:
     """Return the number of fields of the line that starts at `at`, and where the next line starts."""
     fields = np.int64(0)
-    before = ONE
-    blank, end = blanks(text, at), mask(text, at, LINE_END, 1)
-    while end == NONE:
-        fields += ones(~blank & ((blank << ONE) | before))
+    before = ONE_BIT
+    blank, end = blanks(text, at), byte_mask(text, at, LINE_END, 1)
+    while end == NO_BITS:
+        fields += count_ones(~blank & ((blank << ONE_BIT) | before))
         before = blank >> np.uint64(BLOCK - 1)
         at += BLOCK
-        blank, end = blanks(text, at), mask(text, at, LINE_END, 1)
-    line = end ^ (end - ONE)
-    return fields + ones(~blank & ((blank << ONE) | before) & line), at + lowest(end) + 1
+        blank, end = blanks(text, at), byte_mask(text, at, LINE_END, 1)
+    line = end ^ (end - ONE_BIT)
+    return fields + count_ones(~blank & ((blank << ONE_BIT) | before) & line), at + lowest_bit(end) + 1
 
 
-@inlined
+@inline_njit
 def find_field(text: Any, at: int) -> tuple[int, int]:
     """Return where the line's next field starts and ends; both are the line's end where it has no more."""
     while is_blank(text[at]) and text[at] != LINE_END:
@@ -56,20 +56,20 @@ def find_field(text: Any, at: int) -> tuple[int, int]:
     return start, at
 
 
-@inlined
-def read_sign(text: Any, at: int) -> tuple[bool, int]:
+@inline_njit
+def scan_sign(text: Any, at: int) -> tuple[bool, int]:
     """Return whether a number is negative and where its digits start."""
     negative = text[at] == _MINUS
     return negative, at + (negative or text[at] == _PLUS)
 
 
-@inlined
-def read_integer(text: Any, at: int) -> tuple[Any, bool]:
+@inline_njit
+def scan_integer(text: Any, at: int) -> tuple[Any, bool]:
     """Return the integer that the line's next field spells, and whether it is one of 64 bits."""
     start, end = find_field(text, at)
-    negative, start = read_sign(text, start)
+    negative, start = scan_sign(text, start)
     digits = end - start
-    value = NONE
+    value = NO_BITS
     good: Any = 0 < digits <= 19
     for place in range(start, start + min(digits, 19)):
         digit = np.uint64(text[place]) - np.uint64(_ZERO)

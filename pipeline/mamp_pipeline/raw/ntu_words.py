@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from mamp_pipeline.raw.ntu_digits import (
     EIGHT_DIGITS,
     HIGH_NIBBLES,
-    LONG_FRACTION,
+    MAX_FRACTION_DIGITS,
     LOW_NIBBLES,
-    SHORT_FRACTION,
+    WORD_DIGITS,
     SIGN_BIT,
     SIGNED_POWERS,
     TENS,
@@ -23,7 +23,7 @@ _BEYOND_NINE = np.uint64(0x7676767676767676)
 _TOP_BITS = np.uint64(0x8080808080808080)
 
 
-def read_plain(
+def parse_plain_numbers(
     text: bytes, start: NDArray[np.intp], end: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Read the numbers of the usual form.
@@ -44,12 +44,12 @@ def read_plain(
     digits -= len("0.")
     first = symbols[lead] - np.uint8(_ZERO)
     lead += 1
-    plain = (digits.view(np.uintp) <= LONG_FRACTION) & (first <= 9) & (symbols[lead] == _POINT)
+    plain = (digits.view(np.uintp) <= MAX_FRACTION_DIGITS) & (first <= 9) & (symbols[lead] == _POINT)
     digits &= len(TENS) - 1
     mantissa, good = _word_value(words[end - 8], _LOW_BYTES[digits])
     plain &= good
     mantissa += first * TENS[digits]
-    long = np.flatnonzero(digits > SHORT_FRACTION)
+    long = np.flatnonzero(digits > WORD_DIGITS)
     high, good = _word_value(words[end[long] - 16], _HIGH_BYTES[digits[long]])
     plain[long] &= good
     mantissa[long] += high * EIGHT_DIGITS

@@ -24,7 +24,7 @@ class _File(BaseModel):
     label: int = Field(ge=1, le=NWUCLA.classes)
 
 
-def nwucla_info(file_name: str) -> ClipInfo | None:
+def parse_nwucla_name(file_name: str) -> ClipInfo | None:
     """Read a name of the form `aAA_sSS_eEE_vVV.json`; None for any other.
 
     The label is -1: it stands in the file, and AA is not the label (actions 7 and 10 were left out by the
@@ -59,7 +59,7 @@ def parse_nwucla(data: bytes, clip_id: str) -> tuple[int, RawBodies]:
     try:
         content = _File.model_validate_json(data)
     except ValidationError as problem:
-        raise RawFileError(_describe(problem)) from None
+        raise RawFileError(_validation_message(problem)) from None
     if content.file_name != clip_id:
         raise RawFileError(f"file_name is '{content.file_name}', expected '{clip_id}'")
     frames = len(content.skeletons)
@@ -75,7 +75,7 @@ def parse_nwucla(data: bytes, clip_id: str) -> tuple[int, RawBodies]:
     )
 
 
-def _describe(problem: ValidationError) -> str:
+def _validation_message(problem: ValidationError) -> str:
     first = problem.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     return f"{where}: {first['msg']}" if where else str(first["msg"])

@@ -15,17 +15,17 @@ from mamp_schemas.errors import RawFileError
 
 Phase = Literal["pku1", "pku2"]
 
-SUFFIX = ".txt"
-VIDEO_FORMS: dict[Phase, str] = {"pku1": "NNNN-V.txt", "pku2": "AaaNnn-V.txt"}
+VIDEO_SUFFIX = ".txt"
+VIDEO_NAME_PATTERNS: dict[Phase, str] = {"pku1": "NNNN-V.txt", "pku2": "AaaNnn-V.txt"}
 """What a phase's files are called; V is L, M or R."""
 
-_VIDEOS: dict[Phase, re.Pattern[str]] = {
+_VIDEO_NAMES: dict[Phase, re.Pattern[str]] = {
     "pku1": re.compile(r"[0-9]{4}-([LMR])"),
     "pku2": re.compile(r"A[0-9]{2}N[0-9]{2}-([LMR])"),
 }
 _CAMERAS = {"L": 1, "M": 2, "R": 3}
 _JOINTS = len(PKU1.skeleton.joints)
-_NUMBERS = 2 * _JOINTS * 3
+_NUMBERS_PER_FRAME = 2 * _JOINTS * 3
 _LABEL = re.compile(rb"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,[^,]+")
 _DECIMAL_TEXT = b"0123456789+-.eE \t\r\n"
 # Half a step above the largest float32: from here on a double rounds to infinity.
@@ -33,7 +33,7 @@ _FLOAT32_BOUND = 2.0**128 - 2.0**103
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class LabelledInterval:
     """A labelled interval of a video.
 
     Attributes:
@@ -48,17 +48,17 @@ class Action:
     line: int
 
 
-def is_video(phase: Phase, name: str) -> bool:
+def is_video_name(phase: Phase, name: str) -> bool:
     """Whether a name, without suffix, is that of a video of this phase."""
-    return _VIDEOS[phase].fullmatch(name) is not None
+    return _VIDEO_NAMES[phase].fullmatch(name) is not None
 
 
-def video_info(phase: Phase) -> Callable[[str], ClipInfo | None]:
+def video_name_parser(phase: Phase) -> Callable[[str], ClipInfo | None]:
     """Return a reader of a phase's file names; views L, M and R become cameras 1, 2 and 3."""
 
     def read_name(file_name: str) -> ClipInfo | None:
-        name = file_name.removesuffix(SUFFIX)
-        match = _VIDEOS[phase].fullmatch(name)
+        name = file_name.removesuffix(VIDEO_SUFFIX)
+        match = _VIDEO_NAMES[phase].fullmatch(name)
         if match is None or name == file_name:
             return None
         return ClipInfo(id=name, label=-1, camera=_CAMERAS[match[1]])
@@ -81,7 +81,7 @@ def parse_video(data: bytes) -> NDArray[np.float64]:
         raise RawFileError("no frame in the file")
     # float() takes more than decimal numbers: nan, inf, digits grouped by underscores.
     strict = bool(data.translate(None, _DECIMAL_TEXT))
-    video = np.empty((len(numbers), _NUMBERS), dtype=np.float64)
+    video = np.empty((len(numbers), _NUMBERS_PER_FRAME), dtype=np.float64)
     for place, number in enumerate(numbers):
         video[place] = _parse_frame(lines[number - 1], number, strict)
     wild = np.flatnonzero(np.abs(video).max(axis=1) >= _FLOAT32_BOUND)
@@ -92,36 +92,36 @@ def parse_video(data: bytes) -> NDArray[np.float64]:
 
 def _parse_frame(line: bytes, number: int, strict: bool) -> list[float]:
     fields = line.split()
-    if len(fields) != _NUMBERS:
-        raise RawFileError(f"{len(fields)} numbers, expected {_NUMBERS}", line=number)
+    if len(fields) != _NUMBERS_PER_FRAME:
+        raise RawFileError(f"{len(fields)} numbers, expected {_NUMBERS_PER_FRAME}", line=number)
     try:
         if not strict or all(read_decimal(field) is not None for field in fields):
             return list(map(float, fields))
     except ValueError:
         pass
     wrong = next(field for field in fields if read_decimal(field) is None)
-    raise RawFileError(f"{show(wrong)} is no number within float32", line=number)
+    raise RawFileError(f"{quote(wrong)} is no number within float32", line=number)
 
 
-def parse_labels(data: bytes) -> list[Action | RawFileError]:
+def parse_labels(data: bytes) -> list[LabelledInterval | RawFileError]:
     """Parse a label file: `action,start,end,confidence` a line, any number of lines.
 
     Returns:
         What each line that is not blank says; of one that is malformed or names no action of 1 to 51, why.
     """
-    return [_parse_action(line, number) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    return [_parse_label(line, number) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
 
 
-def _parse_action(line: bytes, number: int) -> Action | RawFileError:
+def _parse_label(line: bytes, number: int) -> LabelledInterval | RawFileError:
     match = _LABEL.fullmatch(line)
     if match is None:
-        return RawFileError(f"{show(line)} is not action,start,end,confidence", line=number)
+        return RawFileError(f"{quote(line)} is not action,start,end,confidence", line=number)
     action, start, end = (int(field) for field in match.groups())
     if not 1 <= action <= PKU1.classes:
         return RawFileError(f"action {action}, expected 1 to {PKU1.classes}", line=number)
-    return Action(action - 1, start, end, number)
+    return LabelledInterval(action - 1, start, end, number)
 
 
-def show(text: bytes) -> str:
+def quote(text: bytes) -> str:
     """Quote text of a raw file, its first 40 bytes."""
     return repr(text[:40].decode("ascii", errors="replace")) + ("…" if len(text) > 40 else "")

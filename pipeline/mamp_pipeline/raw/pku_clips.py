@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from mamp_pipeline.raw.bodies import ClipInfo, RawClip, RawInstance
+from mamp_pipeline.raw.bodies import ClipInfo, RawClip, RawSegment
 from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.pku import parse_labels, parse_video
 from mamp_pipeline.raw.reading import read_source
 from mamp_schemas.errors import RawFileError
 
 
-def open_video(source: RawSource, info: ClipInfo) -> list[RawClip]:
+def read_video_clips(source: RawSource, info: ClipInfo) -> list[RawClip]:
     """Read a video and its labels.
 
     Args:
@@ -25,7 +25,7 @@ def open_video(source: RawSource, info: ClipInfo) -> list[RawClip]:
     """
     facts = source.video
     if facts is None or facts.labels is None:
-        raise RawFileError(facts.fault if facts else "a video without its labels")
+        raise RawFileError(facts.problem if facts else "a video without its labels")
     info = replace(info, xsub=facts.xsub, xview=facts.xview)
     try:
         actions = parse_labels(read_source(facts.labels))
@@ -40,6 +40,6 @@ def open_video(source: RawSource, info: ClipInfo) -> list[RawClip]:
         if isinstance(action, RawFileError):
             clips.append(RawClip(own, action, facts.labels))
         else:
-            content = RawInstance(video, action.start, action.end, action.line)
+            content = RawSegment(video, action.start, action.end, action.line)
             clips.append(RawClip(replace(own, label=action.label), content, facts.labels))
     return sorted(clips, key=lambda clip: clip.info.id)

@@ -5,19 +5,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from mamp_pipeline.raw.entries import RawSource, VideoFacts
-from mamp_pipeline.raw.pku import SUFFIX, Phase, video_info
-from mamp_pipeline.raw.pku_lists import TITLES, ListedProtocol, SplitList, find_side, parse_split_list, tell_protocol
+from mamp_pipeline.raw.entries import RawSource, VideoAnnotations
+from mamp_pipeline.raw.pku import VIDEO_SUFFIX, Phase, video_name_parser
+from mamp_pipeline.raw.pku_lists import PROTOCOL_TITLES, ListedProtocol, SplitList, find_split_code, parse_split_list, detect_protocol
 from mamp_pipeline.raw.reading import read_head, read_source
 from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.protocols import UNLISTED
 
 _LIST_BYTES = 2**20
 _HEAD_BYTES = 64
-_TWICE = "Name each folder or archive once."
+_DUPLICATE_REMEDY = "Name each folder or archive once."
 
-_Lists = dict[ListedProtocol, tuple[SplitList, RawSource]]
-_Sides = dict[ListedProtocol, SplitList]
+_ListFiles = dict[ListedProtocol, tuple[SplitList, RawSource]]
+_SplitLists = dict[ListedProtocol, SplitList]
 
 
 def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
@@ -37,23 +37,23 @@ def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
     Raises:
         RawInputError: a file is there twice, or a split list cannot be read or contradicts another.
     """
-    info = video_info(phase)
+    info = video_name_parser(phase)
     videos: dict[str, list[RawSource]] = {}
-    lists: _Lists = {}
+    lists: _ListFiles = {}
     for file in files:
         video = info(file.file_name)
         if video is not None:
             videos.setdefault(video.id, []).append(replace(file, id=video.id))
-        elif file.file_name.endswith(SUFFIX) and file.size <= _LIST_BYTES:
+        elif file.file_name.endswith(VIDEO_SUFFIX) and file.size <= _LIST_BYTES:
             _add_list(lists, file, phase)
     sides = {protocol: split for protocol, (split, _) in lists.items()}
-    return [_join(*_tell_apart(videos[name]), sides) for name in sorted(videos)]
+    return [_annotate_video(*_skeletons_and_labels(videos[name]), sides) for name in sorted(videos)]
 
 
-def describe_videos(sources: Sequence[RawSource]) -> Iterator[str]:
+def describe_split_lists(sources: Sequence[RawSource]) -> Iterator[str]:
     """Yield what a user should know of the videos' split lists; nothing for other sources."""
     videos = [source.video for source in sources if source.video is not None]
-    for protocol, title in TITLES.items() if videos else ():
+    for protocol, title in PROTOCOL_TITLES.items() if videos else ():
         unlisted = sum(getattr(video, protocol) == UNLISTED for video in videos)
         if unlisted == len(videos):
             yield f"no {title} list in --raw names any of the videos: there will be no manifest of {protocol}"
@@ -61,16 +61,16 @@ def describe_videos(sources: Sequence[RawSource]) -> Iterator[str]:
             yield f"{unlisted:,} videos stand in no {title} list: kept, but in no manifest of {protocol}"
 
 
-def _tell_apart(files: Sequence[RawSource]) -> tuple[RawSource | None, RawSource | None]:
+def _skeletons_and_labels(files: Sequence[RawSource]) -> tuple[RawSource | None, RawSource | None]:
     """Return a video's skeleton file and its label file."""
     labelled = [_holds_labels(file) for file in files]
-    if len(files) == 2 and labelled[0] == labelled[1] and sum(map(_is_among_labels, files)) == 1:
-        labelled = [_is_among_labels(file) for file in files]
+    if len(files) == 2 and labelled[0] == labelled[1] and sum(map(_in_label_folder, files)) == 1:
+        labelled = [_in_label_folder(file) for file in files]
     skeletons = [file for file, has_labels in zip(files, labelled, strict=True) if not has_labels]
     labels = [file for file, has_labels in zip(files, labelled, strict=True) if has_labels]
     for first, *others in (each for each in (skeletons, labels) if each):
         if others:
-            raise RawInputError(f"video {first.id} is there twice: {first.place} and {others[0].place}", remedy=_TWICE)
+            raise RawInputError(f"video {first.id} is there twice: {first.location} and {others[0].location}", remedy=_DUPLICATE_REMEDY)
     return next(iter(skeletons), None), next(iter(labels), None)
 
 
@@ -81,41 +81,41 @@ def _holds_labels(file: RawSource) -> bool:
         head = b""
     if head.strip():
         return b"," in head
-    return _is_among_labels(file)
+    return _in_label_folder(file)
 
 
-def _is_among_labels(file: RawSource) -> bool:
-    return "label" in str(PurePosixPath(file.trace).parent).lower()
+def _in_label_folder(file: RawSource) -> bool:
+    return "label" in str(PurePosixPath(file.portable_path).parent).lower()
 
 
-def _add_list(lists: _Lists, file: RawSource, phase: Phase) -> None:
+def _add_list(lists: _ListFiles, file: RawSource, phase: Phase) -> None:
     try:
         text = read_source(file).decode("utf-8-sig", errors="replace")
     except RawFileError as problem:
-        raise RawInputError(f"{file.place}: {problem.reason}") from None
-    split = parse_split_list(text, phase, file.place)
+        raise RawInputError(f"{file.location}: {problem.reason}") from None
+    split = parse_split_list(text, phase, file.location)
     if split is None:
         return
-    protocol = tell_protocol(split, file.file_name, file.place)
+    protocol = detect_protocol(split, file.file_name, file.location)
     first, place = lists.setdefault(protocol, (split, file))
     if first != split:
         raise RawInputError(
-            f"two {TITLES[protocol]} lists that differ: {place.place} and {file.place}",
+            f"two {PROTOCOL_TITLES[protocol]} lists that differ: {place.location} and {file.location}",
             remedy="Keep the one that belongs to the release, away from --raw the other.",
         )
 
 
-def _join(skeletons: RawSource | None, labels: RawSource | None, sides: _Sides) -> RawSource:
+def _annotate_video(skeletons: RawSource | None, labels: RawSource | None, split_lists: _SplitLists) -> RawSource:
     """Return the skeletons with what belongs to them, or the labels alone with that fault."""
     if skeletons is None:
         if labels is None:
             raise RawInputError("a video without any file")
-        return replace(labels, video=VideoFacts(fault="no skeleton file of this video was found"))
-    xsub, xview = (find_side(sides, protocol, skeletons.id) for protocol in TITLES)
+        return replace(labels, video=VideoAnnotations(problem="no skeleton file of this video was found"))
+    xsub, xview = (find_split_code(split_lists, protocol, skeletons.id) for protocol in PROTOCOL_TITLES)
     if labels is None:
-        facts = VideoFacts(None, 0, xsub, xview, fault="no label file of this video was found")
+        facts = VideoAnnotations(None, 0, xsub, xview, problem="no label file of this video was found")
     else:
-        facts = VideoFacts(labels, _checksum(labels), xsub, xview)
+        facts = VideoAnnotations(labels, _checksum(labels), xsub, xview)
     return replace(skeletons, video=facts)
 
 

@@ -5,14 +5,14 @@ import struct
 import zlib
 from typing import Any
 
-from mamp_pipeline.places import open_reader, read
-from mamp_pipeline.raw.ahead import find_fetched
+from mamp_pipeline.places import open_binary, read_bytes
+from mamp_pipeline.raw.ahead import prefetched
 from mamp_pipeline.raw.entries import ArchiveEntry, RawSource
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.places import ObjectUrl
 
 
-def find_inflater() -> Any:
+def choose_inflater() -> Any:
     """Return the module that inflates: ISA-L's drop-in for zlib where it is installed."""
     try:
         from isal import isal_zlib
@@ -21,10 +21,10 @@ def find_inflater() -> Any:
     return isal_zlib
 
 
-_inflater = find_inflater()
+_inflater = choose_inflater()
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
-_LEAST_BOMB, _MOST_DEFLATED = 2**24, 100
+_ZIP_BOMB_MIN_BYTES, _MAX_COMPRESSION_RATIO = 2**24, 100
 """A member beyond so many bytes that would unpack to more than so many times its own is none of recorded numbers,
 which deflate to a fifth: it is refused before it takes the memory."""
 
@@ -45,8 +45,8 @@ def read_source(source: RawSource) -> bytes:
     try:
         if source.entry is None:
             return _read_file(source)
-        _refuse_bomb(source.size, source.entry)
-        packed = _read_packed(source, source.entry)
+        _reject_zip_bomb(source.size, source.entry)
+        packed = _read_compressed(source, source.entry)
     except OSError as problem:
         raise RawFileError(f"cannot be read ({problem.strerror})") from None
     data = _inflate(packed, source.size) if source.entry.deflated else packed
@@ -65,9 +65,9 @@ def read_head(source: RawSource, size: int) -> bytes:
         if source.entry is None:
             if not source.size:  # of an empty object there is no range to ask for
                 return b""
-            with open_reader(source.container / source.member) as file:
+            with open_binary(source.container / source.member) as file:
                 return file.read(size)
-        packed = _read_packed(source, source.entry, _HEAD_BYTES + size)
+        packed = _read_compressed(source, source.entry, _HEAD_BYTES + size)
     except OSError as problem:
         raise RawFileError(f"cannot be read ({problem.strerror})") from None
     return _inflate(packed, size)[:size] if source.entry.deflated else packed[:size]
@@ -77,38 +77,38 @@ def _read_file(source: RawSource) -> bytes:
     """Read a file unbuffered: a raw file is read once and whole, and a dataset has a hundred thousand."""
     path = source.container / source.member
     if isinstance(path, ObjectUrl):
-        fetched = find_fetched(source)
-        return read(path) if fetched is None else bytes(fetched)
+        fetched = prefetched(source)
+        return read_bytes(path) if fetched is None else bytes(fetched)
     with path.open("rb", buffering=0) as file:
         return file.read()
 
 
-def _read_packed(source: RawSource, entry: ArchiveEntry, limit: int | None = None) -> bytes:
+def _read_compressed(source: RawSource, entry: ArchiveEntry, limit: int | None = None) -> bytes:
     with _open_member(source, entry) as file:
         header = file.read(_LOCAL_HEADER.size)
         if len(header) < _LOCAL_HEADER.size or not header.startswith(_LOCAL_MAGIC):
             raise RawFileError(f"no member at byte {entry.offset} of the archive")
         _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
         file.seek(name_length + extra_length, 1)
-        return file.read(entry.packed_size if limit is None else min(limit, entry.packed_size))
+        return file.read(entry.compressed_size if limit is None else min(limit, entry.compressed_size))
 
 
 def _open_member(source: RawSource, entry: ArchiveEntry) -> io.BufferedIOBase:
     """Open an archive at a member's local header."""
-    fetched = find_fetched(source)
+    fetched = prefetched(source)
     if fetched is not None and len(fetched) >= _LOCAL_HEADER.size:
         _, name_length, extra_length = _LOCAL_HEADER.unpack_from(fetched)
-        if len(fetched) >= _LOCAL_HEADER.size + name_length + extra_length + entry.packed_size:
+        if len(fetched) >= _LOCAL_HEADER.size + name_length + extra_length + entry.compressed_size:
             return io.BytesIO(fetched)
-    file = open_reader(source.container)
+    file = open_binary(source.container)
     file.seek(entry.offset)
     return file
 
 
-def _refuse_bomb(size: int, entry: ArchiveEntry) -> None:
-    if size > max(_LEAST_BOMB, _MOST_DEFLATED * entry.packed_size):
+def _reject_zip_bomb(size: int, entry: ArchiveEntry) -> None:
+    if size > max(_ZIP_BOMB_MIN_BYTES, _MAX_COMPRESSION_RATIO * entry.compressed_size):
         raise RawFileError(
-            f"the archive holds {entry.packed_size:,} bytes that would unpack to {size:,}: no recording packs so well"
+            f"the archive holds {entry.compressed_size:,} bytes that would unpack to {size:,}: no recording packs so well"
         )
 
 

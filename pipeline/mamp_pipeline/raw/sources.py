@@ -6,21 +6,21 @@ from pathlib import Path, PurePosixPath
 
 from mamp_pipeline.places import is_file
 from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat, belongs, raw_format
-from mamp_pipeline.raw.listing import Listed, list_file, list_files
-from mamp_pipeline.raw.pku import SUFFIX, Phase
+from mamp_pipeline.raw.formats import RAW_FORMATS, RawFormat, belongs_to, raw_format
+from mamp_pipeline.raw.listing import ListedFile, list_file, list_files
+from mamp_pipeline.raw.pku import VIDEO_SUFFIX, Phase
 from mamp_pipeline.raw.pku_videos import find_videos
 from mamp_schemas.datasets import DatasetName
 from mamp_schemas.errors import RawInputError
-from mamp_schemas.layout import Layout, describe_dataset
-from mamp_schemas.places import Place
+from mamp_schemas.layout import Layout, dataset_spec
+from mamp_schemas.places import StoragePath
 from mamp_schemas.progress import Progress
 
 _ARCHIVE = ".zip"
 
 
 def find_sources(
-    paths: Sequence[Place], dataset: DatasetName, layout: Layout | None = None, progress: Progress | None = None
+    paths: Sequence[StoragePath], dataset: DatasetName, layout: Layout | None = None, progress: Progress | None = None
 ) -> list[RawSource]:
     """List the raw files that bear a name of the dataset's form, sorted by clip id, or by that of their video.
 
@@ -42,7 +42,7 @@ def find_sources(
     else:
         found = _find_clips(paths, wanted, others)
     if not found:
-        raise _nothing_found(paths, describe_dataset(dataset, layout).title, wanted.form, others)
+        raise _nothing_found_error(paths, dataset_spec(dataset, layout).title, wanted.name_pattern, others)
     if others[_ARCHIVE] and progress:
         progress.message(
             f"warning: {others[_ARCHIVE]:,} zip archives inside --raw are not opened: name each as a --raw of its own, "
@@ -51,32 +51,32 @@ def find_sources(
     return found
 
 
-def _find_clips(paths: Sequence[Place], wanted: RawFormat, others: Counter[str]) -> list[RawSource]:
+def _find_clips(paths: Sequence[StoragePath], file_format: RawFormat, other_suffixes: Counter[str]) -> list[RawSource]:
     """Find the files of a format, each a clip; count the suffixes of all others."""
     found: dict[str, RawSource] = {}
-    for container, file in _list_all(paths, wanted.suffix):
-        info = wanted.info(file.member)
+    for container, file in _list_all(paths, file_format.suffix):
+        info = file_format.parse_path(file.member)
         if info is None:
-            others[_suffix(file.member)] += 1
+            other_suffixes[_suffix(file.member)] += 1
             continue
         source = RawSource(info.id, container, *file)
         first = found.setdefault(info.id, source)
         if first is not source:
             raise RawInputError(
-                f"clip {info.id} is there twice: {first.place} and {source.place}",
+                f"clip {info.id} is there twice: {first.location} and {source.location}",
                 remedy="Name each clip's folder or archive once.",
             )
     return [found[key] for key in sorted(found)]
 
 
-def _find_videos(paths: Sequence[Place], phase: Phase, others: Counter[str]) -> list[RawSource]:
+def _find_videos(paths: Sequence[StoragePath], phase: Phase, other_suffixes: Counter[str]) -> list[RawSource]:
     """Find a phase's videos; count the suffixes of all files."""
-    files = [RawSource("", container, *file) for container, file in _list_all(paths, SUFFIX)]
-    others.update(_suffix(file.member) for file in files)
+    files = [RawSource("", container, *file) for container, file in _list_all(paths, VIDEO_SUFFIX)]
+    other_suffixes.update(_suffix(file.member) for file in files)
     return find_videos(files, phase)
 
 
-def _list_all(paths: Sequence[Place], suffix: str) -> Iterator[tuple[Place, Listed]]:
+def _list_all(paths: Sequence[StoragePath], suffix: str) -> Iterator[tuple[StoragePath, ListedFile]]:
     """List the files of folders and archives with these, and single files of a suffix with their folder."""
     for path in paths:
         if path.suffix == suffix and is_file(path):
@@ -89,10 +89,10 @@ def _suffix(member: str) -> str:
     return PurePosixPath(member).suffix or "(no suffix)"
 
 
-def drop_foreign(sources: Sequence[RawSource], dataset: DatasetName, layout: Layout | None = None) -> list[RawSource]:
+def drop_other_datasets(sources: Sequence[RawSource], dataset: DatasetName, layout: Layout | None = None) -> list[RawSource]:
     """Return the sources without those of a sister dataset in the same format."""
     form = raw_format(dataset, layout)
-    return [source for source in sources if (info := form.info(source.member)) and belongs(dataset, info)]
+    return [source for source in sources if (info := form.parse_path(source.member)) and belongs_to(dataset, info)]
 
 
 def read_exclude_list(path: Path, layout: Layout | None = None) -> frozenset[str]:
@@ -112,7 +112,7 @@ def read_exclude_list(path: Path, layout: Layout | None = None) -> frozenset[str
         ) from None
     names = (line.strip() for line in lines)
     formats = [raw_format("custom", layout)] if layout else [*RAW_FORMATS.values()]
-    infos = (one.info(name.removesuffix(one.suffix) + one.suffix) for name in names if name for one in formats)
+    infos = (one.parse_path(name.removesuffix(one.suffix) + one.suffix) for name in names if name for one in formats)
     ids = frozenset(info.id for info in infos if info is not None)
     if not ids:
         raise RawInputError(
@@ -122,8 +122,8 @@ def read_exclude_list(path: Path, layout: Layout | None = None) -> frozenset[str
     return ids
 
 
-def _nothing_found(paths: Sequence[Place], title: str, form: str, others: Counter[str]) -> RawInputError:
-    instead = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5)) or "no files at all"
+def _nothing_found_error(paths: Sequence[StoragePath], title: str, form: str, other_suffixes: Counter[str]) -> RawInputError:
+    instead = ", ".join(f"{count} {suffix}" for suffix, count in other_suffixes.most_common(5)) or "no files at all"
     return RawInputError(
         f"no raw file of {title} in {', '.join(map(str, paths))}: looked for {form}, found {instead}",
         remedy="Name the folders or zip archives (archives inside folders are not opened) that hold the raw files.",

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.motion import place_rows
+from mamp_pipeline.motion import index_rows
 from mamp_pipeline.report.counts import class_names, label_name
-from mamp_pipeline.report.measures import Jumps, find_jumps, measure_steps
-from mamp_pipeline.report.sample import Crop, centre_crop, resize
+from mamp_pipeline.report.measures import Jumps, find_jumps, step_lengths
+from mamp_pipeline.report.sample import Crop, centre_crop, resize_crop
 from mamp_pipeline.report.tokens import paper_masking, token_intensity
 from mamp_pipeline.store.read import Store
 from mamp_schemas.classes import class_names as names_of
 from mamp_schemas.errors import StoreError
-from mamp_schemas.protocols import Side
+from mamp_schemas.protocols import Split
 from mamp_schemas.recipe_specs import MaskingSpec, ModelSpec, SamplingSpec
 
 KINECT_FPS = 30.0
-NUMBERS = ("setup", "camera", "subject", "replication")
-FRAMES, SEGMENT, SHARE = ModelSpec().frames, ModelSpec().segment, SamplingSpec().test_crop
+SHOWN_NUMBERS = ("setup", "camera", "subject", "replication")
+FRAMES, SEGMENT, TEST_CROP = ModelSpec().frames, ModelSpec().segment, SamplingSpec().test_crop
 """T, l and p of a test sample, as the paper has them."""
 
 
@@ -44,7 +44,7 @@ class ClipView:
     label: str
     action: str
     numbers: dict[str, int]
-    sides: dict[str, Side]
+    sides: dict[str, Split]
     valid_frames: int
     joints: NDArray[np.float32]
     intensity: NDArray[np.float32]
@@ -86,40 +86,40 @@ def view_clip(store: Store, clip: int) -> ClipView:
     Raises:
         DamagedStoreError: its rows cannot be read.
     """
-    column = {name: int(store.columns[name][clip]) for name in (*NUMBERS, "first_row", "frames", "bodies", "label")}
+    column = {name: int(store.columns[name][clip]) for name in (*SHOWN_NUMBERS, "first_row", "frames", "bodies", "label")}
     frames, bodies, first = column["frames"], column["bodies"], column["first_row"]
     valid_frames = int(store.columns["valid_frames"][clip])
-    rows = store.rows("joints", first, first + frames * bodies)
-    intensity = store.rows("intensity", first, first + frames * bodies)
+    rows = store.read_rows("joints", first, first + frames * bodies)
+    intensity = store.read_rows("intensity", first, first + frames * bodies)
     joints = rows.reshape(bodies, frames, *rows.shape[1:])
-    places = place_rows(np.array([frames]), np.array([bodies]))
-    crop = centre_crop(valid_frames, SHARE)
+    places = index_rows(np.array([frames]), np.array([bodies]))
+    crop = centre_crop(valid_frames, TEST_CROP)
     return ClipView(
         id=store.ids[clip],
         label=label_name(class_names(store.metadata), column["label"]),
-        action=_name_action(store, column["label"]),
-        numbers={name: column[name] for name in NUMBERS if column[name] >= 0},
-        sides=_find_sides(store, clip),
+        action=_action_name(store, column["label"]),
+        numbers={name: column[name] for name in SHOWN_NUMBERS if column[name] >= 0},
+        sides=_clip_splits(store, clip),
         valid_frames=valid_frames,
         joints=joints,
         intensity=intensity.reshape(joints.shape[:3]),
         crop=crop,
-        tokens=np.stack([token_intensity(body, SEGMENT) for body in resize(joints, crop, FRAMES)]).astype(np.float32),
+        tokens=np.stack([token_intensity(body, SEGMENT) for body in resize_crop(joints, crop, FRAMES)]).astype(np.float32),
         masking=paper_masking(store.metadata.dataset),
-        jumps=find_jumps(measure_steps(rows, places), places),
+        jumps=find_jumps(step_lengths(rows, places), places),
         fps=(store.metadata.layout.fps if store.metadata.layout else None) or KINECT_FPS,
     )
 
 
-def _name_action(store: Store, label: int) -> str:
+def _action_name(store: Store, label: int) -> str:
     return names_of(store.metadata.dataset, store.metadata.layout)[label] if label >= 0 else ""
 
 
-def _find_sides(store: Store, clip: int) -> dict[str, Side]:
-    sides: dict[str, Side] = {}
-    for protocol in store.metadata.spec().protocols:
+def _clip_splits(store: Store, clip: int) -> dict[str, Split]:
+    sides: dict[str, Split] = {}
+    for protocol in store.metadata.dataset_spec().protocols:
         value = int(store.columns[protocol.column][clip])
-        side = protocol.side(value) if value >= 0 else None
+        side = protocol.split_of(value) if value >= 0 else None
         if side:
             sides[protocol.name] = side
     return sides

@@ -12,7 +12,7 @@ from mamp_schemas.datasets import DatasetName
 from mamp_schemas.layout import Layout
 from mamp_schemas.store import StoreMetadata
 
-GROUPS = ("subject", "camera", "setup", "bodies")
+COUNTED_COLUMNS = ("subject", "camera", "setup", "bodies")
 """Columns whose values are counted one by one."""
 FRAME_BINS = 40
 INTENSITY_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -33,7 +33,7 @@ class CrossTable:
 
 def class_names(metadata: StoreMetadata) -> tuple[str, ...]:
     """Return a short name for each class, as axes bear it: of own recordings their own, of others the number from 1."""
-    return metadata.layout.classes if metadata.layout else _numbers(metadata.dataset, metadata.spec().classes)
+    return metadata.layout.classes if metadata.layout else _class_numbers(metadata.dataset, metadata.dataset_spec().classes)
 
 
 def class_titles(dataset: DatasetName, classes: int, layout: Layout | None = None) -> tuple[str, ...]:
@@ -46,14 +46,14 @@ def class_titles(dataset: DatasetName, classes: int, layout: Layout | None = Non
     """
     if layout:
         return layout.classes
-    numbers = _numbers(dataset, classes)
+    numbers = _class_numbers(dataset, classes)
     names = () if dataset == "custom" else known_names(dataset)
     if len(names) != classes:
         return numbers
     return tuple(f"{number} {name}" for number, name in zip(numbers, names, strict=True))
 
 
-def _numbers(dataset: str, classes: int) -> tuple[str, ...]:
+def _class_numbers(dataset: str, classes: int) -> tuple[str, ...]:
     pattern = "A{:03d}" if dataset in ("ntu60", "ntu120") else "{}"
     return tuple(pattern.format(number) for number in range(1, classes + 1))
 
@@ -63,7 +63,7 @@ def label_name(names: Sequence[str], label: int) -> str:
     return names[label] if label >= 0 else "no label"
 
 
-def cross(
+def cross_tabulate(
     label: NDArray[np.integer], values: NDArray[np.integer], classes: int, names: dict[int, str] | None = None
 ) -> CrossTable:
     """Count clips by class and value.
@@ -81,15 +81,15 @@ def cross(
     return CrossTable(tuple(known.get(value, str(value)) for value in found.tolist()), counts)
 
 
-def cross_groups(columns: Columns, classes: int) -> dict[str, CrossTable]:
+def cross_tabulate_columns(columns: Columns, classes: int) -> dict[str, CrossTable]:
     """Count clips by class and each of `GROUPS` that any clip tells, and by number of frames."""
     label = columns["label"]
-    told = [name for name in GROUPS if (columns[name] >= 0).any()]
-    tables = {name: cross(label, columns[name].astype(np.int64), classes) for name in told}
-    return {**tables, "frames": _cross_frames(label, columns["frames"].astype(np.int64), classes)}
+    told = [name for name in COUNTED_COLUMNS if (columns[name] >= 0).any()]
+    tables = {name: cross_tabulate(label, columns[name].astype(np.int64), classes) for name in told}
+    return {**tables, "frames": _cross_tabulate_frames(label, columns["frames"].astype(np.int64), classes)}
 
 
-def _cross_frames(label: NDArray[np.integer], frames: NDArray[np.int64], classes: int) -> CrossTable:
+def _cross_tabulate_frames(label: NDArray[np.integer], frames: NDArray[np.int64], classes: int) -> CrossTable:
     """Count clips by class and frames, in bins of equal width, empty ones included."""
     if not len(frames):
         return CrossTable((), np.zeros((classes + 1, 0), dtype=np.int64))

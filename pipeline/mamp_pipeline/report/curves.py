@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.report.run_data import Lines
+from mamp_pipeline.report.run_data import MetricLines
 
-POINTS = 1_000
+MAX_POINTS = 1_000
 """Points of a curve at most: a screen shows no more."""
 DIGITS = 6
 """Digits that a page carries of a number: enough for a million steps."""
 
-_TRAIN = {"loss": "loss", "lr": "lr", "rate": "clips_per_s", "memory": "memory_gb"}
-_EPOCH = {"loss": "loss", "top1": "test_top1", "top5": "test_top5"}
+_TRAIN_KEYS = {"loss": "loss", "lr": "lr", "rate": "clips_per_s", "memory": "memory_gb"}
+_EPOCH_KEYS = {"loss": "loss", "top1": "test_top1", "top5": "test_top5"}
 
 Floats = NDArray[np.float64]
 
 
-def make_curves(train: Lines, epochs: Lines) -> dict[str, Any]:
+def training_curves(train: MetricLines, epochs: MetricLines) -> dict[str, Any]:
     """Return the curves of a run for its page.
 
     Lines of steps say in which step they were written, those of epochs also when. In between, and after the last
@@ -33,36 +33,36 @@ def make_curves(train: Lines, epochs: Lines) -> dict[str, Any]:
         `train` and `epochs`, with lists `step`, `epoch` and `hours` and those of what is measured; and `together`,
         how many lines are one point of `train`.
     """
-    together = -(-len(train) // POINTS) or 1
+    together = -(-len(train) // MAX_POINTS) or 1
     step = _column(train, "step")
-    steps = {"step": step, "epoch": _place(step, epochs, "epoch"), "hours": _hours(step, train, epochs)}
+    steps = {"step": step, "epoch": _interpolate_over_steps(step, epochs, "epoch"), "hours": _hours(step, train, epochs)}
     ends = {
         "step": _column(epochs, "step"),
         "epoch": _column(epochs, "epoch"),
         "hours": _column(epochs, "seconds") / 3600,
     }
-    measured = {name: _bring_together(_column(train, key), together, name == "memory") for name, key in _TRAIN.items()}
+    measured = {name: _downsample(_column(train, key), together, name == "memory") for name, key in _TRAIN_KEYS.items()}
     return {
         "together": together,
-        "train": {name: plain(values) for name, values in {**_last_of(steps, together), **measured}.items()},
-        "epochs": {name: plain(values) for name, values in {**ends, **_columns(epochs)}.items()},
+        "train": {name: to_json_numbers(values) for name, values in {**_last_of_each_group(steps, together), **measured}.items()},
+        "epochs": {name: to_json_numbers(values) for name, values in {**ends, **_columns(epochs)}.items()},
     }
 
 
-def plain(values: Floats) -> list[float | None]:
+def to_json_numbers(values: Floats) -> list[float | None]:
     """Return numbers of `DIGITS` digits, None where one is not finite."""
     return [float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None for value in values.tolist()]
 
 
-def _columns(epochs: Lines) -> dict[str, Floats]:
-    return {name: _column(epochs, key) for name, key in _EPOCH.items()}
+def _columns(epochs: MetricLines) -> dict[str, Floats]:
+    return {name: _column(epochs, key) for name, key in _EPOCH_KEYS.items()}
 
 
-def _column(lines: Lines, key: str) -> Floats:
+def _column(lines: MetricLines, key: str) -> Floats:
     return np.array([line.get(key, np.nan) for line in lines], dtype=np.float64)
 
 
-def _place(step: Floats, epochs: Lines, key: str) -> Floats:
+def _interpolate_over_steps(step: Floats, epochs: MetricLines, key: str) -> Floats:
     """Return where steps stand on another measure, of which the ends of epochs are known."""
     if not epochs:
         return np.full(len(step), np.nan)
@@ -72,13 +72,13 @@ def _place(step: Floats, epochs: Lines, key: str) -> Floats:
     return places
 
 
-def _hours(step: Floats, train: Lines, epochs: Lines) -> Floats:
+def _hours(step: Floats, train: MetricLines, epochs: MetricLines) -> Floats:
     if epochs:
-        return _place(step, epochs, "seconds") / 3600
+        return _interpolate_over_steps(step, epochs, "seconds") / 3600
     return np.cumsum(_column(train, "step_s") * np.diff(step, prepend=0)) / 3600
 
 
-def _bring_together(values: Floats, together: int, highest: bool) -> Floats:
+def _downsample(values: Floats, together: int, highest: bool) -> Floats:
     """Return the mean, or the highest, of so many values each."""
     starts = np.arange(0, len(values), together)
     if highest or not len(values):
@@ -88,14 +88,14 @@ def _bring_together(values: Floats, together: int, highest: bool) -> Floats:
     return means
 
 
-def _last_of(columns: dict[str, Floats], together: int) -> dict[str, Floats]:
+def _last_of_each_group(columns: dict[str, Floats], together: int) -> dict[str, Floats]:
     """Return the last of so many values each."""
     length = len(columns["step"])
     last = np.minimum(np.arange(together - 1, length + together - 1, together), length - 1)
     return {name: values[last] for name, values in columns.items()}
 
 
-def name_runs(paths: Sequence[Sequence[str]]) -> list[str]:
+def shortest_unique_paths(paths: Sequence[Sequence[str]]) -> list[str]:
     """Return the shortest ends of paths that tell them apart.
 
     Args:

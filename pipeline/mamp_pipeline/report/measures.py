@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.motion import RowPlaces
+from mamp_pipeline.motion import RowIndex
 
 JUMP_METRES = 0.5
 """A step this long between two frames, 15 m/s at 30 frames/s, is no movement of a hand or foot."""
@@ -18,9 +18,9 @@ JUMP_WINDOW = 3
 """Steps before and after a step that count as around it."""
 STILL_METRES = 1e-4
 """A sensor's noise moves joints by more than this from frame to frame; a repeated frame does not."""
-BONE_METRES = 0.1
+MIN_BONE_METRES = 0.1
 """Bones shorter than this, hands and thumbs, are within the sensor's noise and not measured."""
-BONE_SPREAD = (0.05, 0.95)
+BONE_QUANTILES = (0.05, 0.95)
 """Quantiles of a bone's length over time, between which it is taken to spread."""
 
 
@@ -39,12 +39,12 @@ class Jumps:
     metres: NDArray[np.float32]
 
 
-def seen_rows(joints: NDArray[np.float32]) -> NDArray[np.bool_]:
+def visible_rows(joints: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return (R,) which rows (R, V, 3) hold a body: not all zeros."""
     return np.asarray(joints.any(axis=(1, 2)), dtype=np.bool_)
 
 
-def measure_steps(joints: NDArray[np.float32], places: RowPlaces) -> NDArray[np.float32]:
+def step_lengths(joints: NDArray[np.float32], places: RowIndex) -> NDArray[np.float32]:
     """Return how far each joint moves to the next frame of its body.
 
     Args:
@@ -57,13 +57,13 @@ def measure_steps(joints: NDArray[np.float32], places: RowPlaces) -> NDArray[np.
     steps = np.full(joints.shape[:2], np.nan, dtype=np.float32)
     difference = joints[1:] - joints[:-1]
     steps[:-1] = _norms(difference)
-    seen = seen_rows(joints)
+    seen = visible_rows(joints)
     steps[:-1][~(seen[1:] & seen[:-1])] = np.nan
     steps[places.frame + 1 >= places.frames] = np.nan
     return steps
 
 
-def find_jumps(steps: NDArray[np.float32], places: RowPlaces) -> Jumps:
+def find_jumps(steps: NDArray[np.float32], places: RowIndex) -> Jumps:
     """Find joints that teleport: steps over `JUMP_METRES` and `JUMP_RATIO` times the median of those around.
 
     The median is taken over a joint's steps from `JUMP_WINDOW` before to as many after, the step itself included,
@@ -84,7 +84,7 @@ def find_jumps(steps: NDArray[np.float32], places: RowPlaces) -> Jumps:
     return Jumps(row[jumps], joint[jumps], metres[jumps])
 
 
-def still_share(steps: NDArray[np.float32], row_clip: NDArray[np.int64], clips: int) -> NDArray[np.float64]:
+def still_fraction(steps: NDArray[np.float32], row_clip: NDArray[np.int64], clips: int) -> NDArray[np.float64]:
     """Return the share of each clip's steps in which no joint moves by more than `STILL_METRES`.
 
     Args:
@@ -107,7 +107,7 @@ def bone_lengths(joints: NDArray[np.float32], parents: NDArray[np.int64]) -> NDA
     return _norms(difference)
 
 
-def bone_change(lengths: NDArray[np.float32]) -> NDArray[np.float32]:
+def bone_length_change(lengths: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how much each bone of one body changes its length over time, relative to its median length.
 
     The spread is that between two quantiles, so a glitch in a few frames, which `find_jumps` finds, does not count.
@@ -122,9 +122,9 @@ def bone_change(lengths: NDArray[np.float32]) -> NDArray[np.float32]:
     if not frames:
         return np.zeros(lengths.shape[1], dtype=np.float32)
     ordered = np.sort(lengths, axis=0)
-    low, high = (ordered[round(share * (frames - 1))] for share in BONE_SPREAD)
+    low, high = (ordered[round(share * (frames - 1))] for share in BONE_QUANTILES)
     median = ordered[(frames - 1) // 2]
-    long = median >= BONE_METRES
+    long = median >= MIN_BONE_METRES
     return np.where(long, (high - low) / np.where(long, median, 1), 0).astype(np.float32)
 
 

@@ -7,19 +7,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.report.measures import BONE_METRES, JUMP_METRES, JUMP_RATIO, STILL_METRES
+from mamp_pipeline.report.measures import MIN_BONE_METRES, JUMP_METRES, JUMP_RATIO, STILL_METRES
 from mamp_pipeline.report.survey import Survey
 
-Kind = Literal["jumps", "still", "bones"]
+OutlierKind = Literal["jumps", "still", "bones"]
 
-STILL_SHARE = 0.5
+MAX_STILL_FRACTION = 0.5
 """A clip is frozen when no joint moves in more than this share of its steps."""
-ROBUST_SCORE = 3.5
+MAX_ROBUST_SCORE = 3.5
 """Iglewicz and Hoaglin's bound for the modified z-score."""
 MAD_TO_SIGMA = 1.4826
 """What a normal distribution's median absolute deviation is to be multiplied by to give its standard deviation."""
 
-CRITERIA: dict[Kind, tuple[str, str]] = {
+CRITERIA: dict[OutlierKind, tuple[str, str]] = {
     "jumps": (
         "Teleporting joints",
         f"A joint moves more than {JUMP_METRES} m from one frame to the next, and more than {JUMP_RATIO:g} times the "
@@ -27,13 +27,13 @@ CRITERIA: dict[Kind, tuple[str, str]] = {
     ),
     "still": (
         "Frozen clips",
-        f"In more than {STILL_SHARE:.0%} of the steps no joint moves by more than {STILL_METRES * 1000:g} mm; clips "
+        f"In more than {MAX_STILL_FRACTION:.0%} of the steps no joint moves by more than {STILL_METRES * 1000:g} mm; clips "
         "without any step count, too.",
     ),
     "bones": (
         "Changing bones",
-        f"A bone of at least {BONE_METRES} m changes its length so much, 5 % to 95 % quantile over its median, that "
-        f"the logarithm lies {ROBUST_SCORE} robust standard deviations above the median of this store's clips.",
+        f"A bone of at least {MIN_BONE_METRES} m changes its length so much, 5 % to 95 % quantile over its median, that "
+        f"the logarithm lies {MAX_ROBUST_SCORE} robust standard deviations above the median of this store's clips.",
     ),
 }
 """Title and criterion of each kind, as shown."""
@@ -49,7 +49,7 @@ class Outlier:
         detail: which joints, where it is about some.
     """
 
-    kind: Kind
+    kind: OutlierKind
     clip: int
     value: float
     detail: str
@@ -71,7 +71,7 @@ def robust_scores(values: NDArray[np.floating]) -> NDArray[np.float64]:
     return distance / deviation if deviation > 0 else np.zeros(len(values))
 
 
-def find_outliers(survey: Survey, joints: Sequence[str]) -> dict[Kind, list[Outlier]]:
+def find_outliers(survey: Survey, joints: Sequence[str]) -> dict[OutlierKind, list[Outlier]]:
     """Return the clips that stand out, by kind, the worst first.
 
     Args:
@@ -88,16 +88,16 @@ def find_outliers(survey: Survey, joints: Sequence[str]) -> dict[Kind, list[Outl
         return f"{times}, farthest {joints[survey.jump_joint[clip]]}"
 
     return {
-        "jumps": [Outlier("jumps", clip, value, jump(clip)) for clip, value in _worst(survey.jump_metres, 0.0)],
-        "still": [Outlier("still", clip, value, "") for clip, value in _worst(survey.still, STILL_SHARE)],
+        "jumps": [Outlier("jumps", clip, value, jump(clip)) for clip, value in _clips_above(survey.jump_metres, 0.0)],
+        "still": [Outlier("still", clip, value, "") for clip, value in _clips_above(survey.still, MAX_STILL_FRACTION)],
         "bones": [
             Outlier("bones", clip, float(survey.bone_change[clip]), f"bone to {joints[survey.bone[clip]]}")
-            for clip, _ in _worst(scores, ROBUST_SCORE)
+            for clip, _ in _clips_above(scores, MAX_ROBUST_SCORE)
         ],
     }
 
 
-def _worst(values: NDArray[np.floating], bound: float) -> list[tuple[int, float]]:
+def _clips_above(values: NDArray[np.floating], bound: float) -> list[tuple[int, float]]:
     """Return (clip, value) of values above a bound, largest first, equal ones in store order."""
     order = np.argsort(-values, kind="stable")
     return [(int(clip), float(values[clip])) for clip in order[: np.count_nonzero(values > bound)]]

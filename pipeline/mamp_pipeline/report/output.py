@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mamp_pipeline.store.files import write_whole
+from mamp_pipeline.store.files import write_atomic
 from mamp_schemas.output import output_errors
 
 
@@ -14,4 +14,4 @@ def write_output(out: Path, data: bytes) -> int:
     """
     with output_errors(out, len(data)):
         out.parent.mkdir(parents=True, exist_ok=True)
-        return write_whole(out, data)
+        return write_atomic(out, data)

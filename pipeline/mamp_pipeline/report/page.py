@@ -9,54 +9,54 @@ from typing import Any
 
 from mamp_pipeline.report.payload import embed_json
 
-_VIEWER = ("colours.js", "masking.js", "clip.js", "skeleton.js", "maps.js", "viewer.js")
-_STORE = ("report_data.js", "report_charts.js", "report_tables.js", "report.js")
-_RUNS = (
+_VIEWER_SCRIPTS = ("colours.js", "masking.js", "clip.js", "skeleton.js", "maps.js", "viewer.js")
+_STORE_SCRIPTS = ("report_data.js", "report_charts.js", "report_tables.js", "report.js")
+_RUNS_SCRIPTS = (
     *("colours.js", "clip.js", "skeleton.js", "runs_data.js", "runs_choice.js", "runs_curves.js", "runs_classes.js"),
     *("runs_features.js", "runs_motion.js", "runs.js"),
 )
-_REPORT = ("page.js", "tables.js", "charts.js", "sight.js")
+_REPORT_SCRIPTS = ("page.js", "tables.js", "charts.js", "sight.js")
 
 
-def clip_page(title: str, data: Any) -> str:
+def render_clip_page(title: str, data: Any) -> str:
     """Return the page of a single clip."""
-    return _page("show.html", title, data, [_asset(name) for name in (*_VIEWER, "show.js")])
+    return _fill_template("show.html", title, data, [_read_asset(name) for name in (*_VIEWER_SCRIPTS, "show.js")])
 
 
-def store_page(title: str, data: Any) -> str:
+def render_store_page(title: str, data: Any) -> str:
     """Return the page of a store, with plotly's script in it (4.8 MB)."""
-    return _report_page("report.html", title, data, (*_VIEWER, *_REPORT, *_STORE))
+    return _render_report("report.html", title, data, (*_VIEWER_SCRIPTS, *_REPORT_SCRIPTS, *_STORE_SCRIPTS))
 
 
-def runs_page(title: str, data: Any) -> str:
+def render_runs_page(title: str, data: Any) -> str:
     """Return the page of runs, with plotly's script in it."""
-    return _report_page("runs.html", title, data, (*_REPORT, *_RUNS))
+    return _render_report("runs.html", title, data, (*_REPORT_SCRIPTS, *_RUNS_SCRIPTS))
 
 
-def _report_page(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
+def _render_report(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
     from plotly.offline import get_plotlyjs
 
-    return _page(template, title, data, [get_plotlyjs(), *(_asset(name) for name in scripts)])
+    return _fill_template(template, title, data, [get_plotlyjs(), *(_read_asset(name) for name in scripts)])
 
 
-def _page(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
+def _fill_template(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
     """Fill a template.
 
     The page's policy allows no request at all, and only these very scripts: markup in a clip's name could not run
     even if it were not escaped.
     """
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    hashes = " ".join(f"'sha256-{_script_hash(script)}'" for script in scripts)
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
     parts = {
         "title": escape(title),
         "policy": policy,
-        "style": _asset("page.css"),
-        "viewer": _asset("viewer.html"),
+        "style": _read_asset("page.css"),
+        "viewer": _read_asset("viewer.html"),
         "data": embed_json(data),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
     # Split before filling in: what is filled in may itself look like a placeholder.
-    pieces = _asset(template).split("{{")
+    pieces = _read_asset(template).split("{{")
     filled = [pieces[0]]
     for piece in pieces[1:]:
         name, _, rest = piece.partition("}}")
@@ -64,9 +64,9 @@ def _page(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
     return "".join(filled)
 
 
-def _digest(script: str) -> str:
+def _script_hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _asset(name: str) -> str:
+def _read_asset(name: str) -> str:
     return (files("mamp_pipeline.report") / "assets" / name).read_text("utf-8")

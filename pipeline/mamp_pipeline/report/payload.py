@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.report.clip import FRAMES, SEGMENT, SHARE, ClipView
+from mamp_pipeline.report.clip import FRAMES, SEGMENT, TEST_CROP, ClipView
 from mamp_schemas.skeleton import Skeleton
 
-_STEPS = 32_767
-_LIGHTEST = 0.99
+_QUANTISATION_STEPS = 32_767
+COLOUR_QUANTILE = 0.99
 """The quantile of a clip's intensity that gets the lightest colour: a single jump would leave all else dark."""
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
@@ -36,8 +36,8 @@ def pack_clip(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
     Positions are rounded to 1/32767 of the clip's extent and intensities to 1/255 of the lightest colour's, which is
     finer than a screen shows; the tokens' intensities, from which the page computes masks, stay float32.
     """
-    extent, joints = pack_numbers(view.joints)
-    largest = float(np.quantile(view.intensity, _LIGHTEST)) or 1.0
+    extent, joints = quantise(view.joints)
+    largest = float(np.quantile(view.intensity, COLOUR_QUANTILE)) or 1.0
     frames = view.joints.shape[1]
     return {
         "id": view.id,
@@ -49,15 +49,15 @@ def pack_clip(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
         "extent": extent,
         "joints": joints,
         "largest": largest,
-        "intensity": _text(np.round(np.minimum(view.intensity / largest, 1) * 255).astype(np.uint8)),
+        "intensity": encode_base64(np.round(np.minimum(view.intensity / largest, 1) * 255).astype(np.uint8)),
         "sample": {
             "start": view.crop.start,
             "length": view.crop.length,
             "frames": FRAMES,
             "segment": SEGMENT,
-            "share": SHARE,
+            "share": TEST_CROP,
         },
-        "tokens": _text(view.tokens.astype("<f4")),
+        "tokens": encode_base64(view.tokens.astype("<f4")),
         "fps": view.fps,
         "ratio": view.masking.ratio,
         "temperature": view.masking.temperature,
@@ -70,16 +70,16 @@ def pack_clip(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
     }
 
 
-def pack_numbers(values: NDArray[np.floating]) -> tuple[float, str]:
+def quantise(values: NDArray[np.floating]) -> tuple[float, str]:
     """Return numbers as text, in steps of 1/32767 of the largest magnitude, and that magnitude."""
     extent = float(np.abs(values).max()) or 1.0
-    return extent, _text(np.round(values / extent * _STEPS).astype("<i2"))
+    return extent, encode_base64(np.round(values / extent * _QUANTISATION_STEPS).astype("<i2"))
 
 
-def rounded(values: NDArray[np.floating], digits: int = 5) -> list[Any]:
+def round_table(values: NDArray[np.floating], digits: int = 5) -> list[Any]:
     """Return a table as lists of numbers of so many decimals, None where it is NaN."""
     return [[None if np.isnan(cell) else round(float(cell), digits) for cell in row] for row in values]
 
 
-def _text(values: NDArray[Any]) -> str:
+def encode_base64(values: NDArray[Any]) -> str:
     return base64.b64encode(values.tobytes()).decode("ascii")

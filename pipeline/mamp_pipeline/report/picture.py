@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mamp_pipeline.report.clip import ClipView
-from mamp_pipeline.report.tokens import hide_tokens, masking_probability
+from mamp_pipeline.report.tokens import sample_mask, masking_probability
 from mamp_schemas.skeleton import Skeleton
 
 WIDTH, HEIGHT, DPI = 1000, 560, 100
-TURN = 0.35
+VIEW_ANGLE = 0.35
 """Radians that the bodies are turned about the upright axis, so that depth shows."""
-LIGHTEST = 0.99
+COLOUR_QUANTILE = 0.99
 """The quantile of intensity that gets the lightest colour."""
-GIF_FRAMES = 150
+MAX_GIF_FRAMES = 150
 """Of longer clips every second frame is drawn, or every third, and so on."""
 
 
-class ClipPicture:
+class ClipFigure:
     """A figure of a clip that shows one frame at a time.
 
     Args:
@@ -34,20 +34,20 @@ class ClipPicture:
 
     def __init__(self, view: ClipView, skeleton: Skeleton) -> None:
         self._view, self._parents = view, np.array(skeleton.parents)
-        self._points = _project(view.joints)
-        self._largest = float(np.quantile(view.intensity, LIGHTEST)) or 1.0
+        self._points = _project_to_plane(view.joints)
+        self._largest = float(np.quantile(view.intensity, COLOUR_QUANTILE)) or 1.0
         figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout="constrained")
         self._canvas = FigureCanvasAgg(figure)
         parts = figure.subplot_mosaic([["body", "time"], ["body", "tokens"]], width_ratios=(2, 3), height_ratios=(1, 4))
         figure.suptitle(f"{view.id}, class {view.title}", parse_math=False)
-        self._stage = parts["body"]
-        self._bones, self._dots, self._caption = self._prepare_stage()
+        self._axes = parts["body"]
+        self._bones, self._dots, self._caption = self._prepare_axes()
         body = int(view.tokens.mean(axis=(1, 2)).argmax())
-        _draw_time(parts["time"], view.tokens[body], body)
-        _draw_tokens(parts["tokens"], view, body, skeleton)
+        _draw_segment_intensity(parts["time"], view.tokens[body], body)
+        _draw_token_map(parts["tokens"], view, body, skeleton)
         self._canvas.draw()
         # What does not move is drawn once.
-        self._still = self._canvas.copy_from_bbox(figure.bbox)
+        self._background = self._canvas.copy_from_bbox(figure.bbox)
 
     def busiest_frame(self) -> int:
         """Return the frame in which the bodies move most."""
@@ -61,13 +61,13 @@ class ClipPicture:
         self._dots.set_offsets(points.reshape(-1, 2))
         self._dots.set_array(self._view.intensity[seen, frame].ravel() / self._largest)
         self._caption.set_text(f"frame {frame + 1} of {self._points.shape[1]}")
-        self._canvas.restore_region(self._still)
+        self._canvas.restore_region(self._background)
         for artist in (self._bones, self._dots, self._caption):
-            self._stage.draw_artist(artist)
+            self._axes.draw_artist(artist)
         return Image.fromarray(np.asarray(self._canvas.buffer_rgba()).copy()).convert("RGB")
 
-    def _prepare_stage(self) -> tuple[LineCollection, PathCollection, Text]:
-        axes = self._stage
+    def _prepare_axes(self) -> tuple[LineCollection, PathCollection, Text]:
+        axes = self._axes
         places = self._points[self._view.joints.any(axis=(2, 3))].reshape(-1, 2)
         low, high = (places.min(axis=0), places.max(axis=0)) if len(places) else (np.zeros(2), np.ones(2))
         centre, reach = (low + high) / 2, float((high - low).max()) * 0.55 or 0.5
@@ -82,18 +82,18 @@ class ClipPicture:
         return bones, dots, caption
 
 
-def make_png(view: ClipView, skeleton: Skeleton) -> bytes:
+def render_png(view: ClipView, skeleton: Skeleton) -> bytes:
     """Return a PNG of the frame in which a clip moves most."""
-    picture, out = ClipPicture(view, skeleton), BytesIO()
+    picture, out = ClipFigure(view, skeleton), BytesIO()
     picture.draw(picture.busiest_frame()).save(out, "PNG")
     return out.getvalue()
 
 
-def make_gif(view: ClipView, skeleton: Skeleton) -> bytes:
+def render_gif(view: ClipView, skeleton: Skeleton) -> bytes:
     """Return a GIF of a clip at its own speed, over and over."""
-    picture, out = ClipPicture(view, skeleton), BytesIO()
+    picture, out = ClipFigure(view, skeleton), BytesIO()
     frames = view.joints.shape[1]
-    every = -(-frames // GIF_FRAMES)
+    every = -(-frames // MAX_GIF_FRAMES)
     first = picture.draw(0).quantize(128)
     rest = (
         picture.draw(frame).quantize(palette=first, dither=Image.Dither.NONE) for frame in range(every, frames, every)
@@ -103,13 +103,13 @@ def make_gif(view: ClipView, skeleton: Skeleton) -> bytes:
     return out.getvalue()
 
 
-def _project(joints: NDArray[np.float32]) -> NDArray[np.float32]:
+def _project_to_plane(joints: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (…, 2) places of (…, 3) points, turned a little, as the camera sees them: x grows to the camera's left."""
-    across = joints[..., 2] * np.sin(TURN) - joints[..., 0] * np.cos(TURN)
+    across = joints[..., 2] * np.sin(VIEW_ANGLE) - joints[..., 0] * np.cos(VIEW_ANGLE)
     return np.stack((across, joints[..., 1]), axis=-1)
 
 
-def _draw_time(axes: Axes, tokens: NDArray[np.float32], body: int) -> None:
+def _draw_segment_intensity(axes: Axes, tokens: NDArray[np.float32], body: int) -> None:
     axes.bar(np.arange(1, len(tokens) + 1), tokens.mean(axis=1) * 100, color="#2f6db3")
     axes.set_xlim(0.5, len(tokens) + 0.5)
     axes.set_title(f"intensity by segment, body {body + 1}", fontsize=9)
@@ -117,10 +117,10 @@ def _draw_time(axes: Axes, tokens: NDArray[np.float32], body: int) -> None:
     axes.tick_params(labelsize=7)
 
 
-def _draw_tokens(axes: Axes, view: ClipView, body: int, skeleton: Skeleton) -> None:
+def _draw_token_map(axes: Axes, view: ClipView, body: int, skeleton: Skeleton) -> None:
     intensity = view.tokens[body].astype(np.float64)
     probability = masking_probability(intensity, view.masking.temperature)
-    hidden = hide_tokens(intensity, np.random.default_rng(0).random(intensity.shape), view.masking)
+    hidden = sample_mask(intensity, np.random.default_rng(0).random(intensity.shape), view.masking)
     segments, joints = intensity.shape
     image = axes.imshow(
         np.where(hidden, probability * 100, np.nan).T,

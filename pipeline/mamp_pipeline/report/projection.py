@@ -11,7 +11,7 @@ PERPLEXITY = 30
 NEIGHBOURS = 15
 """Both the packages' own defaults; fewer where there are few clips."""
 SEED = 0
-LEAST = 8
+MIN_CLIPS = 8
 """Clips from which on t-SNE and UMAP have neighbours to speak of."""
 
 
@@ -25,20 +25,20 @@ class Projection(NamedTuple):
     """
 
     title: str
-    places: NDArray[np.float64]
+    points: NDArray[np.float64]
     axes: tuple[str, str]
 
 
-def project(features: NDArray[np.float32]) -> tuple[list[Projection], list[str]]:
+def project_features(features: NDArray[np.float32]) -> tuple[list[Projection], list[str]]:
     """Project features (N, D) in every way that is installed; return also what is not installed, and how to."""
     found, absent = [_project_by_pca(features)], []
-    for title, module, package, by in _OTHERS:
+    for title, module, package, by in _OPTIONAL_METHODS:
         try:
             import_module(module)
         except ImportError:
             absent.append(f"{title}: pip install {package}")
             continue
-        if len(features) >= LEAST:
+        if len(features) >= MIN_CLIPS:
             found.append(Projection(title, by(features).astype(np.float64), (f"{title} 1", f"{title} 2")))
     return found, absent
 
@@ -83,7 +83,7 @@ def _project_by_umap(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return places
 
 
-_OTHERS: tuple[tuple[str, str, str, Callable[[NDArray[np.float32]], NDArray[np.float32]]], ...] = (
+_OPTIONAL_METHODS: tuple[tuple[str, str, str, Callable[[NDArray[np.float32]], NDArray[np.float32]]], ...] = (
     ("t-SNE", "sklearn.manifold", "scikit-learn", _project_by_tsne),
     ("UMAP", "umap.umap_", "umap-learn", _project_by_umap),
 )

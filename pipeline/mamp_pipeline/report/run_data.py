@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from mamp_schemas.skeleton import Skeleton
 
-Lines = Sequence[Mapping[str, float]]
+MetricLines = Sequence[Mapping[str, float]]
 """Lines of metrics: numbers by name, `epoch` and `step` among them."""
 
 
-class Pair(NamedTuple):
+class ConfusedPair(NamedTuple):
     """A class taken for another one: `clips` of its clips, `share` of all of them in percent."""
 
     label: int
@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Confusion:
+class ConfusionReport:
     """Which classes are taken for which.
 
     Attributes:
@@ -38,11 +38,11 @@ class Confusion:
     names: Sequence[str]
     matrix: NDArray[np.int64]
     accuracy: NDArray[np.float64]
-    pairs: Sequence[Pair]
+    pairs: Sequence[ConfusedPair]
 
 
 @dataclass(frozen=True)
-class Features:
+class ClipFeatures:
     """What an encoder makes of clips.
 
     Attributes:
@@ -61,7 +61,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class MaskedReconstruction:
     """A body of a clip, some of its tokens hidden, and what was predicted there.
 
     T frames, V joints, segments of l frames.
@@ -88,7 +88,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Predictions:
+class ReconstructionReport:
     """What a pre-training predicts of hidden tokens.
 
     Attributes:
@@ -103,11 +103,11 @@ class Predictions:
     target: str
     normalised: bool
     skeleton: Skeleton
-    examples: Sequence[Prediction]
+    examples: Sequence[MaskedReconstruction]
 
 
 @dataclass(frozen=True)
-class RunData:
+class RunReport:
     """A run.
 
     What is missing of it is a text that says why, and what makes it.
@@ -133,9 +133,9 @@ class RunData:
     differs: Sequence[str] = ()
     outcome: Mapping[str, float | None] = field(default_factory=dict)
     device: str = ""
-    train: Lines = ()
-    epochs: Lines = ()
-    confusion: Confusion | str = ""
-    features: Features | str = ""
-    predictions: Predictions | str = ""
+    train: MetricLines = ()
+    epochs: MetricLines = ()
+    confusion: ConfusionReport | str = ""
+    features: ClipFeatures | str = ""
+    predictions: ReconstructionReport | str = ""
     notes: Sequence[str] = ()

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.report.curves import plain
-from mamp_pipeline.report.payload import embed_json, pack_numbers, pack_skeleton
-from mamp_pipeline.report.projection import project
-from mamp_pipeline.report.run_data import Confusion, Features, Prediction, Predictions
+from mamp_pipeline.report.curves import to_json_numbers
+from mamp_pipeline.report.payload import embed_json, quantise, pack_skeleton
+from mamp_pipeline.report.projection import project_features
+from mamp_pipeline.report.run_data import ConfusionReport, ClipFeatures, MaskedReconstruction, ReconstructionReport
 
-PAIRS_SHOWN = 500
-FEATURE_POINTS = 16_000
+MAX_PAIRS = 500
+PAGE_POINTS = 16_000
 """Points of projections on a page, of all its runs."""
 RUN_POINTS = 2_000
 """Points of one projection: a browser draws more of them slowly."""
@@ -19,27 +19,27 @@ PREDICTION_BYTES = 2_000_000
 """What the predictions of all runs may take of a page's 10 MB."""
 
 
-def describe_confusion(confusion: Confusion) -> dict[str, Any]:
+def confusion_data(confusion: ConfusionReport) -> dict[str, Any]:
     """Return the confusion matrix and what is read off it."""
     return {
         "source": confusion.source,
         "names": list(confusion.names),
         "matrix": confusion.matrix.tolist(),
-        "accuracy": plain(confusion.accuracy),
-        "pairs": [list(pair) for pair in confusion.pairs[:PAIRS_SHOWN]],
+        "accuracy": to_json_numbers(confusion.accuracy),
+        "pairs": [list(pair) for pair in confusion.pairs[:MAX_PAIRS]],
         "allPairs": len(confusion.pairs),
     }
 
 
-def describe_features(features: Features, runs: int) -> dict[str, Any]:
+def features_data(features: ClipFeatures, runs: int) -> dict[str, Any]:
     """Return projections of features; of many clips, evenly chosen ones are shown.
 
     Args:
         features: of one run.
         runs: how many runs share the page.
     """
-    projections, absent = project(features.values)
-    shown = np.unique(np.linspace(0, len(features.clips) - 1, _points(len(features.clips), runs)).astype(np.int64))
+    projections, absent = project_features(features.values)
+    shown = np.unique(np.linspace(0, len(features.clips) - 1, _num_points(len(features.clips), runs)).astype(np.int64))
     return {
         "source": features.source,
         "total": len(features.clips),
@@ -51,20 +51,20 @@ def describe_features(features: Features, runs: int) -> dict[str, Any]:
             {
                 "title": each.title,
                 "axes": each.axes,
-                "x": plain(each.places[shown, 0]),
-                "y": plain(each.places[shown, 1]),
+                "x": to_json_numbers(each.points[shown, 0]),
+                "y": to_json_numbers(each.points[shown, 1]),
             }
             for each in projections
         ],
     }
 
 
-def describe_predictions(predictions: Predictions, runs: int) -> dict[str, Any]:
+def reconstruction_data(predictions: ReconstructionReport, runs: int) -> dict[str, Any]:
     """Return as many examples as one of so many runs has room for, at least one."""
     packed: list[dict[str, Any]] = []
     left = PREDICTION_BYTES // runs
     for example in predictions.examples:
-        one = _pack(example)
+        one = _pack_reconstruction(example)
         left -= len(embed_json(one))
         if left < 0 and packed:
             break
@@ -78,11 +78,11 @@ def describe_predictions(predictions: Predictions, runs: int) -> dict[str, Any]:
     }
 
 
-def _points(clips: int, runs: int) -> int:
-    return min(clips, RUN_POINTS, max(FEATURE_POINTS // runs, 1))
+def _num_points(clips: int, runs: int) -> int:
+    return min(clips, RUN_POINTS, max(PAGE_POINTS // runs, 1))
 
 
-def _pack(example: Prediction) -> dict[str, Any]:
+def _pack_reconstruction(example: MaskedReconstruction) -> dict[str, Any]:
     frames = len(example.joints)
     hidden = np.repeat(example.hidden, frames // len(example.hidden), axis=0)[:, :, None]
     return {
@@ -93,12 +93,12 @@ def _pack(example: Prediction) -> dict[str, Any]:
         "segment": frames // len(example.hidden),
         "error": float(f"{example.error:.4g}"),
         "hidden": example.hidden.astype(int).ravel().tolist(),
-        "joints": _lengths(example.joints),
-        "truth": _lengths(example.truth),
-        "predicted": _lengths(np.where(hidden, example.predicted, 0)),
+        "joints": _quantised(example.joints),
+        "truth": _quantised(example.truth),
+        "predicted": _quantised(np.where(hidden, example.predicted, 0)),
     }
 
 
-def _lengths(values: NDArray[np.float32]) -> dict[str, Any]:
-    extent, packed = pack_numbers(values)
+def _quantised(values: NDArray[np.float32]) -> dict[str, Any]:
+    extent, packed = quantise(values)
     return {"extent": extent, "values": packed}

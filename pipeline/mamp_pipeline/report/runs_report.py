@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mamp_pipeline.report.curves import make_curves
+from mamp_pipeline.report.curves import training_curves
 from mamp_pipeline.report.output import write_output
-from mamp_pipeline.report.page import runs_page
-from mamp_pipeline.report.run_data import RunData
-from mamp_pipeline.report.run_parts import describe_confusion, describe_features, describe_predictions
+from mamp_pipeline.report.page import render_runs_page
+from mamp_pipeline.report.run_data import RunReport
+from mamp_pipeline.report.run_parts import confusion_data, features_data, reconstruction_data
 
 
-def write_runs_report(runs: Sequence[RunData], out: Path) -> int:
+def write_runs_page(runs: Sequence[RunReport], out: Path) -> int:
     """Write a report of runs as one HTML file; return its bytes.
 
     Args:
@@ -22,15 +22,15 @@ def write_runs_report(runs: Sequence[RunData], out: Path) -> int:
         OutputError: the file cannot be written.
     """
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
-    return write_output(out, runs_page(f"report of {title}", describe_runs(runs)).encode())
+    return write_output(out, render_runs_page(f"report of {title}", runs_page_data(runs)).encode())
 
 
-def describe_runs(runs: Sequence[RunData]) -> dict[str, Any]:
+def runs_page_data(runs: Sequence[RunReport]) -> dict[str, Any]:
     """Return the page's data."""
-    return {"runs": [_describe_run(run, len(runs)) for run in runs]}
+    return {"runs": [_run_data(run, len(runs)) for run in runs]}
 
 
-def _describe_run(run: RunData, runs: int) -> dict[str, Any]:
+def _run_data(run: RunReport, runs: int) -> dict[str, Any]:
     confusion, features, predictions = run.confusion, run.features, run.predictions
     return {
         "name": run.name,
@@ -44,10 +44,10 @@ def _describe_run(run: RunData, runs: int) -> dict[str, Any]:
         "outcome": dict(run.outcome),
         "device": run.device,
         "notes": list(run.notes),
-        **make_curves(run.train, run.epochs),
-        "confusion": {"missing": confusion} if isinstance(confusion, str) else describe_confusion(confusion),
-        "features": {"missing": features} if isinstance(features, str) else describe_features(features, runs),
+        **training_curves(run.train, run.epochs),
+        "confusion": {"missing": confusion} if isinstance(confusion, str) else confusion_data(confusion),
+        "features": {"missing": features} if isinstance(features, str) else features_data(features, runs),
         "predictions": (
-            {"missing": predictions} if isinstance(predictions, str) else describe_predictions(predictions, runs)
+            {"missing": predictions} if isinstance(predictions, str) else reconstruction_data(predictions, runs)
         ),
     }

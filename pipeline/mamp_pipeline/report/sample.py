@@ -25,7 +25,7 @@ def centre_crop(valid_frames: int, share: float) -> Crop:
     return Crop(cut, valid_frames - 2 * cut)
 
 
-def resize(joints_MTVC: NDArray[np.float32], crop: Crop, frames: int) -> NDArray[np.float32]:
+def resize_crop(joints_MTVC: NDArray[np.float32], crop: Crop, frames: int) -> NDArray[np.float32]:
     """Resize a crop to T frames: linear, half-pixel centres, edges clamped, float32 coordinates.
 
     The coordinates in time are float32, as in the authors' code.

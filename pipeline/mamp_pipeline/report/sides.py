@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from mamp_pipeline.splits import build_manifest, read_manifest
 from mamp_pipeline.store.read import Store
 from mamp_schemas.errors import ManifestError
-from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.protocols import SplitProtocolName
 from mamp_schemas.splits import SplitManifest
 
 TRAIN, TEST, NEITHER = 0, 1, 2
-SIDE_NAMES = {TRAIN: "train", TEST: "test", NEITHER: "neither"}
+SPLIT_NAMES = {TRAIN: "train", TEST: "test", NEITHER: "neither"}
 
 
 @dataclass(frozen=True)
-class Sides:
+class ProtocolSplit:
     """On which side of a protocol each clip is.
 
     Attributes:
@@ -25,27 +25,27 @@ class Sides:
         problem: why the sides are not known; empty where they are.
     """
 
-    protocol: ProtocolName
-    side: NDArray[np.int64] | None
+    protocol: SplitProtocolName
+    split: NDArray[np.int64] | None
     official: tuple[int | None, int | None]
     problem: str
 
 
-def find_sides(store: Store) -> list[Sides]:
+def find_protocol_splits(store: Store) -> list[ProtocolSplit]:
     """Return the sides by each of the dataset's protocols: from the clip columns, else from the manifest beside."""
     found = []
-    for protocol in store.metadata.spec().protocols:
+    for protocol in store.metadata.dataset_spec().protocols:
         official = (protocol.official_train, protocol.official_test)
         try:
-            side, problem = _place(store, _find_manifest(store, protocol.name)), ""
+            side, problem = _split_of_clips(store, _find_manifest(store, protocol.name)), ""
         except ManifestError as unknown:
             # Pages name no place on the machine.
-            side, problem = None, unknown.what.removeprefix(f"{store.path}: ")
-        found.append(Sides(protocol.name, side, official, problem))
+            side, problem = None, unknown.message.removeprefix(f"{store.path}: ")
+        found.append(ProtocolSplit(protocol.name, side, official, problem))
     return found
 
 
-def _find_manifest(store: Store, protocol: ProtocolName) -> SplitManifest:
+def _find_manifest(store: Store, protocol: SplitProtocolName) -> SplitManifest:
     try:
         return build_manifest(store, protocol)
     except ManifestError as untold:
@@ -55,6 +55,6 @@ def _find_manifest(store: Store, protocol: ProtocolName) -> SplitManifest:
             raise untold from None
 
 
-def _place(store: Store, manifest: SplitManifest) -> NDArray[np.int64]:
+def _split_of_clips(store: Store, manifest: SplitManifest) -> NDArray[np.int64]:
     sides = dict.fromkeys(manifest.train, TRAIN) | dict.fromkeys(manifest.test, TEST)
     return np.array([sides.get(clip, NEITHER) for clip in store.ids], dtype=np.int64)

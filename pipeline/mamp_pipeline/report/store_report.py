@@ -11,30 +11,30 @@ from mamp_pipeline.report.clip import view_clip
 from mamp_pipeline.report.counts import (
     class_names,
     class_titles,
-    cross,
-    cross_groups,
+    cross_tabulate,
+    cross_tabulate_columns,
     intensity_quantiles,
     label_name,
 )
-from mamp_pipeline.report.outliers import CRITERIA, Kind, Outlier, find_outliers
+from mamp_pipeline.report.outliers import CRITERIA, OutlierKind, Outlier, find_outliers
 from mamp_pipeline.report.output import write_output
-from mamp_pipeline.report.page import store_page
-from mamp_pipeline.report.payload import embed_json, pack_clip, pack_skeleton, rounded
-from mamp_pipeline.report.provenance import list_provenance
-from mamp_pipeline.report.sides import SIDE_NAMES, find_sides
-from mamp_pipeline.report.survey import Survey, survey
+from mamp_pipeline.report.page import render_store_page
+from mamp_pipeline.report.payload import embed_json, pack_clip, pack_skeleton, round_table
+from mamp_pipeline.report.provenance import provenance_rows
+from mamp_pipeline.report.sides import SPLIT_NAMES, find_protocol_splits
+from mamp_pipeline.report.survey import Survey, survey_store
 from mamp_pipeline.store.read import Store
 from mamp_schemas.progress import Progress
 
-OUTLIERS_SHOWN = 100
+MAX_OUTLIERS = 100
 """Of each kind, the worst."""
-QUARANTINE_SHOWN = 5_000
-CLIP_BYTES = 2_500_000
+MAX_QUARANTINED = 5_000
+MAX_CLIP_BYTES = 2_500_000
 """What the clips that come with a page may take of its 10 MB; plotly's script takes half of them."""
 
 
 @dataclass(frozen=True)
-class ReportResult:
+class StoreReportSummary:
     """What a report tells in short.
 
     Attributes:
@@ -44,11 +44,11 @@ class ReportResult:
     """
 
     size: int
-    outliers: dict[Kind, int]
+    outliers: dict[OutlierKind, int]
     viewable: int
 
 
-def write_report(store: Store, out: Path, progress: Progress) -> ReportResult:
+def write_store_page(store: Store, out: Path, progress: Progress) -> StoreReportSummary:
     """Write a store's report as one HTML file.
 
     Args:
@@ -60,43 +60,43 @@ def write_report(store: Store, out: Path, progress: Progress) -> ReportResult:
         DamagedStoreError: rows cannot be read.
         OutputError: the file cannot be written.
     """
-    surveyed = survey(store, progress)
+    surveyed = survey_store(store, progress)
     outliers = find_outliers(surveyed, store.metadata.skeleton.joints)
     clips = _pack_clips(store, _choose_clips(store, outliers))
-    data = {**describe_store(store, surveyed, outliers), "clips": clips}
-    page = store_page(f"{store.metadata.spec().title}: report of {store.path.name}", data).encode()
-    return ReportResult(write_output(out, page), {kind: len(found) for kind, found in outliers.items()}, len(clips))
+    data = {**store_page_data(store, surveyed, outliers), "clips": clips}
+    page = render_store_page(f"{store.metadata.dataset_spec().title}: report of {store.path.name}", data).encode()
+    return StoreReportSummary(write_output(out, page), {kind: len(found) for kind, found in outliers.items()}, len(clips))
 
 
-def describe_store(store: Store, surveyed: Survey, outliers: dict[Kind, list[Outlier]]) -> dict[str, Any]:
+def store_page_data(store: Store, surveyed: Survey, outliers: dict[OutlierKind, list[Outlier]]) -> dict[str, Any]:
     """Return the page's data but for the clips: tables by class, of a size that does not grow with the clips."""
     metadata, label = store.metadata, store.columns["label"]
     names = class_names(metadata)
     titles = class_titles(metadata.dataset, len(names), metadata.layout)
-    sides = find_sides(store)
-    groups = cross_groups(store.columns, len(names))
+    sides = find_protocol_splits(store)
+    groups = cross_tabulate_columns(store.columns, len(names))
     for protocol in sides:
-        if protocol.side is not None:
-            groups[f"side {protocol.protocol}"] = cross(label, protocol.side, len(names), SIDE_NAMES)
+        if protocol.split is not None:
+            groups[f"side {protocol.protocol}"] = cross_tabulate(label, protocol.split, len(names), SPLIT_NAMES)
     return {
-        "title": metadata.spec().title,
+        "title": metadata.dataset_spec().title,
         "store": store.path.name,
         "classes": [*titles, label_name(titles, -1)],
         "classMarks": [*names, label_name(names, -1)],
         "counts": metadata.counts.model_dump(mode="json"),
         "groups": {name: {"names": table.names, "counts": table.counts.tolist()} for name, table in groups.items()},
         "protocols": [{"name": each.protocol, "official": each.official, "problem": each.problem} for each in sides],
-        "quantiles": rounded(intensity_quantiles(label, store.columns["mean_intensity"], len(names))),
-        "jointIntensity": rounded(surveyed.intensity),
+        "quantiles": round_table(intensity_quantiles(label, store.columns["mean_intensity"], len(names))),
+        "jointIntensity": round_table(surveyed.intensity),
         "rows": surveyed.rows.tolist(),
-        "skeleton": {**pack_skeleton(metadata.skeleton), "pose": rounded(surveyed.pose)},
-        "outliers": [_describe_kind(store, kind, found, titles) for kind, found in outliers.items()],
-        "quarantine": [entry.model_dump() for entry in metadata.quarantined[:QUARANTINE_SHOWN]],
-        "provenance": list_provenance(metadata),
+        "skeleton": {**pack_skeleton(metadata.skeleton), "pose": round_table(surveyed.pose)},
+        "outliers": [_outlier_table(store, kind, found, titles) for kind, found in outliers.items()],
+        "quarantine": [entry.model_dump() for entry in metadata.quarantined[:MAX_QUARANTINED]],
+        "provenance": provenance_rows(metadata),
     }
 
 
-def _describe_kind(store: Store, kind: Kind, found: list[Outlier], titles: tuple[str, ...]) -> dict[str, Any]:
+def _outlier_table(store: Store, kind: OutlierKind, found: list[Outlier], titles: tuple[str, ...]) -> dict[str, Any]:
     title, criterion = CRITERIA[kind]
     rows = [
         {
@@ -106,21 +106,21 @@ def _describe_kind(store: Store, kind: Kind, found: list[Outlier], titles: tuple
             "value": round(outlier.value, 3),
             "detail": outlier.detail,
         }
-        for outlier in found[:OUTLIERS_SHOWN]
+        for outlier in found[:MAX_OUTLIERS]
     ]
     return {"kind": kind, "title": title, "criterion": criterion, "clips": len(found), "rows": rows}
 
 
-def _choose_clips(store: Store, outliers: dict[Kind, list[Outlier]]) -> Iterable[int]:
+def _choose_clips(store: Store, outliers: dict[OutlierKind, list[Outlier]]) -> Iterable[int]:
     """Yield clips worth looking at: by turns the worst of each kind and the next class's most usual clip."""
-    usual = _usual_clips(store)
+    usual = _median_clips(store)
     worst = [[outlier.clip for outlier in found] for found in outliers.values()]
     longest = max(map(len, (usual, *worst)), default=0)
     chosen = (row[place] for place in range(longest) for row in (*worst, usual) if place < len(row))
     yield from dict.fromkeys(chosen)
 
 
-def _usual_clips(store: Store) -> list[int]:
+def _median_clips(store: Store) -> list[int]:
     """Return the clip of each class whose mean intensity is the class's median."""
     label, intensity = store.columns["label"], store.columns["mean_intensity"]
     usual = []
@@ -132,7 +132,7 @@ def _usual_clips(store: Store) -> list[int]:
 
 def _pack_clips(store: Store, clips: Iterable[int]) -> list[dict[str, Any]]:
     """Pack clips until their share of the page is used up."""
-    packed, left = [], CLIP_BYTES
+    packed, left = [], MAX_CLIP_BYTES
     for clip in clips:
         view = pack_clip(view_clip(store, clip), store.metadata.skeleton)
         left -= len(embed_json(view))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.motion import RowPlaces, place_rows
-from mamp_pipeline.report.measures import bone_change, bone_lengths, find_jumps, measure_steps, seen_rows, still_share
+from mamp_pipeline.motion import RowIndex, index_rows
+from mamp_pipeline.report.measures import bone_length_change, bone_lengths, find_jumps, step_lengths, visible_rows, still_fraction
 from mamp_pipeline.store.read import Store
 from mamp_schemas.progress import Progress
 
@@ -39,27 +39,27 @@ class Survey:
     pose: NDArray[np.float64]
 
 
-def survey(store: Store, progress: Progress) -> Survey:
+def survey_store(store: Store, progress: Progress) -> Survey:
     """Read all rows of a store once, block by block.
 
     Raises:
         DamagedStoreError: rows cannot be read.
     """
-    gathered = _Gathered(store)
+    gathered = _SurveyAccumulator(store)
     progress.start("survey", len(store.ids), "clips")
     for first, last, joints in store.blocks():
         start = int(store.columns["first_row"][first])
-        gathered.add(first, last, joints, store.rows("intensity", start, start + len(joints)))
+        gathered.add(first, last, joints, store.read_rows("intensity", start, start + len(joints)))
         progress.advance(last - first)
     return gathered.result()
 
 
-class _Gathered:
+class _SurveyAccumulator:
     """A survey in the making."""
 
     def __init__(self, store: Store) -> None:
         clips, skeleton = len(store.ids), store.metadata.skeleton
-        joints, classes = len(skeleton.joints), store.metadata.spec().classes
+        joints, classes = len(skeleton.joints), store.metadata.dataset_spec().classes
         self._columns = store.columns
         self._parents = np.array(skeleton.parents, dtype=np.int64)
         self._root = int(np.flatnonzero(self._parents == np.arange(joints))[0])
@@ -73,13 +73,13 @@ class _Gathered:
     def add(self, first: int, last: int, joints: NDArray[np.float32], intensity: NDArray[np.float32]) -> None:
         """Take in the clips [first, last): their rows (R, V, 3), and the stored intensity (R, V)."""
         frames, bodies = (self._columns[name][first:last].astype(np.int64) for name in ("frames", "bodies"))
-        places, row_clip = place_rows(frames, bodies), np.repeat(np.arange(last - first), frames * bodies)
-        steps = measure_steps(joints, places)
-        self._still[first:last] = still_share(steps, row_clip, last - first)
+        places, row_clip = index_rows(frames, bodies), np.repeat(np.arange(last - first), frames * bodies)
+        steps = step_lengths(joints, places)
+        self._still[first:last] = still_fraction(steps, row_clip, last - first)
         self._add_jumps(steps, places, row_clip + first)
         self._add_bones(joints, frames, bodies, first)
         self._add_intensity(intensity, self._columns["label"][first:last].astype(np.int64), frames * bodies)
-        seen = joints[seen_rows(joints)]
+        seen = joints[visible_rows(joints)]
         self._pose += (seen - seen[:, self._root : self._root + 1]).sum(axis=0, dtype=np.float64)
         self._poses += len(seen)
 
@@ -99,7 +99,7 @@ class _Gathered:
             pose=self._pose / max(self._poses, 1),
         )
 
-    def _add_jumps(self, steps: NDArray[np.float32], places: RowPlaces, row_clip: NDArray[np.int64]) -> None:
+    def _add_jumps(self, steps: NDArray[np.float32], places: RowIndex, row_clip: NDArray[np.int64]) -> None:
         jumps = find_jumps(steps, places)
         clip, order = row_clip[jumps.row], np.argsort(jumps.metres, kind="stable")
         self._jumps += np.bincount(clip, minlength=len(self._jumps)).astype(np.int32)
@@ -110,12 +110,12 @@ class _Gathered:
     def _add_bones(
         self, joints: NDArray[np.float32], frames: NDArray[np.int64], bodies: NDArray[np.int64], first: int
     ) -> None:
-        lengths, seen = bone_lengths(joints, self._parents), seen_rows(joints)
+        lengths, seen = bone_lengths(joints, self._parents), visible_rows(joints)
         start = 0
         for clip, (count, slots) in enumerate(zip(frames.tolist(), bodies.tolist(), strict=True), start=first):
             for _ in range(slots):
                 track = slice(start, start + count)
-                change = bone_change(lengths[track][seen[track]])
+                change = bone_length_change(lengths[track][seen[track]])
                 bone = int(change.argmax())
                 if change[bone] > self._bone_change[clip]:
                     self._bone_change[clip], self._bone[clip] = change[bone], bone

@@ -13,7 +13,7 @@ from mamp_schemas.recipe_specs import MaskingSpec
 EPSILON = 1e-10
 _TEMPERATURES: dict[DatasetName, float] = {"ntu120": 0.75}
 
-Numbers = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 def paper_masking(dataset: DatasetName) -> MaskingSpec:
@@ -21,7 +21,7 @@ def paper_masking(dataset: DatasetName) -> MaskingSpec:
     return MaskingSpec(temperature=_TEMPERATURES.get(dataset, MaskingSpec().temperature))
 
 
-def token_intensity(sample_TVC: NDArray[np.floating], segment: int) -> Numbers:
+def token_intensity(sample_TVC: NDArray[np.floating], segment: int) -> Floats:
     """Return the mean absolute difference of each token from the segment before (eq. 4); the first copies the second.
 
     Args:
@@ -37,17 +37,17 @@ def token_intensity(sample_TVC: NDArray[np.floating], segment: int) -> Numbers:
     return np.asarray(np.concatenate((steps[:1], steps)), dtype=np.float64)
 
 
-def _scaled(intensity: Numbers, temperature: float) -> Numbers:
+def _scaled_intensity(intensity: Floats, temperature: float) -> Floats:
     return np.asarray(intensity / (intensity.max() * temperature + EPSILON), dtype=np.float64)
 
 
-def masking_probability(intensity: Numbers, temperature: float) -> Numbers:
+def masking_probability(intensity: Floats, temperature: float) -> Floats:
     """Return the probability of each token to be hidden first (eq. 5), the softmax over all: (Te, V), sum 1."""
-    weights = np.exp(_scaled(intensity, temperature))
+    weights = np.exp(_scaled_intensity(intensity, temperature))
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
-def hide_tokens(intensity: Numbers, u: Numbers, spec: MaskingSpec) -> NDArray[np.bool_]:
+def sample_mask(intensity: Floats, u: Floats, spec: MaskingSpec) -> NDArray[np.bool_]:
     """Return which tokens a draw hides (eq. 6): all but the int(L · (1 − ratio)) of the smallest scores.
 
     Args:

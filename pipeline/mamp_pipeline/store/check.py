@@ -5,35 +5,35 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.motion import compute_intensity, compute_motion, mean_intensity, place_rows
+from mamp_pipeline.motion import compute_intensity, compute_motion, mean_intensity, index_rows
 from mamp_pipeline.raw.bodies import ClipInfo
-from mamp_pipeline.store.digest import content_hash, digest_clip
+from mamp_pipeline.store.digest import content_hash, clip_digest
 from mamp_pipeline.store.layout import first_rows
-from mamp_pipeline.store.piece import NUMBERS
-from mamp_pipeline.store.read import Store, row_arrays
+from mamp_pipeline.store.piece import CLIP_NUMBERS
+from mamp_pipeline.store.read import Store, row_array_shapes
 from mamp_schemas.errors import DamagedStoreError
 from mamp_schemas.progress import Progress
-from mamp_schemas.results import CheckReport
+from mamp_schemas.results import VerifyReport
 
 
-def verify(store: Store, progress: Progress) -> CheckReport:
+def verify_store(store: Store, progress: Progress) -> VerifyReport:
     """Read a whole store and compare it with its digests; every problem is reported, not only the first."""
     problems = list(_check_layout(store))
     progress.start("verify", len(store.ids), "clips")
     if not problems:
-        for first, last, joints in _blocks(store, problems):
+        for first, last, joints in _readable_blocks(store, problems):
             problems.extend(_check_block(store, first, last, joints))
             progress.advance(last - first)
         problems.extend(_check_hash(store))
     counts = store.metadata.counts
-    return CheckReport(clips=len(store.ids), rows=counts.rows, problems=tuple(problems))
+    return VerifyReport(clips=len(store.ids), rows=counts.rows, problems=tuple(problems))
 
 
-def _blocks(store: Store, problems: list[str]) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+def _readable_blocks(store: Store, problems: list[str]) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     try:
         yield from store.blocks()
     except DamagedStoreError as problem:
-        problems.append(problem.what)
+        problems.append(problem.message)
 
 
 def _check_layout(store: Store) -> Iterator[str]:
@@ -45,7 +45,7 @@ def _check_layout(store: Store) -> Iterator[str]:
         yield "clips/first_row does not follow from frames and bodies"
     if int((frames.astype(np.int64) * bodies.astype(np.int64)).sum()) != rows:
         yield f"the clips' rows do not add up to the metadata's {rows}"
-    for name, shape in row_arrays(store).items():
+    for name, shape in row_array_shapes(store).items():
         if shape[0] != rows:
             yield f"array '{name}' has {shape[0]} rows, the metadata says {rows}"
 
@@ -55,39 +55,39 @@ def _check_block(store: Store, first: int, last: int, joints: NDArray[np.float32
     spec = store.metadata.motion
     frames = store.columns["frames"][first:last].astype(np.int64)
     bodies = store.columns["bodies"][first:last].astype(np.int64)
-    places = place_rows(frames, bodies)
+    places = index_rows(frames, bodies)
     expected = {
         "motion": compute_motion(joints, places, spec.stride),
         "intensity": compute_intensity(joints, places, spec.segment),
     }
     for name, values in expected.items():
         try:
-            if not np.array_equal(store.rows(name, start, start + len(joints)), values):
+            if not np.array_equal(store.read_rows(name, start, start + len(joints)), values):
                 yield f"'{name}' differs from what the joints give, clips {store.ids[first]} to {store.ids[last - 1]}"
         except DamagedStoreError as problem:
-            yield problem.what
+            yield problem.message
     if not np.array_equal(
         mean_intensity(joints, frames, bodies, spec.segment), store.columns["mean_intensity"][first:last]
     ):
         yield f"clips/mean_intensity differs, clips {store.ids[first]} to {store.ids[last - 1]}"
     for clip in range(first, last):
-        if _digest(store, clip, joints, start) != store.columns["digest"][clip].tobytes():
+        if _recompute_digest(store, clip, joints, start) != store.columns["digest"][clip].tobytes():
             yield f"clip {store.ids[clip]} does not match its digest"
 
 
-def _digest(store: Store, clip: int, joints: NDArray[np.float32], start: int) -> bytes:
-    column = {name: int(store.columns[name][clip]) for name in (*NUMBERS, "frames", "bodies", "valid_frames")}
+def _recompute_digest(store: Store, clip: int, joints: NDArray[np.float32], start: int) -> bytes:
+    column = {name: int(store.columns[name][clip]) for name in (*CLIP_NUMBERS, "frames", "bodies", "valid_frames")}
     row = int(store.columns["first_row"][clip]) - start
     frames, bodies = column["frames"], column["bodies"]
     rows = joints[row : row + frames * bodies].reshape(bodies, frames, *joints.shape[1:])
-    info = ClipInfo(store.ids[clip], **{name: column[name] for name in NUMBERS})
-    return digest_clip(info, rows, column["valid_frames"])
+    info = ClipInfo(store.ids[clip], **{name: column[name] for name in CLIP_NUMBERS})
+    return clip_digest(info, rows, column["valid_frames"])
 
 
 def _check_hash(store: Store) -> Iterator[str]:
     metadata = store.metadata
     digests = (digest.tobytes() for digest in store.columns["digest"])
-    found = content_hash(metadata.identity(), metadata.policy, metadata.motion, zip(store.ids, digests, strict=True))
+    found = content_hash(metadata.dataset_identity(), metadata.policy, metadata.motion, zip(store.ids, digests, strict=True))
     if found != metadata.content_hash:
         yield f"the content hash is {found[:12]}…, the metadata says {metadata.content_hash[:12]}…"
     if metadata.policy.digest() != metadata.policy_hash:

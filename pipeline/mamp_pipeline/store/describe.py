@@ -7,14 +7,14 @@ from importlib.metadata import version
 from mamp_pipeline.store.digest import content_hash
 from mamp_pipeline.store.layout import Columns
 from mamp_schemas.datasets import DatasetName
-from mamp_schemas.layout import Layout, describe_dataset, identify
+from mamp_schemas.layout import Layout, dataset_spec, dataset_identity
 from mamp_schemas.motion import MotionSpec
 from mamp_schemas.policy import StorePolicy
-from mamp_schemas.store import FORMAT_VERSION, Quarantined, StoreCounts, StoreMetadata
+from mamp_schemas.store import FORMAT_VERSION, QuarantinedFile, StoreCounts, StoreMetadata
 
 
 @dataclass(frozen=True)
-class Account:
+class IngestSummary:
     """Where a store's clips come from, and what happened on the way.
 
     Attributes:
@@ -30,12 +30,12 @@ class Account:
     ingests: tuple[str, ...] = ()
     excluded: int = 0
     foreign: int = 0
-    quarantined: tuple[Quarantined, ...] = ()
+    quarantined: tuple[QuarantinedFile, ...] = ()
     touched: Mapping[str, int] = field(default_factory=dict)
     noted: Mapping[str, int] = field(default_factory=dict)
 
 
-def describe_store(
+def make_store_metadata(
     *,
     dataset: DatasetName,
     layout: Layout | None = None,
@@ -43,7 +43,7 @@ def describe_store(
     motion: MotionSpec,
     ids: Sequence[str],
     columns: Columns,
-    account: Account,
+    summary: IngestSummary,
 ) -> StoreMetadata:
     """Return the metadata of a store.
 
@@ -62,25 +62,25 @@ def describe_store(
         complete=True,
         format_version=FORMAT_VERSION,
         dataset=dataset,
-        skeleton=describe_dataset(dataset, layout).skeleton,
+        skeleton=dataset_spec(dataset, layout).skeleton,
         policy=policy,
         policy_hash=policy.digest(),
         motion=motion,
-        source=account.source,
-        ingests=account.ingests,
+        source=summary.source,
+        ingests=summary.ingests,
         versions={name: version(name) for name in ("mampctl", "numpy", "zarr")},
         counts=StoreCounts(
             clips=len(ids),
             rows=int((frames * bodies).sum()),
             bodies=int(bodies.sum()),
             frames=int(frames.sum()),
-            excluded=account.excluded,
-            foreign=account.foreign,
-            quarantined=len(account.quarantined),
+            excluded=summary.excluded,
+            foreign=summary.foreign,
+            quarantined=len(summary.quarantined),
         ),
-        content_hash=content_hash(identify(dataset, layout), policy, motion, zip(ids, digests, strict=True)),
-        touched=dict(account.touched),
-        noted=dict(account.noted),
-        quarantined=account.quarantined,
+        content_hash=content_hash(dataset_identity(dataset, layout), policy, motion, zip(ids, digests, strict=True)),
+        touched=dict(summary.touched),
+        noted=dict(summary.noted),
+        quarantined=summary.quarantined,
         layout=layout,
     )

@@ -14,7 +14,7 @@ from mamp_schemas.protocols import UNLISTED
 from mamp_schemas.store import DIGEST_BYTES, FORMAT_VERSION
 
 
-def digest_clip(info: ClipInfo, joints: NDArray[np.float32], valid_frames: int) -> bytes:
+def clip_digest(info: ClipInfo, joints: NDArray[np.float32], valid_frames: int) -> bytes:
     """Return the blake2b digest (16 bytes) of a clip: its columns and the bytes of its joints.
 
     Motion and intensity are functions of the joints and the motion spec, so they need no share in it.
@@ -48,8 +48,8 @@ def content_hash(dataset: str, policy: StorePolicy, motion: MotionSpec, clips: I
     head = {
         "format_version": FORMAT_VERSION,
         "dataset": dataset,
-        "policy": policy.facts(),
-        "motion": motion.facts(),
+        "policy": policy.canonical_data(),
+        "motion": motion.canonical_data(),
     }
     state = hashlib.sha256(canonical_json(head))
     for name, digest in sorted(clips):

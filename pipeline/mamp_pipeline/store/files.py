@@ -4,10 +4,10 @@ import os
 import uuid
 
 from mamp_pipeline.places import bucket
-from mamp_schemas.places import ObjectUrl, Place
+from mamp_schemas.places import ObjectUrl, StoragePath
 
 
-def write_whole(path: Place, *data: bytes | memoryview, durable: bool = False) -> int:
+def write_atomic(path: StoragePath, *chunks: bytes | memoryview, durable: bool = False) -> int:
     """Write a file in one step: beside its place first, then renamed; an object in a bucket is written so anyway.
 
     The name beside is nobody else's: two processes, on two machines even, may write the same file at once.
@@ -21,13 +21,13 @@ def write_whole(path: Place, *data: bytes | memoryview, durable: bool = False) -
         Its bytes.
     """
     if isinstance(path, ObjectUrl):
-        whole = b"".join(data)
-        bucket.write(path, whole)
+        whole = b"".join(chunks)
+        bucket.write_object(path, whole)
         return len(whole)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
         with temporary.open("wb") as file:
-            file.writelines(data)
+            file.writelines(chunks)
             size = file.tell()
             if durable:
                 file.flush()

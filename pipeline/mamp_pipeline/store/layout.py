@@ -11,7 +11,7 @@ CHUNK_ROWS = 2_048
 SHARD_ROWS = 32 * CHUNK_ROWS
 """65,536 rows: 20 MB of joints for 25 joints, some 600 clips; 180 shards an array for NTU-120."""
 
-CLIP_CHUNK = 16_384
+CHUNK_CLIPS = 16_384
 """Clips a chunk of the clip columns."""
 
 Columns = Mapping[str, NDArray[Any]]

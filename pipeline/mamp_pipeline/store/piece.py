@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.motion import mean_intensity
 from mamp_pipeline.raw.bodies import Clip, ClipInfo
-from mamp_pipeline.store.digest import digest_clip
+from mamp_pipeline.store.digest import clip_digest
 from mamp_schemas.motion import MotionSpec
-from mamp_schemas.store import DIGEST_BYTES, Quarantined
+from mamp_schemas.store import DIGEST_BYTES, QuarantinedFile
 
-NUMBERS = ("label", "subject", "camera", "setup", "replication", "xsub", "xview")
+CLIP_NUMBERS = ("label", "subject", "camera", "setup", "replication", "xsub", "xview")
 
 
 @dataclass(frozen=True)
-class Piece:
+class StagedPart:
     """The clips of one part, rows packed body after body.
 
     Attributes:
@@ -31,17 +31,17 @@ class Piece:
     ids: list[str]
     columns: dict[str, NDArray[Any]]
     joints: NDArray[np.float32] | None
-    quarantined: tuple[Quarantined, ...]
-    tally: Mapping[str, int] = field(default_factory=dict)
+    quarantined: tuple[QuarantinedFile, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
-def make_piece(
+def pack_part(
     clips: Sequence[tuple[ClipInfo, Clip]],
-    quarantined: Sequence[Quarantined],
+    quarantined: Sequence[QuarantinedFile],
     joints: int,
     motion: MotionSpec,
-    tally: Mapping[str, int] | None = None,
-) -> Piece:
+    counts: Mapping[str, int] | None = None,
+) -> StagedPart:
     """Pack the clips of a part.
 
     Args:
@@ -52,15 +52,15 @@ def make_piece(
         tally: what else was counted.
     """
     columns: dict[str, NDArray[Any]] = {
-        name: np.array([getattr(info, name) for info, _ in clips], dtype=np.int64) for name in NUMBERS
+        name: np.array([getattr(info, name) for info, _ in clips], dtype=np.int64) for name in CLIP_NUMBERS
     }
     columns["frames"] = frames = np.array([clip.joints.shape[1] for _, clip in clips], dtype=np.int64)
     columns["bodies"] = bodies = np.array([clip.joints.shape[0] for _, clip in clips], dtype=np.int64)
     columns["valid_frames"] = np.array([clip.valid_frames for _, clip in clips], dtype=np.int64)
-    digests = [digest_clip(info, clip.joints, clip.valid_frames) for info, clip in clips]
+    digests = [clip_digest(info, clip.joints, clip.valid_frames) for info, clip in clips]
     columns["digest"] = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(clips), DIGEST_BYTES)
     packed = np.empty((int((frames * bodies).sum()), joints, 3), dtype=np.float32)
     if clips:
         np.concatenate([clip.joints.reshape(-1, joints, 3) for _, clip in clips], out=packed)
     columns["mean_intensity"] = mean_intensity(packed, frames, bodies, motion.segment)
-    return Piece([info.id for info, _ in clips], columns, packed, tuple(quarantined), dict(tally or {}))
+    return StagedPart([info.id for info, _ in clips], columns, packed, tuple(quarantined), dict(counts or {}))

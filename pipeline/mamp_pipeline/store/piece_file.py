@@ -14,23 +14,23 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.places import open_reader
-from mamp_pipeline.store.files import write_whole
-from mamp_pipeline.store.piece import Piece
+from mamp_pipeline.places import open_binary
+from mamp_pipeline.store.files import write_atomic
+from mamp_pipeline.store.piece import StagedPart
 from mamp_schemas.errors import StoreError
-from mamp_schemas.places import Place
-from mamp_schemas.store import Quarantined
+from mamp_schemas.places import StoragePath
+from mamp_schemas.store import QuarantinedFile
 
-_START = struct.Struct("<8sQI")
+_PREFIX = struct.Struct("<8sQI")
 _MAGIC = b"mampiece"
 
 
-class DamagedPieceError(StoreError):
+class DamagedPartError(StoreError):
     """A staged piece cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class _Header:
     """What the head says: notes, and name, dtype, shape and CRC of every array, in order."""
 
     job: str
@@ -39,12 +39,12 @@ class _Head:
     tally: dict[str, int]
     arrays: list[tuple[str, str, list[int], int]]
 
-    def size(self, array: tuple[str, str, list[int], int]) -> int:
+    def array_bytes(self, array: tuple[str, str, list[int], int]) -> int:
         """Return an array's bytes."""
         return int(np.dtype(array[1]).itemsize * np.prod(array[2], dtype=np.int64))
 
 
-def write_piece(path: Place, piece: Piece, job: str) -> None:
+def write_part(path: StoragePath, part: StagedPart, job_digest: str) -> None:
     """Write a piece under its final name in one step, so that a piece that is there is whole.
 
     Args:
@@ -52,75 +52,75 @@ def write_piece(path: Place, piece: Piece, job: str) -> None:
         piece: with its rows.
         job: digest of all the piece was made from, kept with it.
     """
-    if piece.joints is None:
+    if part.joints is None:
         raise StoreError(f"{path}: a piece without rows cannot be written")
-    arrays = {name: np.ascontiguousarray(values) for name, values in (*piece.columns.items(), ("joints", piece.joints))}
+    arrays = {name: np.ascontiguousarray(values) for name, values in (*part.columns.items(), ("joints", part.joints))}
     buffers = [values.reshape(-1).view(np.uint8) for values in arrays.values()]
     head = {
-        "job": job,
-        "ids": piece.ids,
-        "quarantined": [entry.model_dump(mode="json") for entry in piece.quarantined],
-        "tally": dict(piece.tally),
+        "job": job_digest,
+        "ids": part.ids,
+        "quarantined": [entry.model_dump(mode="json") for entry in part.quarantined],
+        "tally": dict(part.counts),
         "arrays": [
             (name, values.dtype.str, values.shape, google_crc32c.value(buffer))
             for (name, values), buffer in zip(arrays.items(), buffers, strict=True)
         ],
     }
     text = json.dumps(head).encode()
-    write_whole(
-        path, _START.pack(_MAGIC, len(text), google_crc32c.value(text)), text, *(buffer.data for buffer in buffers)
+    write_atomic(
+        path, _PREFIX.pack(_MAGIC, len(text), google_crc32c.value(text)), text, *(buffer.data for buffer in buffers)
     )
 
 
-def read_piece(path: Place, *, rows: bool = True) -> Piece:
+def read_part(path: StoragePath, *, rows: bool = True) -> StagedPart:
     """Read a piece, with its rows or only its table.
 
     Raises:
         DamagedPieceError: the piece is damaged or not there.
     """
     try:
-        with open_reader(path, whole=rows) as file:
-            head = _read_head(file)
+        with open_binary(path, whole=rows) as file:
+            head = _read_header(file)
             wanted = [array for array in head.arrays if rows or array[0] != "joints"]
             arrays = {array[0]: _read_array(file, head, array) for array in wanted}
     except (OSError, ValueError) as problem:
-        raise DamagedPieceError(
+        raise DamagedPartError(
             f"{path}: staged piece cannot be read: {problem}",
             remedy="Run the same mampctl ingest command again: it makes that piece anew.",
         ) from problem
     joints = arrays.pop("joints", None)
-    quarantined = tuple(Quarantined(**entry) for entry in head.quarantined)
-    return Piece(head.ids, arrays, joints, quarantined, head.tally)
+    quarantined = tuple(QuarantinedFile(**entry) for entry in head.quarantined)
+    return StagedPart(head.ids, arrays, joints, quarantined, head.tally)
 
 
-def find_job(path: Place) -> str | None:
+def read_job_digest(path: StoragePath) -> str | None:
     """Return the digest of what a piece was made from; None where it is missing, cut short or its head is damaged.
 
     A cheap look: the arrays' CRCs are checked when they are read.
     """
     try:
-        with open_reader(path) as file:
-            head = _read_head(file)
-            expected = file.tell() + sum(head.size(array) for array in head.arrays)
+        with open_binary(path) as file:
+            head = _read_header(file)
+            expected = file.tell() + sum(head.array_bytes(array) for array in head.arrays)
             return head.job if file.seek(0, os.SEEK_END) == expected else None
     except (OSError, ValueError):
         return None
 
 
-def _read_head(file: BufferedIOBase) -> _Head:
-    start = file.read(_START.size)
-    if len(start) < _START.size or not start.startswith(_MAGIC):
+def _read_header(file: BufferedIOBase) -> _Header:
+    start = file.read(_PREFIX.size)
+    if len(start) < _PREFIX.size or not start.startswith(_MAGIC):
         raise ValueError("it has no head")
-    _, length, checksum = _START.unpack(start)
+    _, length, checksum = _PREFIX.unpack(start)
     text = file.read(length)
     if len(text) < length or google_crc32c.value(text) != checksum:
         raise ValueError("its head does not have its checksum")
-    return _Head(**json.loads(text))
+    return _Header(**json.loads(text))
 
 
-def _read_array(file: BufferedIOBase, head: _Head, array: tuple[str, str, list[int], int]) -> NDArray[Any]:
+def _read_array(file: BufferedIOBase, head: _Header, array: tuple[str, str, list[int], int]) -> NDArray[Any]:
     name, dtype, shape, checksum = array
-    values = np.empty(head.size(array), np.uint8)
+    values = np.empty(head.array_bytes(array), np.uint8)
     if file.readinto(values.data) < len(values) or google_crc32c.value(values) != checksum:
         raise ValueError(f"'{name}' does not have its checksum")
     return values.view(dtype).reshape(shape)

@@ -12,9 +12,9 @@ from zarr.errors import BaseZarrError
 from mamp_pipeline.places import exists
 from mamp_pipeline.places.zarr_stores import zarr_store
 from mamp_pipeline.store.layout import Columns, unpack_ids
-from mamp_schemas.base import canonical_json, read_json
+from mamp_schemas.base import canonical_json, parse_model_json
 from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, StoreError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
 
 BLOCK_ROWS = 65_536
@@ -34,13 +34,13 @@ class Store:
         columns: the clip columns, each (clips, ...).
     """
 
-    path: Place
+    path: StoragePath
     metadata: StoreMetadata
     ids: list[str]
     columns: Columns
     group: zarr.Group
 
-    def rows(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
+    def read_rows(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
         """Return rows [start, stop) of a row array.
 
         Raises:
@@ -62,7 +62,7 @@ class Store:
         while first < clips:
             start = int(self.columns["first_row"][first])
             last = max(first + 1, int(np.searchsorted(ends, start + BLOCK_ROWS, side="right")))
-            yield first, last, self.rows("joints", start, int(ends[last - 1]))
+            yield first, last, self.read_rows("joints", start, int(ends[last - 1]))
             first = last
 
     def _damaged(self, name: str, start: int, stop: int, problem: str) -> DamagedStoreError:
@@ -78,7 +78,7 @@ def clip_ends(columns: Columns) -> NDArray[np.int64]:
     return np.asarray(columns["first_row"].astype(np.int64) + rows, dtype=np.int64)
 
 
-def is_complete(path: Place) -> bool:
+def is_complete(path: StoragePath) -> bool:
     """Tell whether a store with a completion mark stands at `path`.
 
     Raises:
@@ -87,18 +87,18 @@ def is_complete(path: Place) -> bool:
     try:
         return exists(path) and bool(zarr.open_group(zarr_store(path), mode="r").attrs.get("complete"))
     except PermissionError as problem:
-        raise _forbidden(path, problem) from None
+        raise _permission_error(path, problem) from None
     except READ_ERRORS:
         return False
 
 
-def _forbidden(path: Place, problem: PermissionError) -> StoreError:
+def _permission_error(path: StoragePath, problem: PermissionError) -> StoreError:
     return StoreError(
         f"{path}: may not be read ({problem.strerror})", remedy="Make it readable, or name another store."
     )
 
 
-def open_store(path: Place) -> Store:
+def open_store(path: StoragePath) -> Store:
     """Open a finished store.
 
     Raises:
@@ -111,7 +111,7 @@ def open_store(path: Place) -> Store:
             raise StoreError(f"{path}: no store there", remedy="Make one with: mampctl ingest DATASET --raw PATH")
         group = zarr.open_group(zarr_store(path), mode="r")
     except PermissionError as problem:
-        raise _forbidden(path, problem) from None
+        raise _permission_error(path, problem) from None
     except READ_ERRORS as problem:
         raise StoreError(
             f"{path}: not a zarr store ({type(problem).__name__})", remedy="Name a folder made by mampctl ingest."
@@ -122,7 +122,7 @@ def open_store(path: Place) -> Store:
             f"{path}: the store has no completion mark, its ingest or import did not finish",
             remedy="Run the same mampctl ingest command again, it goes on where it stopped; or the same import.",
         )
-    metadata = read_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
+    metadata = parse_model_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
     columns = _read_columns(path, group)
     if len(columns["id"]) != metadata.counts.clips:
         raise DamagedStoreError(
@@ -132,7 +132,7 @@ def open_store(path: Place) -> Store:
     return Store(path, metadata, unpack_ids(columns["id"]), columns, group)
 
 
-def _read_columns(path: Place, group: zarr.Group) -> Columns:
+def _read_columns(path: StoragePath, group: zarr.Group) -> Columns:
     columns = {}
     for name in CLIP_COLUMNS:
         try:
@@ -145,7 +145,7 @@ def _read_columns(path: Place, group: zarr.Group) -> Columns:
     return columns
 
 
-def row_arrays(store: Store) -> dict[str, tuple[int, ...]]:
+def row_array_shapes(store: Store) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the row arrays.
 
     Raises:

@@ -23,16 +23,16 @@ def encode_shard(values: NDArray[np.float32], shard_rows: int, chunk_rows: int) 
     index = np.full((shard_rows // chunk_rows, 2), _ABSENT, dtype="<u8")
     place = 0
     for number, start in enumerate(range(0, len(values), chunk_rows)):
-        chunk = _bytes(_fill(values[start : start + chunk_rows], chunk_rows))
+        chunk = _little_endian_bytes(_pad_with_nan(values[start : start + chunk_rows], chunk_rows))
         yield chunk.data
         yield _checksum(chunk).data
         index[number] = place, len(chunk) + 4
         place += len(chunk) + 4
-    yield _bytes(index).data
-    yield _checksum(_bytes(index)).data
+    yield _little_endian_bytes(index).data
+    yield _checksum(_little_endian_bytes(index)).data
 
 
-def _fill(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+def _pad_with_nan(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     if len(rows) == count:
         return rows
     filled = np.full((count, *rows.shape[1:]), np.nan, dtype=np.float32)
@@ -40,10 +40,10 @@ def _fill(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     return filled
 
 
-def _bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _little_endian_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     return little.reshape(-1).view(np.uint8)
 
 
 def _checksum(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return _bytes(np.array([google_crc32c.value(data)], dtype="<u4"))
+    return _little_endian_bytes(np.array([google_crc32c.value(data)], dtype="<u4"))

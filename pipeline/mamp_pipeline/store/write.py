@@ -13,24 +13,24 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
-from mamp_pipeline.places import make_folder, measure, read
+from mamp_pipeline.places import make_folder, file_size, read_bytes
 from mamp_pipeline.places.zarr_stores import zarr_store
-from mamp_pipeline.store.files import write_whole
-from mamp_pipeline.store.layout import CHUNK_ROWS, CLIP_CHUNK, SHARD_ROWS, Columns, RowRange
+from mamp_pipeline.store.files import write_atomic
+from mamp_pipeline.store.layout import CHUNK_ROWS, CHUNK_CLIPS, SHARD_ROWS, Columns, RowRange
 from mamp_pipeline.store.shard import encode_shard
 from mamp_schemas.errors import StoreError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.skeleton import Skeleton
 from mamp_schemas.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
 
 Compression = Literal["none", "zstd"]
 """Of the row arrays. `zstd` shuffles bytes first: the low ones of measured floats are noise, the high ones repeat."""
 
-_NODE = "zarr.json"
+_NODE_METADATA = "zarr.json"
 
 
 def create_arrays(
-    path: Place, rows: int, skeleton: Skeleton, columns: Columns, compression: Compression = "none"
+    path: StoragePath, rows: int, skeleton: Skeleton, columns: Columns, compression: Compression = "none"
 ) -> None:
     """Create a store's arrays without their rows, and write its clip columns.
 
@@ -57,12 +57,12 @@ def create_arrays(
         clips.create_array(
             name,
             data=column,
-            chunks=(CLIP_CHUNK, *column.shape[1:]),
+            chunks=(CHUNK_CLIPS, *column.shape[1:]),
             compressors=[ZstdCodec(level=1), Crc32cCodec()],
         )
 
 
-def extend_arrays(path: Place, rows: int, columns: Columns, clips: int) -> None:
+def extend_arrays(path: StoragePath, rows: int, columns: Columns, clips: int) -> None:
     """Make room in a finished store for more rows, and write the clip columns from clip `clips` on.
 
     Args:
@@ -74,7 +74,7 @@ def extend_arrays(path: Place, rows: int, columns: Columns, clips: int) -> None:
     Raises:
         StoreError: the new clips' ids are longer than the store's column of ids is wide.
     """
-    group = _open(path)
+    group = _open_for_writing(path)
     for name in ROW_ARRAYS:
         array = cast("zarr.Array[Any]", group[name])
         array.resize((rows, *array.shape[1:]))
@@ -89,7 +89,7 @@ def extend_arrays(path: Place, rows: int, columns: Columns, clips: int) -> None:
         array[clips:] = column[clips:].astype(dtype, copy=False)
 
 
-def write_shard(path: Place, rows: RowRange, arrays: dict[str, NDArray[np.float32]]) -> dict[str, int]:
+def write_shard(path: StoragePath, rows: RowRange, arrays: dict[str, NDArray[np.float32]]) -> dict[str, int]:
     """Write one shard of every row array.
 
     Args:
@@ -103,7 +103,7 @@ def write_shard(path: Place, rows: RowRange, arrays: dict[str, NDArray[np.float3
     Raises:
         StoreError: the range is not a whole shard, so that two tasks could write the same object.
     """
-    group, written = _open(path), {}
+    group, written = _open_for_writing(path), {}
     for name, values in arrays.items():
         array = cast("zarr.Array[Any]", group[name])
         shard = (array.shards or array.chunks)[0]
@@ -116,28 +116,28 @@ def write_shard(path: Place, rows: RowRange, arrays: dict[str, NDArray[np.float3
         key = f"{name}/{array.metadata.encode_chunk_key(place)}"
         if array.compressors == (Crc32cCodec(),):
             make_folder((path / key).parent)
-            written[key] = write_whole(path / key, *encode_shard(values, shard, array.chunks[0]))
+            written[key] = write_atomic(path / key, *encode_shard(values, shard, array.chunks[0]))
         else:
             array[rows.start : rows.stop] = values
-            written[key] = measure(path / key)
+            written[key] = file_size(path / key)
     return written
 
 
-def write_metadata(path: Place, metadata: StoreMetadata) -> None:
+def write_metadata(path: StoragePath, metadata: StoreMetadata) -> None:
     """Write the root, attributes and shapes of all arrays, in one step: from here on the store is complete."""
     for left in (*path.rglob("*.partial"), *path.rglob("*.part")) if isinstance(path, Path) else ():
         left.unlink()  # zarr's files beside and ours, of processes that died
     nodes = sorted([*ROW_ARRAYS, "clips", *(f"clips/{name}" for name in CLIP_COLUMNS)])
-    children = {node: json.loads(read(path / node / _NODE)) for node in nodes}
+    children = {node: json.loads(read_bytes(path / node / _NODE_METADATA)) for node in nodes}
     root = {
         "zarr_format": 3,
         "node_type": "group",
         "attributes": metadata.model_dump(mode="json"),
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": children},
     }
-    write_whole(path / _NODE, json.dumps(root).encode(), durable=True)
+    write_atomic(path / _NODE_METADATA, json.dumps(root).encode(), durable=True)
 
 
-def _open(path: Place) -> zarr.Group:
+def _open_for_writing(path: StoragePath) -> zarr.Group:
     """Open for writing, by the arrays' own metadata: the root's copy holds what readers may see."""
     return zarr.open_group(zarr_store(path), mode="r+", zarr_format=3, use_consolidated=False)

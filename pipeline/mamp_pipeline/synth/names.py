@@ -16,7 +16,7 @@ _CAMERAS = 3
 _REPLICATIONS = 2
 
 
-def list_clips(dataset: SynthDataset, *, clips: int, classes: int, setups: int, subjects: int) -> list[ClipInfo]:
+def plan_clips(dataset: SynthDataset, *, clips: int, classes: int, setups: int, subjects: int) -> list[ClipInfo]:
     """Name clips so that every count of them is spread evenly, and both sides of each protocol occur.
 
     Classes are chosen evenly over the dataset's, so two-person classes occur; NTU-120's later setups hold its
@@ -28,19 +28,19 @@ def list_clips(dataset: SynthDataset, *, clips: int, classes: int, setups: int, 
     _check_range("classes", classes, 1, DATASETS[dataset].classes)
     _check_range("setups", setups, 1 if dataset == "ntu60" else 2, _SETUPS[dataset])
     _check_range("subjects", subjects, 2, _SUBJECTS[dataset])
-    actions = _spread(classes, DATASETS[dataset].classes)
-    people = _alternate_sides(dataset)[:subjects]
+    actions = _spread_evenly(classes, DATASETS[dataset].classes)
+    people = _alternate_subjects(dataset)[:subjects]
     early, late = _choose_setups(dataset, setups)
     smaller = min(len(early), len(late) or len(early))
     _check_range("clips", clips, 1, classes * subjects * _CAMERAS * _REPLICATIONS * smaller)
     return [
-        _name(k // classes, k % classes, action, people, late if action > _NTU60_ACTIONS else early)
+        _make_clip_info(k // classes, k % classes, action, people, late if action > _NTU60_ACTIONS else early)
         for k in range(clips)
         for action in (actions[k % classes],)
     ]
 
 
-def _name(turn: int, offset: int, action: int, people: list[int], setups: list[int]) -> ClipInfo:
+def _make_clip_info(turn: int, offset: int, action: int, people: list[int], setups: list[int]) -> ClipInfo:
     """Name the turn-th clip of a class: a mixed-radix count whose digits are shifted by the lower ones.
 
     Each shift depends on lower digits alone, so no two turns share a name.
@@ -57,11 +57,11 @@ def _name(turn: int, offset: int, action: int, people: list[int], setups: list[i
     return ClipInfo(clip_id, action - 1, subject, camera, setup, replication)
 
 
-def _spread(count: int, last: int) -> list[int]:
+def _spread_evenly(count: int, last: int) -> list[int]:
     return [1] if count == 1 else [1 + k * (last - 1) // (count - 1) for k in range(count)]
 
 
-def _alternate_sides(dataset: SynthDataset) -> list[int]:
+def _alternate_subjects(dataset: SynthDataset) -> list[int]:
     """Order the official subjects so that train and test subjects alternate for as long as there are both."""
     train = DATASETS[dataset].protocol("xsub").train
     test = [subject for subject in range(1, _SUBJECTS[dataset] + 1) if subject not in train]

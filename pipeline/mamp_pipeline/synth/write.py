@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mamp_pipeline.raw.bodies import ClipInfo
-from mamp_pipeline.synth.names import SynthDataset, list_clips
+from mamp_pipeline.synth.names import SynthDataset, plan_clips
 from mamp_pipeline.synth.text import make_clip_text
 from mamp_schemas.errors import OutputError
 from mamp_schemas.output import output_errors
-from mamp_schemas.progress import Progress, Silent
+from mamp_schemas.progress import Progress, NullProgress
 
-_Files = Iterable[tuple[str, bytes]]
+_NamedFiles = Iterable[tuple[str, bytes]]
 
 
 def synthesise(
@@ -42,22 +42,22 @@ def synthesise(
         UsageError: a number is out of the dataset's range.
         OutputError: the output is there already, or the output cannot be written.
     """
-    infos = list_clips(dataset, clips=clips, classes=classes, setups=setups, subjects=subjects)
+    infos = plan_clips(dataset, clips=clips, classes=classes, setups=setups, subjects=subjects)
     out = out.resolve()
     archive = out.suffix == ".zip"
-    _refuse_taken(out, archive)
+    _check_output_free(out, archive)
     partial = out.with_name(out.name + ".partial")
     try:
         with output_errors(out):
             out.parent.mkdir(parents=True, exist_ok=True)
             _remove(partial)
-            (_write_archive if archive else _write_folder)(partial, _make_files(infos, seed, progress or Silent()))
+            (_write_archive if archive else _write_folder)(partial, _make_files(infos, seed, progress or NullProgress()))
             partial.replace(out)
     finally:
         _remove(partial)
 
 
-def _refuse_taken(out: Path, archive: bool) -> None:
+def _check_output_free(out: Path, archive: bool) -> None:
     if out.parent.exists() and not out.parent.is_dir():
         raise OutputError(f"{out.parent}: is a file, expected a folder", remedy="Choose another place.")
     if archive and out.exists():
@@ -66,20 +66,20 @@ def _refuse_taken(out: Path, archive: bool) -> None:
         raise OutputError(f"{out}: exists and is not an empty folder", remedy="Remove it or choose another name.")
 
 
-def _make_files(infos: list[ClipInfo], seed: int, progress: Progress) -> _Files:
+def _make_files(infos: list[ClipInfo], seed: int, progress: Progress) -> _NamedFiles:
     progress.start("synth", len(infos), "files")
     for info in infos:
         yield f"{info.id}.skeleton", make_clip_text(info, seed)
         progress.advance(1)
 
 
-def _write_folder(folder: Path, files: _Files) -> None:
+def _write_folder(folder: Path, files: _NamedFiles) -> None:
     folder.mkdir()
     for name, data in files:
         (folder / name).write_bytes(data)
 
 
-def _write_archive(path: Path, files: _Files) -> None:
+def _write_archive(path: Path, files: _NamedFiles) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, data in files:
             # ZipInfo's own date, a constant: the time of day would make equal archives differ.

@@ -5,17 +5,17 @@ Each row is a pre-training recipe with some fields changed; those that the table
 
 from mamp_schemas.published.table import Column, PublishedTable, Row
 
-_XSUB = (Column(dataset="ntu60", protocol="xsub"), Column(dataset="ntu120", protocol="xsub"))
+_XSUB_COLUMNS = (Column(dataset="ntu60", protocol="xsub"), Column(dataset="ntu120", protocol="xsub"))
 
 
-def _table(name: str, title: str, fields: tuple[str, ...], *rows: tuple[str | int | float, ...]) -> PublishedTable:
+def _ablation(name: str, title: str, fields: tuple[str, ...], *rows: tuple[str | int | float, ...]) -> PublishedTable:
     """Return an ablation: rows of the fields' values and the two numbers."""
     return PublishedTable(
         name=name,
         title=title,
         source=f"paper, table {name}",
         evaluation="linear",
-        columns=_XSUB,
+        columns=_XSUB_COLUMNS,
         rows=tuple(
             Row.model_validate(
                 {"method": "MAMP", "recipe": dict(zip(fields, row[:-2], strict=True)), "values": row[-2:]}
@@ -26,7 +26,7 @@ def _table(name: str, title: str, fields: tuple[str, ...], *rows: tuple[str | in
 
 
 ABLATIONS = (
-    _table(
+    _ablation(
         "7",
         "Input and target",
         ("model.input", "target.kind"),
@@ -37,14 +37,14 @@ ABLATIONS = (
         ("motion", "joint", 76.5, 71.0),
         ("motion", "motion", 75.9, 70.5),
     ),
-    _table(
+    _ablation(
         "8",
         "Mask sampling",
         ("masking.strategy",),
         ("uniform", 83.7, 77.3),
         ("motion", 84.9, 78.6),
     ),
-    _table(
+    _ablation(
         "9",
         "Segment length, at 30 segments",
         ("model.frames", "model.segment"),
@@ -53,7 +53,7 @@ ABLATIONS = (
         (180, 6, 83.3, 78.6),
         (240, 8, 84.5, 77.9),
     ),
-    _table(
+    _ablation(
         "10a",
         "Decoder depth",
         ("model.decoder_depth",),
@@ -62,7 +62,7 @@ ABLATIONS = (
         (4, 84.6, 77.5),
         (5, 84.9, 78.6),
     ),
-    _table(
+    _ablation(
         "10b",
         "Decoder width",
         ("model.decoder_width",),

@@ -2,25 +2,25 @@
 
 from mamp_schemas.published.table import Column, PublishedTable, Row
 
-_NTU60 = (Column(dataset="ntu60", protocol="xsub"), Column(dataset="ntu60", protocol="xview"))
-_NTU120 = (Column(dataset="ntu120", protocol="xsub"), Column(dataset="ntu120", protocol="xset"))
-_PKU = (Column(dataset="pku1", protocol="xsub"), Column(dataset="pku2", protocol="xsub"))
+_NTU60_COLUMNS = (Column(dataset="ntu60", protocol="xsub"), Column(dataset="ntu60", protocol="xview"))
+_NTU120_COLUMNS = (Column(dataset="ntu120", protocol="xsub"), Column(dataset="ntu120", protocol="xset"))
+_PKU_COLUMNS = (Column(dataset="pku1", protocol="xsub"), Column(dataset="pku2", protocol="xsub"))
 
-_THREE, _JOINT = "Joint+Motion+Bone", "Joint only"
+_THREE_STREAMS, _JOINT_ONLY = "Joint+Motion+Bone", "Joint only"
 _LINEAR = (
-    ("3s-SkeletonCLR", _THREE, 75.0, 79.8, 60.7, 62.6, 85.3, None),
-    ("3s-CrosSCLR", _THREE, 77.8, 83.4, 67.9, 66.7, 84.9, 21.2),
-    ("3s-AimCLR", _THREE, 78.9, 83.8, 68.2, 68.8, 87.4, 39.5),
-    ("LongT GAN", _JOINT, 39.1, 48.1, None, None, 67.7, 26.0),
-    ("P&C", _JOINT, 50.7, 76.3, 42.7, 41.7, 59.9, 25.5),
-    ("MS2L", _JOINT, 52.6, None, None, None, 64.9, 27.6),
-    ("AS-CAL", _JOINT, 58.5, 64.8, 48.6, 49.2, None, None),
-    ("ISC", _JOINT, 76.3, 85.2, 67.1, 67.9, 80.9, 36.0),
-    ("GL-Transformer", _JOINT, 76.3, 83.8, 66.0, 68.7, None, None),
-    ("CPM", _JOINT, 78.7, 84.9, 68.7, 69.6, 88.8, 48.3),
-    ("CMD", _JOINT, 79.4, 86.9, 70.3, 71.5, None, 43.0),
-    ("SkeletonMAE*", _JOINT, 74.8, 77.7, 72.5, 73.5, 82.8, 36.1),
-    ("MAMP", _JOINT, 84.9, 89.1, 78.6, 79.1, 92.2, 53.8),
+    ("3s-SkeletonCLR", _THREE_STREAMS, 75.0, 79.8, 60.7, 62.6, 85.3, None),
+    ("3s-CrosSCLR", _THREE_STREAMS, 77.8, 83.4, 67.9, 66.7, 84.9, 21.2),
+    ("3s-AimCLR", _THREE_STREAMS, 78.9, 83.8, 68.2, 68.8, 87.4, 39.5),
+    ("LongT GAN", _JOINT_ONLY, 39.1, 48.1, None, None, 67.7, 26.0),
+    ("P&C", _JOINT_ONLY, 50.7, 76.3, 42.7, 41.7, 59.9, 25.5),
+    ("MS2L", _JOINT_ONLY, 52.6, None, None, None, 64.9, 27.6),
+    ("AS-CAL", _JOINT_ONLY, 58.5, 64.8, 48.6, 49.2, None, None),
+    ("ISC", _JOINT_ONLY, 76.3, 85.2, 67.1, 67.9, 80.9, 36.0),
+    ("GL-Transformer", _JOINT_ONLY, 76.3, 83.8, 66.0, 68.7, None, None),
+    ("CPM", _JOINT_ONLY, 78.7, 84.9, 68.7, 69.6, 88.8, 48.3),
+    ("CMD", _JOINT_ONLY, 79.4, 86.9, 70.3, 71.5, None, 43.0),
+    ("SkeletonMAE*", _JOINT_ONLY, 74.8, 77.7, 72.5, 73.5, 82.8, 36.1),
+    ("MAMP", _JOINT_ONLY, 84.9, 89.1, 78.6, 79.1, 92.2, 53.8),
 )
 _FINETUNED_NTU60 = (
     ("CPM", "ST-GCN", 84.8, 91.1),
@@ -87,7 +87,7 @@ COMPARISONS = (
         title="Linear evaluation",
         source="paper, table 1",
         evaluation="linear",
-        columns=(*_NTU60, *_NTU120, *_PKU),
+        columns=(*_NTU60_COLUMNS, *_NTU120_COLUMNS, *_PKU_COLUMNS),
         rows=tuple(Row(method=method, input=stream, values=tuple(values)) for method, stream, *values in _LINEAR),
     ),
     PublishedTable(
@@ -95,7 +95,7 @@ COMPARISONS = (
         title="Fine-tuned evaluation on NTU-60",
         source="paper, table 2",
         evaluation="finetune",
-        columns=_NTU60,
+        columns=_NTU60_COLUMNS,
         rows=tuple(Row(method=method, backbone=net, values=tuple(values)) for method, net, *values in _FINETUNED_NTU60),
     ),
     PublishedTable(
@@ -103,7 +103,7 @@ COMPARISONS = (
         title="Fine-tuned evaluation on NTU-120",
         source="paper, table 3",
         evaluation="finetune",
-        columns=_NTU120,
+        columns=_NTU120_COLUMNS,
         rows=tuple(
             Row(method=method, backbone=net, values=tuple(values)) for method, net, *values in _FINETUNED_NTU120
         ),
@@ -113,7 +113,7 @@ COMPARISONS = (
         title="Fine-tuned, beside supervised methods",
         source="paper, table 4",
         evaluation="finetune",
-        columns=(*_NTU60, *_NTU120),
+        columns=(*_NTU60_COLUMNS, *_NTU120_COLUMNS),
         rows=(
             *(Row(method=method, evaluation="supervised", values=tuple(values)) for method, *values in _SUPERVISED),
             Row(method="MAMP", values=(93.1, 97.5, 90.0, 91.3)),
@@ -124,7 +124,7 @@ COMPARISONS = (
         title="Semi-supervised evaluation on NTU-60, mean of five draws",
         source="paper, table 5",
         evaluation="semi",
-        columns=tuple(column.replaced(fraction=fraction) for column in _NTU60 for fraction in (0.01, 0.1)),
+        columns=tuple(column.replaced(fraction=fraction) for column in _NTU60_COLUMNS for fraction in (0.01, 0.1)),
         rows=tuple(Row(method=method, values=tuple(values)) for method, *values in _SEMI),
     ),
     PublishedTable(
@@ -132,7 +132,7 @@ COMPARISONS = (
         title="Transfer to PKU-MMD II",
         source="paper, table 6",
         evaluation="transfer",
-        columns=tuple(_PKU[1].replaced(source=source) for source in ("ntu60", "ntu120", "pku1")),
+        columns=tuple(_PKU_COLUMNS[1].replaced(source=source) for source in ("ntu60", "ntu120", "pku1")),
         rows=tuple(Row(method=method, values=tuple(values)) for method, *values in _TRANSFER),
     ),
 )

@@ -6,10 +6,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mamp_schemas.base import Model
-from mamp_schemas.datasets import KnownName
-from mamp_schemas.protocols import ProtocolName
+from mamp_schemas.datasets import KnownDatasetName
+from mamp_schemas.protocols import SplitProtocolName
 
-Evaluation = Literal["linear", "finetune", "semi", "transfer", "supervised", "pretrain"]
+EvaluationKind = Literal["linear", "finetune", "semi", "transfer", "supervised", "pretrain"]
 """How a number was obtained.
 
 `supervised` methods learn from labels alone and stand beside fine-tuned ones; `pretrain` is no evaluation: what a
@@ -26,10 +26,10 @@ class Column(Model):
         source: the dataset of the pre-training where it is another one (table 6).
     """
 
-    dataset: KnownName
-    protocol: ProtocolName
+    dataset: KnownDatasetName
+    protocol: SplitProtocolName
     fraction: float | None = None
-    source: KnownName | None = None
+    source: KnownDatasetName | None = None
 
 
 class Row(Model):
@@ -44,7 +44,7 @@ class Row(Model):
 
     method: str
     values: tuple[float | None, ...]
-    evaluation: Evaluation | None = None
+    evaluation: EvaluationKind | None = None
     input: str | None = None
     backbone: str | None = None
     recipe: dict[str, str | int | float] = Field(default_factory=dict)
@@ -58,7 +58,7 @@ class Number(Column):
     """
 
     table: str
-    evaluation: Evaluation
+    evaluation: EvaluationKind
     method: str
     input: str | None
     backbone: str | None
@@ -79,7 +79,7 @@ class PublishedTable(Model):
     name: str
     title: str
     source: str
-    evaluation: Evaluation
+    evaluation: EvaluationKind
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 

@@ -18,10 +18,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from mamp_schemas.base import Model, canonical_json, read_json
+from mamp_schemas.base import Model, canonical_json, parse_model_json
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.recipes import Recipe
-from mamp_trainer.belonging import Belonging
+from mamp_trainer.belonging import RunIdentity
 from mamp_trainer.output import write_folder
 
 FORMAT_VERSION: Literal[1] = 1
@@ -29,7 +29,7 @@ FORMAT_VERSION: Literal[1] = 1
 _WEIGHTS, _STATE, _RECIPE, _META = "model.safetensors", "state.pt", "recipe.json", "meta.json"
 
 
-class Meta(Model):
+class CheckpointMeta(Model):
     """The content of `meta.json`.
 
     Attributes:
@@ -42,7 +42,7 @@ class Meta(Model):
     format_version: Literal[1]
     step: int
     measure: float | None = None
-    belonging: Belonging
+    belonging: RunIdentity
     files: dict[str, str]
 
 
@@ -55,7 +55,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     state: dict[str, Any]
     recipe: dict[str, Any]
-    belonging: Belonging
+    identity: RunIdentity
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Snapshot:
     weights: Mapping[str, Tensor]
     state: Mapping[str, Any]
     recipe: Recipe
-    belonging: Belonging
+    identity: RunIdentity
     measure: float | None = None
 
     @classmethod
@@ -85,14 +85,14 @@ class Snapshot:
         module: nn.Module,
         state: Mapping[str, Any],
         recipe: Recipe,
-        belonging: Belonging,
+        identity: RunIdentity,
         measure: float | None = None,
     ) -> Self:
         """Copy what training goes on to change; waits for the device."""
-        return cls(step, _copied(module.state_dict()), _copied(dict(state)), recipe, belonging, measure)
+        return cls(step, _to_host_copy(module.state_dict()), _to_host_copy(dict(state)), recipe, identity, measure)
 
 
-def write(folder: Path, snapshot: Snapshot) -> None:
+def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
     """Write a checkpoint's folder, whole or not at all.
 
     Raises:
@@ -105,11 +105,11 @@ def write(folder: Path, snapshot: Snapshot) -> None:
         _STATE: buffer.getvalue(),
         _RECIPE: canonical_json(snapshot.recipe.model_dump(mode="json")),
     }
-    meta = Meta(
+    meta = CheckpointMeta(
         format_version=FORMAT_VERSION,
         step=snapshot.step,
         measure=snapshot.measure,
-        belonging=snapshot.belonging,
+        belonging=snapshot.identity,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
     write_folder(folder, {**files, _META: canonical_json(meta.model_dump(mode="json"))})
@@ -120,7 +120,7 @@ def is_checkpoint(folder: Path) -> bool:
     return (folder / _META).is_file()
 
 
-def load(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
@@ -130,7 +130,7 @@ def load(path: Path) -> Checkpoint:
         CheckpointError: a file is missing or damaged; names it.
     """
     meta = read_meta(path)
-    content = {name: _read(path / name, digest) for name, digest in meta.files.items()}
+    content = {name: _read_verified(path / name, digest) for name, digest in meta.files.items()}
     try:
         return Checkpoint(
             path=path,
@@ -138,41 +138,41 @@ def load(path: Path) -> Checkpoint:
             weights=safetensors.torch.load(content[_WEIGHTS]),
             state=torch.load(io.BytesIO(content[_STATE]), map_location="cpu", weights_only=True),
             recipe=json.loads(content[_RECIPE]),
-            belonging=meta.belonging,
+            identity=meta.belonging,
         )
     except (KeyError, SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError) as problem:
-        raise _damaged(path, str(problem)) from problem
+        raise _damaged_error(path, str(problem)) from problem
 
 
-def read_meta(path: Path) -> Meta:
+def read_meta(path: Path) -> CheckpointMeta:
     """Read what a checkpoint belongs to.
 
     Raises:
         CheckpointError: it is missing or damaged.
     """
-    return read_json(Meta, _read(path / _META), str(path / _META), CheckpointError)
+    return parse_model_json(CheckpointMeta, _read_verified(path / _META), str(path / _META), CheckpointError)
 
 
-def _copied(value: Any) -> Any:
+def _to_host_copy(value: Any) -> Any:
     """Copy nested data, its tensors to host memory."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
+        return {key: _to_host_copy(item) for key, item in value.items()}
+    return [_to_host_copy(item) for item in value] if isinstance(value, list) else value
 
 
-def _read(path: Path, digest: str | None = None) -> bytes:
+def _read_verified(path: Path, digest: str | None = None) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as problem:
-        raise _damaged(path, problem.strerror or str(problem)) from problem
+        raise _damaged_error(path, problem.strerror or str(problem)) from problem
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:
-        raise _damaged(path, f"its sha256 is not {digest[:16]}…, the one written with the checkpoint")
+        raise _damaged_error(path, f"its sha256 is not {digest[:16]}…, the one written with the checkpoint")
     return content
 
 
-def _damaged(path: Path, reason: str) -> CheckpointError:
+def _damaged_error(path: Path, reason: str) -> CheckpointError:
     return CheckpointError(
         f"checkpoint {path} cannot be read: {reason}",
         remedy="Remove this checkpoint's folder to go on from the one before it.",

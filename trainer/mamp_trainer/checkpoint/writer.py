@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Self
 
 from mamp_trainer.checkpoint.files import Snapshot
-from mamp_trainer.checkpoint.keep import save
+from mamp_trainer.checkpoint.keep import save_checkpoint
 
 
-class Writer:
+class CheckpointWriter:
     """Writes a run's checkpoints; a context manager that ends when the last one is written.
 
     What goes wrong in the thread is raised where training saves next, or ends.
@@ -40,7 +40,7 @@ class Writer:
             OutputError: the one before could not be written.
         """
         self.wait()
-        self._writing = self._thread.submit(save, self._run, snapshot)
+        self._writing = self._thread.submit(save_checkpoint, self._run, snapshot)
 
     def wait(self) -> None:
         """Return when all that was submitted is written.

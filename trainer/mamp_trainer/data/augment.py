@@ -29,7 +29,7 @@ class SamplePoints:
     weight: Tensor
 
 
-def train_crop(valid: Tensor, u: Tensor, spec: SamplingSpec) -> tuple[Tensor, Tensor]:
+def random_crop(valid: Tensor, u: Tensor, spec: SamplingSpec) -> tuple[Tensor, Tensor]:
     """Draw training crops.
 
     Args:
@@ -61,7 +61,7 @@ def centre_crop(valid: Tensor, share: float) -> tuple[Tensor, Tensor]:
     return cut, valid - 2 * cut
 
 
-def resize_rows(start: Tensor, length: Tensor, frames: int) -> SamplePoints:
+def resize_points(start: Tensor, length: Tensor, frames: int) -> SamplePoints:
     """Plan the linear resize of crops to T frames: half-pixel centres, edges clamped.
 
     Coordinates are float32, as in the authors' code: float64 ones give samples that differ by 1e-4.
@@ -120,7 +120,7 @@ def rotation_matrices(angles: Tensor) -> Tensor:
     return torch.stack(entries, dim=1).view(-1, 3, 3)
 
 
-def draw_rotations(u: Tensor, bound: float) -> Tensor:
+def random_rotations(u: Tensor, bound: float) -> Tensor:
     """Return rotations by angles from U(-bound, bound), one a clip.
 
     Args:
@@ -133,7 +133,7 @@ def draw_rotations(u: Tensor, bound: float) -> Tensor:
     return rotation_matrices((2 * u.double() - 1) * bound).float()
 
 
-def turn_rows(rows: Tensor, index: Tensor, rotation: Tensor) -> Tensor:
+def rotate_rows(rows: Tensor, index: Tensor, rotation: Tensor) -> Tensor:
     """Gather rows and turn their points about the origin, in one pass over memory.
 
     A turned coordinate of a row's joints is the sum of its three planes, weighted by a row of the matrix.

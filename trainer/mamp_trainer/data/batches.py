@@ -10,9 +10,9 @@ from mamp_schemas.recipe_specs import SamplingSpec
 from mamp_trainer.data import augment
 from mamp_trainer.data.clips import ClipTable
 from mamp_trainer.data.draws import CROP, ROTATION, uniform
-from mamp_trainer.data.order import Order, Plan, batch_positions, epoch_order, steps_per_epoch, store_order
-from mamp_trainer.data.rows import Rows
-from mamp_trainer.data.samples import Batch, Crops, Shape, make_batch
+from mamp_trainer.data.order import ClipOrder, OrderOfEpoch, batch_positions, epoch_order, steps_per_epoch, store_order
+from mamp_trainer.data.rows import RowSource
+from mamp_trainer.data.samples import Batch, CropPlan, SampleShape, collate
 
 EmptySlot = Literal["zeros", "copy"]
 
@@ -29,7 +29,7 @@ class Clips:
     """
 
     table: ClipTable
-    rows: Rows
+    rows: RowSource
     window: int | None
     device: torch.device
 
@@ -63,14 +63,14 @@ class TrainBatches:
     slots: int
     empty_slot: EmptySlot
     loss_terms: Tensor | None = None
-    _orders: dict[int, Order] = field(default_factory=dict, init=False, repr=False)
+    _orders: dict[int, ClipOrder] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def steps(self) -> int:
         """Steps of an epoch."""
         return steps_per_epoch(len(self.clips), self.batch_size)
 
-    def batch(self, epoch: int, step: int, rank: int = 0, ranks: int = 1) -> Batch:
+    def batch(self, epoch: int, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """Return a rank's share of a global batch.
 
         Args:
@@ -82,27 +82,27 @@ class TrainBatches:
         Raises:
             DamagedStoreError: clips are streamed, and rows are missing or unreadable.
         """
-        share = self._share(step, rank, ranks)
+        share = self._share(step, rank, world_size)
         clip = self._order(epoch).clip[share]
         crop = uniform(self.seed, epoch, CROP, clip, 2)
-        start, length = augment.train_crop(self.clips.table.valid_frames[clip], crop, self.sampling)
+        start, length = augment.random_crop(self.clips.table.valid_frames[clip], crop, self.sampling)
         angles = uniform(self.seed, epoch, ROTATION, clip, 3)
-        crops = Crops(clip, start, length, augment.draw_rotations(angles, self.sampling.rotation))
-        return _make(self, crops, self._order, epoch, share)
+        crops = CropPlan(clip, start, length, augment.random_rotations(angles, self.sampling.rotation))
+        return _collate_crops(self, crops, self._order, epoch, share)
 
-    def chosen(self, epoch: int, step: int, rank: int = 0, ranks: int = 1) -> Tensor:
+    def clip_indices(self, epoch: int, step: int, rank: int = 0, world_size: int = 1) -> Tensor:
         """Return the clips of a rank's share, (N,) int64 on the host, without making samples of them."""
-        return self._order(epoch).clip[self._share(step, rank, ranks)]
+        return self._order(epoch).clip[self._share(step, rank, world_size)]
 
-    def terms(self, epoch: int, step: int, rank: int = 0, ranks: int = 1) -> int:
+    def num_loss_terms(self, epoch: int, step: int, rank: int = 0, world_size: int = 1) -> int:
         """Return how many terms of the loss a rank's share gives."""
-        clips = self.chosen(epoch, step, rank, ranks)
+        clips = self.clip_indices(epoch, step, rank, world_size)
         return len(clips) if self.loss_terms is None else int(self.loss_terms[clips].sum())
 
     def _share(self, step: int, rank: int, ranks: int) -> slice:
         return batch_positions(step, self.batch_size, len(self.clips), rank, ranks)
 
-    def _order(self, epoch: int) -> Order:
+    def _order(self, epoch: int) -> ClipOrder:
         if epoch not in self._orders:
             kept = {near: order for near, order in self._orders.items() if abs(near - epoch) == 1}
             self._orders = kept | {epoch: epoch_order(self.seed, epoch, self.clips.table, self.clips.window)}
@@ -134,19 +134,19 @@ class TestBatches:
         """Batches that make up all clips."""
         return -(-len(self.clips) // self.batch_size)
 
-    def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """Return a rank's share of a batch; it is empty where there are fewer clips left than ranks."""
-        share = batch_positions(step, self.batch_size, len(self.clips), rank, ranks)
+        share = batch_positions(step, self.batch_size, len(self.clips), rank, world_size)
         clip = self._order.clip[share]
         start, length = augment.centre_crop(self.clips.table.valid_frames[clip], self.sampling.test_crop)
-        return _make(self, Crops(clip, start, length, None), lambda _epoch: self._order, 0, share)
+        return _collate_crops(self, CropPlan(clip, start, length, None), lambda _epoch: self._order, 0, share)
 
 
-def _make(made_by: TrainBatches | TestBatches, crops: Crops, plan: Plan, epoch: int, share: slice) -> Batch:
+def _collate_crops(made_by: TrainBatches | TestBatches, crops: CropPlan, plan: OrderOfEpoch, epoch: int, share: slice) -> Batch:
     clips = made_by.clips
     held = (
         (slice(part.start - share.start, part.stop - share.start), held)
-        for part, held in clips.rows.hold(plan, epoch, share)
+        for part, held in clips.rows.row_buffers(plan, epoch, share)
     )
-    shape = Shape(made_by.frames, made_by.slots, copies=made_by.empty_slot == "copy")
-    return make_batch(clips.table, held, crops, shape, clips.device)
+    shape = SampleShape(made_by.frames, made_by.slots, copies=made_by.empty_slot == "copy")
+    return collate(clips.table, held, crops, shape, clips.device)

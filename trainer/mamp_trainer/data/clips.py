@@ -35,26 +35,26 @@ class ClipTable:
     valid_frames: Tensor
     label: Tensor
     shard: Tensor
-    place: Tensor
-    numbers: Tensor
-    rows: Tensor
-    by_row: Tensor
-    edges: Tensor
+    packed_row: Tensor
+    shard_numbers: Tensor
+    shard_row_counts: Tensor
+    store_order: Tensor
+    shard_edges: Tensor
 
     def __len__(self) -> int:
         return len(self.first_row)
 
-    def members(self, shard: int) -> Tensor:
+    def shard_clips(self, shard: int) -> Tensor:
         """Return a shard's clips in store order."""
-        return self.by_row[int(self.edges[shard]) : int(self.edges[shard + 1])]
+        return self.store_order[int(self.shard_edges[shard]) : int(self.shard_edges[shard + 1])]
 
-    def offsets(self, shards: Tensor) -> Tensor:
+    def shard_offsets(self, shards: Tensor) -> Tensor:
         """Return where each shard begins when these follow each other: (S,) int64, 0 for the others."""
-        rows = self.rows[shards]
-        return torch.zeros_like(self.rows).index_copy_(0, shards, rows.cumsum(0) - rows)
+        rows = self.shard_row_counts[shards]
+        return torch.zeros_like(self.shard_row_counts).index_copy_(0, shards, rows.cumsum(0) - rows)
 
 
-def make_table(store: Store, clips: NDArray[np.int64]) -> ClipTable:
+def store_clip_table(store: Store, clips: NDArray[np.int64]) -> ClipTable:
     """Return the table of chosen clips.
 
     Args:
@@ -63,10 +63,10 @@ def make_table(store: Store, clips: NDArray[np.int64]) -> ClipTable:
     """
     names = ("first_row", "frames", "bodies", "valid_frames", "label")
     columns = (torch.from_numpy(store.column(name)[clips]) for name in names)
-    return tabulate(*columns, shard_rows=store.shard_rows)
+    return clip_table(*columns, shard_rows=store.shard_rows)
 
 
-def tabulate(
+def clip_table(
     first: Tensor, frames: Tensor, bodies: Tensor, valid: Tensor, label: Tensor, *, shard_rows: int
 ) -> ClipTable:
     """Return the table of clips.
@@ -89,11 +89,11 @@ def tabulate(
     return ClipTable(first, frames, bodies, valid, label, shard, place, numbers, rows, by_row, edges)
 
 
-def spans(first: Tensor, count: Tensor) -> Tensor:
+def concat_ranges(first: Tensor, count: Tensor) -> Tensor:
     """Return first[0] ... first[0] + count[0] - 1, then first[1] ... and so on, as one (count.sum(),) tensor."""
     return torch.repeat_interleave(first - (count.cumsum(0) - count), count) + torch.arange(int(count.sum()))
 
 
-def bodies_of(counts: Tensor) -> tuple[Tensor, Tensor]:
+def body_index(counts: Tensor) -> tuple[Tensor, Tensor]:
     """Return the owner and the number of every body of clips that have `counts` bodies, each (counts.sum(),) int64."""
-    return torch.repeat_interleave(counts), spans(torch.zeros_like(counts), counts)
+    return torch.repeat_interleave(counts), concat_ranges(torch.zeros_like(counts), counts)

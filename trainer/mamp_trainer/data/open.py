@@ -6,15 +6,15 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from mamp_schemas.base import canonical_json, read_json
+from mamp_schemas.base import canonical_json, parse_model_json
 from mamp_schemas.errors import IncompleteStoreError, StoreError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.store import CLIP_COLUMNS, FORMAT_VERSION, ROW_ARRAYS, StoreMetadata
 from mamp_trainer.data.places import exists, open_group
-from mamp_trainer.data.store import READ_ERRORS, Store, damaged
+from mamp_trainer.data.store import READ_ERRORS, Store, damaged_store_error
 
 
-def open_store(path: Place) -> Store:
+def open_store(path: StoragePath) -> Store:
     """Open a store.
 
     Raises:
@@ -36,13 +36,13 @@ def open_store(path: Place) -> Store:
     metadata = _read_metadata(group, path)
     columns = {name: _read_column(group, name, path) for name in CLIP_COLUMNS}
     ids = _unpack_ids(columns.pop("id"))
-    store = Store(path, metadata, ids, columns, {name: _array(group, name, path) for name in ROW_ARRAYS})
+    store = Store(path, metadata, ids, columns, {name: _open_array(group, name, path) for name in ROW_ARRAYS})
     _check_columns(store)
     _check_rows(store)
     return store
 
 
-def _read_metadata(group: zarr.Group, path: Place) -> StoreMetadata:
+def _read_metadata(group: zarr.Group, path: StoragePath) -> StoreMetadata:
     attributes = dict(group.attrs)
     if attributes.get("complete") is not True:
         raise IncompleteStoreError(
@@ -55,25 +55,25 @@ def _read_metadata(group: zarr.Group, path: Place) -> StoreMetadata:
             f"{path}: the store has format version {version!r}, this mampctl reads version {FORMAT_VERSION}",
             remedy="Use the mampctl that made the store, or ingest again.",
         )
-    return read_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
+    return parse_model_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
 
 
-def _array(group: zarr.Group, name: str, path: Place) -> zarr.Array[Any]:
+def _open_array(group: zarr.Group, name: str, path: StoragePath) -> zarr.Array[Any]:
     try:
         array = group[name]
     except READ_ERRORS:
         array = None
     if not isinstance(array, zarr.Array):
-        raise damaged(path, f"array '{name}' is missing or unreadable")
+        raise damaged_store_error(path, f"array '{name}' is missing or unreadable")
     return array
 
 
-def _read_column(group: zarr.Group, name: str, path: Place) -> NDArray[np.generic]:
-    array = _array(group, f"clips/{name}", path)
+def _read_column(group: zarr.Group, name: str, path: StoragePath) -> NDArray[np.generic]:
+    array = _open_array(group, f"clips/{name}", path)
     try:
         return np.asarray(array[...])
     except READ_ERRORS as problem:
-        raise damaged(path, f"column '{name}' cannot be read: {problem}") from problem
+        raise damaged_store_error(path, f"column '{name}' cannot be read: {problem}") from problem
 
 
 def _unpack_ids(packed: NDArray[np.generic]) -> list[str]:
@@ -81,17 +81,17 @@ def _unpack_ids(packed: NDArray[np.generic]) -> list[str]:
 
 
 def _check_columns(store: Store) -> None:
-    clips, slots = store.metadata.counts.clips, store.metadata.spec().bodies
+    clips, slots = store.metadata.counts.clips, store.metadata.dataset_spec().bodies
     lengths = {"id": len(store.ids)} | {name: len(column) for name, column in store.columns.items()}
     short = [f"'{name}' has {length}" for name, length in lengths.items() if length != clips]
     if short:
-        raise damaged(store.path, f"{clips} clips, but column {', '.join(short)}")
+        raise damaged_store_error(store.path, f"{clips} clips, but column {', '.join(short)}")
     first, frames, bodies, valid = (store.column(name) for name in ("first_row", "frames", "bodies", "valid_frames"))
     wrong = (first < 0) | (bodies < 1) | (bodies > slots) | (valid < 1) | (valid > frames)
     if wrong.any():
         at = int(wrong.argmax())
         facts = f"first row {first[at]}, {bodies[at]} bodies, {valid[at]} valid of {frames[at]} frames"
-        raise damaged(store.path, f"clip {store.ids[at]} cannot be: {facts}")
+        raise damaged_store_error(store.path, f"clip {store.ids[at]} cannot be: {facts}")
 
 
 def _check_rows(store: Store) -> None:
@@ -100,6 +100,6 @@ def _check_rows(store: Store) -> None:
     rows = int((first + frames * bodies).max(initial=0))
     for name, array in store.arrays.items():
         if array.shape[0] < rows or array.shape[1] != joints:
-            raise damaged(
+            raise damaged_store_error(
                 store.path, f"'{name}' has shape {array.shape}, the columns need {rows} rows of {joints} joints"
             )

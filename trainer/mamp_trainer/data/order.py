@@ -27,13 +27,13 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Order:
+class ClipOrder:
     """The clips of an epoch in their order, (clips,) int64, and the windows that divide it."""
 
     clip: Tensor
     windows: list[Window]
 
-    def parts(self, share: slice) -> Iterator[tuple[int, slice]]:
+    def window_parts(self, share: slice) -> Iterator[tuple[int, slice]]:
         """Yield the number of each window that `share` has positions in, and these; an empty share has one part."""
         stops = [window.stop for window in self.windows]
         for number in range(min(bisect_right(stops, share.start), len(stops) - 1), len(stops)):
@@ -42,11 +42,11 @@ class Order:
                 return
 
 
-Plan = Callable[[int], Order]
+OrderOfEpoch = Callable[[int], ClipOrder]
 """The order of an epoch, counted from 0; the same object whenever it is asked for again."""
 
 
-def epoch_order(seed: int, epoch: int, table: ClipTable, window: int | None) -> Order:
+def epoch_order(seed: int, epoch: int, table: ClipTable, window: int | None) -> ClipOrder:
     """Return the order of a training epoch.
 
     Args:
@@ -55,19 +55,19 @@ def epoch_order(seed: int, epoch: int, table: ClipTable, window: int | None) -> 
         table: the clips.
         window: shards shuffled together; None for all.
     """
-    turns = hash_index(seed, epoch, SHARDS, table.numbers).argsort(stable=True)
+    turns = hash_index(seed, epoch, SHARDS, table.shard_numbers).argsort(stable=True)
     shuffled = hash_index(seed, epoch, ORDER, torch.arange(len(table))).argsort(stable=True)
-    return _divide(table, shuffled, turns, window)
+    return _divide_into_windows(table, shuffled, turns, window)
 
 
-def store_order(table: ClipTable, window: int | None) -> Order:
+def store_order(table: ClipTable, window: int | None) -> ClipOrder:
     """Return the clips shard by shard, each shard's by index: in stores sorted by id, simply by index."""
     clips = torch.arange(len(table))
     by_shard = clips[table.shard.argsort(stable=True)]
-    return _divide(table, by_shard, torch.arange(len(table.rows)), window)
+    return _divide_into_windows(table, by_shard, torch.arange(len(table.shard_row_counts)), window)
 
 
-def _divide(table: ClipTable, clips: Tensor, turns: Tensor, window: int | None) -> Order:
+def _divide_into_windows(table: ClipTable, clips: Tensor, turns: Tensor, window: int | None) -> ClipOrder:
     """Bring the windows of consecutive `turns` after each other, the clips of each in the order of `clips`."""
     size = window or len(turns)
     turn = torch.empty_like(turns).index_copy_(0, turns, torch.arange(len(turns)))
@@ -75,7 +75,7 @@ def _divide(table: ClipTable, clips: Tensor, turns: Tensor, window: int | None) 
     stops = torch.bincount(number).cumsum(0).tolist()
     starts = [0, *stops[:-1]]
     windows = [Window(turns[at * size : (at + 1) * size], starts[at], stops[at]) for at in range(len(stops))]
-    return Order(clips[number[clips].argsort(stable=True)], windows)
+    return ClipOrder(clips[number[clips].argsort(stable=True)], windows)
 
 
 def steps_per_epoch(clips: int, batch_size: int) -> int:
@@ -87,7 +87,7 @@ def steps_per_epoch(clips: int, batch_size: int) -> int:
     return max(clips // batch_size, 1)
 
 
-def batch_positions(step: int, batch_size: int, clips: int, rank: int = 0, ranks: int = 1) -> slice:
+def batch_positions(step: int, batch_size: int, clips: int, rank: int = 0, world_size: int = 1) -> slice:
     """Return a rank's share of a global batch, as positions in the epoch's order.
 
     The ranks' shares follow each other, differ by at most one clip and make up the same batch for every
@@ -102,4 +102,4 @@ def batch_positions(step: int, batch_size: int, clips: int, rank: int = 0, ranks
     """
     first = step * batch_size
     size = max(min(batch_size, clips - first), 0)
-    return slice(first + size * rank // ranks, first + size * (rank + 1) // ranks)
+    return slice(first + size * rank // world_size, first + size * (rank + 1) // world_size)

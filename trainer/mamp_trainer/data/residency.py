@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mamp_schemas.recipes import RunRecipe
-from mamp_trainer.memory import Budget
+from mamp_trainer.memory import MemoryBudget
 
-WINDOW = 32
+DEFAULT_SHUFFLE_WINDOW = 32
 """Shards that a stream shuffles together where neither recipe nor budget says otherwise: some 20,000 clips of NTU
 in 0.6 GB, twice. Not as many as happen to fit: a run's order must not depend on the machine."""
 
@@ -14,7 +14,7 @@ GB = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class DataSize:
     """What clips take in memory.
 
     Attributes:
@@ -29,15 +29,15 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class ResidencyChoice:
     """Where clips live, the shards shuffled together (None for all), and why."""
 
-    residency: Literal["device", "host", "stream"]
+    location: Literal["device", "host", "stream"]
     window: int | None
     reason: str
 
 
-def place(recipe: RunRecipe, size: Size, free: Budget, device: str) -> Placement:
+def choose_residency(recipe: RunRecipe, size: DataSize, free_memory: MemoryBudget, device: str) -> ResidencyChoice:
     """Choose where clips live.
 
     What the recipe names is taken as it is; the budget is for what it leaves open.
@@ -48,19 +48,19 @@ def place(recipe: RunRecipe, size: Size, free: Budget, device: str) -> Placement
         free: the budget where the recipe has none.
         device: the training device's name.
     """
-    budget = _stated(recipe) or free
+    budget = _recipe_budget(recipe) or free_memory
     residency, reason = recipe.residency, "as the recipe says"
     if residency == "auto":
-        residency, reason = _choose(size.total, budget, device)
+        residency, reason = _residency_by_budget(size.total, budget, device)
     window = recipe.shuffle_window
     if residency == "stream" and window is None:
-        window = _window(size, _stated(recipe))
+        window = _stream_window(size, _recipe_budget(recipe))
     windowed = window is not None and window < size.shards
     shuffled = f"in windows of {window} of their {size.shards} shards" if windowed else "all together"
-    return Placement(residency, window, f"{reason}; shuffled {shuffled}")
+    return ResidencyChoice(residency, window, f"{reason}; shuffled {shuffled}")
 
 
-def _choose(total: int, budget: Budget, device: str) -> tuple[Literal["device", "host", "stream"], str]:
+def _residency_by_budget(total: int, budget: MemoryBudget, device: str) -> tuple[Literal["device", "host", "stream"], str]:
     clips = f"{total / GB:.2f} GB of clips"
     if total <= budget.device:
         return "device", f"{clips} fit the budget of {budget.device / GB:.2f} GB on {device}"
@@ -70,14 +70,14 @@ def _choose(total: int, budget: Budget, device: str) -> tuple[Literal["device", 
     return "stream", f"{exceeded} and that of {budget.host / GB:.2f} GB on the host"
 
 
-def _stated(recipe: RunRecipe) -> Budget | None:
+def _recipe_budget(recipe: RunRecipe) -> MemoryBudget | None:
     if recipe.residency_budget_gb is None:
         return None
     budget = int(recipe.residency_budget_gb * GB)
-    return Budget(device=budget, host=budget)
+    return MemoryBudget(device=budget, host=budget)
 
 
-def _window(size: Size, stated: Budget | None) -> int | None:
+def _stream_window(size: DataSize, stated: MemoryBudget | None) -> int | None:
     """Return how many shards fit a stated budget twice, the second time being read; None for all of them."""
-    fitting = WINDOW if stated is None else max(stated.host // (2 * size.largest), 1)
+    fitting = DEFAULT_SHUFFLE_WINDOW if stated is None else max(stated.host // (2 * size.largest), 1)
     return fitting if fitting < size.shards else None

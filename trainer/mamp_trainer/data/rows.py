@@ -7,11 +7,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mamp_trainer.data.order import Plan
+from mamp_trainer.data.order import OrderOfEpoch
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class RowBuffer:
     """Packed rows of some shards: coordinate by coordinate, unlike in the store, so that turning them is fast.
 
     Attributes:
@@ -26,10 +26,10 @@ class Held:
     offset: Tensor
 
 
-class Rows(Protocol):
+class RowSource(Protocol):
     """What provides the rows of clips."""
 
-    def hold(self, plan: Plan, epoch: int, share: slice) -> Iterator[tuple[slice, Held]]:
+    def row_buffers(self, order_of_epoch: OrderOfEpoch, epoch: int, share: slice) -> Iterator[tuple[slice, RowBuffer]]:
         """Yield rows of the clips at some positions of an epoch's order, part by part.
 
         What is yielded holds until the next part is asked for.
@@ -48,14 +48,14 @@ class Rows(Protocol):
 class ResidentRows:
     """The rows of all clips, loaded once, on the training device or in host memory."""
 
-    held: Held
+    buffer: RowBuffer
 
-    def hold(self, _plan: Plan, _epoch: int, share: slice) -> Iterator[tuple[slice, Held]]:
+    def row_buffers(self, _plan: OrderOfEpoch, _epoch: int, share: slice) -> Iterator[tuple[slice, RowBuffer]]:
         """Yield what is held."""
-        yield share, self.held
+        yield share, self.buffer
 
 
-def bring(rows: Tensor, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+def gather_to_device(rows: Tensor, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     """Bring rows to the device that trains, without waiting for it; those that are there already stay as they are.
 
     Only what moves is page-locked, not the rows themselves: it is the copy that needs it, and gigabytes of
@@ -70,13 +70,13 @@ def bring(rows: Tensor, index: Tensor, device: torch.device) -> tuple[Tensor, Te
         Rows and index on the device; the rows may be others, or more.
     """
     if rows.device.type == device.type:
-        return rows, move(index, device)
+        return rows, to_device(index, device)
     shape = (len(index), *rows.shape[1:])
     staged = torch.empty(shape, dtype=rows.dtype, pin_memory=device.type == "cuda")
     torch.index_select(rows, 0, index, out=staged)
     return staged.to(device, non_blocking=True), torch.arange(len(index), device=device)
 
 
-def move(values: Tensor, device: torch.device) -> Tensor:
+def to_device(values: Tensor, device: torch.device) -> Tensor:
     """Move a tensor from the host to a device without waiting for it."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from mamp_trainer.data import augment
-from mamp_trainer.data.clips import ClipTable, bodies_of, spans
-from mamp_trainer.data.rows import Held, bring, move
-from mamp_trainer.slots import Slots, find_slots
+from mamp_trainer.data.clips import ClipTable, body_index, concat_ranges
+from mamp_trainer.data.rows import RowBuffer, gather_to_device, to_device
+from mamp_trainer.slots import UniqueBodies, find_unique_bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Batch:
     label: Tensor
     clip: Tensor
     real: Tensor
-    slots: Slots
+    unique_bodies: UniqueBodies
 
 
 @dataclass(frozen=True, slots=True)
-class Crops:
+class CropPlan:
     """Which clips, and what of them; all on the host.
 
     Attributes:
@@ -55,7 +55,7 @@ class Crops:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class SampleShape:
     """T and M of samples, and whether a slot without a body holds a copy of the first one, or zeros."""
 
     frames: int
@@ -63,8 +63,8 @@ class Shape:
     copies: bool
 
 
-def make_batch(
-    table: ClipTable, parts: Iterable[tuple[slice, Held]], crops: Crops, shape: Shape, device: torch.device
+def collate(
+    table: ClipTable, parts: Iterable[tuple[slice, RowBuffer]], crops: CropPlan, shape: SampleShape, device: torch.device
 ) -> Batch:
     """Return the samples of crops.
 
@@ -81,52 +81,52 @@ def make_batch(
     real = slot < bodies[:, None]
     body = (bodies.cumsum(0) - bodies)[:, None] + torch.where(real, slot, 0)
     count = crops.length.repeat_interleave(bodies)
-    first = move((count.cumsum(0) - count)[body] - crops.start[:, None], device)
-    filled = move(real | shape.copies, device)
-    points = augment.resize_rows(move(crops.start, device), move(crops.length, device), shape.frames)
+    first = to_device((count.cumsum(0) - count)[body] - crops.start[:, None], device)
+    filled = to_device(real | shape.copies, device)
+    points = augment.resize_points(to_device(crops.start, device), to_device(crops.length, device), shape.frames)
 
     def sample(rows: Tensor) -> Tensor:
         return augment.gather_lerp(rows, first, filled, points).transpose(-1, -2)
 
-    joints, trajectory = _gather(table, parts, crops, device)
+    joints, trajectory = _gather_rows(table, parts, crops, device)
     return Batch(
         x=sample(joints),
         trajectory=None if trajectory is None else sample(trajectory),
-        label=move(table.label[crops.clip], device),
-        clip=move(crops.clip, device),
-        real=move(real, device),
-        slots=Slots(*(move(index, device) for index in find_slots(real, shape.copies))),
+        label=to_device(table.label[crops.clip], device),
+        clip=to_device(crops.clip, device),
+        real=to_device(real, device),
+        unique_bodies=UniqueBodies(*(to_device(index, device) for index in find_unique_bodies(real, shape.copies))),
     )
 
 
-def _gather(
-    table: ClipTable, parts: Iterable[tuple[slice, Held]], crops: Crops, device: torch.device
+def _gather_rows(
+    table: ClipTable, parts: Iterable[tuple[slice, RowBuffer]], crops: CropPlan, device: torch.device
 ) -> tuple[Tensor, Tensor | None]:
     """Return joints and trajectory of the crops' rows, turned, each (R, C, V): one body after the other."""
     joints, trajectory = [], []
     for part, held in parts:
         index, owner = _crop_rows(table, held, crops, part)
-        matrices = None if crops.rotation is None else move(crops.rotation[owner], device)
-        joints.append(_turned(held.joints, index, matrices, device))
+        matrices = None if crops.rotation is None else to_device(crops.rotation[owner], device)
+        joints.append(_rotated(held.joints, index, matrices, device))
         if held.trajectory is not None:
-            trajectory.append(_turned(held.trajectory, index, matrices, device))
-    return _join(joints), _join(trajectory) if trajectory else None
+            trajectory.append(_rotated(held.trajectory, index, matrices, device))
+    return _concat(joints), _concat(trajectory) if trajectory else None
 
 
-def _crop_rows(table: ClipTable, held: Held, crops: Crops, part: slice) -> tuple[Tensor, Tensor]:
+def _crop_rows(table: ClipTable, held: RowBuffer, crops: CropPlan, part: slice) -> tuple[Tensor, Tensor]:
     """Return where the rows of some crops are held, and which crop each belongs to, both (R,) int64."""
     clip = crops.clip[part]
-    owner, body = bodies_of(table.bodies[clip])
-    first = held.offset[table.shard[clip]] + table.place[clip] + crops.start[part]
+    owner, body = body_index(table.bodies[clip])
+    first = held.offset[table.shard[clip]] + table.packed_row[clip] + crops.start[part]
     count = crops.length[part][owner]
-    index = spans(first[owner] + body * table.frames[clip][owner], count)
+    index = concat_ranges(first[owner] + body * table.frames[clip][owner], count)
     return index, (part.start + owner).repeat_interleave(count)
 
 
-def _turned(rows: Tensor, index: Tensor, matrices: Tensor | None, device: torch.device) -> Tensor:
-    rows, index = bring(rows, index, device)
-    return rows.index_select(0, index) if matrices is None else augment.turn_rows(rows, index, matrices)
+def _rotated(rows: Tensor, index: Tensor, matrices: Tensor | None, device: torch.device) -> Tensor:
+    rows, index = gather_to_device(rows, index, device)
+    return rows.index_select(0, index) if matrices is None else augment.rotate_rows(rows, index, matrices)
 
 
-def _join(parts: list[Tensor]) -> Tensor:
+def _concat(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)

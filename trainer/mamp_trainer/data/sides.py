@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_schemas.base import read_json
+from mamp_schemas.base import parse_model_json
 from mamp_schemas.errors import ManifestError, RecipeError
-from mamp_schemas.protocols import Side
+from mamp_schemas.protocols import Split
 from mamp_schemas.recipes import PretrainRecipe, RunRecipe
-from mamp_schemas.splits import SplitManifest, Subset, check_belongs, check_drawn, manifest_name
-from mamp_trainer.data.places import read
+from mamp_schemas.splits import SplitManifest, Subset, check_manifest_of_store, check_manifest_of_subset, manifest_name
+from mamp_trainer.data.places import read_bytes
 from mamp_trainer.data.store import Store
 
 
@@ -21,20 +21,20 @@ def read_manifest(store: Store, protocol: str, subset: Subset | None = None) -> 
     """
     place = store.path.resolve()
     path = place.with_name(manifest_name(place.name, protocol, subset))
-    remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}{_options(subset)}"
+    remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}{_subset_options(subset)}"
     try:
-        text = read(path)
+        text = read_bytes(path)
     except FileNotFoundError:
         what = f"a part of '{protocol}'" if subset else f"'{protocol}'"
         raise ManifestError(f"{path}: there is no split manifest for {what}", remedy=remedy) from None
-    manifest = read_json(SplitManifest, text, str(path), ManifestError)
-    check_belongs(manifest, path, store.metadata.content_hash, store.ids, remedy)
+    manifest = parse_model_json(SplitManifest, text, str(path), ManifestError)
+    check_manifest_of_store(manifest, path, store.metadata.content_hash, store.ids, remedy)
     if subset is not None:
-        check_drawn(manifest, path, subset, read_manifest(store, protocol), remedy)
+        check_manifest_of_subset(manifest, path, subset, read_manifest(store, protocol), remedy)
     return manifest
 
 
-def _options(subset: Subset | None) -> str:
+def _subset_options(subset: Subset | None) -> str:
     if subset is None:
         return ""
     return (
@@ -42,7 +42,7 @@ def _options(subset: Subset | None) -> str:
     )
 
 
-def side_clips(store: Store, manifest: SplitManifest, side: Side) -> NDArray[np.int64]:
+def split_clips(store: Store, manifest: SplitManifest, split: Split) -> NDArray[np.int64]:
     """Return the clips of one side as ascending indices into the store's clips.
 
     A clip's place in this list is its global index: what order and random draws go by.
@@ -50,11 +50,11 @@ def side_clips(store: Store, manifest: SplitManifest, side: Side) -> NDArray[np.
     Raises:
         ManifestError: the side has no clip.
     """
-    ids = set(manifest.train if side == "train" else manifest.test)
+    ids = set(manifest.train if split == "train" else manifest.test)
     chosen = np.array([at for at, name in enumerate(store.ids) if name in ids], dtype=np.int64)
     if not chosen.size:
         raise ManifestError(
-            f"{store.path}: the {side} side of '{manifest.protocol}' has no clips",
+            f"{store.path}: the {split} side of '{manifest.protocol}' has no clips",
             remedy="Ingest the files of that side as well, or choose another protocol.",
         )
     return chosen

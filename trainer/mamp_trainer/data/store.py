@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from zarr.errors import BaseZarrError
 
 from mamp_schemas.errors import DamagedStoreError
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.store import StoreMetadata
 
 READ_ERRORS = (BaseZarrError, OSError, KeyError, ValueError, RuntimeError)
@@ -28,7 +28,7 @@ class Store:
         arrays: the row arrays, read only when asked for.
     """
 
-    path: Place
+    path: StoragePath
     metadata: StoreMetadata
     ids: list[str]
     columns: dict[str, NDArray[np.generic]]
@@ -53,24 +53,24 @@ class Store:
         try:
             values = np.asarray(self.arrays[name][start:stop], dtype=np.float32)
         except READ_ERRORS as problem:
-            raise self._unreadable(name, start, stop, f"{type(problem).__name__}: {problem}") from problem
+            raise self._unreadable_error(name, start, stop, f"{type(problem).__name__}: {problem}") from problem
         if np.isnan(values.min(initial=0)):
             lost = start + int(np.isnan(values).any(axis=tuple(range(1, values.ndim))).argmax())
-            raise self._unreadable(name, start, stop, f"{self._shard(name, lost)} was never written in full or is gone")
+            raise self._unreadable_error(name, start, stop, f"{self._shard_name(name, lost)} was never written in full or is gone")
         return values
 
-    def _unreadable(self, name: str, start: int, stop: int, problem: str) -> DamagedStoreError:
-        shards = " to ".join(dict.fromkeys(self._shard(name, row) for row in (start, stop - 1)))
-        return damaged(self.path, f"rows {start} to {stop} of '{name}' cannot be read ({shards}): {problem}")
+    def _unreadable_error(self, name: str, start: int, stop: int, problem: str) -> DamagedStoreError:
+        shards = " to ".join(dict.fromkeys(self._shard_name(name, row) for row in (start, stop - 1)))
+        return damaged_store_error(self.path, f"rows {start} to {stop} of '{name}' cannot be read ({shards}): {problem}")
 
-    def _shard(self, name: str, row: int) -> str:
+    def _shard_name(self, name: str, row: int) -> str:
         """Return the object, below the store's folder, that holds a row."""
         array = self.arrays[name]
         number = row // (array.shards or array.chunks)[0]
         return f"{name}/{array.metadata.encode_chunk_key((number, *[0] * (array.ndim - 1)))}"
 
 
-def damaged(path: Place, problem: str) -> DamagedStoreError:
+def damaged_store_error(path: StoragePath, problem: str) -> DamagedStoreError:
     """Return the error for a store whose content is not what its metadata promises."""
     return DamagedStoreError(
         f"{path}: {problem}", remedy=f"`mampctl verify {path}` checks all of it. Remove the store and ingest again."

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from mamp_trainer.data.batches import Clips
-from mamp_trainer.data.clips import tabulate
-from mamp_trainer.data.rows import Held, ResidentRows
+from mamp_trainer.data.clips import clip_table
+from mamp_trainer.data.rows import RowBuffer, ResidentRows
 
 
 class Recording(NamedTuple):
@@ -24,7 +24,7 @@ class Recording(NamedTuple):
     valid_frames: int
 
 
-def hold_clips(recordings: Sequence[Recording], device: torch.device) -> Clips:
+def clips_from_memory(recordings: Sequence[Recording], device: torch.device) -> Clips:
     """Return clips, without labels, in one shard on a device.
 
     Args:
@@ -35,7 +35,7 @@ def hold_clips(recordings: Sequence[Recording], device: torch.device) -> Clips:
     valid = torch.tensor([each.valid_frames for each in recordings])
     count = bodies * frames
     total = int(count.sum())
-    table = tabulate(count.cumsum(0) - count, frames, bodies, valid, torch.full_like(frames, -1), shard_rows=total)
+    table = clip_table(count.cumsum(0) - count, frames, bodies, valid, torch.full_like(frames, -1), shard_rows=total)
     rows = np.concatenate([each.joints.reshape(-1, *each.joints.shape[2:]) for each in recordings])
     joints = torch.from_numpy(np.ascontiguousarray(rows.swapaxes(1, 2))).to(device)
-    return Clips(table, ResidentRows(Held(joints, None, torch.zeros(1, dtype=torch.int64))), None, device)
+    return Clips(table, ResidentRows(RowBuffer(joints, None, torch.zeros(1, dtype=torch.int64))), None, device)

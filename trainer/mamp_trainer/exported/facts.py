@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from mamp_schemas.datasets import Dataset
+from mamp_schemas.datasets import DatasetSpec
 from mamp_schemas.policy import IngestPolicy
 from mamp_schemas.recipes import Recipe
-from mamp_trainer.exported.network import INPUT, Exported
+from mamp_trainer.exported.network import INPUT, ExportedNetwork
 
 
-def describe(
-    network: Exported, recipe: Recipe, spec: Dataset, policy: IngestPolicy, classes: Sequence[str]
+def export_metadata(
+    network: ExportedNetwork, recipe: Recipe, spec: DatasetSpec, policy: IngestPolicy, classes: Sequence[str]
 ) -> dict[str, str]:
     """Return what an exported file carries beside the network, all of it text.
 
@@ -32,7 +32,7 @@ def describe(
         "dataset": spec.title,
         "input": (
             f"{INPUT}: float32 (N, {spec.bodies}, {model.frames}, {model.joints}, 3): clips, bodies, frames, joints, "
-            f"x y z in metres. A clip is cleaned as at ingest (policy {policy.name}: {_origin(spec, policy)}), cut to "
+            f"x y z in metres. A clip is cleaned as at ingest (policy {policy.name}: {_describe_origin(spec, policy)}), cut to "
             f"the middle {recipe.sampling.test_crop:g} of its valid frames, and resized to {model.frames} frames "
             f"(linear, half-pixel centres).{empty}"
         ),
@@ -48,7 +48,7 @@ def describe(
     return facts | scores
 
 
-def _origin(spec: Dataset, policy: IngestPolicy) -> str:
+def _describe_origin(spec: DatasetSpec, policy: IngestPolicy) -> str:
     """Say where the coordinates of a clip begin."""
     if policy.centre == "none":
         return "the camera's coordinates"

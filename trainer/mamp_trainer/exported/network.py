@@ -15,7 +15,7 @@ from mamp_trainer.weights import load_encoder
 INPUT, LOGITS, FEATURES = "clips", "logits", "features"
 
 
-class Exported(nn.Module):
+class ExportedNetwork(nn.Module):
     """An encoder, with the head that was trained on it or with none.
 
     Nothing depends on which body slots are alike, as it does in training for speed: a graph has no such choices.
@@ -48,7 +48,7 @@ class Exported(nn.Module):
         return (features,) if self.head is None else (self.head(tokens), features)
 
 
-def load_network(source: Path, recipe: Recipe, progress: Progress | None = None) -> Exported:
+def load_exported_network(source: Path, recipe: Recipe, progress: Progress | None = None) -> ExportedNetwork:
     """Load what a run, a checkpoint or a released file holds: a classifier, or of a pre-training its encoder.
 
     Args:
@@ -62,6 +62,6 @@ def load_network(source: Path, recipe: Recipe, progress: Progress | None = None)
     if isinstance(recipe, PretrainRecipe):
         encoder = Encoder(recipe.model)
         encoder.load_state_dict(load_encoder(source, recipe.model, progress))
-        return Exported(encoder, None).eval()
+        return ExportedNetwork(encoder, None).eval()
     model = load_classifier(source, recipe, progress)
-    return Exported(model.encoder, model.head).eval()
+    return ExportedNetwork(model.encoder, model.head).eval()

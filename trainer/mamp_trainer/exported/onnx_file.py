@@ -11,12 +11,12 @@ import onnxscript  # noqa: F401 - torch's exporter needs it: say so before the w
 import torch
 from torch import Tensor
 
-from mamp_trainer.exported.check import check_equal
-from mamp_trainer.exported.network import INPUT, Exported
-from mamp_trainer.exported.program import BATCH_AXIS, example
+from mamp_trainer.exported.check import check_export
+from mamp_trainer.exported.network import INPUT, ExportedNetwork
+from mamp_trainer.exported.program import BATCH_AXIS, example_input
 
 
-def make_onnx(network: Exported, bodies: int, facts: Mapping[str, str], what: str) -> tuple[bytes, float]:
+def export_onnx(network: ExportedNetwork, bodies: int, metadata: Mapping[str, str], file_name: str) -> tuple[bytes, float]:
     """Return the content of an `.onnx` file, checked by onnxruntime.
 
     Args:
@@ -31,10 +31,10 @@ def make_onnx(network: Exported, bodies: int, facts: Mapping[str, str], what: st
     Raises:
         ExportError: onnxruntime does not get the network's numbers.
     """
-    with _quiet():
+    with _silence_exporter():
         program = torch.onnx.export(
             network,
-            example(network, bodies),
+            example_input(network, bodies),
             input_names=[INPUT],
             output_names=list(network.outputs),
             dynamic_shapes=BATCH_AXIS,
@@ -44,7 +44,7 @@ def make_onnx(network: Exported, bodies: int, facts: Mapping[str, str], what: st
     if program is None:
         raise TypeError("torch.onnx.export returned no program")
     model = program.model_proto
-    onnx.helper.set_model_props(model, dict(facts))
+    onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -53,11 +53,11 @@ def make_onnx(network: Exported, bodies: int, facts: Mapping[str, str], what: st
         outputs = session.run(list(network.outputs), {INPUT: clips.numpy()})
         return [torch.from_numpy(output) for output in outputs]
 
-    return content, check_equal(network, run, bodies, what)
+    return content, check_export(network, run, bodies, file_name)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_exporter() -> Iterator[None]:
     """Keep torch's exporter from telling users what it finds deprecated, or missing, in itself."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

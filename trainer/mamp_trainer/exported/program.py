@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.export import Dim
 
-from mamp_trainer.exported.check import check_equal, make_clips
-from mamp_trainer.exported.network import INPUT, Exported
+from mamp_trainer.exported.check import check_export, synthetic_clips
+from mamp_trainer.exported.network import INPUT, ExportedNetwork
 
-FACTS_FILE = "mampctl.json"
+METADATA_FILE = "mampctl.json"
 """The name under which a `.pt2` file holds what it says of itself: see `extra_files` of `torch.export.load`."""
 
 
@@ -19,14 +19,14 @@ BATCH_AXIS = {INPUT: {0: Dim("batch", min=1)}}
 """The axis of the clips: of any length."""
 
 
-def example(network: Exported, bodies: int) -> tuple[Tensor]:
+def example_input(network: ExportedNetwork, bodies: int) -> tuple[Tensor]:
     """Return what a network is traced with: two clips of M bodies, which is fixed."""
     spec = network.encoder.spec
-    return (make_clips(2, bodies, spec.frames, spec.joints),)
+    return (synthetic_clips(2, bodies, spec.frames, spec.joints),)
 
 
 @torch.no_grad()
-def make_program(network: Exported, bodies: int, facts: Mapping[str, str], what: str) -> tuple[bytes, float]:
+def export_torch(network: ExportedNetwork, bodies: int, metadata: Mapping[str, str], file_name: str) -> tuple[bytes, float]:
     """Return the content of a `.pt2` file, checked as it is read back.
 
     Args:
@@ -42,8 +42,8 @@ def make_program(network: Exported, bodies: int, facts: Mapping[str, str], what:
         ExportError: what is read back does not give the network's numbers.
     """
     buffer = io.BytesIO()
-    program = torch.export.export(network, example(network, bodies), dynamic_shapes=BATCH_AXIS)
-    torch.export.save(program, buffer, extra_files={FACTS_FILE: json.dumps(dict(facts))})
+    program = torch.export.export(network, example_input(network, bodies), dynamic_shapes=BATCH_AXIS)
+    torch.export.save(program, buffer, extra_files={METADATA_FILE: json.dumps(dict(metadata))})
     content = buffer.getvalue()
     module = torch.export.load(io.BytesIO(content)).module()
-    return content, check_equal(network, module, bodies, what)
+    return content, check_export(network, module, bodies, file_name)

@@ -5,9 +5,9 @@ from typing import Literal
 
 from mamp_schemas.base import Model, canonical_json
 from mamp_schemas.results import Spread
-from mamp_trainer.ledger.facts import ASPECTS, ENCODER, PRETRAINING, RECIPE, SPLIT, STORE, Facts, list_facts
+from mamp_trainer.ledger.facts import ASPECTS, ENCODER, PRETRAINING, RECIPE, SPLIT, STORE, RunInputs, run_inputs
 from mamp_trainer.ledger.fields import Difference, find_differences
-from mamp_trainer.ledger.lines import RunLine, describe_run
+from mamp_trainer.ledger.lines import RunSummary, summarise_run
 from mamp_trainer.ledger.runs import Run
 
 
@@ -48,14 +48,14 @@ class Group(Model):
 class Comparison(Model):
     """Several runs side by side; values of differences are in the order of `runs`."""
 
-    runs: tuple[RunLine, ...]
+    runs: tuple[RunSummary, ...]
     aspects: tuple[Aspect, ...]
     groups: tuple[Group, ...]
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Compare at least two runs."""
-    facts, lines = [list_facts(run) for run in runs], [describe_run(run) for run in runs]
+    facts, lines = [run_inputs(run) for run in runs], [summarise_run(run) for run in runs]
     aspects = [_compare_aspect(name, [each[name] for each in facts]) for name in ASPECTS]
     return Comparison(
         runs=tuple(lines),
@@ -64,7 +64,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
     )
 
 
-def _compare_aspect(name: str, sides: Sequence[Facts | None]) -> Aspect | None:
+def _compare_aspect(name: str, sides: Sequence[RunInputs | None]) -> Aspect | None:
     """Compare one aspect; None of pre-trainings of which there are no two to compare."""
     known = [side for side in sides if side is not None]
     if name == PRETRAINING and len(known) < 2:
@@ -75,15 +75,15 @@ def _compare_aspect(name: str, sides: Sequence[Facts | None]) -> Aspect | None:
     return Aspect(name=name, state="same" if len(known) == len(sides) else "unknown")
 
 
-def _find_groups(lines: Sequence[RunLine], facts: Sequence[Mapping[str, Facts | None]]) -> list[Group]:
-    members: dict[bytes, list[RunLine]] = {}
+def _find_groups(lines: Sequence[RunSummary], facts: Sequence[Mapping[str, RunInputs | None]]) -> list[Group]:
+    members: dict[bytes, list[RunSummary]] = {}
     for line, each in zip(lines, facts, strict=True):
         if line.state == "complete" and each[RECIPE] is not None:
             members.setdefault(canonical_json(_setting(line, each)), []).append(line)
     return [_spread(group) for group in members.values() if len(group) > 1]
 
 
-def _setting(line: RunLine, facts: Mapping[str, Facts | None]) -> list[Facts | None]:
+def _setting(line: RunSummary, facts: Mapping[str, RunInputs | None]) -> list[RunInputs | None]:
     """Return what runs of one group have in common.
 
     A draw has a manifest of its own; an encoder counts by the recipe that it was trained by, its seed left out,
@@ -94,7 +94,7 @@ def _setting(line: RunLine, facts: Mapping[str, Facts | None]) -> list[Facts | N
     return [facts[RECIPE], facts[STORE], None if line.subset else facts[SPLIT], encoder]
 
 
-def _spread(group: Sequence[RunLine]) -> Group:
+def _spread(group: Sequence[RunSummary]) -> Group:
     def of(name: str) -> Spread | None:
         values = [value for line in group if (value := getattr(line, name)) is not None]
         return Spread.of(values) if len(values) == len(group) else None

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from mamp_schemas.base import Model, digest_data
+from mamp_schemas.base import Model, digest_dumped
 from mamp_schemas.errors import ConfigError, RecordError
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.results import RunRecord
 from mamp_trainer.ledger.fields import Difference, find_differences, flatten
-from mamp_trainer.ledger.files import read_settings
-from mamp_trainer.ledger.lines import RunLine, describe_run
+from mamp_trainer.ledger.files import read_recipe_data
+from mamp_trainer.ledger.lines import RunSummary, summarise_run
 from mamp_trainer.ledger.runs import Run
-from mamp_trainer.recipes import read_resolved, shipped_recipe
+from mamp_trainer.recipes import read_resolved, builtin_recipe
 
 
 class RunDetail(Model):
@@ -25,7 +25,7 @@ class RunDetail(Model):
         notes: what does not fit together.
     """
 
-    line: RunLine
+    line: RunSummary
     record: RunRecord | None
     recipe: dict[str, Any] | None = None
     shipped: bool = False
@@ -33,15 +33,15 @@ class RunDetail(Model):
     notes: tuple[str, ...] = ()
 
 
-def detail(run: Run) -> RunDetail:
+def run_detail(run: Run) -> RunDetail:
     """Return all that is known of a run; what cannot be read of it becomes a note."""
-    line = describe_run(run)
+    line = summarise_run(run)
     try:
-        settings = read_settings(run.folder)
+        settings = read_recipe_data(run.folder)
         recipe = read_resolved(settings, str(run.folder))
     except (ConfigError, RecordError) as problem:
-        return RunDetail(line=line, record=run.record, notes=(problem.what,))
-    shipped = shipped_recipe(recipe.kind, recipe.name)
+        return RunDetail(line=line, record=run.record, notes=(problem.message,))
+    shipped = builtin_recipe(recipe.kind, recipe.name)
     return RunDetail(
         line=line,
         record=run.record,
@@ -57,7 +57,7 @@ def _changes(shipped: Recipe, own: Recipe) -> tuple[Difference, ...]:
 
 
 def _notes(record: RunRecord | None, settings: dict[str, Any]) -> tuple[str, ...]:
-    if record is None or record.recipe_hash == digest_data(settings):
+    if record is None or record.recipe_hash == digest_dumped(settings):
         return ()
     return (
         "recipe.yaml is not the recipe of the record's hash: the run was taken up again with another placement, "

@@ -21,9 +21,9 @@ class Difference(Model):
 
     def __str__(self) -> str:
         """Return `key: value / value`."""
-        return f"{self.key}: {self.sides()}"
+        return f"{self.key}: {self.show_values()}"
 
-    def sides(self) -> str:
+    def show_values(self) -> str:
         """Return `value / value`."""
         return " / ".join(map(show_value, self.values))
 
@@ -36,16 +36,16 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def find_differences(sides: Sequence[Mapping[str, Any] | None]) -> tuple[Difference, ...]:
+def find_differences(settings: Sequence[Mapping[str, Any] | None]) -> tuple[Difference, ...]:
     """Return the fields on which the known sides differ, in the order in which they have them.
 
     Args:
         sides: flat fields of each; None of a side of which nothing is known.
     """
-    known = [side for side in sides if side is not None]
+    known = [side for side in settings if side is not None]
     keys = dict.fromkeys(key for side in known for key in side)
     return tuple(
-        Difference(key=key, values=tuple(side.get(key) if side is not None else UNKNOWN for side in sides))
+        Difference(key=key, values=tuple(side.get(key) if side is not None else UNKNOWN for side in settings))
         for key in keys
         if any(side.get(key) != known[0].get(key) for side in known)
     )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mamp_schemas.base import parse_yaml, read_json
+from mamp_schemas.base import parse_yaml, parse_model_json
 from mamp_schemas.errors import RecordError
 from mamp_schemas.results import RunRecord
 
@@ -17,12 +17,12 @@ METRICS_FILE = "metrics.jsonl"
 TOP1, TOP5 = "test_top1", "test_top5"
 """What metrics call accuracy on the test side, in percent."""
 
-_TAIL = 2**16
+_TAIL_BYTES = 2**16
 """Bytes from the end of metrics.jsonl that are looked at: hundreds of lines."""
 _REMEDY = "Update mampctl if a later version wrote it; else bring the file back, or train again in another folder."
 
 
-class _Line(BaseModel):
+class _MetricsLine(BaseModel):
     """A line of metrics: where it stands, and numbers by name."""
 
     model_config = ConfigDict(extra="allow")
@@ -33,7 +33,7 @@ class _Line(BaseModel):
     step: int
 
 
-class Reached(NamedTuple):
+class RunProgress(NamedTuple):
     """How far a run has come.
 
     Attributes:
@@ -46,7 +46,7 @@ class Reached(NamedTuple):
     measured: dict[str, float]
 
 
-class Course(NamedTuple):
+class TrainingCurve(NamedTuple):
     """All that a run has told of itself so far: numbers by name, `epoch` and `step` among them, in order.
 
     Attributes:
@@ -66,12 +66,12 @@ def read_record(folder: Path) -> RunRecord:
     """
     path = folder / RECORD_FILE
     try:
-        return read_json(RunRecord, _read(path), str(path), RecordError)
+        return parse_model_json(RunRecord, _read_text(path), str(path), RecordError)
     except RecordError as problem:
-        raise RecordError(problem.what, remedy=_REMEDY) from None
+        raise RecordError(problem.message, remedy=_REMEDY) from None
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
+def read_recipe_data(folder: Path) -> dict[str, Any]:
     """Return the recipe that a run was begun with, as plain data.
 
     Raises:
@@ -79,33 +79,33 @@ def read_settings(folder: Path) -> dict[str, Any]:
         ConfigError: it is not YAML.
     """
     path = folder / RECIPE_FILE
-    return parse_yaml(_read(path), str(path))
+    return parse_yaml(_read_text(path), str(path))
 
 
-def read_reached(folder: Path) -> Reached | None:
+def read_run_progress(folder: Path) -> RunProgress | None:
     """Return how far a run has come, by the end of its metrics; None before the first line, or of damaged ones."""
     try:
-        lines = [_Line.model_validate_json(line) for line in _last_lines(folder / METRICS_FILE)]
+        lines = [_MetricsLine.model_validate_json(line) for line in _last_lines(folder / METRICS_FILE)]
     except ValidationError:
         return None
     if not lines:
         return None
     whole = next((line for line in reversed(lines) if line.event == "epoch"), None)
-    return Reached(lines[-1].epoch, lines[-1].step, dict(whole.model_extra or {}) if whole else {})
+    return RunProgress(lines[-1].epoch, lines[-1].step, dict(whole.model_extra or {}) if whole else {})
 
 
-def read_course(folder: Path) -> Course:
+def read_curve(folder: Path) -> TrainingCurve:
     """Return the course of a run, as far as it has come; a line that is being written at the moment does not count.
 
     Raises:
         RecordError: metrics are damaged or cannot be read; names the line.
     """
     path = folder / METRICS_FILE
-    course = Course([], [])
-    lines = _read(path).split("\n")[:-1] if path.exists() else []
+    course = TrainingCurve([], [])
+    lines = _read_text(path).split("\n")[:-1] if path.exists() else []
     for number, text in enumerate(lines, 1):
         try:
-            line = _Line.model_validate_json(text)
+            line = _MetricsLine.model_validate_json(text)
         except ValidationError as problem:
             reason = problem.errors()[0]["msg"]
             raise RecordError(
@@ -123,12 +123,12 @@ def _last_lines(path: Path) -> list[bytes]:
         return []
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL))
+        file.seek(max(0, size - _TAIL_BYTES))
         *lines, _rest = file.read().split(b"\n")
-    return lines if size <= _TAIL else lines[1:]
+    return lines if size <= _TAIL_BYTES else lines[1:]
 
 
-def _read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:

@@ -8,12 +8,12 @@ from mamp_schemas.errors import ConfigError, RecordError
 from mamp_schemas.recipes import FinetuneRecipe, Recipe, Task
 from mamp_schemas.results import EvaluationResult, PretrainResult, RunRecord
 from mamp_schemas.splits import Subset
-from mamp_trainer.ledger.files import TOP1, Reached, read_reached, read_settings
-from mamp_trainer.ledger.runs import Run, State
+from mamp_trainer.ledger.files import TOP1, RunProgress, read_run_progress, read_recipe_data
+from mamp_trainer.ledger.runs import Run, RunState
 from mamp_trainer.recipes import read_resolved
 
 
-class RunLine(Model):
+class RunSummary(Model):
     """A run in one line; what is None is not known, or not there.
 
     Attributes:
@@ -27,7 +27,7 @@ class RunLine(Model):
     """
 
     run: str
-    state: State
+    state: RunState
     task: Task | None = None
     recipe: str | None = None
     dataset: str | None = None
@@ -53,28 +53,28 @@ def read_recipe(folder: Path) -> Recipe:
         RecordError: it is missing or unreadable.
         ConfigError: it does not validate; names the keys.
     """
-    return read_resolved(read_settings(folder), str(folder))
+    return read_resolved(read_recipe_data(folder), str(folder))
 
 
-def describe_run(run: Run) -> RunLine:
+def summarise_run(run: Run) -> RunSummary:
     """Return a run in one line. Only what the record does not say is read from recipe and metrics."""
     if run.record is not None and run.record.recipe is not None:
-        return _of_record(run, run.record)
+        return _summary_of_record(run, run.record)
     try:
         recipe = read_recipe(run.folder)
     except (ConfigError, RecordError) as problem:
         if run.record is not None:
-            return _of_record(run, run.record)
-        return RunLine(run=str(run.folder), state="damaged", problem=run.problem or problem.what)
+            return _summary_of_record(run, run.record)
+        return RunSummary(run=str(run.folder), state="damaged", problem=run.problem or problem.message)
     if run.record is not None:
         # Format 1 leaves to the recipe what it is called, and which draw of the training clips it is about.
-        return _of_record(run, run.record).replaced(recipe=recipe.name, subset=_subset(recipe))
-    return _of_recipe(run, recipe, read_reached(run.folder))
+        return _summary_of_record(run, run.record).replaced(recipe=recipe.name, subset=_subset(recipe))
+    return _summary_of_recipe(run, recipe, read_run_progress(run.folder))
 
 
-def _of_record(run: Run, record: RunRecord) -> RunLine:
+def _summary_of_record(run: Run, record: RunRecord) -> RunSummary:
     result = record.result
-    return RunLine(
+    return RunSummary(
         run=str(run.folder),
         state=run.state,
         task=record.task,
@@ -95,9 +95,9 @@ def _of_record(run: Run, record: RunRecord) -> RunLine:
     )
 
 
-def _of_recipe(run: Run, recipe: Recipe, reached: Reached | None) -> RunLine:
+def _summary_of_recipe(run: Run, recipe: Recipe, reached: RunProgress | None) -> RunSummary:
     measured = reached.measured if reached else {}
-    return RunLine(
+    return RunSummary(
         run=str(run.folder),
         state=run.state,
         task=recipe.kind,

@@ -10,7 +10,7 @@ from mamp_schemas.errors import RecordError
 from mamp_schemas.results import RunRecord
 from mamp_trainer.ledger.files import RECIPE_FILE, RECORD_FILE, read_record
 
-State = Literal["complete", "incomplete", "damaged"]
+RunState = Literal["complete", "incomplete", "damaged"]
 """Of a run: it has its record; it has only begun; its record cannot be read."""
 
 
@@ -28,14 +28,14 @@ class Run:
     problem: str = ""
 
     @property
-    def state(self) -> State:
+    def state(self) -> RunState:
         """Whether it is complete."""
         return "complete" if self.record else "damaged" if self.problem else "incomplete"
 
 
 def read_runs(roots: Iterable[Path]) -> list[Run]:
     """Return the runs below some folders, or in them, sorted by folder; records that cannot be read stop nothing."""
-    return [read_run(folder) for folder in sorted({found for root in roots for found in _find(root)})]
+    return [read_run(folder) for folder in sorted({found for root in roots for found in _run_folders(root)})]
 
 
 def holds_run(folder: Path) -> bool:
@@ -50,7 +50,7 @@ def read_run(folder: Path) -> Run:
     try:
         return Run(folder, read_record(folder))
     except RecordError as problem:
-        return Run(folder, problem=problem.what)
+        return Run(folder, problem=problem.message)
 
 
 def find_finished(
@@ -69,14 +69,14 @@ def find_finished(
             or `untrained`.
     """
     wanted = (recipe_hash, store_hash, manifest_hash)
-    return next((run for run in runs if run.record and _did(run.record, wanted, encoder)), None)
+    return next((run for run in runs if run.record and _has_done(run.record, wanted, encoder)), None)
 
 
-def _did(record: RunRecord, wanted: Sequence[str], encoder: str) -> bool:
-    return [record.recipe_hash, record.store_hash, record.manifest_hash] == [*wanted] and record.began_with(encoder)
+def _has_done(record: RunRecord, wanted: Sequence[str], encoder: str) -> bool:
+    return [record.recipe_hash, record.store_hash, record.manifest_hash] == [*wanted] and record.started_from_weights(encoder)
 
 
-def _find(root: Path) -> Iterator[Path]:
+def _run_folders(root: Path) -> Iterator[Path]:
     """Yield the folders that hold a run, from a root down; there is none inside another, nor in hidden folders."""
     for folder, below, files in os.walk(root):
         holds_run = not {RECIPE_FILE, RECORD_FILE}.isdisjoint(files)

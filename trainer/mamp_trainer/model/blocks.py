@@ -58,7 +58,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = MLP(width, mlp_ratio * width)
 
-    def forward(self, x: Tensor, paths: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, drop_path: Tensor | None = None) -> Tensor:
         """Transform sequences.
 
         Args:
@@ -68,9 +68,9 @@ class Block(nn.Module):
         Returns:
             (B, L, D).
         """
-        attention, mlp = (None, None) if paths is None else paths[:, :, None, None].unbind(1)
-        x = x + _times(self.attn(self.norm1(x)), attention)
-        transformed: Tensor = x + _times(self.mlp(self.norm2(x)), mlp)
+        attention, mlp = (None, None) if drop_path is None else drop_path[:, :, None, None].unbind(1)
+        x = x + _scale(self.attn(self.norm1(x)), attention)
+        transformed: Tensor = x + _scale(self.mlp(self.norm2(x)), mlp)
         return transformed
 
 
@@ -84,16 +84,16 @@ class Blocks(nn.Sequential):
 
     def __init__(self, depth: int, width: int, heads: int, mlp_ratio: int) -> None:
         super().__init__(*(Block(width, heads, mlp_ratio) for _ in range(depth)))
-        self.recompute = False
+        self.activation_checkpointing = False
 
-    def forward(self, x: Tensor, paths: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, drop_path: Tensor | None = None) -> Tensor:
         """Transform (B, L, D) to (B, L, D); `paths` are those of each block, (B, depth, 2)."""
         for number, block in enumerate(self):
-            own = None if paths is None else paths[:, number]
-            again = self.recompute and torch.is_grad_enabled()
+            own = None if drop_path is None else drop_path[:, number]
+            again = self.activation_checkpointing and torch.is_grad_enabled()
             x = cast("Tensor", checkpoint(block, x, own, use_reentrant=False) if again else block(x, own))
         return x
 
 
-def _times(branch: Tensor, factor: Tensor | None) -> Tensor:
+def _scale(branch: Tensor, factor: Tensor | None) -> Tensor:
     return branch if factor is None else branch * factor

@@ -20,7 +20,7 @@ class Encoder(nn.Module):
         self.blocks = Blocks(spec.depth, spec.width, spec.heads, spec.mlp_ratio)
         self.norm = nn.LayerNorm(spec.width)
 
-    def forward(self, x_BTVC: Tensor, keep: Tensor | None = None, paths: Tensor | None = None) -> Tensor:
+    def forward(self, x_BTVC: Tensor, keep: Tensor | None = None, drop_path: Tensor | None = None) -> Tensor:
         """Encode sequences.
 
         Args:
@@ -36,5 +36,5 @@ class Encoder(nn.Module):
         positions = (self.temp_embed + self.pos_embed).flatten(0, 2)
         if keep is not None:
             tokens, positions = tokens.take_along_dim(keep[:, :, None], dim=1), positions[keep]
-        features: Tensor = self.norm(self.blocks(self.joints_embed(tokens) + positions, paths))
+        features: Tensor = self.norm(self.blocks(self.joints_embed(tokens) + positions, drop_path))
         return features

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from mamp_schemas.recipes import Precision
 from mamp_trainer.compute import autocast
-from mamp_trainer.drops import Drops
+from mamp_trainer.drops import DropMasks
 from mamp_trainer.model.encoder import Encoder
 from mamp_trainer.model.projection import xavier_linear
-from mamp_trainer.slots import Slots
+from mamp_trainer.slots import UniqueBodies
 
 
 class LinearHead(nn.Module):
@@ -59,7 +59,7 @@ class FinetuneHead(nn.Module):
         """The number of classes."""
         return self.fc2.out_features
 
-    def forward(self, features: Tensor, factors: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, dropout: Tensor | None = None) -> Tensor:
         """Classify clips.
 
         Args:
@@ -69,7 +69,7 @@ class FinetuneHead(nn.Module):
         Returns:
             Logits (N, classes).
         """
-        dropped = features if factors is None else features * factors
+        dropped = features if dropout is None else features * dropout
         pooled = dropped.mean(dim=2).flatten(2).mean(dim=1)
         logits: Tensor = self.fc2(F.relu(self.bn(self.fc1(pooled))))
         return logits
@@ -88,7 +88,7 @@ class ClipEncoder(nn.Module):
         self.encoder = encoder
         self.precision: Precision = precision
 
-    def encode(self, x_NMTVC: Tensor, slots: Slots | None = None, paths: Tensor | None = None) -> Tensor:
+    def encode(self, x_NMTVC: Tensor, unique_bodies: UniqueBodies | None = None, drop_path: Tensor | None = None) -> Tensor:
         """Return features (N, M, Te, V, D) of clips.
 
         Args:
@@ -99,27 +99,27 @@ class ClipEncoder(nn.Module):
         spec = self.encoder.spec
         x_BTVC = x_NMTVC.flatten(0, 1)
         with autocast(self.precision, x_NMTVC.device):
-            if slots is None or paths is not None:
-                features = self.encoder(x_BTVC, paths=paths)
+            if unique_bodies is None or drop_path is not None:
+                features = self.encoder(x_BTVC, paths=drop_path)
             else:
-                features = self._encode_once(x_BTVC, slots)
+                features = self._encode_unique(x_BTVC, unique_bodies)
         found: Tensor = features.view(*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)
         return found
 
-    def _encode_once(self, x_BTVC: Tensor, slots: Slots) -> Tensor:
-        different = x_BTVC.index_select(0, slots.bodies)
+    def _encode_unique(self, x_BTVC: Tensor, unique_bodies: UniqueBodies) -> Tensor:
+        different = x_BTVC.index_select(0, unique_bodies.bodies)
         if len(different) < len(x_BTVC):
             different = torch.cat((different, torch.zeros_like(x_BTVC[:1])))
         features: Tensor = self.encoder(different)
-        return features.index_select(0, slots.filled_by.flatten())
+        return features.index_select(0, unique_bodies.body_of_slot.flatten())
 
 
-class Featuriser(ClipEncoder):
+class FeatureExtractor(ClipEncoder):
     """An encoder of clips without a head: their features, the mean over bodies, segments and joints."""
 
-    def forward(self, x_NMTVC: Tensor, slots: Slots | None = None) -> Tensor:
+    def forward(self, x_NMTVC: Tensor, unique_bodies: UniqueBodies | None = None) -> Tensor:
         """Return (N, D) of clips (N, M, T, V, C); `slots` as in `encode`."""
-        return self.encode(x_NMTVC, slots).mean(dim=(1, 2, 3))
+        return self.encode(x_NMTVC, unique_bodies).mean(dim=(1, 2, 3))
 
 
 class Classifier(ClipEncoder):
@@ -135,7 +135,7 @@ class Classifier(ClipEncoder):
         super().__init__(encoder, precision)
         self.head = head
 
-    def forward(self, x_NMTVC: Tensor, slots: Slots | None = None, drops: Drops | None = None) -> Tensor:
+    def forward(self, x_NMTVC: Tensor, unique_bodies: UniqueBodies | None = None, drop_masks: DropMasks | None = None) -> Tensor:
         """Return logits (N, classes) of clips.
 
         Args:
@@ -143,8 +143,8 @@ class Classifier(ClipEncoder):
             slots: as in `encode`.
             drops: what is left out of each slot at random, in fine-tuning.
         """
-        if drops is None:
-            logits: Tensor = self.head(self.encode(x_NMTVC, slots))
+        if drop_masks is None:
+            logits: Tensor = self.head(self.encode(x_NMTVC, unique_bodies))
         else:
-            logits = self.head(self.encode(x_NMTVC, paths=drops.paths), drops.features)
+            logits = self.head(self.encode(x_NMTVC, drop_path=drop_masks.drop_path), drop_masks.dropout)
         return logits

@@ -52,9 +52,9 @@ class MAMP(nn.Module):
         self.encoder = Encoder(spec)
         self.decoder = Decoder(spec)
 
-    def set_recompute(self, recompute: bool) -> None:
+    def set_activation_checkpointing(self, enabled: bool) -> None:
         """Choose whether the backward pass computes the blocks again; the numbers are the same."""
-        self.encoder.blocks.recompute = self.decoder.blocks.recompute = recompute
+        self.encoder.blocks.activation_checkpointing = self.decoder.blocks.activation_checkpointing = enabled
 
     def forward(self, x_BTVC: Tensor, u_BL: Tensor, trajectory_BTVC: Tensor | None = None) -> MAMPOutput:
         """Predict hidden tokens and measure the error.
@@ -66,12 +66,12 @@ class MAMP(nn.Module):
                 by default.
         """
         trajectory = x_BTVC if trajectory_BTVC is None else trajectory_BTVC
-        keep, mask = keep_smallest(self._score(trajectory, u_BL), self.masking.ratio)
+        keep, mask = keep_smallest(self._masking_score(trajectory, u_BL), self.masking.ratio)
         pred: Tensor = self.decoder(self.encoder(x_BTVC, keep), keep)
         target = prediction_target(x_BTVC, trajectory, self.spec.segment, self.target)
         return MAMPOutput(masked_error(pred, target, mask), pred, mask)
 
-    def _score(self, trajectory: Tensor, u: Tensor) -> Tensor:
+    def _masking_score(self, trajectory: Tensor, u: Tensor) -> Tensor:
         if self.masking.strategy == "uniform":
             return u
         tokens = to_tokens(trajectory, self.spec.segment)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-EPSILON = 1e-10
+LOG_EPSILON = 1e-10
 
 
 def motion_intensity(tokens: Tensor, joints: int, temperature: float) -> Tensor:
@@ -23,7 +23,7 @@ def motion_intensity(tokens: Tensor, joints: int, temperature: float) -> Tensor:
     """
     steps = torch.unflatten(tokens, 1, (-1, joints)).diff(dim=1).abs().mean(dim=-1)
     intensity = torch.cat((steps[:, :1], steps), dim=1).flatten(1)
-    return intensity / (intensity.amax(dim=1, keepdim=True) * temperature + EPSILON)
+    return intensity / (intensity.amax(dim=1, keepdim=True) * temperature + LOG_EPSILON)
 
 
 def masking_score(intensity: Tensor, u: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def masking_score(intensity: Tensor, u: Tensor) -> Tensor:
         intensity: (B, L), from `motion_intensity`.
         u: (B, L), drawn from U(0, 1).
     """
-    return intensity.log_softmax(dim=1) - torch.log(-torch.log(u + EPSILON) + EPSILON)
+    return intensity.log_softmax(dim=1) - torch.log(-torch.log(u + LOG_EPSILON) + LOG_EPSILON)
 
 
 def keep_smallest(score: Tensor, ratio: float) -> tuple[Tensor, Tensor]:

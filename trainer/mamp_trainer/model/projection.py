@@ -16,14 +16,14 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
-        if not _by_onednn(x):
+        if not _uses_onednn(x):
             return super().forward(x)
         points = x.reshape(1, -1, 1, self.in_features).permute(0, 3, 1, 2)
         mapped = F.conv2d(points, self.weight[:, :, None, None], self.bias)
         return mapped.permute(0, 2, 3, 1).reshape(*x.shape[:-1], self.out_features)
 
 
-def _by_onednn(x: Tensor) -> bool:
+def _uses_onednn(x: Tensor) -> bool:
     return (
         not torch.compiler.is_exporting()  # what is exported runs elsewhere: there a linear layer is to be one
         and x.device.type == "cpu"

@@ -6,7 +6,7 @@ from torch import Tensor
 from mamp_schemas.recipe_specs import TargetSpec
 from mamp_trainer.model.embed import to_tokens
 
-EPSILON = 1e-6
+VARIANCE_EPSILON = 1e-6
 
 
 def motion(x_BTVC: Tensor, stride: int) -> Tensor:
@@ -21,16 +21,16 @@ def motion(x_BTVC: Tensor, stride: int) -> Tensor:
     return differences
 
 
-def normalise(tokens: Tensor) -> Tensor:
+def normalise_tokens(tokens: Tensor) -> Tensor:
     """Bring each token (B, L, l·C) to mean 0 and variance 1, by its own mean and unbiased variance."""
     variance, mean = torch.var_mean(tokens, dim=-1, keepdim=True)
-    return (tokens - mean) / (variance + EPSILON).sqrt()
+    return (tokens - mean) / (variance + VARIANCE_EPSILON).sqrt()
 
 
-def denormalise(predicted: Tensor, tokens: Tensor) -> Tensor:
+def denormalise_tokens(predicted: Tensor, tokens: Tensor) -> Tensor:
     """Give tokens (B, L, l·C) predicted as `normalise` leaves them the mean and variance of the true ones."""
     variance, mean = torch.var_mean(tokens, dim=-1, keepdim=True)
-    return predicted * (variance + EPSILON).sqrt() + mean
+    return predicted * (variance + VARIANCE_EPSILON).sqrt() + mean
 
 
 def target_tokens(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spec: TargetSpec) -> Tensor:
@@ -52,4 +52,4 @@ def prediction_target(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spe
         (B, L, l·C).
     """
     tokens = target_tokens(x_BTVC, trajectory_BTVC, segment, spec)
-    return normalise(tokens) if spec.normalise else tokens
+    return normalise_tokens(tokens) if spec.normalise else tokens

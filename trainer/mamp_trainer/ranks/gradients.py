@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.ranks.group import DistContext
 
 
-class Gradients:
+class FlatGradients:
     """Makes the gradients of parameters views of one tensor.
 
     Args:
@@ -21,21 +21,21 @@ class Gradients:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self._all = torch.cat([torch.zeros_like(parameter).flatten() for parameter in parameters])
+        self._flat = torch.cat([torch.zeros_like(parameter).flatten() for parameter in parameters])
         at = 0
         for parameter in parameters:
-            parameter.grad = self._all[at : at + parameter.numel()].view_as(parameter)
+            parameter.grad = self._flat[at : at + parameter.numel()].view_as(parameter)
             at += parameter.numel()
 
-    def clear(self) -> None:
+    def zero(self) -> None:
         """Set all of them to zero, for backward passes to add to."""
-        self._all.zero_()
+        self._flat.zero_()
 
-    def add_up(self, ranks: Ranks) -> None:
+    def all_reduce(self, dist_context: DistContext) -> None:
         """Replace each rank's gradients by their sum over all ranks."""
-        ranks.add(self._all)
+        dist_context.all_reduce_sum(self._flat)
 
     def norm(self) -> Tensor:
         """Return the Euclidean norm over all parameters, a scalar on their device."""
-        norm: Tensor = torch.linalg.vector_norm(self._all)
+        norm: Tensor = torch.linalg.vector_norm(self._flat)
         return norm

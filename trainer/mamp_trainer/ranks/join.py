@@ -13,26 +13,26 @@ import torch
 import torch.distributed as dist
 
 from mamp_schemas.errors import Interrupted, LostRankError, MampctlError, TrainingError
-from mamp_trainer.ranks.group import Ranks
-from mamp_trainer.ranks.launch import LAUNCHER
-from mamp_trainer.ranks.place import Place
-from mamp_trainer.ranks.table import Table
+from mamp_trainer.ranks.group import DistContext
+from mamp_trainer.ranks.launch import LAUNCHER_PID
+from mamp_trainer.ranks.place import RankEnv
+from mamp_trainer.ranks.table import RendezvousStore
 
-PATIENCE = timedelta(minutes=10)
+RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
 """How long a rank waits for the others, to come or to take part in a sum."""
 
-CLAIM_SECONDS = 5.0
+FAILURE_REPORT_SECONDS = 5.0
 """How long a rank that lost the others waits for one of them to say why."""
 
 
 T = TypeVar("T")
 
-Connect = Callable[[torch.device], Ranks]
+Connect = Callable[[torch.device], DistContext]
 """Connects the ranks, each with the device that it trains on: by gloo in host memory, by NCCL in a GPU's."""
 
 
 @contextmanager
-def join(place: Place) -> Iterator[Connect]:
+def rendezvous(rank_env: RankEnv) -> Iterator[Connect]:
     """Be one of the ranks: meet the others, train with them, and end together.
 
     Args:
@@ -43,63 +43,63 @@ def join(place: Place) -> Iterator[Connect]:
         SystemExit: another rank has an error and tells it.
     """
     _end_with_parent()
-    table = _meet(place)
-    table.set_ready(place.rank)
-    joined: list[Ranks] = []
+    table = _connect_store(rank_env)
+    table.set_ready(rank_env.rank)
+    joined: list[DistContext] = []
 
-    def connect(device: torch.device) -> Ranks:
-        joined.append(_connect(place, table, device))
+    def connect(device: torch.device) -> DistContext:
+        joined.append(_init_process_group(rank_env, table, device))
         return joined[-1]
 
     try:
         yield connect
     except MampctlError as problem:
         # The group is left as it is: taking it down could wait for ranks that are gone.
-        if _speaks(place, table, problem):
+        if _should_report(rank_env, table, problem):
             raise
         raise SystemExit(1) from problem
     except Interrupted:
-        _leave(joined)
+        _close_all(joined)
         raise
-    _leave(joined)
+    _close_all(joined)
 
 
-def _meet(place: Place) -> Table:
-    if place.rank == 0 and not place.hosted:
-        return _keep(place)
+def _connect_store(rank_env: RankEnv) -> RendezvousStore:
+    if rank_env.rank == 0 and not rank_env.launcher_hosts_store:
+        return _host_store(rank_env)
     try:
-        return _aside(lambda: Table.reach(place.address, place.port, PATIENCE, place.attempt))
+        return _wait_in_thread(lambda: RendezvousStore.connect(rank_env.address, rank_env.port, RENDEZVOUS_TIMEOUT, rank_env.attempt))
     except RuntimeError as problem:
-        raise _unreachable(place) from problem
+        raise _unreachable_error(rank_env) from problem
 
 
-def _keep(place: Place) -> Table:
+def _host_store(rank_env: RankEnv) -> RendezvousStore:
     try:
-        return Table.keep(place.address, place.port)
+        return RendezvousStore.host(rank_env.address, rank_env.port)
     except RuntimeError as problem:
         reason = str(problem).partition("\n")[0]
         raise TrainingError(
-            f"rank 0 cannot keep the meeting place {place.address}:{place.port}: {reason}",
+            f"rank 0 cannot keep the meeting place {rank_env.address}:{rank_env.port}: {reason}",
             remedy="Set MASTER_PORT to a port that is free on the host of rank 0.",
         ) from problem
 
 
-def _connect(place: Place, table: Table, device: torch.device) -> Ranks:
+def _init_process_group(rank_env: RankEnv, table: RendezvousStore, device: torch.device) -> DistContext:
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
     try:
-        _aside(
+        _wait_in_thread(
             lambda: dist.init_process_group(
-                backend, store=table.store, rank=place.rank, world_size=place.count, timeout=PATIENCE
+                backend, store=table.store, rank=rank_env.rank, world_size=rank_env.world_size, timeout=RENDEZVOUS_TIMEOUT
             )
         )
     except RuntimeError as problem:
-        raise _unreachable(place) from problem
-    return Ranks(place.rank, place.count, place.local, place.local_count, dist.group.WORLD)
+        raise _unreachable_error(rank_env) from problem
+    return DistContext(rank_env.rank, rank_env.world_size, rank_env.local_rank, rank_env.local_world_size, dist.group.WORLD)
 
 
-def _aside(wait: Callable[[], T]) -> T:
+def _wait_in_thread(wait: Callable[[], T]) -> T:
     """Wait for other ranks in a thread: in compiled code the main thread would hear no signal for minutes.
 
     A process that a signal ends meanwhile takes the thread with it.
@@ -116,25 +116,25 @@ def _aside(wait: Callable[[], T]) -> T:
     return found.result()
 
 
-def _leave(joined: Sequence[Ranks]) -> None:
+def _close_all(joined: Sequence[DistContext]) -> None:
     for ranks in joined:
-        ranks.leave()
+        ranks.close()
 
 
-def _unreachable(place: Place) -> TrainingError:
-    minutes = int(PATIENCE.total_seconds() // 60)
+def _unreachable_error(rank_env: RankEnv) -> TrainingError:
+    minutes = int(RENDEZVOUS_TIMEOUT.total_seconds() // 60)
     return TrainingError(
-        f"rank {place.rank}: the {place.count} ranks did not meet at {place.address}:{place.port} in {minutes} minutes",
+        f"rank {rank_env.rank}: the {rank_env.world_size} ranks did not meet at {rank_env.address}:{rank_env.port} in {minutes} minutes",
         remedy="Check that all of them were started, and that their hosts reach that port.",
     )
 
 
-def _speaks(place: Place, table: Table, problem: MampctlError) -> bool:
+def _should_report(rank_env: RankEnv, table: RendezvousStore, problem: MampctlError) -> bool:
     """Return whether this rank is the one to tell; having lost the others, it first waits for one of them to."""
-    deadline = time.monotonic() + (CLAIM_SECONDS if isinstance(problem, LostRankError) else 0)
-    while table.first_to_fail() is None and time.monotonic() < deadline:
+    deadline = time.monotonic() + (FAILURE_REPORT_SECONDS if isinstance(problem, LostRankError) else 0)
+    while table.first_failed_rank() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    return table.claim_failure(place.rank)
+    return table.report_first_failure(rank_env.rank)
 
 
 def _end_with_parent() -> None:
@@ -142,7 +142,7 @@ def _end_with_parent() -> None:
 
     It may be gone by now; a launcher of ours has told its number.
     """
-    parent = int(os.environ.get(LAUNCHER, os.getppid()))
+    parent = int(os.environ.get(LAUNCHER_PID, os.getppid()))
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.ranks.group import DistContext
 
 
-class RankBatchNorm(nn.BatchNorm1d):
+class DistributedBatchNorm(nn.BatchNorm1d):
     """Batch normalisation whose statistics are those of the global batch, and whose gradients pass through them.
 
     Args:
@@ -16,28 +16,28 @@ class RankBatchNorm(nn.BatchNorm1d):
         ranks: who holds the other clips.
     """
 
-    def __init__(self, norm: nn.BatchNorm1d, ranks: Ranks) -> None:
+    def __init__(self, norm: nn.BatchNorm1d, dist_context: DistContext) -> None:
         super().__init__(norm.num_features, eps=norm.eps, momentum=norm.momentum, affine=norm.affine)
         self.load_state_dict(norm.state_dict())
-        self.ranks = ranks
+        self.dist_context = dist_context
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise features (N, D); in training by the mean and variance of all ranks' N."""
         if not self.training:
             return super().forward(input)
-        total = self._add(torch.cat((input.sum(dim=0), input.new_tensor([len(input)]))))
+        total = self._all_reduce(torch.cat((input.sum(dim=0), input.new_tensor([len(input)]))))
         count, mean = total[-1].detach(), total[:-1] / total[-1].detach()
-        variance = self._add((input - mean).square().sum(dim=0)) / count
+        variance = self._all_reduce((input - mean).square().sum(dim=0)) / count
         with torch.no_grad():
-            self._remember(mean, variance * count / (count - 1))
+            self._update_running_statistics(mean, variance * count / (count - 1))
         normalised = (input - mean) / (variance + self.eps).sqrt()
         return torch.addcmul(self.bias, normalised, self.weight) if self.affine else normalised
 
-    def _add(self, values: Tensor) -> Tensor:
-        total: Tensor = _Added.apply(values, self.ranks)  # type: ignore[no-untyped-call]
+    def _all_reduce(self, values: Tensor) -> Tensor:
+        total: Tensor = _AllReduceSum.apply(values, self.dist_context)  # type: ignore[no-untyped-call]
         return total
 
-    def _remember(self, mean: Tensor, unbiased: Tensor) -> None:
+    def _update_running_statistics(self, mean: Tensor, unbiased: Tensor) -> None:
         """Move the running statistics, as the layer does by itself."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
@@ -46,13 +46,13 @@ class RankBatchNorm(nn.BatchNorm1d):
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum or 0.0)
 
 
-class _Added(torch.autograd.Function):
+class _AllReduceSum(torch.autograd.Function):
     """The sum of all ranks' values; each rank's loss depends on every rank's, so gradients are added up as well."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, ranks: Ranks) -> Tensor:
-        ctx.ranks = ranks
-        return ranks.add(values.clone())
+    def forward(ctx: Any, values: Tensor, dist_context: DistContext) -> Tensor:
+        ctx.ranks = dist_context
+        return dist_context.all_reduce_sum(values.clone())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

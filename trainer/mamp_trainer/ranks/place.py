@@ -9,11 +9,11 @@ from mamp_schemas.errors import UsageError
 _FIRST_PORT, _PORTS = 20_000, 10_000
 """Where SLURM's ranks meet: a port from the job's number, below those the system gives out."""
 
-_STARTERS = "Start the ranks with --devices, torchrun or srun."
+_START_REMEDY = "Start the ranks with --devices, torchrun or srun."
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RankEnv:
     """A process among those of a run.
 
     Attributes:
@@ -25,16 +25,16 @@ class Place:
     """
 
     rank: int
-    count: int
-    local: int
-    local_count: int
+    world_size: int
+    local_rank: int
+    local_world_size: int
     address: str
     port: int
-    hosted: bool
+    launcher_hosts_store: bool
     attempt: int = 0
 
 
-def find_place(environment: Mapping[str, str]) -> Place | None:
+def read_rank_env(environment: Mapping[str, str]) -> RankEnv | None:
     """Return the place that the environment gives this process; None where it is the only one.
 
     torchrun, and `--devices`, set RANK and what goes with it. srun sets SLURM_STEP_ID and what goes with it; in a
@@ -44,42 +44,42 @@ def find_place(environment: Mapping[str, str]) -> Place | None:
         UsageError: a variable is missing or no number.
     """
     if "RANK" in environment and "WORLD_SIZE" in environment:
-        place = _torchrun(environment)
+        place = _torchrun_env(environment)
     elif "SLURM_STEP_ID" in environment and "SLURM_PROCID" in environment:
-        place = _slurm(environment)
+        place = _slurm_env(environment)
     else:
         return None
-    return place if place.count > 1 else None
+    return place if place.world_size > 1 else None
 
 
-def _torchrun(environment: Mapping[str, str]) -> Place:
-    count = _number(environment, "WORLD_SIZE")
+def _torchrun_env(environment: Mapping[str, str]) -> RankEnv:
+    count = _read_int(environment, "WORLD_SIZE")
     if count == 1:
-        return Place(0, 1, 0, 1, "", 0, hosted=False)
-    return Place(
-        rank=_number(environment, "RANK"),
-        count=count,
-        local=_number(environment, "LOCAL_RANK"),
-        local_count=_number(environment, "LOCAL_WORLD_SIZE"),
-        address=_text(environment, "MASTER_ADDR"),
-        port=_number(environment, "MASTER_PORT"),
-        hosted=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        return RankEnv(0, 1, 0, 1, "", 0, launcher_hosts_store=False)
+    return RankEnv(
+        rank=_read_int(environment, "RANK"),
+        world_size=count,
+        local_rank=_read_int(environment, "LOCAL_RANK"),
+        local_world_size=_read_int(environment, "LOCAL_WORLD_SIZE"),
+        address=_read_variable(environment, "MASTER_ADDR"),
+        port=_read_int(environment, "MASTER_PORT"),
+        launcher_hosts_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
         attempt=int(environment.get("TORCHELASTIC_RESTART_COUNT", "0")),
     )
 
 
-def _slurm(environment: Mapping[str, str]) -> Place:
-    job, step = _number(environment, "SLURM_JOB_ID"), _number(environment, "SLURM_STEP_ID")
-    hosts = _text(environment, "SLURM_STEP_NODELIST")
-    tasks = expand_tasks(_text(environment, "SLURM_STEP_TASKS_PER_NODE"))
-    return Place(
-        rank=_number(environment, "SLURM_PROCID"),
-        count=_number(environment, "SLURM_STEP_NUM_TASKS"),
-        local=_number(environment, "SLURM_LOCALID"),
-        local_count=tasks[_number(environment, "SLURM_NODEID")],
+def _slurm_env(environment: Mapping[str, str]) -> RankEnv:
+    job, step = _read_int(environment, "SLURM_JOB_ID"), _read_int(environment, "SLURM_STEP_ID")
+    hosts = _read_variable(environment, "SLURM_STEP_NODELIST")
+    tasks = expand_tasks(_read_variable(environment, "SLURM_STEP_TASKS_PER_NODE"))
+    return RankEnv(
+        rank=_read_int(environment, "SLURM_PROCID"),
+        world_size=_read_int(environment, "SLURM_STEP_NUM_TASKS"),
+        local_rank=_read_int(environment, "SLURM_LOCALID"),
+        local_world_size=tasks[_read_int(environment, "SLURM_NODEID")],
         address=environment.get("MASTER_ADDR") or first_host(hosts),
-        port=_number(environment, "MASTER_PORT") if "MASTER_PORT" in environment else _port(job, step),
-        hosted=False,
+        port=_read_int(environment, "MASTER_PORT") if "MASTER_PORT" in environment else _slurm_port(job, step),
+        launcher_hosts_store=False,
     )
 
 
@@ -99,12 +99,12 @@ def expand_tasks(short: str) -> list[int]:
     return [int(part[1]) for part in parts if part for _ in range(int(part[2] or 1))]
 
 
-def _port(job: int, step: int) -> int:
+def _slurm_port(job: int, step: int) -> int:
     return _FIRST_PORT + (job + step) % _PORTS
 
 
-def _number(environment: Mapping[str, str], name: str) -> int:
-    text = _text(environment, name)
+def _read_int(environment: Mapping[str, str], name: str) -> int:
+    text = _read_variable(environment, name)
     if not text.isdigit():
         raise UsageError(
             f"{name} is '{text}', not a number", remedy="Start the ranks with --devices, torchrun or srun."
@@ -112,10 +112,10 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _text(environment: Mapping[str, str], name: str) -> str:
+def _read_variable(environment: Mapping[str, str], name: str) -> str:
     if not environment.get(name):
         raise UsageError(
             f"{name} is not set, though other variables make this process one of several ranks",
-            remedy=_STARTERS,
+            remedy=_START_REMEDY,
         )
     return environment[name]

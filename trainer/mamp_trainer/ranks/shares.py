@@ -6,10 +6,10 @@ from typing import NamedTuple
 from mamp_schemas.errors import RecipeError
 from mamp_trainer.data.batches import TrainBatches
 from mamp_trainer.data.samples import Batch
-from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
 
 
-class Part(NamedTuple):
+class Microbatch(NamedTuple):
     """Clips that a device takes at once, and their part in the loss: their terms over the global batch's.
 
     The loss of a batch is the mean over all of its terms, whoever computes them. So the means of the parts count
@@ -20,7 +20,7 @@ class Part(NamedTuple):
     weight: float
 
 
-class Shares:
+class MicrobatchSampler:
     """The parts of training batches that one rank takes.
 
     Args:
@@ -34,43 +34,43 @@ class Shares:
     """
 
     def __init__(
-        self, batches: TrainBatches, ranks: Ranks = ALONE, micro_batch: int | None = None, ids: Sequence[str] = ()
+        self, batches: TrainBatches, dist_context: DistContext = SINGLE_PROCESS, micro_batch: int | None = None, ids: Sequence[str] = ()
     ) -> None:
-        self.clips = min(batches.batch_size, len(batches.clips))
+        self.batch_size = min(batches.batch_size, len(batches.clips))
         """Clips of a global batch."""
-        if self.clips < ranks.count:
+        if self.batch_size < dist_context.world_size:
             raise RecipeError(
-                f"a batch of {self.clips} clips cannot be divided among {ranks.count} ranks",
+                f"a batch of {self.batch_size} clips cannot be divided among {dist_context.world_size} ranks",
                 remedy="Raise batch_size, or use fewer devices.",
             )
-        share = -(-self.clips // ranks.count)
-        self._parts = -(-share // (micro_batch or share))
-        self.at_once = -(-share // self._parts)
+        share = -(-self.batch_size // dist_context.world_size)
+        self._microbatches_per_rank = -(-share // (micro_batch or share))
+        self.microbatch_size = -(-share // self._microbatches_per_rank)
         """Clips of the largest part."""
-        self._batches, self._ranks, self._ids = batches, ranks, ids
+        self._batches, self._ranks, self._ids = batches, dist_context, ids
 
     @property
     def steps(self) -> int:
         """Steps of an epoch."""
         return self._batches.steps
 
-    def parts(self, epoch: int, step: int) -> Iterator[Part]:
+    def microbatches(self, epoch: int, step: int) -> Iterator[Microbatch]:
         """Yield this rank's parts of a batch, as many on every rank but for those without clips.
 
         Args:
             epoch: 0-based.
             step: 0-based, within the epoch.
         """
-        whole, count = self.terms(epoch, step), self._ranks.count * self._parts
-        for number in range(self._ranks.rank * self._parts, (self._ranks.rank + 1) * self._parts):
-            terms = self._batches.terms(epoch, step, number, count)
+        whole, count = self.num_loss_terms(epoch, step), self._ranks.world_size * self._microbatches_per_rank
+        for number in range(self._ranks.rank * self._microbatches_per_rank, (self._ranks.rank + 1) * self._microbatches_per_rank):
+            terms = self._batches.num_loss_terms(epoch, step, number, count)
             if terms:
-                yield Part(self._batches.batch(epoch, step, number, count), terms / whole)
+                yield Microbatch(self._batches.batch(epoch, step, number, count), terms / whole)
 
-    def terms(self, epoch: int, step: int) -> int:
+    def num_loss_terms(self, epoch: int, step: int) -> int:
         """Return the terms of a global batch's loss."""
-        return self._batches.terms(epoch, step)
+        return self._batches.num_loss_terms(epoch, step)
 
-    def names(self, epoch: int, step: int) -> list[str]:
+    def clip_ids(self, epoch: int, step: int) -> list[str]:
         """Return the ids of a global batch's clips."""
-        return [self._ids[clip] for clip in self._batches.chosen(epoch, step).tolist()]
+        return [self._ids[clip] for clip in self._batches.clip_indices(epoch, step).tolist()]

@@ -9,7 +9,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 _FAILED = "failed"
 
 
-class Table:
+class RendezvousStore:
     """Messages kept by one process and reached by the others over TCP.
 
     Args:
@@ -22,18 +22,18 @@ class Table:
         self.store = PrefixStore(f"mampctl/{attempt}", store)
 
     @classmethod
-    def keep(cls, address: str, port: int = 0) -> Self:
+    def host(cls, address: str, port: int = 0) -> Self:
         """Keep the table in this process; port 0 takes a free one."""
         return cls(TCPStore(address, port, is_master=True, wait_for_workers=False))
 
     @classmethod
-    def reach(cls, address: str, port: int, patience: timedelta, attempt: int) -> Self:
+    def connect(cls, address: str, port: int, timeout: timedelta, attempt: int) -> Self:
         """Reach the table that another process keeps, or is soon to keep.
 
         Raises:
             RuntimeError: there is none in time.
         """
-        return cls(TCPStore(address, port, is_master=False, timeout=patience), attempt)
+        return cls(TCPStore(address, port, is_master=False, timeout=timeout), attempt)
 
     def set_ready(self, rank: int) -> None:
         """Say that a rank may be sent signals."""
@@ -43,13 +43,13 @@ class Table:
         """Return whether a rank may be sent signals."""
         return bool(self.store.check([f"ready/{rank}"]))
 
-    def claim_failure(self, rank: int) -> bool:
+    def report_first_failure(self, rank: int) -> bool:
         """Return whether a rank is the first to fail; not where the table is gone, with the rank that kept it."""
         with suppress(RuntimeError):
             return bool(self.store.compare_set(_FAILED, "", str(rank)) == str(rank).encode())
         return False
 
-    def first_to_fail(self) -> int | None:
+    def first_failed_rank(self) -> int | None:
         """Return the first rank that failed; None before, and where the table is gone."""
         with suppress(RuntimeError):
             return int(self.store.get(_FAILED)) if self.store.check([_FAILED]) else None

@@ -11,11 +11,11 @@ from typing import Any, Literal, overload
 
 import yaml
 
-from mamp_schemas.base import parse_yaml, read_data
+from mamp_schemas.base import parse_yaml, parse_model_data
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
 
-_MODELS: dict[Task, type[PretrainRecipe] | type[LinearRecipe] | type[FinetuneRecipe]] = {
+_RECIPE_CLASSES: dict[Task, type[PretrainRecipe] | type[LinearRecipe] | type[FinetuneRecipe]] = {
     "pretrain": PretrainRecipe,
     "linear": LinearRecipe,
     "finetune": FinetuneRecipe,
@@ -50,14 +50,14 @@ def load_recipe(task: Task, name_or_file: str, overrides: Sequence[str] = ()) ->
         RecipeError: no such file, no such base, or a recipe that is its own base.
         ConfigError: the recipe does not validate; names the keys.
     """
-    data = _read(task, name_or_file, ())
+    data = _read_with_bases(task, name_or_file, ())
     for override in overrides:
-        _put(data, override)
+        _apply_override(data, override)
     try:
-        recipe = read_data(_MODELS[task], _numbers(data), f"recipe {name_or_file}")
+        recipe = parse_model_data(_RECIPE_CLASSES[task], _parse_scientific(data), f"recipe {name_or_file}")
     except ConfigError as problem:
         if overrides:
-            raise UsageError(problem.what, remedy=problem.remedy) from None
+            raise UsageError(problem.message, remedy=problem.remedy) from None
         raise
     if recipe.kind != task:
         raise RecipeError(
@@ -72,7 +72,7 @@ def list_recipes(task: Task) -> list[Recipe]:
     return [load_recipe(task, name) for name in recipe_names(task)]
 
 
-def shipped_recipe(task: Task, name: str) -> Recipe | None:
+def builtin_recipe(task: Task, name: str) -> Recipe | None:
     """Return the shipped recipe of a name, None if there is none."""
     return load_recipe(task, name) if name in recipe_names(task) else None
 
@@ -88,13 +88,13 @@ def read_resolved(data: dict[str, Any], source: str) -> Recipe:
         RecipeError: they do not say which task they are for.
         ConfigError: the recipe does not validate; names the keys.
     """
-    kind = next((known for known in _MODELS if known == data.get("kind")), None)
+    kind = next((known for known in _RECIPE_CLASSES if known == data.get("kind")), None)
     if kind is None:
         raise RecipeError(
-            f"{source}: kind is {data.get('kind')!r}, expected one of {', '.join(_MODELS)}",
+            f"{source}: kind is {data.get('kind')!r}, expected one of {', '.join(_RECIPE_CLASSES)}",
             remedy="Bring the file back as the run wrote it.",
         )
-    return read_data(_MODELS[kind], data, source)
+    return parse_model_data(_RECIPE_CLASSES[kind], data, source)
 
 
 def with_changes(recipe: Recipe, overrides: Sequence[str], source: str) -> Recipe:
@@ -111,25 +111,25 @@ def with_changes(recipe: Recipe, overrides: Sequence[str], source: str) -> Recip
     """
     data = recipe.model_dump(mode="json")
     for override in overrides:
-        _put(data, override)
-    return read_resolved(_numbers(data), source)
+        _apply_override(data, override)
+    return read_resolved(_parse_scientific(data), source)
 
 
-def _read(task: Task, name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
+def _read_with_bases(task: Task, name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
     """Return a recipe's data, with all that its bases say and it does not; `above` are those it is a base of."""
-    data = parse_yaml(_text(task, name_or_file), name_or_file)
+    data = parse_yaml(_read_text(task, name_or_file), name_or_file)
     if "base" not in data:
         return data
     base, chain = str(data.pop("base")), (*above, f"{task}/{name_or_file}")
     where, _, name = base.rpartition("/")
-    kind = next((known for known in _MODELS if known == (where or task)), None)
+    kind = next((known for known in _RECIPE_CLASSES if known == (where or task)), None)
     known = kind is not None and name in recipe_names(kind)
     if kind is None or not known or f"{kind}/{name}" in chain:
         raise RecipeError(
             f"recipe {name_or_file}: its base '{base}' is {'its own' if known else 'unknown'}",
             remedy="A base is another shipped recipe: NAME, or TASK/NAME of another task.",
         )
-    return _merged(_read(kind, name, chain), data)
+    return _merged(_read_with_bases(kind, name, chain), data)
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -143,13 +143,13 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def recipe_names(task: str) -> list[str]:
     """Return the names of a task's shipped recipes, sorted, without reading them; none of what is no task."""
-    if task not in _MODELS:
+    if task not in _RECIPE_CLASSES:
         return []
     folder = files(__name__) / task
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def _text(task: Task, name_or_file: str) -> str:
+def _read_text(task: Task, name_or_file: str) -> str:
     if name_or_file.endswith(_SUFFIXES):
         try:
             return Path(name_or_file).read_text(encoding="utf-8")
@@ -167,7 +167,7 @@ def _text(task: Task, name_or_file: str) -> str:
     return (files(__name__) / task / f"{name_or_file}.yaml").read_text(encoding="utf-8")
 
 
-def _put(data: dict[str, Any], override: str) -> None:
+def _apply_override(data: dict[str, Any], override: str) -> None:
     """Put one `dotted.key=value` into nested mappings, making those that are missing."""
     key, equals, text = override.partition("=")
     *outer, last = key.strip().split(".")
@@ -188,10 +188,10 @@ def _put(data: dict[str, Any], override: str) -> None:
         ) from None
 
 
-def _numbers(value: Any) -> Any:
+def _parse_scientific(value: Any) -> Any:
     """Read `1e-3` as a number everywhere: YAML 1.1 takes it for text because it has no dot."""
     if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
+        return {key: _parse_scientific(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_numbers(item) for item in value]
+        return [_parse_scientific(item) for item in value]
     return float(value) if isinstance(value, str) and _SCIENTIFIC.fullmatch(value) else value

@@ -8,12 +8,12 @@ from pathlib import Path
 from mamp_schemas.errors import MampctlError, RecordError
 from mamp_schemas.recipes import Recipe
 from mamp_schemas.reproduction import (
-    Curve,
-    Measure,
+    LossCurve,
+    TableMetric,
     ObtainedCell,
     ObtainedRun,
     ObtainedTable,
-    Plan,
+    ReproductionPlan,
     PlannedCell,
     PlannedTable,
 )
@@ -21,10 +21,10 @@ from mamp_schemas.results import PretrainResult, Spread
 from mamp_trainer.ledger.files import METRICS_FILE, read_record
 from mamp_trainer.reproduce.execute import Outcome
 from mamp_trainer.reproduce.notes import list_notes
-from mamp_trainer.reproduce.shelf import Shelf, Split
+from mamp_trainer.reproduce.shelf import DataCatalog, SplitInfo
 
 
-def collect(plan: Plan, outcome: Outcome, shelf: Shelf, beside: Path) -> list[ObtainedTable]:
+def collect(plan: ReproductionPlan, outcome: Outcome, shelf: DataCatalog, tables_folder: Path) -> list[ObtainedTable]:
     """Return a plan's tables as far as they have come.
 
     Args:
@@ -36,17 +36,17 @@ def collect(plan: Plan, outcome: Outcome, shelf: Shelf, beside: Path) -> list[Ob
     Raises:
         RecordError: a run's record cannot be read.
     """
-    return [_collect_table(planned, plan, outcome, shelf, beside) for planned in plan.tables]
+    return [_collect_table(planned, plan, outcome, shelf, tables_folder) for planned in plan.tables]
 
 
-def _collect_table(planned: PlannedTable, plan: Plan, outcome: Outcome, shelf: Shelf, beside: Path) -> ObtainedTable:
+def _collect_table(planned: PlannedTable, plan: ReproductionPlan, outcome: Outcome, shelf: DataCatalog, beside: Path) -> ObtainedTable:
     recipes = {run.name: run.recipe for run in plan.runs}
     parents = {run.name: run.parent for run in plan.runs}
     names = dict.fromkeys(name for cell in planned.cells for name in cell.runs)
     used = dict.fromkeys(each for name in names for each in (parents[name], name) if each is not None)
-    done = {name: _read(name, outcome.done[name], recipes[name], beside) for name in names if name in outcome.done}
-    odd = _find_odd_data([recipes[name] for name in used], shelf)
-    measure: Measure = "loss" if planned.published.evaluation == "pretrain" else "top1"
+    done = {name: _read_result(name, outcome.done[name], recipes[name], beside) for name in names if name in outcome.done}
+    odd = _find_data_differences([recipes[name] for name in used], shelf)
+    measure: TableMetric = "loss" if planned.published.evaluation == "pretrain" else "top1"
     return ObtainedTable(
         published=planned.published,
         scale=plan.scale,
@@ -77,7 +77,7 @@ def _collect_cell(
     )
 
 
-def _read(name: str, folder: Path, recipe: Recipe, beside: Path) -> ObtainedRun:
+def _read_result(name: str, folder: Path, recipe: Recipe, beside: Path) -> ObtainedRun:
     result = read_record(folder).result
     where = Path(os.path.relpath(folder, beside)).as_posix()
     if isinstance(result, PretrainResult):
@@ -98,9 +98,9 @@ def _last_loss(result: PretrainResult, folder: Path) -> float:
     return result.last_loss
 
 
-def _curves(planned: PlannedTable, done: Mapping[str, Path]) -> list[Curve]:
+def _curves(planned: PlannedTable, done: Mapping[str, Path]) -> list[LossCurve]:
     return [
-        Curve(run=name, method=planned.published.rows[cell.row].method, loss=read_losses(done[name]))
+        LossCurve(run=name, method=planned.published.rows[cell.row].method, loss=read_losses(done[name]))
         for cell in planned.cells
         for name in cell.runs
         if name in done
@@ -124,7 +124,7 @@ def read_losses(run: Path) -> tuple[float, ...]:
         ) from problem
 
 
-def _find_odd_data(recipes: list[Recipe], shelf: Shelf) -> list[str]:
+def _find_data_differences(recipes: list[Recipe], shelf: DataCatalog) -> list[str]:
     """Return what to say of clips that are not the published ones; of data that is not there, nothing."""
     said = {}
     for recipe in recipes:
@@ -132,21 +132,21 @@ def _find_odd_data(recipes: list[Recipe], shelf: Shelf) -> list[str]:
             split = shelf.split(recipe, whole=True)
         except MampctlError:
             continue
-        if odd := [*_oddities(split)]:
+        if odd := [*_data_differences(split)]:
             said[f"{recipe.dataset} {recipe.protocol}"] = ", ".join(odd)
     return [f"{name}: {odd}" for name, odd in said.items()]
 
 
-def _oddities(split: Split) -> Iterator[str]:
+def _data_differences(split: SplitInfo) -> Iterator[str]:
     if not split.official:
         counts = split.counts
         yield (
             f"{counts.train:,} training and {counts.test:,} test clips, officially "
-            f"{_official(counts.official_train)} and {_official(counts.official_test)}"
+            f"{_show_count(counts.official_train)} and {_show_count(counts.official_test)}"
         )
     if split.corrected:
         yield "clips of the policy 'corrected'"
 
 
-def _official(clips: int | None) -> str:
+def _show_count(clips: int | None) -> str:
     return "unknown" if clips is None else f"{clips:,}"

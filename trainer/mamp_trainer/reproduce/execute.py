@@ -9,13 +9,13 @@ from typing import NamedTuple
 from mamp_schemas.errors import CheckpointError, ConfigError, MampctlError, RecordError
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import PretrainRecipe
-from mamp_schemas.reproduction import Plan, PlannedRun
+from mamp_schemas.reproduction import ReproductionPlan, PlannedRun
 from mamp_trainer.ledger.lines import read_recipe
 from mamp_trainer.ledger.runs import read_runs
-from mamp_trainer.ranks.group import ALONE, Ranks
-from mamp_trainer.reproduce.finished import find_run
-from mamp_trainer.reproduce.shelf import Shelf, in_one_line
-from mamp_trainer.tasks.classification import Sitting
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
+from mamp_trainer.reproduce.finished import match_run
+from mamp_trainer.reproduce.shelf import DataCatalog, error_line
+from mamp_trainer.tasks.classification import RunContext
 from mamp_trainer.tasks.pretrain import pretrain
 from mamp_trainer.tasks.protocols import run_protocol
 
@@ -33,22 +33,22 @@ class Outcome:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-class Seat(NamedTuple):
+class ExecutionContext(NamedTuple):
     """How runs are trained, on which none of their numbers depends; as `Sitting` has it."""
 
     device: str
     progress: Progress
-    ranks: Ranks = ALONE
+    dist_context: DistContext = SINGLE_PROCESS
     run_id: str | None = None
 
 
 def execute(
-    plan: Plan,
+    plan: ReproductionPlan,
     wanted: frozenset[str],
     folder: Path,
-    shelf: Shelf,
-    seat: Seat,
-    tell: Callable[[Outcome], None],
+    catalog: DataCatalog,
+    context: ExecutionContext,
+    on_change: Callable[[Outcome], None],
 ) -> Outcome:
     """Find what is done of a plan, and run what is wanted and missing.
 
@@ -74,47 +74,47 @@ def execute(
                 cause = outcome.problems.get(planned.parent, "it is not done")
                 outcome.problems[planned.name] = f"of its pre-training {planned.parent}: {cause}"
             continue
-        found, problem = _look(planned, outcome, folder, shelf, seat.ranks)
+        found, problem = _find_done(planned, outcome, folder, catalog, context.dist_context)
         if found is not None:
             outcome.done[planned.name] = found
             continue
         if planned.name not in wanted:
             continue
-        if seat.ranks.first:
-            tell(outcome)
-        seat.progress.message(f"run {at} of {len(plan.runs)}: {planned.name}")
+        if context.dist_context.is_main:
+            on_change(outcome)
+        context.progress.message(f"run {at} of {len(plan.runs)}: {planned.name}")
         if problem is None:
-            problem = _run(planned, outcome, folder, shelf, seat)
+            problem = _train_planned(planned, outcome, folder, catalog, context)
         if problem is not None:
             outcome.problems[planned.name] = problem
-            seat.progress.message(f"error: {planned.name}: {problem}")
-    if seat.ranks.first:
-        tell(outcome)
+            context.progress.message(f"error: {planned.name}: {problem}")
+    if context.dist_context.is_main:
+        on_change(outcome)
     return outcome
 
 
-def _look(
-    planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, ranks: Ranks
+def _find_done(
+    planned: PlannedRun, outcome: Outcome, folder: Path, shelf: DataCatalog, dist_context: DistContext
 ) -> tuple[Path | None, str | None]:
     """Return the folder of a run if it is done, and what stands in its way: as the first rank sees it."""
     found: tuple[str | None, str | None] = (None, None)
-    if ranks.first:
+    if dist_context.is_main:
         parent = None if planned.parent is None else outcome.done[planned.parent]
         try:
-            run = find_run(planned, parent, read_runs([folder]), folder / planned.name, shelf)
+            run = match_run(planned, parent, read_runs([folder]), folder / planned.name, shelf)
             found = (None if run is None else str(run.folder), None)
         except MampctlError as problem:
             if isinstance(problem, CheckpointError):
                 problem.remedy = f"Remove {parent} to pre-train anew."
-            found = (None, in_one_line(problem))
-    place, hindrance = json.loads(ranks.share(json.dumps(found)))
+            found = (None, error_line(problem))
+    place, hindrance = json.loads(dist_context.broadcast_str(json.dumps(found)))
     return None if place is None else Path(place), hindrance
 
 
-def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat: Seat) -> str | None:
+def _train_planned(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: DataCatalog, seat: ExecutionContext) -> str | None:
     """Train a run, or go on with it; return what stood in its way, if anything."""
-    run, store = folder / planned.name, shelf.place(planned.recipe)
-    recipe = _as_begun(planned, run).recipe
+    run, store = folder / planned.name, shelf.store_path(planned.recipe)
+    recipe = _with_begun_window(planned, run).recipe
     try:
         if isinstance(recipe, PretrainRecipe):
             pretrain(
@@ -124,24 +124,24 @@ def _run(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: Shelf, seat
                 resume=True,
                 device=seat.device,
                 progress=seat.progress,
-                ranks=seat.ranks,
+                dist_context=seat.dist_context,
                 run_id=seat.run_id,
             )
         else:
             parent = None if planned.parent is None else outcome.done[planned.parent]
-            sitting = Sitting(run, True, seat.device, seat.progress, seat.ranks, 0, seat.run_id)
+            sitting = RunContext(run, True, seat.device, seat.progress, seat.dist_context, 0, seat.run_id)
             run_protocol(recipe, store, parent, sitting)
     except MampctlError as problem:
-        if seat.ranks.count > 1:
+        if seat.dist_context.world_size > 1:
             raise
         if isinstance(problem, CheckpointError):  # a run's folder is named by its plan: there is no other one to name
             problem.remedy = f"Remove {run} to train it anew, or name another --out."
-        return in_one_line(problem)
+        return error_line(problem)
     outcome.done[planned.name] = run
     return None
 
 
-def _as_begun(planned: PlannedRun, run: Path) -> PlannedRun:
+def _with_begun_window(planned: PlannedRun, run: Path) -> PlannedRun:
     """Return a planned run with the shuffle window of what is to be gone on with: a stream may have set one.
 
     Where clips live depends on the memory that is free at the moment, and a run keeps its order.

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from mamp_schemas.errors import MampctlError
 from mamp_schemas.recipe_specs import ModelSpec
-from mamp_schemas.reproduction import Plan, PlannedRun
+from mamp_schemas.reproduction import ReproductionPlan, PlannedRun
 from mamp_trainer.belonging import UNTRAINED
-from mamp_trainer.data.residency import WINDOW
+from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW
 from mamp_trainer.ledger.runs import Run, find_finished, read_run
-from mamp_trainer.reproduce.shelf import Shelf
-from mamp_trainer.weights import digest, load_encoder
+from mamp_trainer.reproduce.shelf import DataCatalog
+from mamp_trainer.weights import weights_digest, load_encoder
 
 
-def find_run(planned: PlannedRun, parent: Path | None, runs: Iterable[Run], own: Path, shelf: Shelf) -> Run | None:
+def match_run(planned: PlannedRun, parent: Path | None, runs: Iterable[Run], own_folder: Path, shelf: DataCatalog) -> Run | None:
     """Return the finished run that is a planned one: same recipe, store, manifest and encoder; None if there is none.
 
     A recipe that is streamed is the same: its run has the shuffle window that the stream set.
@@ -31,16 +31,16 @@ def find_run(planned: PlannedRun, parent: Path | None, runs: Iterable[Run], own:
     """
     split = shelf.split(planned.recipe)
     encoder = UNTRAINED if parent is None else encoder_digest(parent, planned.recipe.model)
-    places = [read_run(own)] if own.exists() else []
+    places = [read_run(own_folder)] if own_folder.exists() else []
     places += sorted((run for run in runs if run.record), key=_finished_at)
-    for recipe in (planned.recipe, planned.recipe.replaced(shuffle_window=WINDOW)):
+    for recipe in (planned.recipe, planned.recipe.replaced(shuffle_window=DEFAULT_SHUFFLE_WINDOW)):
         found = find_finished(places, recipe.digest(), split.store_hash, split.manifest_hash, encoder)
         if found is not None:
             return found
     return None
 
 
-def find_all(plan: Plan, runs: list[Run], folder: Path, shelf: Shelf) -> dict[str, Path]:
+def match_all_runs(plan: ReproductionPlan, runs: list[Run], folder: Path, shelf: DataCatalog) -> dict[str, Path]:
     """Return the folders of all of a plan's runs that are done, by name; those whose data is missing count as not."""
     done: dict[str, Path] = {}
     for planned in plan.runs:
@@ -48,7 +48,7 @@ def find_all(plan: Plan, runs: list[Run], folder: Path, shelf: Shelf) -> dict[st
             continue
         parent = None if planned.parent is None else done[planned.parent]
         try:
-            found = find_run(planned, parent, runs, folder / planned.name, shelf)
+            found = match_run(planned, parent, runs, folder / planned.name, shelf)
         except MampctlError:
             continue
         if found is not None:
@@ -67,4 +67,4 @@ def encoder_digest(run: Path, spec: ModelSpec) -> str:
     Raises:
         CheckpointError: it cannot be read, or has another shape.
     """
-    return digest(load_encoder(run, spec))
+    return weights_digest(load_encoder(run, spec))

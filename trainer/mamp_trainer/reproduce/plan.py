@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from mamp_schemas.errors import UsageError
 from mamp_schemas.published import FIGURES, TABLES, PublishedTable
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe
-from mamp_schemas.reproduction import Plan, PlannedCell, PlannedRun, PlannedTable, Scale
-from mamp_trainer.reproduce.rows import RUNNABLE, Labelled, Recipes, find_recipes
-from mamp_trainer.reproduce.small import small
+from mamp_schemas.reproduction import ReproductionPlan, PlannedCell, PlannedRun, PlannedTable, Scale
+from mamp_trainer.reproduce.rows import RUNNABLE, LabelledRecipe, CellRecipes, find_recipes
+from mamp_trainer.reproduce.small import scaled_down
 
 _PARTS = {"10": ("10a", "10b")}
 NAMES = (*(str(number) for number in range(1, 11)), *FIGURES)
 """What can be reproduced; 10a and 10b, the parts of table 10, can also be named alone."""
 
-_SHOWN = 8
+_DIGEST_DIGITS = 8
 """Digits of the digest in a folder's name."""
 
 
-def make_plan(table: str, scale: Scale = "full", seeds: int = 1) -> Plan:
+def make_plan(table: str, scale: Scale = "full", seeds: int = 1) -> ReproductionPlan:
     """Plan a table.
 
     Args:
@@ -30,11 +30,11 @@ def make_plan(table: str, scale: Scale = "full", seeds: int = 1) -> Plan:
         UsageError: there is no such table.
     """
     runs: dict[str, PlannedRun] = {}
-    tables = tuple(_plan_table(each, scale, seeds, runs) for each in _find(table))
-    return Plan(table=table, scale=scale, tables=tables, runs=tuple(runs.values()))
+    tables = tuple(_plan_table(each, scale, seeds, runs) for each in _published_tables(table))
+    return ReproductionPlan(table=table, scale=scale, tables=tables, runs=tuple(runs.values()))
 
 
-def choose_runs(plan: Plan, only: Sequence[str]) -> frozenset[str]:
+def choose_runs(plan: ReproductionPlan, only: Sequence[str]) -> frozenset[str]:
     """Return the names of the runs that some columns need, pre-trainings included; of all without any.
 
     Args:
@@ -64,7 +64,7 @@ def choose_runs(plan: Plan, only: Sequence[str]) -> frozenset[str]:
     return frozenset(chosen | {parent for name in chosen if (parent := parents[name]) is not None})
 
 
-def _find(table: str) -> list[PublishedTable]:
+def _published_tables(table: str) -> list[PublishedTable]:
     parts = tuple(part for each in _PARTS.values() for part in each)
     if table not in (*NAMES, *parts):
         raise UsageError(f"there is no table '{table}' to reproduce", remedy=f"Choose one of: {', '.join(NAMES)}.")
@@ -83,25 +83,25 @@ def _plan_table(published: PublishedTable, scale: Scale, seeds: int, runs: dict[
     return PlannedTable(published=published, cells=tuple(cells))
 
 
-def _plan_cell(recipes: Recipes, scale: Scale, seed: int, runs: dict[str, PlannedRun]) -> list[str]:
+def _plan_cell(recipes: CellRecipes, scale: Scale, seed: int, runs: dict[str, PlannedRun]) -> list[str]:
     """Put the runs of one seed among the others, and return the names of those whose number counts."""
-    parent = None if recipes.pretrain is None else _put(recipes.pretrain, None, scale, seed, runs)
+    parent = None if recipes.pretrain is None else _add_run(recipes.pretrain, None, scale, seed, runs)
     if not recipes.evaluations and parent is not None:
         return [parent]
-    return [_put(each, parent, scale, seed, runs) for each in recipes.evaluations]
+    return [_add_run(each, parent, scale, seed, runs) for each in recipes.evaluations]
 
 
-def _put(
-    labelled: Labelled[PretrainRecipe] | Labelled[LinearRecipe | FinetuneRecipe],
+def _add_run(
+    labelled: LabelledRecipe[PretrainRecipe] | LabelledRecipe[LinearRecipe | FinetuneRecipe],
     parent: str | None,
     scale: Scale,
     seed: int,
     runs: dict[str, PlannedRun],
 ) -> str:
     """Put a run among the others unless it is there, and return its name: that of its settings and its parent."""
-    recipe = small(labelled.recipe) if scale == "small" else labelled.recipe
+    recipe = scaled_down(labelled.recipe) if scale == "small" else labelled.recipe
     recipe = recipe.replaced(seed=seed) if seed else recipe
-    digest = hashlib.sha256(f"{recipe.digest()} {parent}".encode()).hexdigest()[:_SHOWN]
+    digest = hashlib.sha256(f"{recipe.digest()} {parent}".encode()).hexdigest()[:_DIGEST_DIGITS]
     parts = (recipe.kind, labelled.label, *([scale] if scale == "small" else []), *([f"seed{seed}"] if seed else []))
     name = "-".join((*parts, digest))
     runs.setdefault(name, PlannedRun(name=name, recipe=recipe, parent=parent))

@@ -5,16 +5,16 @@ from typing import Literal
 
 import torch
 
-from mamp_schemas.reproduction import Plan, PlannedRun, Preview, PreviewLine, Scale
-from mamp_trainer.ledger.files import read_reached
+from mamp_schemas.reproduction import ReproductionPlan, PlannedRun, DryRun, DryRunLine, Scale
+from mamp_trainer.ledger.files import read_run_progress
 from mamp_trainer.ledger.runs import read_runs
 from mamp_trainer.reproduce.estimate import ASSUMED_SHARE, Rates, estimate, measure_rates
-from mamp_trainer.reproduce.finished import find_all
-from mamp_trainer.reproduce.shelf import Shelf, count_clips, subset_of
+from mamp_trainer.reproduce.finished import match_all_runs
+from mamp_trainer.reproduce.shelf import DataCatalog, count_clips, subset_of
 from mamp_trainer.runtime import describe_device
 
 
-def preview(plan: Plan, wanted: frozenset[str], folder: Path, shelf: Shelf, device: torch.device) -> Preview:
+def dry_run(plan: ReproductionPlan, wanted: frozenset[str], folder: Path, shelf: DataCatalog, device: torch.device) -> DryRun:
     """Look at a plan.
 
     Args:
@@ -25,28 +25,28 @@ def preview(plan: Plan, wanted: frozenset[str], folder: Path, shelf: Shelf, devi
         device: what would train.
     """
     runs = read_runs([folder])
-    done = find_all(plan, runs, folder, shelf)
+    done = match_all_runs(plan, runs, folder, shelf)
     rates = measure_rates(runs, shelf, device)
-    lines = [_line(run, done, folder, shelf, rates) for run in plan.runs if run.name in wanted]
+    lines = [_preview_line(run, done, folder, shelf, rates) for run in plan.runs if run.name in wanted]
     left = [run.recipe for run in plan.runs if run.name in wanted and run.name not in done]
     unmade = [recipe for recipe in left if shelf.lacks_manifest(recipe)]
     recorded = [line.recorded for line in lines if line.state != "done"]
-    return Preview(
+    return DryRun(
         lines=tuple(lines),
         device=describe_device(device),
-        basis=_basis(recorded, plan.scale),
+        basis=_describe_basis(recorded, plan.scale),
         manifests=len({(recipe.dataset, recipe.protocol, str(subset_of(recipe))) for recipe in unmade}),
         missing=tuple(shelf.problems(recipe for recipe in left if recipe not in unmade)),
     )
 
 
-def _line(run: PlannedRun, done: dict[str, Path], folder: Path, shelf: Shelf, rates: Rates) -> PreviewLine:
+def _preview_line(run: PlannedRun, done: dict[str, Path], folder: Path, shelf: DataCatalog, rates: Rates) -> DryRunLine:
     clips, time = count_clips(run.recipe, shelf), estimate(run, shelf, rates)
     own, epochs = folder / run.name, run.recipe.schedule.epochs
-    reached = read_reached(own) if run.name not in done else None
+    reached = read_run_progress(own) if run.name not in done else None
     begun: Literal["begun", "to do"] = "to do" if reached is None else "begun"
     left = 1 if reached is None else 1 - (reached.epoch - 1) / epochs
-    return PreviewLine(
+    return DryRunLine(
         run=run.name,
         state="done" if run.name in done else begun,
         epochs=epochs,
@@ -56,7 +56,7 @@ def _line(run: PlannedRun, done: dict[str, Path], folder: Path, shelf: Shelf, ra
     )
 
 
-def _basis(recorded: list[bool], scale: Scale) -> str:
+def _describe_basis(recorded: list[bool], scale: Scale) -> str:
     if all(recorded):
         return "by finished runs on this device"
     slower = ", which small networks do not come to" if scale == "small" else ""

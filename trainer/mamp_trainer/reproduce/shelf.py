@@ -13,12 +13,12 @@ from mamp_trainer.data.open import open_store
 from mamp_trainer.data.sides import read_manifest
 from mamp_trainer.data.store import Store
 
-Key = tuple[str, str, Subset | None]
+SplitKey = tuple[str, str, Subset | None]
 """Dataset, protocol and draw."""
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitInfo:
     """What a run's numbers depend on besides its recipe and encoder: the clips of its two sides, and what they hold.
 
     Attributes:
@@ -43,18 +43,18 @@ class Split:
 
 
 @dataclass
-class Shelf:
+class DataCatalog:
     """The stores of a folder, each read once: `DATASET.zarr` and the manifests beside it."""
 
     folder: Path
     _stores: dict[str, Store] = field(default_factory=dict)
-    _splits: dict[Key, Split] = field(default_factory=dict)
+    _splits: dict[SplitKey, SplitInfo] = field(default_factory=dict)
 
-    def place(self, recipe: Recipe) -> Path:
+    def store_path(self, recipe: Recipe) -> Path:
         """Return where a recipe's store is to stand."""
         return self.folder / f"{recipe.dataset}.zarr"
 
-    def split(self, recipe: Recipe, *, whole: bool = False) -> Split:
+    def split(self, recipe: Recipe, *, whole: bool = False) -> SplitInfo:
         """Return the split that a recipe is trained and tested on.
 
         Args:
@@ -70,7 +70,7 @@ class Shelf:
         if key not in self._splits:
             store = self._open(recipe)
             manifest = read_manifest(store, recipe.protocol, subset)
-            self._splits[key] = Split(
+            self._splits[key] = SplitInfo(
                 store.metadata.content_hash, manifest.digest(), manifest.counts, store.metadata.policy.name
             )
         return self._splits[key]
@@ -85,7 +85,7 @@ class Shelf:
 
     def lacks_manifest(self, recipe: Recipe) -> bool:
         """Return whether a recipe's store is there, and its manifest is not."""
-        place = self.place(recipe).resolve()
+        place = self.store_path(recipe).resolve()
         names = (manifest_name(place.name, recipe.protocol, subset) for subset in {None, subset_of(recipe)})
         return self.has_store(recipe) and not all(place.with_name(name).exists() for name in names)
 
@@ -98,18 +98,18 @@ class Shelf:
         try:
             self.split(recipe)
         except MampctlError as problem:
-            return in_one_line(problem)
+            return error_line(problem)
         return None
 
-    def count_sides(self, recipe: Recipe) -> tuple[int, int]:
+    def count_split_clips(self, recipe: Recipe) -> tuple[int, int]:
         """Return the clips of the two sides as the store's columns tell them, where there is no manifest yet.
 
         Raises:
             StoreError: there is no store.
         """
         store = self._open(recipe)
-        protocol = store.metadata.spec().protocol(recipe.protocol)
-        found = Counter(protocol.side(value) for value in store.column(protocol.column).tolist())
+        protocol = store.metadata.dataset_spec().protocol(recipe.protocol)
+        found = Counter(protocol.split_of(value) for value in store.column(protocol.column).tolist())
         subset = subset_of(recipe)
         return int(found["train"] * (subset.fraction if subset else 1)), found["test"]
 
@@ -119,7 +119,7 @@ class Shelf:
         return self._stores[recipe.dataset]
 
     def _read(self, recipe: Recipe) -> Store:
-        place = self.place(recipe)
+        place = self.store_path(recipe)
         if not place.exists():
             raise StoreError(
                 f"{place}: there is no store of {recipe.dataset}",
@@ -133,9 +133,9 @@ class Shelf:
         return store
 
 
-def in_one_line(problem: MampctlError) -> str:
+def error_line(problem: MampctlError) -> str:
     """Return what went wrong and what to do next, as a table and a line of a terminal can hold it."""
-    return " ".join(f"{problem.what.rstrip('.')}. {problem.remedy}".split())
+    return " ".join(f"{problem.message.rstrip('.')}. {problem.remedy}".split())
 
 
 def subset_of(recipe: Recipe) -> Subset | None:
@@ -143,7 +143,7 @@ def subset_of(recipe: Recipe) -> Subset | None:
     return recipe.subset if isinstance(recipe, FinetuneRecipe) else None
 
 
-def count_clips(recipe: Recipe, shelf: Shelf) -> tuple[int, int] | None:
+def count_clips(recipe: Recipe, shelf: DataCatalog) -> tuple[int, int] | None:
     """Return the clips of the training and of the test side, official ones where there is no store.
 
     None where neither is known.
@@ -151,13 +151,13 @@ def count_clips(recipe: Recipe, shelf: Shelf) -> tuple[int, int] | None:
     try:
         counts = shelf.split(recipe).counts
     except ManifestError:
-        return shelf.count_sides(recipe)
+        return shelf.count_split_clips(recipe)
     except StoreError:
-        return _count_officially(recipe)
+        return _official_counts(recipe)
     return counts.train, counts.test
 
 
-def _count_officially(recipe: Recipe) -> tuple[int, int] | None:
+def _official_counts(recipe: Recipe) -> tuple[int, int] | None:
     if recipe.dataset == "custom":
         return None
     protocol, subset = DATASETS[recipe.dataset].protocol(recipe.protocol), subset_of(recipe)

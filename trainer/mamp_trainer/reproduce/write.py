@@ -19,7 +19,7 @@ _HEAD = (
 )
 
 
-def stem(table: str, scale: Scale) -> str:
+def file_stem(table: str, scale: Scale) -> str:
     """Return what a table's files are called, without their endings."""
     name = table if table.startswith("fig-") else f"table-{table}"
     return name if scale == "full" else f"{name}-{scale}"
@@ -30,7 +30,7 @@ def table_files(folder: Path, table: ObtainedTable) -> dict[Path, str]:
     contents = {".md": to_markdown(table), ".csv": to_csv(table), ".json": table.model_dump_json(indent=1) + "\n"}
     if table.measure == "loss":
         contents["-curves.csv"] = curves_to_csv(table)
-    name = stem(table.published.name, table.scale)
+    name = file_stem(table.published.name, table.scale)
     return {folder / f"{name}{ending}": text for ending, text in contents.items()}
 
 
@@ -49,7 +49,7 @@ def write_table(folder: Path, table: ObtainedTable) -> None:
 def to_markdown(table: ObtainedTable) -> str:
     """Return a table as Markdown: a line for each published or planned number, with links to its runs."""
     published, cells = table.published, {(cell.row, cell.column): cell for cell in table.cells}
-    lines = [f"# {title(table)}", "", f"Published: {published.source}.", "", *(f"- {note}" for note in table.notes), ""]
+    lines = [f"# {table_title(table)}", "", f"Published: {published.source}.", "", *(f"- {note}" for note in table.notes), ""]
     head = ("method", "data", "published", "obtained", "difference", "best epoch", "runs")
     lines += [_line(head), _line(["---"] * len(head))]
     for row_at, row in enumerate(published.rows):
@@ -66,7 +66,7 @@ def to_markdown(table: ObtainedTable) -> str:
     return "\n".join(lines) + "\n"
 
 
-def title(table: ObtainedTable) -> str:
+def table_title(table: ObtainedTable) -> str:
     """Return a table's title, which says whether it reproduces anything."""
     name = table.published.name
     what = f"{'Figure' if name.startswith('fig-') else 'Table'} {name.removeprefix('fig-')}: {table.published.title}"

@@ -7,8 +7,8 @@ from typing import Generic, NamedTuple, TypeVar
 from torch.optim import Optimizer
 
 from mamp_schemas.errors import RecipeError
-from mamp_schemas.places import Place
-from mamp_schemas.progress import Progress, Silent
+from mamp_schemas.places import StoragePath
+from mamp_schemas.progress import Progress, NullProgress
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe
 from mamp_schemas.results import EvaluationResult
 from mamp_trainer.belonging import UNTRAINED
@@ -18,31 +18,31 @@ from mamp_trainer.data.batches import TestBatches
 from mamp_trainer.memory import measure_budget
 from mamp_trainer.model.heads import Classifier
 from mamp_trainer.output import write_file
-from mamp_trainer.ranks.group import Ranks
-from mamp_trainer.ranks.norm import RankBatchNorm
-from mamp_trainer.ranks.shares import Shares
+from mamp_trainer.ranks.group import DistContext
+from mamp_trainer.ranks.norm import DistributedBatchNorm
+from mamp_trainer.ranks.shares import MicrobatchSampler
 from mamp_trainer.runtime import choose_device, describe_device
-from mamp_trainer.scores import SCORES_FILE, TOP1, TOP5, Scores, accuracy, class_scores
-from mamp_trainer.step import Objective, Step
-from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.doubts import announce_encoder
-from mamp_trainer.tasks.folder import hold_folder
-from mamp_trainer.tasks.session import Pause, Session
-from mamp_trainer.tasks.source import Source
-from mamp_trainer.watch.flops import term_flops
-from mamp_trainer.weights import digest, find_origin
+from mamp_trainer.scores import SCORES_FILE, TOP1, TOP5, ClipPredictions, accuracy, predict_logits
+from mamp_trainer.step import LossFn, TrainStep
+from mamp_trainer.tally import TrainState
+from mamp_trainer.tasks.doubts import report_encoder
+from mamp_trainer.tasks.folder import lock_run_dir
+from mamp_trainer.tasks.session import InterruptCheck, Trainer
+from mamp_trainer.tasks.source import RunData
+from mamp_trainer.watch.flops import loss_term_flops
+from mamp_trainer.weights import weights_digest, encoder_provenance
 
 R = TypeVar("R", LinearRecipe, FinetuneRecipe)
 
 
-class Method(NamedTuple, Generic[R]):
+class ClassifierMethod(NamedTuple, Generic[R]):
     """How a classifier is trained: what goes down, and by which optimiser."""
 
-    loss: Callable[[Classifier, R], Objective]
+    loss: Callable[[Classifier, R], LossFn]
     optimiser: Callable[[Classifier, R], Optimizer]
 
 
-class Sitting(NamedTuple):
+class RunContext(NamedTuple):
     """Where and how a run is trained, on which none of its numbers depends.
 
     Attributes:
@@ -60,13 +60,13 @@ class Sitting(NamedTuple):
     resume: bool
     device: str
     progress: Progress | None
-    ranks: Ranks
-    profile: int
+    dist_context: DistContext
+    profile_steps: int
     run_id: str | None = None
 
 
 def train_classifier(
-    recipe: R, store_path: Place, encoder_from: Path | None, method: Method[R], sitting: Sitting
+    recipe: R, store_path: StoragePath, encoder_from: Path | None, method: ClassifierMethod[R], context: RunContext
 ) -> EvaluationResult:
     """Train a classifier, and measure it on the test side after every epoch.
 
@@ -85,46 +85,46 @@ def train_classifier(
         MampctlError: any of the store's, manifest's, recipe's, checkpoint's, output's and training's errors.
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
     """
-    run, ranks, watcher = sitting.run, sitting.ranks, sitting.progress or Silent()
-    with hold_folder(run, sitting.resume, ranks), matmul_precision(recipe.precision):
-        device = choose_device(sitting.device, ranks.seat)
-        source = Source.open(store_path, recipe, device, measure_budget(device, ranks), watcher)
-        recipe = recipe.replaced(shuffle_window=source.placement.window)
-        model = make_classifier(recipe, source.store.metadata.spec().classes, encoder_from, watcher).to(device)
-        encoder = UNTRAINED if encoder_from is None else digest(model.encoder.state_dict())
-        origin = None if encoder_from is None else find_origin(encoder_from, encoder)
-        announce_encoder(encoder_from, recipe, watcher)
+    run, ranks, watcher = context.run, context.dist_context, context.progress or NullProgress()
+    with lock_run_dir(run, context.resume, ranks), matmul_precision(recipe.precision):
+        device = choose_device(context.device, ranks.device_index)
+        source = RunData.open(store_path, recipe, device, measure_budget(device, ranks), watcher)
+        recipe = recipe.replaced(shuffle_window=source.residency.window)
+        model = make_classifier(recipe, source.store.metadata.dataset_spec().classes, encoder_from, watcher).to(device)
+        encoder = UNTRAINED if encoder_from is None else weights_digest(model.encoder.state_dict())
+        origin = None if encoder_from is None else encoder_provenance(encoder_from, encoder)
+        report_encoder(encoder_from, recipe, watcher)
         train, test = source.load_labelled("train"), source.load_labelled("test")
-        _check_batch(min(len(train), recipe.batch_size))
+        _check_batch_size(min(len(train), recipe.batch_size))
         if recipe.compile:
             compile_network(model.encoder, device)
-        if ranks.count > 1:
-            model.head.bn = RankBatchNorm(model.head.bn, ranks).to(device)
-        step = Step(method.loss(model, recipe), method.optimiser(model, recipe), ranks)
-        shares = Shares(source.train_batches(train), ranks, ids=source.ids["train"])
+        if ranks.world_size > 1:
+            model.head.bn = DistributedBatchNorm(model.head.bn, ranks).to(device)
+        step = TrainStep(method.loss(model, recipe), method.optimiser(model, recipe), ranks)
+        shares = MicrobatchSampler(source.train_batches(train), ranks, ids=source.ids["train"])
         tests = source.test_batches(test)
-        flops = term_flops(recipe, source.slots)
-        belonging = source.belonging(encoder)
-        session = Session(run, recipe, belonging, device, watcher, ranks, sitting.profile, flops, sitting.run_id)
-        measure = _measure(model, tests, ranks)
-        tally = session.train(model, step, shares, measure, sitting.resume, judge=TOP1)
-        logits = class_scores(model, tests, _go_on, ranks)
-        if ranks.first:
-            write_file(run / SCORES_FILE, Scores(source.ids["test"], test.table.label, logits).to_bytes())
-        result = _summarise(recipe, tally, len(test))
+        flops = loss_term_flops(recipe, source.slots)
+        belonging = source.run_identity(encoder)
+        session = Trainer(run, recipe, belonging, device, watcher, ranks, context.profile_steps, flops, context.run_id)
+        measure = _evaluation(model, tests, ranks)
+        tally = session.train(model, step, shares, measure, context.resume, monitor=TOP1)
+        logits = predict_logits(model, tests, _never_interrupt, ranks)
+        if ranks.is_main:
+            write_file(run / SCORES_FILE, ClipPredictions(source.ids["test"], test.table.label, logits).to_bytes())
+        result = _evaluation_result(recipe, tally, len(test))
         session.record(result, tally, str(encoder_from or UNTRAINED), describe_device(device), origin)
         return result
 
 
-def _measure(model: Classifier, tests: TestBatches, ranks: Ranks) -> Callable[[Pause], dict[str, float]]:
-    return lambda pause: accuracy(class_scores(model, tests, pause, ranks), tests.clips.table.label)
+def _evaluation(model: Classifier, tests: TestBatches, dist_context: DistContext) -> Callable[[InterruptCheck], dict[str, float]]:
+    return lambda pause: accuracy(predict_logits(model, tests, pause, dist_context), tests.clips.table.label)
 
 
-def _go_on() -> None:
+def _never_interrupt() -> None:
     """Stop nowhere: the last checkpoint is written, and a signal loses nothing."""
 
 
-def _check_batch(clips: int) -> None:
+def _check_batch_size(clips: int) -> None:
     if clips < 2:
         raise RecipeError(
             "a training batch has one clip; the classifier's batch normalisation needs two",
@@ -132,16 +132,16 @@ def _check_batch(clips: int) -> None:
         )
 
 
-def _summarise(recipe: ClassifierRecipe, tally: Tally, clips: int) -> EvaluationResult:
-    top1 = [epoch[TOP1] for epoch in tally.history]
+def _evaluation_result(recipe: ClassifierRecipe, state: TrainState, clips: int) -> EvaluationResult:
+    top1 = [epoch[TOP1] for epoch in state.history]
     best = max(top1)
     return EvaluationResult(
         kind=recipe.kind,
         epochs=len(top1),
         clips=clips,
         last_top1=top1[-1],
-        last_top5=tally.history[-1][TOP5],
+        last_top5=state.history[-1][TOP5],
         best_top1=best,
         best_epoch=top1.index(best) + 1,
-        seconds=tally.seconds,
+        seconds=state.seconds,
     )

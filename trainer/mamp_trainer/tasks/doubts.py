@@ -7,10 +7,10 @@ from mamp_schemas.errors import RecipeError
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe
 from mamp_trainer.classifiers import ClassifierRecipe
-from mamp_trainer.weights import Trained, find_training
+from mamp_trainer.weights import EncoderTraining, read_training
 
 
-def announce_encoder(encoder_from: Path | None, recipe: ClassifierRecipe, watcher: Progress) -> None:
+def report_encoder(encoder_from: Path | None, recipe: ClassifierRecipe, progress: Progress) -> None:
     """Say that no encoder is named, or that what it was pre-trained on is not what the recipe is about.
 
     Raises:
@@ -24,13 +24,13 @@ def announce_encoder(encoder_from: Path | None, recipe: ClassifierRecipe, watche
                 remedy="Name its pre-training run with --from.",
             )
         stays = "it stays untrained" if isinstance(recipe, LinearRecipe) else "training begins from scratch"
-        watcher.message(f"no encoder is named: {stays}, with initial weights of seed {recipe.seed}")
+        progress.message(f"no encoder is named: {stays}, with initial weights of seed {recipe.seed}")
         return
-    for warning in _doubts(find_training(encoder_from), recipe):
-        watcher.message(f"warning: {warning}")
+    for warning in encoder_warnings(read_training(encoder_from), recipe):
+        progress.message(f"warning: {warning}")
 
 
-def _doubts(trained: Trained | None, recipe: ClassifierRecipe) -> Iterator[str]:
+def encoder_warnings(trained: EncoderTraining | None, recipe: ClassifierRecipe) -> Iterator[str]:
     """Yield why the accuracy of an encoder may not be what the recipe is about."""
     if trained is None:
         return

@@ -2,27 +2,27 @@
 
 from pathlib import Path
 
-from mamp_schemas.places import Place
+from mamp_schemas.places import StoragePath
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import FinetuneRecipe
 from mamp_schemas.results import EvaluationResult
-from mamp_trainer.finetuning import make_layered_optimiser, smoothed_loss
-from mamp_trainer.ranks.group import ALONE, Ranks
-from mamp_trainer.tasks.classification import Method, Sitting, train_classifier
+from mamp_trainer.finetuning import finetune_optimiser, finetune_loss
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
+from mamp_trainer.tasks.classification import ClassifierMethod, RunContext, train_classifier
 
-METHOD = Method(smoothed_loss, make_layered_optimiser)
+FINETUNE = ClassifierMethod(finetune_loss, finetune_optimiser)
 
 
 def finetune(
     recipe: FinetuneRecipe,
-    store_path: Place,
+    store_path: StoragePath,
     run: Path,
     *,
     encoder_from: Path | None = None,
     resume: bool = False,
     device: str = "auto",
     progress: Progress | None = None,
-    ranks: Ranks = ALONE,
+    dist_context: DistContext = SINGLE_PROCESS,
     profile: int = 0,
 ) -> EvaluationResult:
     """Fine-tune an encoder, or train from scratch; arguments and errors are those of `train_classifier`.
@@ -30,5 +30,5 @@ def finetune(
     Semi-supervised evaluation trains on the recipe's draw of the training clips, transfer takes an encoder that
     another dataset pre-trained.
     """
-    sitting = Sitting(run, resume, device, progress, ranks, profile)
-    return train_classifier(recipe, store_path, encoder_from, METHOD, sitting)
+    sitting = RunContext(run, resume, device, progress, dist_context, profile)
+    return train_classifier(recipe, store_path, encoder_from, FINETUNE, sitting)

@@ -15,8 +15,8 @@ from mamp_schemas.recipes import Recipe
 from mamp_schemas.results import RunRecord
 from mamp_trainer.ledger.files import RECIPE_FILE, RECORD_FILE
 from mamp_trainer.ledger.runs import read_run
-from mamp_trainer.output import PARTIAL, write_file
-from mamp_trainer.ranks.group import Ranks
+from mamp_trainer.output import PARTIAL_SUFFIX, write_file
+from mamp_trainer.ranks.group import DistContext
 
 
 def refuse_existing(run: Path, resume: bool) -> None:
@@ -34,7 +34,7 @@ def refuse_existing(run: Path, resume: bool) -> None:
 
 
 @contextmanager
-def hold_folder(run: Path, resume: bool, ranks: Ranks) -> Iterator[None]:
+def lock_run_dir(run: Path, resume: bool, dist_context: DistContext) -> Iterator[None]:
     """Hold a run's folder for this training; the operating system lets go of it when the process ends.
 
     Two trainings in one folder would remove each other's checkpoints.
@@ -47,7 +47,7 @@ def hold_folder(run: Path, resume: bool, ranks: Ranks) -> Iterator[None]:
     Raises:
         OutputError: another training holds it, it is not empty, or nothing can be written beside it.
     """
-    if not ranks.first:
+    if not dist_context.is_main:
         yield
         return
     refuse_existing(run, resume)
@@ -76,7 +76,7 @@ def _lock(handle: int, run: Path) -> None:
         return  # some file systems that hosts share cannot lock folders
 
 
-def begin_folder(run: Path, recipe: Recipe, resume: bool, progress: Progress) -> None:
+def init_run_dir(run: Path, recipe: Recipe, resume: bool, progress: Progress) -> None:
     """Make the folder of a run that has no checkpoint yet, and write its recipe there.
 
     Args:
@@ -90,7 +90,7 @@ def begin_folder(run: Path, recipe: Recipe, resume: bool, progress: Progress) ->
     """
     settings = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
     if resume:
-        _refuse_foreign(run, settings)
+        _refuse_other_run(run, settings)
         progress.message(f"{run} has no checkpoint yet: beginning at the first step")
     with output_errors(run):
         run.mkdir(parents=True, exist_ok=True)
@@ -108,11 +108,11 @@ def write_record(run: Path, record: RunRecord) -> None:
     write_file(run / RECORD_FILE, record.model_dump_json(indent=2).encode() + b"\n")
 
 
-def _refuse_foreign(run: Path, settings: str) -> None:
+def _refuse_other_run(run: Path, settings: str) -> None:
     """Refuse to begin anew in a folder of other things, or of another recipe's run."""
     recipe = run / RECIPE_FILE
     own = recipe.exists() and recipe.read_text() == settings
-    held = run.exists() and any(not entry.name.endswith(PARTIAL) for entry in run.iterdir())
+    held = run.exists() and any(not entry.name.endswith(PARTIAL_SUFFIX) for entry in run.iterdir())
     if held and not own:
         raise OutputError(
             f"{run}: there is no checkpoint to go on from, and what it holds is not of this recipe's run",

@@ -8,30 +8,30 @@ import numpy as np
 from torch import Tensor
 
 from mamp_schemas.classes import class_names
-from mamp_schemas.measures import ClassMeasure, Confusion, Evaluation, Measured, Neighbourhood
-from mamp_schemas.places import Place
-from mamp_schemas.progress import Progress, Silent
-from mamp_schemas.protocols import Side
+from mamp_schemas.measures import ClassAccuracy, ConfusedPair, ClassifierEvaluation, NetworkMeasurement, RetrievalEvaluation
+from mamp_schemas.places import StoragePath
+from mamp_schemas.progress import Progress, NullProgress
+from mamp_schemas.protocols import Split
 from mamp_schemas.recipes import Recipe
 from mamp_trainer.belonging import UNTRAINED
 from mamp_trainer.classifiers import ClassifierRecipe, load_classifier
 from mamp_trainer.compute import matmul_precision
-from mamp_trainer.confusion import class_accuracy, confusion_matrix, hardest_pairs
-from mamp_trainer.features import Features, load_featuriser
+from mamp_trainer.confusion import class_accuracy, confusion_matrix, most_confused_pairs
+from mamp_trainer.features import Features, load_feature_extractor
 from mamp_trainer.memory import measure_budget
 from mamp_trainer.model.heads import ClipEncoder
 from mamp_trainer.neighbours import find_nearest, measure_retrieval, vote
-from mamp_trainer.ranks.group import ALONE, Ranks
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
 from mamp_trainer.runtime import choose_device
-from mamp_trainer.scores import TOP1, TOP5, Scores, accuracy, class_scores
-from mamp_trainer.tasks.source import Source
-from mamp_trainer.weights import digest
+from mamp_trainer.scores import TOP1, TOP5, ClipPredictions, accuracy, predict_logits
+from mamp_trainer.tasks.source import RunData
+from mamp_trainer.weights import weights_digest
 
-HARDEST = 10
+CONFUSED_PAIRS = 10
 """Pairs of classes that are named."""
 
 
-class Bench(NamedTuple):
+class EvaluationContext(NamedTuple):
     """Where a network is measured.
 
     Attributes:
@@ -41,13 +41,13 @@ class Bench(NamedTuple):
         ranks: among whom the clips are divided; every clip counts once.
     """
 
-    store: Place
+    store: StoragePath
     device: str = "auto"
-    progress: Progress = Silent()
-    ranks: Ranks = ALONE
+    progress: Progress = NullProgress()
+    dist_context: DistContext = SINGLE_PROCESS
 
 
-def evaluate(network: Path, recipe: ClassifierRecipe, bench: Bench) -> tuple[Evaluation, Scores]:
+def evaluate(network: Path, recipe: ClassifierRecipe, context: EvaluationContext) -> tuple[ClassifierEvaluation, ClipPredictions]:
     """Measure a trained classifier on the test side of its recipe's protocol.
 
     Args:
@@ -61,24 +61,24 @@ def evaluate(network: Path, recipe: ClassifierRecipe, bench: Bench) -> tuple[Eva
     Raises:
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
-    model = load_classifier(network, recipe, bench.progress)
-    source = _open(recipe, bench, ("test",))
-    scores = _score(model, source, "test", bench)
+    model = load_classifier(network, recipe, context.progress)
+    source = open_run_data(recipe, context, ("test",))
+    scores = predict_split(model, source, "test", context)
     matrix = confusion_matrix(scores.logits.argmax(dim=1), scores.label, scores.logits.shape[1])
     measured = accuracy(scores.logits, scores.label)
-    found = Evaluation(
-        **_facts(str(network), model, source).model_dump(),
+    found = ClassifierEvaluation(
+        **measured_network(str(network), model, source).model_dump(),
         clips=len(scores.clip),
         top1=measured[TOP1],
         top5=measured[TOP5],
-        classes=tuple(_measure_classes(matrix, class_names(recipe.dataset, source.store.metadata.layout))),
-        hardest=tuple(Confusion(**pair._asdict()) for pair in hardest_pairs(matrix, HARDEST)),
+        classes=tuple(_class_measures(matrix, class_names(recipe.dataset, source.store.metadata.layout))),
+        hardest=tuple(ConfusedPair(**pair._asdict()) for pair in most_confused_pairs(matrix, CONFUSED_PAIRS)),
         matrix=tuple(map(tuple, matrix.tolist())),
     )
     return found, scores
 
 
-def embed(network: Path | None, recipe: Recipe, bench: Bench, sides: Sequence[Side]) -> tuple[Features, dict[str, str]]:
+def embed_clips(network: Path | None, recipe: Recipe, context: EvaluationContext, splits: Sequence[Split]) -> tuple[Features, dict[str, str]]:
     """Return the features of clips, and what they were made by.
 
     Args:
@@ -91,19 +91,19 @@ def embed(network: Path | None, recipe: Recipe, bench: Bench, sides: Sequence[Si
     Raises:
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
-    featuriser = load_featuriser(network, recipe, bench.progress)
-    source = _open(recipe, bench, sides)
-    parts = {side: _score(featuriser, source, side, bench, labelled=False) for side in sides}
+    featuriser = load_feature_extractor(network, recipe, context.progress)
+    source = open_run_data(recipe, context, splits)
+    parts = {side: predict_split(featuriser, source, side, context, labelled=False) for side in splits}
     features = Features(
         clip=[name for part in parts.values() for name in part.clip],
         label=np.concatenate([part.label.numpy() for part in parts.values()]),
         side=[side for side, part in parts.items() for _ in part.clip],
         features=np.concatenate([part.logits.numpy() for part in parts.values()]),
     )
-    return features, {name: str(fact) for name, fact in _facts(_name(network), featuriser, source).model_dump().items()}
+    return features, {name: str(fact) for name, fact in measured_network(network_name(network), featuriser, source).model_dump().items()}
 
 
-def find_neighbours(network: Path | None, recipe: Recipe, bench: Bench, ks: Sequence[int]) -> Neighbourhood:
+def evaluate_knn(network: Path | None, recipe: Recipe, context: EvaluationContext, ks: Sequence[int]) -> RetrievalEvaluation:
     """Classify and retrieve test clips by the training clips whose features are nearest (cosine similarity).
 
     Args:
@@ -115,45 +115,45 @@ def find_neighbours(network: Path | None, recipe: Recipe, bench: Bench, ks: Sequ
     Raises:
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
-    featuriser = load_featuriser(network, recipe, bench.progress)
-    source = _open(recipe, bench, ("train", "test"))
-    gallery, queries = (_score(featuriser, source, side, bench) for side in ("train", "test"))
+    featuriser = load_feature_extractor(network, recipe, context.progress)
+    source = open_run_data(recipe, context, ("train", "test"))
+    gallery, queries = (predict_split(featuriser, source, side, context) for side in ("train", "test"))
     if max(ks) > len(gallery.clip):
-        bench.progress.message(f"warning: k = {max(ks)}, but all {len(gallery.clip)} training clips are fewer")
-    classes = source.store.metadata.spec().classes
+        context.progress.message(f"warning: k = {max(ks)}, but all {len(gallery.clip)} training clips are fewer")
+    classes = source.store.metadata.dataset_spec().classes
     nearest = find_nearest(queries.logits, gallery.logits, max(ks))
     votes = {k: vote(nearest, gallery.label, classes, k).argmax(dim=1) for k in ks}
     retrieval = measure_retrieval(queries.logits, queries.label, gallery.logits, gallery.label)
-    return Neighbourhood(
-        **_facts(_name(network), featuriser, source).model_dump(),
+    return RetrievalEvaluation(
+        **measured_network(network_name(network), featuriser, source).model_dump(),
         clips=len(queries.clip),
         gallery=len(gallery.clip),
-        knn={k: _share(found == queries.label) for k, found in votes.items()},
+        knn={k: _percent(found == queries.label) for k, found in votes.items()},
         recall=retrieval.recall,
         mean_average_precision=retrieval.mean_average_precision,
     )
 
 
-def _open(recipe: Recipe, bench: Bench, sides: Sequence[Side]) -> Source:
-    device = choose_device(bench.device, bench.ranks.seat)
-    budget = measure_budget(device, bench.ranks)
-    return Source.open(bench.store, recipe, device, budget, bench.progress, sides)
+def open_run_data(recipe: Recipe, context: EvaluationContext, splits: Sequence[Split]) -> RunData:
+    device = choose_device(context.device, context.dist_context.device_index)
+    budget = measure_budget(device, context.dist_context)
+    return RunData.open(context.store, recipe, device, budget, context.progress, splits)
 
 
-def _score(model: ClipEncoder, source: Source, side: Side, bench: Bench, labelled: bool = True) -> Scores:
+def predict_split(model: ClipEncoder, source: RunData, split: Split, context: EvaluationContext, labelled: bool = True) -> ClipPredictions:
     """Run a network over a side's clips; the results lie on the CPU."""
-    clips = source.load_labelled(side) if labelled else source.load(side)
+    clips = source.load_labelled(split) if labelled else source.load(split)
     batches = source.test_batches(clips)
-    bench.progress.start(f"{side} clips", batches.steps, "batches")
+    context.progress.start(f"{split} clips", batches.steps, "batches")
     with matmul_precision(source.recipe.precision):
-        found = class_scores(model.to(source.device), batches, lambda: bench.progress.advance(1), bench.ranks)
-    return Scores(source.ids[side], clips.table.label, found.cpu())
+        found = predict_logits(model.to(source.device), batches, lambda: context.progress.advance(1), context.dist_context)
+    return ClipPredictions(source.ids[split], clips.table.label, found.cpu())
 
 
-def _facts(network: str, model: ClipEncoder, source: Source) -> Measured:
-    return Measured(
+def measured_network(network: str, model: ClipEncoder, source: RunData) -> NetworkMeasurement:
+    return NetworkMeasurement(
         network=network,
-        weights=digest(model.state_dict()),
+        weights=weights_digest(model.state_dict()),
         recipe=source.recipe.name,
         dataset=source.recipe.dataset,
         protocol=source.recipe.protocol,
@@ -163,15 +163,15 @@ def _facts(network: str, model: ClipEncoder, source: Source) -> Measured:
     )
 
 
-def _name(network: Path | None) -> str:
+def network_name(network: Path | None) -> str:
     return UNTRAINED if network is None else str(network)
 
 
-def _measure_classes(matrix: Tensor, names: Sequence[str]) -> list[ClassMeasure]:
+def _class_measures(matrix: Tensor, names: Sequence[str]) -> list[ClassAccuracy]:
     clips, right = matrix.sum(dim=1).tolist(), class_accuracy(matrix).tolist()
     wrong, instead = matrix.clone().fill_diagonal_(0).max(dim=1)
     return [
-        ClassMeasure(
+        ClassAccuracy(
             label=label,
             name=name,
             clips=clips[label],
@@ -182,5 +182,5 @@ def _measure_classes(matrix: Tensor, names: Sequence[str]) -> list[ClassMeasure]
     ]
 
 
-def _share(right: Tensor) -> float:
+def _percent(right: Tensor) -> float:
     return 100 * float(right.double().mean())

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mamp_schemas.places import Place
-from mamp_schemas.progress import Progress, Silent
+from mamp_schemas.places import StoragePath
+from mamp_schemas.progress import Progress, NullProgress
 from mamp_schemas.recipes import PretrainRecipe
 from mamp_schemas.results import PretrainResult
 from mamp_trainer.belonging import UNTRAINED
@@ -17,27 +17,27 @@ from mamp_trainer.data.samples import Batch
 from mamp_trainer.memory import free_memory, measure_budget
 from mamp_trainer.model.mamp import MAMP, MAMPOutput
 from mamp_trainer.optim import make_optimiser
-from mamp_trainer.ranks.group import ALONE, Ranks
-from mamp_trainer.ranks.shares import Shares
-from mamp_trainer.recompute import choose_recompute
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
+from mamp_trainer.ranks.shares import MicrobatchSampler
+from mamp_trainer.recompute import choose_activation_checkpointing
 from mamp_trainer.runtime import choose_device, describe_device, seeded
-from mamp_trainer.step import Objective, Step
-from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.folder import hold_folder
-from mamp_trainer.tasks.session import Session
-from mamp_trainer.tasks.source import Source
-from mamp_trainer.watch.flops import term_flops
+from mamp_trainer.step import LossFn, TrainStep
+from mamp_trainer.tally import TrainState
+from mamp_trainer.tasks.folder import lock_run_dir
+from mamp_trainer.tasks.session import Trainer
+from mamp_trainer.tasks.source import RunData
+from mamp_trainer.watch.flops import loss_term_flops
 
 
 def pretrain(
     recipe: PretrainRecipe,
-    store_path: Place,
+    store_path: StoragePath,
     run: Path,
     *,
     resume: bool = False,
     device: str = "auto",
     progress: Progress | None = None,
-    ranks: Ranks = ALONE,
+    dist_context: DistContext = SINGLE_PROCESS,
     profile: int = 0,
     run_id: str | None = None,
 ) -> PretrainResult:
@@ -62,33 +62,33 @@ def pretrain(
         MampctlError: any of the store's, manifest's, recipe's, checkpoint's, output's and training's errors.
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
     """
-    with hold_folder(run, resume, ranks):
-        chosen, watcher = choose_device(device, ranks.seat), progress or Silent()
-        source = Source.open(store_path, recipe, chosen, measure_budget(chosen, ranks), watcher)
-        recipe = recipe.replaced(shuffle_window=source.placement.window)
+    with lock_run_dir(run, resume, dist_context):
+        chosen, watcher = choose_device(device, dist_context.device_index), progress or NullProgress()
+        source = RunData.open(store_path, recipe, chosen, measure_budget(chosen, dist_context), watcher)
+        recipe = recipe.replaced(shuffle_window=source.residency.window)
         clips = source.load("train")
         with seeded(recipe.seed):
             model = MAMP(recipe.model, recipe.masking, recipe.target)
         model.to(chosen)
         terms = loss_terms(clips.table, source.slots, recipe)
-        shares = Shares(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
-        recompute, reason = choose_recompute(recipe, shares.at_once * source.slots, free_memory(chosen, ranks))
+        shares = MicrobatchSampler(source.train_batches(clips, terms), dist_context, recipe.micro_batch, source.ids["train"])
+        recompute, reason = choose_activation_checkpointing(recipe, shares.microbatch_size * source.slots, free_memory(chosen, dist_context))
         watcher.message(f"activations: {reason}")
-        model.set_recompute(recompute)
+        model.set_activation_checkpointing(recompute)
         if recipe.compile:
             compile_network(model, chosen)
-        flops = term_flops(recipe, source.slots)
-        belonging = source.belonging(UNTRAINED)
-        session = Session(run, recipe, belonging, chosen, watcher, ranks, profile, flops, run_id)
-        step = Step(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), ranks)
+        flops = loss_term_flops(recipe, source.slots)
+        belonging = source.run_identity(UNTRAINED)
+        session = Trainer(run, recipe, belonging, chosen, watcher, dist_context, profile, flops, run_id)
+        step = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), dist_context)
         with matmul_precision(recipe.precision):
             tally = session.train(model, step, shares, lambda _pause: {}, resume)
-        result = _summarise(tally, shares.steps)
+        result = _pretrain_result(tally, shares.steps)
         session.record(result, tally, UNTRAINED, describe_device(chosen))
         return result
 
 
-def masked_loss(model: MAMP, recipe: PretrainRecipe) -> Objective:
+def masked_loss(model: MAMP, recipe: PretrainRecipe) -> LossFn:
     """Return the loss of a batch (eq. 11), the mean over its sequences, or over those of real bodies.
 
     What is hidden of a body depends on seed, epoch, clip and slot alone.
@@ -100,7 +100,7 @@ def masked_loss(model: MAMP, recipe: PretrainRecipe) -> Objective:
         sequences = [batch.x.flatten(0, 1), u_NML.view(-1, tokens)]
         sequences += [] if batch.trajectory is None else [batch.trajectory.flatten(0, 1)]
         if skip:
-            sequences = [each[batch.slots.bodies] for each in sequences]
+            sequences = [each[batch.unique_bodies.bodies] for each in sequences]
         with autocast(recipe.precision, batch.x.device):
             output: MAMPOutput = model(*sequences)
         return output.loss
@@ -119,13 +119,13 @@ def loss_terms(table: ClipTable, slots: int, recipe: PretrainRecipe) -> Tensor:
     return table.bodies if recipe.empty_bodies == "skip" else torch.full_like(table.bodies, slots)
 
 
-def _summarise(tally: Tally, steps: int) -> PretrainResult:
-    losses = [epoch["loss"] for epoch in tally.history]
+def _pretrain_result(state: TrainState, steps: int) -> PretrainResult:
+    losses = [epoch["loss"] for epoch in state.history]
     return PretrainResult(
         kind="pretrain",
         steps=steps * len(losses),
         epochs=len(losses),
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
-        seconds=tally.seconds,
+        seconds=state.seconds,
     )

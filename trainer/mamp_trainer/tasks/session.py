@@ -12,31 +12,31 @@ from torch import nn
 from mamp_schemas.errors import Interrupted
 from mamp_schemas.progress import Progress
 from mamp_schemas.recipes import FinetuneRecipe, Recipe
-from mamp_schemas.results import EncoderOrigin, EvaluationResult, PretrainResult, RunRecord
-from mamp_trainer.belonging import Belonging
+from mamp_schemas.results import EncoderProvenance, EvaluationResult, PretrainResult, RunRecord
+from mamp_trainer.belonging import RunIdentity
 from mamp_trainer.checkpoint.files import Snapshot
-from mamp_trainer.checkpoint.keep import latest
-from mamp_trainer.checkpoint.writer import Writer
-from mamp_trainer.compute import product_dtype
+from mamp_trainer.checkpoint.keep import latest_checkpoint
+from mamp_trainer.checkpoint.writer import CheckpointWriter
+from mamp_trainer.compute import matmul_dtype
 from mamp_trainer.hardware import describe_hardware
-from mamp_trainer.loop import Position, Training, train
-from mamp_trainer.metrics import Metrics
-from mamp_trainer.ranks.group import ALONE, Ranks
-from mamp_trainer.ranks.shares import Shares
-from mamp_trainer.runtime import interruptible, now, versions
-from mamp_trainer.step import Step
-from mamp_trainer.tally import Tally
-from mamp_trainer.tasks.folder import begin_folder, write_record
-from mamp_trainer.tasks.resume import capture, restore
-from mamp_trainer.watch.files import MetricsFiles, no_files
-from mamp_trainer.watch.gauge import Gauge
-from mamp_trainer.watch.profile import profiled
+from mamp_trainer.loop import Position, TrainingLoop, train_epochs
+from mamp_trainer.metrics import MetricsLogger
+from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
+from mamp_trainer.ranks.shares import MicrobatchSampler
+from mamp_trainer.runtime import interruptible, utc_now, package_versions
+from mamp_trainer.step import TrainStep
+from mamp_trainer.tally import TrainState
+from mamp_trainer.tasks.folder import init_run_dir, write_record
+from mamp_trainer.tasks.resume import capture_state, restore_state
+from mamp_trainer.watch.files import MetricsWriter, discard_metrics
+from mamp_trainer.watch.gauge import ThroughputMeter
+from mamp_trainer.watch.profile import profile_steps
 
-Pause = Callable[[], None]
+InterruptCheck = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Session:
+class Trainer:
     """One sitting of a run, as one of its ranks sees it. The first rank writes and tells, for all of them.
 
     Attributes:
@@ -53,23 +53,23 @@ class Session:
 
     run: Path
     recipe: Recipe
-    belonging: Belonging
+    identity: RunIdentity
     device: torch.device
     progress: Progress
-    ranks: Ranks = ALONE
-    profile: int = 0
-    flops: int = 0
+    dist_context: DistContext = SINGLE_PROCESS
+    profile_steps: int = 0
+    flops_per_term: int = 0
     run_id: str | None = None
 
     def train(
         self,
         module: nn.Module,
-        step: Step,
-        shares: Shares,
-        measure: Callable[[Pause], Mapping[str, float]],
+        step: TrainStep,
+        microbatches: MicrobatchSampler,
+        evaluate: Callable[[InterruptCheck], Mapping[str, float]],
         resume: bool,
-        judge: str | None = None,
-    ) -> Tally:
+        monitor: str | None = None,
+    ) -> TrainState:
         """Train from the start or from the latest checkpoint to the end of the schedule.
 
         Args:
@@ -83,20 +83,20 @@ class Session:
         Raises:
             Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
         """
-        position, tally = self._begin(module, step, resume)
-        done = position.epoch * shares.steps + position.step
-        self.progress.start(self.recipe.kind, self.recipe.schedule.epochs * shares.steps, "steps", done)
-        with self._metrics(tally, done) as metrics, Writer(self.run) as writer, self._pauses() as pause:
-            training = Training(
+        position, tally = self._begin_or_resume(module, step, resume)
+        done = position.epoch * microbatches.steps + position.step
+        self.progress.start(self.recipe.kind, self.recipe.schedule.epochs * microbatches.steps, "steps", done)
+        with self._metrics(tally, done) as metrics, CheckpointWriter(self.run) as writer, self._interrupt_checks() as pause:
+            training = TrainingLoop(
                 step=step,
-                shares=shares,
+                microbatches=microbatches,
                 schedule=self.recipe.schedule,
                 checkpoint_every=self.recipe.checkpoint_every,
-                judge=judge,
+                monitor=monitor,
                 metrics=metrics,
-                measure=lambda: measure(pause),
+                evaluate=lambda: evaluate(pause),
                 save=lambda: self._save(module, training, writer),
-                pause=pause,
+                check_interrupt=pause,
                 position=position,
             )
             self._train_until_stopped(training, writer)
@@ -105,10 +105,10 @@ class Session:
     def record(
         self,
         result: PretrainResult | EvaluationResult,
-        tally: Tally,
+        state: TrainState,
         encoder: str,
         device: str,
-        origin: EncoderOrigin | None = None,
+        origin: EncoderProvenance | None = None,
     ) -> None:
         """Write the run's record: its presence says that the run is complete.
 
@@ -119,7 +119,7 @@ class Session:
             device: what it ran on.
             origin: where the encoder came from, if it was trained.
         """
-        if not self.ranks.first:
+        if not self.dist_context.is_main:
             return
         recipe = self.recipe
         record = RunRecord(
@@ -130,50 +130,50 @@ class Session:
             protocol=recipe.protocol,
             subset=recipe.subset if isinstance(recipe, FinetuneRecipe) else None,
             recipe_hash=recipe.digest(),
-            store_hash=self.belonging.store_hash,
-            manifest_hash=self.belonging.manifest_hash,
+            store_hash=self.identity.store_hash,
+            manifest_hash=self.identity.manifest_hash,
             encoder=encoder,
             origin=origin,
             seed=recipe.seed,
-            device=device if self.ranks.count == 1 else f"{self.ranks.count} × {device}",
-            hardware=describe_hardware(self.ranks.count),
-            versions=versions(),
-            started=datetime.fromisoformat(tally.started) if tally.started else None,
-            finished=now(),
-            sittings=tally.sittings if tally.started else None,
+            device=device if self.dist_context.world_size == 1 else f"{self.dist_context.world_size} × {device}",
+            hardware=describe_hardware(self.dist_context.world_size),
+            versions=package_versions(),
+            started=datetime.fromisoformat(state.started) if state.started else None,
+            finished=utc_now(),
+            sittings=state.sittings if state.started else None,
             run_id=self.run_id,
             result=result,
         )
         write_record(self.run, record)
 
-    def _begin(self, module: nn.Module, step: Step, resume: bool) -> tuple[Position, Tally]:
+    def _begin_or_resume(self, module: nn.Module, step: TrainStep, resume: bool) -> tuple[Position, TrainState]:
         """Take up the run or begin it: from the same checkpoint on all ranks, that which the first one sees."""
-        folder = latest(self.run) if resume and self.ranks.first else None
-        name = self.ranks.share(str(folder or ""))
+        folder = latest_checkpoint(self.run) if resume and self.dist_context.is_main else None
+        name = self.dist_context.broadcast_str(str(folder or ""))
         if name:
-            position, tally = restore(Path(name), self.recipe, self.belonging, module, step.optimiser)
+            position, tally = restore_state(Path(name), self.recipe, self.identity, module, step.optimiser)
             tally.sittings += 1
             self.progress.message(f"going on after epoch {position.epoch}, step {position.step} of the next")
             return position, tally
-        if self.ranks.first:
-            begin_folder(self.run, self.recipe, resume, self.progress)
-        return Position(), Tally(started=now().isoformat())
+        if self.dist_context.is_main:
+            init_run_dir(self.run, self.recipe, resume, self.progress)
+        return Position(), TrainState(started=utc_now().isoformat())
 
     @contextmanager
-    def _metrics(self, tally: Tally, done: int) -> Iterator[Metrics]:
-        dtype = product_dtype(self.recipe.precision)
-        gauge = Gauge(self.device, self.flops, self.ranks.count, dtype)
-        if not self.ranks.first:
-            yield Metrics(no_files, self.progress, tally, gauge)
+    def _metrics(self, state: TrainState, done: int) -> Iterator[MetricsLogger]:
+        dtype = matmul_dtype(self.recipe.precision)
+        gauge = ThroughputMeter(self.device, self.flops_per_term, self.dist_context.world_size, dtype)
+        if not self.dist_context.is_main:
+            yield MetricsLogger(discard_metrics, self.progress, state, gauge)
             return
-        with MetricsFiles(self.run, tally.lines, done) as files:
-            yield Metrics(files.write, self.progress, tally, gauge)
+        with MetricsWriter(self.run, state.lines, done) as files:
+            yield MetricsLogger(files.write, self.progress, state, gauge)
 
     @contextmanager
-    def _pauses(self) -> Iterator[Pause]:
+    def _interrupt_checks(self) -> Iterator[InterruptCheck]:
         """Yield what is called between steps."""
-        steps = self.profile if self.ranks.first else 0
-        with interruptible(self.ranks) as pause, profiled(self.run, steps, self.progress) as profile_step:
+        steps = self.profile_steps if self.dist_context.is_main else 0
+        with interruptible(self.dist_context) as pause, profile_steps(self.run, steps, self.progress) as profile_step:
 
             def between() -> None:
                 profile_step()
@@ -181,9 +181,9 @@ class Session:
 
             yield between
 
-    def _train_until_stopped(self, training: Training, writer: Writer) -> None:
+    def _train_until_stopped(self, training: TrainingLoop, writer: CheckpointWriter) -> None:
         try:
-            train(training)
+            train_epochs(training)
         except Interrupted as stop:
             training.save()
             writer.wait()
@@ -191,16 +191,16 @@ class Session:
                 f"interrupted: {stop}: stopped after step {training.steps_done}; a checkpoint is written. "
                 f"Go on with the same command and --resume (run: {self.run})."
             )
-            stop.told = True
+            stop.user_informed = True
             raise
         writer.wait()
-        if latest(self.run) is None:
+        if latest_checkpoint(self.run) is None:
             training.save()
 
-    def _save(self, module: nn.Module, training: Training, writer: Writer) -> None:
-        training.settle()
-        if not self.ranks.first:
+    def _save(self, module: nn.Module, training: TrainingLoop, writer: CheckpointWriter) -> None:
+        training.flush_metrics()
+        if not self.dist_context.is_main:
             return
-        state = capture(training.step.optimiser, training.position, training.metrics.tally)
-        measure = training.measured()
-        writer.submit(Snapshot.take(training.steps_done, module, state, self.recipe, self.belonging, measure))
+        state = capture_state(training.step.optimiser, training.position, training.metrics.state)
+        measure = training.monitored_value()
+        writer.submit(Snapshot.take(training.steps_done, module, state, self.recipe, self.identity, measure))

@@ -15,7 +15,7 @@ from mamp_trainer.output import write_file
 TENSORBOARD_FOLDER = "tensorboard"
 
 
-class MetricsFiles:
+class MetricsWriter:
     """Writes lines of metrics; a context manager. Whatever a resumed run had written later is cut off.
 
     Args:
@@ -58,5 +58,5 @@ class MetricsFiles:
                 self._board.add_scalar(f"{event}/{name}", value, step)
 
 
-def no_files(event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
+def discard_metrics(event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
     """Write nothing: all ranks but the first."""

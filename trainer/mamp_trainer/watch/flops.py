@@ -8,7 +8,7 @@ BACKWARD = 2
 """A backward pass takes two products, for inputs and weights, where the forward pass takes one."""
 
 
-def term_flops(recipe: Recipe, slots: int) -> int:
+def loss_term_flops(recipe: Recipe, slots: int) -> int:
     """Return the operations that one term of the loss takes in training.
 
     A term is a sequence in pre-training, and a clip elsewhere: its bodies. Linear evaluation goes no way back.

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import torch
 
-from mamp_trainer.watch.peak import measure_peak
-from mamp_trainer.watch.stopwatch import Stopwatch
+from mamp_trainer.watch.peak import device_peak_flops
+from mamp_trainer.watch.stopwatch import PhaseTimer
 
 PEAK_AFTER = 30.0
 """Seconds of training before the device's peak is measured: short runs do without."""
@@ -17,7 +17,7 @@ PEAK_AFTER = 30.0
 T = TypeVar("T")
 
 
-class Gauge:
+class ThroughputMeter:
     """Measures training between two readings.
 
     Args:
@@ -28,31 +28,31 @@ class Gauge:
     """
 
     def __init__(
-        self, device: torch.device, flops: int = 0, ranks: int = 1, dtype: torch.dtype = torch.float32
+        self, device: torch.device, flops: int = 0, world_size: int = 1, dtype: torch.dtype = torch.float32
     ) -> None:
-        self._device, self._flops, self._ranks, self._dtype = device, flops, ranks, dtype
-        self._watch = Stopwatch(device)
+        self._device, self._flops, self._ranks, self._dtype = device, flops, world_size, dtype
+        self._watch = PhaseTimer(device)
         self._started, self._peak = time.monotonic(), 0.0
         self._steps, self._clips, self._terms = 0, 0, 0
         self._since = self._started
 
-    def timed(self, parts: Iterator[T]) -> Iterator[T]:
+    def timed_microbatches(self, microbatches: Iterator[T]) -> Iterator[T]:
         """Yield parts of a batch, and tell waiting for them from computing with them."""
-        self._watch.lap("other")
-        for part in parts:
-            self._watch.lap("data")
+        self._watch.end_phase("other")
+        for part in microbatches:
+            self._watch.end_phase("data")
             yield part
-            self._watch.lap("compute")
+            self._watch.end_phase("compute")
 
-    def add_step(self, clips: int, terms: int) -> None:
+    def add_step(self, clips: int, loss_terms: int) -> None:
         """End a step.
 
         Args:
             clips: of the global batch.
             terms: of its loss.
         """
-        self._watch.lap("compute")
-        self._steps, self._clips, self._terms = self._steps + 1, self._clips + clips, self._terms + terms
+        self._watch.end_phase("compute")
+        self._steps, self._clips, self._terms = self._steps + 1, self._clips + clips, self._terms + loss_terms
 
     def read(self, *, with_peak: bool) -> dict[str, float]:
         """Return what the steps since the last reading showed; called when the device has done them.
@@ -70,12 +70,12 @@ class Gauge:
             "tflops": rate / 1e12,
         }
         if with_peak and time.monotonic() - self._started > PEAK_AFTER:
-            self._peak = self._peak or measure_peak(self._device, self._dtype)
+            self._peak = self._peak or device_peak_flops(self._device, self._dtype)
             facts["peak_share"] = rate / (self._peak * self._ranks)
         self._begin()
         return facts
 
-    def skip(self) -> None:
+    def reset(self) -> None:
         """Leave out what has passed since the last reading: it was not training alone."""
         self._watch.read()
         self._begin()

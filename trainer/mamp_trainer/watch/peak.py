@@ -7,10 +7,10 @@ import torch
 from mamp_trainer.model.projection import Linear
 
 _SIZE = {"cuda": 8192, "cpu": 1024}
-_ROUNDS = 5
+_REPEATS = 5
 
 
-def measure_peak(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
+def device_peak_flops(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
     """Return floating-point operations a second of the fastest of five products of large square matrices.
 
     Takes a fraction of a second, and waits for the device.
@@ -23,18 +23,18 @@ def measure_peak(device: torch.device, dtype: torch.dtype = torch.float32) -> fl
     layer = Linear(size, size, bias=False).to(device, dtype)
     matrix = torch.rand(size, size, device=device).to(dtype)
     with torch.no_grad():
-        return 2 * size**3 / min(_seconds(layer, matrix) for _ in range(_ROUNDS))
+        return 2 * size**3 / min(_time_matmul(layer, matrix) for _ in range(_REPEATS))
 
 
-def _seconds(layer: Linear, matrix: torch.Tensor) -> float:
+def _time_matmul(layer: Linear, matrix: torch.Tensor) -> float:
     """Time a product, made as the network makes its own."""
-    _wait(matrix.device)
+    _synchronise(matrix.device)
     start = time.perf_counter()
     layer(matrix)
-    _wait(matrix.device)
+    _synchronise(matrix.device)
     return time.perf_counter() - start
 
 
-def _wait(device: torch.device) -> None:
+def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

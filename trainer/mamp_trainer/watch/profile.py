@@ -12,12 +12,12 @@ from mamp_schemas.progress import Progress
 
 PROFILE_FILE = "profile.json"
 
-SKIPPED = 2
+WARMUP_STEPS = 2
 """Steps before the profile begins: the first ones allocate and compile."""
 
 
 @contextmanager
-def profiled(run: Path, steps: int, progress: Progress) -> Iterator[Callable[[], None]]:
+def profile_steps(run: Path, steps: int, progress: Progress) -> Iterator[Callable[[], None]]:
     """Profile some steps of the training inside.
 
     Args:
@@ -46,8 +46,8 @@ def profiled(run: Path, steps: int, progress: Progress) -> Iterator[Callable[[],
         progress.message(f"profile: {path}; open it in ui.perfetto.dev or chrome://tracing")
 
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
-    plan = schedule(wait=SKIPPED - 1, warmup=1, active=steps, repeat=1)
+    plan = schedule(wait=WARMUP_STEPS - 1, warmup=1, active=steps, repeat=1)
     with profile(activities=activities, schedule=plan, on_trace_ready=write) as running:
         yield running.step
     if not written:
-        progress.message(f"profile: none, training ended within its first {SKIPPED} steps")
+        progress.message(f"profile: none, training ended within its first {WARMUP_STEPS} steps")

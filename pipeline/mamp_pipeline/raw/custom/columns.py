@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.layout_files import Column, CsvFiles
+from mamp_schemas.layout_files import CsvColumn, CsvFiles
 from mamp_schemas.skeleton import Skeleton
 
 
@@ -31,23 +31,23 @@ def find_columns(first: list[str], files: CsvFiles, skeleton: Skeleton) -> Colum
     header = [cell.strip().casefold() for cell in first] if files.header else []
     wanted = files.coordinates
     if isinstance(wanted, str):
-        _refuse_plane(wanted, header, skeleton)
+        _reject_2d(wanted, header, skeleton)
         names = [
             wanted.replace("{joint}", joint).replace("{axis}", axis) for joint in skeleton.joints for axis in "xyz"
         ]
-        coordinates = [_place(name, header, first) for name in names]
+        coordinates = [_column_index(name, header, first) for name in names]
     elif isinstance(wanted, int):
         last = wanted + 3 * len(skeleton.joints) - 1
-        coordinates = list(range(wanted, _place(last, header, first) + 1))
+        coordinates = list(range(wanted, _column_index(last, header, first) + 1))
     else:
-        coordinates = [_place(column, header, first) for column in wanted]
+        coordinates = [_column_index(column, header, first) for column in wanted]
     frame, body, joint = (
-        None if column is None else _place(column, header, first) for column in (files.frame, files.body, files.joint)
+        None if column is None else _column_index(column, header, first) for column in (files.frame, files.body, files.joint)
     )
     return Columns(frame, body, joint, tuple(coordinates))
 
 
-def _place(column: Column, header: list[str], first: list[str]) -> int:
+def _column_index(column: CsvColumn, header: list[str], first: list[str]) -> int:
     if isinstance(column, int):
         if column >= len(first):
             raise RawFileError(
@@ -56,17 +56,17 @@ def _place(column: Column, header: list[str], first: list[str]) -> int:
         return column
     count = header.count(column.casefold())
     if count == 0:
-        raise RawFileError(f"no column '{column}'; the columns are: {_some(first)}", line=1)
+        raise RawFileError(f"no column '{column}'; the columns are: {_shorten(first)}", line=1)
     if count > 1:
         raise RawFileError(f"{count} columns are called '{column}'", line=1)
     return header.index(column.casefold())
 
 
-def _refuse_plane(template: str, header: list[str], skeleton: Skeleton) -> None:
+def _reject_2d(template: str, header: list[str], skeleton: Skeleton) -> None:
     x, y, z = (template.replace("{joint}", skeleton.joints[0]).replace("{axis}", axis) for axis in "xyz")
     if {x.casefold(), y.casefold()} <= set(header) and z.casefold() not in header:
         raise RawFileError(f"no column '{z}'; positions in space need x, y and z: lift them to 3D first", line=1)
 
 
-def _some(names: list[str]) -> str:
+def _shorten(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

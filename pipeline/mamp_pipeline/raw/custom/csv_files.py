@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.raw.custom.columns import Columns, find_columns
-from mamp_pipeline.raw.custom.lines import Line, check_width, read_lines
+from mamp_pipeline.raw.custom.lines import Line, check_width, read_csv_lines
 from mamp_pipeline.raw.custom.positions import Positions
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.layout_files import CsvFiles
@@ -27,7 +27,7 @@ class _Records:
         line: of each record's first line.
     """
 
-    place: dict[tuple[float, str], int] = field(default_factory=dict)
+    index: dict[tuple[float, str], int] = field(default_factory=dict)
     frame: list[float] = field(default_factory=list)
     body: list[str] = field(default_factory=list)
     line: list[int] = field(default_factory=list)
@@ -38,13 +38,13 @@ class _Records:
         self.line.append(line)
         return len(self.frame) - 1
 
-    def join(self, frame: float, body: str, line: int) -> int:
+    def find_or_add(self, frame: float, body: str, line: int) -> int:
         key = (frame, body)
-        if key not in self.place:
-            self.place[key] = self.add(frame, body, line)
-        return self.place[key]
+        if key not in self.index:
+            self.index[key] = self.add(frame, body, line)
+        return self.index[key]
 
-    def finish(self, xyz: NDArray[np.float64]) -> Positions:
+    def to_positions(self, xyz: NDArray[np.float64]) -> Positions:
         order = {value: number for number, value in enumerate(sorted(set(self.frame)))}
         bodies = {text: number for number, text in enumerate(dict.fromkeys(self.body))}
         return Positions(
@@ -63,7 +63,7 @@ def parse_csv(data: bytes, files: CsvFiles, skeleton: Skeleton) -> Positions:
         RawFileError: not UTF-8 text, a column that is not there, a line with more or fewer cells than the first, a
             cell that is no number, a joint of another name or twice.
     """
-    lines = read_lines(data, files.delimiter)
+    lines = read_csv_lines(data, files.delimiter)
     first = next(lines, None)
     if first is None:
         raise RawFileError("an empty file")
@@ -77,10 +77,10 @@ def parse_csv(data: bytes, files: CsvFiles, skeleton: Skeleton) -> Positions:
 def _parse_bodies(rows: Iterator[Line], columns: Columns) -> Positions:
     records, values = _Records(), array("d")
     for line, cells in rows:
-        frame = len(records.frame) if columns.frame is None else _frame(cells[columns.frame], line)
-        records.add(frame, _body(cells, columns), line)
-        values.extend(_numbers([cells[place] for place in columns.coordinates], line))
-    return records.finish(np.array(values).reshape(len(records.frame), len(columns.coordinates) // 3, 3))
+        frame = len(records.frame) if columns.frame is None else _parse_frame(cells[columns.frame], line)
+        records.add(frame, _body_text(cells, columns), line)
+        values.extend(_parse_numbers([cells[place] for place in columns.coordinates], line))
+    return records.to_positions(np.array(values).reshape(len(records.frame), len(columns.coordinates) // 3, 3))
 
 
 def _parse_joints(
@@ -94,41 +94,41 @@ def _parse_joints(
         if text not in names:
             count = len(skeleton.joints)
             raise RawFileError(f"'{text}' is neither a joint's name nor a number below {count}", line=line)
-        record = records.join(_frame(cells[frame_column], line), _body(cells, columns), line)
+        record = records.find_or_add(_parse_frame(cells[frame_column], line), _body_text(cells, columns), line)
         if seen.setdefault((record, names[text]), line) != line:
             raise RawFileError(f"joint '{text}' is there already, on line {seen[record, names[text]]}", line=line)
-        values.extend(_numbers([cells[place] for place in columns.coordinates], line))
+        values.extend(_parse_numbers([cells[place] for place in columns.coordinates], line))
     xyz = np.full((len(records.frame), len(skeleton.joints), 3), np.nan)
     if seen:
         places = np.array(list(seen))
         xyz[places[:, 0], places[:, 1]] = np.array(values).reshape(-1, 3)
-    return records.finish(xyz)
+    return records.to_positions(xyz)
 
 
-def _body(cells: list[str], columns: Columns) -> str:
+def _body_text(cells: list[str], columns: Columns) -> str:
     return "" if columns.body is None else cells[columns.body].strip()
 
 
-def _frame(text: str, line: int) -> float:
+def _parse_frame(text: str, line: int) -> float:
     """Read a frame's number or time stamp: as a whole number where it is one, for those may exceed 2^53."""
     value: float
     try:
         value = int(text)
     except ValueError:
-        value = _number(text, line)
+        value = _parse_number(text, line)
     if value - value != 0:
         raise RawFileError(f"'{text}' is no frame number", line=line)
     return value
 
 
-def _numbers(cells: list[str], line: int) -> list[float]:
+def _parse_numbers(cells: list[str], line: int) -> list[float]:
     try:
         return [float(cell) for cell in cells]
     except ValueError:
-        return [_number(cell, line) for cell in cells]
+        return [_parse_number(cell, line) for cell in cells]
 
 
-def _number(cell: str, line: int) -> float:
+def _parse_number(cell: str, line: int) -> float:
     try:
         return float(cell) if cell.strip() else np.nan
     except ValueError:

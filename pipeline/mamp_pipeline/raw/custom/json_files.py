@@ -22,11 +22,11 @@ def parse_json(data: bytes, files: JsonFiles, skeleton: Skeleton) -> Positions:
     """
     frames = _look_up(_decode(data), files.frames, "")
     if not isinstance(frames, list):
-        raise RawFileError(f"{files.frames or 'top level'}: expected the list of frames, got {_kind(frames)}")
+        raise RawFileError(f"{files.frames or 'top level'}: expected the list of frames, got {_json_type(frames)}")
     known: dict[object, int] = {}
     frame, body, points = [], [], []
     for number, content in enumerate(frames):
-        for key, joints, place in _bodies(content, files, _join(files.frames, str(number))):
+        for key, joints, place in _bodies(content, files, _join_keys(files.frames, str(number))):
             frame.append(number)
             body.append(known.setdefault(key, len(known)))
             points.append(np.array(_points(joints, skeleton.joints, place), dtype=np.float64))
@@ -58,23 +58,23 @@ def _bodies(content: Any, files: JsonFiles, place: str) -> Iterator[tuple[object
         bodies, places = [content], [place]
     else:
         found = _look_up(content, files.bodies, place)
-        place = _join(place, files.bodies)
+        place = _join_keys(place, files.bodies)
         bodies = [] if found is None else found
         if not isinstance(bodies, list):
-            raise RawFileError(f"{place}: expected the list of bodies, got {_kind(bodies)}")
-        places = [_join(place, str(number)) for number in range(len(bodies))]
+            raise RawFileError(f"{place}: expected the list of bodies, got {_json_type(bodies)}")
+        places = [_join_keys(place, str(number)) for number in range(len(bodies))]
     for number, (body, where) in enumerate(zip(bodies, places, strict=True)):
         joints = None if body is None else _look_up(body, files.joints, where)
         if joints not in (None, [], {}):
-            yield _id(body, files.id, where, number), joints, _join(where, files.joints)
+            yield _body_id(body, files.id, where, number), joints, _join_keys(where, files.joints)
 
 
-def _id(body: Any, key: str | None, place: str, number: int) -> object:
+def _body_id(body: Any, key: str | None, place: str, number: int) -> object:
     if key is None:
         return number
     found = _look_up(body, key, place)
     if isinstance(found, bool) or not isinstance(found, int | str):
-        raise RawFileError(f"{_join(place, key)}: expected a body's id, a whole number or text, got {_kind(found)}")
+        raise RawFileError(f"{_join_keys(place, key)}: expected a body's id, a whole number or text, got {_json_type(found)}")
     return found
 
 
@@ -85,7 +85,7 @@ def _points(joints: Any, names: tuple[str, ...], place: str) -> list[list[float]
             raise RawFileError(f"{place}: '{unknown[0]}' is no joint of the layout")
         return [_point(joints.get(name, _MISSING), f"{place}.{name}") for name in names]
     if not isinstance(joints, list):
-        raise RawFileError(f"{place or 'top level'}: expected joints, a list or an object, got {_kind(joints)}")
+        raise RawFileError(f"{place or 'top level'}: expected joints, a list or an object, got {_json_type(joints)}")
     if len(joints) != len(names):
         raise RawFileError(f"{place}: {len(joints)} joints, expected {len(names)}")
     return [_point(joint, f"{place}.{number}") for number, joint in enumerate(joints)]
@@ -100,7 +100,7 @@ def _point(point: Any, place: str) -> list[float]:
             raise RawFileError(f"{place}: no {lacking[0]}; a joint needs x, y and z, its position in space")
         point = [point[axis] for axis in "xyz"]
     elif not isinstance(point, list):
-        raise RawFileError(f"{place}: expected a point, [x, y, z] or an object, got {_kind(point)}")
+        raise RawFileError(f"{place}: expected a point, [x, y, z] or an object, got {_json_type(point)}")
     if len(point) != 3:
         reason = "; positions in space need x, y and z: lift them to 3D first" if len(point) == 2 else ", expected 3"
         raise RawFileError(f"{place}: {len(point)} coordinates{reason}")
@@ -111,7 +111,7 @@ def _number(value: Any, place: str) -> float:
     if value is None:
         return np.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RawFileError(f"{place}: expected a number, got {_kind(value)}")
+        raise RawFileError(f"{place}: expected a number, got {_json_type(value)}")
     try:
         return float(value)
     except OverflowError:
@@ -123,14 +123,14 @@ def _look_up(content: Any, path: str, place: str) -> Any:
         if not isinstance(content, dict) or key not in content:
             raise RawFileError(f"{place or 'top level'}: no key '{key}' (looked for {path})")
         content = content[key]
-        place = _join(place, key)
+        place = _join_keys(place, key)
     return content
 
 
-def _join(*keys: str) -> str:
+def _join_keys(*keys: str) -> str:
     return ".".join(key for key in keys if key)
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number")

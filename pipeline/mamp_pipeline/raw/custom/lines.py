@@ -10,7 +10,7 @@ Line = tuple[int, list[str]]
 """The 1-based number of a line (of its last, where a quoted cell runs over several), and its cells."""
 
 
-def read_lines(data: bytes, delimiter: str) -> Iterator[Line]:
+def read_csv_lines(data: bytes, delimiter: str) -> Iterator[Line]:
     """Yield the lines that are not blank.
 
     Raises:

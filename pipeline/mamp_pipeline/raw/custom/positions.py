@@ -24,7 +24,7 @@ class Positions:
     xyz: NDArray[np.float64]
     line: NDArray[np.int64]
 
-    def take(self, chosen: NDArray[np.int64]) -> "Positions":
+    def take(self, indices: NDArray[np.int64]) -> "Positions":
         """Return the records at some places, in their order."""
-        parts = (self.frame[chosen], self.body[chosen], self.xyz[chosen], self.line[chosen])
+        parts = (self.frame[indices], self.body[indices], self.xyz[indices], self.line[indices])
         return Positions(self.frames, *parts)

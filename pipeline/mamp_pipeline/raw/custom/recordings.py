@@ -3,17 +3,17 @@
 from mamp_pipeline.raw.bodies import ClipInfo, RawBodies, RawClip
 from mamp_pipeline.raw.custom.csv_files import parse_csv
 from mamp_pipeline.raw.custom.json_files import parse_json
-from mamp_pipeline.raw.custom.names import clip_id, read_name
+from mamp_pipeline.raw.custom.names import clip_id, parse_recording_name
 from mamp_pipeline.raw.custom.npy_files import parse_npy
 from mamp_pipeline.raw.custom.positions import Positions
-from mamp_pipeline.raw.custom.settle import settle
+from mamp_pipeline.raw.custom.settle import normalise
 from mamp_pipeline.raw.entries import RawSource
 from mamp_pipeline.raw.reading import read_source
 from mamp_schemas.layout import Layout
 from mamp_schemas.layout_files import CsvFiles, NpyFiles
 
 
-def find_recording(suffix: str, member: str) -> ClipInfo | None:
+def parse_recording_path(suffix: str, member: str) -> ClipInfo | None:
     """Tell a recording by its suffix, None for any other file.
 
     What else its path says is left to `open_recording`, which gives reasons.
@@ -25,14 +25,14 @@ def find_recording(suffix: str, member: str) -> ClipInfo | None:
     return ClipInfo(clip_id(member, suffix), -1) if member.endswith(suffix) else None
 
 
-def open_recording(source: RawSource, layout: Layout) -> list[RawClip]:
+def read_recording(source: RawSource, layout: Layout) -> list[RawClip]:
     """Read a recording: a single clip.
 
     Raises:
         RawFileError: the name does not match the layout's `names`, its label is no class, or the content is
             damaged or not as the layout says.
     """
-    info = read_name(source.member, layout)
+    info = parse_recording_name(source.member, layout)
     return [RawClip(info, parse_recording(read_source(source), layout), source)]
 
 
@@ -42,10 +42,10 @@ def parse_recording(data: bytes, layout: Layout) -> RawBodies:
     Raises:
         RawFileError: the content is damaged or not as the layout says.
     """
-    return settle(_find_positions(data, layout), layout)
+    return normalise(_parse_positions(data, layout), layout)
 
 
-def _find_positions(data: bytes, layout: Layout) -> Positions:
+def _parse_positions(data: bytes, layout: Layout) -> Positions:
     files, skeleton = layout.files, layout.skeleton
     if isinstance(files, CsvFiles):
         return parse_csv(data, files, skeleton)
