@@ -3,8 +3,8 @@
 from itertools import groupby
 from pathlib import Path
 
-from mampctl.app import root_command
-from mampctl.environment import OptionVariable, list_variables
+from mampctl.runtime.app import root_command
+from mampctl.runtime.environment import OptionVariable, list_variables
 
 PAGE = Path(__file__).with_suffix(".md")
 MARK = "<!-- From here on written by `python docs/environment.py`. -->\n"

@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.report.survey import Survey
-from mamp_pipeline.store.read import Store, open_store
-from mamp_schemas.base import parse_model_data
-from mamp_schemas.layout import Layout
-from mamp_schemas.policy import paper_policy
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.report.quality import Survey
+from mamp_schemas.io.store_reader import Store, open_store
+from mamp_schemas.models.base import parse_model_data
+from mamp_schemas.models.layout import Layout
+from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.skeleton import KINECT_V2
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.skeleton import KINECT_V2
 
 CLASSES = ("<b>wave", "sit down", "walk")
 JUMPING = "<b>wave/<script>alert(1)<img src=x onerror=alert(2)>s1_c1"

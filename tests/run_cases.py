@@ -4,8 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from mamp_pipeline.report.run_data import ConfusionReport, ClipFeatures, MetricLines, ConfusedPair, MaskedReconstruction, ReconstructionReport, RunReport
-from mamp_schemas.skeleton import KINECT_V2
+from mamp_pipeline.report.curves import MetricLines
+from mamp_pipeline.report.runs_page import (
+    ClipFeatures,
+    ConfusedPair,
+    ConfusionReport,
+    MaskedReconstruction,
+    ReconstructionReport,
+    RunReport,
+)
+from mamp_schemas.models.skeleton import KINECT_V2
 
 MARKUP = "<script>alert(1)</script><b>wave"
 NAMES = (MARKUP, "sit down", "walk")
@@ -50,7 +58,9 @@ def make_confusion(names: tuple[str, ...] = NAMES, clips: int = 40) -> Confusion
         if label != taken
     ]
     pairs = sorted(found, key=lambda pair: -pair.share)
-    return ConfusionReport("scores.npz: the last epoch, 464 test clips.", names, matrix, np.diagonal(shares).copy(), pairs)
+    return ConfusionReport(
+        "scores.npz: the last epoch, 464 test clips.", names, matrix, np.diagonal(shares).copy(), pairs
+    )
 
 
 def make_features(names: tuple[str, ...] = NAMES, clips: int = 60) -> ClipFeatures:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mamp_schemas.places import ObjectUrl
+from mamp_schemas.io.storage_path import ObjectUrl
 
 if TYPE_CHECKING:
     from obstore.store import S3Store

@@ -51,8 +51,7 @@ def test_help__answers_in_half_a_second() -> None:
 
 
 def test_help__imports_nothing_heavy() -> None:
-    code = (
-        "import sys, mampctl.app; print([name for name in ('torch', 'zarr', 'numba', 'numpy') if name in sys.modules])"
-    )
+    heavy = "('torch', 'zarr', 'numba', 'numpy')"
+    code = f"import sys, mampctl.runtime.app; print([name for name in {heavy} if name in sys.modules])"
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert outcome.stdout.strip() == "[]"

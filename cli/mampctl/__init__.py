@@ -1,1 +1,1 @@
-"""The command line: one module a command, no logic of its own."""
+"""Masked motion prediction on 3D skeletons, from Python and from the command line."""

@@ -1,5 +1,5 @@
 """`python -m mampctl`."""
 
-from mampctl.entry import main
+from mampctl.runtime.main import main
 
 main()

@@ -1,4 +1,4 @@
-"""Motion and its intensity, row-wise over packed clips (equations 2 to 4 of the paper)."""
+"""Motion and its intensity, row-wise over packed clips (equations 2 to 4 of the paper). The NumPy reference."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ def compute_motion(joints: NDArray[np.float32], index: RowIndex, stride: int) ->
 
     Args:
         joints: (R, V, 3) metres.
-        places: of the R rows.
+        index: of the R rows.
         stride: m of eq. 2.
 
     Returns:
@@ -60,7 +60,7 @@ def compute_intensity(joints: NDArray[np.float32], index: RowIndex, segment: int
 
     Args:
         joints: (R, V, 3) metres.
-        places: of the R rows.
+        index: of the R rows.
         segment: l of eq. 4.
 
     Returns:

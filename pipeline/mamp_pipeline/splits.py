@@ -1,21 +1,16 @@
-"""Split manifests: which clips of a store a protocol trains on and which it tests on."""
+"""Splits the clips of a store by a protocol, into those to train on and those to test on."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.places import read_bytes
-from mamp_pipeline.store.files import write_atomic
-from mamp_pipeline.store.read import Store
-from mamp_schemas.base import parse_model_json
 from mamp_schemas.errors import ManifestError
-from mamp_schemas.output import output_errors
-from mamp_schemas.places import StoragePath
-from mamp_schemas.policy import ImportedPolicy
-from mamp_schemas.protocols import SplitProtocol
-from mamp_schemas.splits import SplitCounts, SplitManifest, Subset, check_manifest_of_store, manifest_name
-from mamp_schemas.store import StoreMetadata
+from mamp_schemas.io.store_reader import Store
+from mamp_schemas.models.policy import ImportedPolicy
+from mamp_schemas.models.protocol import SplitProtocol
+from mamp_schemas.models.splits import SplitCounts, SplitManifest
+from mamp_schemas.models.store import StoreMetadata
 
 
 def split_clips(
@@ -98,32 +93,3 @@ def _check_split_values(store: Store, protocol: SplitProtocol, values: NDArray[n
         f"{store.ids[int(np.argmax(unknown))]}",
         remedy=remedy,
     )
-
-
-def manifest_path(store: StoragePath, protocol: str, subset: Subset | None = None) -> StoragePath:
-    """Return where a store's manifest of a protocol, or of a draw from it, stands: beside it."""
-    store = store.resolve()
-    return store.with_name(manifest_name(store.name, protocol, subset))
-
-
-def write_manifest(path: StoragePath, manifest: SplitManifest) -> None:
-    """Write a manifest under its final name in one step."""
-    with output_errors(path):
-        write_atomic(path, (manifest.model_dump_json(indent=1) + "\n").encode(), durable=True)
-
-
-def read_manifest(store: Store, protocol: str) -> SplitManifest:
-    """Read the manifest beside a store.
-
-    Raises:
-        ManifestError: it is missing, damaged or belongs to another store.
-    """
-    path = manifest_path(store.path, protocol)
-    command = f"mampctl build-splits --protocol {protocol} --store {store.path}"
-    try:
-        text = read_bytes(path)
-    except FileNotFoundError:
-        raise ManifestError(f"{path}: no split manifest there", remedy=f"Make it with: {command}") from None
-    manifest = parse_model_json(SplitManifest, text, str(path), ManifestError)
-    check_manifest_of_store(manifest, path, store.metadata.content_hash, store.ids, f"Make it again with: {command}")
-    return manifest

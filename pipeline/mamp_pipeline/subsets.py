@@ -1,4 +1,4 @@
-"""Draws of a part of the training clips, for semi-supervised evaluation: pure functions of the clips' ids."""
+"""Subsets of the training clips for semi-supervised evaluation, as pure functions of the clips' ids."""
 
 import hashlib
 from collections import Counter
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.splits import manifest_path, write_manifest
-from mamp_pipeline.store.read import Store
 from mamp_schemas.errors import ManifestError, UsageError
-from mamp_schemas.splits import SplitCounts, SplitManifest, Subset
+from mamp_schemas.io.manifests import manifest_path, write_manifest
+from mamp_schemas.io.store_reader import Store
+from mamp_schemas.models.splits import SplitCounts, SplitManifest, Subset
 
 
 def sample_clips(ids: Sequence[str], labels: Sequence[int], subset: Subset) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""The domain of `mampctl`: its models, constants and errors, shared by pipeline, trainer and command line."""
+"""The contract between pipeline and trainer, and the one way to open what it describes."""

@@ -1,28 +1,4 @@
-"""The errors a user can meet.
-
-MampctlError
-├── UsageError              a command line that cannot be carried out
-├── MissingExtraError       an optional part of the installation is needed
-├── ConfigError             a recipe, policy or layout that does not validate
-│   └── RecipeError         a recipe that does not fit the data or the model
-├── RawInputError           the raw input as a whole: nothing found, unreadable
-│   └── RawFileError        one raw file, with its line: quarantined during ingest
-├── StoreError              a store that cannot be read or written
-│   ├── IncompleteStoreError  no completion mark
-│   ├── DamagedStoreError     content that does not match its digests
-│   └── StoreExistsError      the output is there already, made from something else
-├── ManifestError           a split manifest that is missing or does not belong to the store
-├── CheckpointError         a checkpoint that cannot be read or does not fit
-├── RecordError             a run's record that cannot be read
-├── ExportError             an exported model that does not give the model's numbers
-├── ObjectStoreError        a bucket that cannot be used: not there, denied, out of reach
-├── ClusterError            workers that cannot be used, or were lost
-├── OutputError             an output that cannot be written: disk full, no permission
-└── TrainingError           training that cannot go on: a loss that is not finite
-    └── LostRankError         another rank of the run is gone
-
-Interrupted, a KeyboardInterrupt: no error, but a signal that asked the work to stop.
-"""
+"""The errors that a user can meet, as one tree."""
 
 import signal
 
@@ -31,7 +7,7 @@ class MampctlError(Exception):
     """What went wrong and where, and what to do next.
 
     Args:
-        what: what happened, where, what was got and what was expected.
+        message: what happened, where, what was got and what was expected.
         remedy: what to do next; may be empty.
     """
 
@@ -146,7 +122,7 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         number: the signal.
-        told: whether the user has been told how to go on.
+        user_informed: whether the user has been told how to go on.
     """
 
     def __init__(self, number: int, *, user_informed: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""How long work tells of itself: a protocol the command line implements, and a silent one."""
+"""The protocol by which long work reports its progress, and an implementation that does nothing."""
 
 from typing import Protocol
 

@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mamp_schemas.recipes import PretrainRecipe
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.optim import make_optimiser
-from mamp_trainer.ranks.shares import Microbatch
-from mamp_trainer.slots import find_unique_bodies
-from mamp_trainer.step import TrainStep
-from mamp_trainer.tasks.pretrain import masked_loss
+from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_trainer.data.body_dedup import find_unique_bodies
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.models.mamp import MAMP
+from mamp_trainer.objectives.pretrain import masked_loss
+from mamp_trainer.training.microbatch import Microbatch
+from mamp_trainer.training.optim import make_optimiser
+from mamp_trainer.training.trainer import TrainStep
 from tests.benchmarks.plain_step import PlainStep
 
 LR = 1e-4

@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from mamp_schemas.recipes import Precision, PretrainRecipe
-from mamp_trainer.compute import autocast, compile_network, matmul_precision
+from mamp_schemas.models.recipe import Precision, PretrainRecipe
 from mamp_trainer.data.batches import TrainBatches
-from mamp_trainer.model.blocks import Blocks
-from mamp_trainer.optim import learning_rate, make_optimiser
-from mamp_trainer.ranks.shares import Microbatch, MicrobatchSampler
-from mamp_trainer.step import TrainStep
-from mamp_trainer.tasks.pretrain import masked_loss
+from mamp_trainer.models.precision import autocast, compile_network, matmul_precision
+from mamp_trainer.models.transformer import Blocks
+from mamp_trainer.objectives.pretrain import masked_loss
+from mamp_trainer.training.microbatch import Microbatch, MicrobatchSampler
+from mamp_trainer.training.optim import learning_rate, make_optimiser
+from mamp_trainer.training.trainer import TrainStep
 from tests.benchmarks.contenders import LR, make_network, our_step, plain_step, random_batch
 from tests.trainer.runs import open_source
 from tests.trainer.stores import Clip, write_manifest, write_store
@@ -143,7 +143,10 @@ def data_wait(scale: Scale, device: torch.device) -> dict[str, float]:
         model = make_network(recipe, device)
         if scale.compiled:
             compile_network(model, device)
-        step, steps = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser)), _counter(batches.steps)
+        step, steps = (
+            TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser)),
+            _counter(batches.steps),
+        )
         shares, fixed = MicrobatchSampler(batches), [Microbatch(batches.batch(0, 0), 1.0)]
         with_data = seconds_per_call(lambda: step(shares.microbatches(*next(steps)), 0, 0, LR), device, scale.rounds)
         without = seconds_per_call(lambda: step(fixed, 0, 0, LR), device, scale.rounds)

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from mamp_schemas.recipe_specs import ModelSpec
+from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.recipes import load_recipe
-from mamp_trainer.runtime import choose_device, describe_device, package_versions
+from mamp_trainer.training.run_dir import package_versions
+from mamp_trainer.training.runtime import choose_device, describe_device
 from tests.benchmarks.gpu_measures import (
     EPOCHS,
     NTU60_XSUB_CLIPS,

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mamp_schemas.recipes import PretrainRecipe
-from mamp_trainer.data.draws import MASK, uniform
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.model.mamp import MAMP
+from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.rng import MASK, uniform
+from mamp_trainer.models.mamp import MAMP
 
 
 class PlainStep:

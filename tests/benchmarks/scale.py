@@ -13,11 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from mamp_pipeline.build.plan import PART_BYTES
-from mamp_pipeline.store.layout import SHARD_ROWS
-from mamp_pipeline.store.read import open_store
-from mamp_pipeline.synth import synthesise
-from mamp_pipeline.synth.names import plan_clips
+from mamp_pipeline.ingest.plan import PART_BYTES
+from mamp_pipeline.store.shards import SHARD_ROWS
+from mamp_pipeline.synth.ntu import plan_clips, synthesise
+from mamp_schemas.io.store_reader import open_store
 from tests.benchmarks.watched import Run, run_ingest
 
 COUNTS = (1_000, 10_000, 100_000)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mamp_trainer.model.blocks import Blocks
+from mamp_trainer.models.transformer import Blocks
 from tests.benchmarks.gpu_measures import blocks_flops
 from tests.benchmarks.gpu_step import main
 from tests.benchmarks.plain_step import plain_block

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.synth import synthesise
-from mamp_pipeline.synth.names import plan_clips
+from mamp_pipeline.synth.ntu import plan_clips, synthesise
 from tests.benchmarks.baseline import measure_rate
 from tests.benchmarks.watched import Run, run_ingest
 
@@ -85,7 +84,7 @@ def test_ingest__from_an_archive_at_least_12_times_the_baseline(raw: Path, archi
 
 def check_size(store: Path) -> None:
     """A store takes at most 3 % over the bytes of its rows."""
-    from mamp_pipeline.store.read import open_store
+    from mamp_schemas.io.store_reader import open_store
 
     counts = open_store(store).metadata.counts
     size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())

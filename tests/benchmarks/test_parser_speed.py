@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mamp_pipeline.raw import ntu_kernel, ntu_numpy
+from mamp_pipeline.datasets.ntu import fast as ntu_kernel
+from mamp_pipeline.datasets.ntu import numpy_parser as ntu_numpy
 from tests.factories import random_ntu_text
 
 ROUNDS = 12

@@ -6,15 +6,14 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.report.clip import view_clip
-from mamp_pipeline.report.outliers import find_outliers
-from mamp_pipeline.report.page import render_store_page
-from mamp_pipeline.report.payload import pack_clip
-from mamp_pipeline.report.store_report import MAX_CLIP_BYTES, store_page_data
-from mamp_pipeline.report.survey import survey_store
-from mamp_pipeline.store.read import open_store
-from mamp_schemas.policy import paper_policy
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.report.clip_view import pack_clip, view_clip
+from mamp_pipeline.report.html import render_store_page
+from mamp_pipeline.report.quality import find_outliers, survey_store
+from mamp_pipeline.report.store_page import MAX_CLIP_BYTES, store_page_data
+from mamp_schemas.io.store_reader import open_store
+from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import NullProgress
 from tests.pages.conftest import Browser, chromium  # noqa: F401 - a fixture
 from tests.paths import GOLDEN
@@ -55,7 +54,8 @@ def test_page__of_all_of_ntu120_opens_in_two_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ingest(
-        IngestRequest("ntu120", (GOLDEN / "ntu120" / "raw.zip",), tmp_path / "ntu120.zarr", paper_policy("ntu120")), NullProgress()
+        IngestRequest("ntu120", (GOLDEN / "ntu120" / "raw.zip",), tmp_path / "ntu120.zarr", paper_policy("ntu120")),
+        NullProgress(),
     )
     store = make_ntu120(tmp_path / "ntu120.zarr")
     surveyed = survey_ntu120(store)

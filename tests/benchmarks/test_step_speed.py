@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mamp_trainer.objectives.pretrain import masked_loss
 from mamp_trainer.recipes import load_recipe
-from mamp_trainer.tasks.pretrain import masked_loss
 from tests.benchmarks.contenders import (
     LR,
     cpu_peak,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mampctl.app import run_app
+from mampctl.runtime.app import run_app
 
 
 @dataclass(frozen=True)

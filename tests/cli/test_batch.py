@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from mamp_pipeline.synth import synthesise
+from mamp_pipeline.synth.ntu import synthesise
 from tests.cli.conftest import Run
 from tests.cli.processes import wait_for_metrics
 from tests.paths import GOLDEN
@@ -125,7 +125,7 @@ def test_logs__a_command_line_that_does_not_parse_is_one_event(run: Run, words: 
 
 def test_logs__warnings_and_crashes_are_json_lines() -> None:
     code = (
-        "import threading, warnings, logging, mamp_pipeline.store.read as read; from mampctl import entry\n"
+        "import threading, warnings, logging, mamp_schemas.io.store_reader as read; from mampctl import entry\n"
         "def run(store):\n"
         " warnings.warn('old'); logging.getLogger('any').error('odd')\n"
         " thread = threading.Thread(target=logging.getLogger('any').error, args=('from a thread',))\n"

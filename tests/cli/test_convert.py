@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.store.read import Store, is_complete, open_store
+from mamp_schemas.io.store_reader import Store, is_complete, open_store
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN
 from tests.pipeline.convert_cases import npz_arrays, pad, pyskl_content, write_h5, write_npz, write_pickle

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import zarr
 
-from mamp_pipeline.layouts import load_layout
-from mamp_pipeline.raw.bodies import RawBodies
-from mamp_pipeline.raw.custom import parse_recording
+from mamp_pipeline.datasets.clips import RawBodies
+from mamp_pipeline.datasets.custom.layouts import load_layout
+from mamp_pipeline.datasets.custom.recordings import parse_recording
 from tests.cli.conftest import Run
 from tests.pipeline.custom_cases import npy_bytes
 

@@ -15,7 +15,7 @@ class Blocked(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Blocked())
 import mampctl.demo
-mampctl.demo.CLIPS, mampctl.demo.SUBJECTS = 24, 4
+mampctl.commands.demo.CLIPS, mampctl.commands.demo.SUBJECTS = 24, 4
 from mampctl.entry import main
 sys.argv = ["mampctl", "demo", "--out", {out!r}]
 main()

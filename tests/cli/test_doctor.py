@@ -17,18 +17,19 @@ from packaging.specifiers import SpecifierSet
 
 from mamp_schemas.progress import NullProgress
 from mamp_trainer.recipes import load_recipe
-from mamp_trainer.tasks.folder import init_run_dir
-from mampctl.health.data import check_environment, check_store
-from mampctl.health.machine import (
+from mamp_trainer.training.run_dir import init_run_dir
+from mampctl.doctor.data import check_store
+from mampctl.doctor.machine import (
     LOW_MEMORY,
     check_cores,
     check_disk,
+    check_environment,
     check_gpu,
     check_memory,
     check_no_gpu,
     check_torch,
 )
-from mampctl.health.packages import EXTRA_PURPOSES, check_extra, check_python, installed_version
+from mampctl.doctor.packages import EXTRA_PURPOSES, check_extra, check_python, installed_version
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN, TESTS
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mamp_schemas.errors import ManifestError
-from mamp_schemas.splits import Subset
-from mamp_trainer.data.open import open_store
-from mamp_trainer.data.sides import read_manifest
+from mamp_schemas.models.splits import Subset
+from mamp_trainer.data.manifests import read_manifest
+from mamp_trainer.data.store_reader import open_store
 from tests.cli.conftest import Run
 from tests.trainer.stores import Clip, write_manifest, write_store
 

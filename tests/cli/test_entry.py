@@ -2,7 +2,7 @@
 
 import pytest
 
-from mampctl.entry import is_distributed
+from mampctl.runtime.main import is_distributed
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mampctl.app import root_command
-from mampctl.environment import list_variables, read_option_values
+from mampctl.runtime.app import root_command
+from mampctl.runtime.environment import list_variables, read_option_values
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN, TESTS
 

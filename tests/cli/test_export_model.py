@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 import torch
 
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.pretrain import pretrain
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols.linear import linear
 from tests.cli.conftest import Run
 from tests.trainer.runs import linear_recipe, pretrain_recipe, write_toy_store
 
@@ -31,7 +31,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_export_model__onnxruntime_reports_nothing_and_leaves_nothing_at_home(tmp_path: Path) -> None:
     """Where it would: it keeps quiet by itself in what looks like a test."""
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
-    code = "import mamp_trainer.exported.onnx_file"
+    code = "import mamp_trainer.export.onnx_export"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, cwd=tmp_path)
     assert not list(tmp_path.rglob("*.db")), "onnxruntime's store of events"
     assert not (tmp_path / ".cache" / "Microsoft").exists()
@@ -61,7 +61,7 @@ def test_export_model__torch_export_of_an_encoder(run: Run, runs: Path, tmp_path
 def test_export_model__what_differs_is_not_written(
     run: Run, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mamp_trainer.exported.check.TOLERANCE", -1.0)
+    monkeypatch.setattr("mamp_trainer.export.network.TOLERANCE", -1.0)
     outcome = run("export-model", runs / "classifier", "--out", tmp_path / "m.pt2")
     assert outcome.code == 1
     assert "would not give the numbers of the model" in outcome.err
@@ -78,7 +78,7 @@ def test_export_model__a_missing_extra_is_named(
     run: Run, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.delitem(sys.modules, "mamp_trainer.exported.onnx_file", raising=False)
+    monkeypatch.delitem(sys.modules, "mamp_trainer.export.onnx_export", raising=False)
     outcome = run("export-model", runs / "classifier", "--out", tmp_path / "m.onnx")
     assert outcome.code == 1
     assert "pip install 'mampctl[export]'" in outcome.err

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mamp_schemas.results import EvaluationResult
-from mampctl import demo
-from mampctl.progress import JsonProgress
+from mamp_schemas.models.results import EvaluationResult
+from mampctl.commands import demo
+from mampctl.output.progress import JsonProgress
 from tests.cli.conftest import Outcome, Run
 from tests.paths import GOLDEN
 
@@ -207,8 +207,8 @@ def work(store, progress):
     Deaf()
     time.sleep(30)
 
-mamp_pipeline.store.read.open_store = str
-mamp_pipeline.store.check.verify = work
+mamp_schemas.io.store_reader.open_store = str
+mamp_pipeline.store.verify.verify = work
 from mampctl.entry import main
 main()
 """

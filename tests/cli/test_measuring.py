@@ -10,10 +10,10 @@ import pytest
 import torch
 import yaml
 
-from mamp_trainer.official import to_released
-from mamp_trainer.scores import ClipPredictions
-from mamp_trainer.tasks.finetune import finetune
-from mamp_trainer.tasks.linear import linear
+from mamp_trainer.checkpoints.released import to_released
+from mamp_trainer.protocols.finetune import finetune
+from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.predictions import ClipPredictions
 from tests.cli.conftest import Run
 from tests.trainer.runs import MODEL, finetune_recipe, last_checkpoint, linear_recipe, write_toy_store
 

@@ -12,18 +12,18 @@ import pytest
 import torch
 import yaml
 
-from mamp_pipeline.build.unstored import FileClips
-from mamp_pipeline.raw.bodies import Clip, ClipInfo
-from mamp_pipeline.raw.entries import RawSource
-from mamp_schemas.datasets import KnownDatasetName
-from mamp_schemas.policy import PolicyName
+from mamp_pipeline.datasets.clips import Clip, ClipInfo
+from mamp_pipeline.datasets.io.source import RawSource
+from mamp_pipeline.ingest.read_files import FileClips
+from mamp_schemas.models.dataset import KnownDatasetName
+from mamp_schemas.models.policy import PolicyName
+from mamp_schemas.models.store import QuarantinedFile
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.store import QuarantinedFile
-from mamp_trainer.classifiers import load_classifier
-from mamp_trainer.official import to_released
-from mamp_trainer.scores import SCORES_FILE, ClipPredictions
-from mamp_trainer.tasks.linear import linear
-from mampctl.predict import BATCH_LINES, _batches
+from mamp_trainer.checkpoints.released import to_released
+from mamp_trainer.protocols.classifier import load_classifier
+from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
+from mampctl.commands.predict import BATCH_LINES, _batches
 from tests.cli.conftest import Outcome, Run
 from tests.cli.processes import start
 from tests.factories import random_ntu_text

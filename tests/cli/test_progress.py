@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mamp_pipeline.synth import synthesise
-from mampctl import progress
-from mampctl.console import set_quiet
-from mampctl.progress import JsonProgress, TerminalProgress, show_progress
+from mamp_pipeline.synth.ntu import synthesise
+from mampctl.output import progress
+from mampctl.output.console import set_quiet
+from mampctl.output.progress import JsonProgress, TerminalProgress, show_progress
 from tests.pipeline.victims import SMALL
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.pretrain import pretrain
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols.linear import linear
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN
 from tests.trainer.ledger_cases import write_recipe
@@ -141,7 +141,7 @@ def test_report__of_runs_takes_the_store_of_the_data_folder(
 
 def test_report__of_runs_without_torch_has_the_curves(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs.html"
-    code = "import sys; sys.modules['torch'] = None; from mampctl.app import main; main()"
+    code = "import sys; sys.modules['torch'] = None; from mampctl.runtime.app import main; main()"
     arguments = ["report", trained / "probe", "--store", trained / "toy.zarr", "--out", out]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     (probe,) = page_data(out)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamp_schemas.reproduction import ObtainedTable
+from mamp_schemas.models.reproduction import ObtainedTable
 from tests.cli.conftest import Outcome, Run
 from tests.trainer.runs import write_toy_store
 
@@ -182,9 +182,9 @@ def test_reproduce__dry_run_shows_the_plan_and_makes_nothing(run: Run, data: Pat
 def test_reproduce__draws_are_made_where_they_are_missing(run: Run, data: Path) -> None:
     plan = run("reproduce", "5", *ONE_DATASET, "--dry-run", "--json")
     assert len(json.loads(plan.out)["preview"]["lines"]) == 32
+    from mamp_trainer.reproduce.catalog import DataCatalog
     from mamp_trainer.reproduce.plan import make_plan
-    from mamp_trainer.reproduce.shelf import DataCatalog
-    from mampctl.reproduce_splits import make_manifests
+    from mampctl.commands.reproduce import make_manifests
 
     recipes = [run.recipe for run in make_plan("5", "small").runs if "xsub-10pct" in run.name]
     made: list[str] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mamp_schemas.recipe_specs import ScheduleSpec
+from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_trainer.recipes import load_recipe
 from tests.cli.conftest import Run
 from tests.trainer.ledger_cases import write_recipe, write_run
@@ -109,7 +109,7 @@ def test_compare__one_run_is_refused(run: Run, folder: Path) -> None:
 
 def test_runs__are_read_without_torch(folder: Path) -> None:
     code = (
-        "import sys; from mampctl.app import app\n"
+        "import sys; from mampctl.runtime.app import app\n"
         "for words in (['list', sys.argv[1]], ['show', sys.argv[2]], ['compare', *sys.argv[2:]]):\n"
         "    app(['runs', *words], standalone_mode=False)\n"
         "print([name for name in ('torch', 'zarr', 'numpy') if name in sys.modules])"

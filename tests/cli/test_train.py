@@ -10,8 +10,8 @@ import torch
 import yaml
 import zarr
 
-from mamp_schemas.recipes import Recipe
-from mamp_schemas.splits import Subset
+from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.splits import Subset
 from tests.cli.conftest import Run
 from tests.cli.processes import start, wait_for_metrics
 from tests.trainer.runs import (

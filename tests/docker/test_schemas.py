@@ -14,8 +14,8 @@ import yaml
 from typer.core import TyperCommand, TyperGroup
 
 from mamp_schemas.errors import EXIT_CODES
-from mampctl.app import root_command
-from mampctl.environment import list_unknown_variables
+from mampctl.runtime.app import root_command
+from mampctl.runtime.environment import list_unknown_variables
 
 DOCKER = Path(__file__).parent.parent.parent / "docker"
 COMPOSE = ("compose.yaml", "compose.gpu.yaml")

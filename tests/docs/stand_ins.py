@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mamp_pipeline.layouts import load_layout
-from mamp_pipeline.synth import synthesise
+from mamp_pipeline.datasets.custom.layouts import load_layout
+from mamp_pipeline.synth.ntu import synthesise
 from tests.paths import GOLDEN
 
 NTU = "nturgbd_skeletons_s001_to_s017.zip"

@@ -12,7 +12,7 @@ import pytest
 import torch
 import typer
 
-from mampctl.app import app, run_app
+from mampctl.runtime.app import app, run_app
 from tests.docs.commands import NOT_RUN, PAGES, ROOT, Command, find_commands
 from tests.docs.stand_ins import PREPARED, lay_out
 

@@ -40,7 +40,7 @@ def test_image__holds_neither_pip_nor_development_tools(image: str) -> None:
 
 @pytest.mark.parametrize(("image", "package"), [(PIPELINE, "torch"), (TRAINER, "dask"), (TRAINER, "distributed")])
 def test_image__lacks_the_other_half(image: str, package: str) -> None:
-    outcome = run(image, "python", "-c", f"import mampctl.app, {package}")
+    outcome = run(image, "python", "-c", f"import mampctl.runtime.app, {package}")
     assert outcome.code == 1
     assert f"No module named '{package}'" in outcome.err
 

@@ -11,12 +11,11 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
-from mamp_pipeline.report.clip import find_clip, view_clip
-from mamp_pipeline.report.page import render_clip_page
-from mamp_pipeline.report.payload import pack_clip, pack_skeleton
-from mamp_pipeline.report.runs_report import write_runs_page
-from mamp_pipeline.report.store_report import write_store_page
-from mamp_pipeline.store.read import Store, open_store
+from mamp_pipeline.report.clip_view import find_clip, pack_clip, view_clip
+from mamp_pipeline.report.html import pack_skeleton, render_clip_page
+from mamp_pipeline.report.runs_page import write_runs_page
+from mamp_pipeline.report.store_page import write_store_page
+from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.progress import NullProgress
 from tests.report_cases import make_store
 from tests.run_cases import make_runs

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from selenium.webdriver import Chrome
 
-from mamp_pipeline.synth import synthesise
+from mamp_pipeline.synth.ntu import synthesise
 from tests.pages.conftest import Browser, start_chromium
 
 ROOT = Path(__file__).parents[2]

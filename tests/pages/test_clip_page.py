@@ -8,10 +8,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from mamp_pipeline.report.clip import find_clip, view_clip
-from mamp_pipeline.report.tokens import sample_mask, masking_probability, token_intensity
-from mamp_pipeline.store.read import Store
-from mamp_schemas.recipe_specs import MaskingSpec
+from mamp_pipeline.report.clip_view import find_clip, view_clip
+from mamp_pipeline.report.masking import masking_probability, sample_mask, token_intensity
+from mamp_schemas.io.store_reader import Store
+from mamp_schemas.models.recipe import MaskingSpec
 from tests.pages.conftest import Browser
 from tests.paths import GOLDEN
 

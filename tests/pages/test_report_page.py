@@ -7,7 +7,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from mamp_pipeline.store.read import Store
+from mamp_schemas.io.store_reader import Store
 from tests.pages.conftest import Browser
 from tests.report_cases import CLASSES, JUMPING
 

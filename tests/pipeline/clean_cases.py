@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.raw.bodies import Clip, RawBodies
-from mamp_schemas.policy import IngestPolicy
+from mamp_pipeline.datasets.clips import Clip, RawBodies
+from mamp_schemas.models.policy import IngestPolicy
 from tests.paths import GOLDEN
 
 

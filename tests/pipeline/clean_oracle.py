@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.raw.bodies import RawBodies
+from mamp_pipeline.datasets.clips import RawBodies
 
 Rows = NDArray[np.float32]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mamp_pipeline.store.read import Store, open_store
+from mamp_schemas.io.store_reader import Store, open_store
 from tests.report_cases import make_store
 
 

@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.convert.h5 import export_h5, read_h5
-from mamp_pipeline.convert.importing import import_store
-from mamp_pipeline.convert.npz import export_npz
-from mamp_pipeline.convert.pyskl import export_pyskl
-from mamp_pipeline.convert.read_npz import read_npz
-from mamp_pipeline.convert.read_pyskl import read_pyskl
-from mamp_pipeline.splits import read_manifest
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import Store, open_store
+from mamp_pipeline.convert.importer import import_store
+from mamp_pipeline.convert.npz import export_npz, read_npz
+from mamp_pipeline.convert.pyskl import export_pyskl, read_pyskl
+from mamp_pipeline.store.verify import verify_store
+from mamp_schemas.io.manifests import read_manifest
+from mamp_schemas.io.store_reader import Store, open_store
+from mamp_schemas.models.protocol import SplitProtocolName
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.protocols import SplitProtocolName
 
 Arrays = dict[str, NDArray[Any]]
 

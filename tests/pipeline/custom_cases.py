@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mamp_pipeline.raw.bodies import RawBodies
-from mamp_pipeline.raw.custom import parse_recording
-from mamp_schemas.base import parse_model_data
+from mamp_pipeline.datasets.clips import RawBodies
+from mamp_pipeline.datasets.custom.recordings import parse_recording
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.layout import Layout
+from mamp_schemas.models.base import parse_model_data
+from mamp_schemas.models.layout import Layout
 
 JOINTS = ("hip", "chest", "head")
 STICK = {"name": "stick", "centre": "hip", "joints": {"hip": "hip", "chest": "hip", "head": "chest"}}

@@ -8,18 +8,21 @@ import numpy as np
 import pytest
 import zarr
 
-from mamp_pipeline.build import cluster, phases, plan
-from mamp_pipeline.build import ingest as ingest_module
-from mamp_pipeline.build.engine import Workers
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.store import layout, write
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import open_store
+from mamp_pipeline.ingest import plan
+from mamp_pipeline.ingest import run as ingest_module
+from mamp_pipeline.ingest import run as phases
+from mamp_pipeline.ingest.engines import dask_engine as cluster
+from mamp_pipeline.ingest.engines.base import Workers
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.store import shards as layout
+from mamp_pipeline.store import writer as write
+from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import ClusterError, OutputError, StoreError, StoreExistsError
-from mamp_schemas.motion import MotionSpec
-from mamp_schemas.policy import paper_policy
+from mamp_schemas.io.store_reader import open_store
+from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.store import ROW_ARRAYS, MotionSpec
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.store import ROW_ARRAYS
 from tests.paths import GOLDEN
 from tests.pipeline.told import Told
 

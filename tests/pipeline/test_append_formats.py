@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.build.plan import Part
-from mamp_pipeline.build.sight import choose_probe
-from mamp_pipeline.build.tasks import ParseJob
 from mamp_pipeline.convert.npz import export_npz
 from mamp_pipeline.convert.pyskl import export_pyskl
-from mamp_pipeline.raw.sources import find_sources
+from mamp_pipeline.datasets.discover import find_sources
+from mamp_pipeline.ingest.engines.worker_check import choose_probe
+from mamp_pipeline.ingest.plan import Part
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.ingest.tasks import ParseJob
 from mamp_pipeline.splits import build_manifest
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import open_store
+from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import StoreExistsError
-from mamp_schemas.layout import Layout
-from mamp_schemas.motion import MotionSpec
-from mamp_schemas.policy import corrected_policy, paper_policy
+from mamp_schemas.io.store_reader import open_store
+from mamp_schemas.models.layout import Layout
+from mamp_schemas.models.policy import corrected_policy, paper_policy
+from mamp_schemas.models.store import MotionSpec
 from mamp_schemas.progress import NullProgress
 from tests.pipeline.custom_cases import NPY, npy_bytes, stick_layout, walk
 from tests.pipeline.pku_cases import golden_files, label_text, make_video, video_text, write_archive, write_files

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.clean.centre import centre_slots
+from mamp_pipeline.cleaning.clip import centre_slots
 from mamp_schemas.errors import RawFileError
 
 

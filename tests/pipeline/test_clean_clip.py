@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.clean import make_clip
-from mamp_pipeline.clean.clip import count_valid_frames
-from mamp_pipeline.raw.bodies import RawBodies
-from mamp_schemas.datasets import DATASETS
+from mamp_pipeline.cleaning.clip import count_valid_frames, make_clip
+from mamp_pipeline.datasets.clips import RawBodies
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import paper_policy
-from mamp_schemas.skeleton import KINECT_V1, KINECT_V2, Skeleton
+from mamp_schemas.models.dataset import DATASETS
+from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.skeleton import KINECT_V1, KINECT_V2, Skeleton
 from tests.paths import GOLDEN, SHARED_DATA
 from tests.pipeline.clean_cases import (
     both_slots,

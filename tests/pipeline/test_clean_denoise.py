@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mamp_pipeline.clean.denoise import denoise, find_noisy_frames, position_variance
-from mamp_pipeline.clean.tracks import Track
+from mamp_pipeline.cleaning.denoise import denoise, find_noisy_frames, position_variance
+from mamp_pipeline.cleaning.tracks import Track
 from mamp_schemas.errors import RawFileError
 from tests.pipeline.clean_cases import make_body
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.clean.tracks import group_tracks
+from mamp_pipeline.cleaning.tracks import group_tracks
 from mamp_schemas.errors import RawFileError
 from tests.pipeline.clean_cases import make_body, make_raw
 

@@ -3,7 +3,8 @@ import sys
 import numpy as np
 import pytest
 
-from mamp_pipeline.clean import variance, variance_kernel
+from mamp_pipeline.cleaning import denoise as variance
+from mamp_pipeline.cleaning import variance_kernel
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -26,7 +27,7 @@ def test_sum_variances__is_a_float32() -> None:
 
 def test_sum_variances__by_numpy_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    for name in ("mamp_pipeline.raw.ntu_compile", "mamp_pipeline.clean.variance_kernel"):
+    for name in ("mamp_pipeline.jit", "mamp_pipeline.cleaning.variance_kernel"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.delattr("mamp_pipeline.clean.variance_kernel")
+    monkeypatch.delattr("mamp_pipeline.cleaning.variance_kernel")
     assert variance._choose_sum_variances.__wrapped__() is variance.sum_variances_numpy

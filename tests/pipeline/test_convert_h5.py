@@ -8,8 +8,8 @@ import pytest
 
 from mamp_pipeline.convert.h5 import export_h5, read_h5
 from mamp_pipeline.convert.npz import export_npz
-from mamp_pipeline.splits import read_manifest
 from mamp_schemas.errors import OutputError, RawInputError
+from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.progress import NullProgress
 from tests.pipeline.convert_cases import (
     assert_same_bits,

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.convert import importing
-from mamp_pipeline.convert.importing import import_store
-from mamp_pipeline.convert.read_npz import read_npz
-from mamp_pipeline.splits import read_manifest
-from mamp_pipeline.store import layout, write
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import is_complete, open_store
+from mamp_pipeline.convert import importer as importing
+from mamp_pipeline.convert.importer import import_store
+from mamp_pipeline.convert.npz import read_npz
+from mamp_pipeline.store import shards as layout
+from mamp_pipeline.store import writer as write
+from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import OutputError, StoreExistsError
-from mamp_schemas.policy import ImportedPolicy
+from mamp_schemas.io.manifests import read_manifest
+from mamp_schemas.io.store_reader import is_complete, open_store
+from mamp_schemas.models.policy import ImportedPolicy
 from mamp_schemas.progress import NullProgress
 from tests.pipeline.convert_cases import (
     Arrays,

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.convert.read_npz import read_npz
-from mamp_pipeline.splits import build_manifest, read_manifest
+from mamp_pipeline.convert.npz import read_npz
+from mamp_pipeline.splits import build_manifest
 from mamp_schemas.errors import ManifestError, RawInputError, UsageError
+from mamp_schemas.io.manifests import read_manifest
 from tests.pipeline.convert_cases import (
     Arrays,
     assert_same_bits,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mamp_pipeline.convert import padded
-from mamp_pipeline.convert.numbers import MAX_METRES, as_float32
-from mamp_pipeline.convert.unpad import unpad_clips
+from mamp_pipeline.convert.padded import unpad_clips
+from mamp_pipeline.convert.source import MAX_METRES, as_float32
 from mamp_schemas.errors import ManifestError, RawInputError
 from tests.pipeline.convert_cases import (
     assert_same_bits,

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mamp_pipeline.convert.pickled import PickledArray
-from mamp_pipeline.convert.pickles import load_pickle
+from mamp_pipeline.convert.safe_pickle import PickledArray, load_pickle
 from mamp_schemas.errors import RawInputError
 from tests.pipeline.convert_cases import pyskl_content
 

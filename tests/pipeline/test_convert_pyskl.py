@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mamp_pipeline.convert.read_pyskl import read_pyskl
-from mamp_pipeline.splits import read_manifest
+from mamp_pipeline.convert.pyskl import read_pyskl
 from mamp_schemas.errors import RawInputError, UsageError
+from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.progress import NullProgress
 from tests.pipeline.convert_cases import annotation, import_pyskl, pyskl_content, round_trip_pyskl, write_pickle
 

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mamp_pipeline.clean import make_clip
-from mamp_pipeline.raw.bodies import ClipInfo, RawBodies
-from mamp_pipeline.raw.custom import parse_recording_path, parse_recording
-from mamp_pipeline.raw.custom.names import clip_id, parse_recording_name
+from mamp_pipeline.cleaning.clip import make_clip
+from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
+from mamp_pipeline.datasets.custom.recordings import (
+    clip_id,
+    parse_recording,
+    parse_recording_name,
+    parse_recording_path,
+)
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import paper_policy
+from mamp_schemas.models.policy import paper_policy
 from tests.pipeline.custom_cases import NPY, npy_bytes, stick_layout, walk
 
 NAN = float("nan")

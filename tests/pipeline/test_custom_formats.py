@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.build.plan import Part
-from mamp_pipeline.build.tasks import ParseJob
-from mamp_pipeline.raw.bodies import RawBodies
-from mamp_pipeline.raw.custom import parse_recording
+from mamp_pipeline.datasets.clips import RawBodies
+from mamp_pipeline.datasets.custom.recordings import parse_recording
+from mamp_pipeline.ingest.plan import Part
+from mamp_pipeline.ingest.tasks import ParseJob
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.motion import MotionSpec
-from mamp_schemas.policy import paper_policy
+from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.store import MotionSpec
 from tests.pipeline.custom_cases import FILES, NPY, Track, npy_bytes, parse, stick_layout, walk, write
 
 COORDINATES = st.floats(-90, 90, width=32)

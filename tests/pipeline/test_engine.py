@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.build import cluster, plan
-from mamp_pipeline.build.engine import Engine, LocalEngine, Workers, open_engine
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.build.sight import ProbeSpec
+from mamp_pipeline.ingest import plan
+from mamp_pipeline.ingest.engines import dask_engine as cluster
+from mamp_pipeline.ingest.engines.base import Engine, LocalEngine, Workers, open_engine
+from mamp_pipeline.ingest.engines.worker_check import ProbeSpec
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
 from mamp_schemas.errors import MissingExtraError, RawInputError
-from mamp_schemas.policy import paper_policy
+from mamp_schemas.models.policy import paper_policy
 from tests.paths import GOLDEN
 from tests.pipeline.engine_tasks import die_once, refuse, square, stumble_twice, tell_process
 from tests.pipeline.told import Told
@@ -96,7 +98,9 @@ def test_ingest__processes_change_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
     hashes = []
     for name, workers in (("one", Workers(0)), ("two", Workers(2))):
-        request = IngestRequest("ntu60", (GOLDEN / "ntu60" / "raw.zip",), tmp_path / f"{name}.zarr", paper_policy("ntu60"))
+        request = IngestRequest(
+            "ntu60", (GOLDEN / "ntu60" / "raw.zip",), tmp_path / f"{name}.zarr", paper_policy("ntu60")
+        )
         hashes.append(ingest(request, Told(), workers).content_hash)
     assert hashes[0] == hashes[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.zarr", "two.zarr"]
@@ -122,8 +126,8 @@ def test_ingest__without_dask_in_this_process(tmp_path: Path) -> None:
 
 def test_open_engine__says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "mamp_pipeline.build.cluster")
-    monkeypatch.delattr("mamp_pipeline.build.cluster")
+    monkeypatch.delitem(sys.modules, "mamp_pipeline.ingest.engines.dask_engine")
+    monkeypatch.delattr("mamp_pipeline.ingest.engines.dask_engine")
     with pytest.raises(MissingExtraError, match="distributed") as caught:
         open_engine(Workers(2), 2, NOTHING, Told())
     assert "mampctl[pipeline]" in caught.value.remedy

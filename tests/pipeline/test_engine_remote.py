@@ -12,17 +12,20 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from mamp_pipeline.build import cluster, dask_engine, plan
-from mamp_pipeline.build.cluster import _connect
-from mamp_pipeline.build.engine import Engine, Workers
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.build.sight import ProbeResult, choose_probe, list_probe_differences, probe
-from mamp_pipeline.build.staging import acquire
-from mamp_pipeline.raw.sources import find_sources
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import open_store
+from mamp_pipeline.datasets.discover import find_sources
+from mamp_pipeline.ingest import plan
+from mamp_pipeline.ingest.engines import dask_engine
+from mamp_pipeline.ingest.engines import dask_engine as cluster
+from mamp_pipeline.ingest.engines.base import Engine, Workers
+from mamp_pipeline.ingest.engines.dask_engine import _connect
+from mamp_pipeline.ingest.engines.worker_check import ProbeResult, choose_probe, list_probe_differences, probe
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.ingest.staging import acquire
+from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import ClusterError
-from mamp_schemas.policy import paper_policy
+from mamp_schemas.io.store_reader import open_store
+from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import is_complete, open_store
-from mamp_pipeline.synth import synthesise
+from mamp_pipeline.store.verify import verify_store
+from mamp_pipeline.synth.ntu import synthesise
+from mamp_schemas.io.store_reader import is_complete, open_store
 from mamp_schemas.progress import NullProgress
 from tests.pipeline.clusters import run_cluster
 from tests.pipeline.victims import PART_BYTES, SHARD_ROWS, Victim

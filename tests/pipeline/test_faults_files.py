@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.build import plan
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.store.read import is_complete
+from mamp_pipeline.ingest import plan
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
 from mamp_schemas.errors import RawInputError
-from mamp_schemas.policy import paper_policy
+from mamp_schemas.io.store_reader import is_complete
+from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 
@@ -144,7 +145,7 @@ def test_ingest__a_folder_that_disappears_is_no_quarantine(tmp_path: Path) -> No
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_ingest__full_disk_under_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mamp_pipeline.build.engine import Workers
+    from mamp_pipeline.ingest.engines.base import Workers
     from mamp_schemas.errors import OutputError
 
     disk = tmp_path / "disk"

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.raw.bodies import RawBodies, RawClip
-from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.formats import RAW_FORMATS, belongs_to
-from mamp_schemas.datasets import KnownDatasetName
+from mamp_pipeline.datasets.clips import RawBodies, RawClip
+from mamp_pipeline.datasets.io.source import RawSource
+from mamp_pipeline.datasets.registry import RAW_FORMATS, belongs_to
 from mamp_schemas.errors import RawFileError
+from mamp_schemas.models.dataset import KnownDatasetName
 from tests.paths import SHARED_DATA
 from tests.pipeline.clean_cases import golden_texts
 

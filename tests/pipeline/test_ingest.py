@@ -11,15 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.build import ingest as ingest_module
-from mamp_pipeline.build import phases, plan
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.build.tasks import PackJob
-from mamp_pipeline.store import layout, write
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import is_complete, open_store
+from mamp_pipeline.ingest import plan
+from mamp_pipeline.ingest import run as ingest_module
+from mamp_pipeline.ingest import run as phases
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.ingest.tasks import PackJob
+from mamp_pipeline.store import shards as layout
+from mamp_pipeline.store import writer as write
+from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import OutputError, StoreError
-from mamp_schemas.policy import paper_policy
+from mamp_schemas.io.store_reader import is_complete, open_store
+from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.told import Told

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.layouts import list_layouts, load_layout
-from mamp_pipeline.raw.custom import parse_recording
+from mamp_pipeline.datasets.custom.layouts import list_layouts, load_layout
+from mamp_pipeline.datasets.custom.recordings import parse_recording
 from mamp_schemas.errors import ConfigError
 from tests.pipeline.custom_cases import npy_bytes
 

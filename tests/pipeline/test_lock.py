@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.build.lock import lock_output
 from mamp_schemas.errors import StoreExistsError
+from mamp_schemas.io.locks import lock_output
 
 HOLD = """
 import sys, time

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mamp_pipeline.motion import compute_intensity, compute_motion, mean_intensity, index_rows
+from mamp_pipeline.motion import compute_intensity, compute_motion, index_rows, mean_intensity
 
 Tracks = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 2)), min_size=1, max_size=5)
 

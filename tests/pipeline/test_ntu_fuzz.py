@@ -8,9 +8,11 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from mamp_pipeline.raw import ntu, ntu_kernel, ntu_numpy
-from mamp_pipeline.raw.bodies import RawBodies
-from mamp_pipeline.raw.ntu_lines import parse_ntu_lines
+from mamp_pipeline.datasets.clips import RawBodies
+from mamp_pipeline.datasets.ntu import fast as ntu_kernel
+from mamp_pipeline.datasets.ntu import numpy_parser as ntu_numpy
+from mamp_pipeline.datasets.ntu import parse as ntu
+from mamp_pipeline.datasets.ntu.parse import parse_ntu_lines
 from mamp_schemas.errors import RawFileError
 from tests.factories import ntu_body, ntu_text, random_ntu_text
 

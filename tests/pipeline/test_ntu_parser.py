@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.raw import ntu, ntu_compile, ntu_kernel, ntu_numpy
-from mamp_pipeline.raw.bodies import ClipInfo, RawBodies
-from mamp_pipeline.raw.ntu_lines import parse_ntu_lines
+from mamp_pipeline import jit as ntu_compile
+from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
+from mamp_pipeline.datasets.ntu import fast as ntu_kernel
+from mamp_pipeline.datasets.ntu import numpy_parser as ntu_numpy
+from mamp_pipeline.datasets.ntu import parse as ntu
+from mamp_pipeline.datasets.ntu.parse import parse_ntu_lines
 from mamp_schemas.errors import RawFileError
 from tests.factories import BODY_ID, ZERO_POINTS, ntu_body, ntu_text, random_ntu_text
 from tests.paths import GOLDEN, SHARED_DATA
@@ -186,14 +189,14 @@ def test_choose_reader__compiled_where_numba_is_installed() -> None:
 
 def test_choose_reader__numpy_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    for name in [name for name in sys.modules if name.startswith("mamp_pipeline.raw.ntu_")]:
+    for name in [name for name in sys.modules if name.startswith("mamp_pipeline.datasets.ntu_")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("mamp_pipeline.raw.ntu_kernel")
+    monkeypatch.delattr("mamp_pipeline.datasets.ntu.fast")
     assert ntu.choose_parser.__wrapped__() is ntu_numpy.parse_ntu_numpy
 
 
 def test_parse_ntu__numba_is_imported_by_the_first_parse() -> None:
-    loaded = "import sys; from mamp_pipeline.raw import ntu; print('numba' in sys.modules)"
+    loaded = "import sys; from mamp_pipeline.datasets import ntu; print('numba' in sys.modules)"
     again = "ntu.parse_ntu(b'0'); print('numba' in sys.modules)"
     command = [sys.executable, "-c", f"{loaded}; {again}"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["False", "True"]

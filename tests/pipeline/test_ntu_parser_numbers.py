@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.raw import ntu_kernel, ntu_numpy
+from mamp_pipeline.datasets.ntu import fast as ntu_kernel
+from mamp_pipeline.datasets.ntu import numpy_parser as ntu_numpy
 from tests.factories import ZERO_POINTS, ntu_body, ntu_text
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamp_pipeline.clean import make_clip
-from mamp_pipeline.raw.nwucla import parse_nwucla_name, parse_nwucla
+from mamp_pipeline.cleaning.clip import make_clip
+from mamp_pipeline.datasets.nwucla import parse_nwucla, parse_nwucla_name
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import paper_policy
-from mamp_schemas.skeleton import KINECT_V1
+from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.skeleton import KINECT_V1
 from tests.paths import SHARED_DATA
 
 REAL = SHARED_DATA / "nw_ucla.zip"

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline import places
-from mamp_pipeline.build import ingest as ingest_module
-from mamp_pipeline.build import phases, plan
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.places import bucket as bucket_module
-from mamp_pipeline.raw.sources import find_sources
-from mamp_pipeline.store import layout, write
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import is_complete, open_store
+from mamp_pipeline.datasets.discover import find_sources
+from mamp_pipeline.ingest import plan
+from mamp_pipeline.ingest import run as ingest_module
+from mamp_pipeline.ingest import run as phases
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.store import shards as layout
+from mamp_pipeline.store import writer as write
+from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import (
     DamagedStoreError,
     IncompleteStoreError,
@@ -27,10 +27,13 @@ from mamp_schemas.errors import (
     StoreError,
     StoreExistsError,
 )
-from mamp_schemas.places import ObjectUrl, StoragePath
-from mamp_schemas.policy import paper_policy
+from mamp_schemas.io import storage as bucket_module
+from mamp_schemas.io import storage as places
+from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
+from mamp_schemas.io.store_reader import is_complete, open_store
+from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.store import StoreMetadata
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.store import StoreMetadata
 from tests.paths import GOLDEN
 from tests.pipeline.told import Told
 from tests.s3_server import Bucket

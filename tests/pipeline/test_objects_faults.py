@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.build import plan
-from mamp_pipeline.build.engine import Workers
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import is_complete, open_store
-from mamp_pipeline.synth import synthesise
+from mamp_pipeline.ingest import plan
+from mamp_pipeline.ingest.engines.base import Workers
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.store.verify import verify_store
+from mamp_pipeline.synth.ntu import synthesise
 from mamp_schemas.errors import ClusterError
-from mamp_schemas.places import StoragePath
-from mamp_schemas.policy import paper_policy
+from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.io.store_reader import is_complete, open_store
+from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import run_cluster

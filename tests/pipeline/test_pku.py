@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.raw.pku import LabelledInterval, Phase, parse_labels, parse_video, video_name_parser
+from mamp_pipeline.datasets.pku.dataset import Phase, video_name_parser
+from mamp_pipeline.datasets.pku.video import LabelledInterval, parse_labels, parse_video
 from mamp_schemas.errors import RawFileError
 from tests.pipeline.pku_cases import label_text, make_video, video_text
 
@@ -75,7 +76,10 @@ def test_parse_labels__one_line() -> None:
 
 
 def test_parse_labels__blank_lines_spaces_and_carriage_returns() -> None:
-    assert parse_labels(b"\r\n 1, 2 ,3,1\r\n\r\n2,4,5,2.5\r\n") == [LabelledInterval(0, 2, 3, 2), LabelledInterval(1, 4, 5, 4)]
+    assert parse_labels(b"\r\n 1, 2 ,3,1\r\n\r\n2,4,5,2.5\r\n") == [
+        LabelledInterval(0, 2, 3, 2),
+        LabelledInterval(1, 4, 5, 4),
+    ]
 
 
 def test_parse_labels__out_of_range_spares_the_others() -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.raw.bodies import ClipInfo, RawSegment
-from mamp_pipeline.raw.entries import RawSource
-from mamp_pipeline.raw.pku_clips import read_video_clips
-from mamp_pipeline.raw.pku_videos import describe_split_lists
-from mamp_pipeline.raw.reading import read_head
-from mamp_pipeline.raw.sources import find_sources
+from mamp_pipeline.datasets.clips import ClipInfo, RawSegment
+from mamp_pipeline.datasets.discover import find_sources
+from mamp_pipeline.datasets.io.read import read_head
+from mamp_pipeline.datasets.io.source import RawSource
+from mamp_pipeline.datasets.pku.discover import describe_split_lists
+from mamp_pipeline.datasets.pku.video import read_video_clips
 from mamp_schemas.errors import RawFileError, RawInputError
 from tests.pipeline.pku_cases import label_text, list_text, make_video, video_text, write_archive, write_files
 

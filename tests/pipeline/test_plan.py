@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mamp_pipeline.build.plan import PART_BYTES, divide_sizes, plan_parts
-from mamp_pipeline.raw.entries import RawSource
+from mamp_pipeline.datasets.io.source import RawSource
+from mamp_pipeline.ingest.plan import PART_BYTES, divide_sizes, plan_parts
 
 NTU120_FILES, NTU120_BYTES = 114_480, 26 * 10**9
 MIB = 2**20

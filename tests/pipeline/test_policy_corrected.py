@@ -6,18 +6,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mamp_pipeline.build.clips import SourceClips, read_clips
-from mamp_pipeline.clean import make_clip
-from mamp_pipeline.clean.instance import make_segment_clip, segment_notes
-from mamp_pipeline.clean.touched import find_changing_fields
-from mamp_pipeline.clean.tracks import group_tracks
-from mamp_pipeline.raw.bodies import Clip, RawBodies, RawSegment
-from mamp_pipeline.raw.formats import raw_format
-from mamp_pipeline.raw.sources import find_sources
-from mamp_schemas.datasets import DATASETS, DatasetName
+from mamp_pipeline.cleaning.clip import make_clip
+from mamp_pipeline.cleaning.policy_diff import find_changing_fields
+from mamp_pipeline.cleaning.tracks import group_tracks
+from mamp_pipeline.cleaning.video_segment import make_segment_clip, segment_notes
+from mamp_pipeline.datasets.clips import Clip, RawBodies, RawSegment
+from mamp_pipeline.datasets.discover import find_sources
+from mamp_pipeline.datasets.registry import raw_format
+from mamp_pipeline.ingest.read_files import SourceClips, read_clips
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.policy import IngestPolicy, corrected_policy, single_field_deviations, make_policy, paper_policy
-from mamp_schemas.skeleton import KINECT_V2
+from mamp_schemas.models.dataset import DATASETS, DatasetName
+from mamp_schemas.models.policy import (
+    IngestPolicy,
+    corrected_policy,
+    make_policy,
+    paper_policy,
+    single_field_deviations,
+)
+from mamp_schemas.models.skeleton import KINECT_V2
 from tests.paths import GOLDEN
 from tests.pipeline.clean_cases import make_body, make_raw
 from tests.pipeline.pku_cases import make_video

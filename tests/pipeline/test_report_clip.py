@@ -7,12 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.clip import ClipView, find_clip, view_clip
-from mamp_pipeline.report.payload import embed_json, pack_clip
-from mamp_pipeline.report.sides import find_protocol_splits
-from mamp_pipeline.report.summary import sparkline, summary_lines, clip_summary
-from mamp_pipeline.store.read import Store
+from mamp_pipeline.report.clip_view import (
+    ClipView,
+    clip_summary,
+    find_clip,
+    pack_clip,
+    sparkline,
+    summary_lines,
+    view_clip,
+)
+from mamp_pipeline.report.html import embed_json
+from mamp_pipeline.report.store_page import find_protocol_splits
 from mamp_schemas.errors import StoreError
+from mamp_schemas.io.store_reader import Store
 from tests.report_cases import CLASSES, JUMPING
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mamp_pipeline.report.curves import MAX_POINTS, training_curves, shortest_unique_paths
+from mamp_pipeline.report.curves import MAX_POINTS, shortest_unique_paths, training_curves
 
 EPOCHS = [
     {"epoch": 1, "step": 10, "loss": 2.0, "seconds": 3600.0},

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mamp_pipeline.motion import index_rows
-from mamp_pipeline.report.measures import (
+from mamp_pipeline.report.quality import (
     JUMP_METRES,
     bone_length_change,
     bone_lengths,

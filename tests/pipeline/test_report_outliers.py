@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.outliers import find_outliers, robust_scores
-from mamp_pipeline.report.survey import Survey
+from mamp_pipeline.report.quality import Survey, find_outliers, robust_scores
 
 JOINTS = ("hip", "knee")
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.report.outliers import find_outliers
-from mamp_pipeline.report.page import render_clip_page, render_store_page
-from mamp_pipeline.report.store_report import MAX_CLIP_BYTES, store_page_data, write_store_page
-from mamp_pipeline.store.read import Store, open_store
-from mamp_schemas.policy import paper_policy
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.report.html import render_clip_page, render_store_page
+from mamp_pipeline.report.quality import find_outliers
+from mamp_pipeline.report.store_page import MAX_CLIP_BYTES, store_page_data, write_store_page
+from mamp_schemas.io.store_reader import Store, open_store
+from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.report_cases import CLASSES, JUMPING, make_ntu120, survey_ntu120

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mamp_pipeline.report.clip import find_clip, view_clip
-from mamp_pipeline.report.picture import MAX_GIF_FRAMES, HEIGHT, WIDTH, render_gif, render_png
-from mamp_pipeline.store.read import Store
+from mamp_pipeline.report.clip_view import find_clip, view_clip
+from mamp_pipeline.report.figures import HEIGHT, MAX_GIF_FRAMES, WIDTH, render_gif, render_png
+from mamp_schemas.io.store_reader import Store
 from tests.report_cases import JUMPING
 
 

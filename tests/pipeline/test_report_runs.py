@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.report import projection, run_parts
+from mamp_pipeline.report import projection
+from mamp_pipeline.report import runs_page as run_parts
 from mamp_pipeline.report.counts import class_titles
-from mamp_pipeline.report.run_parts import RUN_POINTS, confusion_data, features_data, reconstruction_data
-from mamp_pipeline.report.runs_report import runs_page_data, write_runs_page
-from mamp_schemas.base import parse_model_data
-from mamp_schemas.layout import Layout
+from mamp_pipeline.report.runs_page import (
+    RUN_POINTS,
+    confusion_data,
+    features_data,
+    reconstruction_data,
+    runs_page_data,
+    write_runs_page,
+)
+from mamp_schemas.models.base import parse_model_data
+from mamp_schemas.models.layout import Layout
 from tests.report_cases import LAYOUT
 from tests.run_cases import MARKUP, make_confusion, make_features, make_predictions, make_run, make_runs
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.sample import Crop, centre_crop, resize_crop
+from mamp_pipeline.report.masking import Crop, centre_crop, resize_crop
 from tests.paths import GOLDEN
 
 CLIPS = np.load(GOLDEN / "transforms.npz")

@@ -5,9 +5,9 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.survey import Survey, survey_store
-from mamp_pipeline.store import read
-from mamp_pipeline.store.read import Store
+from mamp_pipeline.report.quality import Survey, survey_store
+from mamp_schemas.io import store_reader as read
+from mamp_schemas.io.store_reader import Store
 from mamp_schemas.progress import NullProgress
 from tests.report_cases import HAND, HEAD, JUMPING
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.tokens import sample_mask, masking_probability, paper_masking, token_intensity
-from mamp_schemas.recipe_specs import MaskingSpec
+from mamp_pipeline.report.masking import masking_probability, paper_masking, sample_mask, token_intensity
+from mamp_schemas.models.recipe import MaskingSpec
 from tests.paths import GOLDEN
 
 MASKINGS = {

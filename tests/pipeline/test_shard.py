@@ -7,7 +7,7 @@ import pytest
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from mamp_pipeline.store.shard import encode_shard
+from mamp_pipeline.store.shards import encode_shard
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 5, 11, 12])

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mamp_pipeline.raw import reading
-from mamp_pipeline.raw.reading import choose_inflater, read_source
-from mamp_pipeline.raw.sources import find_sources, read_exclude_list
+from mamp_pipeline.datasets.discover import find_sources, read_exclude_list
+from mamp_pipeline.datasets.io import read as reading
+from mamp_pipeline.datasets.io.read import choose_inflater, read_source
 from mamp_schemas.errors import RawFileError, RawInputError
 from tests.paths import SHARED_DATA
 from tests.pipeline.told import Told

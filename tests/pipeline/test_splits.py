@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline.raw.ntu import parse_ntu_name
+from mamp_pipeline.datasets.ntu.dataset import parse_ntu_name
 from mamp_pipeline.splits import split_clips
-from mamp_schemas.datasets import DATASETS, NTU60, NTU120, DatasetSpec
+from mamp_schemas.models.dataset import DATASETS, NTU60, NTU120, DatasetSpec
 from tests.paths import GOLDEN, SHARED_DATA
 
 NAMES = SHARED_DATA / "ntu120_available_names.txt.xz"

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.splits import make_manifest, manifest_path, write_manifest
-from mamp_pipeline.store.read import Store, open_store
+from mamp_pipeline.splits import make_manifest
 from mamp_pipeline.subsets import sample_clips, subset_manifest
-from mamp_schemas.datasets import NTU60
 from mamp_schemas.errors import ManifestError, UsageError
-from mamp_schemas.splits import SubsetSampling, SplitManifest, Subset
+from mamp_schemas.io.manifests import manifest_path, write_manifest
+from mamp_schemas.io.store_reader import Store, open_store
+from mamp_schemas.models.dataset import NTU60
+from mamp_schemas.models.splits import SplitManifest, Subset, SubsetSampling
 from tests.trainer.stores import Clip, write_store
 
 Clips = dict[str, int]

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.clean import make_clip
-from mamp_pipeline.raw.bodies import ClipInfo
-from mamp_pipeline.raw.formats import RAW_FORMATS
-from mamp_pipeline.raw.ntu import parse_ntu_name, parse_ntu
-from mamp_pipeline.synth import make_clip_text, synthesise
-from mamp_pipeline.synth.names import SynthDataset, plan_clips
-from mamp_schemas.datasets import DATASETS, NTU60
+from mamp_pipeline.cleaning.clip import make_clip
+from mamp_pipeline.datasets.clips import ClipInfo
+from mamp_pipeline.datasets.ntu.dataset import parse_ntu_name
+from mamp_pipeline.datasets.ntu.parse import parse_ntu
+from mamp_pipeline.datasets.registry import RAW_FORMATS
+from mamp_pipeline.synth.ntu import SynthDataset, make_clip_text, plan_clips, synthesise
 from mamp_schemas.errors import OutputError, UsageError
-from mamp_schemas.policy import paper_policy
-from mamp_schemas.skeleton import KINECT_V2
+from mamp_schemas.models.dataset import DATASETS, NTU60
+from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.skeleton import KINECT_V2
 from tests.pipeline.clean_cases import parse_naively
 
 FEW = {"clips": 4, "classes": 2, "setups": 2, "subjects": 2, "seed": 3}
@@ -200,7 +200,7 @@ def test_synthesise__full_disk_leaves_nothing(tmp_path: Path, name: str, monkeyp
             return text
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mamp_pipeline.synth.write.make_clip_text", write_until_full)
+    monkeypatch.setattr("mamp_pipeline.synth.ntu.make_clip_text", write_until_full)
     with pytest.raises(OutputError, match="No space left"):
         synthesise("ntu60", tmp_path / name, **FEW)
     assert list(tmp_path.iterdir()) == []

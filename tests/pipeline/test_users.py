@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mamp_pipeline.build.ingest import IngestRequest, ingest
-from mamp_pipeline.store.check import verify_store
-from mamp_pipeline.store.read import open_store
-from mamp_schemas.places import StoragePath
-from mamp_schemas.policy import paper_policy
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
+from mamp_pipeline.store.verify import verify_store
+from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.io.store_reader import open_store
+from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
@@ -52,7 +53,9 @@ def run_members(base: Path) -> Iterator[Cluster]:
         yield Cluster(running.address, running.scheduler, tuple(workers))
 
 
-def ingest_and_kill(base: Path, raw: StoragePath, out: StoragePath, list_pieces: Callable[[], list[str]]) -> dict[str, object]:
+def ingest_and_kill(
+    base: Path, raw: StoragePath, out: StoragePath, list_pieces: Callable[[], list[str]]
+) -> dict[str, object]:
     """Ingest on a cluster, of whose workers one is killed when the first piece is there; return what was made."""
     with run_members(base) as running:
         words = ["ingest", "pku1", "--raw", str(raw), "--out", str(out), "--scheduler", running.address, "--json"]

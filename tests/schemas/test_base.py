@@ -3,10 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
-from mamp_schemas.base import canonical_json, parse_yaml, parse_model_data, parse_model_json
 from mamp_schemas.errors import ConfigError, ManifestError
-from mamp_schemas.motion import MotionSpec
-from mamp_schemas.recipes import PretrainRecipe
+from mamp_schemas.models.base import canonical_json, parse_model_data, parse_model_json, parse_yaml
+from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.store import MotionSpec
 
 
 def recipe_data(**changes: object) -> dict[str, object]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mamp_schemas.buckets import client_options, explain_error, translate_errors
 from mamp_schemas.errors import ObjectStoreError
-from mamp_schemas.places import ObjectUrl
+from mamp_schemas.io.object_store_errors import client_options, explain_error, translate_errors
+from mamp_schemas.io.storage_path import ObjectUrl
 
 URL = ObjectUrl("bucket", "key")
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mamp_schemas.classes import CLASS_NAMES, class_names
-from mamp_schemas.datasets import DATASETS, KnownDatasetName
 from mamp_schemas.errors import UsageError
+from mamp_schemas.models.dataset import CLASS_NAMES, DATASETS, KnownDatasetName
+from mamp_schemas.models.layout import class_names
 
 
 @pytest.mark.parametrize("dataset", CLASS_NAMES)

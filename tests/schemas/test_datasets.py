@@ -3,10 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
-from mamp_schemas.datasets import DATASETS, NTU60, NTU120, NWUCLA
 from mamp_schemas.errors import UsageError
-from mamp_schemas.policy import paper_policy
-from mamp_schemas.skeleton import KINECT_V1, KINECT_V2, Skeleton
+from mamp_schemas.models.dataset import DATASETS, NTU60, NTU120, NWUCLA
+from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.skeleton import KINECT_V1, KINECT_V2, Skeleton
 
 
 def test_protocol__unknown_names_the_known_ones() -> None:

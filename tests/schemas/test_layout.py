@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from mamp_schemas.base import canonical_json, parse_model_data, parse_model_json
-from mamp_schemas.datasets import DATASETS
 from mamp_schemas.errors import ConfigError
-from mamp_schemas.layout import Layout, dataset_spec, dataset_identity
-from mamp_schemas.skeleton import COCO_17, KINECT_V2, MEDIAPIPE_33, SKELETONS, Skeleton
+from mamp_schemas.models.base import canonical_json, parse_model_data, parse_model_json
+from mamp_schemas.models.dataset import DATASETS
+from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
+from mamp_schemas.models.skeleton import COCO_17, KINECT_V2, MEDIAPIPE_33, SKELETONS, Skeleton
 
 STICK = {"name": "stick", "centre": "hip", "joints": {"hip": "hip", "chest": "hip", "head": "chest"}}
 
@@ -108,7 +108,11 @@ def test_describe_dataset__known_ones_need_no_layout() -> None:
 
 
 def test_identify__own_recordings_differ_by_their_whole_layout() -> None:
-    names = {dataset_identity("custom", read()), dataset_identity("custom", read(units="millimetres")), dataset_identity("ntu60", None)}
+    names = {
+        dataset_identity("custom", read()),
+        dataset_identity("custom", read(units="millimetres")),
+        dataset_identity("ntu60", None),
+    }
     assert len(names) == 3
     assert "ntu60" in names
 

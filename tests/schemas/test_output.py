@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mamp_schemas.errors import OutputError
-from mamp_schemas.output import output_errors
+from mamp_schemas.io.atomic import output_errors
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.places import ObjectUrl, parse_local_path, parse_storage_path
+from mamp_schemas.io.storage_path import ObjectUrl, parse_local_path, parse_storage_path
 
 STORE = ObjectUrl("bucket", "data/ntu60.zarr")
 

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from mamp_schemas.published import TABLES, PublishedTable
-from mamp_schemas.published.elsewhere import TOLERANCE
-from mamp_schemas.published.table import Column, Row
+from mamp_schemas.models.published import TABLES
+from mamp_schemas.models.published.elsewhere import TOLERANCE
+from mamp_schemas.models.published.format import Column, PublishedTable, Row
 from tests.paths import SHARED_DATA, TESTS
 
 PAPER = SHARED_DATA.parent / "paper.txt"

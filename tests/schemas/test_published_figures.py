@@ -2,7 +2,7 @@
 
 import pytest
 
-from mamp_schemas.published import FIGURES, TABLES
+from mamp_schemas.models.published import FIGURES, TABLES
 
 
 @pytest.mark.parametrize(("name", "own"), [("fig-mask-ratio", 0.9), ("fig-schedule", 400)])

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from mamp_schemas.base import digest_dumped, parse_model_json
 from mamp_schemas.errors import ConfigError
-from mamp_schemas.results import RunRecord
-from mamp_schemas.splits import Subset
+from mamp_schemas.models.base import digest_dumped, parse_model_json
+from mamp_schemas.models.results import RunRecord
+from mamp_schemas.models.splits import Subset
 
 FORMAT_1: dict[str, Any] = {
     "task": "linear",

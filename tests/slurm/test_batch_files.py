@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 
-from mamp_pipeline.synth import synthesise
+from mamp_pipeline.synth.ntu import synthesise
 from tests.paths import TESTS
 from tests.pipeline.victims import SMALL, Victim
 from tests.slurm.cluster import Slurm, missing, running

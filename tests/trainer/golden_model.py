@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mamp_schemas.recipe_specs import ModelSpec
+from mamp_schemas.models.recipe import ModelSpec
 
 SPEC = ModelSpec(
     frames=24, width=32, depth=2, heads=4, decoder_width=32, decoder_depth=2, decoder_heads=4

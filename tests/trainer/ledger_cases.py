@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from mamp_schemas.recipes import PretrainRecipe, Recipe
-from mamp_schemas.results import EncoderProvenance, EvaluationResult, Hardware, PretrainResult, RunRecord
+from mamp_schemas.models.recipe import PretrainRecipe, Recipe
+from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, Hardware, PretrainResult, RunRecord
 
 HARDWARE = Hardware(cpu="A Fast One", cores=2, cores_present=16, memory_gb=24.0, gpus={}, ranks=1)
 

@@ -13,23 +13,23 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mamp_schemas.errors import Interrupted
-from mamp_schemas.progress import Progress, NullProgress
-from mamp_schemas.recipes import PretrainRecipe
-from mamp_trainer.belonging import UNTRAINED
-from mamp_trainer.classifiers import make_classifier
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.optim import make_optimiser
-from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
-from mamp_trainer.ranks.norm import DistributedBatchNorm
-from mamp_trainer.ranks.shares import MicrobatchSampler
-from mamp_trainer.runtime import seeded
-from mamp_trainer.scores import TOP1, accuracy, predict_logits
-from mamp_trainer.step import LossFn, TrainStep
-from mamp_trainer.tally import TrainState
-from mamp_trainer.tasks.classification import ClassifierMethod, R
-from mamp_trainer.tasks.pretrain import loss_terms, masked_loss
-from mamp_trainer.tasks.session import Trainer
+from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.progress import NullProgress, Progress
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.distributed.batchnorm import DistributedBatchNorm
+from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
+from mamp_trainer.models.mamp import MAMP
+from mamp_trainer.objectives.pretrain import loss_terms, masked_loss
+from mamp_trainer.protocols.classification import ClassifierMethod, R
+from mamp_trainer.protocols.classifier import make_classifier
+from mamp_trainer.protocols.metrics import accuracy
+from mamp_trainer.protocols.predictions import predict_logits
+from mamp_trainer.runs.files import TOP1, UNTRAINED
+from mamp_trainer.training.microbatch import MicrobatchSampler
+from mamp_trainer.training.optim import make_optimiser
+from mamp_trainer.training.runtime import seeded
+from mamp_trainer.training.state import TrainState
+from mamp_trainer.training.trainer import LossFn, Trainer, TrainStep
 from tests.trainer.runs import open_source
 
 CPU = torch.device("cpu")
@@ -95,7 +95,10 @@ def classify_in_double(
     model.double()
     model.register_forward_pre_hook(lambda _model, inputs: (inputs[0].double(),))
     step = TrainStep(method.loss(model, recipe), method.optimiser(model, recipe), ranks)
-    shares, tests = MicrobatchSampler(source.train_batches(train), ranks, ids=source.ids["train"]), source.test_batches(test)
+    shares, tests = (
+        MicrobatchSampler(source.train_batches(train), ranks, ids=source.ids["train"]),
+        source.test_batches(test),
+    )
     session = Trainer(run, recipe, source.run_identity(UNTRAINED), CPU, NullProgress(), ranks)
     tally = session.train(
         model,

@@ -10,16 +10,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from mamp_schemas.places import StoragePath
+from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.recipe import (
+    SGD,
+    AdamW,
+    FinetuneRecipe,
+    LinearRecipe,
+    ModelSpec,
+    PretrainRecipe,
+    Recipe,
+    SamplingSpec,
+    ScheduleSpec,
+)
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.recipe_specs import SGD, AdamW, ModelSpec, SamplingSpec, ScheduleSpec
-from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe
-from mamp_trainer.checkpoint.files import Checkpoint, read_checkpoint
-from mamp_trainer.checkpoint.keep import latest_checkpoint
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.memory import MemoryBudget
-from mamp_trainer.slots import find_unique_bodies
-from mamp_trainer.tasks.source import RunData
+from mamp_trainer.checkpoints.files import Checkpoint, read_checkpoint
+from mamp_trainer.checkpoints.manager import latest_checkpoint
+from mamp_trainer.data.body_dedup import find_unique_bodies
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.dataset import RunData
+from mamp_trainer.data.residency import MemoryBudget
 from tests.trainer.stores import Clip, write_manifest, write_store
 
 CPU = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Tiny stores and manifests, written with plain zarr straight from the format in `mamp_schemas.store`."""
+"""Tiny stores and manifests, written with plain zarr straight from the format in `mamp_schemas.models.store`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,11 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from mamp_schemas.datasets import DATASETS, DatasetName
-from mamp_schemas.motion import MotionSpec
-from mamp_schemas.policy import paper_policy
-from mamp_schemas.protocols import SplitProtocolName
-from mamp_schemas.splits import SplitCounts, SplitManifest
-from mamp_schemas.store import CLIP_COLUMNS, DIGEST_BYTES, StoreCounts, StoreMetadata
+from mamp_schemas.models.dataset import DATASETS, DatasetName
+from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.protocol import SplitProtocolName
+from mamp_schemas.models.splits import SplitCounts, SplitManifest
+from mamp_schemas.models.store import CLIP_COLUMNS, DIGEST_BYTES, MotionSpec, StoreCounts, StoreMetadata
 
 SHARD_ROWS = 32
 CONTENT_HASH = "c" * 64

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mamp_trainer.cgroup import MemoryLimit, count_cores, cpu_quota, memory_limits
+from mamp_schemas.system import MemoryLimit, count_cores, cpu_quota, memory_limits
 
 
 def write(folder: Path, **files: object) -> None:

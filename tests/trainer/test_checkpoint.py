@@ -9,10 +9,9 @@ import torch
 from torch import nn
 
 from mamp_schemas.errors import CheckpointError, OutputError
-from mamp_trainer.belonging import UNTRAINED, RunIdentity
-from mamp_trainer.checkpoint.files import Snapshot, read_checkpoint
-from mamp_trainer.checkpoint.keep import best_checkpoint, latest_checkpoint, save_checkpoint
-from mamp_trainer.checkpoint.writer import CheckpointWriter
+from mamp_trainer.checkpoints.files import RunIdentity, Snapshot, read_checkpoint
+from mamp_trainer.checkpoints.manager import CheckpointWriter, best_checkpoint, latest_checkpoint, save_checkpoint
+from mamp_trainer.runs.files import UNTRAINED
 from tests.trainer.runs import pretrain_recipe
 
 BELONGING = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
@@ -171,7 +170,9 @@ def write_where_a_file_stands(run: Path, then: Callable[[CheckpointWriter], obje
 
 
 @pytest.mark.parametrize("then", [lambda writer: writer.submit(snapshot(2)), CheckpointWriter.wait, id])
-def test_writer__raises_what_went_wrong_in_the_thread(tmp_path: Path, then: Callable[[CheckpointWriter], object]) -> None:
+def test_writer__raises_what_went_wrong_in_the_thread(
+    tmp_path: Path, then: Callable[[CheckpointWriter], object]
+) -> None:
     with pytest.raises(OutputError, match="checkpoints"):
         write_where_a_file_stands(tmp_path, then)
 

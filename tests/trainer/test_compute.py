@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from mamp_schemas.errors import RecipeError
-from mamp_trainer.checkpoint.files import read_checkpoint
-from mamp_trainer.checkpoint.keep import latest_checkpoint
-from mamp_trainer.compute import autocast, compile_network, matmul_precision, matmul_dtype
-from mamp_trainer.model.blocks import MLP
-from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.tasks.pretrain import masked_loss, pretrain
+from mamp_trainer.checkpoints.files import read_checkpoint
+from mamp_trainer.checkpoints.manager import latest_checkpoint
+from mamp_trainer.models.mamp import MAMP
+from mamp_trainer.models.precision import autocast, compile_network, matmul_dtype, matmul_precision
+from mamp_trainer.models.transformer import MLP
+from mamp_trainer.objectives.pretrain import masked_loss, pretrain
 from tests.trainer.runs import make_batch, pretrain_recipe, write_toy_store
 
 CPU = torch.device("cpu")

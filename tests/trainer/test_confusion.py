@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from mamp_trainer.confusion import ConfusedPair, class_accuracy, confusion_matrix, most_confused_pairs
+from mamp_trainer.protocols.metrics import ConfusedPair, class_accuracy, confusion_matrix, most_confused_pairs
 
 CLASSES = 4
 pairs = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=60)

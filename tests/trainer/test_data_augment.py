@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mamp_schemas.recipe_specs import SamplingSpec
+from mamp_schemas.models.recipe import SamplingSpec
 from mamp_trainer.data import augment
 
 GOLDEN = np.load(Path(__file__).parent.parent / "golden" / "transforms.npz")

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mamp_schemas.recipe_specs import SamplingSpec
+from mamp_schemas.models.recipe import SamplingSpec
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot, TrainBatches
+from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.clips import store_clip_table
-from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_all_rows
-from mamp_trainer.data.rows import RowBuffer, ResidentRows
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.slots import find_unique_bodies
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.rows import ResidentRows, RowBuffer
+from mamp_trainer.data.store_reader import open_store
+from mamp_trainer.data.streaming import load_all_rows
 from tests.trainer.stores import make_clips, write_store
 
 SHAPES = [(1, 80), (2, 130), (1, 70), (2, 64), (1, 200), (2, 90), (1, 1), (1, 66), (2, 100)]

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamp_trainer.data.draws import CROP, MASK, ORDER, ROTATION, hash_index, uniform
+from mamp_trainer.data.rng import CROP, MASK, ORDER, ROTATION, hash_index, uniform
 
 WORD = 2**64
 INCREMENT = 0x9E3779B97F4A7C15

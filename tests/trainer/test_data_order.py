@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mamp_trainer.data.clips import ClipTable, store_clip_table
-from mamp_trainer.data.open import open_store
-from mamp_trainer.data.order import ClipOrder, batch_positions, epoch_order, steps_per_epoch, store_order
+from mamp_trainer.data.sampling import ClipOrder, batch_positions, epoch_order, steps_per_epoch, store_order
+from mamp_trainer.data.store_reader import open_store
 from tests.trainer.stores import SHARD_ROWS, make_clips, write_store
 
 CLIPS = 60

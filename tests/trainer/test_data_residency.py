@@ -1,7 +1,6 @@
 import pytest
 
-from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW, DataSize, choose_residency
-from mamp_trainer.memory import MemoryBudget
+from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW, DataSize, MemoryBudget, choose_residency
 from tests.trainer.runs import pretrain_recipe
 
 GB = 10**9
@@ -53,7 +52,9 @@ def test_place__the_recipes_window_holds_everywhere(residency: str) -> None:
 
 def test_place__the_window_of_a_stream_does_not_depend_on_the_machine() -> None:
     recipe = pretrain_recipe(residency="stream")
-    assert {choose_residency(recipe, SIZE, MemoryBudget(GB, host * GB), GPU).window for host in (1, 50)} == {DEFAULT_SHUFFLE_WINDOW}
+    assert {choose_residency(recipe, SIZE, MemoryBudget(GB, host * GB), GPU).window for host in (1, 50)} == {
+        DEFAULT_SHUFFLE_WINDOW
+    }
 
 
 def test_place__the_window_of_a_stream_fits_the_recipes_budget_twice() -> None:
@@ -64,6 +65,11 @@ def test_place__the_window_of_a_stream_fits_the_recipes_budget_twice() -> None:
 
 def test_place__a_stream_that_can_hold_all_shuffles_all_together() -> None:
     recipe = pretrain_recipe(residency="stream")
-    assert choose_residency(recipe, DataSize(10 * GB, shards=DEFAULT_SHUFFLE_WINDOW, largest=GB), MemoryBudget(0, 0), GPU).window is None
+    assert (
+        choose_residency(
+            recipe, DataSize(10 * GB, shards=DEFAULT_SHUFFLE_WINDOW, largest=GB), MemoryBudget(0, 0), GPU
+        ).window
+        is None
+    )
     recipe = pretrain_recipe(residency="stream", residency_budget_gb=20.0)
     assert choose_residency(recipe, SIZE, MemoryBudget(0, 0), GPU).window is None

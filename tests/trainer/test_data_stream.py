@@ -14,16 +14,14 @@ import pytest
 import torch
 
 from mamp_schemas.errors import DamagedStoreError
-from mamp_schemas.recipe_specs import SamplingSpec
+from mamp_schemas.models.recipe import SamplingSpec
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, TrainBatches
 from mamp_trainer.data.clips import store_clip_table
-from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_all_rows
+from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rows import RowSource
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.data.store import Store
-from mamp_trainer.data.stream import StreamedRows
+from mamp_trainer.data.store_reader import Store, open_store
+from mamp_trainer.data.streaming import StreamedRows, load_all_rows
 from tests.trainer.stores import SHARD_ROWS, make_clips, write_store
 
 CPU = torch.device("cpu")
@@ -85,7 +83,9 @@ def settle(made: TrainBatches) -> None:
 
 def shard_numbers(made: TrainBatches, epoch: int, windows: slice) -> set[int]:
     table = made.clips.table
-    return {int(table.shard_numbers[shard]) for window in made._order(epoch).windows[windows] for shard in window.shards}
+    return {
+        int(table.shard_numbers[shard]) for window in made._order(epoch).windows[windows] for shard in window.shards
+    }
 
 
 @pytest.mark.parametrize("with_motion", [False, True])

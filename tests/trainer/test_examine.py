@@ -8,14 +8,14 @@ import torch
 import zarr
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.recipe_specs import ScheduleSpec
-from mamp_trainer.examine import compute_predictions, confusion_report, read_predictions, embed_test_clips
-from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.scores import SCORES_FILE, ClipPredictions
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.pretrain import pretrain
-from mamp_trainer.weights import load_encoder
+from mamp_trainer.analysis.run_analysis import compute_predictions, confusion_report, embed_test_clips, read_predictions
+from mamp_trainer.checkpoints.load import load_encoder
+from mamp_trainer.models.mamp import Encoder
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
 from tests.trainer.runs import MODEL, linear_recipe, open_source, pretrain_recipe, write_toy_store
 
 

@@ -9,22 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from mamp_schemas.classes import class_names
-from mamp_schemas.datasets import NTU60, NTU120, NWUCLA, PKU1
 from mamp_schemas.errors import ExportError
-from mamp_schemas.policy import corrected_policy, paper_policy
-from mamp_schemas.recipe_specs import ModelSpec
-from mamp_trainer.classifiers import make_classifier
-from mamp_trainer.exported import check
-from mamp_trainer.exported.check import check_export, synthetic_clips
-from mamp_trainer.exported.facts import export_metadata
-from mamp_trainer.exported.network import ExportedNetwork
-from mamp_trainer.exported.onnx_file import export_onnx
-from mamp_trainer.exported.program import METADATA_FILE, export_torch
-from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.model.heads import Classifier
-from mamp_trainer.runtime import seeded
-from mamp_trainer.slots import find_unique_bodies
+from mamp_schemas.models.dataset import NTU60, NTU120, NWUCLA, PKU1
+from mamp_schemas.models.layout import class_names
+from mamp_schemas.models.policy import corrected_policy, paper_policy
+from mamp_schemas.models.recipe import ModelSpec
+from mamp_trainer.data.body_dedup import find_unique_bodies
+from mamp_trainer.export import network as check
+from mamp_trainer.export.network import ExportedNetwork, check_export, export_metadata, synthetic_clips
+from mamp_trainer.export.onnx_export import export_onnx
+from mamp_trainer.export.torch_export import METADATA_FILE, export_torch
+from mamp_trainer.models.heads import Classifier
+from mamp_trainer.models.mamp import Encoder
+from mamp_trainer.protocols.classifier import make_classifier
+from mamp_trainer.training.runtime import seeded
 from tests.trainer.runs import MODEL, finetune_recipe, linear_recipe
 
 CLASSES = 7

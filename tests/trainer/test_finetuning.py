@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from mamp_trainer.classifiers import make_classifier
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.finetuning import finetune_optimiser, finetune_loss
-from mamp_trainer.layer_decay import LR_SCALE
-from mamp_trainer.model.heads import Classifier
-from mamp_trainer.ranks.shares import Microbatch
-from mamp_trainer.slots import find_unique_bodies
-from mamp_trainer.step import TrainStep
+from mamp_trainer.data.body_dedup import find_unique_bodies
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.models.heads import Classifier
+from mamp_trainer.protocols.classifier import make_classifier
+from mamp_trainer.protocols.finetune import finetune_loss, finetune_optimiser
+from mamp_trainer.training.microbatch import Microbatch
+from mamp_trainer.training.optim import LR_SCALE
+from mamp_trainer.training.trainer import TrainStep
 from tests.trainer.runs import CLASSES, finetune_recipe
 from tests.trainer.test_weights import save_mamp
 
@@ -24,7 +24,9 @@ def make_batch(clip: Tensor | None = None) -> Batch:
     clip = torch.arange(6) if clip is None else clip
     poses = [torch.randn(2, 16, 25, 3, generator=torch.Generator().manual_seed(int(number))) for number in clip]
     real = torch.ones(len(clip), 2, dtype=torch.bool)
-    return Batch(torch.stack(poses), None, clip % CLASSES, clip, real, find_unique_bodies(real, empty_slots_are_copies=False))
+    return Batch(
+        torch.stack(poses), None, clip % CLASSES, clip, real, find_unique_bodies(real, empty_slots_are_copies=False)
+    )
 
 
 def frozen_norm(model: Classifier) -> Classifier:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamp_trainer.hardware import describe_hardware, limit_torch_threads, cpu_name, total_memory
+from mamp_schemas.system import cpu_name, total_memory
+from mamp_trainer.training.run_dir import describe_hardware
+from mamp_trainer.training.runtime import limit_torch_threads
 
 
 def test_describe_hardware__of_this_machine() -> None:

@@ -8,12 +8,12 @@ import torch
 import zarr
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.recipe_specs import MaskingSpec, TargetSpec
-from mamp_trainer.hidden import reconstruct_masked
-from mamp_trainer.model.embed import from_tokens, to_tokens
-from mamp_trainer.model.targets import denormalise_tokens, motion, normalise_tokens
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.pretrain import pretrain
+from mamp_schemas.models.recipe import MaskingSpec, TargetSpec
+from mamp_trainer.analysis.reconstruction import reconstruct_masked
+from mamp_trainer.models.tokens import from_tokens, motion, to_tokens
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.objectives.targets import denormalise_tokens, normalise_tokens
+from mamp_trainer.protocols.linear import linear
 from tests.trainer.runs import MODEL, linear_recipe, pretrain_recipe, write_toy_store
 from tests.trainer.stores import make_clips, write_manifest, write_store
 

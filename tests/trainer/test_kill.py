@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mamp_schemas.recipe_specs import ScheduleSpec
-from mamp_trainer.tasks.pretrain import pretrain
+from mamp_schemas.models.recipe import ScheduleSpec
+from mamp_trainer.objectives.pretrain import pretrain
 from tests.trainer.runs import assert_same_run, pretrain_recipe, write_toy_store
 
 RECIPE = pretrain_recipe(schedule=ScheduleSpec(epochs=15, lr=0.01), checkpoint_every=1)

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from mamp_schemas.recipe_specs import ModelSpec
-from mamp_trainer.layer_decay import LR_SCALE, layer_groups, layer_id
-from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.model.heads import Classifier, FinetuneHead
+from mamp_schemas.models.recipe import ModelSpec
+from mamp_trainer.models.heads import Classifier, FinetuneHead
+from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.recipes import load_recipe
+from mamp_trainer.training.optim import LR_SCALE, layer_groups, layer_id
 
 SPEC = ModelSpec(joints=3, frames=8, width=8, depth=3, heads=2)
 

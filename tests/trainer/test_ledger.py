@@ -4,13 +4,11 @@ from pathlib import Path
 import pytest
 
 from mamp_schemas.errors import RecordError
-from mamp_schemas.recipe_specs import ScheduleSpec
-from mamp_schemas.splits import Subset
-from mamp_trainer.ledger.detail import run_detail
-from mamp_trainer.ledger.files import read_curve, read_run_progress, read_record
-from mamp_trainer.ledger.lines import summarise_run
-from mamp_trainer.ledger.runs import find_finished, read_run, read_runs
+from mamp_schemas.models.recipe import ScheduleSpec
+from mamp_schemas.models.splits import Subset
 from mamp_trainer.recipes import load_recipe
+from mamp_trainer.runs.files import read_curve, read_record, read_run_progress
+from mamp_trainer.runs.index import find_finished, read_run, read_runs, run_detail, summarise_run
 from tests.trainer.ledger_cases import encoder_of, write_metrics, write_recipe, write_run
 from tests.trainer.runs import finetune_recipe, linear_recipe, pretrain_recipe
 

@@ -5,18 +5,16 @@ from typing import Any
 import pytest
 import torch
 
+from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.recipe_specs import ScheduleSpec
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.loop import Position, TrainingLoop, train_epochs
-from mamp_trainer.metrics import MetricsLogger
-from mamp_trainer.optim import learning_rate
-from mamp_trainer.ranks.shares import Microbatch, MicrobatchSampler
-from mamp_trainer.slots import UniqueBodies
-from mamp_trainer.step import TrainStep, StepStats
-from mamp_trainer.tally import TrainState
-from mamp_trainer.watch.files import MetricsWriter
-from mamp_trainer.watch.gauge import ThroughputMeter
+from mamp_trainer.data.body_dedup import UniqueBodies
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.telemetry.meter import ThroughputMeter
+from mamp_trainer.telemetry.writers import MetricsWriter
+from mamp_trainer.training.microbatch import Microbatch, MicrobatchSampler
+from mamp_trainer.training.optim import learning_rate
+from mamp_trainer.training.state import MetricsLogger, Position, StepStats, TrainState
+from mamp_trainer.training.trainer import TrainingLoop, TrainStep, train_epochs
 from tests.trainer.runs import read_metrics
 
 START = Position()

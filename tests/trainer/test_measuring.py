@@ -8,16 +8,18 @@ import torch
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from mamp_schemas.recipe_specs import ModelSpec
-from mamp_trainer.classifiers import trained_recipe
-from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.official import to_released
-from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
-from mamp_trainer.scores import ClipPredictions
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.measuring import EvaluationContext, embed_clips, evaluate, evaluate_knn
-from mamp_trainer.tasks.pretrain import pretrain
-from mamp_trainer.weights import load_encoder
+from mamp_schemas.models.recipe import ModelSpec
+from mamp_trainer.checkpoints.load import load_encoder
+from mamp_trainer.checkpoints.released import to_released
+from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
+from mamp_trainer.models.mamp import Encoder
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols.classifier import trained_recipe
+from mamp_trainer.protocols.embeddings import embed_clips
+from mamp_trainer.protocols.evaluate import EvaluationContext, evaluate
+from mamp_trainer.protocols.knn import evaluate_knn
+from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.predictions import ClipPredictions
 from tests.trainer.rank_threads import together
 from tests.trainer.runs import MODEL, SignalAfter, linear_recipe, open_source, pretrain_recipe, write_toy_store
 

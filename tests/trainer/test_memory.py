@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamp_trainer.host_memory import free_host_memory
-from mamp_trainer.memory import measure_budget
-from mamp_trainer.ranks.group import DistContext
+from mamp_schemas.system import free_host_memory
+from mamp_trainer.distributed.context import DistContext
+from mamp_trainer.training.memory import measure_budget
 
 CPU = torch.device("cpu")
 

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mamp_schemas.progress import NullProgress
-from mamp_trainer.metrics import MetricsLogger, top_k_hits
-from mamp_trainer.step import StepStats
-from mamp_trainer.tally import RunningMean, TrainState
-from mamp_trainer.watch.files import MetricsWriter
-from mamp_trainer.watch.gauge import ThroughputMeter
+from mamp_trainer.protocols.metrics import top_k_hits
+from mamp_trainer.telemetry.meter import ThroughputMeter
+from mamp_trainer.telemetry.writers import MetricsWriter
+from mamp_trainer.training.state import MetricsLogger, RunningMean, StepStats, TrainState
 from tests.trainer.runs import read_metrics
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mamp_trainer.model.blocks import Attention, Block, Blocks
+from mamp_trainer.models.transformer import Attention, Block, Blocks
 
 
 def test_attention__equals_the_formula():

@@ -1,8 +1,8 @@
 import torch
 
-from mamp_schemas.recipe_specs import ModelSpec
-from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.model.targets import motion
+from mamp_schemas.models.recipe import ModelSpec
+from mamp_trainer.models.mamp import Encoder
+from mamp_trainer.models.tokens import motion
 
 SPEC = ModelSpec(joints=3, frames=8, segment=4, width=16, depth=2, heads=2)
 

@@ -2,10 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from mamp_trainer.drops import DropMasks
-from mamp_trainer.model.encoder import Encoder
-from mamp_trainer.model.heads import Classifier, FinetuneHead, LinearHead
-from mamp_trainer.official import from_released
+from mamp_trainer.checkpoints.released import from_released
+from mamp_trainer.models.heads import Classifier, DropMasks, FinetuneHead, LinearHead
+from mamp_trainer.models.mamp import Encoder
 from tests.trainer.golden_model import (
     CLASSES,
     SPEC,

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from mamp_schemas.recipe_specs import MaskingSpec, ModelSpec, TargetSpec
-from mamp_trainer.model.mamp import MAMP, MAMPOutput, masked_error
-from mamp_trainer.official import from_released, to_released
+from mamp_schemas.models.recipe import MaskingSpec, ModelSpec, TargetSpec
+from mamp_trainer.checkpoints.released import from_released, to_released
+from mamp_trainer.models.mamp import MAMP, MAMPOutput
+from mamp_trainer.objectives.targets import masked_error
 from tests.trainer.golden_model import (
     SPEC,
     clips_NMTVC,

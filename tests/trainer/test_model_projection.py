@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mamp_trainer.model.projection import Linear, xavier_linear
+from mamp_trainer.models.transformer import Linear, xavier_linear
 
 
 def test_xavier_linear__fills_the_xavier_range():

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from mamp_schemas.recipe_specs import TargetSpec
-from mamp_trainer.model.embed import to_tokens
-from mamp_trainer.model.targets import motion, normalise_tokens, prediction_target
+from mamp_schemas.models.recipe import TargetSpec
+from mamp_trainer.models.tokens import motion, to_tokens
+from mamp_trainer.objectives.targets import normalise_tokens, prediction_target
 
 
 @pytest.fixture

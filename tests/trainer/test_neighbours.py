@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mamp_trainer import neighbours
-from mamp_trainer.neighbours import Neighbours, find_nearest, measure_retrieval, vote
+from mamp_trainer.protocols import knn as neighbours
+from mamp_trainer.protocols.knn import Neighbours, find_nearest, measure_retrieval, vote
 
 Set = tuple[Tensor, Tensor, Tensor, Tensor]
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.models.recipe import MaskingSpec, TargetSpec
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.recipe_specs import MaskingSpec, TargetSpec
-from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.official import from_released, load_released, resize_segments, to_released
-from mamp_trainer.weights import load_encoder
+from mamp_trainer.checkpoints.load import load_encoder
+from mamp_trainer.checkpoints.released import from_released, load_released, resize_segments, to_released
+from mamp_trainer.models.mamp import MAMP
 from tests.trainer.golden_model import SPEC, official_weights
 
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from mamp_schemas.recipe_specs import SGD, AdamW, MaskingSpec, ScheduleSpec, TargetSpec
-from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.optim import learning_rate, make_optimiser, parameter_groups
+from mamp_schemas.models.recipe import SGD, AdamW, MaskingSpec, ScheduleSpec, TargetSpec
+from mamp_trainer.models.mamp import MAMP
+from mamp_trainer.training.optim import learning_rate, make_optimiser, parameter_groups
 from tests.trainer.runs import MODEL
 
 PUBLISHED = ScheduleSpec(epochs=400, warmup_epochs=20, lr=1e-3, final_lr=5e-4)

@@ -7,18 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from mamp_schemas.datasets import NTU60, NWUCLA
 from mamp_schemas.errors import CheckpointError, RecipeError
-from mamp_trainer.classifiers import load_classifier
+from mamp_schemas.models.dataset import NTU60, NWUCLA
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot
 from mamp_trainer.data.clips import store_clip_table
-from mamp_trainer.data.open import open_store
-from mamp_trainer.data.reading import load_all_rows
-from mamp_trainer.data.unstored import Recording
-from mamp_trainer.predictor import Predictor, top_classes
-from mamp_trainer.scores import predict_logits
-from mamp_trainer.tasks.linear import linear
+from mamp_trainer.data.dataset import Recording
+from mamp_trainer.data.store_reader import open_store
+from mamp_trainer.data.streaming import load_all_rows
+from mamp_trainer.protocols.classifier import load_classifier
+from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.predictions import Predictor, predict_logits, top_classes
 from tests.trainer.runs import CPU, finetune_recipe, linear_recipe, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_store
 

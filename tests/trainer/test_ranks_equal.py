@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.errors import Interrupted
-from mamp_schemas.recipe_specs import ScheduleSpec
-from mamp_trainer.ranks.group import DistContext
-from mamp_trainer.tasks import finetune, linear
-from mamp_trainer.tasks.classification import ClassifierMethod, R
+from mamp_schemas.models.recipe import ScheduleSpec
+from mamp_trainer.distributed.context import DistContext
+from mamp_trainer.protocols import finetune, linear
+from mamp_trainer.protocols.classification import ClassifierMethod, R
 from tests.trainer.rank_threads import StopAfter, classify_in_double, pretrain_in_double, together
 from tests.trainer.runs import finetune_recipe, linear_recipe, pretrain_recipe, read_metrics, write_toy_store
 

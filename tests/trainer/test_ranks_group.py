@@ -8,13 +8,12 @@ import torch.distributed as dist
 from torch import nn
 
 from mamp_schemas.errors import LostRankError, TrainingError
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.ranks.gradients import FlatGradients
-from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
-from mamp_trainer.ranks.norm import DistributedBatchNorm
-from mamp_trainer.ranks.shares import Microbatch
-from mamp_trainer.slots import UniqueBodies
-from mamp_trainer.step import TrainStep
+from mamp_trainer.data.body_dedup import UniqueBodies
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.distributed.batchnorm import DistributedBatchNorm
+from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
+from mamp_trainer.training.microbatch import FlatGradients, Microbatch
+from mamp_trainer.training.trainer import TrainStep
 from tests.trainer.rank_threads import together
 
 
@@ -47,7 +46,12 @@ def test_share__the_first_rank_s_text(text: str) -> None:
 def test_alone__is_as_it_was() -> None:
     values = torch.tensor([2.0])
     assert SINGLE_PROCESS.all_reduce_sum(values) is values
-    assert (SINGLE_PROCESS.all_reduce_max(7), SINGLE_PROCESS.broadcast_str("text"), SINGLE_PROCESS.is_main, SINGLE_PROCESS.device_index) == (7, "text", True, None)
+    assert (
+        SINGLE_PROCESS.all_reduce_max(7),
+        SINGLE_PROCESS.broadcast_str("text"),
+        SINGLE_PROCESS.is_main,
+        SINGLE_PROCESS.device_index,
+    ) == (7, "text", True, None)
 
 
 def test_add__a_rank_that_is_gone_is_an_error_not_a_wait() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mamp_schemas.errors import Interrupted, TrainingError
-from mamp_trainer.ranks import launch as launching
-from mamp_trainer.ranks.launch import launch
+from mamp_trainer.distributed import launch as launching
+from mamp_trainer.distributed.launch import launch
 
 
 def program(text: str) -> list[str]:

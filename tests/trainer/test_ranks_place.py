@@ -1,7 +1,7 @@
 import pytest
 
 from mamp_schemas.errors import UsageError
-from mamp_trainer.ranks.place import RankEnv, expand_tasks, read_rank_env, first_host
+from mamp_trainer.distributed.env import RankEnv, expand_tasks, first_host, read_rank_env
 
 TORCHRUN = {
     "RANK": "5",
@@ -34,7 +34,9 @@ def test_find_place__under_torchrun() -> None:
 
 
 def test_find_place__under_srun() -> None:
-    assert read_rank_env(SLURM) == RankEnv(5, 8, 1, 4, "gpu007", 20_000 + (1234567 + 2) % 10_000, launcher_hosts_store=False)
+    assert read_rank_env(SLURM) == RankEnv(
+        5, 8, 1, 4, "gpu007", 20_000 + (1234567 + 2) % 10_000, launcher_hosts_store=False
+    )
 
 
 def test_find_place__under_srun_where_the_user_says_to_meet() -> None:

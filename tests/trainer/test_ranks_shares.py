@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from mamp_schemas.errors import RecipeError
 from mamp_trainer.data.batches import TrainBatches
-from mamp_trainer.ranks.group import DistContext
-from mamp_trainer.ranks.shares import MicrobatchSampler
+from mamp_trainer.distributed.context import DistContext
+from mamp_trainer.training.microbatch import MicrobatchSampler
 from tests.trainer.runs import open_source, pretrain_recipe, write_toy_store
 
 CLIPS = 26
@@ -36,7 +36,9 @@ def test_parts__make_up_the_batch_and_its_loss(
 ) -> None:
     whole = by_size[size].batch(epoch, 0)
     parts = [
-        part for rank in range(ranks) for part in MicrobatchSampler(by_size[size], DistContext(rank, ranks), micro_batch).microbatches(epoch, 0)
+        part
+        for rank in range(ranks)
+        for part in MicrobatchSampler(by_size[size], DistContext(rank, ranks), micro_batch).microbatches(epoch, 0)
     ]
     assert torch.equal(torch.cat([part.batch.clip for part in parts]), whole.clip)
     assert all(0 < len(part.batch.clip) <= (micro_batch or size) for part in parts)

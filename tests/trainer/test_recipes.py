@@ -7,10 +7,9 @@ from typing import Literal, get_args
 import pytest
 
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
-from mamp_schemas.published import TABLES
-from mamp_schemas.recipe_specs import SGD, AdamW
-from mamp_schemas.recipes import RunRecipe, Task
-from mamp_schemas.splits import Subset
+from mamp_schemas.models.published import TABLES
+from mamp_schemas.models.recipe import SGD, AdamW, RunRecipe, Task
+from mamp_schemas.models.splits import Subset
 from mamp_trainer import recipes
 from mamp_trainer.recipes import list_recipes, load_recipe
 

@@ -1,12 +1,11 @@
 import pytest
 import torch
 
-from mamp_schemas.recipe_specs import ModelSpec
-from mamp_schemas.recipes import Precision
-from mamp_trainer.compute import autocast
-from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.recompute import choose_activation_checkpointing, activation_bytes
-from mamp_trainer.tasks.pretrain import masked_loss
+from mamp_schemas.models.recipe import ModelSpec, Precision
+from mamp_trainer.models.mamp import MAMP
+from mamp_trainer.models.precision import autocast
+from mamp_trainer.objectives.pretrain import masked_loss
+from mamp_trainer.training.memory import activation_bytes, choose_activation_checkpointing
 from tests.trainer.runs import make_batch, pretrain_recipe
 
 SPEC = ModelSpec(frames=32, width=64, depth=4, heads=4, decoder_width=64, decoder_depth=2, decoder_heads=4)

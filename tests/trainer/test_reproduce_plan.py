@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe
-from mamp_schemas.reproduction import ReproductionPlan, PlannedRun, Scale
+from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe
+from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan, Scale
 from mamp_trainer.recipes import list_recipes, load_recipe
-from mamp_trainer.reproduce.plan import NAMES, choose_runs
+from mamp_trainer.reproduce.plan import NAMES, SEGMENTS, choose_runs, scaled_down
 from mamp_trainer.reproduce.plan import make_plan as plan_anew
-from mamp_trainer.reproduce.small import SEGMENTS, scaled_down
 
 SCALES: tuple[Scale, ...] = ("full", "small")
 make_plan = cache(plan_anew)

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from mamp_schemas.errors import RecordError
+from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_schemas.progress import NullProgress
-from mamp_schemas.reproduction import ReproductionPlan, PlannedRun
 from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW
-from mamp_trainer.ledger.files import read_record
-from mamp_trainer.ledger.runs import read_runs
-from mamp_trainer.reproduce.collect import collect, read_losses
-from mamp_trainer.reproduce.execute import Outcome, ExecutionContext, execute
-from mamp_trainer.reproduce.finished import match_run
-from mamp_trainer.reproduce.plan import make_plan
-from mamp_trainer.reproduce.shelf import DataCatalog, count_clips
-from mamp_trainer.tasks.pretrain import pretrain
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.reproduce.catalog import DataCatalog, count_clips
+from mamp_trainer.reproduce.execute import ExecutionContext, execute
+from mamp_trainer.reproduce.match_runs import match_run
+from mamp_trainer.reproduce.plan import Outcome, make_plan
+from mamp_trainer.reproduce.tables import collect, read_losses
+from mamp_trainer.runs.files import read_record
+from mamp_trainer.runs.index import read_runs
 from tests.trainer.ledger_cases import write_metrics, write_run
 from tests.trainer.runs import SignalAfter, pretrain_recipe, write_toy_store
 from tests.trainer.stores import Clip, write_store
@@ -44,7 +44,9 @@ def change_json(path: Path, change: dict[str, Any], *keys: str) -> None:
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize(("window", "counts"), [(None, True), (DEFAULT_SHUFFLE_WINDOW, True), (DEFAULT_SHUFFLE_WINDOW + 1, False)])
+@pytest.mark.parametrize(
+    ("window", "counts"), [(None, True), (DEFAULT_SHUFFLE_WINDOW, True), (DEFAULT_SHUFFLE_WINDOW + 1, False)]
+)
 def test_find_run__a_streamed_run_counts_and_one_of_another_order_does_not(
     data: Path, window: int | None, counts: bool
 ) -> None:

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from mamp_schemas.base import parse_model_json
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.recipe_specs import ScheduleSpec
-from mamp_schemas.recipes import PretrainRecipe
-from mamp_schemas.results import RunRecord
-from mamp_trainer.tasks import classification
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.pretrain import pretrain
+from mamp_schemas.models.base import parse_model_json
+from mamp_schemas.models.recipe import PretrainRecipe, ScheduleSpec
+from mamp_schemas.models.results import RunRecord
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols import classification
+from mamp_trainer.protocols.linear import linear
 from tests.trainer.runs import (
     SignalAfter,
     assert_same_run,

@@ -7,8 +7,10 @@ import torch
 import torch.distributed as dist
 
 from mamp_schemas.errors import Interrupted, TrainingError, UsageError
-from mamp_trainer.ranks.group import DistContext
-from mamp_trainer.runtime import choose_device, interruptible, seeded, interrupt_immediately, package_versions
+from mamp_schemas.signals import interrupt_immediately
+from mamp_trainer.distributed.context import DistContext
+from mamp_trainer.training.run_dir import package_versions
+from mamp_trainer.training.runtime import choose_device, interruptible, seeded
 
 
 def test_choose_device__auto_takes_a_gpu_where_there_is_one() -> None:

@@ -3,10 +3,10 @@ import torch
 from torch import Tensor, nn
 
 from mamp_schemas.errors import TrainingError
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.ranks.shares import Microbatch
-from mamp_trainer.slots import UniqueBodies
-from mamp_trainer.step import TrainStep
+from mamp_trainer.data.body_dedup import UniqueBodies
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.training.microbatch import Microbatch
+from mamp_trainer.training.trainer import TrainStep
 
 EMPTY = torch.empty(0)
 

@@ -7,17 +7,16 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
-from mamp_schemas.recipe_specs import ModelSpec, ScheduleSpec
-from mamp_schemas.recipes import PretrainingData
-from mamp_schemas.results import RunRecord
-from mamp_schemas.splits import SplitManifest, Subset, manifest_name
-from mamp_trainer.belonging import UNTRAINED
-from mamp_trainer.classifiers import load_classifier, make_classifier, trained_recipe
-from mamp_trainer.official import to_released
-from mamp_trainer.scores import ClipPredictions
-from mamp_trainer.tasks.finetune import finetune
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.pretrain import pretrain
+from mamp_schemas.models.recipe import ModelSpec, PretrainingData, ScheduleSpec
+from mamp_schemas.models.results import RunRecord
+from mamp_schemas.models.splits import SplitManifest, Subset, manifest_name
+from mamp_trainer.checkpoints.released import to_released
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols.classifier import load_classifier, make_classifier, trained_recipe
+from mamp_trainer.protocols.finetune import finetune
+from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.predictions import ClipPredictions
+from mamp_trainer.runs.files import UNTRAINED
 from tests.trainer.runs import (
     MODEL,
     SignalAfter,
@@ -88,7 +87,9 @@ def test_finetune__resumed_equals_uninterrupted(store: Path, pretrained: Path, t
     resumed = finetune(SHALLOW, store, other, encoder_from=pretrained, resume=True, device="cpu")
     assert_same_run(one, other)
     assert resumed.replaced(seconds=0.0) == expected.replaced(seconds=0.0)
-    assert torch.equal(ClipPredictions.read(one / "scores.npz").logits, ClipPredictions.read(other / "scores.npz").logits)
+    assert torch.equal(
+        ClipPredictions.read(one / "scores.npz").logits, ClipPredictions.read(other / "scores.npz").logits
+    )
 
 
 def test_semi__trains_on_the_draw_alone(tmp_path: Path) -> None:

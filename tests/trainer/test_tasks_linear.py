@@ -3,18 +3,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamp_schemas.base import parse_model_json
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
-from mamp_schemas.recipe_specs import ScheduleSpec
-from mamp_schemas.results import RunRecord
-from mamp_trainer.checkpoint.files import read_checkpoint
-from mamp_trainer.checkpoint.keep import latest_checkpoint
-from mamp_trainer.classifiers import make_classifier
-from mamp_trainer.scores import ClipPredictions, accuracy, predict_logits
-from mamp_trainer.tasks import classification
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.pretrain import pretrain
-from mamp_trainer.weights import weights_digest, load_encoder
+from mamp_schemas.models.base import parse_model_json
+from mamp_schemas.models.recipe import ScheduleSpec
+from mamp_schemas.models.results import RunRecord
+from mamp_trainer.checkpoints.files import read_checkpoint
+from mamp_trainer.checkpoints.load import load_encoder, weights_digest
+from mamp_trainer.checkpoints.manager import latest_checkpoint
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols import classification
+from mamp_trainer.protocols.classifier import make_classifier
+from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.metrics import accuracy
+from mamp_trainer.protocols.predictions import ClipPredictions, predict_logits
 from tests.trainer.rank_threads import together
 from tests.trainer.runs import (
     MODEL,

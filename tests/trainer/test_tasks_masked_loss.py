@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mamp_trainer.data.draws import MASK, uniform
-from mamp_trainer.data.samples import Batch
-from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.optim import make_optimiser
-from mamp_trainer.ranks.shares import Microbatch
-from mamp_trainer.slots import UniqueBodies
-from mamp_trainer.step import TrainStep
-from mamp_trainer.tasks.pretrain import loss_terms, masked_loss
+from mamp_trainer.data.body_dedup import UniqueBodies
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.rng import MASK, uniform
+from mamp_trainer.models.mamp import MAMP
+from mamp_trainer.objectives.pretrain import loss_terms, masked_loss
+from mamp_trainer.training.microbatch import Microbatch
+from mamp_trainer.training.optim import make_optimiser
+from mamp_trainer.training.trainer import TrainStep
 from tests.trainer.runs import make_batch, open_source, pretrain_recipe, write_toy_store
 
 KEEP, SKIP = pretrain_recipe(), pretrain_recipe(empty_bodies="skip")

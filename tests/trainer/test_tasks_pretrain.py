@@ -6,20 +6,19 @@ import pytest
 import torch
 import yaml
 
-from mamp_schemas.base import parse_model_data, parse_model_json
 from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
-from mamp_schemas.recipe_specs import MaskingSpec, ScheduleSpec, TargetSpec
-from mamp_schemas.recipes import PretrainRecipe
-from mamp_schemas.results import RunRecord
-from mamp_trainer.checkpoint.files import read_checkpoint
-from mamp_trainer.checkpoint.keep import latest_checkpoint
-from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.ranks.group import SINGLE_PROCESS
-from mamp_trainer.step import LossFn
-from mamp_trainer.tasks import folder as folder_module
-from mamp_trainer.tasks import pretrain as pretrain_task
-from mamp_trainer.tasks.folder import lock_run_dir
-from mamp_trainer.tasks.pretrain import masked_loss, pretrain
+from mamp_schemas.models.base import parse_model_data, parse_model_json
+from mamp_schemas.models.recipe import MaskingSpec, PretrainRecipe, ScheduleSpec, TargetSpec
+from mamp_schemas.models.results import RunRecord
+from mamp_trainer.checkpoints.files import read_checkpoint
+from mamp_trainer.checkpoints.manager import latest_checkpoint
+from mamp_trainer.distributed.context import SINGLE_PROCESS
+from mamp_trainer.models.mamp import MAMP
+from mamp_trainer.objectives import pretrain as pretrain_task
+from mamp_trainer.objectives.pretrain import masked_loss, pretrain
+from mamp_trainer.training import run_dir as folder_module
+from mamp_trainer.training.run_dir import lock_run_dir
+from mamp_trainer.training.trainer import LossFn
 from tests.trainer.runs import SignalAfter, last_checkpoint, pretrain_recipe, read_metrics, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_manifest, write_store
 

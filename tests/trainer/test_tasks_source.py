@@ -7,13 +7,13 @@ import torch
 import yaml
 
 from mamp_schemas.errors import CheckpointError, DamagedStoreError
-from mamp_schemas.splits import Subset, manifest_name
-from mamp_trainer.checkpoint.files import read_checkpoint
-from mamp_trainer.checkpoint.keep import latest_checkpoint
-from mamp_trainer.data.open import open_store
-from mamp_trainer.data.sides import read_manifest
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.pretrain import pretrain
+from mamp_schemas.models.splits import Subset, manifest_name
+from mamp_trainer.checkpoints.files import read_checkpoint
+from mamp_trainer.checkpoints.manager import latest_checkpoint
+from mamp_trainer.data.manifests import read_manifest
+from mamp_trainer.data.store_reader import open_store
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols.linear import linear
 from tests.trainer.runs import (
     SignalAfter,
     finetune_recipe,
@@ -120,7 +120,9 @@ def test_pretrain__a_shard_that_vanishes_stops_it_and_is_named(own: Path, tmp_pa
 
 
 def test_source__measures_the_clips_of_all_sides_that_are_used(store: Path) -> None:
-    rows = {side: int(table.shard_row_counts.sum()) for side, table in open_source(store, linear_recipe()).tables.items()}
+    rows = {
+        side: int(table.shard_row_counts.sum()) for side, table in open_source(store, linear_recipe()).tables.items()
+    }
     assert set(rows) == {"train", "test"}
     assert set(open_source(store, pretrain_recipe()).tables) == {"train"}
     budget = sum(rows.values()) * 25 * 3 * 4 / 10**9

@@ -6,15 +6,14 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mamp_schemas.recipe_specs import ModelSpec
-from mamp_trainer.classifiers import make_classifier
-from mamp_trainer.model.mamp import MAMP
-from mamp_trainer.tasks.linear import linear
-from mamp_trainer.tasks.pretrain import pretrain
-from mamp_trainer.watch import gauge as gauges
-from mamp_trainer.watch.flops import decoder_flops, encoder_flops, loss_term_flops
-from mamp_trainer.watch.gauge import ThroughputMeter, peak_memory
-from mamp_trainer.watch.peak import device_peak_flops
+from mamp_schemas.models.recipe import ModelSpec
+from mamp_trainer.models.mamp import MAMP
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols.classifier import make_classifier
+from mamp_trainer.protocols.linear import linear
+from mamp_trainer.telemetry import meter as gauges
+from mamp_trainer.telemetry.flops import decoder_flops, encoder_flops, loss_term_flops
+from mamp_trainer.telemetry.meter import ThroughputMeter, device_peak_flops, peak_memory
 from tests.trainer.rank_threads import StopAfter
 from tests.trainer.runs import linear_recipe, pretrain_recipe, write_toy_store
 

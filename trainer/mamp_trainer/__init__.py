@@ -1,1 +1,1 @@
-"""The trainer: from a store and a split manifest to trained weights and scores."""
+"""The trainer: from a store and a split manifest to trained weights, metrics and predictions."""

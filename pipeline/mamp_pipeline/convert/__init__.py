@@ -1,1 +1,1 @@
-"""Other formats, in and out of a store."""
+"""Reading and writing the file formats of other projects."""

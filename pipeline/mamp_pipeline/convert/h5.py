@@ -1,6 +1,6 @@
-"""HDF5 in the layout of older skeleton code, streamed both ways: x, y, valid_x, valid_y, test_x, test_y."""
+"""HDF5 files with x, y, valid_x, valid_y, test_x, test_y, read and written as a stream; clip features as HDF5."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,23 +10,25 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.convert.existing import ImportSource, FileArray
-from mamp_pipeline.convert.files import atomic_file
 from mamp_pipeline.convert.padded import (
     PADDED_FRAMES,
+    PaddedRequest,
+    SplitKeys,
     check_exportable,
     clip_indices,
     pad_clips,
     padded_labels,
     padded_names,
     padded_width,
+    read_padded,
 )
-from mamp_pipeline.convert.sides import PaddedRequest, SplitKeys, read_padded
-from mamp_pipeline.store.read import Store
-from mamp_schemas.datasets import KnownDatasetName
+from mamp_pipeline.convert.source import FileArray, ImportSource
 from mamp_schemas.errors import RawInputError
+from mamp_schemas.io.atomic import atomic_file
+from mamp_schemas.io.store_reader import Store
+from mamp_schemas.models.dataset import KnownDatasetName
+from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.progress import Progress
-from mamp_schemas.splits import SplitManifest
 
 _LAYOUT = (
     SplitKeys("train", "x", "y", "names"),
@@ -106,3 +108,20 @@ def _h5_errors(path: Path) -> Iterator[None]:
         raise RawInputError(
             f"{path}: not a readable HDF5 file: {problem}", remedy="Make or fetch the file again."
         ) from problem
+
+
+def write_features(out: Path, columns: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
+    """Write a file whole.
+
+    Args:
+        out: the file.
+        columns: arrays or lists of texts, one entry a clip.
+        attributes: texts.
+
+    Raises:
+        OutputError: `out` is there already or cannot be written.
+    """
+    with atomic_file(out) as temporary, h5py.File(temporary, "w") as file:
+        for name, column in columns.items():
+            file[name] = column if isinstance(column, np.ndarray) else np.array(column, dtype=h5py.string_dtype())
+        file.attrs.update(attributes)

@@ -1,26 +1,111 @@
-"""Export to the npz file that the authors' and related code reads, streamed: memory stays at one block."""
+"""Read and write the npz files of MAMP and CTR-GCN. Both directions stream, one block in memory at a time."""
 
 import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mamp_pipeline.convert.files import atomic_file
 from mamp_pipeline.convert.padded import (
     PADDED_FRAMES,
+    PaddedRequest,
+    SplitKeys,
     check_exportable,
     clip_indices,
     pad_clips,
     padded_labels,
     padded_names,
     padded_width,
+    read_padded,
 )
-from mamp_pipeline.store.read import Store
+from mamp_pipeline.convert.source import FileArray, ImportSource
+from mamp_schemas.errors import RawInputError
+from mamp_schemas.io.atomic import atomic_file
+from mamp_schemas.io.store_reader import Store
+from mamp_schemas.models.dataset import KnownDatasetName
+from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.progress import Progress
-from mamp_schemas.splits import SplitManifest
+
+_LAYOUT = (
+    SplitKeys("train", "x_train", "y_train", "names_train"),
+    SplitKeys("test", "x_test", "y_test", "names_test"),
+)
+_KEYS = {key for keys in _LAYOUT for key in (keys.x, keys.y, keys.names)}
+_HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+}
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+def read_npz(path: Path, dataset: KnownDatasetName | None, protocol: str) -> ImportSource:
+    """Read the table of an npz file with x_train, y_train, x_test, y_test and perhaps names_train, names_test.
+
+    Raises:
+        RawInputError: it cannot be read, or does not have this layout.
+        UsageError: the dataset has no such protocol, or must be named.
+    """
+    return read_padded(PaddedRequest(path, "npz", dataset, protocol), _find_arrays(path), _LAYOUT)
+
+
+def _find_arrays(path: Path) -> dict[str, FileArray]:
+    arrays = {}
+    with _npz_errors(path), zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            key = entry.filename.removesuffix(".npy")
+            if key in _KEYS:
+                with archive.open(entry) as member:
+                    shape, dtype = _read_header(path, key, member)
+                    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+                    if member.tell() + size != entry.file_size:
+                        raise RawInputError(
+                            f"{path}: '{key}' has {entry.file_size - member.tell()} bytes, its header says {size}"
+                        )
+                arrays[key] = FileArray(key, shape, dtype, partial(_read_blocks, path, entry.filename))
+    return arrays
+
+
+def _read_header(path: Path, key: str, member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = npy.read_magic(member)
+    if version not in _HEADERS:
+        raise RawInputError(f"{path}: '{key}' is of npy version {version}, expected 1.0 or 2.0")
+    shape, fortran, dtype = _HEADERS[version](member)
+    if dtype.hasobject:
+        raise RawInputError(
+            f"{path}: '{key}' holds pickled Python objects, which are not read",
+            remedy="Write the file again with plain numbers and strings.",
+        )
+    if fortran and len(shape) > 1:
+        raise RawInputError(
+            f"{path}: '{key}' is stored column by column (Fortran order), which cannot be read clip by clip",
+            remedy="Write it again with numpy.ascontiguousarray.",
+        )
+    return shape, dtype
+
+
+def _read_blocks(path: Path, member_name: str, rows: int) -> Iterator[NDArray[Any]]:
+    with _npz_errors(path), zipfile.ZipFile(path) as archive, archive.open(member_name) as member:
+        shape, dtype = _read_header(path, member_name, member)
+        for start in range(0, shape[0], rows):
+            block = (min(rows, shape[0] - start), *shape[1:])
+            data = member.read(int(np.prod(block)) * dtype.itemsize)
+            yield np.frombuffer(data, dtype=dtype).reshape(block)
+
+
+@contextmanager
+def _npz_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as problem:
+        raise RawInputError(
+            f"{path}: not a readable npz file: {problem}", remedy="Make or fetch the file again."
+        ) from problem
 
 
 def export_npz(store: Store, manifest: SplitManifest, out: Path, progress: Progress) -> None:

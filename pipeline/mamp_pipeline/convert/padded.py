@@ -1,13 +1,36 @@
-"""The padded layout, written: clips as (clips, 300, M·V·3) blocks and their labels, in a manifest's order."""
+"""The padded layout that the npz and HDF5 formats share, read and written.
 
-from collections.abc import Iterator, Sequence
+A side has x (clips, 300, M·V·3), y (one-hot or class numbers) and perhaps names.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.store.read import BLOCK_ROWS, Store, clip_ends
-from mamp_schemas.errors import ManifestError, StoreError
-from mamp_schemas.policy import ImportedPolicy
+from mamp_pipeline.cleaning.clip import count_valid_frames
+from mamp_pipeline.convert.source import (
+    FileArray,
+    FileSplit,
+    ImportClip,
+    ImportSource,
+    LabelKind,
+    SecondSlot,
+    as_float32,
+    check_ids,
+    check_split,
+    detect_dataset,
+    generate_ids,
+    make_clip_infos,
+)
+from mamp_schemas.errors import ManifestError, RawInputError, StoreError
+from mamp_schemas.io.store_reader import BLOCK_ROWS, Store, clip_ends
+from mamp_schemas.models.dataset import DATASETS, DatasetSpec, KnownDatasetName
+from mamp_schemas.models.policy import ImportedPolicy
 
 PADDED_FRAMES = 300
 BLOCK_CLIPS = 256
@@ -74,7 +97,7 @@ def pad_clips(store: Store, clips: NDArray[np.int64]) -> Iterator[NDArray[np.flo
 
     Args:
         store: the store.
-        wanted: clip indices.
+        clips: clip indices.
     """
     ends = clip_ends(store.columns)
     for run in _contiguous_runs(store, clips, ends):
@@ -124,3 +147,223 @@ def padded_names(store: Store, clips: NDArray[np.int64]) -> NDArray[np.str_] | N
     if isinstance(policy, ImportedPolicy) and policy.ids == "made":
         return None
     return np.array([store.ids[clip] for clip in clips], dtype=np.str_)
+
+
+def unpad_clips(block: NDArray[np.float32], slots: int) -> Iterator[ImportClip]:
+    """Yield the clips of a padded block, so that padding them again gives the same bits.
+
+    A clip's frames end with the last one that has a bit set (-0.0 counts, 0.0 does not); one of zeros only has
+    one frame. Frames whose signed sum is 0 may leave no valid frame: then the first counts, for the sample of a
+    clip needs one.
+
+    Args:
+        block: (n, 300, M·V·3).
+        slots: M, 1 or 2.
+    """
+    filled = np.any(block.view(np.uint32), axis=2)
+    last = block.shape[1] - np.argmax(filled[:, ::-1], axis=1)
+    frames = np.where(filled.any(axis=1), last, 1)
+    for padded, count in zip(block, frames.tolist(), strict=True):
+        slots_TMVC = padded[:count].reshape(count, slots, -1, 3)
+        second = _classify_second_slot(slots_TMVC)
+        bodies = slots if second == "stored" else 1
+        valid = max(1, count_valid_frames(slots_TMVC))
+        yield ImportClip(np.ascontiguousarray(slots_TMVC[:, :bodies].transpose(1, 0, 2, 3)), valid, second)
+
+
+def _classify_second_slot(slots_TMVC: NDArray[np.float32]) -> SecondSlot:
+    if slots_TMVC.shape[1] == 1:
+        return "stored"
+    bits = slots_TMVC.view(np.uint32)
+    if not bits[:, 1].any():
+        return "zeros" if bits[:, 0].any() else "either"
+    return "copy" if np.array_equal(bits[:, 0], bits[:, 1]) else "stored"
+
+
+_LABEL_BLOCK = 4_096
+
+
+@dataclass(frozen=True)
+class FileLabels:
+    """Labels as a file has them.
+
+    Attributes:
+        classes: the width of one-hot rows; None for class numbers, which do not tell.
+        values: (clips,) 0-based.
+    """
+
+    kind: LabelKind
+    classes: int | None
+    values: NDArray[np.int64]
+
+
+def read_labels(array: FileArray) -> FileLabels:
+    """Read labels, either (clips, classes) one-hot or (clips,) whole numbers.
+
+    Raises:
+        RawInputError: neither of them, or a row that is not one-hot.
+    """
+    if len(array.shape) == 2 and array.dtype.kind in "fiub":
+        values = [
+            _read_one_hot(array, block, start * _LABEL_BLOCK)
+            for start, block in enumerate(array.read_blocks(_LABEL_BLOCK))
+        ]
+        return FileLabels("one_hot", array.shape[1], np.concatenate([np.zeros(0, dtype=np.int64), *values]))
+    if len(array.shape) == 1 and array.dtype.kind in "iu":
+        values = [
+            _read_numbers(array, block, start * _LABEL_BLOCK)
+            for start, block in enumerate(array.read_blocks(_LABEL_BLOCK))
+        ]
+        return FileLabels("index", None, np.concatenate([np.zeros(0, dtype=np.int64), *values]))
+    raise RawInputError(
+        f"'{array.key}' has shape {array.shape} and dtype {array.dtype}, "
+        "expected one-hot rows (clips, classes) or whole numbers (clips,)"
+    )
+
+
+def _read_one_hot(array: FileArray, block: NDArray[Any], first: int) -> NDArray[np.int64]:
+    ones = block == 1
+    good = (ones.sum(axis=1) == 1) & ((block == 0) | ones).all(axis=1)
+    if not good.all():
+        row = first + int(np.argmin(good))
+        raise RawInputError(f"'{array.key}', row {row}: not one-hot; expected a single 1 and zeros")
+    return np.asarray(ones.argmax(axis=1), dtype=np.int64)
+
+
+def _read_numbers(array: FileArray, block: NDArray[Any], first: int) -> NDArray[np.int64]:
+    low = np.asarray(block < 0)
+    if low.any():
+        row = int(np.argmax(low))
+        raise RawInputError(f"'{array.key}', row {first + row}: label {block[row]}, expected a class from 0 on")
+    return np.asarray(np.minimum(block, np.iinfo(np.int64).max), dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitKeys:
+    """What a format calls the arrays of one side."""
+
+    split: Literal["train", "valid", "test"]
+    x: str
+    y: str
+    names: str
+
+
+@dataclass(frozen=True)
+class PaddedRequest:
+    """A padded file and what the user says of it: the file names neither its protocol nor, at times, its dataset."""
+
+    path: Path
+    origin: Literal["npz", "h5"]
+    dataset: KnownDatasetName | None
+    protocol: str
+
+
+@dataclass(frozen=True)
+class _PaddedSplit:
+    keys: SplitKeys
+    x: FileArray
+    labels: FileLabels
+    ids: tuple[str, ...]
+
+
+def read_padded(request: PaddedRequest, arrays: Mapping[str, FileArray], layout: Sequence[SplitKeys]) -> ImportSource:
+    """Read and check the table of a padded file; its coordinates are left for later.
+
+    Raises:
+        RawInputError: an array is missing or of another shape, or names, labels and protocol contradict.
+        UsageError: the dataset has no such protocol, or must be named.
+    """
+    path = request.path
+    if request.dataset is not None:
+        DATASETS[request.dataset].protocol(request.protocol)
+    named = _has_names(path, arrays, layout)
+    sides = [_read_split(path, arrays, keys, named) for keys in layout]
+    kinds = {side.keys.y: side.labels.kind for side in sides}
+    if len(set(kinds.values())) > 1:
+        raise RawInputError(f"{path}: labels of two kinds: {kinds}")
+    ids = [name for side in sides for name in side.ids]
+    dataset = detect_dataset(path, request.dataset, ids, partial(_mismatch, sides, request.protocol))
+    check_ids(path, ids)
+    infos = make_clip_infos(path, dataset, ids, np.concatenate([side.labels.values for side in sides]).tolist())
+    train, valid, test = (
+        tuple(name for side in sides if side.keys.split == wanted for name in side.ids)
+        for wanted in ("train", "valid", "test")
+    )
+    split = FileSplit(dataset.protocol(request.protocol), (*train, *valid), test, valid)
+    check_split(path, split, infos)
+    return ImportSource(
+        path=path,
+        origin=request.origin,
+        dataset=dataset,
+        label_kind=sides[0].labels.kind,
+        id_origin="file" if named else "made",
+        infos=tuple(infos),
+        splits=(split,),
+        read_clips=partial(_read_clips, path, sides, dataset.bodies),
+    )
+
+
+def _has_names(path: Path, arrays: Mapping[str, FileArray], layout: Sequence[SplitKeys]) -> bool:
+    missing = [key for keys in layout for key in (keys.x, keys.y) if key not in arrays]
+    if missing:
+        raise RawInputError(
+            f"{path}: no {', '.join(missing)} in it; got {', '.join(sorted(arrays)) or 'nothing'}, "
+            f"expected {', '.join(key for keys in layout for key in (keys.x, keys.y))}"
+        )
+    found = [keys.names in arrays for keys in layout]
+    if any(found) and not all(found):
+        lacking = ", ".join(keys.names for keys in layout if keys.names not in arrays)
+        raise RawInputError(f"{path}: names for some sides only: no {lacking}")
+    return all(found)
+
+
+def _read_split(path: Path, arrays: Mapping[str, FileArray], keys: SplitKeys, named: bool) -> _PaddedSplit:
+    x, y = arrays[keys.x], arrays[keys.y]
+    if len(x.shape) != 3 or x.dtype.kind != "f":
+        raise RawInputError(
+            f"{path}: '{keys.x}' has shape {x.shape} and dtype {x.dtype}, expected (clips, {PADDED_FRAMES}, M·V·3) "
+            "floating-point numbers"
+        )
+    lengths = {array.key: array.shape[:1] for array in (x, y, *([arrays[keys.names]] if named else []))}
+    if len(set(lengths.values())) > 1:
+        raise RawInputError(f"{path}: arrays of one side differ in length: {lengths}")
+    ids = _read_names(path, arrays[keys.names]) if named else generate_ids(keys.split, x.shape[0])
+    return _PaddedSplit(keys, x, read_labels(y), tuple(ids))
+
+
+def _read_names(path: Path, array: FileArray) -> list[str]:
+    if len(array.shape) != 1 or array.dtype.kind not in "US":
+        raise RawInputError(
+            f"{path}: '{array.key}' has shape {array.shape} and dtype {array.dtype}, expected a string a clip"
+        )
+    try:
+        return [name for block in array.read_blocks(BLOCK_CLIPS) for name in block.astype(np.str_).tolist()]
+    except UnicodeDecodeError as problem:
+        raise RawInputError(f"{path}: '{array.key}' holds a name that is not ASCII ({problem.reason})") from None
+
+
+def _mismatch(sides: Sequence[_PaddedSplit], protocol: str, dataset: DatasetSpec) -> str:
+    shape = (PADDED_FRAMES, dataset.bodies * len(dataset.skeleton.joints) * 3)
+    for side in sides:
+        labels = side.labels
+        if side.x.shape[1:] != shape:
+            return f"'{side.keys.x}' has shape {side.x.shape}, expected (clips, {shape[0]}, {shape[1]})"
+        if labels.classes not in (None, dataset.classes):
+            return f"'{side.keys.y}' has {labels.classes} classes, expected {dataset.classes}"
+        if labels.values.max(initial=0) >= dataset.classes:
+            return f"'{side.keys.y}' has label {labels.values.max()}, expected 0 to {dataset.classes - 1}"
+    return "" if protocol in {known.name for known in dataset.protocols} else f"it has no protocol '{protocol}'"
+
+
+def _read_clips(path: Path, sides: Sequence[_PaddedSplit], slots: int) -> Iterator[ImportClip]:
+    for side in sides:
+        first = 0
+        for block in side.x.read_blocks(BLOCK_CLIPS):
+            place = partial(_locate, path, side, first)
+            yield from unpad_clips(as_float32(block, place), slots)
+            first += len(block)
+
+
+def _locate(path: Path, side: _PaddedSplit, first: int, index: tuple[int, ...]) -> str:
+    clip, frame, number = first + index[0], index[1], index[2]
+    return f"{path}: '{side.keys.x}'[{clip}, {frame}, {number}] (clip {side.ids[clip]})"

@@ -1,1 +1,1 @@
-"""What a researcher looks at before training: the report of a store, and single clips."""
+"""HTML reports of stores and runs, and views of single clips."""

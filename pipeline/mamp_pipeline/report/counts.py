@@ -1,4 +1,4 @@
-"""A clip table in numbers: how many clips of each class have which subject, camera, setup, length and side. Pure."""
+"""Class names, and clips counted by class and subject, camera, setup, length or split. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.store.layout import Columns
-from mamp_schemas.classes import class_names as known_names
-from mamp_schemas.datasets import DatasetName
-from mamp_schemas.layout import Layout
-from mamp_schemas.store import StoreMetadata
+from mamp_schemas.io.store_reader import Columns
+from mamp_schemas.models.dataset import DatasetName
+from mamp_schemas.models.layout import Layout
+from mamp_schemas.models.layout import class_names as known_names
+from mamp_schemas.models.store import StoreMetadata
 
 COUNTED_COLUMNS = ("subject", "camera", "setup", "bodies")
 """Columns whose values are counted one by one."""
@@ -33,7 +33,11 @@ class CrossTable:
 
 def class_names(metadata: StoreMetadata) -> tuple[str, ...]:
     """Return a short name for each class, as axes bear it: of own recordings their own, of others the number from 1."""
-    return metadata.layout.classes if metadata.layout else _class_numbers(metadata.dataset, metadata.dataset_spec().classes)
+    return (
+        metadata.layout.classes
+        if metadata.layout
+        else _class_numbers(metadata.dataset, metadata.dataset_spec().classes)
+    )
 
 
 def class_titles(dataset: DatasetName, classes: int, layout: Layout | None = None) -> tuple[str, ...]:

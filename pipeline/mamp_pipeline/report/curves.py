@@ -1,12 +1,14 @@
-"""The course of a run as curves: where each line of metrics stands in epochs and hours, and few enough points. Pure."""
+"""Training curves of a run, placed in epochs and hours and reduced to as many points as a screen shows. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.report.run_data import MetricLines
+MetricLines = Sequence[Mapping[str, float]]
+"""Lines of metrics: numbers by name, `epoch` and `step` among them."""
+
 
 MAX_POINTS = 1_000
 """Points of a curve at most: a screen shows no more."""
@@ -35,7 +37,11 @@ def training_curves(train: MetricLines, epochs: MetricLines) -> dict[str, Any]:
     """
     together = -(-len(train) // MAX_POINTS) or 1
     step = _column(train, "step")
-    steps = {"step": step, "epoch": _interpolate_over_steps(step, epochs, "epoch"), "hours": _hours(step, train, epochs)}
+    steps = {
+        "step": step,
+        "epoch": _interpolate_over_steps(step, epochs, "epoch"),
+        "hours": _hours(step, train, epochs),
+    }
     ends = {
         "step": _column(epochs, "step"),
         "epoch": _column(epochs, "epoch"),
@@ -44,7 +50,10 @@ def training_curves(train: MetricLines, epochs: MetricLines) -> dict[str, Any]:
     measured = {name: _downsample(_column(train, key), together, name == "memory") for name, key in _TRAIN_KEYS.items()}
     return {
         "together": together,
-        "train": {name: to_json_numbers(values) for name, values in {**_last_of_each_group(steps, together), **measured}.items()},
+        "train": {
+            name: to_json_numbers(values)
+            for name, values in {**_last_of_each_group(steps, together), **measured}.items()
+        },
         "epochs": {name: to_json_numbers(values) for name, values in {**ends, **_columns(epochs)}.items()},
     }
 

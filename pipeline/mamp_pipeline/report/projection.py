@@ -1,4 +1,4 @@
-"""Features on a plane: PCA always, t-SNE and UMAP where scikit-learn and umap-learn are installed."""
+"""Two-dimensional projections of features. PCA is always available, t-SNE and UMAP if their packages are installed."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -20,7 +20,7 @@ class Projection(NamedTuple):
 
     Attributes:
         title: PCA, t-SNE or UMAP.
-        places: (N, 2).
+        points: (N, 2).
         axes: what the axes are called.
     """
 

@@ -1,1 +1,1 @@
-"""The store: its plan, the only writer of it, and reading it back."""
+"""Writing and verifying stores."""

@@ -1,1 +1,1 @@
-"""From a finished store to augmented batches: order, draws, residency and augmentation."""
+"""From a finished store to augmented batches."""

@@ -1,8 +1,7 @@
 """Crop, resize and rotation as tensor operations over a whole batch of ragged clips (reference.md §3).
 
-N clips, M body slots, T frames, V joints, C = 3 coordinates. No matrix products: they sum in an order that may
-depend on the batch, and in whatever precision the model asks for. So a clip comes out the same bit for bit in
-whatever batch and on whatever rank.
+N clips, M body slots, T frames, V joints, C = 3 coordinates. There are no matrix products: they sum in an order
+that may depend on the batch. So a clip comes out the same bit for bit in whatever batch and on whatever rank.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from mamp_schemas.recipe_specs import SamplingSpec
+from mamp_schemas.models.recipe import SamplingSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Batches: which clips, how they are cropped and turned, and the tensors that come of it."""
+"""Training and test batches of clips, each a pure function of seed, epoch and step."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,13 +6,20 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mamp_schemas.recipe_specs import SamplingSpec
+from mamp_schemas.models.recipe import SamplingSpec
 from mamp_trainer.data import augment
 from mamp_trainer.data.clips import ClipTable
-from mamp_trainer.data.draws import CROP, ROTATION, uniform
-from mamp_trainer.data.order import ClipOrder, OrderOfEpoch, batch_positions, epoch_order, steps_per_epoch, store_order
+from mamp_trainer.data.collate import Batch, CropPlan, SampleShape, collate
+from mamp_trainer.data.rng import CROP, ROTATION, uniform
 from mamp_trainer.data.rows import RowSource
-from mamp_trainer.data.samples import Batch, CropPlan, SampleShape, collate
+from mamp_trainer.data.sampling import (
+    ClipOrder,
+    OrderOfEpoch,
+    batch_positions,
+    epoch_order,
+    steps_per_epoch,
+    store_order,
+)
 
 EmptySlot = Literal["zeros", "copy"]
 
@@ -77,7 +84,7 @@ class TrainBatches:
             epoch: 0-based.
             step: 0-based, within the epoch.
             rank: which share.
-            ranks: of how many.
+            world_size: of how many.
 
         Raises:
             DamagedStoreError: clips are streamed, and rows are missing or unreadable.
@@ -142,7 +149,9 @@ class TestBatches:
         return _collate_crops(self, CropPlan(clip, start, length, None), lambda _epoch: self._order, 0, share)
 
 
-def _collate_crops(made_by: TrainBatches | TestBatches, crops: CropPlan, plan: OrderOfEpoch, epoch: int, share: slice) -> Batch:
+def _collate_crops(
+    made_by: TrainBatches | TestBatches, crops: CropPlan, plan: OrderOfEpoch, epoch: int, share: slice
+) -> Batch:
     clips = made_by.clips
     held = (
         (slice(part.start - share.start, part.stop - share.start), held)

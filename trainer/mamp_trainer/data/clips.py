@@ -1,4 +1,4 @@
-"""The clips a run uses: their columns in host memory, and how their rows are packed shard by shard."""
+"""The clips that a run uses, their columns in host memory, and how their rows are packed shard by shard."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mamp_trainer.data.store import Store
+from mamp_trainer.data.store_reader import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class ClipTable:
         first_row: (clips,) int64, in the store.
         frames, bodies, valid_frames, label: (clips,) int64.
         shard: (clips,) int64, 0 ... S - 1.
-        place: (clips,) int64, its first row among the packed rows of its shard.
-        numbers: (S,) int64, the shards' numbers in the store, ascending.
-        rows: (S,) int64, packed rows of each shard.
-        by_row: (clips,) int64, the clips in store order, and so shard by shard.
-        edges: (S + 1,) int64, where each shard's clips begin in `by_row`, and their end.
+        packed_row: (clips,) int64, its first row among the packed rows of its shard.
+        shard_numbers: (S,) int64, the shards' numbers in the store, ascending.
+        shard_row_counts: (S,) int64, packed rows of each shard.
+        store_order: (clips,) int64, the clips in store order, and so shard by shard.
+        shard_edges: (S + 1,) int64, where each shard's clips begin in `store_order`, and their end.
     """
 
     first_row: Tensor

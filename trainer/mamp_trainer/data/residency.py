@@ -1,10 +1,18 @@
-"""Where clips live: on the training device, in host memory or on disk, chosen by size and budget; pure."""
+"""Chooses where clips live, on the training device, in host memory or on disk, by size and budget; pure."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from mamp_schemas.recipes import RunRecipe
-from mamp_trainer.memory import MemoryBudget
+from mamp_schemas.models.recipe import RunRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBudget:
+    """Bytes that clips may take on the training device and on the host; the same memory where the CPU trains."""
+
+    device: int
+    host: int
+
 
 DEFAULT_SHUFFLE_WINDOW = 32
 """Shards that a stream shuffles together where neither recipe nor budget says otherwise: some 20,000 clips of NTU
@@ -45,7 +53,7 @@ def choose_residency(recipe: RunRecipe, size: DataSize, free_memory: MemoryBudge
     Args:
         recipe: its `residency`, `residency_budget_gb` and `shuffle_window` count.
         size: of the clips.
-        free: the budget where the recipe has none.
+        free_memory: the budget where the recipe has none.
         device: the training device's name.
     """
     budget = _recipe_budget(recipe) or free_memory
@@ -60,7 +68,9 @@ def choose_residency(recipe: RunRecipe, size: DataSize, free_memory: MemoryBudge
     return ResidencyChoice(residency, window, f"{reason}; shuffled {shuffled}")
 
 
-def _residency_by_budget(total: int, budget: MemoryBudget, device: str) -> tuple[Literal["device", "host", "stream"], str]:
+def _residency_by_budget(
+    total: int, budget: MemoryBudget, device: str
+) -> tuple[Literal["device", "host", "stream"], str]:
     clips = f"{total / GB:.2f} GB of clips"
     if total <= budget.device:
         return "device", f"{clips} fit the budget of {budget.device / GB:.2f} GB on {device}"

@@ -1,4 +1,4 @@
-"""Rows of clips in memory: who provides them, and how those of a batch come to the device that trains."""
+"""Rows of clips in memory, and the transfer of a batch's rows to the device that trains."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mamp_trainer.data.order import OrderOfEpoch
+from mamp_trainer.data.sampling import OrderOfEpoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RowSource(Protocol):
         What is yielded holds until the next part is asked for.
 
         Args:
-            plan: the order of every epoch.
+            order_of_epoch: the order of every epoch.
             epoch: 0-based.
             share: positions in its order.
 

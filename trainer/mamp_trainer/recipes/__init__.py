@@ -1,6 +1,7 @@
-"""Owns the shipped recipes, one YAML file each, and reading a recipe by name or from a file; never torch.
+"""The built-in recipes, one YAML file each, and reading a recipe by name or from a file; never imports torch.
 
-A recipe that names a `base`, another shipped recipe (`NAME`, or `TASK/NAME` of another task), says only what differs.
+A recipe that names a `base`, another built-in recipe (`NAME`, or `TASK/NAME` of another task), says only what
+differs.
 """
 
 import re
@@ -11,9 +12,9 @@ from typing import Any, Literal, overload
 
 import yaml
 
-from mamp_schemas.base import parse_yaml, parse_model_data
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
-from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
+from mamp_schemas.models.base import parse_model_data, parse_yaml
+from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
 
 _RECIPE_CLASSES: dict[Task, type[PretrainRecipe] | type[LinearRecipe] | type[FinetuneRecipe]] = {
     "pretrain": PretrainRecipe,

@@ -1,1 +1,1 @@
-"""Reproducing the paper's tables: planning the runs, running what is missing, and writing what they came to."""
+"""The paper's tables, planned, run as far as missing, and written."""

@@ -1,36 +1,22 @@
-"""Owns running what is missing of a plan: in order, each run resumable, one that fails without the others."""
+"""Runs what is missing of a plan, in order; each run can be resumed, and one that fails does not stop the others."""
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from mamp_schemas.errors import CheckpointError, ConfigError, MampctlError, RecordError
+from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_schemas.progress import Progress
-from mamp_schemas.recipes import PretrainRecipe
-from mamp_schemas.reproduction import ReproductionPlan, PlannedRun
-from mamp_trainer.ledger.lines import read_recipe
-from mamp_trainer.ledger.runs import read_runs
-from mamp_trainer.ranks.group import SINGLE_PROCESS, DistContext
-from mamp_trainer.reproduce.finished import match_run
-from mamp_trainer.reproduce.shelf import DataCatalog, error_line
-from mamp_trainer.tasks.classification import RunContext
-from mamp_trainer.tasks.pretrain import pretrain
-from mamp_trainer.tasks.protocols import run_protocol
-
-
-@dataclass
-class Outcome:
-    """How far a plan has come.
-
-    Attributes:
-        done: folders of the runs that are done, by name.
-        problems: of those that cannot be: what stands in the way.
-    """
-
-    done: dict[str, Path] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
+from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.protocols.registry import run_protocol
+from mamp_trainer.reproduce.catalog import DataCatalog, error_line
+from mamp_trainer.reproduce.match_runs import match_run
+from mamp_trainer.reproduce.plan import Outcome
+from mamp_trainer.runs.index import read_recipe, read_runs
+from mamp_trainer.training.runtime import RunContext
 
 
 class ExecutionContext(NamedTuple):
@@ -59,9 +45,9 @@ def execute(
         plan: the runs.
         wanted: the names of those that may be run.
         folder: where runs are, and are made.
-        shelf: the data.
-        seat: who trains, and on what.
-        tell: called by the first rank when something has changed.
+        catalog: the data.
+        context: who trains, and on what.
+        on_change: called by the first rank when something has changed.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint of the run under way has been written.
@@ -111,7 +97,9 @@ def _find_done(
     return None if place is None else Path(place), hindrance
 
 
-def _train_planned(planned: PlannedRun, outcome: Outcome, folder: Path, shelf: DataCatalog, seat: ExecutionContext) -> str | None:
+def _train_planned(
+    planned: PlannedRun, outcome: Outcome, folder: Path, shelf: DataCatalog, seat: ExecutionContext
+) -> str | None:
     """Train a run, or go on with it; return what stood in its way, if anything."""
     run, store = folder / planned.name, shelf.store_path(planned.recipe)
     recipe = _with_begun_window(planned, run).recipe

@@ -1,14 +1,182 @@
-"""Owns planning: from a table's name to the runs it takes, each of them once; pure, and without torch."""
+"""Plans the runs of a table of the paper, each of them once, at full or reduced scale; pure and without torch."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.published import FIGURES, TABLES, PublishedTable
-from mamp_schemas.recipes import FinetuneRecipe, LinearRecipe, PretrainRecipe
-from mamp_schemas.reproduction import ReproductionPlan, PlannedCell, PlannedRun, PlannedTable, Scale
-from mamp_trainer.reproduce.rows import RUNNABLE, LabelledRecipe, CellRecipes, find_recipes
-from mamp_trainer.reproduce.small import scaled_down
+from mamp_schemas.models.dataset import KnownDatasetName
+from mamp_schemas.models.protocol import SplitProtocolName
+from mamp_schemas.models.published import FIGURES, TABLES
+from mamp_schemas.models.published.format import Column, EvaluationKind, PublishedTable, Row
+from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
+from mamp_schemas.models.reproduction import PlannedCell, PlannedRun, PlannedTable, ReproductionPlan, Scale
+from mamp_trainer.recipes import load_recipe
+
+MAMP_METHOD, SKELETON_MAE, SCRATCH = "MAMP", "SkeletonMAE*", "W/o pre-training"
+RUNNABLE = (MAMP_METHOD, SKELETON_MAE, SCRATCH)
+"""The methods that there are recipes of; the numbers of others are printed as published."""
+
+DRAWS = 5
+"""Draws of the training clips that the paper averages (section 4.3)."""
+
+ENCODER_FIELDS = ("model.input", "model.frames", "model.segment")
+"""Fields of an ablation that an evaluation shares with its encoder."""
+
+R = TypeVar("R", bound=PretrainRecipe | LinearRecipe | FinetuneRecipe)
+
+
+class LabelledRecipe(NamedTuple, Generic[R]):
+    """A recipe, and what its run's folder is called by: the recipe's name and what differs from it."""
+
+    label: str
+    recipe: R
+
+
+class CellRecipes(NamedTuple):
+    """What a number takes: a pre-training (none from scratch), and its evaluations, whose mean the number is."""
+
+    pretrain: LabelledRecipe[PretrainRecipe] | None
+    evaluations: tuple[LabelledRecipe[LinearRecipe | FinetuneRecipe], ...]
+
+
+def find_recipes(row: Row, column: Column, evaluation: EvaluationKind) -> CellRecipes:
+    """Return the recipes for a row's number in a column.
+
+    Args:
+        row: of a method that can be run.
+        column: what the number is measured on.
+        evaluation: how it is obtained; `pretrain` for the loss alone.
+    """
+    pretrain = None if row.method == SCRATCH else _pretraining(row, column)
+    if evaluation == "pretrain":
+        return CellRecipes(pretrain, ())
+    if evaluation == "linear" and pretrain is not None:
+        shared = [f"{field}={value}" for field, value in row.recipe.items() if field in ENCODER_FIELDS]
+        linear = load_recipe("linear", f"{column.dataset}-{column.protocol}", shared)
+        return CellRecipes(pretrain, (LabelledRecipe(pretrain.label, linear),))
+    return CellRecipes(pretrain, tuple(_finetunings(row, column, evaluation)))
+
+
+def _pretraining(row: Row, column: Column) -> LabelledRecipe[PretrainRecipe]:
+    dataset, protocol = _pretrained_on(column)
+    name = f"{dataset}-{protocol}{'-skeletonmae' if _is_skeleton_mae(row) else ''}"
+    changed = {field: value for field, value in row.recipe.items() if value != _field_value(_pretrain(name), field)}
+    overrides = tuple(f"{field}={value}" for field, value in changed.items())
+    return LabelledRecipe(name + _label(changed), _pretrain(name, overrides))
+
+
+def _finetunings(
+    row: Row, column: Column, evaluation: EvaluationKind
+) -> list[LabelledRecipe[LinearRecipe | FinetuneRecipe]]:
+    name = f"{column.dataset}-{column.protocol}"
+    beginning = {SCRATCH: "-scratch", SKELETON_MAE: "-skeletonmae"}.get(row.method, "")
+    shipped = "-scratch" if row.method == SCRATCH else ""
+    if evaluation == "semi":
+        part = f"{name}-{round(100 * (column.fraction or 0))}pct"
+        return [
+            LabelledRecipe(
+                f"{part}{beginning}-draw{draw}", load_recipe("semi", part + shipped, [f"subset.draw={draw}"])
+            )
+            for draw in range(1, DRAWS + 1)
+        ]
+    if evaluation == "transfer":
+        source = f"{name}-from-{column.source}"
+        return [LabelledRecipe(source + beginning, load_recipe("transfer", source))]
+    return [LabelledRecipe(name + beginning, load_recipe("finetune", name + shipped))]
+
+
+@cache
+def _pretrain(name: str, overrides: tuple[str, ...] = ()) -> PretrainRecipe:
+    return load_recipe("pretrain", name, overrides)
+
+
+def _pretrained_on(column: Column) -> tuple[KnownDatasetName, SplitProtocolName]:
+    """Return what the encoder learns from: the column's own training clips, or, in transfer, another xsub's."""
+    return (column.dataset, column.protocol) if column.source is None else (column.source, "xsub")
+
+
+def _is_skeleton_mae(row: Row) -> bool:
+    """Return whether a row is SkeletonMAE*, under its own name or as table 7's joints from joints."""
+    fields = row.recipe
+    return row.method == SKELETON_MAE or (fields.get("target.kind"), fields.get("model.input")) == ("joint", "joint")
+
+
+def _field_value(recipe: PretrainRecipe, field: str) -> Any:
+    value: Any = recipe
+    for part in field.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _label(changed: Mapping[str, object]) -> str:
+    return "".join(f"-{field.rpartition('.')[2].replace('_', '-')}-{value}" for field, value in changed.items())
+
+
+WIDTH_DIVISOR = 8
+"""By which widths and batches are divided: what a table varies keeps its proportions."""
+
+SEGMENTS = 4
+"""Te of the reduced network, 30 in the paper: T is as many segments, of whatever length (table 9)."""
+
+DEPTH, HEADS = 2, 4
+
+PRETRAIN_EPOCHS_DIVISOR, EVALUATION_EPOCHS_DIVISOR = 40, 10
+"""By which epochs are divided: 400 become 10, 100 as well, and the schedules of figure 5 stay in proportion."""
+
+CHECKPOINT_EVERY = 2
+MIN_FRAMES = 16
+
+
+def scaled_down(recipe: Recipe) -> Recipe:
+    """Return a recipe reduced to seconds on a handful of clips, and minutes on a dataset.
+
+    Decoders keep their depth, which table 10a varies; losses, masking, optimisers and learning rates stay.
+    """
+    shorter = PRETRAIN_EPOCHS_DIVISOR if isinstance(recipe, PretrainRecipe) else EVALUATION_EPOCHS_DIVISOR
+    reduced = recipe.replaced(
+        summary=f"{recipe.summary}; reduced",
+        model=_scaled_model(recipe.model),
+        sampling=recipe.sampling.replaced(min_frames=min(recipe.sampling.min_frames, MIN_FRAMES)),
+        schedule=_scaled_schedule(recipe.schedule, shorter),
+        batch_size=max(2, recipe.batch_size // WIDTH_DIVISOR),
+        checkpoint_every=CHECKPOINT_EVERY,
+    )
+    if isinstance(reduced, FinetuneRecipe):
+        return reduced.replaced(head_width=max(1, reduced.head_width // WIDTH_DIVISOR))
+    return reduced
+
+
+def _scaled_model(model: ModelSpec) -> ModelSpec:
+    return model.replaced(
+        frames=SEGMENTS * model.segment,
+        width=model.width // WIDTH_DIVISOR,
+        depth=DEPTH,
+        heads=HEADS,
+        decoder_width=model.decoder_width // WIDTH_DIVISOR,
+        decoder_heads=HEADS,
+    )
+
+
+def _scaled_schedule(schedule: ScheduleSpec, by: int) -> ScheduleSpec:
+    return schedule.replaced(epochs=max(1, schedule.epochs // by), warmup_epochs=schedule.warmup_epochs / by)
+
+
+@dataclass
+class Outcome:
+    """How far a plan has come.
+
+    Attributes:
+        done: folders of the runs that are done, by name.
+        problems: of those that cannot be: what stands in the way.
+    """
+
+    done: dict[str, Path] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
 
 _PARTS = {"10": ("10a", "10b")}
 NAMES = (*(str(number) for number in range(1, 11)), *FIGURES)

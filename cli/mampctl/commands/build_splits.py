@@ -1,0 +1,145 @@
+"""`mampctl build-splits`: write split manifests, and draws of a part of the training clips, beside a store."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.errors import UsageError
+from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.splits import SplitCounts, Subset, SubsetSampling
+from mampctl.defaults import find_store
+from mampctl.options import complete_protocol, complete_store
+from mampctl.output.console import print_json, print_line, print_note, print_summary, print_table
+from mampctl.output.hints import print_hint, suggest_recipe_options
+
+if TYPE_CHECKING:
+    from mamp_schemas.io.store_reader import Store
+
+
+DEFAULT_DRAWS = 5
+"""As many as the paper averages over."""
+
+
+def build_splits(
+    protocol: Annotated[
+        str, typer.Option(help="xsub, xview or xset, as the dataset has them.", autocompletion=complete_protocol)
+    ],
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]", autocompletion=complete_store
+        ),
+    ] = None,
+    fraction: Annotated[
+        float | None, typer.Option(help="Draw this share of the training clips, for semi-supervised evaluation.")
+    ] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help=f"How many draws. [default: {DEFAULT_DRAWS}]")] = None,
+    sampling: Annotated[
+        SubsetSampling | None,
+        typer.Option(help="uniform over all clips, as the authors; stratified by class. [default: uniform]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the draws. [default: 0]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Divide a store's clips by a protocol and hold the counts against the official ones; or draw a part of them."""
+    from mamp_schemas.io.store_reader import open_store
+
+    subsets = _requested_subsets(fraction, draws, sampling, seed)
+    opened = open_store(find_store(store).resolve())
+    if subsets:
+        _write_subsets(opened, protocol, subsets, as_json)
+    else:
+        _write_split(opened, protocol, as_json)
+
+
+def _requested_subsets(
+    fraction: float | None, draws: int | None, sampling: SubsetSampling | None, seed: int | None
+) -> list[Subset]:
+    """Return the draws that are asked for; none without a fraction."""
+    if fraction is None:
+        if (draws, sampling, seed) != (None, None, None):
+            raise UsageError(
+                "--draws, --sampling and --seed say how a part of the training clips is drawn",
+                remedy="Say how large a part: --fraction 0.01",
+            )
+        return []
+    if not 0 < fraction < 1:
+        raise UsageError(f"--fraction is {fraction}, expected a share between 0 and 1", remedy="Say, --fraction 0.1")
+    return [
+        Subset(fraction=fraction, sampling=sampling or "uniform", seed=seed or 0, draw=draw)
+        for draw in range(1, (draws or DEFAULT_DRAWS) + 1)
+    ]
+
+
+def _write_split(store: "Store", protocol: str, as_json: bool) -> None:
+    from mamp_pipeline.splits import build_manifest
+    from mamp_schemas.io.manifests import manifest_path, write_manifest
+
+    manifest = build_manifest(store, protocol)
+    target = manifest_path(store.path, manifest.protocol)
+    write_manifest(target, manifest)
+    if as_json:
+        print_json({"manifest": str(target), **manifest.counts.model_dump(mode="json")})
+        return
+    hint = ", without the missing-skeleton list (ingest --exclude)" if store.metadata.dataset.startswith("ntu") else ""
+    _print_counts(manifest.counts, f"{store.metadata.dataset_spec().title}, {protocol}", hint)
+    print_summary(target, f"{manifest.counts.train:,} train and {manifest.counts.test:,} test clips")
+    print_hint("train", "pretrain", *suggest_recipe_options(store.metadata, protocol).split(), "--store", store.path)
+
+
+def _print_counts(counts: SplitCounts, what: str, hint: str) -> None:
+    if counts.official_train is None or counts.official_test is None:
+        print_table([("train", f"{counts.train:,}"), ("test", f"{counts.test:,}")], ("side", "clips"))
+        print_line(f"no official count of {what}")
+    else:
+        official = (("train", counts.train, counts.official_train), ("test", counts.test, counts.official_test))
+        rows = [(side, f"{got:,}", f"{wanted:,}", f"{got - wanted:+,}") for side, got, wanted in official]
+        print_table(rows, ("side", "clips", "official", "difference"))
+        if any(got != wanted for _, got, wanted in official):
+            print_line(f"the counts differ from the official ones of {what}, which are of all raw files{hint}")
+    if counts.unlisted:
+        print_line(f"{counts.unlisted:,} clips are on neither side: left out")
+
+
+def _write_subsets(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: bool) -> None:
+    from mamp_pipeline.splits import build_manifest
+    from mamp_pipeline.subsets import train_labels, write_subsets
+    from mamp_schemas.io.manifests import manifest_path, read_manifest, write_manifest
+    from mamp_schemas.io.storage import exists
+
+    whole = manifest_path(store.path, protocol)
+    if not exists(whole):
+        write_manifest(whole, build_manifest(store, protocol))
+    parent = read_manifest(store, protocol)
+    classes = sorted(set(train_labels(store, parent).tolist()))
+    drawn = {}
+    for subset, manifest in zip(subsets, write_subsets(store, parent, subsets), strict=True):
+        found = Counter(train_labels(store, manifest).tolist())
+        drawn[manifest_path(store.path, protocol, subset)] = {label: found[label] for label in classes}
+        _warn_about_missing_classes(subset.draw, [label for label in classes if not found[label]], len(classes))
+    if as_json:
+        print_json([{"manifest": str(path), "labels": labels} for path, labels in drawn.items()])
+    else:
+        _print_subsets(drawn, parent.counts.train)
+        # Recipes are of a fraction and a sampling: the list tells which there are.
+        print_hint("train", "semi", "--recipe", "list")
+
+
+def _print_subsets(drawn: Mapping[StoragePath, Mapping[int, int]], clips: int) -> None:
+    counts = [list(labels.values()) for labels in drawn.values()]
+    rows = [(at, f"{sum(each):,}", sum(map(bool, each)), min(each), max(each)) for at, each in enumerate(counts, 1)]
+    print_table(rows, ("draw", "clips", "classes", "fewest of one", "most of one"))
+    print_line(f"of {clips:,} training clips of {len(counts[0])} classes; the test side stays whole")
+    for path in drawn:
+        print_line(f"{path}")
+    print_summary(next(iter(drawn)).parent, f"{len(drawn)} manifests")
+
+
+def _warn_about_missing_classes(draw: int, absent: Sequence[int], classes: int) -> None:
+    if absent:
+        print_note(
+            f"warning: draw {draw} has no clip of {len(absent)} of the {classes} classes, labels "
+            f"{', '.join(map(str, absent))} (counted from 0); --sampling stratified draws some of each"
+        )

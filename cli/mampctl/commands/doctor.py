@@ -1,0 +1,59 @@
+"""`mampctl doctor`: check the installation, the machine and the data, and name the command that fixes each problem."""
+
+import os
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from mamp_schemas.errors import UsageError
+from mampctl.defaults import data_folder
+from mampctl.doctor.finding import Finding, count_state, finding_of_error
+from mampctl.output.console import elapsed, print_json, print_line
+from mampctl.runtime.environment import list_unknown_variables
+
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
+
+
+EXIT_PROBLEM = 1
+
+
+def doctor(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Look at versions, devices, memory and data: what is missing, and the command that mends it.
+
+    Exit code 1 where something hinders; a warning, such as an extra that is not installed, does not.
+    """
+    findings = run_checks(list_unknown_variables(cast("TyperGroup", context.find_root().command), os.environ))
+    counts = {state: count_state(findings, state) for state in ("ok", "warning", "problem")}
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings], **counts})
+    else:
+        _print_findings(findings)
+        print_line(f"warnings: {counts['warning']}, problems: {counts['problem']}, {elapsed():.1f} s")
+    if counts["problem"]:
+        raise typer.Exit(EXIT_PROBLEM)
+
+
+def run_checks(unknown_variables: Collection[str]) -> list[Finding]:
+    """Return what every check finds; `unknown_variables` are variables that stand for no option."""
+    from mampctl.doctor.data import check_data
+    from mampctl.doctor.machine import check_environment, check_machine
+    from mampctl.doctor.packages import check_packages
+
+    try:
+        folder = data_folder()
+    except UsageError as problem:
+        return [*check_packages(), *check_environment(unknown_variables), finding_of_error("problem", "data", problem)]
+    return [*check_packages(), *check_machine(folder), *check_environment(unknown_variables), *check_data(folder)]
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    for finding in findings:
+        print_line(f"{finding.state:<8} {finding.about:<10} {finding.text}")
+        if finding.remedy:
+            print_line(f"{'':<19} -> {finding.remedy}")

@@ -1,0 +1,83 @@
+"""`mampctl embed`: write an encoder's features of a store's clips to a file."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mamp_schemas.errors import UsageError
+from mamp_schemas.io.storage_path import StoragePath, parse_local_path
+from mamp_schemas.models.protocol import Split
+from mampctl.defaults import encoder_recipe, require_new_file, store_of_recipe
+from mampctl.options import (
+    DeviceOption,
+    DevicesOption,
+    EncoderArgument,
+    EncoderRecipeOption,
+    JsonOption,
+    SetOption,
+    StoreOption,
+)
+from mampctl.output.console import print_json, print_summary
+from mampctl.runtime.distributed import distributed_run
+from mampctl.runtime.errors import needed_extras
+
+if TYPE_CHECKING:
+    from mamp_schemas.models.recipe import Recipe
+    from mamp_trainer.protocols.embeddings import Features
+
+    Writer = Callable[[Features, Mapping[str, str], Path], None]
+
+_SPLITS: dict[str, tuple[Split, ...]] = {"train": ("train",), "test": ("test",), "both": ("train", "test")}
+
+
+def embed(
+    out: Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="FILE.npz or FILE.h5.")],
+    encoder: EncoderArgument = None,
+    side: Annotated[Literal["train", "test", "both"], typer.Option(help="Whose clips.")] = "both",
+    recipe: EncoderRecipeOption = None,
+    store: StoreOption = None,
+    set_: SetOption = None,
+    device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the features of clips: the mean over bodies, segments and joints of what the encoder makes of them."""
+    write = _choose_writer(out)
+
+    def prepare() -> "tuple[Path | None, Recipe, StoragePath]":
+        require_new_file(out)
+        loaded = encoder_recipe(encoder, recipe, store, set_)
+        return encoder, loaded, store_of_recipe(store, loaded)
+
+    with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+        from mamp_trainer.protocols.embeddings import embed_clips as make
+        from mamp_trainer.protocols.evaluate import EvaluationContext
+
+        features, facts = make(network, loaded, EvaluationContext(place, device, progress, ranks), _SPLITS[side])
+    if not ranks.is_main:
+        return
+    write(features, facts, out)
+    clips, width = features.features.shape
+    if as_json:
+        print_json({"file": str(out), "clips": clips, "width": width, **facts})
+        return
+    print_summary(out, f"clip, label, side and features of {clips:,} clips, {width} numbers each")
+
+
+def _choose_writer(out: Path) -> "Writer":
+    """Return what writes a file of this suffix.
+
+    Raises:
+        UsageError: no format has it.
+        MissingExtraError: the format needs what is not installed.
+    """
+    if out.suffix == ".npz":
+        return lambda features, facts, path: features.write_npz(path, facts)
+    if out.suffix in (".h5", ".hdf5"):
+        with needed_extras():
+            from mamp_pipeline.convert.h5 import write_features
+
+        return lambda features, facts, path: write_features(path, features._asdict(), facts)
+    raise UsageError(f"--out {out}: no format ends in '{out.suffix}'", remedy="Name FILE.npz or FILE.h5.")

@@ -1,0 +1,119 @@
+"""`mampctl evaluate`: measure a trained classifier on the test split, class by class."""
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.errors import OutputError
+from mamp_schemas.io.storage_path import StoragePath, parse_local_path
+from mamp_schemas.models.results import ClassifierEvaluation
+from mampctl.defaults import select_checkpoint, store_of_recipe
+from mampctl.options import (
+    BestOption,
+    CheckpointArgument,
+    DeviceOption,
+    DevicesOption,
+    JsonOption,
+    ReleasedRecipeOption,
+    SetOption,
+    StoreOption,
+)
+from mampctl.output.console import print_json, print_line, print_table
+from mampctl.output.tables import print_measured_network
+from mampctl.runtime.distributed import distributed_run
+
+if TYPE_CHECKING:
+    from mamp_trainer.protocols.classifier import ClassifierRecipe
+    from mamp_trainer.protocols.predictions import ClipPredictions
+
+
+def evaluate(
+    checkpoint: CheckpointArgument,
+    recipe: ReleasedRecipeOption = None,
+    best: BestOption = False,
+    store: StoreOption = None,
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=parse_local_path, metavar="PATH", help="A new folder for the report, tables and scores."),
+    ] = None,
+    device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a classifier on the test side: top-1, top-5, each class, and which are taken for which."""
+
+    def prepare() -> "tuple[Path, ClassifierRecipe, StoragePath]":
+        _require_empty_folder(out)
+        network = select_checkpoint(checkpoint, best)
+        loaded = _load_classifier_recipe(network, recipe, set_)
+        return network, loaded, store_of_recipe(store, loaded)
+
+    with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+        from mamp_trainer.protocols.evaluate import EvaluationContext
+        from mamp_trainer.protocols.evaluate import evaluate as measure
+
+        found, scores = measure(network, loaded, EvaluationContext(place, device, progress, ranks))
+    if not ranks.is_main:
+        return
+    if out:
+        _write_evaluation(out, found, scores)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    _print_evaluation(found)
+    if out:
+        print_line(f"{out}: evaluation.json, classes.csv, confusion.csv, scores.npz")
+
+
+def _load_classifier_recipe(network: Path, name: str | None, set_: list[str] | None) -> "ClassifierRecipe":
+    from mamp_schemas.models.recipe import PretrainRecipe
+    from mamp_trainer.protocols.classifier import trained_recipe
+    from mamp_trainer.recipes import with_changes
+
+    trained = trained_recipe(network, name)
+    changed = with_changes(trained, set_ or [], f"the recipe of {network}")
+    return trained if isinstance(changed, PretrainRecipe) else changed
+
+
+def _require_empty_folder(out: Path | None) -> None:
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
+
+
+def _print_evaluation(found: ClassifierEvaluation) -> None:
+    print_measured_network(found, f"{found.clips:,} test clips")
+    print_line(f"top-1 {found.top1:.2f} %, top-5 {found.top5:.2f} %")
+    if found.hardest:
+        print_line()
+        names = [each.name for each in found.classes]
+        rows = [(names[pair.label], names[pair.taken_for], pair.clips, f"{pair.share:.1f}") for pair in found.hardest]
+        print_table(rows, ("class", "taken for", "clips", "% of its clips"))
+
+
+def _write_evaluation(out: Path, found: ClassifierEvaluation, scores: "ClipPredictions") -> None:
+    from mamp_schemas.io.atomic import write_folder
+    from mamp_trainer.protocols.predictions import SCORES_FILE
+
+    names = [each.name for each in found.classes]
+    classes = [
+        (each.label, each.name, each.clips, each.top1, "" if each.taken_for is None else names[each.taken_for])
+        for each in found.classes
+    ]
+    matrix = [(name, *row) for name, row in zip(names, found.matrix, strict=True)]
+    files = {
+        "evaluation.json": found.model_dump_json(indent=1).encode() + b"\n",
+        "classes.csv": _to_csv([("label", "class", "clips", "top1", "most_often_taken_for"), *classes]),
+        "confusion.csv": _to_csv([("class", *names), *matrix]),
+        SCORES_FILE: scores.to_bytes(),
+    }
+    write_folder(out, files)
+
+
+def _to_csv(rows: "list[tuple[object, ...]]") -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

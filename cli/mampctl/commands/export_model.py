@@ -1,0 +1,78 @@
+"""`mampctl export-model`: write a trained network as a file that runs without mampctl."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.errors import UsageError
+from mamp_schemas.io.storage_path import parse_local_path
+from mamp_schemas.models.layout import class_names, dataset_spec
+from mamp_schemas.models.policy import make_policy
+from mampctl.defaults import find_layout, require_new_file
+from mampctl.options import CheckpointArgument, JsonOption, LayoutOption, PolicyOption, ReleasedRecipeOption
+from mampctl.output.console import print_json, print_line, print_summary
+from mampctl.output.progress import show_progress
+from mampctl.runtime.errors import needed_extras
+
+if TYPE_CHECKING:
+    from mamp_trainer.export.network import ExportedNetwork
+
+    Maker = Callable[[ExportedNetwork, int, Mapping[str, str], str], tuple[bytes, float]]
+
+
+def export_model(
+    checkpoint: CheckpointArgument,
+    out: Annotated[
+        Path,
+        typer.Option(parser=parse_local_path, metavar="PATH", help="FILE.onnx, or FILE.pt2 for torch.export.load."),
+    ],
+    recipe: ReleasedRecipeOption = None,
+    policy: PolicyOption = None,
+    layout: LayoutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a classifier, or the encoder of a pre-training, as ONNX or torch.export; checked by running it."""
+    make = _choose_exporter(out)
+    require_new_file(out)
+    with needed_extras():
+        from mamp_schemas.io.atomic import write_file
+        from mamp_trainer.checkpoints.provenance import read_training_policy, read_training_recipe
+        from mamp_trainer.export.network import export_metadata, load_exported_network
+
+    trained = read_training_recipe(checkpoint, recipe)
+    described = find_layout(trained.dataset, layout)
+    spec, names = dataset_spec(trained.dataset, described), class_names(trained.dataset, described)
+    cleaning = make_policy(read_training_policy(checkpoint, policy), trained.dataset)
+    with show_progress() as progress:
+        network = load_exported_network(checkpoint, trained, progress)
+        facts = export_metadata(network, trained, spec, cleaning, names)
+        content, difference = make(network, spec.bodies, facts, str(out))
+        write_file(out, content)
+    result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **facts}
+    if as_json:
+        print_json(result)
+        return
+    print_summary(out, f"{len(content) / 1e6:,.1f} MB, outputs {' and '.join(network.outputs)}")
+    print_line(facts["input"])
+    print_line(f"read back and run, it differs from the model by {difference:.1e} at most")
+
+
+def _choose_exporter(out: Path) -> "Maker":
+    """Return what makes a file of this suffix.
+
+    Raises:
+        UsageError: no format has it.
+        MissingExtraError: the format needs what is not installed.
+    """
+    with needed_extras():
+        if out.suffix == ".onnx":
+            from mamp_trainer.export.onnx_export import export_onnx
+
+            return export_onnx
+        if out.suffix == ".pt2":
+            from mamp_trainer.export.torch_export import export_torch
+
+            return export_torch
+    raise UsageError(f"--out {out}: no format ends in '{out.suffix}'", remedy="Name FILE.onnx or FILE.pt2.")

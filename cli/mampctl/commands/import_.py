@@ -1,0 +1,89 @@
+"""`mampctl import`: make a store from the files of other projects."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.io.storage_path import parse_local_path
+from mamp_schemas.models.dataset import KnownDatasetName
+from mampctl.options import complete_protocol
+from mampctl.output.console import print_json, print_line, print_summary
+from mampctl.output.hints import print_hint, suggest_recipe_options
+from mampctl.output.progress import show_progress
+from mampctl.runtime.errors import needed_extras
+
+if TYPE_CHECKING:
+    from mamp_pipeline.convert.source import ImportSource
+    from mamp_schemas.progress import Progress
+
+
+app = typer.Typer(help="Make a store from a file that other code wrote.", no_args_is_help=True)
+
+FileArgument = Annotated[Path, typer.Argument(help="The file.")]
+OutStoreOption = Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="The store.")]
+DatasetOption = Annotated[
+    KnownDatasetName | None, typer.Option(help="The dataset. [default: the only one the file fits]")
+]
+ImportProtocolOption = Annotated[
+    str,
+    typer.Option(help="The protocol that the file's train and test sides are of.", autocompletion=complete_protocol),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@app.command("npz")
+def npz(
+    file: FileArgument,
+    out: OutStoreOption,
+    protocol: ImportProtocolOption,
+    dataset: DatasetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import x_train, y_train, x_test and y_test, and names_train and names_test where they are there."""
+    from mamp_pipeline.convert.npz import read_npz
+
+    with show_progress() as progress:
+        _import_and_print(read_npz(file, dataset, protocol), out, as_json, progress)
+
+
+@app.command("h5")
+def h5(
+    file: FileArgument,
+    out: OutStoreOption,
+    protocol: ImportProtocolOption,
+    dataset: DatasetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import x, y, valid_x, valid_y, test_x and test_y; valid clips are part of the train side."""
+    with needed_extras():
+        from mamp_pipeline.convert.h5 import read_h5
+
+    with show_progress() as progress:
+        _import_and_print(read_h5(file, dataset, protocol), out, as_json, progress)
+
+
+@app.command("pyskl")
+def pyskl(file: FileArgument, out: OutStoreOption, dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
+    """Import a pickle of 3D annotations and splits; a pickle that holds anything else is refused unread."""
+    from mamp_pipeline.convert.pyskl import read_pyskl
+
+    with show_progress() as progress:
+        _import_and_print(read_pyskl(file, dataset, progress), out, as_json, progress)
+
+
+def _import_and_print(existing: "ImportSource", out: Path, as_json: bool, progress: "Progress") -> None:
+    from mamp_pipeline.convert.importer import import_store
+    from mamp_schemas.io.manifests import manifest_path
+
+    metadata = import_store(existing, out, progress)
+    if as_json:
+        print_json(metadata.model_dump(mode="json"))
+        return
+    counts = metadata.counts
+    print_summary(out, f"{counts.clips:,} clips, {counts.rows:,} rows, empty slot {metadata.policy.empty_slot}")
+    print_line(f"content hash {metadata.content_hash[:16]}")
+    for split in existing.splits:
+        name = split.protocol.name
+        print_line(f"{manifest_path(out, name)}: {len(split.train):,} train, {len(split.test):,} test clips")
+        print_hint("train", "pretrain", *suggest_recipe_options(metadata, name).split(), "--store", out)

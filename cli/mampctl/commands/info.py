@@ -1,0 +1,71 @@
+"""`mampctl info`: show what a store holds and how it was made."""
+
+from typing import Annotated
+
+import typer
+
+from mamp_schemas.io.storage_path import parse_storage_path
+from mamp_schemas.models.layout import Layout
+from mamp_schemas.models.store import NOTE_DESCRIPTIONS, StoreMetadata
+from mampctl.options import complete_store
+from mampctl.output.console import print_json, print_line
+from mampctl.output.hints import print_hint, suggest_next_command
+
+
+def info(
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
+) -> None:
+    """Show a store's dataset, policy, counts, provenance and quarantined files."""
+    from mamp_schemas.io.store_reader import open_store
+
+    opened = open_store(parse_storage_path(store))
+    metadata = opened.metadata
+    if as_json:
+        print_json(metadata.model_dump(mode="json"))
+        return
+    for name, value in _list_facts(metadata).items():
+        print_line(f"{name:<13} {value}")
+    for note, number in metadata.noted.items():
+        print_line(f"  {number:,} {NOTE_DESCRIPTIONS[note]}")
+    for entry in metadata.quarantined:
+        print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
+    if metadata.counts.clips:
+        print_hint(*suggest_next_command(opened))
+
+
+def _list_facts(metadata: StoreMetadata) -> dict[str, str]:
+    counts, policy, spec = metadata.counts, metadata.policy, metadata.dataset_spec()
+    return {
+        "dataset": f"{spec.title} ({metadata.dataset})",
+        "skeleton": f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints",
+        "policy": f"{policy.name}: " + ", ".join(f"{key} {value}" for key, value in policy.applicable_fields().items()),
+        **_describe_deviations(metadata),
+        "clips": f"{counts.clips:,}",
+        "rows": f"{counts.rows:,} ({counts.bodies:,} bodies, {counts.frames:,} frames)",
+        "left out": f"{counts.excluded:,} excluded, {counts.foreign:,} of another dataset",
+        "quarantined": f"{counts.quarantined:,}",
+        "motion": f"stride {metadata.motion.stride}, segment {metadata.motion.segment}",
+        "made with": ", ".join(f"{name} {version}" for name, version in metadata.versions.items()),
+        "source": metadata.source,
+        "content hash": metadata.content_hash,
+        **(_describe_layout(metadata.layout) if metadata.layout else {}),
+    }
+
+
+def _describe_deviations(metadata: StoreMetadata) -> dict[str, str]:
+    """Return a line on the clips that each deviation from `paper` touches, where the policy has any."""
+    if not metadata.touched:
+        return {}
+    touched = ", ".join(f"{field} {clips:,}" for field, clips in metadata.touched.items())
+    return {"touched": f"{touched} of {metadata.counts.clips:,} clips, by each deviation from paper alone"}
+
+
+def _describe_layout(layout: Layout) -> dict[str, str]:
+    axes = " ".join(layout.axes)
+    return {
+        "files": f"{layout.files.format}, {layout.units}, axes {axes}, missing joints: {layout.missing}",
+        "frame rate": f"{layout.fps:g} frames/s" if layout.fps else "unknown",
+        "classes": ", ".join(layout.classes) or "none",
+        "protocols": ", ".join(protocol.name for protocol in layout.protocols) or "none",
+    }

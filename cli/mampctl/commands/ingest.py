@@ -1,0 +1,130 @@
+"""`mampctl ingest`: make a store from raw files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mamp_schemas.errors import RawInputError, UsageError, exit_code
+from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
+from mamp_schemas.models.dataset import DatasetName
+from mamp_schemas.models.policy import PolicyName, make_policy
+from mamp_schemas.models.store import StoreMetadata
+from mampctl.defaults import default_store, find_layout
+from mampctl.output.console import print_json, print_line, print_note, print_summary
+from mampctl.output.hints import print_hint
+from mampctl.output.progress import show_progress
+
+if TYPE_CHECKING:
+    from mamp_pipeline.ingest.engines.base import Workers
+
+
+EXIT_QUARANTINED = 3
+
+
+def ingest(
+    dataset: Annotated[DatasetName, typer.Argument(help="The dataset the raw files are of; custom: own recordings.")],
+    raw: Annotated[
+        list[str],
+        typer.Option(
+            metavar="PATH", help="A folder or zip archive of raw files, or one of them; may be given several times."
+        ),
+    ],
+    out: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The store. [default: $MAMPCTL_DATA/DATASET.zarr]")
+    ] = None,
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            parser=parse_local_path,
+            metavar="PATH",
+            help="A list of clips to leave out, one name a line: the missing-skeleton list.",
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="What own recordings look like: a shipped layout's name, or a YAML file.")
+    ] = None,
+    policy: Annotated[
+        PolicyName,
+        typer.Option(help="paper equals the authors' scripts; corrected mends what they do by accident."),
+    ] = "paper",
+    append: Annotated[
+        bool, typer.Option("--append", help="Extend the finished store at --out by these raw files.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes to work in; 0 is this one. [default: one a core]")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Work on the cluster of this Dask scheduler instead: tcp://HOST:PORT.")
+    ] = None,
+    compression: Annotated[
+        Literal["none", "zstd"] | None,
+        typer.Option(help="Of a new store: zstd saves a fifth, and takes time to read. [default: none]"),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when files were quarantined.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make a store from raw files. Files that cannot be read are quarantined with the reason.
+
+    Raw files and the store may lie in a bucket: s3://BUCKET/KEY, with endpoint and credentials from AWS_... variables.
+
+    Run the same command again after an interruption: it goes on where it stopped.
+    """
+    from mamp_pipeline.ingest.request import IngestRequest
+    from mamp_pipeline.ingest.run import ingest as run
+
+    if append and compression:
+        raise UsageError(
+            "--compression is for a new store: what --append adds is written as the store is", remedy="Leave it out."
+        )
+    request = IngestRequest(
+        dataset,
+        tuple(map(parse_storage_path, raw)),
+        parse_storage_path(out) if out else default_store(dataset),
+        make_policy(policy, dataset),
+        exclude,
+        append=append,
+        compression=compression or "none",
+        layout=find_layout(dataset, layout),
+    )
+    crew = _choose_workers(workers, scheduler)
+    try:
+        with show_progress() as progress:
+            if out is None:
+                progress.message(f"writing to {request.out}")
+            metadata = run(request, progress, crew)
+    except KeyboardInterrupt as stop:
+        print_note("interrupted: run the same command again, it goes on where it stopped")
+        raise typer.Exit(exit_code(stop)) from None
+    if as_json:
+        print_json(metadata.model_dump(mode="json"))
+    else:
+        _print_result(request.out, metadata)
+    if strict and metadata.counts.quarantined:
+        raise typer.Exit(EXIT_QUARANTINED)
+    if not metadata.counts.clips:
+        raise RawInputError(
+            f"no clip is left: all {metadata.counts.quarantined:,} files were quarantined",
+            remedy=f"Correct them, and run the same command again; the reasons: mampctl info {request.out}",
+        )
+
+
+def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":
+    from mamp_pipeline.ingest.engines.base import Workers
+    from mamp_schemas.system import count_cores
+
+    if scheduler and count is not None:
+        raise UsageError("--workers and --scheduler name two places to work in", remedy="Give one of them.")
+    return Workers(count_cores() if count is None else count, scheduler)
+
+
+def _print_result(store: StoragePath, metadata: StoreMetadata) -> None:
+    counts = metadata.counts
+    print_summary(store, f"{counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined")
+    print_line(f"content hash {metadata.content_hash[:16]}")
+    for entry in metadata.quarantined[:10]:
+        print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
+    if counts.quarantined > 10:
+        print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {store}")
+    for protocol in metadata.dataset_spec().protocols[:1] if counts.clips else ():
+        print_hint("build-splits", "--protocol", protocol.name, "--store", store)

@@ -1,0 +1,64 @@
+"""`mampctl knn`: measure an encoder's features by nearest neighbours and retrieval, without training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.io.storage_path import StoragePath
+from mampctl.defaults import encoder_recipe, store_of_recipe
+from mampctl.options import (
+    DeviceOption,
+    DevicesOption,
+    EncoderArgument,
+    EncoderRecipeOption,
+    JsonOption,
+    SetOption,
+    StoreOption,
+)
+from mampctl.output.console import print_json, print_line, print_table
+from mampctl.output.tables import print_measured_network
+from mampctl.runtime.distributed import distributed_run
+
+if TYPE_CHECKING:
+    from mamp_schemas.models.recipe import Recipe
+
+
+DEFAULT_KS = (1, 20)
+
+
+def knn(
+    encoder: EncoderArgument = None,
+    recipe: EncoderRecipeOption = None,
+    store: StoreOption = None,
+    set_: SetOption = None,
+    k: Annotated[
+        list[int] | None, typer.Option("--k", min=1, help="How many neighbours vote. Repeatable. [default: 1 and 20]")
+    ] = None,
+    device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Classify and retrieve test clips by the training clips whose features are nearest (cosine similarity)."""
+
+    def prepare() -> "tuple[Path | None, Recipe, StoragePath]":
+        loaded = encoder_recipe(encoder, recipe, store, set_)
+        return encoder, loaded, store_of_recipe(store, loaded)
+
+    with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+        from mamp_trainer.protocols.evaluate import EvaluationContext
+        from mamp_trainer.protocols.knn import evaluate_knn
+
+        found = evaluate_knn(
+            network, loaded, EvaluationContext(place, device, progress, ranks), sorted({*(k or DEFAULT_KS)})
+        )
+    if not ranks.is_main:
+        return
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    print_measured_network(found, f"{found.clips:,} test clips among {found.gallery:,} training clips")
+    print_table([(at, f"{share:.2f}") for at, share in found.knn.items()], ("k", "kNN top-1 %"))
+    print_line()
+    print_table([(at, f"{share:.2f}") for at, share in found.recall.items()], ("k", "recall@k %"))
+    print_line(f"mean average precision {found.mean_average_precision:.2f} %")

@@ -1,0 +1,119 @@
+"""`mampctl predict`: classify raw files; one JSON line per clip."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
+
+import typer
+
+from mamp_schemas.io.storage_path import parse_storage_path
+from mamp_schemas.models.layout import class_names, dataset_spec
+from mamp_schemas.models.policy import make_policy
+from mamp_schemas.progress import Progress
+from mampctl.defaults import find_layout
+from mampctl.options import CheckpointArgument, DeviceOption, LayoutOption, PolicyOption, ReleasedRecipeOption
+from mampctl.output.progress import MessagesOnly, show_progress
+from mampctl.runtime.errors import needed_extras
+
+if TYPE_CHECKING:
+    from mamp_pipeline.datasets.clips import Clip
+    from mamp_pipeline.ingest.read_files import FileClips
+    from mamp_trainer.protocols.predictions import Predictor
+
+
+EXIT_FAILED = 1
+BATCH_LINES = 32
+"""Lines that are written together, their clips classified as one: few enough that lines come soon, on a CPU too."""
+
+
+class _OutputLine(NamedTuple):
+    """A line to be written, and the clip whose prediction it is to tell; None where it tells a fault."""
+
+    content: dict[str, object]
+    clip: "Clip | None"
+
+
+def predict(
+    checkpoint: CheckpointArgument,
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Raw files, folders and zip archives of them.")],
+    recipe: ReleasedRecipeOption = None,
+    policy: PolicyOption = None,
+    layout: LayoutOption = None,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to tell, the most probable first.")] = 5,
+    device: DeviceOption = "auto",
+) -> None:
+    """Name the actions in raw skeleton files: a JSON line a clip, with the most probable classes."""
+    with needed_extras():
+        from mamp_pipeline.ingest.read_files import find_files, read_files
+        from mamp_trainer.checkpoints.provenance import read_training_policy
+        from mamp_trainer.protocols.classifier import trained_recipe
+        from mamp_trainer.protocols.predictions import Predictor
+
+    trained = trained_recipe(checkpoint, recipe)
+    described = find_layout(trained.dataset, layout)
+    spec = dataset_spec(trained.dataset, described)
+    cleaning = make_policy(read_training_policy(checkpoint, policy), trained.dataset)
+    # While bars are shown, what is written to sys.stdout would go to the terminal, wherever it is to go.
+    out = sys.stdout
+    with _progress_beside(out) as progress:
+        predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device, progress)
+        sources = find_files([parse_storage_path(path) for path in paths], trained.dataset, described, progress)
+        progress.start("predict", len(sources), "files")
+        faults = 0
+        names = class_names(trained.dataset, described)
+        for lines in _batches(read_files(sources, trained.dataset, cleaning, described), progress):
+            _write_batch(lines, predictor, names, top, out)
+            faults += sum(line.clip is None for line in lines)
+        if faults:
+            progress.message(f"{faults:,} files or labels gave no clip: their lines have an error")
+    if faults:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _progress_beside(out: TextIO) -> AbstractContextManager[Progress]:
+    # The lines themselves run over the screen: a bar would be in their way.
+    return nullcontext(MessagesOnly()) if out.isatty() else show_progress()
+
+
+def _batches(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_OutputLine]]:
+    """Gather what files give, until there are enough lines for a batch; a video's stay together."""
+    lines: list[_OutputLine] = []
+    for file in files:
+        place = file.source.location
+        lines += [_OutputLine({"clip": info.id, "file": place}, clip) for info, clip in file.clips]
+        lines += [
+            _OutputLine({"file": fault.file, "line": fault.line, "error": fault.reason}, None)
+            for fault in file.problems
+        ]
+        progress.advance(1)
+        if len(lines) >= BATCH_LINES:
+            yield lines
+            lines = []
+    yield lines
+
+
+def _write_batch(
+    lines: Sequence[_OutputLine], predictor: "Predictor", names: Sequence[str], top: int, out: TextIO
+) -> None:
+    """Classify the clips among some lines, and write all of these; a signal waits until they are written."""
+    from mamp_trainer.data.dataset import Recording
+    from mamp_trainer.protocols.predictions import top_classes
+    from mamp_trainer.training.runtime import interruptible
+
+    recordings = [Recording(line.clip.joints, line.clip.valid_frames) for line in lines if line.clip]
+    told = iter(top_classes(predictor.logits(recordings), top) if recordings else ())
+    texts = []
+    for line in lines:
+        content = line.content
+        if line.clip:
+            predictions = [
+                {"label": label, "name": names[label], "probability": probability} for label, probability in next(told)
+            ]
+            content = {**content, "predictions": predictions}
+        texts.append(json.dumps(content) + "\n")
+    with interruptible() as pause:
+        out.write("".join(texts))
+        out.flush()
+        pause()

@@ -1,0 +1,110 @@
+"""`mampctl report`: write an HTML page about a store or about runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mamp_schemas.errors import UsageError
+from mamp_schemas.io.storage_path import parse_local_path, parse_storage_path
+from mampctl.options import DeviceOption, JsonOption, complete_store
+from mampctl.output.console import print_json, print_line, print_summary, print_table
+from mampctl.output.hints import print_hint
+from mampctl.output.progress import show_progress
+from mampctl.runtime.errors import needed_extras
+
+
+def report(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="A store; or the folders of runs.", autocompletion=complete_store),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(parser=parse_local_path, metavar="PATH", help="The HTML file; one that is there is replaced."),
+    ],
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="For runs: the store that they were trained on. [default: theirs in $MAMPCTL_DATA]",
+            autocompletion=complete_store,
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Write one self-contained page: of a store (counts, motion, outliers, clips) or of runs (curves, classes)."""
+    with needed_extras():
+        import plotly  # noqa: F401 - the page needs it at the end of long work: say so at its beginning
+
+    runs = _run_folders(paths)
+    if runs:
+        _report_runs(runs, out, store, device, as_json)
+    elif store is not None:
+        raise UsageError("--store is for reports of runs", remedy="Leave it out, or name folders of runs.")
+    elif len(paths) == 1:
+        _report_store(paths[0], out, as_json)
+    else:
+        raise UsageError(
+            f"none of {', '.join(paths)} is the folder of a run, and there is one report for each store",
+            remedy="Name one store, or folders of runs.",
+        )
+
+
+def _run_folders(paths: Sequence[str]) -> list[Path]:
+    """Return the paths as folders of runs; none where none of them is one.
+
+    Raises:
+        UsageError: only some are.
+    """
+    from mamp_trainer.runs.index import holds_run
+
+    folders = {
+        path: place for path in paths if isinstance(place := parse_storage_path(path), Path) and holds_run(place)
+    }
+    others = [path for path in paths if path not in folders]
+    if folders and others:
+        raise UsageError(
+            f"{others[0]} is not the folder of a run, as {next(iter(folders))} is",
+            remedy="Name folders of runs only, or one store.",
+        )
+    return list(folders.values())
+
+
+def _report_runs(folders: Sequence[Path], out: Path, store: str | None, device: str, as_json: bool) -> None:
+    from mamp_pipeline.report.runs_page import write_runs_page
+    from mampctl.output.run_reports import RunAnalyser, read_runs
+
+    runs = read_runs(folders)
+    with show_progress() as progress:
+        workshop = RunAnalyser.create(store, device, progress)
+        runs = [workshop.analyse(run) for run in runs]
+    size = write_runs_page(runs, out)
+    if as_json:
+        print_json({"file": str(out), "bytes": size, "runs": [run.path for run in runs]})
+        return
+    print_summary(out, f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}, {size / 1e6:.1f} MB")
+    print_line("open it in a browser")
+    print_hint("runs", "show" if len(runs) == 1 else "compare", *folders)
+
+
+def _report_store(store: str, out: Path, as_json: bool) -> None:
+    from mamp_pipeline.report.quality import CRITERIA
+    from mamp_pipeline.report.store_page import write_store_page
+    from mamp_schemas.io.store_reader import open_store
+
+    opened = open_store(parse_storage_path(store))
+    with show_progress() as progress:
+        result = write_store_page(opened, out, progress)
+    if as_json:
+        print_json({"file": str(out), "bytes": result.size, "outliers": result.outliers, "viewable": result.viewable})
+        return
+    rows = [(CRITERIA[kind][0], f"{clips:,}") for kind, clips in result.outliers.items()]
+    print_table(rows, ("outliers", "clips"))
+    clips = f"{len(opened.ids):,} clips, {result.viewable} of them to play"
+    print_summary(out, f"{clips}, {result.size / 1e6:.1f} MB")
+    print_line("open it in a browser")
+    if opened.ids:
+        print_hint("show", store, opened.ids[0])

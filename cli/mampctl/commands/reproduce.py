@@ -1,0 +1,166 @@
+"""`mampctl reproduce`: reproduce a table of the paper and show it beside the published numbers."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.errors import Interrupted, MampctlError, TrainingError
+from mamp_schemas.io.storage_path import parse_local_path
+from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.reproduction import ReproductionPlan, Scale
+from mampctl.defaults import data_folder
+from mampctl.options import DeviceOption, DevicesOption, JsonOption
+from mampctl.output.console import print_json, print_line
+from mampctl.output.log import run_id
+from mampctl.runtime.distributed import distributed_run
+from mampctl.runtime.errors import needed_extras
+
+if TYPE_CHECKING:
+    from mamp_trainer.reproduce.catalog import DataCatalog
+if TYPE_CHECKING:
+    from mamp_trainer.reproduce.catalog import DataCatalog
+    from mamp_trainer.reproduce.plan import Outcome
+
+
+def make_manifests(recipes: Sequence[Recipe], catalog: "DataCatalog", message: Callable[[str], None]) -> None:
+    """Make the manifests that recipes lack, as `mampctl build-splits` does; what is there stays as it is.
+
+    One that cannot be made is told, and the runs that need it fail with what is missing.
+
+    Args:
+        recipes: the recipes.
+        catalog: the data.
+        message: is told what is made.
+    """
+    for recipe in recipes:
+        if not catalog.has_store(recipe):
+            continue
+        try:
+            catalog.split(recipe)
+        except MampctlError:
+            try:
+                _make_manifest(recipe, catalog, message)
+            except MampctlError as problem:
+                message(f"no manifest for {recipe.dataset} {recipe.protocol}: {problem}")
+
+
+def _make_manifest(recipe: Recipe, shelf: "DataCatalog", say: Callable[[str], None]) -> None:
+    with needed_extras():
+        from mamp_pipeline.splits import build_manifest
+        from mamp_pipeline.subsets import write_subsets
+        from mamp_schemas.io.manifests import manifest_path, read_manifest, write_manifest
+        from mamp_schemas.io.storage import exists
+        from mamp_schemas.io.store_reader import open_store
+    from mamp_trainer.reproduce.catalog import subset_of
+
+    store, subset = open_store(shelf.store_path(recipe).resolve()), subset_of(recipe)
+    whole = manifest_path(store.path, recipe.protocol)
+    if not exists(whole):
+        write_manifest(whole, build_manifest(store, recipe.protocol))
+        say(f"split manifest {whole}")
+    if subset is not None and not exists(manifest_path(store.path, recipe.protocol, subset)):
+        write_subsets(store, read_manifest(store, recipe.protocol), [subset])
+        say(f"draw {manifest_path(store.path, recipe.protocol, subset)}")
+
+
+def reproduce(
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="1 to 10, 10a, 10b, fig-mask-ratio, fig-schedule or fig-loss.")
+    ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET/PROTOCOL", help="Run what these columns need, say ntu60/xsub. Repeatable."),
+    ] = None,
+    scale: Annotated[Scale, typer.Option(help="As published, or reduced to see that it works.")] = "full",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting, with seeds from 0 on.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan with estimated times, and leave.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=parse_local_path, metavar="PATH", help="Where runs/ and tables/ are made. [default: $MAMPCTL_DATA]"
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Reproduce a table of the paper: run what is missing, and write it beside the published numbers.
+
+    Called again, it goes on where it stopped. Stores are $MAMPCTL_DATA/DATASET.zarr.
+    """
+    with needed_extras():
+        from mamp_trainer.reproduce.plan import choose_runs, make_plan
+
+    plan = make_plan(table, scale, seeds)
+    wanted, folder = choose_runs(plan, only or []), out or data_folder()
+    if dry_run:
+        _print_plan(plan, wanted, folder, device, as_json)
+        return
+    with distributed_run(lambda: None, device, devices) as (_, ranks, progress):
+        from mamp_trainer.reproduce.catalog import DataCatalog
+        from mamp_trainer.reproduce.execute import ExecutionContext, execute
+
+        shelf = DataCatalog(data_folder())
+        if ranks.is_main:
+            make_manifests([run.recipe for run in plan.runs if run.name in wanted], shelf, progress.message)
+            if not as_json:
+                _print_plan(plan, wanted, folder, device, as_json)
+        ranks.all_reduce_max(0)  # the others read manifests when they are there
+
+        def tell(now: "Outcome") -> None:
+            _write_tables(plan, now, shelf, folder)
+
+        try:
+            outcome = execute(
+                plan, wanted, folder / "runs", shelf, ExecutionContext(device, progress, ranks, run_id()), tell
+            )
+        except Interrupted:
+            progress.message("the table is written as far as it has come; the same command, without --resume, goes on")
+            raise
+        if ranks.is_main:
+            _print_tables(plan, outcome, shelf, folder, as_json)
+        ranks.all_reduce_max(0)  # an error of one rank would end the first before it has shown them
+        if outcome.problems:
+            raise TrainingError(
+                f"{len(outcome.problems)} of {len(wanted)} runs are missing: the table says why",
+                remedy="Once that is mended, run the same command again: what is done is not done twice.",
+            )
+
+
+def _write_tables(plan: ReproductionPlan, outcome: "Outcome", shelf: "DataCatalog", folder: Path) -> None:
+    from mamp_trainer.reproduce.tables import collect, write_table
+
+    for table in collect(plan, outcome, shelf, folder / "tables"):
+        write_table(folder / "tables", table)
+
+
+def _print_plan(plan: ReproductionPlan, wanted: frozenset[str], folder: Path, device: str, as_json: bool) -> None:
+    with needed_extras():
+        from mamp_trainer.reproduce.catalog import DataCatalog
+        from mamp_trainer.reproduce.dry_run import dry_run
+        from mamp_trainer.training.runtime import choose_device
+        from mampctl.output.tables import print_dry_run
+
+    shown = dry_run(plan, wanted, folder / "runs", DataCatalog(data_folder()), choose_device(device))
+    if as_json:
+        print_json({"plan": plan.model_dump(mode="json"), "preview": shown.model_dump(mode="json")})
+    else:
+        print_dry_run(plan, shown)
+
+
+def _print_tables(
+    plan: ReproductionPlan, outcome: "Outcome", shelf: "DataCatalog", folder: Path, as_json: bool
+) -> None:
+    from mamp_trainer.reproduce.tables import collect, table_files
+    from mampctl.output.tables import print_tables
+
+    tables = collect(plan, outcome, shelf, folder / "tables")
+    if as_json:
+        print_json([each.model_dump(mode="json") for each in tables])
+        return
+    print_tables(tables)
+    for table in tables:
+        for path in table_files(folder / "tables", table):
+            print_line(f"{path}")

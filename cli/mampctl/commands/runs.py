@@ -1,0 +1,112 @@
+"""`mampctl runs list|show|compare`: list training runs and explain why their numbers differ."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mamp_schemas.errors import UsageError
+from mamp_schemas.io.storage_path import parse_local_path
+from mamp_schemas.models.dataset import DatasetName
+from mamp_schemas.models.recipe import Task
+from mampctl.defaults import data_folder
+from mampctl.output.console import print_json, print_note
+
+if TYPE_CHECKING:
+    from mamp_trainer.runs.index import Run
+
+
+app = typer.Typer(help="What was trained, with what outcome, and why numbers differ.", no_args_is_help=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@app.command("list")
+def list_(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            parser=parse_local_path, metavar="[FOLDER]...", help="Where runs are. [default: $MAMPCTL_DATA/runs]"
+        ),
+    ] = None,
+    task: Annotated[Task | None, typer.Option(help="Only runs of this task.")] = None,
+    dataset: Annotated[DatasetName | None, typer.Option(help="Only runs on this dataset.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs below some folders, complete or not."""
+    from mamp_trainer.runs.index import read_runs, summarise_run
+    from mampctl.output.tables import print_runs
+
+    lines = [summarise_run(run) for run in read_runs(_find_run_folders(folders))]
+    lines = [line for line in lines if task in (None, line.task) and dataset in (None, line.dataset)]
+    if as_json:
+        print_json([line.model_dump(mode="json") for line in lines])
+    else:
+        print_runs(lines)
+
+
+@app.command("show")
+def show(
+    run: Annotated[Path, typer.Argument(parser=parse_local_path, metavar="RUN", help="The run's folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show all that is known of a run, and where its recipe differs from the shipped one of that name."""
+    from mamp_trainer.runs.index import run_detail
+    from mampctl.output.tables import print_detail
+
+    found = run_detail(_find_run(run))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_detail(found)
+
+
+@app.command("compare")
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(parser=parse_local_path, metavar="RUN RUN...", help="Folders of two runs or more.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what differs between runs, and what came out; with mean and deviation over seeds."""
+    from mamp_trainer.runs.compare import compare as compare_runs
+    from mampctl.output.tables import print_comparison
+
+    if len(runs) < 2:
+        raise UsageError("there is one run, and nothing to compare it with", remedy="Name two folders or more.")
+    found = compare_runs([_find_run(run) for run in runs])
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_comparison(found)
+
+
+def _find_run_folders(folders: list[Path] | None) -> list[Path]:
+    """Return the folders that the user named, by default that of the data folder, which need not be there yet.
+
+    Raises:
+        UsageError: a named one is not there.
+    """
+    if not folders:
+        folder = data_folder() / "runs"
+        print_note(f"runs in {folder}")
+        return [folder]
+    if missing := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise UsageError(f"no such folder: {', '.join(missing)}", remedy="Name folders that hold runs, or are runs'.")
+    return folders
+
+
+def _find_run(folder: Path) -> "Run":
+    """Return the run that a folder holds.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    from mamp_trainer.runs.index import holds_run, read_run
+
+    if not holds_run(folder):
+        raise UsageError(
+            f"{folder}: there is no run (neither run.json nor recipe.yaml)",
+            remedy="Name the folder of a run; `mampctl runs list FOLDER` finds them.",
+        )
+    return read_run(folder)

@@ -1,0 +1,37 @@
+"""`mampctl verify`: read a whole store and compare it with its digests."""
+
+from typing import Annotated
+
+import typer
+
+from mamp_schemas.io.storage_path import parse_storage_path
+from mampctl.options import complete_store
+from mampctl.output.console import elapsed, print_json, print_line
+from mampctl.output.hints import print_hint, suggest_next_command
+from mampctl.output.progress import show_progress
+
+EXIT_FAILED = 1
+
+
+def verify(
+    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Read every row again: digests, motion, intensity and content hash must agree."""
+    from mamp_pipeline.store.verify import verify_store as run
+    from mamp_schemas.io.store_reader import open_store
+
+    opened = open_store(parse_storage_path(store))
+    with show_progress() as progress:
+        report = run(opened, progress)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        for problem in report.problems:
+            print_line(f"problem: {problem}")
+        state = f"{len(report.problems)} problems" if report.problems else "all digests agree"
+        print_line(f"{store}: {report.clips:,} clips, {report.rows:,} rows read in {elapsed():.1f} s: {state}")
+        if not report.problems:
+            print_hint(*suggest_next_command(opened))
+    if report.problems:
+        raise typer.Exit(EXIT_FAILED)

@@ -1,0 +1,1 @@
+"""Everything users read, that is results, tables, progress, hints and the log."""

@@ -1,0 +1,91 @@
+"""Text for users. Results go to standard output, notes and errors to standard error."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from mamp_schemas.errors import MampctlError
+from mamp_schemas.progress import ALWAYS_SHOWN_PREFIXES
+from mampctl.output.log import log_event
+
+INTERRUPTED_NOTE = "interrupted: nothing unfinished is left under a final name; run the same command again"
+
+
+_QUIET = ContextVar("quiet", default=False)
+_STARTED = ContextVar("started", default=0.0)
+
+
+def set_quiet() -> None:
+    """Show no progress and say no notes for the rest of this command."""
+    _QUIET.set(True)
+
+
+def is_quiet() -> bool:
+    """Return whether this command is to be quiet."""
+    return _QUIET.get()
+
+
+def start_timer() -> None:
+    """Begin to count the seconds of a command."""
+    _STARTED.set(time.monotonic())
+
+
+def elapsed() -> float:
+    """Return the seconds since this command began."""
+    return time.monotonic() - _STARTED.get()
+
+
+def print_note(text: str) -> None:
+    """Say one line outside of any progress: a choice made for the user; a quiet command says only warnings."""
+    if is_quiet() and not text.startswith(ALWAYS_SHOWN_PREFIXES):
+        return
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
+    else:
+        log_event("message", text=text)
+
+
+def print_error(error: MampctlError, hint: str = "") -> None:
+    """Write an error, its remedy and what else there is to know to standard error."""
+    remedy = " ".join(filter(None, (error.remedy, hint)))
+    if not sys.stderr.isatty():
+        log_event("error", text=error.message, remedy=remedy)
+        return
+    sys.stderr.write(f"error: {error.message}\n")
+    if remedy:
+        sys.stderr.write(f"  {remedy}\n")
+
+
+def print_line(text: str = "") -> None:
+    """Write one line of a result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def print_summary(subject: object, summary: str) -> None:
+    """Write what a command made, where, and how long it took since it began."""
+    print_line(f"{subject}: {summary}, {elapsed():.1f} s")
+
+
+def print_json(value: Any) -> None:
+    """Write a result as JSON."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
+    """Write a table in columns; numbers to the right."""
+    texts = [list(header), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[place]) for row in texts) for place in range(len(header))]
+    numeric = [all(_is_number(row[place]) for row in rows) for place in range(len(header))]
+    for row in texts:
+        cells = [
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        print_line("  ".join(cells).rstrip())
+
+
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, int | float) or str(cell).replace(",", "").replace(".", "").lstrip("+-").isdigit()

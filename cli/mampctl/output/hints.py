@@ -1,0 +1,64 @@
+"""Suggestions of the next command, ready to paste."""
+
+import shlex
+from typing import TYPE_CHECKING
+
+from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.store import StoreMetadata
+from mampctl.output.console import print_line
+
+if TYPE_CHECKING:
+    from mamp_schemas.io.store_reader import Store
+
+
+def suggest_recipe_options(metadata: StoreMetadata, protocol: str) -> str:
+    """Return the options that name a recipe for a store: its own, or another one and what differs."""
+    from mamp_trainer.recipes import list_recipes
+
+    name = f"{metadata.dataset}-{protocol}"
+    if name in {recipe.name for recipe in list_recipes("pretrain")}:
+        return f"--recipe {name}"
+    base = "nwucla-small" if metadata.dataset == "custom" else "ntu60-xsub"
+    changes = (f"dataset={metadata.dataset}", f"protocol={protocol}", f"model.joints={len(metadata.skeleton.joints)}")
+    return " ".join((f"--recipe {base}", *(f"--set {change}" for change in changes)))
+
+
+def suggest_next_command(store: "Store") -> tuple[object, ...]:
+    """Return the words of the command that goes on with a store: its first protocol's split, then pre-training.
+
+    A store without clips or without protocols is looked at, since it cannot be split.
+    """
+    from mamp_schemas.io.manifests import manifest_path
+    from mamp_schemas.io.storage import is_file
+
+    names = [protocol.name for protocol in store.metadata.dataset_spec().protocols]
+    if not store.ids:
+        return "info", store.path
+    if not names:
+        return "report", store.path, "--out", "report.html"
+    ready = next((name for name in names if is_file(manifest_path(store.path, name))), None)
+    if ready is None:
+        return "build-splits", "--protocol", names[0], "--store", store.path
+    return "train", "pretrain", *suggest_recipe_options(store.metadata, ready).split(), "--store", store.path
+
+
+def suggest_linear_options(pretrained: PretrainRecipe) -> str:
+    """Return what names the linear recipe of a pre-training's name, with the data it was set to; nothing if none is."""
+    from mamp_trainer.recipes import list_recipes
+
+    known = {recipe.name: recipe for recipe in list_recipes("linear")}
+    if pretrained.name not in known:
+        return ""
+    probe = known[pretrained.name]
+    fields = {
+        "dataset": (probe.dataset, pretrained.dataset),
+        "protocol": (probe.protocol, pretrained.protocol),
+        "model.joints": (probe.model.joints, pretrained.model.joints),
+    }
+    changes = (f"--set {field}={found} " for field, (own, found) in fields.items() if own != found)
+    return f"--recipe {pretrained.name} {''.join(changes)}"
+
+
+def print_hint(*words: object) -> None:
+    """Write the command that is likely to be the next one, as a shell takes it."""
+    print_line(f"next: mampctl {shlex.join(map(str, words))}")

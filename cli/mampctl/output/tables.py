@@ -1,0 +1,213 @@
+"""Runs, plans, reproduced tables and evaluated networks as text for a terminal."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mamp_schemas.models.reproduction import DryRun, ObtainedTable, ReproductionPlan
+from mamp_schemas.models.results import Hardware, NetworkMeasurement, RunRecord, Spread
+from mampctl.output.console import print_line, print_summary, print_table
+
+if TYPE_CHECKING:
+    from mamp_trainer.runs.compare import Aspect, Comparison, Group
+    from mamp_trainer.runs.index import RunDetail, RunSummary
+if TYPE_CHECKING:
+    pass
+
+
+_RUN_HEADER = ("run", "task", "recipe", "data", "seed", "state", "last", "best (epoch)", "time", "finished (UTC)")
+_DIGEST_ASPECTS = ("store", "split manifest", "encoder")
+"""Aspects that are one digest."""
+
+
+def print_runs(lines: Sequence["RunSummary"]) -> None:
+    """Print a table of runs, and what is wrong with any of them."""
+    if not lines:
+        print_line("no runs")
+        return
+    print_table([_run_row(line) for line in lines], _RUN_HEADER)
+    for line in lines:
+        if line.problem:
+            print_line(f"problem: {line.problem}")
+
+
+def print_detail(found: "RunDetail") -> None:
+    """Print all that is known of a run."""
+    line, record = found.line, found.record
+    facts = dict(zip(_RUN_HEADER, _run_row(line), strict=True)) | (_record_fields(record) if record else {})
+    for name, value in facts.items():
+        if value != "":
+            print_line(f"{name:<14} {value}")
+    if line.problem:
+        print_line(f"problem: {line.problem}")
+    for note in found.notes:
+        print_line(f"note: {note}")
+    if found.recipe is None:
+        return
+    if not found.shipped:
+        print_line(f"recipe {line.recipe}: none of that name comes along; its fields stand in recipe.yaml")
+        return
+    print_line(f"recipe {line.recipe}: as shipped{' but for (shipped / this run)' if found.changes else ''}")
+    for change in found.changes:
+        print_line(f"  {change}")
+
+
+def print_comparison(found: "Comparison") -> None:
+    """Print runs side by side, what differs between them, and the spread of those of one setting."""
+    print_runs(found.runs)
+    print_line()
+    for aspect in found.aspects:
+        _print_aspect(aspect)
+    if all(aspect.state == "same" for aspect in found.aspects):
+        print_line("nothing that is recorded differs")
+    for group in found.groups:
+        print_line()
+        _print_group(group)
+
+
+def _run_row(line: "RunSummary") -> tuple[object, ...]:
+    part = f" {100 * line.subset.fraction:g} % draw {line.subset.draw}" if line.subset else ""
+    going = f" {line.epochs}/{line.planned_epochs}" if line.state == "incomplete" else ""
+    return (
+        line.run,
+        line.task or "",
+        line.recipe or "",
+        f"{line.dataset} {line.protocol}{part}" if line.dataset else "",
+        "" if line.seed is None else line.seed,
+        f"{line.state}{going}",
+        _last_metric(line),
+        "" if line.best_top1 is None else f"{line.best_top1:.2f} % ({line.best_epoch})",
+        "" if line.seconds is None else _format_duration(line.seconds),
+        "" if line.finished is None else f"{line.finished:%Y-%m-%d %H:%M}",
+    )
+
+
+def _last_metric(line: "RunSummary") -> str:
+    if line.last_top1 is not None:
+        return f"{line.last_top1:.2f} %"
+    return "" if line.last_loss is None else f"loss {line.last_loss:.4f}"
+
+
+def _format_duration(seconds: float) -> str:
+    """Return a wall time as people say it."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _record_fields(record: RunRecord) -> dict[str, object]:
+    origin, times = record.origin, (record.started, record.finished)
+    return {
+        "result": ", ".join(f"{name} {value}" for name, value in record.result.model_dump(exclude={"kind"}).items()),
+        "recipe hash": record.recipe_hash,
+        "store hash": record.store_hash,
+        "manifest hash": record.manifest_hash,
+        "encoder": record.encoder,
+        "encoder from": origin.checkpoint if origin else "",
+        "its weights": origin.weights if origin else "",
+        "its recipe": (origin.recipe_hash or "unknown: a released file") if origin else "",
+        "device": record.device,
+        "hardware": _format_hardware(record.hardware) if record.hardware else "",
+        "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
+        "from, to": " – ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in times if time) if all(times) else "",
+        "sittings": record.sittings or "",
+        "run id": record.run_id or "",
+    }
+
+
+def _format_hardware(found: Hardware) -> str:
+    gpus = [f"{count} × {name}" for name, count in found.gpus.items()] or ["no GPU"]
+    cores = f"{found.cores} of {found.cores_present} cores"
+    return ", ".join(
+        (found.cpu, cores, f"{found.memory_gb:g} GB", *gpus, f"{found.ranks} rank{'s' * (found.ranks > 1)}")
+    )
+
+
+def _print_aspect(aspect: "Aspect") -> None:
+    name, differences = f"{aspect.name:<14}", aspect.differences
+    if aspect.state != "differs":
+        said = "same" if aspect.state == "same" else "not known of every run; no difference where it is"
+        print_line(f"{name}  {said}")
+    elif aspect.name in _DIGEST_ASPECTS:
+        print_line(f"{name}  other: {differences[0].show_values()}")
+    elif len(differences) == 1:
+        print_line(f"{name}  same but for {differences[0]}")
+    else:
+        print_line(f"{name}  same but for")
+        for difference in differences:
+            print_line(f"{'':<16}{difference}")
+
+
+def _print_group(group: "Group") -> None:
+    several = {"seeds": group.seeds, "draws": group.draws}
+    told = "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in several.items() if values)
+    print_line(f"{len(group.runs)} runs of one setting ({told})")
+    spreads: dict[str, Spread | None] = {
+        "top-1 %, last epoch": group.last_top1,
+        "top-1 %, best epoch": group.best_top1,
+        "loss, last epoch": group.last_loss,
+    }
+    for name, spread in spreads.items():
+        if spread is not None:
+            print_line(f"  {name:<20} {spread}")
+
+
+def print_dry_run(plan: ReproductionPlan, preview: DryRun) -> None:
+    """Print which runs a table takes, how far they are, and how long the others will take."""
+    rows = [
+        (
+            line.run,
+            line.state,
+            line.epochs,
+            "unknown" if line.train_clips is None else f"{line.train_clips:,}",
+            "" if line.state == "done" or line.seconds is None else _format_estimate(line.seconds),
+        )
+        for line in preview.lines
+    ]
+    print_table(rows, ("run", "state", "epochs", "training clips", "estimated time"))
+    left = [line for line in preview.lines if line.state in ("to do", "begun")]
+    total = sum(line.seconds or 0.0 for line in left)
+    print_line(
+        f"table {plan.table}, scale {plan.scale}: {len(left)} of {len(preview.lines)} runs to do, about "
+        f"{_format_estimate(total)} on {preview.device} (an estimate: {preview.basis})"
+    )
+    if preview.manifests:
+        print_line(f"{preview.manifests} split manifests will be made")
+    for problem in preview.missing:
+        print_line(f"missing: {problem}")
+
+
+def print_tables(tables: Sequence[ObtainedTable]) -> None:
+    """Print what was obtained beside what is published."""
+    from mamp_trainer.reproduce.tables import describe_column, describe_row, show_cell, table_title
+
+    for table in tables:
+        print_line(table_title(table))
+        rows = [
+            (
+                describe_row(row),
+                describe_column(table.published.columns[cell.column]),
+                "–" if (value := row.values[cell.column]) is None else f"{value:.1f}",
+                *show_cell(cell, table.measure),
+            )
+            for cell in table.cells
+            for row in [table.published.rows[cell.row]]
+        ]
+        print_table(rows, ("method", "data", "published", "obtained", "difference", "best epoch"))
+        for problem in dict.fromkeys(cell.problem for cell in table.cells if cell.problem):
+            print_line(f"failed: {problem}")
+
+
+def _format_estimate(seconds: float) -> str:
+    """Return a time that is only estimated, in what it is about."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 72 else f"{hours / 24:.1f} d"
+
+
+def print_measured_network(found: NetworkMeasurement, clips: str) -> None:
+    """Print what is measured, on what, and how long it took."""
+    print_summary(f"{found.network} (recipe {found.recipe}), {found.dataset} {found.protocol}", clips)

@@ -1,0 +1,40 @@
+"""Console entry point. Ctrl-C during start-up exits quietly with code 130."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from mampctl.output.log import install_json_log
+
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Import and run the command line."""
+    install_json_log()
+    try:
+        from mampctl.runtime.app import run_app as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as end:
+        if is_distributed(os.environ) and isinstance(end.code, int):
+            _exit_immediately(end.code)
+        raise
+
+
+def is_distributed(environment: Mapping[str, str]) -> bool:
+    """Return whether torchrun, `--devices` or srun started this process as one of several."""
+    counts = (environment.get(name, "1") for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS"))
+    return any(count.isdigit() and int(count) > 1 for count in counts)
+
+
+def _exit_immediately(code: int) -> None:
+    """End without taking Python down: threads of torch.distributed that outlive it abort the process, now and then.
+
+    All is written by now; a rank that had done its work would count as failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

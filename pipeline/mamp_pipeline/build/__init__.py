@@ -1,1 +1,0 @@
-"""Ingest: a deterministic plan, parts parsed into staged pieces, shards packed from them, metadata last."""

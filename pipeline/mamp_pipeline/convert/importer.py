@@ -1,0 +1,285 @@
+"""Import an existing file as a store.
+
+Clips go to a scratch file, are sorted by id, packed into shards and described.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.convert.source import ImportClip, ImportSource, SecondSlot
+from mamp_pipeline.datasets.clips import Clip, ClipInfo
+from mamp_pipeline.ingest.staging import acquire, remove_staging, staging_path
+from mamp_pipeline.motion import compute_intensity, compute_motion, index_rows
+from mamp_pipeline.splits import make_manifest
+from mamp_pipeline.store.metadata import IngestSummary, make_store_metadata
+from mamp_pipeline.store.shards import RowRange, first_rows, pack_ids, plan_shards
+from mamp_pipeline.store.staged_part import pack_part
+from mamp_pipeline.store.writer import create_arrays, write_metadata, write_shard
+from mamp_schemas.errors import MampctlError, RawInputError, StoreExistsError
+from mamp_schemas.io.atomic import output_errors
+from mamp_schemas.io.locks import lock_output
+from mamp_schemas.io.manifests import manifest_path, write_manifest
+from mamp_schemas.io.store_reader import BLOCK_ROWS, Columns, clip_ends, is_complete, open_store
+from mamp_schemas.models.policy import EmptySlotFill, ImportedPolicy
+from mamp_schemas.models.store import MotionSpec, StoreMetadata
+from mamp_schemas.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchClip:
+    """Where a clip lies in the spool.
+
+    Attributes:
+        offset: of its first row, in bytes.
+        bodies, frames: of the rows that lie there.
+        second_slot: as in `FoundClip`.
+    """
+
+    offset: int
+    bodies: int
+    frames: int
+    valid_frames: int
+    second_slot: SecondSlot
+
+    def stores_second_slot(self, empty_slot: EmptySlotFill) -> bool:
+        """Whether the second slot must be stored, for it is not what the policy would fill in."""
+        return self.second_slot in ("zeros", "copy") and self.second_slot != empty_slot
+
+
+def write_scratch_file(path: Path, clips: Iterable[ImportClip], progress: Progress) -> list[ScratchClip]:
+    """Write clips one after the other, as little-endian float32, and return where they lie."""
+    spooled = []
+    offset = 0
+    with path.open("wb") as file:
+        for clip in clips:
+            bodies, frames = clip.joints.shape[:2]
+            spooled.append(ScratchClip(offset, bodies, frames, clip.valid_frames, clip.second_slot))
+            file.write(np.ascontiguousarray(clip.joints, dtype="<f4").data)
+            offset += clip.joints.nbytes
+            progress.advance(1)
+    return spooled
+
+
+def read_scratch_clip(
+    file: IO[bytes], clip: ScratchClip, joints: int, empty_slot: EmptySlotFill
+) -> NDArray[np.float32]:
+    """Return a clip as a store of this policy holds it, (M, T, V, 3)."""
+    shape = (clip.bodies, clip.frames, joints, 3)
+    file.seek(clip.offset)
+    found = np.frombuffer(file.read(4 * int(np.prod(shape))), dtype="<f4").astype(np.float32).reshape(shape)
+    if not clip.stores_second_slot(empty_slot):
+        return found
+    return np.concatenate([found, found if clip.second_slot == "copy" else np.zeros_like(found)])
+
+
+def choose_empty_slot(clips: Sequence[ScratchClip]) -> EmptySlotFill:
+    """Return the policy that leaves fewer rows to store: what the second slot holds in most one-body clips.
+
+    Either gives every sample and every export alike: a slot that differs is stored.
+    """
+    rows = {second: sum(clip.frames for clip in clips if clip.second_slot == second) for second in ("zeros", "copy")}
+    return "copy" if rows["copy"] > rows["zeros"] else "zeros"
+
+
+@dataclass(frozen=True)
+class ImportTable:
+    """All clips of an import, sorted by id.
+
+    Attributes:
+        scratch_file: the file they lie in.
+        clips: where.
+        joints: V.
+        empty_slot: what the store leaves out of one-body clips.
+        columns: every clip column of the store.
+    """
+
+    scratch_file: Path
+    clips: Sequence[ScratchClip]
+    joints: int
+    empty_slot: EmptySlotFill
+    columns: Columns
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole store."""
+        return int(clip_ends(self.columns)[-1]) if self.clips else 0
+
+    def read_rows(self, first: int, last: int) -> NDArray[np.float32]:
+        """Return the rows of clips [first, last), (rows, V, 3)."""
+        with self.scratch_file.open("rb") as file:
+            rows = [
+                read_scratch_clip(file, clip, self.joints, self.empty_slot).reshape(-1, self.joints, 3)
+                for clip in self.clips[first:last]
+            ]
+        return np.concatenate(rows)
+
+
+def build_clip_table(
+    scratch_file: Path, infos: Sequence[ClipInfo], clips: Sequence[ScratchClip], joints: int, motion: MotionSpec
+) -> ImportTable:
+    """Sort spooled clips by id and compute their columns.
+
+    Args:
+        scratch_file: the file they lie in.
+        infos: what is known of each clip, in the order of `clips`.
+        clips: where they lie.
+        joints: V.
+        motion: how intensity is computed.
+    """
+    order = sorted(range(len(clips)), key=lambda place: infos[place].id)
+    infos, clips = [infos[place] for place in order], [clips[place] for place in order]
+    empty_slot = choose_empty_slot(clips)
+    parts: list[dict[str, NDArray[Any]]] = [pack_part([], [], joints, motion).columns]
+    with scratch_file.open("rb") as file:
+        for first, last in _batches(clips):
+            read = [
+                Clip(read_scratch_clip(file, clip, joints, empty_slot), clip.valid_frames) for clip in clips[first:last]
+            ]
+            piece = pack_part(list(zip(infos[first:last], read, strict=True)), [], joints, motion)
+            parts.append(piece.columns)
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    columns["id"] = pack_ids([info.id for info in infos])
+    columns["first_row"] = first_rows(columns["frames"], columns["bodies"])
+    return ImportTable(scratch_file, clips, joints, empty_slot, columns)
+
+
+def _batches(clips: Sequence[ScratchClip]) -> Iterator[tuple[int, int]]:
+    """Divide clips into runs of about `BLOCK_ROWS` rows."""
+    first, rows = 0, 0
+    for place, clip in enumerate(clips):
+        rows += 2 * clip.frames
+        if rows >= BLOCK_ROWS:
+            yield first, place + 1
+            first, rows = place + 1, 0
+    if first < len(clips):
+        yield first, len(clips)
+
+
+def file_fingerprint(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_import_metadata(
+    source_file: ImportSource, source: str, table: ImportTable, motion: MotionSpec
+) -> StoreMetadata:
+    """Return the metadata of an import's store: who cleaned its clips, and how, is not on record.
+
+    Args:
+        source_file: the file.
+        source: its fingerprint.
+        table: the clips.
+        motion: how motion and intensity were computed.
+    """
+    policy = ImportedPolicy(
+        name="imported",
+        origin=source_file.origin,
+        ids=source_file.id_origin,
+        labels=source_file.label_kind,
+        valid_frames="signed_sum",
+        empty_slot=table.empty_slot,
+    )
+    return make_store_metadata(
+        dataset=source_file.dataset.name,
+        policy=policy,
+        motion=motion,
+        ids=sorted(info.id for info in source_file.infos),
+        columns=table.columns,
+        summary=IngestSummary(source),
+    )
+
+
+def write_import_manifests(source_file: ImportSource, metadata: StoreMetadata, out: Path) -> None:
+    """Write the manifests of a file's own splits beside the store, in the order of its clips."""
+    for split in source_file.splits:
+        manifest = make_manifest(metadata, split.protocol, split.train, split.test, split.valid)
+        write_manifest(manifest_path(out, manifest.protocol), manifest)
+
+
+_MOTION = MotionSpec()
+
+
+def import_store(source_file: ImportSource, out: Path, progress: Progress) -> StoreMetadata:
+    """Make a store of an existing file, and the manifests of its splits; after an interruption it starts anew.
+
+    Raises:
+        RawInputError: the file holds no clips, or a number that a store cannot.
+        StoreExistsError: another store, or something else, stands at the output.
+        OutputError: the disk is full or the folder cannot be written.
+    """
+    if not source_file.infos:
+        raise RawInputError(f"{source_file.path}: holds no clips")
+    progress.message(f"{source_file.path.name}: {len(source_file.infos):,} clips, taken as {source_file.dataset.title}")
+    source, out = file_fingerprint(source_file.path), out.resolve()
+    with output_errors(out), lock_output(out):
+        if is_complete(out):
+            return _keep_existing_store(source_file, source, out, progress)
+        staging = acquire(out, f"import {source_file.origin} {source_file.dataset.name} {source}", replacing=False)
+        if out.exists():
+            shutil.rmtree(out)
+        table = _write_clip_table(source_file, staging, progress)
+        _write_rows(source_file, table, out, progress)
+        metadata = make_import_metadata(source_file, source, table, _MOTION)
+        # Before the mark: a file without names could not be split again.
+        write_import_manifests(source_file, metadata, out)
+        write_metadata(out, metadata)
+        remove_staging(staging)
+    return metadata
+
+
+def _keep_existing_store(source_file: ImportSource, source: str, out: Path, progress: Progress) -> StoreMetadata:
+    metadata = open_store(out).metadata
+    same = isinstance(metadata.policy, ImportedPolicy) and metadata.policy.origin == source_file.origin
+    if not (same and metadata.source == source and metadata.dataset == source_file.dataset.name):
+        raise StoreExistsError(
+            f"{out}: a finished store of other input stands there",
+            remedy="Choose another --out, or remove that store.",
+        )
+    progress.message(f"{out} is complete and of the same file: only its split manifests are written")
+    write_import_manifests(source_file, metadata, out)
+    if staging_path(out).exists():
+        remove_staging(staging_path(out))
+    return metadata
+
+
+def _write_clip_table(source_file: ImportSource, staging: Path, progress: Progress) -> ImportTable:
+    spool = staging / "clips.f4"
+    progress.start("import", len(source_file.infos), "clips")
+    try:
+        clips = write_scratch_file(spool, source_file.read_clips(), progress)
+    except (MampctlError, OSError):
+        remove_staging(staging)
+        raise
+    return build_clip_table(spool, source_file.infos, clips, len(source_file.dataset.skeleton.joints), _MOTION)
+
+
+def _write_rows(source_file: ImportSource, table: ImportTable, out: Path, progress: Progress) -> None:
+    create_arrays(out, table.rows, source_file.dataset.skeleton, table.columns)
+    ends = clip_ends(table.columns)
+    progress.start("pack", table.rows, "rows")
+    for rows in plan_shards(table.rows):
+        first = int(np.searchsorted(ends, rows.start, side="right"))
+        last = int(np.searchsorted(table.columns["first_row"], rows.stop, side="left"))
+        _write_one_shard(out, rows, table, first, last)
+        progress.advance(rows.stop - rows.start)
+
+
+def _write_one_shard(out: Path, rows: RowRange, table: ImportTable, first: int, last: int) -> None:
+    joints = table.read_rows(first, last)
+    places = index_rows(table.columns["frames"][first:last], table.columns["bodies"][first:last])
+    start = int(table.columns["first_row"][first])
+    cut = slice(rows.start - start, rows.stop - start)
+    arrays = {
+        "joints": joints[cut],
+        "motion": compute_motion(joints, places, _MOTION.stride)[cut],
+        "intensity": compute_intensity(joints, places, _MOTION.segment)[cut],
+    }
+    write_shard(out, rows, arrays)

@@ -1,0 +1,220 @@
+"""A file to import, in whatever format. Its clips, splits and arrays, with checks of their names and numbers."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.datasets.clips import ClipInfo
+from mamp_pipeline.datasets.registry import belongs_to, raw_format
+from mamp_schemas.errors import RawInputError, UsageError
+from mamp_schemas.models.dataset import DATASETS, DatasetSpec, KnownDatasetName
+from mamp_schemas.models.protocol import Split, SplitProtocol
+
+SourceFormat = Literal["npz", "h5", "pyskl"]
+LabelKind = Literal["one_hot", "index"]
+SecondSlot = Literal["stored", "zeros", "copy", "either"]
+"""What a clip's second slot holds besides the bodies given: nothing (`stored`: they are all there is), zeros, a
+copy of the first body, or, where that body is zeros itself, `either`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportClip:
+    """A clip as found in a file.
+
+    Attributes:
+        joints: (M, T, V, 3) float32, T at least 1.
+        valid_frames: Tv, at least 1.
+        second_slot: what the second slot holds where M is 1.
+    """
+
+    joints: NDArray[np.float32]
+    valid_frames: int
+    second_slot: SecondSlot
+
+
+@dataclass(frozen=True)
+class FileSplit:
+    """One protocol's sides as a file has them: clip ids in its order; `valid` ones are on the train side too."""
+
+    protocol: SplitProtocol
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    valid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImportSource:
+    """A file to import, its table read and checked.
+
+    Attributes:
+        path: the file.
+        label_kind: how it gives labels.
+        id_origin: whether it gives the clips' ids.
+        infos: what is known of each clip, in the file's order.
+        splits: the protocols it divides its clips by.
+        read_clips: reads the clips, in the order of `infos`.
+    """
+
+    path: Path
+    origin: SourceFormat
+    dataset: DatasetSpec
+    label_kind: LabelKind
+    id_origin: Literal["file", "made"]
+    infos: tuple[ClipInfo, ...]
+    splits: tuple[FileSplit, ...]
+    read_clips: Callable[[], Iterator[ImportClip]]
+
+
+@dataclass(frozen=True)
+class FileArray:
+    """An array of a file, read some rows at a time.
+
+    Attributes:
+        key: its name in the file.
+        read_blocks: yields blocks of so many rows, the last one shorter.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read_blocks: Callable[[int], Iterator[NDArray[Any]]]
+
+
+MAX_METRES = 1e36
+"""Metres. Beyond it, sums over the coordinates of a frame leave the range of float32."""
+
+
+def as_float32(values: NDArray[Any], locate: Callable[[tuple[int, ...]], str]) -> NDArray[np.float32]:
+    """Return values as contiguous float32, each of them equal to what it was.
+
+    Args:
+        values: floating-point numbers of any width.
+        locate: names the place of an index, for messages.
+
+    Raises:
+        RawInputError: one is not finite, too large, or not a float32.
+    """
+    if not values.size:
+        return np.zeros(values.shape, dtype=np.float32)
+    # Written so that NaN, which no comparison finds true, is refused.
+    if not (float(values.max()) <= MAX_METRES and float(values.min()) >= -MAX_METRES):
+        wide = values.astype(np.float64)
+        index = tuple(np.argwhere(~(np.abs(wide) <= MAX_METRES))[0].tolist())
+        raise RawInputError(
+            f"{locate(index)}: got {values[index]}, expected a finite number of metres, at most {MAX_METRES:g}",
+            remedy="Repair or leave out that clip, and write the file again.",
+        )
+    single = np.ascontiguousarray(values, dtype=np.float32)
+    if values.dtype.itemsize > single.dtype.itemsize and not np.array_equal(single, values):
+        index = tuple(np.argwhere(single != values)[0].tolist())
+        raise RawInputError(
+            f"{locate(index)}: {values[index]} is not a float32 number; an export could not give it back",
+            remedy="Write the file again with its coordinates rounded: x.astype(np.float32).",
+        )
+    return single
+
+
+MAX_NAME_LENGTH = 255
+
+
+def generate_ids(side: str, clips: int) -> list[str]:
+    """Return ids for clips without names, which sort in the order of the file: `train_000001` and on."""
+    width = max(6, len(str(clips)))
+    return [f"{side}_{number:0{width}d}" for number in range(1, clips + 1)]
+
+
+def check_ids(path: Path, ids: Sequence[str]) -> None:
+    """Make sure that ids can be a store's.
+
+    Raises:
+        RawInputError: one is empty, too long, not plain ASCII, or there twice.
+    """
+    for name in ids:
+        if not (name.isascii() and name.isprintable() and 0 < len(name) <= MAX_NAME_LENGTH):
+            raise RawInputError(
+                f"{path}: clip name {name[:80]!r}: expected 1 to {MAX_NAME_LENGTH} printable ASCII characters"
+            )
+    name, count = Counter(ids).most_common(1)[0] if ids else ("", 0)
+    if count > 1:
+        raise RawInputError(f"{path}: clip {name} is there {count} times; each name must stand once")
+
+
+def detect_dataset(
+    path: Path, named: KnownDatasetName | None, ids: Sequence[str], mismatch: Callable[[DatasetSpec], str]
+) -> DatasetSpec:
+    """Return the dataset a file is of: the one named, or the only one it fits.
+
+    Args:
+        path: the file.
+        named: what the user says.
+        ids: of the clips; of several datasets that fit, those are left whose names these are.
+        mismatch: tells why the file is not of a dataset; empty where it can be.
+
+    Raises:
+        RawInputError: the file is not of the dataset named, or of none.
+        UsageError: it could be of several.
+    """
+    reasons = {name: mismatch(dataset) for name, dataset in DATASETS.items()}
+    if named is not None:
+        if reasons[named]:
+            raise RawInputError(f"{path} is not of {DATASETS[named].title}: {reasons[named]}")
+        return DATASETS[named]
+    fitting = [name for name, reason in reasons.items() if not reason]
+    fitting = [name for name in fitting if all(map(raw_format(name).parse_id, ids))] or fitting
+    if len(fitting) == 1:
+        return DATASETS[fitting[0]]
+    if fitting:
+        raise UsageError(
+            f"{path}: could be of {', '.join(fitting)}; the file does not say", remedy="Name one with --dataset."
+        )
+    listed = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
+    raise RawInputError(f"{path}: fits no known dataset{listed}")
+
+
+def make_clip_infos(path: Path, dataset: DatasetSpec, ids: Sequence[str], labels: Iterable[int]) -> list[ClipInfo]:
+    """Return what ids and labels say of clips; numbers stay -1 where an id is not of the dataset's form.
+
+    Raises:
+        RawInputError: a label is not one of the dataset's classes, or an id says otherwise.
+    """
+    infos = []
+    for name, label in zip(ids, labels, strict=True):
+        if not 0 <= label < dataset.classes:
+            raise RawInputError(
+                f"{path}: clip {name} has label {label}, {dataset.title} has classes 0 to {dataset.classes - 1}"
+            )
+        info = _parse_name(dataset, name)
+        if info.label not in (-1, label):
+            raise RawInputError(f"{path}: clip {name} has label {label}, its name says {info.label} (0-based)")
+        if info.setup >= 0 and not belongs_to(dataset.name, info):
+            raise RawInputError(f"{path}: clip {name} is not of {dataset.title}, says its name")
+        infos.append(replace(info, label=label))
+    return infos
+
+
+def check_split(path: Path, split: FileSplit, infos: Iterable[ClipInfo]) -> None:
+    """Make sure that names which say a clip's side agree with the file.
+
+    Raises:
+        RawInputError: they do not, or a clip is listed twice.
+    """
+    check_ids(path, [*split.train, *split.test])
+    sides: dict[str, Split] = {**dict.fromkeys(split.train, "train"), **dict.fromkeys(split.test, "test")}
+    protocol = split.protocol
+    numbers = {info.id: int(getattr(info, protocol.column)) for info in infos}
+    wrong = [name for name, side in sides.items() if numbers[name] >= 0 and protocol.split_of(numbers[name]) != side]
+    if wrong:
+        raise RawInputError(
+            f"{path}: {len(wrong)} of {len(sides)} clips stand on the other side of {protocol.name} than their names "
+            f"say, the first is {wrong[0]} ({protocol.column} {numbers[wrong[0]]}) on the {sides[wrong[0]]} side",
+            remedy="Name the protocol that the file was divided by.",
+        )
+
+
+def _parse_name(dataset: DatasetSpec, name: str) -> ClipInfo:
+    return raw_format(dataset.name).parse_id(name) or ClipInfo(name, -1)

@@ -1,0 +1,143 @@
+"""Brings the positions of a recording into the store's order, axes and units, and fills or refuses missing joints."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.datasets.clips import RawBodies
+from mamp_schemas.errors import RawFileError
+from mamp_schemas.models.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Bodies as a file has them: B records in any order, in the file's units and axes.
+
+    Attributes:
+        frames: the number of frames.
+        frame: (B,) int64, the 0-based frame of each record.
+        body: (B,) int64, whose record it is.
+        xyz: (B, V, 3) float64, NaN where missing.
+        line: (B,) int64, the 1-based line each record stands on or begins, 0 where the format has no lines.
+    """
+
+    frames: int
+    frame: NDArray[np.int64]
+    body: NDArray[np.int64]
+    xyz: NDArray[np.float64]
+    line: NDArray[np.int64]
+
+    def take(self, indices: NDArray[np.int64]) -> "Positions":
+        """Return the records at some places, in their order."""
+        parts = (self.frame[indices], self.body[indices], self.xyz[indices], self.line[indices])
+        return Positions(self.frames, *parts)
+
+
+def fill_missing(positions: Positions, layout: Layout) -> NDArray[np.float64]:
+    """Return positions without NaN, (B, V, 3).
+
+    Args:
+        positions: records in order of their frames, NaN in all three coordinates of a missing joint.
+        layout: says what becomes of a missing joint.
+
+    Raises:
+        RawFileError: a joint is missing and `missing` is `refuse`; the joint to centre on is missing in the first
+            frame and would be put at the origin; or a joint to be held has no position in any frame.
+    """
+    gaps = np.isnan(positions.xyz[:, :, 0])
+    if not gaps.any():
+        return positions.xyz
+    names, centre = layout.skeleton.joints, layout.skeleton.centre
+    if layout.missing == "refuse":
+        record, joint = (int(place[0]) for place in np.nonzero(gaps))
+        remedy = "the layout's `missing` says what to do with such joints: zeros or hold"
+        raise _missing_joint_error(positions, record, names[joint], remedy)
+    if layout.missing == "zeros":
+        if gaps[0, centre]:
+            raise _missing_joint_error(positions, 0, names[centre], "clips are centred on it")
+        return np.nan_to_num(positions.xyz, nan=0.0)
+    filled = positions.xyz.copy()
+    for body in np.unique(positions.body):
+        own = positions.body == body
+        filled[own] = _hold_last_positions(positions.xyz[own], gaps[own], names)
+    return filled
+
+
+def _missing_joint_error(positions: Positions, record: int, joint: str, why: str) -> RawFileError:
+    reason = f"frame {positions.frame[record]}: joint '{joint}' has no position; {why}"
+    return RawFileError(reason, line=int(positions.line[record]))
+
+
+def _hold_last_positions(
+    xyz: NDArray[np.float64], gaps: NDArray[np.bool_], names: tuple[str, ...]
+) -> NDArray[np.float64]:
+    """Repeat the last position of each joint of one body, before the first one the first: (n, V, 3)."""
+    never = np.flatnonzero(gaps.all(axis=0))
+    if len(never):
+        raise RawFileError(f"joint '{names[never[0]]}' of a body has no position in any frame, so none to hold")
+    records = np.arange(len(xyz))[:, None]
+    last = np.maximum.accumulate(np.where(gaps, -1, records), axis=0)
+    held = np.where(last < 0, np.argmin(gaps, axis=0), last)
+    return np.asarray(xyz[held, np.arange(xyz.shape[1])])
+
+
+MAX_DISTANCE = 100.0
+"""Metres from the origin beyond which a position cannot be one: no depth camera sees half as far."""
+
+
+def normalise(positions: Positions, layout: Layout) -> RawBodies:
+    """Bring what a file holds into the order, number, axes and units of bodies in metres.
+
+    A body of which no joint has a position in a frame, be it missing or zeros throughout, is not in that frame.
+    Of more bodies than the layout has slots those that move most are kept.
+
+    Raises:
+        RawFileError: a body is twice in a frame, a joint is missing where the layout does not allow it, or a
+            position cannot be one in metres.
+    """
+    positions.xyz[np.isnan(positions.xyz).any(axis=2)] = np.nan
+    positions = positions.take(np.flatnonzero(np.nan_to_num(positions.xyz).any(axis=(1, 2))))
+    positions = positions.take(np.argsort(positions.frame, kind="stable"))
+    _reject_duplicate_bodies(positions)
+    _reject_implausible(positions, layout)
+    positions = _keep_most_moving(positions, layout.bodies)
+    xyz = fill_missing(positions, layout)
+    signs = [-1.0 if axis.startswith("-") else 1.0 for axis in layout.axes]
+    places = ["xyz".index(axis.strip("-")) for axis in layout.axes]
+    joints = (xyz[:, :, places] * signs / layout.metres_per_unit).astype(np.float32)
+    return RawBodies(positions.frames, positions.frame, positions.body, joints)
+
+
+def _reject_duplicate_bodies(positions: Positions) -> None:
+    order = np.lexsort((positions.body, positions.frame))
+    frame, body = positions.frame[order], positions.body[order]
+    twice = np.flatnonzero((frame[1:] == frame[:-1]) & (body[1:] == body[:-1]))
+    if len(twice):
+        second = order[twice[0] + 1]
+        raise RawFileError(
+            f"frame {positions.frame[second]}: the same body a second time", line=int(positions.line[second])
+        )
+
+
+def _keep_most_moving(positions: Positions, bodies: int) -> Positions:
+    """Keep so many bodies: those with the largest variance of all joint positions, summed over xyz, as NTU's rule."""
+    ids = np.unique(positions.body)
+    if len(ids) <= bodies:
+        return positions
+    motions = [np.nanvar(positions.xyz[positions.body == body].reshape(-1, 3), axis=0).sum() for body in ids]
+    most = np.argsort(motions, kind="stable")[::-1][:bodies]
+    return positions.take(np.flatnonzero(np.isin(positions.body, ids[most])))
+
+
+def _reject_implausible(positions: Positions, layout: Layout) -> None:
+    far = np.abs(positions.xyz) > MAX_DISTANCE * layout.metres_per_unit
+    if far.any():
+        record, joint, axis = (int(place[0]) for place in np.nonzero(far))
+        raise RawFileError(
+            f"frame {positions.frame[record]}, joint '{layout.skeleton.joints[joint]}': a coordinate of "
+            f"{positions.xyz[record, joint, axis]:g} {layout.units} is more than {MAX_DISTANCE:g} metres away; "
+            "the units "
+            "may be others, or the numbers pixels, which are no positions in space",
+            line=int(positions.line[record]),
+        )

@@ -1,0 +1,70 @@
+"""Own recordings as npy, one array a file."""
+
+import io
+import math
+import warnings
+from tokenize import TokenError
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from mamp_pipeline.datasets.custom.normalise import Positions
+from mamp_schemas.errors import RawFileError
+from mamp_schemas.models.layout import NpyFiles
+from mamp_schemas.models.skeleton import Skeleton
+
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def parse_npy(data: bytes, files: NpyFiles, skeleton: Skeleton) -> Positions:
+    """Parse one file; a body is known by its place along M.
+
+    Raises:
+        RawFileError: not an npy array of numbers, cut short, or not of the shape that layout and skeleton say.
+    """
+    array = _read_array(data)
+    if array.ndim != len(files.order):
+        raise RawFileError(f"an array of shape {array.shape}, expected one axis for each letter of {files.order}")
+    one_body = "M" not in files.order
+    letters = f"M{files.order}" if one_body else files.order
+    xyz_TMVC = (array[None] if one_body else array).transpose([letters.index(letter) for letter in "TMVC"])
+    frames, bodies, joints, coordinates = xyz_TMVC.shape
+    if coordinates == 2:
+        raise RawFileError("joints have 2 coordinates; positions in space need x, y and z: lift them to 3D first")
+    if (joints, coordinates) != (len(skeleton.joints), 3):
+        raise RawFileError(
+            f"shape {array.shape} read as {files.order} has {joints} joints of {coordinates} coordinates, "
+            f"expected {len(skeleton.joints)} ({skeleton.name}) of 3"
+        )
+    with np.errstate(all="ignore"):  # what is beyond float64 becomes infinite, and is refused as such
+        xyz = xyz_TMVC.reshape(frames * bodies, joints, 3).astype(np.float64)
+    return Positions(
+        frames=frames,
+        frame=np.repeat(np.arange(frames, dtype=np.int64), bodies),
+        body=np.tile(np.arange(bodies, dtype=np.int64), frames),
+        xyz=xyz,
+        line=np.zeros(frames * bodies, dtype=np.int64),
+    )
+
+
+def _read_array(data: bytes) -> NDArray[np.generic]:
+    """Read the array in place: nothing is allocated on the word of its header."""
+    file = io.BytesIO(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # headers of Python 2 are read all the same
+            version = npy.read_magic(file)
+            if version not in _HEADERS:
+                raise RawFileError(f"npy format version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+            shape, fortran, dtype = _HEADERS[version](file)
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError, OverflowError) as problem:
+        raise RawFileError(f"not an npy file ({str(problem).splitlines()[0] if str(problem) else problem!r})") from None
+    if dtype.kind not in "fiu":
+        raise RawFileError(f"an array of {dtype}, expected numbers")
+    size, left = math.prod(shape) * dtype.itemsize, len(data) - file.tell()
+    if min(shape, default=1) < 1:
+        raise RawFileError(f"an array of shape {shape} holds nothing")
+    if size != left:
+        raise RawFileError(f"{left} bytes of numbers, expected {size} for shape {shape} of {dtype}")
+    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if fortran else "C")

@@ -1,0 +1,98 @@
+"""Reads a recording, one clip a file. Its path gives id, label and numbers; its layout says how to parse it."""
+
+import re
+from urllib.parse import quote
+
+from mamp_pipeline.datasets.clips import ClipInfo, RawBodies, RawClip
+from mamp_pipeline.datasets.custom.csv_files import parse_csv
+from mamp_pipeline.datasets.custom.json_files import parse_json
+from mamp_pipeline.datasets.custom.normalise import Positions, normalise
+from mamp_pipeline.datasets.custom.npy_files import parse_npy
+from mamp_pipeline.datasets.io.read import read_source
+from mamp_pipeline.datasets.io.source import RawSource
+from mamp_schemas.errors import RawFileError
+from mamp_schemas.models.layout import NUMERIC_NAME_GROUPS, CsvFiles, Layout, NpyFiles
+
+_MAX_NUMBER = 2**15 - 1
+"""The columns of a store hold 16 bits."""
+
+_UNQUOTED = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+
+
+def clip_id(member: str, suffix: str) -> str:
+    """Return the path without its suffix; as clip ids are ASCII, other characters and % become %XX."""
+    return quote(member.removesuffix(suffix), safe=_UNQUOTED)
+
+
+def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
+    """Read a path inside a folder or archive.
+
+    Raises:
+        RawFileError: the name does not match the layout's `names`, a number is none or too large, or the label is
+            none of the classes.
+    """
+    folder, _, file_name = member.rpartition("/")
+    name = file_name.removesuffix(layout.files.suffix)
+    match = re.fullmatch(layout.names, name)
+    if match is None:
+        raise RawFileError(f"name '{name}' does not match the layout's names: {layout.names}")
+    groups = match.groupdict()
+    numbers = {group: _number(group, groups[group]) for group in NUMERIC_NAME_GROUPS if groups.get(group) is not None}
+    label = groups.get("label") if layout.labels == "name" else folder.rpartition("/")[2]
+    return ClipInfo(clip_id(member, layout.files.suffix), _class_index(label, layout), **numbers)
+
+
+def _class_index(label: str | None, layout: Layout) -> int:
+    if layout.labels == "none":
+        return -1
+    if label not in layout.classes:
+        what = f"label '{label}'" if label else f"no label in its {layout.labels}; it"
+        raise RawFileError(f"{what} is none of the layout's classes: {', '.join(layout.classes)}")
+    return layout.classes.index(label)
+
+
+def _number(group: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 5 or int(text) > _MAX_NUMBER:
+        raise RawFileError(f"{group} '{text}' in its name is not a number from 0 to {_MAX_NUMBER}")
+    return int(text)
+
+
+def parse_recording_path(suffix: str, member: str) -> ClipInfo | None:
+    """Tell a recording by its suffix, None for any other file.
+
+    What else its path says is left to `open_recording`, which gives reasons.
+
+    Args:
+        suffix: the layout's.
+        member: path inside a folder or archive.
+    """
+    return ClipInfo(clip_id(member, suffix), -1) if member.endswith(suffix) else None
+
+
+def read_recording(source: RawSource, layout: Layout) -> list[RawClip]:
+    """Read a recording: a single clip.
+
+    Raises:
+        RawFileError: the name does not match the layout's `names`, its label is no class, or the content is
+            damaged or not as the layout says.
+    """
+    info = parse_recording_name(source.member, layout)
+    return [RawClip(info, parse_recording(read_source(source), layout), source)]
+
+
+def parse_recording(data: bytes, layout: Layout) -> RawBodies:
+    """Parse a recording's bytes.
+
+    Raises:
+        RawFileError: the content is damaged or not as the layout says.
+    """
+    return normalise(_parse_positions(data, layout), layout)
+
+
+def _parse_positions(data: bytes, layout: Layout) -> Positions:
+    files, skeleton = layout.files, layout.skeleton
+    if isinstance(files, CsvFiles):
+        return parse_csv(data, files, skeleton)
+    if isinstance(files, NpyFiles):
+        return parse_npy(data, files, skeleton)
+    return parse_json(data, files, skeleton)

@@ -1,0 +1,1 @@
+"""Where raw bytes come from, in folders, zip archives and buckets."""

@@ -1,0 +1,201 @@
+"""Reads the bytes of raw files from folders and archives, checks their CRC, and prefetches those in buckets."""
+
+import io
+import struct
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+from mamp_pipeline.datasets.io.source import ArchiveEntry, RawSource
+from mamp_schemas.errors import RawFileError
+from mamp_schemas.io import storage as bucket
+from mamp_schemas.io.storage import open_binary, read_bytes
+from mamp_schemas.io.storage_path import ObjectUrl
+
+_MAX_REQUESTS = 16
+"""Requests under way: an object store takes long to begin an answer, and many at the same time."""
+
+_LOCAL_HEADER_BYTES = 30
+_EXTRA_FIELD_BYTES = 1_024
+"""Bytes of a member's local header, and at most of its extra fields, which the archive's directory does not tell."""
+
+_FileBytes: TypeAlias = Mapping[tuple[ObjectUrl, str], bytes | memoryview]
+
+_prefetched_bytes: ContextVar[_FileBytes] = ContextVar("_held", default={})  # noqa: B039 - nobody writes into it
+
+
+@contextmanager
+def prefetch(sources: Sequence[RawSource]) -> Iterator[None]:
+    """Hold the bytes of those sources that lie in buckets, for `find_fetched`; what is not there is left out.
+
+    Raises:
+        ObjectStoreError: a bucket cannot be used.
+    """
+    token = _prefetched_bytes.set(_fetch([file for source in sources for file in source.files]))
+    try:
+        yield
+    finally:
+        _prefetched_bytes.reset(token)
+
+
+def prefetched(source: RawSource) -> bytes | memoryview | None:
+    """Return a file's bytes, or an archive's from its member's local header on; None where they are not held."""
+    place = source.container
+    return _prefetched_bytes.get().get((place, source.member)) if isinstance(place, ObjectUrl) else None
+
+
+def _fetch(files: Sequence[RawSource]) -> _FileBytes:
+    held: dict[tuple[ObjectUrl, str], bytes | memoryview] = {}
+    archives: dict[ObjectUrl, list[RawSource]] = defaultdict(list)
+    single: list[tuple[ObjectUrl, str]] = []
+    for file in files:
+        if isinstance(file.container, ObjectUrl):
+            if file.entry is None:
+                single.append((file.container, file.member))
+            else:
+                archives[file.container].append(file)
+    for archive, members in archives.items():
+        held.update(_read_members(archive, members))
+    if single:
+        with ThreadPoolExecutor(min(_MAX_REQUESTS, len(single))) as pool:
+            found = pool.map(_read_object, single)
+            held.update((key, data) for key, data in zip(single, found, strict=True) if data is not None)
+    return held
+
+
+def _read_members(archive: ObjectUrl, members: Sequence[RawSource]) -> _FileBytes:
+    places = [(member.entry.offset, member) for member in members if member.entry]
+    starts = [offset for offset, _ in places]
+    stops = [offset + _member_bytes(member) for offset, member in places]
+    try:
+        found = bucket.read_object_ranges(archive, starts, stops)
+    except FileNotFoundError:
+        return {}
+    return {(archive, member.member): data for (_, member), data in zip(places, found, strict=True)}
+
+
+def _member_bytes(member: RawSource) -> int:
+    """Return how many bytes hold a member for sure, or almost: its reader looks."""
+    packed = member.entry.compressed_size if member.entry else 0
+    return _LOCAL_HEADER_BYTES + len(member.member.encode()) + _EXTRA_FIELD_BYTES + packed
+
+
+def _read_object(place: tuple[ObjectUrl, str]) -> bytes | None:
+    folder, member = place
+    try:
+        return bucket.read_object(folder / member)
+    except FileNotFoundError:
+        return None
+
+
+def choose_inflater() -> Any:
+    """Return the module that inflates: ISA-L's drop-in for zlib where it is installed."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib
+    return isal_zlib
+
+
+_inflater = choose_inflater()
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_LOCAL_MAGIC = b"PK\x03\x04"
+_ZIP_BOMB_MIN_BYTES, _MAX_COMPRESSION_RATIO = 2**24, 100
+"""A member beyond so many bytes that would unpack to more than so many times its own is none of recorded numbers,
+which deflate to a fifth: it is refused before it takes the memory."""
+
+_HEAD_BYTES = 4_096
+"""Packed bytes that hold the code tables of a member's first block and some text."""
+
+
+def read_source(source: RawSource) -> bytes:
+    """Read a raw file's bytes.
+
+    An archive's member is read from its known place: opening the archive as a whole would parse the directory
+    of all its members, half a second for NTU's, in every process again.
+
+    Raises:
+        RawFileError: the file is unreadable, truncated, or does not have its CRC.
+        ObjectStoreError: the bucket it lies in cannot be used.
+    """
+    try:
+        if source.entry is None:
+            return _read_file(source)
+        _reject_zip_bomb(source.size, source.entry)
+        packed = _read_compressed(source, source.entry)
+    except OSError as problem:
+        raise RawFileError(f"cannot be read ({problem.strerror})") from None
+    data = _inflate(packed, source.size) if source.entry.deflated else packed
+    if len(data) != source.size or _inflater.crc32(data) != source.entry.crc:
+        raise RawFileError(f"{len(data)} bytes that do not have the size and CRC the archive names ({source.size})")
+    return data
+
+
+def read_head(source: RawSource, size: int) -> bytes:
+    """Read a raw file's first bytes, without checking the rest.
+
+    Raises:
+        RawFileError: the file is unreadable.
+    """
+    try:
+        if source.entry is None:
+            if not source.size:  # of an empty object there is no range to ask for
+                return b""
+            with open_binary(source.container / source.member) as file:
+                return file.read(size)
+        packed = _read_compressed(source, source.entry, _HEAD_BYTES + size)
+    except OSError as problem:
+        raise RawFileError(f"cannot be read ({problem.strerror})") from None
+    return _inflate(packed, size)[:size] if source.entry.deflated else packed[:size]
+
+
+def _read_file(source: RawSource) -> bytes:
+    """Read a file unbuffered: a raw file is read once and whole, and a dataset has a hundred thousand."""
+    path = source.container / source.member
+    if isinstance(path, ObjectUrl):
+        fetched = prefetched(source)
+        return read_bytes(path) if fetched is None else bytes(fetched)
+    with path.open("rb", buffering=0) as file:
+        return file.read()
+
+
+def _read_compressed(source: RawSource, entry: ArchiveEntry, limit: int | None = None) -> bytes:
+    with _open_member(source, entry) as file:
+        header = file.read(_LOCAL_HEADER.size)
+        if len(header) < _LOCAL_HEADER.size or not header.startswith(_LOCAL_MAGIC):
+            raise RawFileError(f"no member at byte {entry.offset} of the archive")
+        _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+        file.seek(name_length + extra_length, 1)
+        return file.read(entry.compressed_size if limit is None else min(limit, entry.compressed_size))
+
+
+def _open_member(source: RawSource, entry: ArchiveEntry) -> io.BufferedIOBase:
+    """Open an archive at a member's local header."""
+    fetched = prefetched(source)
+    if fetched is not None and len(fetched) >= _LOCAL_HEADER.size:
+        _, name_length, extra_length = _LOCAL_HEADER.unpack_from(fetched)
+        if len(fetched) >= _LOCAL_HEADER.size + name_length + extra_length + entry.compressed_size:
+            return io.BytesIO(fetched)
+    file = open_binary(source.container)
+    file.seek(entry.offset)
+    return file
+
+
+def _reject_zip_bomb(size: int, entry: ArchiveEntry) -> None:
+    if size > max(_ZIP_BOMB_MIN_BYTES, _MAX_COMPRESSION_RATIO * entry.compressed_size):
+        raise RawFileError(
+            f"the archive holds {entry.compressed_size:,} bytes that would unpack to {size:,}: "
+            "no recording packs so well"
+        )
+
+
+def _inflate(packed: bytes, size: int) -> bytes:
+    """Inflate to at most `size` + 1 bytes: a wrong size in the archive shows without unpacking all there is."""
+    try:
+        return bytes(_inflater.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1))
+    except _inflater.error as problem:
+        raise RawFileError(f"cannot be unpacked ({problem})") from None

@@ -1,0 +1,102 @@
+"""Where one raw file is, in a folder, an archive or a bucket. Small and picklable."""
+
+from dataclasses import dataclass
+
+from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.protocol import UNLISTED
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveEntry:
+    """Where a zip archive holds a member: all that reading it needs besides the archive's path.
+
+    Attributes:
+        crc: CRC-32 of the unpacked bytes.
+        offset: of the member's local header, in bytes.
+        compressed_size: bytes in the archive.
+        deflated: whether they are deflated, else stored as they are.
+    """
+
+    crc: int
+    offset: int
+    compressed_size: int
+    deflated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VideoAnnotations:
+    """What the raw input says of a video besides its skeletons.
+
+    Attributes:
+        labels: its label file; None where none was found.
+        labels_crc: CRC-32 of that file.
+        xsub, xview: its sides by the split lists; see `mamp_schemas.models.protocol`.
+        problem: why no clip can come of it; empty where nothing is missing.
+    """
+
+    labels: "RawSource | None" = None
+    labels_crc: int = 0
+    xsub: int = UNLISTED
+    xview: int = UNLISTED
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RawSource:
+    """One raw file in a folder or archive.
+
+    Attributes:
+        id: the clip's id, or that of the video the clips are cut out of.
+        container: the folder or zip archive as named by the user.
+        member: path inside it, with `/`.
+        size: bytes of the unpacked file.
+        entry: its place in an archive; None in a folder.
+        modified: when a file in a folder was last written, nanoseconds since the epoch; of an object in a bucket 64
+            bits of its ETag; 0 in an archive.
+        video: what else belongs to a video; None where a file is a clip.
+    """
+
+    id: str
+    container: StoragePath
+    member: str
+    size: int
+    entry: ArchiveEntry | None
+    modified: int = 0
+    video: VideoAnnotations | None = None
+
+    @property
+    def change_token(self) -> int:
+        """What tells an edited file of the same size: the member's CRC-32, or what `modified` says."""
+        return self.entry.crc if self.entry else self.modified
+
+    @property
+    def file_name(self) -> str:
+        """The name without folders."""
+        return self.member.rpartition("/")[2]
+
+    @property
+    def crc(self) -> int | None:
+        """CRC-32 as the archive gives it; None for a file in a folder."""
+        return self.entry.crc if self.entry else None
+
+    @property
+    def location(self) -> str:
+        """Container and member, for messages."""
+        return f"{self.container}/{self.member}"
+
+    @property
+    def files(self) -> "tuple[RawSource, ...]":
+        """The file itself and, of a video, its labels."""
+        return (self, self.video.labels) if self.video and self.video.labels else (self,)
+
+    @property
+    def portable_path(self) -> str:
+        """Place without the folders above the container: a store tells nothing of the machine it was made on."""
+        return f"{self.container.name}/{self.member}"
+
+    @property
+    def identity(self) -> str:
+        """All that tells this input from another, an edited one of the same name and size included."""
+        video = self.video
+        facts = f" {video.labels_crc:08x} {video.xsub} {video.xview} {video.problem}" if video else ""
+        return f"{self.id} {self.size} {self.change_token}{facts}"

@@ -1,0 +1,88 @@
+"""NW-UCLA. One JSON file a clip, bytes in, bodies out."""
+
+import re
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
+from mamp_schemas.errors import RawFileError
+from mamp_schemas.models.dataset import NWUCLA
+
+_NAME = re.compile(r"(a\d\d_s(?P<subject>\d\d)_e(?P<replication>\d\d)_v(?P<camera>\d\d))\.json", re.ASCII)
+_JOINTS = len(NWUCLA.skeleton.joints)
+
+_Frame = Annotated[list[tuple[float, float, float]], Field(min_length=_JOINTS, max_length=_JOINTS)]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    file_name: str
+    skeletons: list[_Frame]
+    label: int = Field(ge=1, le=NWUCLA.classes)
+
+
+def parse_nwucla_name(file_name: str) -> ClipInfo | None:
+    """Read a name of the form `aAA_sSS_eEE_vVV.json`; None for any other.
+
+    The label is -1: it stands in the file, and AA is not the label (actions 7 and 10 were left out by the
+    dataset's authors).
+    """
+    match = _NAME.fullmatch(file_name)
+    if match is None:
+        return None
+    return ClipInfo(
+        id=match[1],
+        label=-1,
+        subject=int(match["subject"]),
+        camera=int(match["camera"]),
+        replication=int(match["replication"]),
+    )
+
+
+def parse_nwucla(data: bytes, clip_id: str) -> tuple[int, RawBodies]:
+    """Parse one file; every frame holds one body, with id 0.
+
+    Args:
+        data: the file's bytes.
+        clip_id: the clip the file's own `file_name` must name.
+
+    Returns:
+        The 0-based label and the bodies.
+
+    Raises:
+        RawFileError: not JSON, a missing key, a frame without 20 joints of 3 finite numbers, a label outside
+            1..10, another clip's name.
+    """
+    try:
+        content = _File.model_validate_json(data)
+    except ValidationError as problem:
+        raise RawFileError(_validation_message(problem)) from None
+    if content.file_name != clip_id:
+        raise RawFileError(f"file_name is '{content.file_name}', expected '{clip_id}'")
+    frames = len(content.skeletons)
+    with np.errstate(over="ignore"):
+        joints = np.array(content.skeletons, dtype=np.float64).reshape(frames, _JOINTS, 3).astype(np.float32)
+    if not np.isfinite(joints).all():
+        raise RawFileError("skeletons: a coordinate is beyond the range of float32")
+    return content.label - 1, RawBodies(
+        frames=frames,
+        frame=np.arange(frames, dtype=np.int64),
+        body_id=np.zeros(frames, dtype=np.int64),
+        joints=joints,
+    )
+
+
+def _validation_message(problem: ValidationError) -> str:
+    first = problem.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else str(first["msg"])
+
+
+def read_nwucla_clip(data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
+    """Return the clip that a file's JSON holds, with the label that it names."""
+    label, bodies = parse_nwucla(data, info.id)
+    return replace(info, label=label), bodies

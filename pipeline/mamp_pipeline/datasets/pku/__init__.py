@@ -1,0 +1,1 @@
+"""PKU-MMD I and II, their names, videos, labels and split lists."""

@@ -1,0 +1,134 @@
+"""Parses the skeletons and the labels of a PKU-MMD video, and cuts it into raw clips, one a label."""
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.datasets.clips import ClipInfo, RawClip, RawSegment
+from mamp_pipeline.datasets.io.number_text import read_decimal
+from mamp_pipeline.datasets.io.read import read_source
+from mamp_pipeline.datasets.io.source import RawSource
+from mamp_schemas.errors import RawFileError
+from mamp_schemas.models.dataset import PKU1
+
+_JOINTS = len(PKU1.skeleton.joints)
+_NUMBERS_PER_FRAME = 2 * _JOINTS * 3
+_LABEL = re.compile(rb"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,[^,]+")
+_DECIMAL_TEXT = b"0123456789+-.eE \t\r\n"
+# Half a step above the largest float32: from here on a double rounds to infinity.
+_FLOAT32_BOUND = 2.0**128 - 2.0**103
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledInterval:
+    """A labelled interval of a video.
+
+    Attributes:
+        label: 0-based class.
+        start, end: the interval, as the file names it.
+        line: 1-based line of the file.
+    """
+
+    label: int
+    start: int
+    end: int
+    line: int
+
+
+def parse_video(data: bytes) -> NDArray[np.float64]:
+    """Parse a skeleton file: one frame a line, two bodies of 25 joints; blank lines do not count.
+
+    Returns:
+        (F, 2, 25, 3) float64, metres; as float32 each number is `np.float32(float(text))`.
+
+    Raises:
+        RawFileError: no frame, or a line without 150 numbers within float32; names the line.
+    """
+    lines = data.splitlines()
+    numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
+    if not numbers:
+        raise RawFileError("no frame in the file")
+    # float() takes more than decimal numbers: nan, inf, digits grouped by underscores.
+    strict = bool(data.translate(None, _DECIMAL_TEXT))
+    video = np.empty((len(numbers), _NUMBERS_PER_FRAME), dtype=np.float64)
+    for place, number in enumerate(numbers):
+        video[place] = _parse_frame(lines[number - 1], number, strict)
+    wild = np.flatnonzero(np.abs(video).max(axis=1) >= _FLOAT32_BOUND)
+    if len(wild):
+        raise RawFileError("a number beyond the range of float32", line=numbers[wild[0]])
+    return video.reshape(len(numbers), 2, _JOINTS, 3)
+
+
+def _parse_frame(line: bytes, number: int, strict: bool) -> list[float]:
+    fields = line.split()
+    if len(fields) != _NUMBERS_PER_FRAME:
+        raise RawFileError(f"{len(fields)} numbers, expected {_NUMBERS_PER_FRAME}", line=number)
+    try:
+        if not strict or all(read_decimal(field) is not None for field in fields):
+            return list(map(float, fields))
+    except ValueError:
+        pass
+    wrong = next(field for field in fields if read_decimal(field) is None)
+    raise RawFileError(f"{quote(wrong)} is no number within float32", line=number)
+
+
+def parse_labels(data: bytes) -> list[LabelledInterval | RawFileError]:
+    """Parse a label file: `action,start,end,confidence` a line, any number of lines.
+
+    Returns:
+        What each line that is not blank says; of one that is malformed or names no action of 1 to 51, why.
+    """
+    return [_parse_label(line, number) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+
+
+def _parse_label(line: bytes, number: int) -> LabelledInterval | RawFileError:
+    match = _LABEL.fullmatch(line)
+    if match is None:
+        return RawFileError(f"{quote(line)} is not action,start,end,confidence", line=number)
+    action, start, end = (int(field) for field in match.groups())
+    if not 1 <= action <= PKU1.classes:
+        return RawFileError(f"action {action}, expected 1 to {PKU1.classes}", line=number)
+    return LabelledInterval(action - 1, start, end, number)
+
+
+def quote(text: bytes) -> str:
+    """Quote text of a raw file, its first 40 bytes."""
+    return repr(text[:40].decode("ascii", errors="replace")) + ("…" if len(text) > 40 else "")
+
+
+def read_video_clips(source: RawSource, info: ClipInfo) -> list[RawClip]:
+    """Read a video and its labels.
+
+    Args:
+        source: a video with what belongs to it.
+        info: what its name says.
+
+    Returns:
+        What each clip is made from, in order of id `VIDEO_INDEX`; INDEX is the label's 0-based place in its file,
+        counting those that give no clip.
+
+    Raises:
+        RawFileError: labels or skeletons are missing, or the skeletons are damaged.
+    """
+    facts = source.video
+    if facts is None or facts.labels is None:
+        raise RawFileError(facts.problem if facts else "a video without its labels")
+    info = replace(info, xsub=facts.xsub, xview=facts.xview)
+    try:
+        actions = parse_labels(read_source(facts.labels))
+    except RawFileError as problem:
+        return [RawClip(info, problem, facts.labels)]
+    if not actions:
+        return [RawClip(info, RawFileError("no label in the file"), facts.labels)]
+    video = parse_video(read_source(source))
+    clips = []
+    for index, action in enumerate(actions):
+        own = replace(info, id=f"{source.id}_{index}")
+        if isinstance(action, RawFileError):
+            clips.append(RawClip(own, action, facts.labels))
+        else:
+            content = RawSegment(video, action.start, action.end, action.line)
+            clips.append(RawClip(replace(own, label=action.label), content, facts.labels))
+    return sorted(clips, key=lambda clip: clip.info.id)

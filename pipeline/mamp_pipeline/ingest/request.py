@@ -1,0 +1,192 @@
+"""What an ingest is asked to do, the raw files it finds, and what already stands at its output."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mamp_pipeline.datasets.discover import drop_other_datasets, find_sources, read_exclude_list
+from mamp_pipeline.datasets.io.source import RawSource
+from mamp_pipeline.datasets.pku.discover import describe_split_lists
+from mamp_pipeline.datasets.registry import raw_format
+from mamp_pipeline.ingest.plan import fingerprint
+from mamp_pipeline.ingest.staging import read_owner_marker, remove_staging, staging_path
+from mamp_pipeline.store.writer import Compression
+from mamp_schemas.errors import RawInputError, StoreExistsError
+from mamp_schemas.io.locks import lock_output
+from mamp_schemas.io.storage import exists
+from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.io.store_reader import Store, is_complete, open_store
+from mamp_schemas.models.dataset import DatasetName, DatasetSpec
+from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
+from mamp_schemas.models.policy import IngestPolicy
+from mamp_schemas.models.store import MotionSpec, StoreMetadata
+from mamp_schemas.progress import Progress
+
+
+@dataclass(frozen=True)
+class IngestRequest:
+    """What to ingest, how, and to where.
+
+    Attributes:
+        raw: folders and zip archives.
+        out: the store.
+        exclude: a list of clip ids to leave out, such as the dataset's missing-skeleton list.
+        append: extend the finished store at `out`.
+        compression: of a new store's rows; changes no value and no hash.
+        layout: what own recordings (dataset `custom`) look like; None for the known datasets.
+    """
+
+    dataset: DatasetName
+    raw: tuple[StoragePath, ...]
+    out: StoragePath
+    policy: IngestPolicy
+    exclude: Path | None = None
+    motion: MotionSpec = field(default_factory=MotionSpec)
+    append: bool = False
+    compression: Compression = "none"
+    layout: Layout | None = None
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The dataset's description."""
+        return dataset_spec(self.dataset, self.layout)
+
+    @property
+    def identity(self) -> str:
+        """What the dataset is known by in hashes."""
+        return dataset_identity(self.dataset, self.layout)
+
+
+@dataclass(frozen=True)
+class RawInput:
+    """The sources of an ingest, sorted by clip id, and how many files were left out."""
+
+    sources: list[RawSource]
+    excluded: int
+    foreign: int
+
+
+def find_raw_input(request: IngestRequest, progress: Progress) -> RawInput:
+    """List the raw files of the request's dataset, without those its exclude list names.
+
+    Raises:
+        RawInputError: nothing to ingest was found, or a clip was found twice.
+    """
+    # Absolute, since workers elsewhere have a working directory of their own.
+    found = find_sources([path.absolute() for path in request.raw], request.dataset, request.layout, progress)
+    own = drop_other_datasets(found, request.dataset, request.layout)
+    names = read_exclude_list(request.exclude, request.layout) if request.exclude else frozenset()
+    kept = [source for source in own if source.id not in names]
+    foreign, excluded = len(found) - len(own), len(own) - len(kept)
+    title = request.spec.title
+    progress.message(f"found {len(own):,} raw files of {title}")
+    for line in describe_split_lists(kept):
+        progress.message(line)
+    if foreign:
+        progress.message(f"{foreign:,} files of the same form do not belong to {title}: left out")
+    if request.exclude:
+        progress.message(f"{excluded:,} files left out by {request.exclude.name}")
+    if not kept:
+        raise RawInputError(
+            f"none of the {len(found):,} raw files is left to ingest as {title}",
+            remedy="Check the dataset's name, --raw and --exclude.",
+        )
+    return RawInput(kept, excluded, foreign)
+
+
+_IDENTITY_CHARS = 19
+"""Characters of an identity that messages show: of own recordings `custom` and 12 digits of their layout's digest."""
+
+
+def open_existing_store(request: IngestRequest) -> Store | None:
+    """Open the finished store at the output, if there is one; a store without a clip gives way to another.
+
+    Raises:
+        StoreError: it cannot be read; or it is to be extended and is not there, or not finished.
+        StoreExistsError: it is to be extended and holds no clip.
+    """
+    if not request.append and not is_complete(request.out):
+        return None
+    standing = open_store(request.out)
+    if request.append and not standing.ids:
+        raise StoreExistsError(
+            f"{request.out}: a store without a clip, to which nothing is to be appended",
+            remedy="Run the same command without --append: the empty store gives way.",
+        )
+    return standing if standing.ids else None
+
+
+def already_complete(request: IngestRequest, raw_input: RawInput, existing: Store) -> StoreMetadata | None:
+    """Return the metadata of a finished store that holds the request's input already; None if it is to be extended.
+
+    Raises:
+        StoreExistsError: it does not hold that input, and extending it is not asked for or not possible.
+    """
+    metadata = existing.metadata
+    same_kind = (metadata.dataset_identity(), metadata.policy, metadata.motion) == (
+        request.identity,
+        request.policy,
+        request.motion,
+    )
+    held = metadata.contains_source(fingerprint(raw_input.sources))
+    if same_kind and held:
+        return metadata
+    if not request.append:
+        raise _other_input_error(request) if same_kind else _other_kind_error(request)
+    if not same_kind:
+        raise StoreExistsError(
+            f"{request.out} holds {metadata.dataset_identity()[:_IDENTITY_CHARS]} by policy {metadata.policy.name} "
+            f"({metadata.policy_hash[:12]}), motion {metadata.motion}; "
+            f"asked for is {request.identity[:_IDENTITY_CHARS]} by "
+            f"policy {request.policy.name} ({request.policy.digest()[:12]}), motion {request.motion}",
+            remedy="Only the same dataset or layout, policy and motion settings can be appended: choose another --out.",
+        )
+    _reject_present_clips(request, raw_input, existing)
+    return None
+
+
+def remove_leftovers(request: IngestRequest, plan: str, progress: Progress) -> None:
+    """Remove what a process that died after the last step left of this plan's staging; tell of another plan's."""
+    staging = staging_path(request.out)
+    if exists(staging):
+        with lock_output(request.out):
+            if read_owner_marker(staging) in (None, plan):
+                remove_staging(staging)
+            else:
+                progress.message(
+                    f"warning: {staging} is what another ingest into this store left when it was interrupted: run that "
+                    "command again to finish it, or remove the folder"
+                )
+
+
+def _reject_present_clips(request: IngestRequest, raw_input: RawInput, existing: Store) -> None:
+    """Refuse to append clips that the store has; a file that gave none may be appended when it is mended."""
+    ids = set(map(raw_format(request.dataset, request.layout).source_id, existing.ids))
+    present = [source for source in raw_input.sources if source.id in ids]
+    if len(present) == len(raw_input.sources):
+        raise StoreExistsError(
+            f"{request.out} holds all of these {len(present):,} clips, the first is {present[0].id}, but not by an "
+            "ingest of just these files: they are some of an ingest's, or their content, or in a folder their time of "
+            "writing, has changed",
+            remedy="If nothing changed, nothing is to do; else ingest all of the raw input into a new store.",
+        )
+    if present:
+        raise StoreExistsError(
+            f"{len(present):,} of the {len(raw_input.sources):,} raw files are in {request.out} already, "
+            f"the first is {present[0].id}",
+            remedy="Append only new clips: --exclude takes a list of those to leave out.",
+        )
+
+
+def _other_input_error(request: IngestRequest) -> StoreExistsError:
+    return StoreExistsError(
+        f"{request.out}: a finished store of other input stands there: clips, their content, or in a folder their "
+        "times of writing are not those that were ingested",
+        remedy="Choose another --out, remove that store, or extend it by new clips with --append.",
+    )
+
+
+def _other_kind_error(request: IngestRequest) -> StoreExistsError:
+    return StoreExistsError(
+        f"{request.out}: a finished store of another dataset, another layout or another policy stands there",
+        remedy="Choose another --out, or remove that store.",
+    )

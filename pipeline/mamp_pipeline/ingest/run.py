@@ -1,0 +1,229 @@
+"""Runs an ingest from raw files to a finished store. Plan, parse, pack, finish; resumes after any interruption."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from mamp_pipeline.ingest.engines.base import Engine, Workers, open_engine
+from mamp_pipeline.ingest.engines.worker_check import choose_probe
+from mamp_pipeline.ingest.metadata import ClipTable, build_metadata, gather_table
+from mamp_pipeline.ingest.plan import Part, plan_hash, plan_parts
+from mamp_pipeline.ingest.request import (
+    IngestRequest,
+    RawInput,
+    already_complete,
+    find_raw_input,
+    open_existing_store,
+    remove_leftovers,
+)
+from mamp_pipeline.ingest.staging import (
+    OWNER_MARKER,
+    acquire,
+    read_owner_marker,
+    remove_staging,
+    shard_manifest_path,
+    staged_part_path,
+    staging_path,
+)
+from mamp_pipeline.ingest.tasks import PackJob, ParseJob, pack_shard, parse_part
+from mamp_pipeline.store.shards import SHARD_ROWS, RowRange, plan_shards
+from mamp_pipeline.store.staged_part import read_job_digest
+from mamp_pipeline.store.writer import create_arrays, extend_arrays, write_metadata
+from mamp_schemas.errors import ClusterError
+from mamp_schemas.io.atomic import output_errors, write_atomic
+from mamp_schemas.io.locks import lock_output
+from mamp_schemas.io.storage import is_file, list_file_sizes, read_bytes
+from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.io.store_reader import is_complete
+from mamp_schemas.models.store import StoreMetadata
+from mamp_schemas.progress import Progress
+
+
+class _Throughput:
+    """Megabytes a second since it was made."""
+
+    def __init__(self) -> None:
+        self._started, self._bytes = time.monotonic(), 0
+
+    def add(self, size: int) -> float:
+        """Count some bytes; return the rate of all so far."""
+        self._bytes += size
+        return round(self._bytes / 1e6 / max(time.monotonic() - self._started, 1e-9), 1)
+
+
+def parse_parts(
+    request: IngestRequest, parts: Sequence[Part], staging: StoragePath, plan: str, engine: Engine, progress: Progress
+) -> None:
+    """Parse every part that has no piece of its present files yet."""
+    jobs = [
+        ParseJob(
+            part,
+            request.dataset,
+            request.policy,
+            request.motion,
+            plan,
+            staged_part_path(staging, part.number),
+            request.layout,
+        )
+        for part in parts
+    ]
+    there = list_file_sizes(staging)
+    left = [job for job in jobs if job.target.name not in there or not _is_parsed(job, progress)]
+    if len(left) < len(jobs):
+        progress.message(f"{len(jobs) - len(left):,} of {len(jobs):,} parts are parsed already")
+    progress.start("parse", sum(len(job.part.sources) for job in left), "files")
+    rate = _Throughput()
+    for job, _ in engine.run(parse_part, left):
+        size = sum(source.size for source in job.part.sources)
+        progress.advance(len(job.part.sources), mb_per_s=rate.add(size))
+
+
+def pack_shards(
+    request: IngestRequest,
+    table: ClipTable,
+    staging: StoragePath,
+    plan: str,
+    table_digest: str,
+    engine: Engine,
+    progress: Progress,
+) -> None:
+    """Write every shard that has no receipt for the present table yet.
+
+    Args:
+        request: the ingest.
+        table: of the whole store.
+        staging: its staging folder, with a piece for each of the table's.
+        plan: the staging folder's mark.
+        table_digest: digest of the table.
+        engine: does the work.
+        progress: told of it.
+    """
+    pieces = [staged_part_path(staging, number) for number in range(len(table.part_rows) - 1)]
+    jobs = [
+        PackJob(
+            request.out.absolute(),
+            rows,
+            tuple(_overlapping_parts(table, pieces, rows)),
+            table.existing_rows,
+            request.motion,
+            plan,
+            shard_manifest_path(staging, rows.start // SHARD_ROWS),
+            table_digest,
+        )
+        for rows in plan_shards(table.rows)
+        if rows.stop > table.existing_rows
+    ]
+    there = list_file_sizes(staging)
+    sizes = list_file_sizes(request.out) if any(job.shard_manifest.name in there for job in jobs) else {}
+    left = [job for job in jobs if job.shard_manifest.name not in there or not _is_packed(job, sizes)]
+    progress.start("pack", sum(job.rows.stop - job.rows.start for job in left), "rows")
+    for job, _ in engine.run(pack_shard, left):
+        progress.advance(job.rows.stop - job.rows.start)
+
+
+def _is_parsed(job: ParseJob, progress: Progress) -> bool:
+    found = read_job_digest(job.target)
+    if found is None:
+        progress.message(f"warning: {job.target.name} is damaged: its part is parsed again")
+    elif found != job.digest():
+        progress.message(f"{job.target.name} is of files that changed since: its part is parsed again")
+    return found == job.digest()
+
+
+def _is_packed(job: PackJob, sizes: Mapping[str, int]) -> bool:
+    try:
+        receipt = json.loads(read_bytes(job.shard_manifest))
+    except (FileNotFoundError, ValueError):
+        return False
+    return bool(receipt == {"state": job.table_digest, "files": {key: sizes.get(key) for key in receipt["files"]}})
+
+
+def _overlapping_parts(
+    table: ClipTable, pieces: Sequence[StoragePath], rows: RowRange
+) -> Iterator[tuple[StoragePath, int]]:
+    """Yield the pieces that hold rows of a shard, and the first row of each; a piece can hold none at all."""
+    starts, stops = table.part_rows[:-1], table.part_rows[1:]
+    first, last = stops.searchsorted(rows.start, side="right"), starts.searchsorted(rows.stop, side="left")
+    for index in range(int(first), int(last)):
+        if stops[index] > starts[index]:
+            yield pieces[index], int(starts[index])
+
+
+__all__ = ["IngestRequest", "ingest"]
+
+
+def ingest(request: IngestRequest, progress: Progress, workers: Workers | None = None) -> StoreMetadata:
+    """Make a store from raw files, or extend one; run again after any interruption, it goes on where it stopped.
+
+    Args:
+        request: what to do.
+        progress: told of it.
+        workers: where the work runs; by default in this process.
+
+    Raises:
+        RawInputError: nothing to ingest was found, or a clip was found twice.
+        StoreExistsError: another store, or something else, stands at the output, or it cannot be extended by this.
+        ClusterError: the workers cannot be used, or were lost.
+        OutputError: the disk is full or the folder cannot be written.
+    """
+    request = replace(request, out=request.out.resolve())
+    standing = open_existing_store(request)
+    found = find_raw_input(request, progress)
+    plan = plan_hash(request.identity, request.policy, request.motion, found.sources)
+    with output_errors(request.out):
+        done = already_complete(request, found, standing) if standing else None
+        if done:
+            remove_leftovers(request, plan, progress)
+            progress.message(f"{request.out} is complete and holds this input: nothing to do")
+            return done
+        with lock_output(request.out):
+            return _ingest_locked(request, found, plan, workers or Workers(), progress)
+
+
+def _ingest_locked(
+    request: IngestRequest, raw_input: RawInput, plan: str, workers: Workers, progress: Progress
+) -> StoreMetadata:
+    # Again, now that nobody else can write there: another ingest may have ended since.
+    base = open_existing_store(request)
+    done = already_complete(request, raw_input, base) if base else None
+    if done:
+        return done
+    begun = read_owner_marker(staging_path(request.out)) == plan
+    staging = acquire(request.out, plan, replacing=base is not None or is_complete(request.out))
+    parts = list(plan_parts(raw_input.sources))
+    sight = choose_probe(staging, raw_input.sources)
+    with _release_without_engine(staging, begun), open_engine(workers, len(parts), sight, progress) as engine:
+        parse_parts(request, parts, staging, plan, engine, progress)
+        table = gather_table([staged_part_path(staging, part.number) for part in parts], base)
+        metadata = build_metadata(request, raw_input, table, base)
+        state = f"{metadata.content_hash} {table.existing_rows} {SHARD_ROWS} {request.compression}"
+        _prepare_arrays(request, table, staging, state)
+        pack_shards(request, table, staging, plan, state, engine, progress)
+        write_metadata(request.out, metadata)
+        remove_staging(staging)
+    return metadata
+
+
+@contextmanager
+def _release_without_engine(staging: StoragePath, begun: bool) -> Iterator[None]:
+    """Leave no staging folder behind when the work has not begun: there was no cluster for it."""
+    try:
+        yield
+    except ClusterError:
+        if not begun and not list_file_sizes(staging).keys() - {OWNER_MARKER}:
+            remove_staging(staging)
+        raise
+
+
+def _prepare_arrays(request: IngestRequest, table: ClipTable, staging: StoragePath, table_digest: str) -> None:
+    """Create or extend the arrays for a table, once: anew, created arrays would lose the shards they hold."""
+    mark = staging / "arrays"
+    if is_file(mark) and read_bytes(mark) == table_digest.encode() and is_file(request.out / "zarr.json"):
+        return
+    if table.existing_clips:
+        extend_arrays(request.out, table.rows, table.columns, table.existing_clips)
+    else:
+        create_arrays(request.out, table.rows, request.spec.skeleton, table.columns, request.compression)
+    write_atomic(mark, table_digest.encode())

@@ -1,1 +1,0 @@
-"""Raw formats: bytes in, bodies out; and where the bytes come from."""

@@ -1,0 +1,110 @@
+"""Self-contained HTML pages. Template, style, scripts and data go into one file that needs no network."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_schemas.models.skeleton import Skeleton
+
+_QUANTISATION_STEPS = 32_767
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+def embed_json(data: Any) -> str:
+    """Return JSON that may stand inside a script element, whatever its strings hold.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
+
+
+def pack_skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    """Return joint names and parents."""
+    return {"joints": skeleton.joints, "parents": skeleton.parents}
+
+
+def quantise(values: NDArray[np.floating]) -> tuple[float, str]:
+    """Return numbers as text, in steps of 1/32767 of the largest magnitude, and that magnitude."""
+    extent = float(np.abs(values).max()) or 1.0
+    return extent, encode_base64(np.round(values / extent * _QUANTISATION_STEPS).astype("<i2"))
+
+
+def round_table(values: NDArray[np.floating], digits: int = 5) -> list[Any]:
+    """Return a table as lists of numbers of so many decimals, None where it is NaN."""
+    return [[None if np.isnan(cell) else round(float(cell), digits) for cell in row] for row in values]
+
+
+def encode_base64(values: NDArray[Any]) -> str:
+    """Return the bytes of an array as text that pages decode."""
+    return base64.b64encode(values.tobytes()).decode("ascii")
+
+
+_VIEWER_SCRIPTS = ("colours.js", "masking.js", "clip.js", "skeleton.js", "maps.js", "viewer.js")
+_STORE_SCRIPTS = ("report_data.js", "report_charts.js", "report_tables.js", "report.js")
+_RUNS_SCRIPTS = (
+    *("colours.js", "clip.js", "skeleton.js", "runs_data.js", "runs_choice.js", "runs_curves.js", "runs_classes.js"),
+    *("runs_features.js", "runs_motion.js", "runs.js"),
+)
+_REPORT_SCRIPTS = ("page.js", "tables.js", "charts.js", "sight.js")
+
+
+def render_clip_page(title: str, data: Any) -> str:
+    """Return the page of a single clip."""
+    return _fill_template("show.html", title, data, [_read_asset(name) for name in (*_VIEWER_SCRIPTS, "show.js")])
+
+
+def render_store_page(title: str, data: Any) -> str:
+    """Return the page of a store, with plotly's script in it (4.8 MB)."""
+    return _render_report("report.html", title, data, (*_VIEWER_SCRIPTS, *_REPORT_SCRIPTS, *_STORE_SCRIPTS))
+
+
+def render_runs_page(title: str, data: Any) -> str:
+    """Return the page of runs, with plotly's script in it."""
+    return _render_report("runs.html", title, data, (*_REPORT_SCRIPTS, *_RUNS_SCRIPTS))
+
+
+def _render_report(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
+    from plotly.offline import get_plotlyjs
+
+    return _fill_template(template, title, data, [get_plotlyjs(), *(_read_asset(name) for name in scripts)])
+
+
+def _fill_template(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
+    """Fill a template.
+
+    The page's policy allows no request at all, and only these very scripts: markup in a clip's name could not run
+    even if it were not escaped.
+    """
+    hashes = " ".join(f"'sha256-{_script_hash(script)}'" for script in scripts)
+    policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
+    parts = {
+        "title": escape(title),
+        "policy": policy,
+        "style": _read_asset("page.css"),
+        "viewer": _read_asset("viewer.html"),
+        "data": embed_json(data),
+        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
+    }
+    # Split before filling in: what is filled in may itself look like a placeholder.
+    pieces = _read_asset(template).split("{{")
+    filled = [pieces[0]]
+    for piece in pieces[1:]:
+        name, _, rest = piece.partition("}}")
+        filled += [parts[name], rest]
+    return "".join(filled)
+
+
+def _script_hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _read_asset(name: str) -> str:
+    return (files("mamp_pipeline.report") / "assets" / name).read_text("utf-8")

@@ -1,0 +1,220 @@
+"""The report of a store as one HTML page."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.report.clip_view import pack_clip, view_clip
+from mamp_pipeline.report.counts import (
+    class_names,
+    class_titles,
+    cross_tabulate,
+    cross_tabulate_columns,
+    intensity_quantiles,
+    label_name,
+)
+from mamp_pipeline.report.html import embed_json, pack_skeleton, render_store_page, round_table
+from mamp_pipeline.report.quality import CRITERIA, Outlier, OutlierKind, Survey, find_outliers, survey_store
+from mamp_pipeline.splits import build_manifest
+from mamp_schemas.errors import ManifestError
+from mamp_schemas.io.atomic import write_output
+from mamp_schemas.io.manifests import read_manifest
+from mamp_schemas.io.store_reader import Store
+from mamp_schemas.models.protocol import SplitProtocolName
+from mamp_schemas.models.splits import SplitManifest
+from mamp_schemas.models.store import NOTE_DESCRIPTIONS, StoreMetadata
+from mamp_schemas.progress import Progress
+
+TRAIN, TEST, NEITHER = 0, 1, 2
+SPLIT_NAMES = {TRAIN: "train", TEST: "test", NEITHER: "neither"}
+
+
+@dataclass(frozen=True)
+class ProtocolSplit:
+    """On which side of a protocol each clip is.
+
+    Attributes:
+        split: (N,) int64 of `SIDE_NAMES`, or None where the store does not tell.
+        official: the official counts of train and test, None where there are none.
+        problem: why the sides are not known; empty where they are.
+    """
+
+    protocol: SplitProtocolName
+    split: NDArray[np.int64] | None
+    official: tuple[int | None, int | None]
+    problem: str
+
+
+def find_protocol_splits(store: Store) -> list[ProtocolSplit]:
+    """Return the sides by each of the dataset's protocols: from the clip columns, else from the manifest beside."""
+    found = []
+    for protocol in store.metadata.dataset_spec().protocols:
+        official = (protocol.official_train, protocol.official_test)
+        try:
+            side, problem = _split_of_clips(store, _find_manifest(store, protocol.name)), ""
+        except ManifestError as unknown:
+            # Pages name no place on the machine.
+            side, problem = None, unknown.message.removeprefix(f"{store.path}: ")
+        found.append(ProtocolSplit(protocol.name, side, official, problem))
+    return found
+
+
+def _find_manifest(store: Store, protocol: SplitProtocolName) -> SplitManifest:
+    try:
+        return build_manifest(store, protocol)
+    except ManifestError as untold:
+        try:
+            return read_manifest(store, protocol)
+        except ManifestError:
+            raise untold from None
+
+
+def _split_of_clips(store: Store, manifest: SplitManifest) -> NDArray[np.int64]:
+    sides = dict.fromkeys(manifest.train, TRAIN) | dict.fromkeys(manifest.test, TEST)
+    return np.array([sides.get(clip, NEITHER) for clip in store.ids], dtype=np.int64)
+
+
+def provenance_rows(metadata: StoreMetadata) -> list[tuple[str, str]]:
+    """Return (name, value) of everything a store's metadata says of its making."""
+    policy, counts = metadata.policy, metadata.counts
+    facts = [
+        ("content hash", metadata.content_hash),
+        ("source fingerprint", metadata.source),
+        ("policy", policy.name),
+        *((f"policy: {name}", str(value)) for name, value in policy.applicable_fields().items()),
+        ("policy hash", metadata.policy_hash),
+        ("motion stride", str(metadata.motion.stride)),
+        ("motion segment", f"{metadata.motion.segment} frames"),
+        ("skeleton", f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints"),
+        ("files left out by a list", f"{counts.excluded:,}"),
+        ("files of another dataset", f"{counts.foreign:,}"),
+        *((f"clips touched by {field}", f"{clips:,}") for field, clips in metadata.touched.items()),
+        *((NOTE_DESCRIPTIONS[note], f"{number:,}") for note, number in metadata.noted.items()),
+        ("store format", str(metadata.format_version)),
+        *((f"made with {name}", version) for name, version in metadata.versions.items()),
+    ]
+    if metadata.layout:
+        facts += [("layout", metadata.layout.name), ("layout hash", metadata.layout.digest())]
+    return facts
+
+
+MAX_OUTLIERS = 100
+"""Of each kind, the worst."""
+MAX_QUARANTINED = 5_000
+MAX_CLIP_BYTES = 2_500_000
+"""What the clips that come with a page may take of its 10 MB; plotly's script takes half of them."""
+
+
+@dataclass(frozen=True)
+class StoreReportSummary:
+    """What a report tells in short.
+
+    Attributes:
+        size: bytes of the page.
+        outliers: clips that stand out, by kind.
+        viewable: clips that the page can play.
+    """
+
+    size: int
+    outliers: dict[OutlierKind, int]
+    viewable: int
+
+
+def write_store_page(store: Store, out: Path, progress: Progress) -> StoreReportSummary:
+    """Write a store's report as one HTML file.
+
+    Args:
+        store: the store.
+        out: the file; one that is there is replaced.
+        progress: told of the clips read.
+
+    Raises:
+        DamagedStoreError: rows cannot be read.
+        OutputError: the file cannot be written.
+    """
+    surveyed = survey_store(store, progress)
+    outliers = find_outliers(surveyed, store.metadata.skeleton.joints)
+    clips = _pack_clips(store, _choose_clips(store, outliers))
+    data = {**store_page_data(store, surveyed, outliers), "clips": clips}
+    page = render_store_page(f"{store.metadata.dataset_spec().title}: report of {store.path.name}", data).encode()
+    return StoreReportSummary(
+        write_output(out, page), {kind: len(found) for kind, found in outliers.items()}, len(clips)
+    )
+
+
+def store_page_data(store: Store, surveyed: Survey, outliers: dict[OutlierKind, list[Outlier]]) -> dict[str, Any]:
+    """Return the page's data but for the clips: tables by class, of a size that does not grow with the clips."""
+    metadata, label = store.metadata, store.columns["label"]
+    names = class_names(metadata)
+    titles = class_titles(metadata.dataset, len(names), metadata.layout)
+    sides = find_protocol_splits(store)
+    groups = cross_tabulate_columns(store.columns, len(names))
+    for protocol in sides:
+        if protocol.split is not None:
+            groups[f"side {protocol.protocol}"] = cross_tabulate(label, protocol.split, len(names), SPLIT_NAMES)
+    return {
+        "title": metadata.dataset_spec().title,
+        "store": store.path.name,
+        "classes": [*titles, label_name(titles, -1)],
+        "classMarks": [*names, label_name(names, -1)],
+        "counts": metadata.counts.model_dump(mode="json"),
+        "groups": {name: {"names": table.names, "counts": table.counts.tolist()} for name, table in groups.items()},
+        "protocols": [{"name": each.protocol, "official": each.official, "problem": each.problem} for each in sides],
+        "quantiles": round_table(intensity_quantiles(label, store.columns["mean_intensity"], len(names))),
+        "jointIntensity": round_table(surveyed.intensity),
+        "rows": surveyed.rows.tolist(),
+        "skeleton": {**pack_skeleton(metadata.skeleton), "pose": round_table(surveyed.pose)},
+        "outliers": [_outlier_table(store, kind, found, titles) for kind, found in outliers.items()],
+        "quarantine": [entry.model_dump() for entry in metadata.quarantined[:MAX_QUARANTINED]],
+        "provenance": provenance_rows(metadata),
+    }
+
+
+def _outlier_table(store: Store, kind: OutlierKind, found: list[Outlier], titles: tuple[str, ...]) -> dict[str, Any]:
+    title, criterion = CRITERIA[kind]
+    rows = [
+        {
+            "clip": store.ids[outlier.clip],
+            "label": label_name(titles, int(store.columns["label"][outlier.clip])),
+            "frames": int(store.columns["frames"][outlier.clip]),
+            "value": round(outlier.value, 3),
+            "detail": outlier.detail,
+        }
+        for outlier in found[:MAX_OUTLIERS]
+    ]
+    return {"kind": kind, "title": title, "criterion": criterion, "clips": len(found), "rows": rows}
+
+
+def _choose_clips(store: Store, outliers: dict[OutlierKind, list[Outlier]]) -> Iterable[int]:
+    """Yield clips worth looking at: by turns the worst of each kind and the next class's most usual clip."""
+    usual = _median_clips(store)
+    worst = [[outlier.clip for outlier in found] for found in outliers.values()]
+    longest = max(map(len, (usual, *worst)), default=0)
+    chosen = (row[place] for place in range(longest) for row in (*worst, usual) if place < len(row))
+    yield from dict.fromkeys(chosen)
+
+
+def _median_clips(store: Store) -> list[int]:
+    """Return the clip of each class whose mean intensity is the class's median."""
+    label, intensity = store.columns["label"], store.columns["mean_intensity"]
+    usual = []
+    for number in np.unique(label).tolist():
+        members = np.flatnonzero(label == number)
+        usual.append(int(members[np.argsort(intensity[members], kind="stable")[(len(members) - 1) // 2]]))
+    return usual
+
+
+def _pack_clips(store: Store, clips: Iterable[int]) -> list[dict[str, Any]]:
+    """Pack clips until their share of the page is used up."""
+    packed, left = [], MAX_CLIP_BYTES
+    for clip in clips:
+        view = pack_clip(view_clip(store, clip), store.metadata.skeleton)
+        left -= len(embed_json(view))
+        if left < 0:
+            break
+        packed.append(view)
+    return packed

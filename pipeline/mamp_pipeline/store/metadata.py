@@ -1,0 +1,143 @@
+"""The metadata of a new store: a digest per clip, and a content hash that no division of the work changes."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.datasets.clips import ClipInfo
+from mamp_schemas.io.store_reader import Columns
+from mamp_schemas.models.base import canonical_json
+from mamp_schemas.models.dataset import DatasetName
+from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
+from mamp_schemas.models.policy import StorePolicy
+from mamp_schemas.models.protocol import UNLISTED
+from mamp_schemas.models.store import (
+    DIGEST_BYTES,
+    FORMAT_VERSION,
+    MotionSpec,
+    QuarantinedFile,
+    StoreCounts,
+    StoreMetadata,
+)
+
+CLIP_NUMBERS = ("label", "subject", "camera", "setup", "replication", "xsub", "xview")
+
+
+def clip_digest(info: ClipInfo, joints: NDArray[np.float32], valid_frames: int) -> bytes:
+    """Return the blake2b digest (16 bytes) of a clip: its columns and the bytes of its joints.
+
+    Motion and intensity are functions of the joints and the motion spec, so they need no share in it.
+
+    Args:
+        info: id, label and numbers.
+        joints: (M, T, V, 3) float32.
+        valid_frames: Tv.
+    """
+    facts = {
+        "id": info.id, "label": info.label, "subject": info.subject, "camera": info.camera,
+        "setup": info.setup, "replication": info.replication, "valid_frames": valid_frames,
+        "shape": list(joints.shape),
+    }  # fmt: skip
+    sides = {"xsub": info.xsub, "xview": info.xview}
+    facts.update({name: side for name, side in sides.items() if side != UNLISTED})
+    state = hashlib.blake2b(canonical_json(facts), digest_size=DIGEST_BYTES)
+    state.update(np.ascontiguousarray(joints, dtype="<f4").data)
+    return state.digest()
+
+
+def content_hash(dataset: str, policy: StorePolicy, motion: MotionSpec, clips: Iterable[tuple[str, bytes]]) -> str:
+    """Return the sha256 of a store's content.
+
+    Args:
+        dataset: what the dataset is known by (`identify`).
+        policy: how clips were made.
+        motion: how motion and intensity were made.
+        clips: (id, digest) of every clip, in any order.
+    """
+    head = {
+        "format_version": FORMAT_VERSION,
+        "dataset": dataset,
+        "policy": policy.canonical_data(),
+        "motion": motion.canonical_data(),
+    }
+    state = hashlib.sha256(canonical_json(head))
+    for name, digest in sorted(clips):
+        state.update(name.encode("ascii") + b"\0" + digest)
+    return state.hexdigest()
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """Where a store's clips come from, and what happened on the way.
+
+    Attributes:
+        source: fingerprint of the input.
+        ingests: as in `StoreMetadata`.
+        excluded: files left out by a list.
+        foreign: files left out as those of another dataset.
+        quarantined: files that gave no clip.
+        touched, noted: as in `StoreMetadata`.
+    """
+
+    source: str
+    ingests: tuple[str, ...] = ()
+    excluded: int = 0
+    foreign: int = 0
+    quarantined: tuple[QuarantinedFile, ...] = ()
+    touched: Mapping[str, int] = field(default_factory=dict)
+    noted: Mapping[str, int] = field(default_factory=dict)
+
+
+def make_store_metadata(
+    *,
+    dataset: DatasetName,
+    layout: Layout | None = None,
+    policy: StorePolicy,
+    motion: MotionSpec,
+    ids: Sequence[str],
+    columns: Columns,
+    summary: IngestSummary,
+) -> StoreMetadata:
+    """Return the metadata of a store.
+
+    Args:
+        dataset: whose clips they are.
+        layout: what own recordings were read by.
+        policy: how clips were made.
+        motion: how motion and intensity were made.
+        ids: of the clips, in the order of the columns.
+        columns: frames, bodies and digest at least.
+        summary: where the clips come from.
+    """
+    frames, bodies = (columns[name].astype("int64") for name in ("frames", "bodies"))
+    digests = (digest.tobytes() for digest in columns["digest"])
+    return StoreMetadata(
+        complete=True,
+        format_version=FORMAT_VERSION,
+        dataset=dataset,
+        skeleton=dataset_spec(dataset, layout).skeleton,
+        policy=policy,
+        policy_hash=policy.digest(),
+        motion=motion,
+        source=summary.source,
+        ingests=summary.ingests,
+        versions={name: version(name) for name in ("mampctl", "numpy", "zarr")},
+        counts=StoreCounts(
+            clips=len(ids),
+            rows=int((frames * bodies).sum()),
+            bodies=int(bodies.sum()),
+            frames=int(frames.sum()),
+            excluded=summary.excluded,
+            foreign=summary.foreign,
+            quarantined=len(summary.quarantined),
+        ),
+        content_hash=content_hash(dataset_identity(dataset, layout), policy, motion, zip(ids, digests, strict=True)),
+        touched=dict(summary.touched),
+        noted=dict(summary.noted),
+        quarantined=summary.quarantined,
+        layout=layout,
+    )

@@ -1,0 +1,81 @@
+"""The planned arrays of a store (chunks, shards and their row ranges) and the bytes of one shard. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK_ROWS = 2_048
+SHARD_ROWS = 32 * CHUNK_ROWS
+"""65,536 rows: 20 MB of joints for 25 joints, some 600 clips; 180 shards an array for NTU-120."""
+
+CHUNK_CLIPS = 16_384
+"""Clips a chunk of the clip columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """The rows [start, stop) of a store."""
+
+    start: int
+    stop: int
+
+
+def plan_shards(rows: int) -> Iterator[RowRange]:
+    """Divide the rows into whole shards: no shard is ever written by two tasks."""
+    for start in range(0, rows, SHARD_ROWS):
+        yield RowRange(start, min(start + SHARD_ROWS, rows))
+
+
+def first_rows(frames: NDArray[np.integer], bodies: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the first row of each clip: clips follow each other, body after body within a clip."""
+    rows = frames.astype(np.int64) * bodies.astype(np.int64)
+    return np.asarray(np.cumsum(rows) - rows, dtype=np.int64)
+
+
+def pack_ids(ids: list[str]) -> NDArray[np.uint8]:
+    """Return clip ids as a (clips, width) matrix of NUL-padded ASCII."""
+    width = max((len(name) for name in ids), default=1)
+    return np.array([name.encode("ascii") for name in ids], dtype=f"S{width}").view(np.uint8).reshape(-1, width)
+
+
+_ABSENT = np.iinfo(np.uint64).max
+
+
+def encode_shard(values: NDArray[np.float32], shard_rows: int, chunk_rows: int) -> Iterator[memoryview]:
+    """Yield a shard's bytes: whole chunks of rows, the last one filled up with NaN, and the index.
+
+    Args:
+        values: (R, ...) rows from the shard's first on, R ≤ `shard_rows`; one chunk spans the other axes.
+        shard_rows: rows of a shard.
+        chunk_rows: rows of a chunk.
+    """
+    index = np.full((shard_rows // chunk_rows, 2), _ABSENT, dtype="<u8")
+    place = 0
+    for number, start in enumerate(range(0, len(values), chunk_rows)):
+        chunk = _little_endian_bytes(_pad_with_nan(values[start : start + chunk_rows], chunk_rows))
+        yield chunk.data
+        yield _checksum(chunk).data
+        index[number] = place, len(chunk) + 4
+        place += len(chunk) + 4
+    yield _little_endian_bytes(index).data
+    yield _checksum(_little_endian_bytes(index)).data
+
+
+def _pad_with_nan(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    if len(rows) == count:
+        return rows
+    filled = np.full((count, *rows.shape[1:]), np.nan, dtype=np.float32)
+    filled[: len(rows)] = rows
+    return filled
+
+
+def _little_endian_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    return little.reshape(-1).view(np.uint8)
+
+
+def _checksum(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return _little_endian_bytes(np.array([google_crc32c.value(data)], dtype="<u4"))

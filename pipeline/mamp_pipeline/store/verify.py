@@ -1,0 +1,95 @@
+"""Verify a store. All rows are read, digests are compared, motion and intensity are recomputed."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamp_pipeline.datasets.clips import ClipInfo
+from mamp_pipeline.motion import compute_intensity, compute_motion, index_rows, mean_intensity
+from mamp_pipeline.store.metadata import CLIP_NUMBERS, clip_digest, content_hash
+from mamp_pipeline.store.shards import first_rows
+from mamp_schemas.errors import DamagedStoreError
+from mamp_schemas.io.store_reader import Store, row_array_shapes
+from mamp_schemas.models.results import VerifyReport
+from mamp_schemas.progress import Progress
+
+
+def verify_store(store: Store, progress: Progress) -> VerifyReport:
+    """Read a whole store and compare it with its digests; every problem is reported, not only the first."""
+    problems = list(_check_layout(store))
+    progress.start("verify", len(store.ids), "clips")
+    if not problems:
+        for first, last, joints in _readable_blocks(store, problems):
+            problems.extend(_check_block(store, first, last, joints))
+            progress.advance(last - first)
+        problems.extend(_check_hash(store))
+    counts = store.metadata.counts
+    return VerifyReport(clips=len(store.ids), rows=counts.rows, problems=tuple(problems))
+
+
+def _readable_blocks(store: Store, problems: list[str]) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    try:
+        yield from store.blocks()
+    except DamagedStoreError as problem:
+        problems.append(problem.message)
+
+
+def _check_layout(store: Store) -> Iterator[str]:
+    frames, bodies = store.columns["frames"], store.columns["bodies"]
+    rows = store.metadata.counts.rows
+    if len(set(store.ids)) != len(store.ids):
+        yield "clip ids are not unique"
+    if not np.array_equal(store.columns["first_row"], first_rows(frames, bodies)):
+        yield "clips/first_row does not follow from frames and bodies"
+    if int((frames.astype(np.int64) * bodies.astype(np.int64)).sum()) != rows:
+        yield f"the clips' rows do not add up to the metadata's {rows}"
+    for name, shape in row_array_shapes(store).items():
+        if shape[0] != rows:
+            yield f"array '{name}' has {shape[0]} rows, the metadata says {rows}"
+
+
+def _check_block(store: Store, first: int, last: int, joints: NDArray[np.float32]) -> Iterator[str]:
+    start = int(store.columns["first_row"][first])
+    spec = store.metadata.motion
+    frames = store.columns["frames"][first:last].astype(np.int64)
+    bodies = store.columns["bodies"][first:last].astype(np.int64)
+    places = index_rows(frames, bodies)
+    expected = {
+        "motion": compute_motion(joints, places, spec.stride),
+        "intensity": compute_intensity(joints, places, spec.segment),
+    }
+    for name, values in expected.items():
+        try:
+            if not np.array_equal(store.read_rows(name, start, start + len(joints)), values):
+                yield f"'{name}' differs from what the joints give, clips {store.ids[first]} to {store.ids[last - 1]}"
+        except DamagedStoreError as problem:
+            yield problem.message
+    if not np.array_equal(
+        mean_intensity(joints, frames, bodies, spec.segment), store.columns["mean_intensity"][first:last]
+    ):
+        yield f"clips/mean_intensity differs, clips {store.ids[first]} to {store.ids[last - 1]}"
+    for clip in range(first, last):
+        if _recompute_digest(store, clip, joints, start) != store.columns["digest"][clip].tobytes():
+            yield f"clip {store.ids[clip]} does not match its digest"
+
+
+def _recompute_digest(store: Store, clip: int, joints: NDArray[np.float32], start: int) -> bytes:
+    column = {name: int(store.columns[name][clip]) for name in (*CLIP_NUMBERS, "frames", "bodies", "valid_frames")}
+    row = int(store.columns["first_row"][clip]) - start
+    frames, bodies = column["frames"], column["bodies"]
+    rows = joints[row : row + frames * bodies].reshape(bodies, frames, *joints.shape[1:])
+    info = ClipInfo(store.ids[clip], **{name: column[name] for name in CLIP_NUMBERS})
+    return clip_digest(info, rows, column["valid_frames"])
+
+
+def _check_hash(store: Store) -> Iterator[str]:
+    metadata = store.metadata
+    digests = (digest.tobytes() for digest in store.columns["digest"])
+    found = content_hash(
+        metadata.dataset_identity(), metadata.policy, metadata.motion, zip(store.ids, digests, strict=True)
+    )
+    if found != metadata.content_hash:
+        yield f"the content hash is {found[:12]}…, the metadata says {metadata.content_hash[:12]}…"
+    if metadata.policy.digest() != metadata.policy_hash:
+        yield "the policy does not match its hash"

@@ -1,0 +1,1 @@
+"""Storage, the reader of stores and manifests, atomic writes and locks."""

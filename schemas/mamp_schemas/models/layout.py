@@ -1,0 +1,240 @@
+"""Layouts describe own recordings, so that they can be ingested. See docs/own-data.md."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mamp_schemas.models.base import Model
+from mamp_schemas.models.dataset import CLASS_NAMES, DATASETS, DatasetName, DatasetSpec, require_known_dataset
+from mamp_schemas.models.protocol import SplitProtocol
+from mamp_schemas.models.skeleton import SKELETONS, Skeleton
+
+CsvColumn = str | Annotated[int, Field(ge=0)]
+"""A CSV column: its header, in whatever case, or its 0-based position."""
+
+Suffix = Annotated[str, Field(pattern=r"^\.\w+$")]
+
+
+class CsvFiles(Model):
+    """CSV: a line for each body in a frame, or, where `joint` is given, for each joint of a body in a frame.
+
+    Attributes:
+        suffix: how file names end.
+        delimiter: what separates cells.
+        header: whether the first line names the columns.
+        frame: column of the frame number or time stamp; without it every line is the next frame.
+        body: column of the body's id, number or text; without it there is one body.
+        joint: column of the joint's name or 0-based number.
+        coordinates: a line for each body: the headers of its coordinates, written with {joint} and {axis}, such
+            as "{joint}_{axis}", or the position of the first of 3·V columns, joint after joint, x y z. A line
+            for each joint: its three columns.
+    """
+
+    format: Literal["csv"]
+    suffix: Suffix = ".csv"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    header: bool = True
+    frame: CsvColumn | None = None
+    body: CsvColumn | None = None
+    joint: CsvColumn | None = None
+    coordinates: CsvColumn | tuple[CsvColumn, CsvColumn, CsvColumn]
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> "CsvFiles":
+        each = self.coordinates if isinstance(self.coordinates, tuple) else (self.coordinates,)
+        if (self.joint is not None) != (len(each) == 3):
+            raise ValueError("coordinates are three columns where there is a joint column, else a single one")
+        if self.frame is None and (self.body is not None or self.joint is not None):
+            raise ValueError("lines with a body or joint column need a frame column too")
+        if isinstance(each[0], str) and len(each) == 1 and not ("{joint}" in each[0] and "{axis}" in each[0]):
+            raise ValueError("coordinates must hold {joint} and {axis}, or be the position of the first column")
+        if not self.header and any(isinstance(column, str) for column in (self.frame, self.body, self.joint, *each)):
+            raise ValueError("without a header, columns are given by position")
+        return self
+
+
+class NpyFiles(Model):
+    """NumPy's npy: one array.
+
+    Attributes:
+        suffix: how file names end.
+        order: its axes, of T frames, V joints, C = 3 coordinates and, where there are several bodies, M bodies: TVC,
+            MTVC, TMVC, CTVM and so on.
+    """
+
+    format: Literal["npy"]
+    suffix: Suffix = ".npy"
+    order: str
+
+    @model_validator(mode="after")
+    def _axes_known(self) -> "NpyFiles":
+        if sorted(self.order) not in (sorted("TVC"), sorted("MTVC")):
+            raise ValueError(f"order must name T, V and C, and M where there are bodies, once each; got '{self.order}'")
+        return self
+
+
+class JsonFiles(Model):
+    """JSON: a list of frames. A place is keys joined by dots, empty for the thing itself.
+
+    Joints are a list of V points or an object of points by joint name; a point is [x, y, z] or an object with x, y
+    and z, whose other keys do not matter. null, and a list without items, stand for what is missing.
+
+    Attributes:
+        suffix: how file names end.
+        frames: place of the list of frames in the file.
+        bodies: place of the list of bodies in a frame; without it a frame is one body.
+        id: place of a body's id in the body; without it bodies are told apart by their place in the list.
+        joints: place of the joints in a body.
+    """
+
+    format: Literal["json"]
+    suffix: Suffix = ".json"
+    frames: str = ""
+    bodies: str | None = None
+    id: str | None = None
+    joints: str = ""
+
+    @model_validator(mode="after")
+    def _id_of_several(self) -> "JsonFiles":
+        if self.id is not None and self.bodies is None:
+            raise ValueError("an id tells several bodies apart: say where the list of bodies is")
+        return self
+
+
+Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
+NUMERIC_NAME_GROUPS = ("subject", "camera", "setup", "replication")
+"""What a file's name may tell of a clip, besides its label."""
+
+METRES_PER_UNIT = {"metres": 1.0, "millimetres": 1000.0}
+"""How many of a unit make a metre."""
+
+
+def _parse_skeleton(value: Any) -> Any:
+    """Read a skeleton's name or a joint map; whatever else, a stored layout's skeleton too, is left to `Skeleton`."""
+    if isinstance(value, str):
+        if value not in SKELETONS:
+            raise ValueError(f"no skeleton of that name; the named ones are: {', '.join(SKELETONS)}")
+        return SKELETONS[value]
+    if not isinstance(value, dict):
+        return value
+    joints = value.get("joints")
+    if isinstance(joints, dict) and "centre" in value:
+        places = {name: place for place, name in enumerate(joints)}
+        for name in (*joints.values(), value["centre"]):
+            if not isinstance(name, str) or name not in places:
+                raise ValueError(f"'{name}' is named as a parent or as the centre, but is none of the joints")
+        parents = tuple(places[name] for name in joints.values())
+        return {**value, "joints": tuple(joints), "parents": parents, "centre": places[value["centre"]]}
+    return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+
+
+class Layout(Model):
+    """What a folder of own recordings looks like: one file a clip.
+
+    Attributes:
+        name: what the recordings are called.
+        skeleton: the joints in the files' order: the name of a known skeleton (kinect_v1, kinect_v2, coco_17,
+            mediapipe_33), or a joint map with `name`, `centre` and `joints`, the latter `joint: parent` for each.
+        files: how one file is laid out.
+        units: what the files' coordinates are in; stores hold metres.
+        axes: which coordinates of the files, with which sign, become the clip's x, y (up) and z.
+        missing: what becomes of a joint without a position in a frame in which its body has others: the file is
+            refused, the joint stands at the file's origin (zeros), or it keeps its last position (hold), before
+            the first one its first.
+        bodies: M, body slots of a clip; of files with more bodies those that move most are kept.
+        fps: frames per second, recorded with the store; nothing is resampled.
+        names: a regular expression that file names without folder and suffix must match as a whole; its groups
+            `subject`, `camera`, `setup` and `replication` are read as numbers, its group `label` as text.
+        labels: where a clip's label stands: in its `name`, as the name of the innermost `folder`, or nowhere.
+        classes: the labels as names or folders write them; a clip's class is its label's place in this list.
+        protocols: which subjects, cameras or setups train; all others test.
+    """
+
+    name: str = Field(min_length=1)
+    skeleton: Annotated[Skeleton, BeforeValidator(_parse_skeleton)]
+    files: CsvFiles | NpyFiles | JsonFiles = Field(discriminator="format")
+    units: Literal["metres", "millimetres"]
+    axes: tuple[Axis, Axis, Axis] = ("x", "y", "z")
+    missing: Literal["refuse", "zeros", "hold"] = "refuse"
+    bodies: int = Field(default=1, ge=1, le=2)
+    fps: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    names: str = ".*"
+    labels: Literal["name", "folder", "none"] = "none"
+    classes: tuple[str, ...] = ()
+    protocols: tuple[SplitProtocol, ...] = ()
+
+    @model_validator(mode="after")
+    def _axes_differ(self) -> "Layout":
+        if {axis.strip("-") for axis in self.axes} != {"x", "y", "z"}:
+            raise ValueError(
+                f"axes must name x, y and z once each, with or without a minus; got {', '.join(self.axes)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _name_groups_fit(self) -> "Layout":
+        try:
+            groups = set(re.compile(self.names).groupindex)
+        except re.error as problem:
+            raise ValueError(f"names is not a regular expression: {problem}") from None
+        known = {*NUMERIC_NAME_GROUPS, "label"}
+        if groups - known:
+            raise ValueError(f"names has a group '{min(groups - known)}'; known ones are: {', '.join(sorted(known))}")
+        if ("label" in groups) != (self.labels == "name"):
+            raise ValueError("names must have a group 'label' where labels is 'name', and only there")
+        for protocol in self.protocols:
+            if protocol.column not in groups:
+                raise ValueError(
+                    f"protocol {protocol.name} goes by {protocol.column}: names needs a group of that name"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_and_protocols_differ(self) -> "Layout":
+        if (self.labels == "none") == bool(self.classes):
+            raise ValueError("classes are needed where labels is 'name' or 'folder', and only there")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes must differ")
+        if len({protocol.name for protocol in self.protocols}) != len(self.protocols):
+            raise ValueError("protocols must have different names")
+        return self
+
+    @property
+    def metres_per_unit(self) -> float:
+        """How many of the files' units make a metre."""
+        return METRES_PER_UNIT[self.units]
+
+    def dataset_spec(self) -> DatasetSpec:
+        """Return the dataset that recordings of this layout are."""
+        return DatasetSpec(
+            name="custom",
+            title=self.name,
+            skeleton=self.skeleton,
+            classes=len(self.classes),
+            bodies=self.bodies,
+            protocols=self.protocols,
+        )
+
+
+def dataset_spec(dataset: DatasetName, layout: Layout | None) -> DatasetSpec:
+    """Return a dataset's description: own recordings are described by their layout.
+
+    Raises:
+        UsageError: own recordings without a layout.
+    """
+    return layout.dataset_spec() if layout else DATASETS[require_known_dataset(dataset)]
+
+
+def dataset_identity(dataset: DatasetName, layout: Layout | None) -> str:
+    """Return what a dataset is known by in hashes: its name, of own recordings with the whole layout's digest."""
+    return f"{dataset} {layout.digest()}" if layout else dataset
+
+
+def class_names(dataset: DatasetName, layout: Layout | None = None) -> tuple[str, ...]:
+    """Return a name for each class; own recordings have those of their layout.
+
+    Raises:
+        UsageError: own recordings without a layout.
+    """
+    return layout.classes if layout else CLASS_NAMES[require_known_dataset(dataset)]

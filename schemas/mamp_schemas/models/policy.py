@@ -1,0 +1,125 @@
+"""Policies: every choice that changes what a clip holds, named and hashed into the store."""
+
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mamp_schemas.models.base import Model
+from mamp_schemas.models.dataset import DatasetName
+
+PolicyName = Literal["paper", "corrected"]
+StorePolicyName = Literal[PolicyName, "imported"]
+ValidFrameRule = Literal["signed_sum", "true_count"]
+EmptySlotFill = Literal["zeros", "copy"]
+_PKU_DATASETS: tuple[DatasetName, ...] = ("pku1", "pku2")
+
+
+class _BasePolicy(Model):
+    """What every policy can say of itself."""
+
+    def applicable_fields(self) -> dict[str, str | int | bool]:
+        """Return the fields that apply, without the name."""
+        return {field: value for field, value in self.canonical_data().items() if field != "name"}
+
+
+class IngestPolicy(_BasePolicy):
+    """How raw bodies become a clip. A field that does not apply to the dataset is None.
+
+    Attributes:
+        name: the policy's name.
+        denoise: drop short and spread-out bodies where a file has several (reference.md §2.2).
+        tracking_gaps: `shift` leaves out frames without a body and moves a returning body's frames up to its
+            last one, as the authors' scripts do; `keep` leaves every frame where it was recorded, from the first
+            that holds a body to the last, with zeros where a body is not seen.
+        valid_frames: `signed_sum` takes a frame for empty when its signed coordinate sum is 0, and counts the
+            others as valid; `true_count` takes it for empty only when every coordinate is 0, and all frames of a
+            clip are valid.
+        centre: `first_frame` subtracts actor 1's centre joint in its first non-zero frame; `none` leaves the
+            camera's coordinates.
+        empty_slot: what a reader puts into the second body slot of a one-body clip.
+        interval_start: which frame a label's start names where clips are cut out of videos: `zero_based` takes
+            frames start to end - 1 counted from 0, `one_based` frames start to end counted from 1.
+        max_frames: frames after which a clip is cut.
+    """
+
+    name: PolicyName
+    denoise: bool
+    tracking_gaps: Literal["shift", "keep"] | None
+    valid_frames: ValidFrameRule
+    centre: Literal["first_frame", "none"]
+    empty_slot: EmptySlotFill
+    interval_start: Literal["zero_based", "one_based"] | None = None
+    max_frames: int | None = Field(default=None, ge=1)
+
+
+class ImportedPolicy(_BasePolicy):
+    """What is known of clips that came in an existing file: others cleaned them, and the file does not say how.
+
+    Attributes:
+        name: the policy's name.
+        origin: the file's format.
+        ids: whether the clips' ids stood in the `file` or were `made` from their order.
+        labels: whether the file held `one_hot` rows or class numbers (`index`); exports write the same again.
+        valid_frames: as in `IngestPolicy`, counted by the import, and at least 1.
+        empty_slot: as in `IngestPolicy`, taken from the clips themselves.
+    """
+
+    name: Literal["imported"]
+    origin: Literal["npz", "h5", "pyskl"]
+    ids: Literal["file", "made"]
+    labels: Literal["one_hot", "index"]
+    valid_frames: Literal["signed_sum"]
+    empty_slot: EmptySlotFill
+
+
+StorePolicy = Annotated[IngestPolicy | ImportedPolicy, Field(discriminator="name")]
+
+
+def make_policy(name: PolicyName, dataset: DatasetName) -> IngestPolicy:
+    """Return a dataset's policy by name."""
+    return corrected_policy(dataset) if name == "corrected" else paper_policy(dataset)
+
+
+def paper_policy(dataset: DatasetName) -> IngestPolicy:
+    """Return the policy equal to the authors' scripts.
+
+    NTU-120 repeats a single body in the second slot, the others leave it empty; PKU-MMD is neither denoised nor
+    centred and cut at 300 frames. NW-UCLA, with one body a clip and no published script, and own recordings are
+    centred like NTU and not denoised: what counts as noise in NTU's files (short tracks, wide bodies) may be what
+    recordings are about.
+    """
+    pku = dataset in _PKU_DATASETS
+    return IngestPolicy(
+        name="paper",
+        denoise=dataset in ("ntu60", "ntu120"),
+        tracking_gaps=None if pku else "shift",
+        valid_frames="signed_sum",
+        centre="none" if pku else "first_frame",
+        empty_slot="copy" if dataset == "ntu120" else "zeros",
+        interval_start="zero_based" if pku else None,
+        max_frames=300 if pku else None,
+    )
+
+
+def corrected_policy(dataset: DatasetName) -> IngestPolicy:
+    """Return the policy that mends what the authors' scripts do by accident (the end of reference.md §2)."""
+    pku = dataset in _PKU_DATASETS
+    return paper_policy(dataset).replaced(
+        name="corrected",
+        tracking_gaps=None if pku else "keep",
+        valid_frames="true_count",
+        centre="first_frame",
+        empty_slot="zeros",
+        interval_start="one_based" if pku else None,
+    )
+
+
+@cache
+def single_field_deviations(policy: IngestPolicy, dataset: DatasetName) -> dict[str, IngestPolicy]:
+    """Return, for each field in which a policy differs from `paper`, `paper` with this field alone changed."""
+    paper = paper_policy(dataset)
+    changes = {field: getattr(policy, field) for field in policy.applicable_fields()}
+    return {
+        field: paper.replaced(**{field: value}) for field, value in changes.items() if value != getattr(paper, field)
+    }

@@ -1,0 +1,293 @@
+"""Training recipes: every setting of a run. Defaults are the paper's (section 4.2; reference.md, sections 3 to 5)."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from mamp_schemas.models.base import Model
+from mamp_schemas.models.dataset import DATASETS, DatasetName
+from mamp_schemas.models.protocol import SplitProtocolName
+from mamp_schemas.models.splits import Subset
+
+
+class ModelSpec(Model):
+    """The transformer's shape.
+
+    Attributes:
+        joints: V.
+        frames: T, the length clips are resized to.
+        segment: l, frames of one joint that form a token; L = T/l · V tokens.
+        width, depth, heads: the encoder's D, blocks and attention heads.
+        mlp_ratio: hidden width of a block's MLP over D.
+        decoder_width, decoder_depth, decoder_heads: the same of the decoder.
+        input: what the encoder sees: `joint` positions, or their `motion` from frame to frame (table 7).
+    """
+
+    input: Literal["joint", "motion"] = "joint"
+    joints: int = Field(default=25, ge=1)
+    frames: int = Field(default=120, ge=1)
+    segment: int = Field(default=4, ge=1)
+    width: int = Field(default=256, ge=1)
+    depth: int = Field(default=8, ge=1)
+    heads: int = Field(default=8, ge=1)
+    mlp_ratio: int = Field(default=4, ge=1)
+    decoder_width: int = Field(default=256, ge=1)
+    decoder_depth: int = Field(default=5, ge=1)
+    decoder_heads: int = Field(default=8, ge=1)
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "ModelSpec":
+        if self.frames % self.segment:
+            raise ValueError(f"frames ({self.frames}) must be a multiple of segment ({self.segment})")
+        if self.frames < 2 * self.segment:
+            raise ValueError("motion intensity needs two segments: frames must be at least 2 · segment")
+        if self.width % self.heads or self.decoder_width % self.decoder_heads:
+            raise ValueError("width must be a multiple of heads, decoder_width of decoder_heads")
+        return self
+
+    @property
+    def segments(self) -> int:
+        """Te = T / l."""
+        return self.frames // self.segment
+
+    @property
+    def tokens(self) -> int:
+        """L = Te · V."""
+        return self.segments * self.joints
+
+
+class SamplingSpec(Model):
+    """How a clip becomes a sample of T frames.
+
+    Attributes:
+        crop_min, crop_max: the training crop's share of the valid frames, p ~ U[crop_min, crop_max].
+        min_frames: the shortest training crop in frames, where the clip has as many.
+        test_crop: the centred share kept in testing. The paper says 0.9, the authors' configurations 0.95.
+        rotation: training rotation about each axis, U(-rotation, rotation) radians.
+    """
+
+    crop_min: float = Field(default=0.5, gt=0, le=1)
+    crop_max: float = Field(default=1.0, gt=0, le=1)
+    min_frames: int = Field(default=64, ge=1)
+    test_crop: float = Field(default=0.9, gt=0, le=1)
+    rotation: float = Field(default=0.3, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "SamplingSpec":
+        if self.crop_min > self.crop_max:
+            raise ValueError(f"crop_min ({self.crop_min}) must not exceed crop_max ({self.crop_max})")
+        return self
+
+
+class MaskingSpec(Model):
+    """Which tokens are hidden (section 3.4).
+
+    Attributes:
+        ratio: share of the L tokens that is hidden; int(L · (1 - ratio)) are kept.
+        strategy: `motion` hides what moves most with the highest probability, `uniform` at random.
+        temperature: τ of eq. 5; unused by `uniform`.
+    """
+
+    ratio: float = Field(default=0.9, gt=0, lt=1)
+    strategy: Literal["motion", "uniform"] = "motion"
+    temperature: float = Field(default=0.8, gt=0)
+
+
+class TargetSpec(Model):
+    """What the network predicts of hidden tokens (section 3.5).
+
+    Attributes:
+        kind: `motion` (MAMP) or `joint` (SkeletonMAE*).
+        stride: m of eq. 2; unused by `joint`.
+        normalise: whether each token is brought to mean 0 and variance 1.
+    """
+
+    kind: Literal["motion", "joint"] = "motion"
+    stride: int = Field(default=1, ge=1)
+    normalise: bool = True
+
+
+class AdamW(Model):
+    """AdamW; weight decay spares one-dimensional parameters."""
+
+    kind: Literal["adamw"]
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = Field(default=0.05, ge=0)
+
+
+class SGD(Model):
+    """Stochastic gradient descent with momentum."""
+
+    kind: Literal["sgd"]
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class ScheduleSpec(Model):
+    """Linear warm-up from 0 to `lr`, then half a cosine to `final_lr`; moves every step."""
+
+    epochs: int = Field(ge=0)
+    warmup_epochs: float = Field(default=0, ge=0)
+    lr: float = Field(gt=0)
+    final_lr: float = Field(default=0.0, ge=0)
+
+
+Task = Literal["pretrain", "linear", "finetune", "semi", "transfer"]
+"""What a run is: pre-training, or one of the paper's four protocols (section 4.1)."""
+
+Residency = Literal["auto", "device", "host", "stream"]
+Precision = Literal["float32", "tf32", "bf16"]
+RecomputeMode = Literal["auto", "always", "never"]
+
+EXECUTION_FIELDS = frozenset({"residency", "residency_budget_gb", "micro_batch", "recompute"})
+"""Fields on which no number of a run depends, apart from the order of sums: it may be resumed with others."""
+
+
+class RunRecipe(Model):
+    """What every training run has.
+
+    Attributes:
+        name, summary: how the recipe is listed.
+        batch_size: clips of one optimiser step, over all devices.
+        seed: fixes the initial weights, the order of the clips and every random draw.
+        residency: where clips live: on the training `device`, in `host` memory, or on disk, from where they
+            `stream`; `auto` takes the first that the budget admits. No number depends on it.
+        residency_budget_gb: what clips may take of the device's and of the host's memory, in 10^9 bytes; half of
+            what is free by default.
+        shuffle_window: shards of the store whose clips are shuffled together, wherever clips live; None for all,
+            as the authors do. A stream that cannot hold all sets it, and the run keeps what it was set to.
+        precision: what the network computes in. `tf32` multiplies float32 matrices on a GPU with 10 bits of
+            mantissa, and is float32 elsewhere. `bf16` has matrix products and attention in bfloat16; weights,
+            their updates and checkpoints, normalisation, masking and the loss stay float32.
+        compile: whether torch compiles the network; the first step then takes a minute or more. Needs a C++
+            compiler on a CPU and Triton on a GPU.
+    """
+
+    name: str
+    summary: str
+    dataset: DatasetName
+    protocol: SplitProtocolName
+    model: ModelSpec
+    sampling: SamplingSpec = SamplingSpec()
+    optimiser: AdamW | SGD = Field(discriminator="kind")
+    schedule: ScheduleSpec
+    batch_size: int = Field(ge=1)
+    seed: int = Field(default=0, ge=0)
+    residency: Residency = "auto"
+    residency_budget_gb: float | None = Field(default=None, gt=0)
+    shuffle_window: int | None = Field(default=None, ge=1)
+    precision: Precision = "float32"
+    compile: bool = False
+
+    @model_validator(mode="after")
+    def _fits_dataset(self) -> "RunRecipe":
+        if self.dataset == "custom":  # the store says how many joints and which protocols own recordings have
+            return self
+        spec = DATASETS[self.dataset]
+        if self.model.joints != len(spec.skeleton.joints):
+            raise ValueError(
+                f"model.joints is {self.model.joints}, {spec.title} has {len(spec.skeleton.joints)} joints"
+            )
+        if self.protocol not in {protocol.name for protocol in spec.protocols}:
+            raise ValueError(f"{spec.title} has no protocol '{self.protocol}'")
+        return self
+
+
+class PretrainRecipe(RunRecipe):
+    """Masked pre-training.
+
+    Attributes:
+        motion_source: `online` takes differences of the augmented sample, as published; `stored` carries the
+            store's motion rows through the same crop, resize and rotation.
+        micro_batch: clips that a device takes at once; a larger share of the batch is taken in parts whose gradients
+            add up to those of the whole. None for no limit. Evaluations have no such field: batch normalisation
+            needs the whole batch.
+        checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
+        empty_bodies: `keep` trains on every body slot, as published; `skip` leaves out the slots that no body
+            fills, whether they hold zeros or a copy of the first body: the loss is over what is hidden of the
+            others, and what is hidden of these does not change.
+        recompute: whether the backward pass computes the network's blocks again instead of having kept what
+            they made: a third more work in a fraction of the memory, same numbers. `auto` does where memory is short.
+    """
+
+    kind: Literal["pretrain"]
+    masking: MaskingSpec = MaskingSpec()
+    target: TargetSpec = TargetSpec()
+    motion_source: Literal["online", "stored"] = "online"
+    micro_batch: int | None = Field(default=None, ge=1)
+    checkpoint_every: int = Field(default=20, ge=1)
+    empty_bodies: Literal["keep", "skip"] = "keep"
+    recompute: RecomputeMode = "auto"
+
+    @model_validator(mode="after")
+    def _some_token_kept_and_hidden(self) -> "PretrainRecipe":
+        kept = int(self.model.tokens * (1 - self.masking.ratio))
+        if not 0 < kept < self.model.tokens:
+            raise ValueError(f"masking.ratio {self.masking.ratio} keeps {kept} of {self.model.tokens} tokens")
+        if self.target.kind == "motion" and self.target.stride >= self.model.frames:
+            raise ValueError(f"target.stride must be below model.frames ({self.model.frames})")
+        return self
+
+
+class EvaluationRecipe(RunRecipe):
+    """What every evaluation has: accuracy is measured after each epoch."""
+
+    checkpoint_every: int = Field(default=20, ge=1)
+
+    @model_validator(mode="after")
+    def _some_epoch(self) -> Self:
+        if not self.schedule.epochs:
+            raise ValueError("schedule.epochs must be at least 1: accuracy is measured after an epoch")
+        return self
+
+
+class LinearRecipe(EvaluationRecipe):
+    """Linear evaluation: the encoder is fixed, a linear classifier is trained on its mean features."""
+
+    kind: Literal["linear"]
+
+
+class PretrainingData(Model):
+    """The data that an encoder was pre-trained on, where it is not the run's own."""
+
+    dataset: DatasetName
+    protocol: SplitProtocolName
+
+
+class FinetuneRecipe(EvaluationRecipe):
+    """Fine-tuning: encoder and a new head are trained together.
+
+    Semi-supervised evaluation and transfer are the same on other clips, or from another encoder.
+
+    Attributes:
+        dropout: of features, before the head does anything else.
+        label_smoothing: share of the target that goes to all classes alike.
+        drop_path: probability that a sequence passes by a branch of the last block; it grows linearly from 0 at
+            the first.
+        layer_decay: learning rates are multiplied by it once for each layer between a parameter and the head: by
+            layer_decay^(depth + 1 - id), id 0 for the embeddings, i + 1 for block i, depth + 1 for the rest.
+        head_width: hidden width of the head.
+        subset: the part of the training clips that is used (`semi`).
+        pretrained_on: what the encoder was pre-trained on (`transfer`).
+    """
+
+    kind: Literal["finetune", "semi", "transfer"]
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    drop_path: float = Field(default=0.3, ge=0, lt=1)
+    layer_decay: float = Field(default=0.8, gt=0, le=1)
+    head_width: int = Field(default=2048, ge=1)
+    subset: Subset | None = None
+    pretrained_on: PretrainingData | None = None
+
+    @model_validator(mode="after")
+    def _fields_fit_kind(self) -> "FinetuneRecipe":
+        for field, kind in (("subset", "semi"), ("pretrained_on", "transfer")):
+            if (getattr(self, field) is not None) != (self.kind == kind):
+                raise ValueError(f"{field} is for kind '{kind}', and needed there; this is '{self.kind}'")
+        if self.pretrained_on is not None and self.pretrained_on.dataset == self.dataset:
+            raise ValueError(f"pretrained_on.dataset must be another one than dataset ({self.dataset})")
+        return self
+
+
+Recipe = PretrainRecipe | LinearRecipe | FinetuneRecipe

@@ -1,0 +1,243 @@
+"""Results: what training runs, evaluations and store checks report."""
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+from typing import Literal, Self
+
+from pydantic import AwareDatetime
+
+from mamp_schemas.models.base import Model
+from mamp_schemas.models.dataset import DatasetName
+from mamp_schemas.models.protocol import SplitProtocolName
+from mamp_schemas.models.recipe import Task
+from mamp_schemas.models.splits import Subset
+
+
+class PretrainResult(Model):
+    """The end of a pre-training: mean loss of the first and the last epoch (None before the first)."""
+
+    kind: Literal["pretrain"]
+    steps: int
+    epochs: int
+    first_loss: float | None
+    last_loss: float | None
+    seconds: float
+
+
+class EvaluationResult(Model):
+    """The end of an evaluation's training: top-1 and top-5 accuracy in percent on the test side.
+
+    Attributes:
+        last_top1, last_top5: after the last epoch.
+        best_top1, best_epoch: the best epoch's, chosen on the test side itself, as the authors report.
+    """
+
+    kind: Literal["linear", "finetune", "semi", "transfer"]
+    epochs: int
+    clips: int
+    last_top1: float
+    last_top5: float
+    best_top1: float
+    best_epoch: int
+    seconds: float
+
+
+class Spread(Model):
+    """What several runs of one setting came to: seeds, or draws of the training clips.
+
+    Attributes:
+        mean: of their numbers.
+        deviation: the sample standard deviation; None of a single run.
+        runs: how many there are.
+    """
+
+    mean: float
+    deviation: float | None
+    runs: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Return the spread of at least one number."""
+        return cls(mean=mean(values), deviation=stdev(values) if len(values) > 1 else None, runs=len(values))
+
+    def __str__(self) -> str:
+        """Return `mean ± deviation` with two decimals."""
+        return f"{self.mean:.2f}" if self.deviation is None else f"{self.mean:.2f} ± {self.deviation:.2f}"
+
+
+class Hardware(Model):
+    """The machine that a run's first rank trained on, without a name of its own.
+
+    Attributes:
+        cpu: the processor's model.
+        cores: those that the process might use, by its affinity and its container's share.
+        cores_present: those of the machine.
+        memory_gb: the machine's memory, or what the container may have of it, in 10^9 bytes.
+        gpus: how many there are of each model, those that the process saw.
+        ranks: processes that trained together, on all hosts.
+    """
+
+    cpu: str
+    cores: int
+    cores_present: int
+    memory_gb: float
+    gpus: dict[str, int]
+    ranks: int
+
+
+class EncoderProvenance(Model):
+    """Where an evaluation's encoder came from.
+
+    Attributes:
+        checkpoint: the checkpoint's folder or the released file, as it was named.
+        weights: digest of the encoder's weights, as they were put in.
+        recipe_hash: of the run that left the checkpoint; None for released files, which do not say.
+    """
+
+    checkpoint: str
+    weights: str
+    recipe_hash: str | None = None
+
+
+class RunRecord(Model):
+    """One record per run, written into its folder: what was run, on what, with what outcome.
+
+    The course of the run, epoch by epoch, stands beside it in metrics.jsonl, the settings in recipe.yaml. Records of
+    format 1 know nothing of the fields that may be None.
+
+    Attributes:
+        recipe: the recipe's name.
+        subset: the draw of the training clips, where only some were used (`semi`).
+        encoder: what it was at the start, in words: `untrained`, or what the user named.
+        origin: where it came from; None of an untrained one.
+        device: what was trained on, as torch calls it.
+        started: when the first sitting began of those whose work is in the result.
+        finished: when the record was written.
+        sittings: how often the run was begun or taken up again; those that left no checkpoint do not count.
+        run_id: the name of the last sitting's run in its log, that of the batch system, say.
+        result: the outcome; its `seconds` are those of all sittings.
+    """
+
+    format_version: Literal[1, 2] = 1
+    task: Task
+    recipe: str | None = None
+    dataset: DatasetName
+    protocol: SplitProtocolName
+    subset: Subset | None = None
+    recipe_hash: str
+    store_hash: str
+    manifest_hash: str
+    encoder: str
+    origin: EncoderProvenance | None = None
+    seed: int
+    device: str
+    hardware: Hardware | None = None
+    versions: dict[str, str]
+    started: AwareDatetime | None = None
+    finished: AwareDatetime | None = None
+    sittings: int | None = None
+    run_id: str | None = None
+    result: PretrainResult | EvaluationResult
+
+    @property
+    def encoder_weights(self) -> str:
+        """`untrained`, or 16 digits of the digest of the encoder's weights at the start: format 1 knows no more."""
+        weights = self.origin.weights if self.origin else self.encoder.rpartition("(weights ")[2].rstrip(")")
+        return weights[:16]
+
+    def started_from_weights(self, weights: str) -> bool:
+        """Return whether the run's encoder had these weights at the start.
+
+        Args:
+            weights: digest of an encoder's weights, or `untrained`.
+        """
+        return self.encoder_weights == weights[:16]
+
+
+class VerifyReport(Model):
+    """The outcome of `mampctl verify`: how many clips were read, and every problem found."""
+
+    clips: int
+    rows: int
+    problems: tuple[str, ...]
+
+
+class NetworkMeasurement(Model):
+    """What was measured, on what.
+
+    Attributes:
+        network: the run, checkpoint or released file; `untrained` where it is none.
+        weights: sha256 of its weights.
+        recipe: the name of the recipe that it was trained by.
+        store_hash, manifest_hash: of the data.
+        test_crop: the centred share of a clip that was kept.
+    """
+
+    network: str
+    weights: str
+    recipe: str
+    dataset: DatasetName
+    protocol: SplitProtocolName
+    store_hash: str
+    manifest_hash: str
+    test_crop: float
+
+
+class ClassAccuracy(Model):
+    """One class on the test side.
+
+    Attributes:
+        label: 0-based.
+        clips: how many it has there.
+        top1: the percentage of them that is recognised; None where it has none.
+        taken_for: the class that they are most often taken for instead; None where they never are.
+    """
+
+    label: int
+    name: str
+    clips: int
+    top1: float | None
+    taken_for: int | None
+
+
+class ConfusedPair(Model):
+    """A class that is taken for another one: how many of its clips, and the percentage of all its clips."""
+
+    label: int
+    taken_for: int
+    clips: int
+    share: float
+
+
+class ClassifierEvaluation(NetworkMeasurement):
+    """A classifier on the test side; accuracies in percent.
+
+    Attributes:
+        matrix: clips of each class (rows) that are taken for each class (columns).
+        hardest: the classes most often taken for another one, by share.
+    """
+
+    clips: int
+    top1: float
+    top5: float
+    classes: tuple[ClassAccuracy, ...]
+    hardest: tuple[ConfusedPair, ...]
+    matrix: tuple[tuple[int, ...], ...]
+
+
+class RetrievalEvaluation(NetworkMeasurement):
+    """Test clips among the features of the training clips, by cosine similarity; all in percent.
+
+    Attributes:
+        clips: test clips, the queries.
+        gallery: training clips.
+        knn: by k, the share of queries whose class most of the k nearest have.
+        recall: by k, the share of queries with one of their class among the k nearest.
+        mean_average_precision: over the whole ranking of the gallery.
+    """
+
+    clips: int
+    gallery: int
+    knn: dict[int, float]
+    recall: dict[int, float]
+    mean_average_precision: float

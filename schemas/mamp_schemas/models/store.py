@@ -1,0 +1,133 @@
+"""The store format: array names, columns, dtypes, motion specification and root metadata. See docs/store-format.md."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mamp_schemas.models.base import Model
+from mamp_schemas.models.dataset import DatasetName, DatasetSpec
+from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
+from mamp_schemas.models.policy import StorePolicy
+from mamp_schemas.models.skeleton import Skeleton
+
+
+class MotionSpec(Model):
+    """How a store's `motion` and `intensity` were computed.
+
+    Attributes:
+        stride: m of eq. 2; the last m frames of a body are zero (eq. 3).
+        segment: l of eq. 4; intensity compares frames l apart, the first l frames repeat the next l.
+    """
+
+    stride: int = Field(default=1, ge=1)
+    segment: int = Field(default=4, ge=1)
+
+
+FORMAT_VERSION: Literal[1] = 1
+
+ROW_ARRAYS = ("joints", "motion", "intensity")
+"""Row arrays, float32: joints (rows, V, 3) metres, motion (rows, V, 3), intensity (rows, V)."""
+
+CLIP_COLUMNS: dict[str, str] = {
+    "id": "uint8",
+    "label": "int16",
+    "first_row": "int64",
+    "frames": "int32",
+    "bodies": "uint8",
+    "valid_frames": "int32",
+    "subject": "int16",
+    "camera": "int16",
+    "setup": "int16",
+    "replication": "int16",
+    "xsub": "int8",
+    "xview": "int8",
+    "mean_intensity": "float32",
+    "digest": "uint8",
+}
+"""Columns of `clips/` and their dtypes. `id` is (clips, width) of NUL-padded ASCII, `digest` (clips, 16);
+the others are (clips,). Body b of a clip has rows first_row + b·frames ... + frames; -1 where unknown.
+`xsub` and `xview` are the side by the dataset's own split lists: 0 train, 1 test, -1 in no list."""
+
+NOTE_DESCRIPTIONS: dict[str, str] = {
+    "all_zero": "instances without any position, dropped",
+    "interval_cut": "clips whose labelled interval runs beyond the video's end, cut there",
+    "frames_cut": "clips longer than the policy's max_frames, cut there",
+}
+"""What an ingest counts besides, by the keys of `StoreMetadata.noted`."""
+
+DIGEST_BYTES = 16
+
+
+class QuarantinedFile(Model):
+    """A raw file left out, and why. `line` is 1-based; 0 where no line is to blame."""
+
+    file: str
+    line: int
+    reason: str
+
+
+class StoreCounts(Model):
+    """Totals of a store; `excluded` files were left out by a list, `foreign` ones are of another dataset."""
+
+    clips: int
+    rows: int
+    bodies: int
+    frames: int
+    excluded: int
+    foreign: int
+    quarantined: int
+
+
+class StoreMetadata(Model):
+    """The root attributes of a finished store, written last: their presence is the completion mark.
+
+    Attributes:
+        content_hash: sha256 over policy, motion spec and every clip's digest, sorted by clip id: the same
+            for the same input and policy, however the work was divided.
+        source: fingerprint of the raw input: the sum, modulo 2^256, of the sha256 of each file's id, size and
+            CRC or time of writing, of a video also of its labels and sides; of an imported file its sha256.
+        ingests: the fingerprint of every ingest whose input the store holds, the first and all appends; empty where
+            the store is of one ingest by an older version, whose fingerprint is `source`.
+        touched: for each field in which the policy differs from `paper`, the clips it touches: those that a
+            reader would get otherwise, or not at all, were this field alone changed in `paper`. A clip as a
+            reader gets it is both slots and the number of valid frames.
+        noted: how often something worth knowing happened, by the keys of `NOTES`; those that never did are left
+            out.
+        versions: package versions that made the store.
+        layout: what own recordings (dataset `custom`) were read by; None for the known datasets.
+    """
+
+    complete: Literal[True]
+    format_version: Literal[1]
+    dataset: DatasetName
+    skeleton: Skeleton
+    policy: StorePolicy
+    policy_hash: str
+    motion: MotionSpec
+    source: str
+    ingests: tuple[str, ...] = ()
+    versions: dict[str, str]
+    counts: StoreCounts
+    content_hash: str
+    touched: dict[str, int] = Field(default_factory=dict)
+    noted: dict[str, int] = Field(default_factory=dict)
+    quarantined: tuple[QuarantinedFile, ...]
+    layout: Layout | None = None
+
+    @model_validator(mode="after")
+    def _layout_only_if_custom(self) -> "StoreMetadata":
+        if (self.layout is not None) != (self.dataset == "custom"):
+            raise ValueError("a store of own recordings, and no other, has a layout")
+        return self
+
+    def dataset_spec(self) -> DatasetSpec:
+        """Return the dataset's description."""
+        return dataset_spec(self.dataset, self.layout)
+
+    def contains_source(self, fingerprint: str) -> bool:
+        """Return whether the input of this fingerprint was ingested into the store, as it is to the last byte."""
+        return fingerprint in (self.source, *self.ingests)
+
+    def dataset_identity(self) -> str:
+        """Return what the dataset is known by in the content hash."""
+        return dataset_identity(self.dataset, self.layout)

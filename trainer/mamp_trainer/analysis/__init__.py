@@ -1,0 +1,1 @@
+"""What a run has learned, computed from its checkpoint and its store for reports."""

@@ -1,0 +1,80 @@
+"""A sample of a run's test clips, loaded into memory and batched."""
+
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mamp_schemas.errors import CheckpointError
+from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.recipe import PretrainRecipe, Recipe
+from mamp_trainer.checkpoints.files import read_meta
+from mamp_trainer.data.batches import Clips, TestBatches
+from mamp_trainer.data.clips import store_clip_table
+from mamp_trainer.data.dataset import check_recipe, split_clips
+from mamp_trainer.data.manifests import read_manifest
+from mamp_trainer.data.store_reader import Store, open_store
+from mamp_trainer.data.streaming import load_all_rows
+
+
+class TestSubset(NamedTuple):
+    """The test side of a run's protocol.
+
+    Attributes:
+        store: the one that the run was trained on.
+        recipe: the run's.
+        clips: (N,) indices into the store's clips, ascending.
+    """
+
+    store: Store
+    recipe: Recipe
+    clips: NDArray[np.int64]
+
+    @classmethod
+    def open(cls, checkpoint: Path, recipe: Recipe, store_path: StoragePath) -> Self:
+        """Open a store as the one that a checkpoint's run was trained on.
+
+        Raises:
+            CheckpointError: it was trained on another one.
+            StoreError: the store cannot be read.
+            RecipeError: the recipe is not for this store.
+            ManifestError: the protocol's manifest is missing or does not fit.
+        """
+        store = open_store(store_path)
+        check_recipe(recipe, store)
+        if read_meta(checkpoint).belonging.store_hash != store.metadata.content_hash:
+            raise CheckpointError(
+                f"{checkpoint}: trained on another store than {store_path}", remedy="Name that store with --store."
+            )
+        return cls(store, recipe, split_clips(store, read_manifest(store, recipe.protocol), "test"))
+
+    def sample(self, count: int) -> NDArray[np.int64]:
+        """Return `count` of the clips, all where there are fewer, drawn by the recipe's seed; in the store's order."""
+        if count >= len(self.clips):
+            return self.clips
+        return np.sort(np.random.default_rng(self.recipe.seed).choice(self.clips, count, replace=False))
+
+    def sample_by_motion(self, count: int) -> NDArray[np.int64]:
+        """Return a clip of each of `count` equal parts by mean intensity, the slowest first, drawn by the seed."""
+        ranked = self.clips[np.argsort(self.store.columns["mean_intensity"][self.clips], kind="stable")]
+        generator = np.random.default_rng(self.recipe.seed)
+        return np.array([generator.choice(part) for part in np.array_split(ranked, min(count, len(ranked)))])
+
+    def batches(self, clips: NDArray[np.int64], device: torch.device, batch_size: int) -> TestBatches:
+        """Return test batches of some clips, which are few enough for the device's memory.
+
+        Raises:
+            DamagedStoreError: rows are missing or unreadable.
+        """
+        recipe, table = self.recipe, store_clip_table(self.store, clips)
+        with_motion = isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored"
+        return TestBatches(
+            Clips(table, load_all_rows(self.store, table, device, with_motion), None, device),
+            sampling=recipe.sampling,
+            frames=recipe.model.frames,
+            batch_size=batch_size,
+            slots=self.store.metadata.dataset_spec().bodies,
+            empty_slot=self.store.metadata.policy.empty_slot,
+        )

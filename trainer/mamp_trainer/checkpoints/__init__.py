@@ -1,0 +1,1 @@
+"""Checkpoints, written whole in the background, kept, loaded, and traced to their training."""

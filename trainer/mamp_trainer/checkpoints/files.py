@@ -1,0 +1,223 @@
+"""The files of a checkpoint, written whole and read back, and the identity of the run that it belongs to.
+
+RUN/checkpoints/step-00001234/ holds `model.safetensors` (weights), `state.pt` (optimiser, position, losses),
+`recipe.json` (the resolved recipe) and `meta.json` (what the others belong to, and their digests).
+"""
+
+import hashlib
+import io
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from mamp_schemas.errors import CheckpointError
+from mamp_schemas.io.atomic import write_folder
+from mamp_schemas.models.base import Model, canonical_json, parse_model_json
+from mamp_schemas.models.policy import StorePolicyName
+from mamp_schemas.models.recipe import Recipe, Task
+from mamp_trainer.runs.differences import flatten, show_value
+
+
+class RunIdentity(Model):
+    """What a checkpoint belongs to.
+
+    Attributes:
+        store_hash: the store's content hash.
+        manifest_hash: digest of the split manifest.
+        encoder: `UNTRAINED`, or the digest of the encoder's weights that the run was begun with.
+        policy: the name of that by which the store's clips were made, for clips that come later; None where it was
+            not written down yet. It tells no runs apart: the store's hash does.
+    """
+
+    task: Task
+    store_hash: str
+    manifest_hash: str
+    encoder: str
+    policy: StorePolicyName | None = None
+
+
+def check_same_run(path: Path, saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Check that a checkpoint is of the same run.
+
+    Args:
+        path: the checkpoint's folder, named in errors.
+        saved: recipe and belonging that the checkpoint was made with, as plain data.
+        current: those of the run that is to go on.
+
+    Raises:
+        CheckpointError: it is not; names every key of the recipe and every hash that differs.
+    """
+    before, after = flatten(saved), flatten(current)
+    differing = [
+        f"  {key}: {show_value(before.get(key))} then, {show_value(after.get(key))} now"
+        for key in sorted(before | after)
+        if before.get(key) != after.get(key)
+    ]
+    if differing:
+        raise CheckpointError(
+            "\n".join([f"{path} is of another run:", *differing]),
+            remedy="Resume with the recipe, store and encoder it was begun with, or begin anew in another folder.",
+        )
+
+
+FORMAT_VERSION: Literal[1] = 1
+
+_WEIGHTS, _STATE, _RECIPE, _META = "model.safetensors", "state.pt", "recipe.json", "meta.json"
+
+
+class CheckpointMeta(Model):
+    """The content of `meta.json`.
+
+    Attributes:
+        step: optimiser steps done.
+        measure: what the task measured at the end of the epoch that the checkpoint closes, the higher the better;
+            None elsewhere.
+        files: the sha256 of the files beside it.
+    """
+
+    format_version: Literal[1]
+    step: int
+    measure: float | None = None
+    belonging: RunIdentity
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory, tensors on the CPU."""
+
+    path: Path
+    step: int
+    weights: dict[str, Tensor]
+    state: dict[str, Any]
+    recipe: dict[str, Any]
+    identity: RunIdentity
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a checkpoint is to hold, in host memory that training does not touch.
+
+    Attributes:
+        step: optimiser steps done.
+        weights: by name.
+        state: plain data and tensors, as `torch.load(weights_only=True)` admits.
+        recipe: the run's resolved recipe.
+        identity: what the checkpoint belongs to.
+        measure: of the epoch it closes, see `Meta`.
+    """
+
+    step: int
+    weights: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+    recipe: Recipe
+    identity: RunIdentity
+    measure: float | None = None
+
+    @classmethod
+    def take(
+        cls,
+        step: int,
+        module: nn.Module,
+        state: Mapping[str, Any],
+        recipe: Recipe,
+        identity: RunIdentity,
+        measure: float | None = None,
+    ) -> Self:
+        """Copy what training goes on to change; waits for the device."""
+        return cls(step, _to_host_copy(module.state_dict()), _to_host_copy(dict(state)), recipe, identity, measure)
+
+
+def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
+    """Write a checkpoint's folder, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(snapshot.state), buffer)
+    files = {
+        _WEIGHTS: safetensors.torch.save(dict(snapshot.weights)),
+        _STATE: buffer.getvalue(),
+        _RECIPE: canonical_json(snapshot.recipe.model_dump(mode="json")),
+    }
+    meta = CheckpointMeta(
+        format_version=FORMAT_VERSION,
+        step=snapshot.step,
+        measure=snapshot.measure,
+        belonging=snapshot.identity,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    )
+    write_folder(folder, {**files, _META: canonical_json(meta.model_dump(mode="json"))})
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Return whether a folder is a checkpoint's, readable or not."""
+    return (folder / _META).is_file()
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        path: its folder.
+
+    Raises:
+        CheckpointError: a file is missing or damaged; names it.
+    """
+    meta = read_meta(path)
+    content = {name: _read_verified(path / name, digest) for name, digest in meta.files.items()}
+    try:
+        return Checkpoint(
+            path=path,
+            step=meta.step,
+            weights=safetensors.torch.load(content[_WEIGHTS]),
+            state=torch.load(io.BytesIO(content[_STATE]), map_location="cpu", weights_only=True),
+            recipe=json.loads(content[_RECIPE]),
+            identity=meta.belonging,
+        )
+    except (KeyError, SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError) as problem:
+        raise _damaged_error(path, str(problem)) from problem
+
+
+def read_meta(path: Path) -> CheckpointMeta:
+    """Read what a checkpoint belongs to.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    return parse_model_json(CheckpointMeta, _read_verified(path / _META), str(path / _META), CheckpointError)
+
+
+def _to_host_copy(value: Any) -> Any:
+    """Copy nested data, its tensors to host memory."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+    if isinstance(value, dict):
+        return {key: _to_host_copy(item) for key, item in value.items()}
+    return [_to_host_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def _read_verified(path: Path, digest: str | None = None) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise _damaged_error(path, problem.strerror or str(problem)) from problem
+    if digest is not None and hashlib.sha256(content).hexdigest() != digest:
+        raise _damaged_error(path, f"its sha256 is not {digest[:16]}…, the one written with the checkpoint")
+    return content
+
+
+def _damaged_error(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"checkpoint {path} cannot be read: {reason}",
+        remedy="Remove this checkpoint's folder to go on from the one before it.",
+    )

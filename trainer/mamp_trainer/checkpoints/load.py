@@ -1,0 +1,138 @@
+"""Loads weights into networks; every tensor must be there, no other, and each in its shape."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from mamp_schemas.errors import CheckpointError
+from mamp_schemas.models.recipe import ModelSpec
+from mamp_schemas.progress import NullProgress, Progress
+from mamp_trainer.checkpoints.files import Checkpoint, is_checkpoint, read_checkpoint
+from mamp_trainer.checkpoints.manager import latest_checkpoint
+from mamp_trainer.checkpoints.released import load_released, resize_segments
+from mamp_trainer.models.mamp import Encoder
+
+_PREFIX = "encoder."
+_TEMPORAL = "encoder.temp_embed"
+
+
+def load_exact(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load weights into a module.
+
+    Args:
+        module: the network.
+        weights: its state, by name.
+        source: where they come from, named in errors.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown or of another shape; nothing is loaded.
+    """
+    expected = module.state_dict()
+    if missing := [name for name in expected if name not in weights]:
+        raise _mismatch_error(source, f"{len(missing)} tensors are missing, the first is '{missing[0]}'")
+    if unknown := [name for name in weights if name not in expected]:
+        raise _mismatch_error(source, f"{len(unknown)} tensors are not the model's, the first is '{unknown[0]}'")
+    for name, tensor in expected.items():
+        if weights[name].shape != tensor.shape:
+            got, wanted = tuple(weights[name].shape), tuple(tensor.shape)
+            raise _mismatch_error(source, f"'{name}' has shape {got}, the recipe's model expects {wanted}")
+    module.load_state_dict(dict(weights))
+
+
+def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None) -> dict[str, Tensor]:
+    """Read the encoder's weights from what a pre-training left.
+
+    The temporal embedding of a released file is brought to the recipe's number of segments, with a warning: the
+    encoder was never trained at that length.
+
+    Args:
+        source: a run's folder (its latest checkpoint), a checkpoint's folder, or a released `.pth` file.
+        spec: the shape the encoder must have.
+        progress: is told the warning.
+
+    Returns:
+        The state of `Encoder(spec)`, on the CPU.
+
+    Raises:
+        CheckpointError: there is no checkpoint, it is damaged, or its encoder has another shape.
+    """
+    if source.is_file():
+        weights = fit_temporal_embedding(load_released(source), spec, source, progress)
+    else:
+        saved = read_checkpoint(resolve_checkpoint(source))
+        _check_encoder_settings(saved, spec)
+        weights = saved.weights
+    found = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
+    load_exact(Encoder(spec), found, str(source))
+    return found
+
+
+def fit_temporal_embedding(
+    weights: dict[str, Tensor], spec: ModelSpec, source: Path, progress: Progress | None = None
+) -> dict[str, Tensor]:
+    """Bring the temporal embedding of a released file to the recipe's number of segments, with a warning.
+
+    Args:
+        weights: under our names.
+        spec: says how many segments there are to be.
+        source: the file, named in the warning.
+        progress: is told it.
+    """
+    embedding = weights.get(_TEMPORAL)
+    if embedding is None or embedding.dim() != 4 or embedding.shape[1] == spec.segments:
+        return weights
+    if embedding.shape != (1, embedding.shape[1], 1, spec.width):
+        return weights
+    (progress or NullProgress()).message(
+        f"warning: {source} was trained at {embedding.shape[1]} segments, model.frames / model.segment are "
+        f"{spec.segments}: its temporal embedding is interpolated"
+    )
+    return {**weights, _TEMPORAL: resize_segments(embedding, spec.segments)}
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of named tensors: equal for equal names, shapes and values."""
+    total = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        total.update(tensor.numpy().tobytes())
+    return total.hexdigest()
+
+
+def resolve_checkpoint(source: Path) -> Path:
+    """Return the checkpoint that a user names, or the latest of the run that he names.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if is_checkpoint(source):
+        return source
+    folder = latest_checkpoint(source)
+    if folder is None:
+        raise CheckpointError(
+            f"{source}: there is no checkpoint",
+            remedy="Name a run's folder, one of its checkpoints, or a released .pth file.",
+        )
+    return folder
+
+
+def _check_encoder_settings(saved: Checkpoint, spec: ModelSpec) -> None:
+    """Compare what no tensor's shape tells: the number of attention heads, and what the encoder sees."""
+    model = saved.recipe["model"]
+    if model["heads"] != spec.heads:
+        raise _mismatch_error(
+            str(saved.path),
+            f"its encoder has {model['heads']} attention heads, the recipe's model.heads is {spec.heads}",
+        )
+    seen = model.get("input", "joint")  # older recipes know nothing else
+    if seen != spec.input:
+        raise _mismatch_error(str(saved.path), f"its encoder saw model.input {seen}, the recipe's is {spec.input}")
+
+
+def _mismatch_error(source: str, problem: str) -> CheckpointError:
+    return CheckpointError(
+        f"{source} does not fit: {problem}", remedy="Use the recipe whose model the checkpoint was trained with."
+    )

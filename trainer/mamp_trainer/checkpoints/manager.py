@@ -1,0 +1,110 @@
+"""A run's checkpoints, which are written in the background; the last ones and the best are kept."""
+
+import re
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mamp_schemas.errors import CheckpointError
+from mamp_schemas.io.atomic import PARTIAL_SUFFIX
+from mamp_trainer.checkpoints.files import Snapshot, read_meta, write_checkpoint
+
+KEEP_LAST = 2
+"""How many checkpoints of a run are kept besides the best: the latest, and one before it in case that is damaged."""
+
+_FOLDER = "checkpoints"
+_NAME = re.compile(r"step-\d{8}")
+
+
+def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
+    """Write a checkpoint, then remove all but the last `KEPT` ones and the best.
+
+    Args:
+        run: the run's folder.
+        snapshot: what it holds.
+
+    Raises:
+        OutputError: it cannot be written; the earlier checkpoints stay.
+    """
+    folder = run / _FOLDER / f"step-{snapshot.step:08d}"
+    write_checkpoint(folder, snapshot)
+    kept = {*list_checkpoints(run)[-KEEP_LAST:], best_checkpoint(run)}
+    for older in (
+        *(each for each in list_checkpoints(run) if each not in kept),
+        *folder.parent.glob(f".*{PARTIAL_SUFFIX}"),
+    ):
+        shutil.rmtree(older)
+    return folder
+
+
+def latest_checkpoint(run: Path) -> Path | None:
+    """Return the folder of a run's latest checkpoint, None before the first."""
+    found = list_checkpoints(run)
+    return found[-1] if found else None
+
+
+def best_checkpoint(run: Path) -> Path | None:
+    """Return the checkpoint of the highest measure, the earliest of equals; None where none was measured."""
+    measured = [(measure, folder) for folder in list_checkpoints(run) if (measure := _read_measure(folder)) is not None]
+    return max(measured, key=lambda pair: pair[0])[1] if measured else None
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """Return the folders of a run's checkpoints, from the first step to the last."""
+    folder = run / _FOLDER
+    if not folder.is_dir():
+        return []
+    return sorted(entry for entry in folder.iterdir() if _NAME.fullmatch(entry.name))
+
+
+def _read_measure(folder: Path) -> float | None:
+    try:
+        return read_meta(folder).measure
+    except CheckpointError:
+        return None  # a damaged one is not the best of them
+
+
+class CheckpointWriter:
+    """Writes a run's checkpoints; a context manager that ends when the last one is written.
+
+    What goes wrong in the thread is raised where training saves next, or ends.
+
+    Args:
+        run: the run's folder.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mampctl-checkpoint")
+        self._writing: Future[Path] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(wait=True)
+        if problem is None:
+            self.wait()
+
+    def submit(self, snapshot: Snapshot) -> None:
+        """Have a checkpoint written, after the one before it.
+
+        Raises:
+            OutputError: the one before could not be written.
+        """
+        self.wait()
+        self._writing = self._thread.submit(save_checkpoint, self._run, snapshot)
+
+    def wait(self) -> None:
+        """Return when all that was submitted is written.
+
+        Raises:
+            OutputError: it could not be written.
+        """
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()

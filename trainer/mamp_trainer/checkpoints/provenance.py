@@ -1,0 +1,117 @@
+"""What a trained network was trained by and on, as its checkpoint says or, for released files, the user."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from mamp_schemas.errors import UsageError
+from mamp_schemas.models.base import digest_dumped, parse_model_data
+from mamp_schemas.models.policy import PolicyName
+from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
+from mamp_schemas.models.results import EncoderProvenance
+from mamp_trainer.checkpoints.files import read_checkpoint, read_meta
+from mamp_trainer.checkpoints.load import resolve_checkpoint
+from mamp_trainer.checkpoints.released import load_released
+from mamp_trainer.recipes import load_recipe
+
+
+class EncoderTraining(NamedTuple):
+    """What an encoder was trained for and on."""
+
+    kind: str
+    dataset: str
+    protocol: str
+
+
+def read_training(source: Path) -> EncoderTraining | None:
+    """Return what an encoder was last trained for and on; None for released files, which do not say.
+
+    Linear evaluation trains no encoder, but its runs do not say what did.
+    """
+    if source.is_file():
+        return None
+    recipe = read_checkpoint(resolve_checkpoint(source)).recipe
+    return EncoderTraining(recipe["kind"], recipe["dataset"], recipe["protocol"])
+
+
+def encoder_provenance(source: Path, weights: str) -> EncoderProvenance:
+    """Return where an encoder came from, for the record of the run that it was put into.
+
+    Args:
+        source: what the user named; a run's latest checkpoint counts.
+        weights: digest of the encoder's weights.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is damaged.
+    """
+    if source.is_file():
+        return EncoderProvenance(checkpoint=str(source), weights=weights)
+    saved = read_checkpoint(resolve_checkpoint(source))
+    return EncoderProvenance(checkpoint=str(saved.path), weights=weights, recipe_hash=digest_dumped(saved.recipe))
+
+
+_TASK_BY_HEAD_TENSOR: dict[str, Task] = {"head.fc.weight": "linear", "head.fc2.weight": "finetune"}
+"""Tensors that tell what kind of classifier a released file holds; without one, it is a pre-training."""
+
+
+def read_training_recipe(source: Path, name: str | None = None) -> Recipe:
+    """Return the recipe that a network was trained by.
+
+    Args:
+        source: the folder of a run or of one of its checkpoints, or a released `.pth` file.
+        name: a recipe's name or YAML file, for a released file.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is damaged.
+        UsageError: a released file and no recipe, or a run and a recipe; or no recipe has that name.
+        ConfigError: the recipe does not validate.
+    """
+    if source.is_file():
+        return _recipe_of_released(source, name)
+    folder = resolve_checkpoint(source)
+    if name is not None:
+        raise UsageError(
+            f"--recipe {name}: {source} says itself what it was trained by",
+            remedy="Leave out --recipe: it is for released .pth files.",
+        )
+    data, where = read_checkpoint(folder).recipe, f"the recipe of {folder}"
+    if data["kind"] == "pretrain":
+        return parse_model_data(PretrainRecipe, data, where)
+    if data["kind"] == "linear":
+        return parse_model_data(LinearRecipe, data, where)
+    return parse_model_data(FinetuneRecipe, data, where)
+
+
+def read_training_policy(source: Path, name: PolicyName | None = None) -> PolicyName:
+    """Return by which policy the clips of a trained network were made, for others to be made likewise.
+
+    Args:
+        source: as for `find_recipe`.
+        name: of a policy, where the network does not say: released files, stores that were imported.
+
+    Returns:
+        The policy of its store; else the one that is named; else `paper`, which released files were trained by.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is damaged.
+        UsageError: another policy is named than its store's.
+    """
+    known = None if source.is_file() else read_meta(resolve_checkpoint(source)).belonging.policy
+    if known is None or known == "imported":
+        return name or "paper"
+    if name not in (None, known):
+        raise UsageError(
+            f"--policy {name}: {source} was trained on clips of the policy '{known}'",
+            remedy="Leave out --policy: clips are made as those that it was trained on.",
+        )
+    return known
+
+
+def _recipe_of_released(source: Path, name: str | None) -> Recipe:
+    weights = load_released(source)
+    task: Task = next((task for tensor, task in _TASK_BY_HEAD_TENSOR.items() if tensor in weights), "pretrain")
+    if name is None:
+        raise UsageError(
+            f"{source}: a released file does not say what it was trained by",
+            remedy=f"Name its {task} recipe: --recipe ntu60-xsub, say, or a YAML file.",
+        )
+    return load_recipe(task, name)

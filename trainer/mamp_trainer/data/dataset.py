@@ -1,0 +1,255 @@
+"""A run's data, the clips that its recipe selects from a store by a split manifest, or clips held in memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mamp_schemas.errors import ManifestError, RecipeError
+from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.protocol import Split
+from mamp_schemas.models.recipe import FinetuneRecipe, PretrainRecipe, Recipe, RunRecipe
+from mamp_schemas.models.splits import SplitManifest
+from mamp_schemas.progress import Progress
+from mamp_trainer.checkpoints.files import RunIdentity
+from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
+from mamp_trainer.data.clips import ClipTable, clip_table, store_clip_table
+from mamp_trainer.data.manifests import read_manifest
+from mamp_trainer.data.residency import DataSize, MemoryBudget, ResidencyChoice, choose_residency
+from mamp_trainer.data.rows import ResidentRows, RowBuffer
+from mamp_trainer.data.store_reader import Store, open_store
+from mamp_trainer.data.streaming import StreamedRows, load_all_rows
+
+
+def split_clips(store: Store, manifest: SplitManifest, split: Split) -> NDArray[np.int64]:
+    """Return the clips of one side as ascending indices into the store's clips.
+
+    A clip's place in this list is its global index: what order and random draws go by.
+
+    Raises:
+        ManifestError: the side has no clip.
+    """
+    ids = set(manifest.train if split == "train" else manifest.test)
+    chosen = np.array([at for at, name in enumerate(store.ids) if name in ids], dtype=np.int64)
+    if not chosen.size:
+        raise ManifestError(
+            f"{store.path}: the {split} side of '{manifest.protocol}' has no clips",
+            remedy="Ingest the files of that side as well, or choose another protocol.",
+        )
+    return chosen
+
+
+def check_recipe(recipe: RunRecipe, store: Store) -> None:
+    """Check that a recipe fits a store.
+
+    Raises:
+        RecipeError: it is for another dataset or number of joints, or asks for stored motion that the store
+            does not have.
+    """
+    dataset, joints = store.metadata.dataset, store.arrays["joints"].shape[1]
+    if recipe.dataset != dataset:
+        raise RecipeError(
+            f"recipe '{recipe.name}' is for {recipe.dataset}, {store.path} holds {dataset}",
+            remedy="Choose a recipe of that dataset; `--recipe list` shows them.",
+        )
+    if recipe.model.joints != joints:
+        raise RecipeError(
+            f"model.joints is {recipe.model.joints}, {store.path} has {joints} joints",
+            remedy=f"Set model.joints={joints}.",
+        )
+    if isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored":
+        _check_stored_motion(recipe, store)
+
+
+def _check_stored_motion(recipe: PretrainRecipe, store: Store) -> None:
+    motion = store.metadata.motion
+    wanted = {"segment": recipe.model.segment}
+    if recipe.target.kind == "motion":
+        wanted["stride"] = recipe.target.stride
+    differing = [
+        f"{name} {getattr(motion, name)}, the recipe needs {value}"
+        for name, value in wanted.items()
+        if getattr(motion, name) != value
+    ]
+    # Longer strides form interleaved chains, which do not say how far they lie apart.
+    if motion.stride != 1:
+        differing.append(f"stride {motion.stride}, and only stride 1 adds up to a trajectory")
+    if differing:
+        raise RecipeError(
+            f"recipe '{recipe.name}' asks for stored motion; {store.path} has {' and '.join(differing)}",
+            remedy="Set motion_source=online.",
+        )
+
+
+TEST_STREAM_WINDOW = 1
+"""Shards of a window of streamed test clips, which are not shuffled."""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A store and a manifest that fit a recipe, and where the clips of the recipe's sides are to live.
+
+    Attributes:
+        tables: the clips of each side that the recipe uses.
+        ids: what they are called.
+        device: the one that trains.
+    """
+
+    store: Store
+    manifest: SplitManifest
+    recipe: Recipe
+    tables: Mapping[Split, ClipTable]
+    ids: Mapping[Split, list[str]]
+    residency: ResidencyChoice
+    device: torch.device
+
+    @classmethod
+    def open(
+        cls,
+        path: StoragePath,
+        recipe: Recipe,
+        device: torch.device,
+        budget: MemoryBudget,
+        progress: Progress,
+        splits: Sequence[Split] | None = None,
+    ) -> Self:
+        """Open a store for a recipe, and choose where its clips live.
+
+        Args:
+            path: the store.
+            recipe: what is to be trained.
+            device: the one that trains.
+            budget: memory for clips, where the recipe does not say.
+            progress: is told the choice and its reason.
+            splits: those to be opened; by default those that the recipe's training needs.
+
+        Raises:
+            StoreError: the store cannot be read.
+            RecipeError: the recipe is not for this store.
+            ManifestError: the protocol's manifest is missing, not this store's, or without clips on a side.
+        """
+        store = open_store(path)
+        check_recipe(recipe, store)
+        manifest = read_manifest(store, recipe.protocol, recipe.subset if isinstance(recipe, FinetuneRecipe) else None)
+        wanted: Sequence[Split] = splits or (("train",) if isinstance(recipe, PretrainRecipe) else ("train", "test"))
+        clips = {side: split_clips(store, manifest, side) for side in wanted}
+        tables = {side: store_clip_table(store, clips[side]) for side in wanted}
+        ids = {side: [store.ids[clip] for clip in clips[side]] for side in wanted}
+        placement = choose_residency(recipe, _data_size(store, recipe, tables), budget, str(device))
+        progress.message(f"clips: {placement.location}, {placement.reason}")
+        return cls(store, manifest, recipe, tables, ids, placement, device)
+
+    @property
+    def slots(self) -> int:
+        """M, body slots of a sample."""
+        return self.store.metadata.dataset_spec().bodies
+
+    def run_identity(self, encoder: str) -> RunIdentity:
+        """Return what the checkpoints of a run on this data belong to."""
+        return RunIdentity(
+            task=self.recipe.kind,
+            store_hash=self.store.metadata.content_hash,
+            manifest_hash=self.manifest.digest(),
+            encoder=encoder,
+            policy=self.store.metadata.policy.name,
+        )
+
+    def load(self, split: Split) -> Clips:
+        """Return the clips of a side: loaded, or ready to be streamed.
+
+        Raises:
+            DamagedStoreError: rows are missing or unreadable.
+        """
+        table, with_motion = self.tables[split], _with_motion(self.recipe)
+        if self.residency.location == "stream":
+            window = self.residency.window if split == "train" else TEST_STREAM_WINDOW
+            return Clips(table, StreamedRows(self.store, table, window, with_motion), window, self.device)
+        home = self.device if self.residency.location == "device" else torch.device("cpu")
+        return Clips(table, load_all_rows(self.store, table, home, with_motion), self.residency.window, self.device)
+
+    def load_labelled(self, split: Split) -> Clips:
+        """Return the clips of a side, all of which must have a label.
+
+        Raises:
+            ManifestError: a label is not one of the dataset's classes.
+            DamagedStoreError: rows are missing or unreadable.
+        """
+        label, classes = self.tables[split].label, self.store.metadata.dataset_spec().classes
+        wrong = int(((label < 0) | (label >= classes)).sum())
+        if wrong:
+            raise ManifestError(
+                f"{self.store.path}: {wrong} of {len(label)} {split} clips have no label from 0 to {classes - 1}",
+                remedy="Take them out of the store with `mampctl ingest --exclude`, then split again.",
+            )
+        return self.load(split)
+
+    def train_batches(self, clips: Clips, loss_terms: Tensor | None = None) -> TrainBatches:
+        """Return training batches of clips, each of which gives `loss_terms` equal terms of the loss."""
+        recipe, empty_slot = self.recipe, self.store.metadata.policy.empty_slot
+        return TrainBatches(
+            clips,
+            sampling=recipe.sampling,
+            frames=recipe.model.frames,
+            seed=recipe.seed,
+            batch_size=recipe.batch_size,
+            slots=self.slots,
+            empty_slot=empty_slot,
+            loss_terms=loss_terms,
+        )
+
+    def test_batches(self, clips: Clips) -> TestBatches:
+        """Return test batches of clips: every clip once."""
+        recipe, empty_slot = self.recipe, self.store.metadata.policy.empty_slot
+        return TestBatches(
+            clips,
+            sampling=recipe.sampling,
+            frames=recipe.model.frames,
+            batch_size=recipe.batch_size,
+            slots=self.slots,
+            empty_slot=empty_slot,
+        )
+
+
+def _data_size(store: Store, recipe: Recipe, tables: Mapping[Split, ClipTable]) -> DataSize:
+    values = store.arrays["joints"].shape[1] * store.arrays["joints"].shape[2]
+    row_bytes = values * 4 * (2 if _with_motion(recipe) else 1)
+    first = tables["train" if "train" in tables else "test"].shard_row_counts
+    rows = sum(int(table.shard_row_counts.sum()) for table in tables.values())
+    return DataSize(total=rows * row_bytes, shards=len(first), largest=int(first.max()) * row_bytes)
+
+
+def _with_motion(recipe: Recipe) -> bool:
+    return isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored"
+
+
+class Recording(NamedTuple):
+    """A clip as an ingest makes it.
+
+    Attributes:
+        joints: (M, T, V, 3) float32 of the real bodies only, metres.
+        valid_frames: Tv, at least 1.
+    """
+
+    joints: NDArray[np.float32]
+    valid_frames: int
+
+
+def clips_from_memory(recordings: Sequence[Recording], device: torch.device) -> Clips:
+    """Return clips, without labels, in one shard on a device.
+
+    Args:
+        recordings: at least one, all of V joints; a clip's place among them is its global index.
+        device: the one that computes.
+    """
+    bodies, frames = (torch.tensor([each.joints.shape[axis] for each in recordings]) for axis in (0, 1))
+    valid = torch.tensor([each.valid_frames for each in recordings])
+    count = bodies * frames
+    total = int(count.sum())
+    table = clip_table(count.cumsum(0) - count, frames, bodies, valid, torch.full_like(frames, -1), shard_rows=total)
+    rows = np.concatenate([each.joints.reshape(-1, *each.joints.shape[2:]) for each in recordings])
+    joints = torch.from_numpy(np.ascontiguousarray(rows.swapaxes(1, 2))).to(device)
+    return Clips(table, ResidentRows(RowBuffer(joints, None, torch.zeros(1, dtype=torch.int64))), None, device)

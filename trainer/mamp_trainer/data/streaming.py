@@ -1,0 +1,201 @@
+"""Reads the rows of clips from a store, all at once or a window of shards at a time while training goes on."""
+
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mamp_trainer.data.clips import ClipTable, body_index, concat_ranges
+from mamp_trainer.data.rows import ResidentRows, RowBuffer
+from mamp_trainer.data.sampling import OrderOfEpoch, Window
+from mamp_trainer.data.store_reader import Store
+
+
+def load_all_rows(store: Store, table: ClipTable, device: torch.device, with_motion: bool) -> ResidentRows:
+    """Load the rows of all clips, one large read a shard.
+
+    Args:
+        store: where they are.
+        table: the clips.
+        device: where they go; the host never holds more than a shard of them besides.
+        with_motion: whether to add up the stored motion to trajectories.
+
+    Raises:
+        DamagedStoreError: rows are missing or unreadable.
+    """
+    held = allocate_buffer(store, int(table.shard_row_counts.sum()), with_motion, device)
+    offset = table.shard_offsets(torch.arange(len(table.shard_row_counts)))
+    for shard in range(len(table.shard_row_counts)):
+        read_shard(store, table, shard, held, int(offset[shard]))
+    return ResidentRows(RowBuffer(held.joints, held.trajectory, offset))
+
+
+def allocate_buffer(store: Store, rows: int, with_motion: bool, device: torch.device) -> RowBuffer:
+    """Return memory for packed rows, holding none yet."""
+    shape = store.arrays["joints"].shape
+    joints = torch.empty((rows, shape[2], shape[1]), dtype=torch.float32, device=device)
+    return RowBuffer(joints, torch.empty_like(joints) if with_motion else None, torch.empty(0, dtype=torch.int64))
+
+
+def read_shard(store: Store, table: ClipTable, shard: int, into: RowBuffer, at: int) -> None:
+    """Read the rows of a shard's clips, up to the end of the last one, which may lie in the next shard.
+
+    Args:
+        store: where they are.
+        table: the clips.
+        shard: 0 ... S - 1.
+        into: the memory; its tensors are filled from row `at` on.
+        at: the shard's offset.
+
+    Raises:
+        DamagedStoreError: rows are missing or unreadable.
+    """
+    clips = table.shard_clips(shard)
+    first, count = table.first_row[clips], table.frames[clips] * table.bodies[clips]
+    start, stop = int(first.min()), int((first + count).max())
+    index, part = concat_ranges(first - start, count).numpy(), slice(at, at + int(table.shard_row_counts[shard]))
+    _copy_rows(_select_rows(store.read_rows("joints", start, stop), index), into.joints[part])
+    if into.trajectory is not None:
+        motion = _select_rows(store.read_rows("motion", start, stop), index)
+        owner, body = body_index(table.bodies[clips])
+        frames = table.frames[clips][owner]
+        _integrate_motion(motion, (table.packed_row[clips][owner] + body * frames).numpy(), frames.numpy())
+        _copy_rows(motion, into.trajectory[part])
+
+
+def _select_rows(rows: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.float32]:
+    return rows if len(index) == len(rows) else rows[index]
+
+
+def _copy_rows(rows: NDArray[np.float32], into: Tensor) -> None:
+    if into.device.type == "cpu":
+        np.copyto(into.numpy(), rows.swapaxes(1, 2))  # not by torch, whose threads are the training's
+    else:
+        into.copy_(torch.from_numpy(rows).transpose(1, 2))
+
+
+def _integrate_motion(rows: NDArray[np.float32], starts: NDArray[np.int64], frames: NDArray[np.int64]) -> None:
+    """Turn stride-1 motion into trajectories in place: each row becomes the sum of its body's earlier rows.
+
+    All bodies advance together, frame by frame, in float64: the result does not depend on which other bodies
+    are loaded, and errs by little more than the rounding of the motion itself.
+
+    Args:
+        rows: (rows, V, 3) packed motion.
+        starts: (bodies,) first row of each body.
+        frames: (bodies,) its length.
+    """
+    longest_first = np.argsort(-frames, kind="stable")
+    heads, lengths = starts[longest_first], -frames[longest_first]
+    position = np.zeros((len(heads), *rows.shape[1:]))
+    for frame in range(int(frames.max())):
+        alive = int(np.searchsorted(lengths, -frame, side="left"))
+        at = heads[:alive] + frame
+        step = rows[at]
+        rows[at] = position[:alive]
+        position[:alive] += step
+
+
+READER_THREADS = 2
+"""Threads that read: while zarr decodes one shard, the other's rows are packed. Never processes: a fork would
+take zarr's event loop along without its thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class _WindowRead:
+    """A window being read into memory of its own."""
+
+    window: Window
+    memory: RowBuffer
+    buffer: RowBuffer
+    shards: list[Future[None]]
+
+    def finish(self) -> RowBuffer:
+        """Wait for the last shard, and raise what a reader met."""
+        for shard in self.shards:
+            shard.result()
+        return self.buffer
+
+    def cancel(self) -> RowBuffer:
+        """Return the memory once no reader writes into it."""
+        for shard in self.shards:
+            shard.cancel()
+        wait(self.shards)
+        return self.memory
+
+
+class StreamedRows:
+    """Rows that pass through host memory window by window.
+
+    Memory for two windows is all that is ever held: the current one, and the one after it in the order, across
+    the ends of epochs. So the readers' queue is bounded by the shards of one window. Every rank reads whole
+    windows, though it takes only its share of each batch.
+
+    Args:
+        store: where the rows are.
+        table: the clips.
+        window: shards of a window, as in the order; None for all.
+        with_motion: whether to add up the stored motion to trajectories.
+    """
+
+    def __init__(self, store: Store, table: ClipTable, window: int | None, with_motion: bool) -> None:
+        rows = int(table.shard_row_counts.sort(descending=True).values[:window].sum())
+        host = torch.device("cpu")
+        self._store, self._table = store, table
+        self._free = [allocate_buffer(store, rows, with_motion, host) for _ in range(2)]
+        self._readings: deque[_WindowRead] = deque()
+        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="mampctl-reader")
+        self._stopped = Event()
+        weakref.finalize(self, _stop_readers, self._readers, self._stopped)
+
+    def row_buffers(self, order_of_epoch: OrderOfEpoch, epoch: int, share: slice) -> Iterator[tuple[slice, RowBuffer]]:
+        """Yield the windows that the positions lie in, each with the positions it has; see `Rows`."""
+        for number, part in order_of_epoch(epoch).window_parts(share):
+            yield part, self._read_window(order_of_epoch, epoch, number)
+
+    def _read_window(self, plan: OrderOfEpoch, epoch: int, number: int) -> RowBuffer:
+        """Return a window's rows: the current one, the next one, or any other, read from now on."""
+        wanted = plan(epoch).windows[number]
+        while self._readings and self._readings[0].window is not wanted:
+            self._free.append(self._readings.popleft().cancel())
+        if not self._readings:
+            self._start_reading(wanted)
+        if len(self._readings) == 1:
+            self._start_reading(_next_window(plan, epoch, number))
+        return self._readings[0].finish()
+
+    def _start_reading(self, window: Window) -> None:
+        memory, offset = self._free.pop(), self._table.shard_offsets(window.shards)
+        shards = [
+            self._readers.submit(
+                _read_unless_stopped, self._stopped, self._store, self._table, shard, memory, int(offset[shard])
+            )
+            for shard in window.shards.tolist()
+        ]
+        held = RowBuffer(memory.joints, memory.trajectory, offset)
+        self._readings.append(_WindowRead(window, memory, held, shards))
+
+
+def _next_window(plan: OrderOfEpoch, epoch: int, number: int) -> Window:
+    windows = plan(epoch).windows
+    return windows[number + 1] if number + 1 < len(windows) else plan(epoch + 1).windows[0]
+
+
+def _read_unless_stopped(
+    stopped: Event, store: Store, table: ClipTable, shard: int, memory: RowBuffer, at: int
+) -> None:
+    if not stopped.is_set():
+        read_shard(store, table, shard, memory, at)
+
+
+def _stop_readers(readers: ThreadPoolExecutor, stopped: Event) -> None:
+    """End the readers of rows that nobody holds any more; not a method, which would hold them."""
+    stopped.set()
+    readers.shutdown(wait=False, cancel_futures=True)

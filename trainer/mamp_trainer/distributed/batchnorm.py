@@ -1,0 +1,59 @@
+"""Batch normalisation over the clips of all ranks, on CPU and GPU; torch's SyncBatchNorm needs CUDA."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mamp_trainer.distributed.context import DistContext
+
+
+class DistributedBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation whose statistics are those of the global batch, and whose gradients pass through them.
+
+    Args:
+        norm: the layer that it stands for; its weights, running statistics and settings are taken over.
+        dist_context: who holds the other clips.
+    """
+
+    def __init__(self, norm: nn.BatchNorm1d, dist_context: DistContext) -> None:
+        super().__init__(norm.num_features, eps=norm.eps, momentum=norm.momentum, affine=norm.affine)
+        self.load_state_dict(norm.state_dict())
+        self.dist_context = dist_context
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise features (N, D); in training by the mean and variance of all ranks' N."""
+        if not self.training:
+            return super().forward(input)
+        total = self._all_reduce(torch.cat((input.sum(dim=0), input.new_tensor([len(input)]))))
+        count, mean = total[-1].detach(), total[:-1] / total[-1].detach()
+        variance = self._all_reduce((input - mean).square().sum(dim=0)) / count
+        with torch.no_grad():
+            self._update_running_statistics(mean, variance * count / (count - 1))
+        normalised = (input - mean) / (variance + self.eps).sqrt()
+        return torch.addcmul(self.bias, normalised, self.weight) if self.affine else normalised
+
+    def _all_reduce(self, values: Tensor) -> Tensor:
+        total: Tensor = _AllReduceSum.apply(values, self.dist_context)  # type: ignore[no-untyped-call]
+        return total
+
+    def _update_running_statistics(self, mean: Tensor, unbiased: Tensor) -> None:
+        """Move the running statistics, as the layer does by itself."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum or 0.0)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum or 0.0)
+
+
+class _AllReduceSum(torch.autograd.Function):
+    """The sum of all ranks' values; each rank's loss depends on every rank's, so gradients are added up as well."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, dist_context: DistContext) -> Tensor:
+        ctx.ranks = dist_context
+        return dist_context.all_reduce_sum(values.clone())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.ranks.add(gradients[0].clone()), None

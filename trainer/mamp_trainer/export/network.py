@@ -1,0 +1,179 @@
+"""The network that is exported, what its file says of itself, and the check that an export gives its numbers."""
+
+import json
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mamp_schemas.errors import ExportError
+from mamp_schemas.models.dataset import DatasetSpec
+from mamp_schemas.models.policy import IngestPolicy
+from mamp_schemas.models.recipe import PretrainRecipe, Recipe
+from mamp_schemas.progress import Progress
+from mamp_trainer.checkpoints.load import load_encoder
+from mamp_trainer.models.heads import FinetuneHead, LinearHead
+from mamp_trainer.models.mamp import Encoder
+from mamp_trainer.protocols.classifier import load_classifier
+
+INPUT, LOGITS, FEATURES = "clips", "logits", "features"
+
+
+class ExportedNetwork(nn.Module):
+    """An encoder, with the head that was trained on it or with none.
+
+    Nothing depends on which body slots are alike, as it does in training for speed: a graph has no such choices.
+
+    Args:
+        encoder: clips to tokens.
+        head: tokens to logits; None for the encoder alone.
+    """
+
+    def __init__(self, encoder: Encoder, head: LinearHead | FinetuneHead | None) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What `forward` returns, by name."""
+        return (FEATURES,) if self.head is None else (LOGITS, FEATURES)
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
+        """Return logits (N, classes), where there is a head, and features (N, D): means over bodies, segments, joints.
+
+        Args:
+            clips: (N, M, T, V, C) float32, metres.
+        """
+        spec, (_, bodies, *_) = self.encoder.spec, clips.shape
+        tokens = torch.unflatten(self.encoder(clips.flatten(0, 1)), 0, (-1, bodies))
+        tokens = torch.unflatten(tokens, 2, (spec.segments, spec.joints))
+        features = tokens.mean(dim=(1, 2, 3))
+        return (features,) if self.head is None else (self.head(tokens), features)
+
+
+def load_exported_network(source: Path, recipe: Recipe, progress: Progress | None = None) -> ExportedNetwork:
+    """Load what a run, a checkpoint or a released file holds: a classifier, or of a pre-training its encoder.
+
+    Args:
+        source: the folder of a run or of a checkpoint, or a released `.pth` file.
+        recipe: what it was trained by.
+        progress: is warned where a released file is of another number of segments.
+
+    Raises:
+        CheckpointError: it cannot be read or has another shape.
+    """
+    if isinstance(recipe, PretrainRecipe):
+        encoder = Encoder(recipe.model)
+        encoder.load_state_dict(load_encoder(source, recipe.model, progress))
+        return ExportedNetwork(encoder, None).eval()
+    model = load_classifier(source, recipe, progress)
+    return ExportedNetwork(model.encoder, model.head).eval()
+
+
+TOLERANCE = 1e-4
+"""Largest difference, where the largest number is at most 1; relative to that number where it is larger."""
+
+CHECK_BATCH_SIZES = (1, 3)
+"""Clips of the batches that are tried: neither is the size that the network is traced with."""
+
+RunExported = Callable[[Tensor], Sequence[Tensor]]
+"""What runs an exported network: clips to its outputs, in order."""
+
+
+def synthetic_clips(count: int, bodies: int, frames: int, joints: int, seed: int = 0) -> Tensor:
+    """Return made-up samples, (N, M, T, V, 3): poses of a metre that wander; every other clip has a single body."""
+    generator = torch.Generator().manual_seed(seed)
+    pose = 0.5 * torch.randn(count, bodies, 1, joints, 3, generator=generator)
+    clips = pose + 0.02 * torch.randn(count, bodies, frames, joints, 3, generator=generator).cumsum(dim=2)
+    clips[::2, 1:] = 0
+    return clips
+
+
+@torch.no_grad()
+def check_export(network: ExportedNetwork, run: RunExported, bodies: int, file_name: str) -> float:
+    """Compare an exported network with its origin, on batches of `TRIALS`.
+
+    Args:
+        network: the origin.
+        run: runs what was made of it.
+        bodies: M.
+        file_name: the file, named in errors.
+
+    Returns:
+        The largest difference found, in units of what `TOLERANCE` is in.
+
+    Raises:
+        ExportError: they differ by more than `TOLERANCE`.
+    """
+    spec, worst = network.encoder.spec, 0.0
+    for count in CHECK_BATCH_SIZES:
+        clips = synthetic_clips(count, bodies, spec.frames, spec.joints, seed=count)
+        for name, expected, got in zip(network.outputs, network(clips), run(clips), strict=True):
+            if got.shape != expected.shape:
+                raise _mismatch_error(
+                    file_name, f"'{name}' has shape {tuple(got.shape)}, expected {tuple(expected.shape)}"
+                )
+            scale = max(1.0, float(expected.abs().max()))
+            difference = float((got - expected).abs().max()) / scale
+            if not difference <= TOLERANCE:
+                raise _mismatch_error(
+                    file_name, f"'{name}' of {count} clips differs by {difference:.1e}, more than {TOLERANCE}"
+                )
+            worst = max(worst, difference)
+    return worst
+
+
+def _mismatch_error(what: str, problem: str) -> ExportError:
+    return ExportError(
+        f"{what} would not give the numbers of the model: {problem}; it was not written",
+        remedy="Use the versions of constraints.txt; if it stays, export to the other format (.onnx, .pt2).",
+    )
+
+
+def export_metadata(
+    network: ExportedNetwork, recipe: Recipe, spec: DatasetSpec, policy: IngestPolicy, classes: Sequence[str]
+) -> dict[str, str]:
+    """Return what an exported file carries beside the network, all of it text.
+
+    Args:
+        network: what is exported.
+        recipe: what it was trained by.
+        spec: the dataset.
+        policy: how its clips were made.
+        classes: their names.
+    """
+    model, width = recipe.model, recipe.model.width
+    held = "a copy of the first body" if policy.empty_slot == "copy" else "zeros"
+    empty = f" A slot without a body holds {held}." if spec.bodies > 1 else ""
+    facts = {
+        "made_by": f"mampctl {version('mampctl')}",
+        "recipe": recipe.name,
+        "recipe_hash": recipe.digest(),
+        "dataset": spec.title,
+        "input": (
+            f"{INPUT}: float32 (N, {spec.bodies}, {model.frames}, {model.joints}, 3): clips, bodies, frames, joints, "
+            f"x y z in metres. A clip is cleaned as at ingest "
+            f"(policy {policy.name}: {_describe_origin(spec, policy)}), cut to "
+            f"the middle {recipe.sampling.test_crop:g} of its valid frames, and resized to {model.frames} frames "
+            f"(linear, half-pixel centres).{empty}"
+        ),
+        "features": f"float32 (N, {width}): the encoder's output, mean over bodies, segments and joints",
+        "joints": json.dumps(spec.skeleton.joints),
+    }
+    if network.head is None:
+        return facts
+    scores = {
+        "logits": f"float32 (N, {network.head.classes}): softmax over classes gives probabilities",
+        "classes": json.dumps(list(classes)),
+    }
+    return facts | scores
+
+
+def _describe_origin(spec: DatasetSpec, policy: IngestPolicy) -> str:
+    """Say where the coordinates of a clip begin."""
+    if policy.centre == "none":
+        return "the camera's coordinates"
+    return f"the origin is the first body's {spec.skeleton.joints[spec.skeleton.centre]} in its first frame"

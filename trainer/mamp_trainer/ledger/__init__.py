@@ -1,1 +1,0 @@
-"""The ledger: what runs have left in their folders, read and compared; never torch."""

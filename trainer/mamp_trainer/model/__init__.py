@@ -1,1 +1,0 @@
-"""The network: embedding, masking, targets, encoder, decoder and heads. `mamp` holds the shape legend."""

@@ -1,0 +1,1 @@
+"""The networks, encoder, decoder and heads. `mamp` holds the shape legend."""

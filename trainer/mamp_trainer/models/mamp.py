@@ -1,0 +1,216 @@
+"""The network of the paper (section 3): embed tokens, hide some of them, encode the others, decode all.
+
+Shapes, here and in the modules around:
+
+    N  clips                     T   frames (120)
+    M  bodies of a clip (2)      V   joints (25)
+    B  sequences, N·M            C   coordinates (3)
+    D  width (256)               l   frames of a token (4)
+    K  kept tokens (74)          Te  segments, T/l (30)
+                                 L   tokens, Te·V (750)
+
+Every body is a sequence of its own, empty ones included. Lengths are metres.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mamp_schemas.models.recipe import MaskingSpec, ModelSpec, TargetSpec
+from mamp_trainer.models.tokens import COORDINATES, motion, to_tokens
+from mamp_trainer.models.transformer import Blocks, Linear, xavier_linear
+from mamp_trainer.objectives.targets import masked_error, prediction_target
+
+LOG_EPSILON = 1e-10
+
+
+def motion_intensity(tokens: Tensor, joints: int, temperature: float) -> Tensor:
+    """Return how much each token moves (eq. 4), scaled for the softmax of eq. 5.
+
+    A token's intensity is the mean absolute difference from the same joint's previous segment; the first
+    segment has none and takes the second's. The largest of a sequence becomes 1/τ, so that τ means the
+    same whatever the size of the movement.
+
+    Args:
+        tokens: (B, L, l·C), L in the order (segment, joint), at least two segments.
+        joints: V.
+        temperature: τ of eq. 5.
+
+    Returns:
+        (B, L); zeros for a sequence that does not move.
+    """
+    steps = torch.unflatten(tokens, 1, (-1, joints)).diff(dim=1).abs().mean(dim=-1)
+    intensity = torch.cat((steps[:, :1], steps), dim=1).flatten(1)
+    return intensity / (intensity.amax(dim=1, keepdim=True) * temperature + LOG_EPSILON)
+
+
+def masking_score(intensity: Tensor, u: Tensor) -> Tensor:
+    """Return log-probabilities with Gumbel noise added (eq. 5–6); the largest are to be hidden.
+
+    Args:
+        intensity: (B, L), from `motion_intensity`.
+        u: (B, L), drawn from U(0, 1).
+    """
+    return intensity.log_softmax(dim=1) - torch.log(-torch.log(u + LOG_EPSILON) + LOG_EPSILON)
+
+
+def keep_smallest(score: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
+    """Keep the tokens of the smallest scores and hide the others.
+
+    int(L · (1 - ratio)) tokens are kept, by floating-point truncation as published: 74 of 750 at 0.9.
+
+    Args:
+        score: (B, L).
+        ratio: the share to hide.
+
+    Returns:
+        keep: (B, K) indices of the kept tokens, smallest score first.
+        mask: (B, L) bool, true where hidden.
+    """
+    kept = int(score.shape[1] * (1 - ratio))
+    keep = score.argsort(dim=1, stable=True)[:, :kept]
+    mask = torch.ones_like(score, dtype=torch.bool).scatter(1, keep, False)
+    return keep, mask
+
+
+def learnable(*shape: int) -> nn.Parameter:
+    """Return a learnable embedding, drawn from a truncated normal of standard deviation 0.02."""
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))
+
+
+class JointEmbedding(nn.Module):
+    """One linear map from a token's numbers to D (eq. 1).
+
+    The weights start as those of the equal convolution over frames would: torch's default for the same
+    fan-in, unlike the Xavier-uniform linears of the rest of the network.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.proj = Linear(spec.segment * COORDINATES, spec.width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Embed tokens (B, K, l·C) to (B, K, D)."""
+        embedded: Tensor = self.proj(tokens)
+        return embedded
+
+
+class Encoder(nn.Module):
+    """A transformer over the tokens of a sequence; parameters bear the names of the released checkpoints."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.joints_embed = JointEmbedding(spec)
+        self.temp_embed = learnable(1, spec.segments, 1, spec.width)
+        self.pos_embed = learnable(1, 1, spec.joints, spec.width)
+        self.blocks = Blocks(spec.depth, spec.width, spec.heads, spec.mlp_ratio)
+        self.norm = nn.LayerNorm(spec.width)
+
+    def forward(self, x_BTVC: Tensor, keep: Tensor | None = None, drop_path: Tensor | None = None) -> Tensor:
+        """Encode sequences.
+
+        Args:
+            x_BTVC: (B, T, V, C), metres; with `spec.input` motion, their differences are what is encoded.
+            keep: (B, K) indices of the tokens to encode; all of them by default.
+            drop_path: (B, depth, 2), factors of the blocks' branches; 1 by default.
+
+        Returns:
+            (B, K, D) in the order of `keep`, or (B, L, D) in the order (segment, joint).
+        """
+        seen = motion(x_BTVC, 1) if self.spec.input == "motion" else x_BTVC
+        tokens = to_tokens(seen, self.spec.segment)
+        positions = (self.temp_embed + self.pos_embed).flatten(0, 2)
+        if keep is not None:
+            tokens, positions = tokens.take_along_dim(keep[:, :, None], dim=1), positions[keep]
+        features: Tensor = self.norm(self.blocks(self.joints_embed(tokens) + positions, drop_path))
+        return features
+
+
+class Decoder(nn.Module):
+    """A transformer over all tokens, a shared mask token in the place of the hidden ones."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        width = spec.decoder_width
+        self.spec = spec
+        self.embed = xavier_linear(spec.width, width)
+        self.mask_token = learnable(1, 1, width)
+        self.temp_embed = learnable(1, spec.segments, 1, width)
+        self.pos_embed = learnable(1, 1, spec.joints, width)
+        self.blocks = Blocks(spec.decoder_depth, width, spec.decoder_heads, spec.mlp_ratio)
+        self.norm = nn.LayerNorm(width)
+        self.pred = xavier_linear(width, spec.segment * COORDINATES)
+
+    def forward(self, features: Tensor, keep: Tensor) -> Tensor:
+        """Predict the target of every token.
+
+        Args:
+            features: (B, K, D), the encoder's output.
+            keep: (B, K), the tokens that `features` belong to.
+
+        Returns:
+            (B, L, l·C).
+        """
+        kept: Tensor = self.embed(features)
+        # Under autocast the linear's output has another dtype than the parameter; scatter needs one.
+        hidden = self.mask_token.to(kept.dtype).expand(len(kept), self.spec.tokens, -1)
+        tokens = hidden.scatter(1, keep[:, :, None].expand_as(kept), kept)
+        positions = (self.temp_embed + self.pos_embed).flatten(1, 2)
+        predicted: Tensor = self.pred(self.norm(self.blocks(tokens + positions)))
+        return predicted
+
+
+class MAMPOutput(NamedTuple):
+    """What a forward pass gives.
+
+    Attributes:
+        loss: scalar (eq. 11).
+        pred: (B, L, l·C), the prediction for every token, hidden or not.
+        mask: (B, L) bool, true where hidden.
+    """
+
+    loss: Tensor
+    pred: Tensor
+    mask: Tensor
+
+
+class MAMP(nn.Module):
+    """The pre-training network: 10,368,524 parameters at the default shape.
+
+    Initial weights are drawn from torch's global generator: seed it with `torch.manual_seed`.
+    """
+
+    def __init__(self, spec: ModelSpec, masking: MaskingSpec, target: TargetSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.masking = masking
+        self.target = target
+        self.encoder = Encoder(spec)
+        self.decoder = Decoder(spec)
+
+    def set_activation_checkpointing(self, enabled: bool) -> None:
+        """Choose whether the backward pass computes the blocks again; the numbers are the same."""
+        self.encoder.blocks.activation_checkpointing = self.decoder.blocks.activation_checkpointing = enabled
+
+    def forward(self, x_BTVC: Tensor, u_BL: Tensor, trajectory_BTVC: Tensor | None = None) -> MAMPOutput:
+        """Predict hidden tokens and measure the error.
+
+        Args:
+            x_BTVC: (B, T, V, C), metres.
+            u_BL: (B, L), drawn from U(0, 1): which tokens are hidden depends on nothing else that is random.
+            trajectory_BTVC: (B, T, V, C), what motion intensity and motion target are taken from; `x_BTVC`
+                by default.
+        """
+        trajectory = x_BTVC if trajectory_BTVC is None else trajectory_BTVC
+        keep, mask = keep_smallest(self._masking_score(trajectory, u_BL), self.masking.ratio)
+        pred: Tensor = self.decoder(self.encoder(x_BTVC, keep), keep)
+        target = prediction_target(x_BTVC, trajectory, self.spec.segment, self.target)
+        return MAMPOutput(masked_error(pred, target, mask), pred, mask)
+
+    def _masking_score(self, trajectory: Tensor, u: Tensor) -> Tensor:
+        if self.masking.strategy == "uniform":
+            return u
+        tokens = to_tokens(trajectory, self.spec.segment)
+        return masking_score(motion_intensity(tokens, self.spec.joints, self.masking.temperature), u)

@@ -1,0 +1,1 @@
+"""Finished and unfinished runs, read from their folders and compared; never imports torch."""

@@ -1,0 +1,184 @@
+"""Compares runs, on what they agree and on what not, and the spread of those with one setting."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from mamp_schemas.errors import ConfigError, RecordError
+from mamp_schemas.models.base import Model, canonical_json, digest_dumped
+from mamp_schemas.models.recipe import EXECUTION_FIELDS
+from mamp_schemas.models.results import RunRecord, Spread
+from mamp_trainer.runs.differences import Difference, find_differences, flatten
+from mamp_trainer.runs.files import UNTRAINED, read_recipe_data
+from mamp_trainer.runs.index import Run, RunSummary, holds_run, read_recipe, read_run, summarise_run
+
+RunInputs = dict[str, Any]
+"""Flat fields of one aspect of a run."""
+
+RECIPE, SEED, STORE, SPLIT, ENCODER, PRETRAINING, PLACEMENT_ASPECT, VERSIONS, HARDWARE = ASPECTS = (
+    "recipe",
+    "seed",
+    "store",
+    "split manifest",
+    "encoder",
+    "pre-training",
+    "placement",
+    "versions",
+    "hardware",
+)
+"""In the order in which they are told: what decides on numbers first."""
+
+_TITLE_FIELDS = frozenset({"name", "summary"})
+_SEED_FIELDS = frozenset({"seed", "subset.draw"})
+
+
+def run_inputs(run: Run) -> dict[str, RunInputs | None]:
+    """Return a run's fields by aspect; None where nothing is known of an aspect."""
+    settings, record = _settings(run.folder), run.record
+    hardware = record.hardware.model_dump(mode="json") if record and record.hardware else None
+    return {
+        RECIPE: None if settings is None else _without(settings, _TITLE_FIELDS | EXECUTION_FIELDS | _SEED_FIELDS),
+        SEED: None if settings is None else {key: value for key, value in settings.items() if key in _SEED_FIELDS},
+        STORE: {"content_hash": record.store_hash} if record else None,
+        SPLIT: {"digest": record.manifest_hash} if record else None,
+        ENCODER: {"weights": record.encoder_weights} if record else None,
+        PRETRAINING: _pretraining(record) if record else None,
+        PLACEMENT_ASPECT: _placement(settings, record),
+        VERSIONS: dict(record.versions) if record else None,
+        HARDWARE: None if hardware is None else flatten(hardware),
+    }
+
+
+def _pretraining(record: RunRecord) -> RunInputs | None:
+    """Return what the encoder was trained by and on, if its run is still where it was, and still that run."""
+    if record.encoder == UNTRAINED:
+        return None
+    named = Path(record.origin.checkpoint if record.origin else record.encoder.partition(" (weights ")[0])
+    folder = next((each for each in (named, named.parent.parent) if holds_run(each)), None)
+    settings = _settings(folder) if folder else None
+    if folder is None or settings is None:
+        return None
+    expected = record.origin.recipe_hash if record.origin else None
+    if expected is not None and expected != digest_dumped(read_recipe_data(folder)):
+        return None
+    # Format 1 may name the run: then its last checkpoint was taken.
+    checkpoint = max((folder / "checkpoints").glob("step-*"), default=named) if named == folder else named
+    left = read_run(folder).record
+    data = {STORE: left.store_hash, SPLIT: left.manifest_hash} if left else {}
+    return {**_without(settings, _TITLE_FIELDS | EXECUTION_FIELDS), **data, "checkpoint": checkpoint.name}
+
+
+def _placement(settings: RunInputs | None, record: RunRecord | None) -> RunInputs | None:
+    if settings is None or record is None:
+        return None
+    return {"device": record.device, **{key: value for key, value in settings.items() if key in EXECUTION_FIELDS}}
+
+
+def _settings(folder: Path) -> RunInputs | None:
+    """Return the fields of a run's recipe, those included that came up after it with their defaults."""
+    try:
+        return flatten(read_recipe(folder).model_dump(mode="json"))
+    except (ConfigError, RecordError):
+        return None
+
+
+def _without(settings: RunInputs, keys: frozenset[str]) -> RunInputs:
+    return {key: value for key, value in settings.items() if key not in keys}
+
+
+class Aspect(Model):
+    """How runs compare in one of the things that numbers depend on.
+
+    Attributes:
+        name: one of `ASPECTS`.
+        state: `unknown` where those of which it is known agree, and there are others.
+        differences: between those of which it is known.
+    """
+
+    name: str
+    state: Literal["same", "differs", "unknown"]
+    differences: tuple[Difference, ...] = ()
+
+
+class Group(Model):
+    """Complete runs of one setting: the same recipe, store, split and way to the encoder.
+
+    Seeds may differ, the pre-training's too, draws of the training clips, placement, versions and hardware.
+
+    Attributes:
+        runs: their folders.
+        seeds, draws: of each; draws are of `semi`.
+        last_top1, best_top1: of evaluations, in percent.
+        last_loss: of pre-trainings.
+    """
+
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    draws: tuple[int, ...] = ()
+    last_top1: Spread | None
+    best_top1: Spread | None
+    last_loss: Spread | None
+
+
+class Comparison(Model):
+    """Several runs side by side; values of differences are in the order of `runs`."""
+
+    runs: tuple[RunSummary, ...]
+    aspects: tuple[Aspect, ...]
+    groups: tuple[Group, ...]
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Compare at least two runs."""
+    facts, lines = [run_inputs(run) for run in runs], [summarise_run(run) for run in runs]
+    aspects = [_compare_aspect(name, [each[name] for each in facts]) for name in ASPECTS]
+    return Comparison(
+        runs=tuple(lines),
+        aspects=tuple(aspect for aspect in aspects if aspect is not None),
+        groups=tuple(_find_groups(lines, facts)),
+    )
+
+
+def _compare_aspect(name: str, sides: Sequence[RunInputs | None]) -> Aspect | None:
+    """Compare one aspect; None of pre-trainings of which there are no two to compare."""
+    known = [side for side in sides if side is not None]
+    if name == PRETRAINING and len(known) < 2:
+        return None
+    differences = find_differences(sides)
+    if differences:
+        return Aspect(name=name, state="differs", differences=differences)
+    return Aspect(name=name, state="same" if len(known) == len(sides) else "unknown")
+
+
+def _find_groups(lines: Sequence[RunSummary], facts: Sequence[Mapping[str, RunInputs | None]]) -> list[Group]:
+    members: dict[bytes, list[RunSummary]] = {}
+    for line, each in zip(lines, facts, strict=True):
+        if line.state == "complete" and each[RECIPE] is not None:
+            members.setdefault(canonical_json(_setting(line, each)), []).append(line)
+    return [_spread(group) for group in members.values() if len(group) > 1]
+
+
+def _setting(line: RunSummary, facts: Mapping[str, RunInputs | None]) -> list[RunInputs | None]:
+    """Return what runs of one group have in common.
+
+    A draw has a manifest of its own; an encoder counts by the recipe that it was trained by, its seed left out,
+    where that is known.
+    """
+    trained = facts[PRETRAINING]
+    encoder = facts[ENCODER] if trained is None else {key: trained[key] for key in trained if key != "seed"}
+    return [facts[RECIPE], facts[STORE], None if line.subset else facts[SPLIT], encoder]
+
+
+def _spread(group: Sequence[RunSummary]) -> Group:
+    def of(name: str) -> Spread | None:
+        values = [value for line in group if (value := getattr(line, name)) is not None]
+        return Spread.of(values) if len(values) == len(group) else None
+
+    return Group(
+        runs=tuple(line.run for line in group),
+        seeds=tuple(line.seed for line in group if line.seed is not None),
+        draws=tuple(line.subset.draw for line in group if line.subset is not None),
+        last_top1=of("last_top1"),
+        best_top1=of("best_top1"),
+        last_loss=of("last_loss"),
+    )

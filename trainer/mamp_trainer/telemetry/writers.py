@@ -1,0 +1,61 @@
+"""Writes metrics to RUN/metrics.jsonl and to TensorBoard."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+from mamp_schemas.io.atomic import output_errors, write_file
+from mamp_trainer.runs.files import METRICS_FILE
+
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+class MetricsWriter:
+    """Writes lines of metrics; a context manager. Whatever a resumed run had written later is cut off.
+
+    Args:
+        run: the run's folder.
+        lines: lines to keep.
+        step: optimiser steps done.
+    """
+
+    def __init__(self, run: Path, lines: int, step: int) -> None:
+        self._path = run / METRICS_FILE
+        with output_errors(self._path):
+            kept = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+            write_file(self._path, "".join(kept[:lines]).encode())
+            self._file = self._path.open("a")
+            self._board = SummaryWriter(run / TENSORBOARD_FOLDER, purge_step=step + 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with output_errors(self._path):
+            self._file.close()
+            self._board.close()
+
+    def write(self, event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
+        """Write a line.
+
+        Args:
+            event: `train` or `epoch`.
+            epoch: the 1-based epoch.
+            step: optimiser steps done.
+            facts: numbers by name.
+        """
+        with output_errors(self._path):
+            self._file.write(json.dumps({"event": event, "epoch": epoch, "step": step, **facts}) + "\n")
+            self._file.flush()
+            for name, value in facts.items():
+                self._board.add_scalar(f"{event}/{name}", value, step)
+
+
+def discard_metrics(event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
+    """Write nothing: all ranks but the first."""

@@ -1,0 +1,1 @@
+"""The training loop, its state, its optimiser and its run folder."""

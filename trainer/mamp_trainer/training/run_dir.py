@@ -1,0 +1,155 @@
+"""A run's folder, its lock, the recipe that it begins with, and the record that it ends with."""
+
+import fcntl
+import os
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+import yaml
+
+from mamp_schemas.errors import OutputError
+from mamp_schemas.io.atomic import PARTIAL_SUFFIX, output_errors, write_file
+from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.results import Hardware, RunRecord
+from mamp_schemas.progress import Progress
+from mamp_schemas.system import count_cores, cpu_name, total_memory
+from mamp_trainer.distributed.context import DistContext
+from mamp_trainer.runs.files import RECIPE_FILE, RECORD_FILE
+from mamp_trainer.runs.index import read_run
+
+
+def refuse_existing(run: Path, resume: bool) -> None:
+    """Refuse a folder that already holds something, unless it is to be gone on with.
+
+    Raises:
+        OutputError: the folder is not empty, or is a file.
+    """
+    if run.exists() and not run.is_dir():
+        raise OutputError(f"{run} is a file, not a run's folder", remedy="Name another folder.")
+    if run.exists() and any(run.iterdir()) and not resume:
+        raise OutputError(
+            f"{run} already holds a run", remedy="Go on with it by --resume, or name another folder with --out."
+        )
+
+
+@contextmanager
+def lock_run_dir(run: Path, resume: bool, dist_context: DistContext) -> Iterator[None]:
+    """Hold a run's folder for this training; the operating system lets go of it when the process ends.
+
+    Two trainings in one folder would remove each other's checkpoints.
+
+    Args:
+        run: the folder.
+        resume: whether it is to be gone on with, and so may hold something.
+        dist_context: the first of them holds it for all.
+
+    Raises:
+        OutputError: another training holds it, it is not empty, or nothing can be written beside it.
+    """
+    if not dist_context.is_main:
+        yield
+        return
+    refuse_existing(run, resume)
+    with output_errors(run):
+        run.mkdir(parents=True, exist_ok=True)
+        handle = os.open(run, os.O_RDONLY)
+    _lock(handle, run)
+    try:
+        refuse_existing(run, resume)  # again, now that nobody else can write there
+        yield
+    finally:
+        with suppress(OSError):  # what was begun stays; a folder that nothing was written into does not
+            run.rmdir()
+        os.close(handle)
+
+
+def _lock(handle: int, run: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise OutputError(
+            f"{run}: another training is writing there", remedy="Wait for it to end, or name another folder with --out."
+        ) from None
+    except OSError:
+        return  # some file systems that hosts share cannot lock folders
+
+
+def init_run_dir(run: Path, recipe: Recipe, resume: bool, progress: Progress) -> None:
+    """Make the folder of a run that has no checkpoint yet, and write its recipe there.
+
+    Args:
+        run: the folder.
+        recipe: what is trained.
+        resume: whether it was to be gone on with; then it may hold what this recipe's run left so far.
+        progress: is told that there is nothing to go on from.
+
+    Raises:
+        OutputError: it holds other things, or cannot be written.
+    """
+    settings = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    if resume:
+        _refuse_other_run(run, settings)
+        progress.message(f"{run} has no checkpoint yet: beginning at the first step")
+    with output_errors(run):
+        run.mkdir(parents=True, exist_ok=True)
+    write_file(run / RECIPE_FILE, settings.encode())
+
+
+def write_record(run: Path, record: RunRecord) -> None:
+    """Write a run's record: its presence says that the run is complete.
+
+    A complete run that is taken up again has nothing to do, and keeps the record of when it was done.
+    """
+    earlier = read_run(run).record
+    if earlier is not None and earlier.result == record.result:
+        return
+    write_file(run / RECORD_FILE, record.model_dump_json(indent=2).encode() + b"\n")
+
+
+def _refuse_other_run(run: Path, settings: str) -> None:
+    """Refuse to begin anew in a folder of other things, or of another recipe's run."""
+    recipe = run / RECIPE_FILE
+    own = recipe.exists() and recipe.read_text() == settings
+    held = run.exists() and any(not entry.name.endswith(PARTIAL_SUFFIX) for entry in run.iterdir())
+    if held and not own:
+        raise OutputError(
+            f"{run}: there is no checkpoint to go on from, and what it holds is not of this recipe's run",
+            remedy="Name another folder with --out.",
+        )
+
+
+def describe_hardware(ranks: int) -> Hardware:
+    """Return what this process trains on; nothing of it names the machine or its user.
+
+    Args:
+        ranks: processes that train together.
+    """
+    present = os.cpu_count() or 1
+    return Hardware(
+        cpu=cpu_name(),
+        cores=count_cores(),
+        cores_present=present,
+        memory_gb=round(total_memory() / 1e9, 1),
+        gpus=dict(Counter(torch.cuda.get_device_name(gpu) for gpu in range(torch.cuda.device_count()))),
+        ranks=ranks,
+    )
+
+
+_RECORDED_PACKAGES = ("mampctl", "torch", "numpy", "zarr", "pydantic", "safetensors")
+
+
+def utc_now() -> datetime:
+    """Return the time, UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results may depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED_PACKAGES}}

@@ -1,0 +1,124 @@
+"""The machine's side of a run; its device, its initial seed and its interruption."""
+
+import os
+import platform
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+import torch
+
+from mamp_schemas.errors import Interrupted, TrainingError, UsageError
+from mamp_schemas.progress import Progress
+from mamp_schemas.signals import in_main_thread, signal_handlers
+from mamp_schemas.system import count_cores
+from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
+
+
+class RunContext(NamedTuple):
+    """Where and how a run is trained, on which none of its numbers depends.
+
+    Attributes:
+        run: the folder to be made: recipe.yaml, metrics.jsonl, tensorboard/, checkpoints/, and at the end
+            scores.npz, what the last epoch's classifier says of the test clips, and run.json.
+        resume: go on from the run's latest checkpoint.
+        device: `auto`, `cpu` or `cuda`.
+        progress: who watches.
+        dist_context: who trains together; this process is one of them.
+        profile_steps: steps to be profiled, into the run's folder.
+        run_id: what the user calls it in his logs.
+    """
+
+    run: Path
+    resume: bool
+    device: str
+    progress: Progress | None
+    dist_context: DistContext
+    profile_steps: int
+    run_id: str | None = None
+
+
+def limit_torch_threads(cores: int) -> None:
+    """Have torch compute by no more threads than there are cores: of a container's share it does not know.
+
+    What the user says by OMP_NUM_THREADS stands.
+    """
+    if "OMP_NUM_THREADS" not in os.environ and cores < torch.get_num_threads():
+        torch.set_num_threads(cores)
+
+
+def choose_device(name: str, local_rank: int | None = None) -> torch.device:
+    """Return the device to train on, and keep torch to the cores that this process may use.
+
+    Args:
+        name: `auto` (a GPU where there is one, else the CPU), `cpu`, `cuda` or `cuda:1`.
+        local_rank: which one of this host's ranks trains on it; None where there is one process only.
+
+    Raises:
+        UsageError: an unknown name, or one GPU named for several ranks.
+        TrainingError: a GPU that is not there: on another machine the same command may do.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if local_rank is not None and kind == "cuda":
+        if index:
+            raise UsageError(f"device '{name}' is one GPU, and there are several ranks", remedy="Choose --device cuda.")
+        # Where each rank was given one GPU, as batch systems do, it is the only one that the rank sees.
+        name, index = f"cuda:{local_rank}", str(local_rank)
+        if torch.cuda.device_count() == 1:
+            name, index = "cuda:0", "0"
+    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise UsageError(f"there is no device '{name}'", remedy="Choose auto, cpu, cuda or cuda:0.")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise TrainingError(
+            f"device '{name}' is not there: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs",
+            remedy="Choose --device cpu, or install a torch built for this machine's GPU.",
+        )
+    limit_torch_threads(count_cores())
+    return torch.device(name)
+
+
+def describe_device(device: torch.device) -> str:
+    """Return a device's name for the run record."""
+    if device.type == "cuda":
+        return f"{device}: {torch.cuda.get_device_name(device)}"
+    return f"cpu: {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw initial weights from a seed, on the CPU, and leave torch's global generator as it was."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def interruptible(dist_context: DistContext = SINGLE_PROCESS) -> Iterator[Callable[[], None]]:
+    """Hold back SIGINT and SIGTERM until the work is at a place where it can stop.
+
+    Yields:
+        A function to be called at such places, by all ranks: raises `Interrupted` on all of them when a signal
+        came to any. A SIGINT after a first signal does not wait: it raises a plain KeyboardInterrupt wherever the work
+        is. A SIGTERM does: `timeout` sends two, to the process and to its group.
+    """
+    received: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1 and number == signal.SIGINT:
+            raise KeyboardInterrupt(signal.Signals(number).name)
+
+    def pause() -> None:
+        number = dist_context.all_reduce_max(received[0] if received else 0)
+        if number:
+            raise Interrupted(number)
+
+    # Python lets only the main thread handle signals.
+    watched = (signal.SIGINT, signal.SIGTERM) if in_main_thread() else ()
+    with signal_handlers(watched, receive):
+        yield pause

@@ -1,1 +1,0 @@
-"""What is to be seen of a run under way: files of metrics, times, memory, rates, and a profile."""
