@@ -76,9 +76,9 @@ def test_classifier__gives_encoder_and_head_their_drops():
     x, paths = torch.randn(5, 2, 24, 3, 3), torch.rand(10, spec.depth, 2)
     factors = torch.rand(5, 2, spec.segments, 3, spec.width)
 
-    logits = model(x, drops=DropMasks(paths, factors))
+    logits = model(x, drop_masks=DropMasks(paths, factors))
 
-    features = model.encoder(x.flatten(0, 1), paths=paths).view(factors.shape)
+    features = model.encoder(x.flatten(0, 1), drop_path=paths).view(factors.shape)
     torch.testing.assert_close(logits, model.head(features, factors))
 
 

@@ -116,7 +116,7 @@ class ClipEncoder(nn.Module):
         x_BTVC = x_NMTVC.flatten(0, 1)
         with autocast(self.precision, x_NMTVC.device):
             if unique_bodies is None or drop_path is not None:
-                features = self.encoder(x_BTVC, paths=drop_path)
+                features = self.encoder(x_BTVC, drop_path=drop_path)
             else:
                 features = self._encode_unique(x_BTVC, unique_bodies)
         found: Tensor = features.view(*x_NMTVC.shape[:2], spec.segments, spec.joints, spec.width)

@@ -78,7 +78,7 @@ def finetune_loss(model: Classifier, recipe: FinetuneRecipe) -> LossFn:
     def loss(batch: Batch, epoch: int) -> Tensor:
         model.train()
         drops = draw_drop_masks(recipe, epoch, batch.clip, batch.x.shape[1])
-        return F.cross_entropy(model(batch.x, drops=drops), batch.label, label_smoothing=recipe.label_smoothing)
+        return F.cross_entropy(model(batch.x, drop_masks=drops), batch.label, label_smoothing=recipe.label_smoothing)
 
     return loss
 
