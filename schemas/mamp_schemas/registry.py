@@ -1,8 +1,8 @@
 """Names of what can be plugged in: datasets, objectives and protocols, in-tree and from other distributions.
 
-An entry is a name, a thing, and the thing's options model. In-tree entries are registered by `mamp_schemas.builtin`, those
-of other distributions are the entry points of the registry's group. Both name the thing as `module:attribute`, which is
-imported at first use: a list of names costs no import of torch.
+An entry is a name, a thing, and the thing's options model. In-tree entries are registered by `mamp_schemas.builtin`,
+those of other distributions are the entry points of the registry's group. Both name the thing as `module:attribute`,
+which is imported at first use: a list of names costs no import of torch.
 """
 
 import difflib
