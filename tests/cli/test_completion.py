@@ -16,7 +16,7 @@ COMMAND = """
 import atexit, sys
 sys.argv = ["mampctl"]
 atexit.register(lambda: sys.stderr.write(" ".join(name for name in ("torch", "numba", "dask") if name in sys.modules)))
-from mampctl.entry import main
+from mampctl.runtime.main import main
 main()
 """
 

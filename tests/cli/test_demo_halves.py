@@ -14,9 +14,9 @@ class Blocked(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"{{name}} is blocked", name=name)
 
 sys.meta_path.insert(0, Blocked())
-import mampctl.demo
+import mampctl.commands.demo
 mampctl.commands.demo.CLIPS, mampctl.commands.demo.SUBJECTS = 24, 4
-from mampctl.entry import main
+from mampctl.runtime.main import main
 sys.argv = ["mampctl", "demo", "--out", {out!r}]
 main()
 """

@@ -44,7 +44,7 @@ class Blocked(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Blocked())
 sys.argv = ["mampctl", "doctor", "--json"]
-from mampctl.entry import main
+from mampctl.runtime.main import main
 main()
 """
 PIPELINE = ("dask", "distributed", "h5py", "isal", "numba")

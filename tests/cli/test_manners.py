@@ -19,14 +19,14 @@ from tests.paths import GOLDEN
 RAW = GOLDEN / "ntu60" / "raw.zip"
 SLOW = """
 import sys, time
-from mampctl.progress import Events
+from mampctl.output.progress import Events
 
 def advance(self, count, **facts):
     print("working", file=sys.stderr, flush=True)
     time.sleep(60)
 
 Events.advance = advance
-from mampctl.entry import main
+from mampctl.runtime.main import main
 main()
 """
 """The command line, which stands still as soon as it has done a part of its work."""
@@ -194,7 +194,7 @@ def test_sigterm__ends_every_long_command_alike(
 
 DEAF = """
 import os, signal, sys, time
-import mamp_pipeline.store.check, mamp_pipeline.store.read
+import mamp_pipeline.store.verify, mamp_schemas.io.store_reader
 
 number = int(sys.argv.pop())
 
@@ -209,7 +209,7 @@ def work(store, progress):
 
 mamp_schemas.io.store_reader.open_store = str
 mamp_pipeline.store.verify.verify = work
-from mampctl.entry import main
+from mampctl.runtime.main import main
 main()
 """
 """The command line at a place where Python can raise nothing: in a destructor, as in callbacks of compiled code."""

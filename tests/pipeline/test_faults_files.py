@@ -25,10 +25,10 @@ NOBODY = 65_534
 AS_NOBODY = f"""
 import os, sys
 from pathlib import Path
-from mamp_pipeline.build.ingest import Ingest, ingest
-from mamp_schemas.policy import paper_policy
+from mamp_pipeline.ingest.run import Ingest, ingest
+from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import Silent
-from mampctl.app import main
+from mampctl.runtime.app import main
 ingest(Ingest("ntu60", (Path({str(RAW)!r}),), Path(sys.argv.pop(1)), paper_policy("ntu60")), Silent())
 os.setgroups([])
 os.setgid({NOBODY})

@@ -14,7 +14,7 @@ from mamp_schemas.io.locks import lock_output
 HOLD = """
 import sys, time
 from pathlib import Path
-from mamp_pipeline.build.lock import lock_output
+from mamp_schemas.io.locks import lock_output
 with lock_output(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -14,14 +14,14 @@ import psutil
 PART_BYTES, SHARD_ROWS = 300_000, 256
 SMALL = f"""
 import sys
-from mamp_pipeline.build import ingest, phases, plan
+from mamp_pipeline.ingest import plan, run
 from mamp_pipeline.store import layout, write
 plan.PART_BYTES = {PART_BYTES}
 for module in (layout, write):
     module.CHUNK_ROWS = 64
 for module in (layout, write, phases, ingest):
     module.SHARD_ROWS = {SHARD_ROWS}
-from mampctl.entry import main
+from mampctl.runtime.main import main
 main()
 """
 DEADLINE = 120.0

@@ -21,7 +21,7 @@ VICTIM = """
 import signal, sys
 from pathlib import Path
 import torch
-from mamp_trainer.tasks.pretrain import pretrain
+from mamp_trainer.objectives.pretrain import pretrain
 from tests.trainer.runs import SignalAfter
 from tests.trainer.test_kill import RECIPE
 torch.set_num_threads(1)
