@@ -50,7 +50,15 @@ def encode_base64(values: NDArray[Any]) -> str:
 _VIEWER_SCRIPTS = ("colours.js", "masking.js", "clip_data.js", "skeleton.js", "token_maps.js", "viewer.js")
 _STORE_SCRIPTS = ("store_data.js", "store_charts.js", "store_tables.js", "store_page.js")
 _RUNS_SCRIPTS = (
-    *("colours.js", "clip_data.js", "skeleton.js", "runs_data.js", "runs_choice.js", "runs_curves.js", "runs_classes.js"),
+    *(
+        "colours.js",
+        "clip_data.js",
+        "skeleton.js",
+        "runs_data.js",
+        "runs_choice.js",
+        "runs_curves.js",
+        "runs_classes.js",
+    ),
     *("runs_features.js", "runs_motion.js", "runs_page.js"),
 )
 _REPORT_SCRIPTS = ("page.js", "tables.js", "charts.js", "lazy_charts.js")
@@ -58,7 +66,9 @@ _REPORT_SCRIPTS = ("page.js", "tables.js", "charts.js", "lazy_charts.js")
 
 def render_clip_page(title: str, data: Any) -> str:
     """Return the page of a single clip."""
-    return _fill_template("clip_page.html", title, data, [_read_asset(name) for name in (*_VIEWER_SCRIPTS, "clip_page.js")])
+    return _fill_template(
+        "clip_page.html", title, data, [_read_asset(name) for name in (*_VIEWER_SCRIPTS, "clip_page.js")]
+    )
 
 
 def render_store_page(title: str, data: Any) -> str:
