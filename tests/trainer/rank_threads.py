@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mamp_schemas.errors import Interrupted
+from mamp_schemas.io.run_files import TOP1, UNTRAINED
 from mamp_schemas.models.recipe import PretrainRecipe
 from mamp_schemas.progress import NullProgress, Progress
 from mamp_trainer.data.collate import Batch
@@ -24,7 +25,6 @@ from mamp_trainer.protocols.classification import ClassifierMethod, R
 from mamp_trainer.protocols.classifier import make_classifier
 from mamp_trainer.protocols.metrics import accuracy
 from mamp_trainer.protocols.predictions import predict_logits
-from mamp_trainer.runs.files import TOP1, UNTRAINED
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import make_optimiser
 from mamp_trainer.training.runtime import seeded

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import (
     SGD,
@@ -24,7 +25,6 @@ from mamp_schemas.models.recipe import (
 )
 from mamp_schemas.progress import NullProgress
 from mamp_trainer.checkpoints.files import Checkpoint, read_checkpoint
-from mamp_trainer.checkpoints.manager import latest_checkpoint
 from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.dataset import RunData

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from mamp_schemas.errors import CheckpointError, OutputError
+from mamp_schemas.io.run_files import UNTRAINED, latest_checkpoint
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot, read_checkpoint
-from mamp_trainer.checkpoints.manager import CheckpointWriter, best_checkpoint, latest_checkpoint, save_checkpoint
-from mamp_trainer.runs.files import UNTRAINED
+from mamp_trainer.checkpoints.manager import CheckpointWriter, best_checkpoint, save_checkpoint
 from tests.trainer.runs import pretrain_recipe
 
 BELONGING = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mamp_schemas.errors import RecipeError
+from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_trainer.checkpoints.files import read_checkpoint
-from mamp_trainer.checkpoints.manager import latest_checkpoint
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.models.precision import autocast, compile_network, matmul_dtype, matmul_precision
 from mamp_trainer.models.transformer import MLP

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from mamp_schemas.errors import RecordError
+from mamp_schemas.io.run_files import read_curve, read_record, read_run, read_run_progress, read_runs
 from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.models.splits import Subset
 from mamp_trainer.recipes import load_recipe
-from mamp_trainer.runs.files import read_curve, read_record, read_run_progress
-from mamp_trainer.runs.index import find_finished, read_run, read_runs, run_detail, summarise_run
+from mamp_trainer.runs.index import find_finished, run_detail, summarise_run
 from tests.trainer.ledger_cases import encoder_of, write_metrics, write_recipe, write_run
 from tests.trainer.runs import finetune_recipe, linear_recipe, pretrain_recipe
 

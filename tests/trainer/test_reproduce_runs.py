@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mamp_schemas.errors import RecordError
+from mamp_schemas.io.run_files import read_record, read_runs
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_schemas.progress import NullProgress
 from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW
@@ -17,8 +18,6 @@ from mamp_trainer.reproduce.execute import ExecutionContext, execute
 from mamp_trainer.reproduce.match_runs import match_run
 from mamp_trainer.reproduce.plan import Outcome, make_plan
 from mamp_trainer.reproduce.tables import collect, read_losses
-from mamp_trainer.runs.files import read_record
-from mamp_trainer.runs.index import read_runs
 from tests.trainer.ledger_cases import write_metrics, write_run
 from tests.trainer.runs import SignalAfter, pretrain_recipe, write_toy_store
 from tests.trainer.stores import Clip, write_store

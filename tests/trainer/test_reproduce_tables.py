@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mamp_schemas.io.run_files import read_run
 from mamp_schemas.models.published import TABLES
 from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.models.reproduction import ObtainedCell, ObtainedRun, ObtainedTable, PlannedRun
@@ -17,7 +18,6 @@ from mamp_trainer.reproduce.catalog import DataCatalog, count_clips
 from mamp_trainer.reproduce.dry_run import ASSUMED_SHARE, Rates, count_operations, estimate, measure_rates
 from mamp_trainer.reproduce.plan import make_plan
 from mamp_trainer.reproduce.tables import file_stem, list_notes, to_csv, to_markdown, write_table
-from mamp_trainer.runs.index import read_run
 from tests.trainer.runs import CPU, finetune_recipe, linear_recipe, pretrain_recipe, write_toy_store
 
 

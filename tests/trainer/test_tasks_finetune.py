@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
+from mamp_schemas.io.run_files import UNTRAINED
 from mamp_schemas.models.recipe import ModelSpec, PretrainingData, ScheduleSpec
 from mamp_schemas.models.results import RunRecord
 from mamp_schemas.models.splits import SplitManifest, Subset, manifest_name
@@ -16,7 +17,6 @@ from mamp_trainer.protocols.classifier import load_classifier, make_classifier, 
 from mamp_trainer.protocols.finetune import finetune
 from mamp_trainer.protocols.linear import linear
 from mamp_trainer.protocols.predictions import ClipPredictions
-from mamp_trainer.runs.files import UNTRAINED
 from tests.trainer.runs import (
     MODEL,
     SignalAfter,

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
+from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.models.base import parse_model_json
 from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.models.results import RunRecord
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.checkpoints.load import load_encoder, weights_digest
-from mamp_trainer.checkpoints.manager import latest_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols import classification
 from mamp_trainer.protocols.classifier import make_classifier

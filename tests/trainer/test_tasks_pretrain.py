@@ -7,11 +7,11 @@ import torch
 import yaml
 
 from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
+from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.models.base import parse_model_data, parse_model_json
 from mamp_schemas.models.recipe import MaskingSpec, PretrainRecipe, ScheduleSpec, TargetSpec
 from mamp_schemas.models.results import RunRecord
 from mamp_trainer.checkpoints.files import read_checkpoint
-from mamp_trainer.checkpoints.manager import latest_checkpoint
 from mamp_trainer.distributed.context import SINGLE_PROCESS
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.objectives import pretrain as pretrain_task

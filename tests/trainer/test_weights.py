@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.io.run_files import UNTRAINED
 from mamp_schemas.models.recipe import MaskingSpec, ModelSpec, TargetSpec
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
 from mamp_trainer.checkpoints.load import load_encoder, load_exact, weights_digest
 from mamp_trainer.checkpoints.manager import save_checkpoint
 from mamp_trainer.checkpoints.released import to_released
 from mamp_trainer.models.mamp import MAMP, Encoder
-from mamp_trainer.runs.files import UNTRAINED
 from tests.trainer.runs import MODEL, pretrain_recipe
 
 BELONGING = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)

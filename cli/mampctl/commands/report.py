@@ -59,7 +59,7 @@ def _run_folders(paths: Sequence[str]) -> list[Path]:
     Raises:
         UsageError: only some are.
     """
-    from mamp_trainer.runs.index import holds_run
+    from mamp_schemas.io.run_files import holds_run
 
     folders = {
         path: place for path in paths if isinstance(place := parse_storage_path(path), Path) and holds_run(place)

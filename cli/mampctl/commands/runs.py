@@ -13,7 +13,7 @@ from mampctl.defaults import data_folder
 from mampctl.output.console import print_json, print_note
 
 if TYPE_CHECKING:
-    from mamp_trainer.runs.index import Run
+    from mamp_schemas.io.run_files import Run
 
 
 app = typer.Typer(help="What was trained, with what outcome, and why numbers differ.", no_args_is_help=True)
@@ -34,7 +34,8 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List the runs below some folders, complete or not."""
-    from mamp_trainer.runs.index import read_runs, summarise_run
+    from mamp_schemas.io.run_files import read_runs
+    from mamp_trainer.runs.index import summarise_run
     from mampctl.output.tables import print_runs
 
     lines = [summarise_run(run) for run in read_runs(_find_run_folders(folders))]
@@ -102,7 +103,7 @@ def _find_run(folder: Path) -> "Run":
     Raises:
         UsageError: it holds none.
     """
-    from mamp_trainer.runs.index import holds_run, read_run
+    from mamp_schemas.io.run_files import holds_run, read_run
 
     if not holds_run(folder):
         raise UsageError(

@@ -11,8 +11,8 @@ from mamp_schemas.errors import IncompleteStoreError, MampctlError, ManifestErro
 from mampctl.doctor.finding import Finding, finding_of_error
 
 if TYPE_CHECKING:
+    from mamp_schemas.io.run_files import Run
     from mamp_schemas.io.store_reader import Store
-    from mamp_trainer.runs.index import Run
 
 
 READER_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError)
@@ -74,7 +74,7 @@ def check_manifest(store: "Store", protocol: str) -> Finding:
 
 def check_runs(folder: Path) -> list[Finding]:
     """Look at every run; those that are complete are counted, the others told one by one."""
-    from mamp_trainer.runs.index import read_runs
+    from mamp_schemas.io.run_files import read_runs
 
     runs = read_runs([folder])
     complete = sum(run.state == "complete" for run in runs)

@@ -16,7 +16,7 @@ from mampctl.runtime.errors import needed_extras
 
 if TYPE_CHECKING:
     from mamp_pipeline.report.runs_page import RunReport
-    from mamp_trainer.runs.index import Run
+    from mamp_schemas.io.run_files import Run
 if TYPE_CHECKING:
     from mamp_pipeline.report.runs_page import ClipFeatures, ConfusionReport, ReconstructionReport, RunReport
     from mamp_schemas.models.store import StoreMetadata
@@ -36,8 +36,8 @@ def read_runs(folders: Sequence[Path]) -> "list[RunReport]":
     """
     from mamp_pipeline.report.curves import shortest_unique_paths
     from mamp_pipeline.report.runs_page import RunReport
-    from mamp_trainer.runs.files import read_curve, read_recipe_data
-    from mamp_trainer.runs.index import read_run, summarise_run
+    from mamp_schemas.io.run_files import read_curve, read_recipe_data, read_run
+    from mamp_trainer.runs.index import summarise_run
 
     runs = [read_run(folder) for folder in folders]
     settings = [read_recipe_data(folder) for folder in folders]
@@ -70,7 +70,7 @@ def read_runs(folders: Sequence[Path]) -> "list[RunReport]":
 
 def _differences_by_run(runs: "Sequence[Run]", settings: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Return what tells each run from the others of its task: `key value`, of its recipe and its encoder."""
-    from mamp_trainer.runs.differences import find_differences, flatten, show_value
+    from mamp_schemas.models.differences import find_differences, flatten, show_value
 
     tasks = defaultdict(list)
     for place, own in enumerate(settings):

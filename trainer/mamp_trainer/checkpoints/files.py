@@ -20,10 +20,11 @@ from torch import Tensor, nn
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.atomic import write_folder
+from mamp_schemas.io.run_files import META_FILE, WEIGHTS_FILE
 from mamp_schemas.models.base import Model, canonical_json, parse_model_json
+from mamp_schemas.models.differences import flatten, show_value
 from mamp_schemas.models.policy import StorePolicyName
 from mamp_schemas.models.recipe import Recipe, Task
-from mamp_trainer.runs.differences import flatten, show_value
 
 
 class RunIdentity(Model):
@@ -70,7 +71,7 @@ def check_same_run(path: Path, saved: Mapping[str, Any], current: Mapping[str, A
 
 FORMAT_VERSION: Literal[1] = 1
 
-_WEIGHTS, _STATE, _RECIPE, _META = "model.safetensors", "state.pt", "recipe.json", "meta.json"
+_STATE, _RECIPE = "state.pt", "recipe.json"
 
 
 class CheckpointMeta(Model):
@@ -145,7 +146,7 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
     buffer = io.BytesIO()
     torch.save(dict(snapshot.state), buffer)
     files = {
-        _WEIGHTS: safetensors.torch.save(dict(snapshot.weights)),
+        WEIGHTS_FILE: safetensors.torch.save(dict(snapshot.weights)),
         _STATE: buffer.getvalue(),
         _RECIPE: canonical_json(snapshot.recipe.model_dump(mode="json")),
     }
@@ -156,12 +157,12 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
         belonging=snapshot.identity,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
-    write_folder(folder, {**files, _META: canonical_json(meta.model_dump(mode="json"))})
+    write_folder(folder, {**files, META_FILE: canonical_json(meta.model_dump(mode="json"))})
 
 
 def is_checkpoint(folder: Path) -> bool:
     """Return whether a folder is a checkpoint's, readable or not."""
-    return (folder / _META).is_file()
+    return (folder / META_FILE).is_file()
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -179,7 +180,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(
             path=path,
             step=meta.step,
-            weights=safetensors.torch.load(content[_WEIGHTS]),
+            weights=safetensors.torch.load(content[WEIGHTS_FILE]),
             state=torch.load(io.BytesIO(content[_STATE]), map_location="cpu", weights_only=True),
             recipe=json.loads(content[_RECIPE]),
             identity=meta.belonging,
@@ -194,7 +195,7 @@ def read_meta(path: Path) -> CheckpointMeta:
     Raises:
         CheckpointError: it is missing or damaged.
     """
-    return parse_model_json(CheckpointMeta, _read_verified(path / _META), str(path / _META), CheckpointError)
+    return parse_model_json(CheckpointMeta, _read_verified(path / META_FILE), str(path / META_FILE), CheckpointError)
 
 
 def _to_host_copy(value: Any) -> Any:

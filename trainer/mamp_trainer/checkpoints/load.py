@@ -7,10 +7,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_schemas.progress import NullProgress, Progress
 from mamp_trainer.checkpoints.files import Checkpoint, is_checkpoint, read_checkpoint
-from mamp_trainer.checkpoints.manager import latest_checkpoint
 from mamp_trainer.checkpoints.released import load_released, resize_segments
 from mamp_trainer.models.mamp import Encoder
 

@@ -1,6 +1,5 @@
 """A run's checkpoints, which are written in the background; the last ones and the best are kept."""
 
-import re
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,13 +8,11 @@ from typing import Self
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.atomic import PARTIAL_SUFFIX
+from mamp_schemas.io.run_files import CHECKPOINTS_FOLDER, list_checkpoints
 from mamp_trainer.checkpoints.files import Snapshot, read_meta, write_checkpoint
 
 KEEP_LAST = 2
 """How many checkpoints of a run are kept besides the best: the latest, and one before it in case that is damaged."""
-
-_FOLDER = "checkpoints"
-_NAME = re.compile(r"step-\d{8}")
 
 
 def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
@@ -28,7 +25,7 @@ def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
     Raises:
         OutputError: it cannot be written; the earlier checkpoints stay.
     """
-    folder = run / _FOLDER / f"step-{snapshot.step:08d}"
+    folder = run / CHECKPOINTS_FOLDER / f"step-{snapshot.step:08d}"
     write_checkpoint(folder, snapshot)
     kept = {*list_checkpoints(run)[-KEEP_LAST:], best_checkpoint(run)}
     for older in (
@@ -39,24 +36,10 @@ def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
     return folder
 
 
-def latest_checkpoint(run: Path) -> Path | None:
-    """Return the folder of a run's latest checkpoint, None before the first."""
-    found = list_checkpoints(run)
-    return found[-1] if found else None
-
-
 def best_checkpoint(run: Path) -> Path | None:
     """Return the checkpoint of the highest measure, the earliest of equals; None where none was measured."""
     measured = [(measure, folder) for folder in list_checkpoints(run) if (measure := _read_measure(folder)) is not None]
     return max(measured, key=lambda pair: pair[0])[1] if measured else None
-
-
-def list_checkpoints(run: Path) -> list[Path]:
-    """Return the folders of a run's checkpoints, from the first step to the last."""
-    folder = run / _FOLDER
-    if not folder.is_dir():
-        return []
-    return sorted(entry for entry in folder.iterdir() if _NAME.fullmatch(entry.name))
 
 
 def _read_measure(folder: Path) -> float | None:

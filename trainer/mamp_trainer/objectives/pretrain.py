@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mamp_schemas.io.run_files import UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import PretrainRecipe
 from mamp_schemas.models.results import PretrainResult
@@ -16,7 +17,6 @@ from mamp_trainer.data.rng import MASK, uniform
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.mamp import MAMP, MAMPOutput
 from mamp_trainer.models.precision import autocast, compile_network, matmul_precision
-from mamp_trainer.runs.files import UNTRAINED
 from mamp_trainer.telemetry.flops import loss_term_flops
 from mamp_trainer.training.memory import choose_activation_checkpointing, free_memory, measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from mamp_schemas.errors import RecipeError
 from mamp_schemas.io.atomic import write_file
+from mamp_schemas.io.run_files import TOP1, TOP5, UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe
 from mamp_schemas.models.results import EvaluationResult
@@ -23,7 +24,6 @@ from mamp_trainer.models.precision import compile_network, matmul_precision
 from mamp_trainer.protocols.classifier import ClassifierRecipe, make_classifier
 from mamp_trainer.protocols.metrics import accuracy
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions, predict_logits
-from mamp_trainer.runs.files import TOP1, TOP5, UNTRAINED
 from mamp_trainer.telemetry.flops import loss_term_flops
 from mamp_trainer.training.memory import measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler

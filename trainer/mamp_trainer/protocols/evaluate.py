@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from mamp_schemas.io.run_files import TOP1, TOP5, UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.layout import class_names
 from mamp_schemas.models.protocol import Split
@@ -20,7 +21,6 @@ from mamp_trainer.models.precision import matmul_precision
 from mamp_trainer.protocols.classifier import ClassifierRecipe, load_classifier
 from mamp_trainer.protocols.metrics import accuracy, class_accuracy, confusion_matrix, most_confused_pairs
 from mamp_trainer.protocols.predictions import ClipPredictions, predict_logits
-from mamp_trainer.runs.files import TOP1, TOP5, UNTRAINED
 from mamp_trainer.training.memory import measure_budget
 from mamp_trainer.training.runtime import choose_device
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mamp_trainer.runs.files import TOP1, TOP5
+from mamp_schemas.io.run_files import TOP1, TOP5
 
 
 def top_k_hits(logits: Tensor, label: Tensor, ks: tuple[int, ...] = (1, 5)) -> Tensor:

@@ -8,13 +8,13 @@ from typing import Literal, NamedTuple
 import torch
 
 from mamp_schemas.errors import MampctlError
+from mamp_schemas.io.run_files import Run, read_run_progress, read_runs
 from mamp_schemas.models.dataset import DATASETS
 from mamp_schemas.models.recipe import PretrainRecipe, Recipe
 from mamp_schemas.models.reproduction import DryRun, DryRunLine, PlannedRun, ReproductionPlan, Scale
 from mamp_trainer.reproduce.catalog import DataCatalog, count_clips, subset_of
 from mamp_trainer.reproduce.match_runs import match_all_runs
-from mamp_trainer.runs.files import read_run_progress
-from mamp_trainer.runs.index import Run, read_recipe, read_runs
+from mamp_trainer.runs.index import read_recipe
 from mamp_trainer.telemetry.flops import encoder_flops, loss_term_flops
 from mamp_trainer.telemetry.meter import device_peak_flops
 from mamp_trainer.training.runtime import describe_device

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mamp_schemas.errors import CheckpointError, ConfigError, MampctlError, RecordError
+from mamp_schemas.io.run_files import read_runs
 from mamp_schemas.models.recipe import PretrainRecipe
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_schemas.progress import Progress
@@ -15,7 +16,7 @@ from mamp_trainer.protocols.registry import run_protocol
 from mamp_trainer.reproduce.catalog import DataCatalog, error_line
 from mamp_trainer.reproduce.match_runs import match_run
 from mamp_trainer.reproduce.plan import Outcome
-from mamp_trainer.runs.index import read_recipe, read_runs
+from mamp_trainer.runs.index import read_recipe
 from mamp_trainer.training.runtime import RunContext
 
 

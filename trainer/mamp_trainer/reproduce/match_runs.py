@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mamp_schemas.errors import MampctlError
+from mamp_schemas.io.run_files import UNTRAINED, Run, read_run
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_trainer.checkpoints.load import load_encoder, weights_digest
 from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW
 from mamp_trainer.reproduce.catalog import DataCatalog
-from mamp_trainer.runs.files import UNTRAINED
-from mamp_trainer.runs.index import Run, find_finished, read_run
+from mamp_trainer.runs.index import find_finished
 
 
 def match_run(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mamp_schemas.errors import MampctlError, RecordError
 from mamp_schemas.io.atomic import output_errors, write_file
+from mamp_schemas.io.run_files import METRICS_FILE, read_record
 from mamp_schemas.models.published.elsewhere import TOLERANCE
 from mamp_schemas.models.published.format import Column, PublishedTable, Row
 from mamp_schemas.models.recipe import Recipe
@@ -26,7 +27,6 @@ from mamp_schemas.models.reproduction import (
 from mamp_schemas.models.results import PretrainResult, Spread
 from mamp_trainer.reproduce.catalog import DataCatalog, SplitInfo
 from mamp_trainer.reproduce.plan import Outcome
-from mamp_trainer.runs.files import METRICS_FILE, read_record
 
 _FIGURE = "The paper's text has no numbers of this figure"
 _OF_TABLES = {

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mamp_schemas.errors import ConfigError, RecordError
+from mamp_schemas.io.run_files import UNTRAINED, Run, holds_run, read_recipe_data, read_run
 from mamp_schemas.models.base import Model, canonical_json, digest_dumped
+from mamp_schemas.models.differences import Difference, find_differences, flatten
 from mamp_schemas.models.recipe import EXECUTION_FIELDS
 from mamp_schemas.models.results import RunRecord, Spread
-from mamp_trainer.runs.differences import Difference, find_differences, flatten
-from mamp_trainer.runs.files import UNTRAINED, read_recipe_data
-from mamp_trainer.runs.index import Run, RunSummary, holds_run, read_recipe, read_run, summarise_run
+from mamp_trainer.runs.index import RunSummary, read_recipe, summarise_run
 
 RunInputs = dict[str, Any]
 """Flat fields of one aspect of a run."""

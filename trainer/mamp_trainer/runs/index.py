@@ -1,70 +1,25 @@
 """Finds the runs below a folder, and tells what each was and what came out, in a line or in full."""
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mamp_schemas.errors import ConfigError, RecordError
+from mamp_schemas.io.run_files import (
+    TOP1,
+    Run,
+    RunProgress,
+    RunState,
+    read_recipe_data,
+    read_run_progress,
+)
 from mamp_schemas.models.base import Model, digest_dumped
+from mamp_schemas.models.differences import Difference, find_differences, flatten
 from mamp_schemas.models.recipe import FinetuneRecipe, Recipe, Task
 from mamp_schemas.models.results import EvaluationResult, PretrainResult, RunRecord
 from mamp_schemas.models.splits import Subset
 from mamp_trainer.recipes import builtin_recipe, read_resolved
-from mamp_trainer.runs.differences import Difference, find_differences, flatten
-from mamp_trainer.runs.files import (
-    RECIPE_FILE,
-    RECORD_FILE,
-    TOP1,
-    RunProgress,
-    read_recipe_data,
-    read_record,
-    read_run_progress,
-)
-
-RunState = Literal["complete", "incomplete", "damaged"]
-"""Of a run: it has its record; it has only begun; its record cannot be read."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run's folder, as it was found.
-
-    Attributes:
-        record: None of a run that is not complete.
-        problem: why the record cannot be read; empty where it can, or where there is none yet.
-    """
-
-    folder: Path
-    record: RunRecord | None = None
-    problem: str = ""
-
-    @property
-    def state(self) -> RunState:
-        """Whether it is complete."""
-        return "complete" if self.record else "damaged" if self.problem else "incomplete"
-
-
-def read_runs(roots: Iterable[Path]) -> list[Run]:
-    """Return the runs below some folders, or in them, sorted by folder; records that cannot be read stop nothing."""
-    return [read_run(folder) for folder in sorted({found for root in roots for found in _run_folders(root)})]
-
-
-def holds_run(folder: Path) -> bool:
-    """Return whether a folder is a run's, complete or not."""
-    return any((folder / name).is_file() for name in (RECIPE_FILE, RECORD_FILE))
-
-
-def read_run(folder: Path) -> Run:
-    """Return the run of a folder that holds one."""
-    if not (folder / RECORD_FILE).exists():
-        return Run(folder)
-    try:
-        return Run(folder, read_record(folder))
-    except RecordError as problem:
-        return Run(folder, problem=problem.message)
 
 
 def find_finished(
@@ -91,15 +46,6 @@ def _has_done(record: RunRecord, wanted: Sequence[str], encoder: str) -> bool:
     return [record.recipe_hash, record.store_hash, record.manifest_hash] == [*wanted] and record.started_from_weights(
         encoder
     )
-
-
-def _run_folders(root: Path) -> Iterator[Path]:
-    """Yield the folders that hold a run, from a root down; there is none inside another, nor in hidden folders."""
-    for folder, below, files in os.walk(root):
-        holds_run = not {RECIPE_FILE, RECORD_FILE}.isdisjoint(files)
-        if holds_run:
-            yield Path(folder)
-        below[:] = [] if holds_run else [name for name in below if not name.startswith(".")]
 
 
 class RunSummary(Model):

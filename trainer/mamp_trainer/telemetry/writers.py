@@ -9,7 +9,7 @@ from typing import Self
 from torch.utils.tensorboard import SummaryWriter
 
 from mamp_schemas.io.atomic import output_errors, write_file
-from mamp_trainer.runs.files import METRICS_FILE
+from mamp_schemas.io.run_files import METRICS_FILE
 
 TENSORBOARD_FOLDER = "tensorboard"
 

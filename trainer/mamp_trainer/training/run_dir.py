@@ -15,13 +15,12 @@ import yaml
 
 from mamp_schemas.errors import OutputError
 from mamp_schemas.io.atomic import PARTIAL_SUFFIX, output_errors, write_file
+from mamp_schemas.io.run_files import RECIPE_FILE, RECORD_FILE, read_run
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import Hardware, RunRecord
 from mamp_schemas.progress import Progress
 from mamp_schemas.system import count_cores, cpu_name, total_memory
 from mamp_trainer.distributed.context import DistContext
-from mamp_trainer.runs.files import RECIPE_FILE, RECORD_FILE
-from mamp_trainer.runs.index import read_run
 
 
 def refuse_existing(run: Path, resume: bool) -> None:

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mamp_schemas.errors import Interrupted, TrainingError
+from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.models.recipe import FinetuneRecipe, Recipe, ScheduleSpec
 from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, PretrainResult, RunRecord
 from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
-from mamp_trainer.checkpoints.manager import CheckpointWriter, latest_checkpoint
+from mamp_trainer.checkpoints.manager import CheckpointWriter
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.precision import matmul_dtype

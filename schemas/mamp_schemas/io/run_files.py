@@ -1,0 +1,228 @@
+"""The files of a run's folder: their names, finding the folders of runs, and reading what a run has left.
+
+RUN/ holds `recipe.yaml` (the resolved recipe), `metrics.jsonl` (losses and accuracies), `checkpoints/`, and, of a
+complete run, `run.json` (the record) and `analysis.json` (confusions, features and predictions for reports).
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mamp_schemas.errors import RecordError
+from mamp_schemas.models.base import parse_model_json, parse_yaml
+from mamp_schemas.models.results import RunRecord
+
+UNTRAINED = "untrained"
+"""The name of an encoder with initial weights."""
+
+RECIPE_FILE = "recipe.yaml"
+RECORD_FILE = "run.json"
+METRICS_FILE = "metrics.jsonl"
+CHECKPOINTS_FOLDER = "checkpoints"
+WEIGHTS_FILE, META_FILE = "model.safetensors", "meta.json"
+"""Files of a checkpoint: its weights, and the digests of its files."""
+
+TOP1, TOP5 = "test_top1", "test_top5"
+"""The keys of test accuracy in metrics, in percent."""
+
+_CHECKPOINT_NAME = re.compile(r"step-\d{8}")
+_TAIL_BYTES = 2**16
+"""Bytes read from the end of metrics.jsonl: hundreds of lines."""
+_REMEDY = "Update mampctl if a later version wrote it; else bring the file back, or train again in another folder."
+
+RunState = Literal["complete", "incomplete", "damaged"]
+"""A run has its record; has none yet; or has a record that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of a run.
+
+    Attributes:
+        record: None if the run is not complete.
+        problem: why the record cannot be read; empty if it can, or if there is none yet.
+    """
+
+    folder: Path
+    record: RunRecord | None = None
+    problem: str = ""
+
+    @property
+    def state(self) -> RunState:
+        """Whether it is complete."""
+        return "complete" if self.record else "damaged" if self.problem else "incomplete"
+
+
+class _MetricsLine(BaseModel):
+    """A line of metrics: its epoch and step, and numbers by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float]
+
+    event: str
+    epoch: int
+    step: int
+
+
+class RunProgress(NamedTuple):
+    """How far a run has come.
+
+    Attributes:
+        epoch, step: of the last line of metrics; the epoch may not be over.
+        measured: the numbers of the last finished epoch by name: mean loss, accuracies; empty before the first.
+    """
+
+    epoch: int
+    step: int
+    measured: dict[str, float]
+
+
+class TrainingCurve(NamedTuple):
+    """All metrics of a run so far: numbers by name, `epoch` and `step` among them, in order.
+
+    Attributes:
+        train: one entry for some steps each.
+        epochs: one entry for each finished epoch.
+    """
+
+    train: list[dict[str, float]]
+    epochs: list[dict[str, float]]
+
+
+def holds_run(folder: Path) -> bool:
+    """Return whether a folder is that of a run, complete or not."""
+    return any((folder / name).is_file() for name in (RECIPE_FILE, RECORD_FILE))
+
+
+def read_run(folder: Path) -> Run:
+    """Return the run of a folder that holds one; a record that cannot be read is not an error."""
+    if not (folder / RECORD_FILE).exists():
+        return Run(folder)
+    try:
+        return Run(folder, read_record(folder))
+    except RecordError as problem:
+        return Run(folder, problem=problem.message)
+
+
+def read_runs(roots: Iterable[Path]) -> list[Run]:
+    """Return the runs in and below some folders, sorted by folder; a record that cannot be read is not an error."""
+    return [read_run(folder) for folder in sorted({folder for root in roots for folder in _run_folders(root)})]
+
+
+def _run_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders of runs below a root. Runs do not nest; hidden folders are left out."""
+    for folder, below, files in os.walk(root):
+        is_run = not {RECIPE_FILE, RECORD_FILE}.isdisjoint(files)
+        if is_run:
+            yield Path(folder)
+        below[:] = [] if is_run else [name for name in below if not name.startswith(".")]
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read the record of a complete run.
+
+    Raises:
+        RecordError: it is missing, damaged, has an unknown field or is of a later format; names the keys.
+    """
+    path = folder / RECORD_FILE
+    try:
+        return parse_model_json(RunRecord, read_run_text(path), str(path), RecordError)
+    except RecordError as problem:
+        raise RecordError(problem.message, remedy=_REMEDY) from None
+
+
+def read_recipe_data(folder: Path) -> dict[str, Any]:
+    """Return the recipe that a run began with, as plain data.
+
+    Raises:
+        RecordError: it is missing or unreadable.
+        ConfigError: it is not YAML.
+    """
+    path = folder / RECIPE_FILE
+    return parse_yaml(read_run_text(path), str(path))
+
+
+def read_run_progress(folder: Path) -> RunProgress | None:
+    """Return how far a run has come, by the end of its metrics; None before the first line or if they are damaged."""
+    try:
+        lines = [_MetricsLine.model_validate_json(line) for line in _last_lines(folder / METRICS_FILE)]
+    except ValidationError:
+        return None
+    if not lines:
+        return None
+    finished = next((line for line in reversed(lines) if line.event == "epoch"), None)
+    return RunProgress(lines[-1].epoch, lines[-1].step, dict(finished.model_extra or {}) if finished else {})
+
+
+def read_curve(folder: Path) -> TrainingCurve:
+    """Return all metrics of a run so far; an unfinished last line is left out.
+
+    Raises:
+        RecordError: metrics are damaged or cannot be read; names the line.
+    """
+    path = folder / METRICS_FILE
+    curve = TrainingCurve([], [])
+    lines = read_run_text(path).split("\n")[:-1] if path.exists() else []
+    for number, text in enumerate(lines, 1):
+        try:
+            line = _MetricsLine.model_validate_json(text)
+        except ValidationError as problem:
+            reason = problem.errors()[0]["msg"]
+            raise RecordError(
+                f"{path}, line {number}: not a line of metrics: {reason}",
+                remedy="Bring the file back as the run wrote it, or leave this run out.",
+            ) from None
+        entries = curve.epochs if line.event == "epoch" else curve.train
+        entries.append({"epoch": line.epoch, "step": line.step, **(line.model_extra or {})})
+    return curve
+
+
+def latest_checkpoint(run: Path) -> Path | None:
+    """Return the folder of a run's latest checkpoint, None before the first."""
+    checkpoints = list_checkpoints(run)
+    return checkpoints[-1] if checkpoints else None
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """Return the folders of a run's checkpoints, from the first step to the last."""
+    folder = run / CHECKPOINTS_FOLDER
+    if not folder.is_dir():
+        return []
+    return sorted(entry for entry in folder.iterdir() if _CHECKPOINT_NAME.fullmatch(entry.name))
+
+
+def weights_sha256(checkpoint: Path) -> str | None:
+    """Return the sha256 of a checkpoint's file of weights, as its meta.json has it; None if that cannot be read."""
+    try:
+        return str(json.loads((checkpoint / META_FILE).read_bytes())["files"][WEIGHTS_FILE])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_run_text(path: Path) -> str:
+    """Return the text of a run's file.
+
+    Raises:
+        RecordError: it is missing or unreadable.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise RecordError(f"{path}: cannot be read: {problem}", remedy="Name the folder of a run.") from None
+
+
+def _last_lines(path: Path) -> list[bytes]:
+    """Return the last lines of metrics; an unfinished last line is left out."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL_BYTES))
+        *lines, _unfinished = file.read().split(b"\n")
+    return lines if size <= _TAIL_BYTES else lines[1:]
