@@ -141,7 +141,7 @@ def test_report__of_runs_takes_the_store_of_the_data_folder(
 
 def test_report__of_runs_without_torch_has_the_curves(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs.html"
-    code = "import sys; sys.modules['torch'] = None; from mampctl.runtime.app import main; main()"
+    code = "import sys; sys.modules['torch'] = None; from mampctl.runtime.main import main; sys.exit(main())"
     arguments = ["report", trained / "probe", "--store", trained / "toy.zarr", "--out", out]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     (probe,) = page_data(out)
