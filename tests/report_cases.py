@@ -107,7 +107,7 @@ def make_ntu120(like: Path) -> Store:
     }
     opened = open_store(like)
     return Store(
-        opened.path, opened.metadata, [f"S001C001P001R001A{place:06}" for place in number], columns, opened.group
+        opened.path, opened.metadata, [f"S001C001P001R001A{place:06}" for place in number], columns, opened.arrays
     )
 
 

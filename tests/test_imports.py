@@ -25,12 +25,18 @@ print(count)
 
 PIPELINE = ("torch", "safetensors", "tensorboard", "obstore", "mamp_trainer", "mampctl")
 TRAINER = ("dask", "distributed", "h5py", "numba", "obstore", "mamp_pipeline", "mampctl")
-SCHEMAS = (*PIPELINE, *TRAINER, "mamp_pipeline", "zarr", "typer", "rich")
+SCHEMAS = (*PIPELINE, *TRAINER, "mamp_pipeline", "typer", "rich")
+MODELS = (*SCHEMAS, "zarr")
 
 
 @pytest.mark.parametrize(
     ("package", "forbidden"),
-    [("mamp_pipeline", PIPELINE), ("mamp_trainer", TRAINER), ("mamp_schemas", SCHEMAS)],
+    [
+        ("mamp_pipeline", PIPELINE),
+        ("mamp_trainer", TRAINER),
+        ("mamp_schemas", SCHEMAS),
+        ("mamp_schemas.models", MODELS),
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_import__every_module_without_the_forbidden_packages(package: str, forbidden: tuple[str, ...]) -> None:

@@ -85,7 +85,7 @@ def default_recipe(task: Task, store: str | None) -> str:
     Raises:
         UsageError: it has none.
     """
-    from mamp_trainer.data.store_reader import open_store
+    from mamp_schemas.io.store_reader import open_store
     from mamp_trainer.recipes import list_recipes as find
 
     names = [recipe.name for recipe in find(task)]

@@ -25,7 +25,7 @@ OPENING = """
 import resource, sys
 from pathlib import Path
 from mamp_trainer.data.clips import make_table
-from mamp_trainer.data.store_reader import open_store
+from mamp_schemas.io.store_reader import open_store
 from mamp_trainer.data.dataset import read_manifest, side_clips
 import time
 before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()

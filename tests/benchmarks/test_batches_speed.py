@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.store.shards import plan_shards
 from mamp_pipeline.store.writer import create_arrays, write_metadata, write_shard
+from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.dataset import DATASETS
 from mamp_schemas.models.recipe import SamplingSpec
 from mamp_schemas.models.store import MotionSpec
 from mamp_trainer.data.batches import Clips, TrainBatches
 from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.sampling import ClipOrder, epoch_order
-from mamp_trainer.data.store_reader import Store, open_store
 from mamp_trainer.data.streaming import StreamedRows, load_all_rows
 from tests.benchmarks.plain_loader import FRAMES, plain_loader
 from tests.trainer.stores import Clip, columns_of, metadata_of

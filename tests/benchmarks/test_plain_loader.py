@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.recipe import SamplingSpec
 from mamp_trainer.data.batches import Clips, TrainBatches
 from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.rng import CROP, ROTATION, uniform
-from mamp_trainer.data.store_reader import open_store
 from mamp_trainer.data.streaming import load_all_rows
 from tests.benchmarks.plain_loader import FRAMES, crop, resize, turn
 from tests.trainer.stores import make_clips, write_store

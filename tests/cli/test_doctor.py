@@ -195,7 +195,7 @@ def test_doctor__an_unfinished_store_is_a_warning(run: Run, data: Path) -> None:
     zarr.open_group(data / "ntu60.zarr", mode="r+").attrs.put({})
     (finding,) = about(visit(run), "store")
     assert finding["state"] == "warning"
-    assert "same mampctl ingest command again" in finding["remedy"]
+    assert "same `mampctl ingest` command again" in finding["remedy"]
 
 
 def test_doctor__another_stores_manifest_is_a_problem(run: Run, data: Path) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mamp_schemas.errors import ManifestError
+from mamp_schemas.io.manifests import read_manifest
+from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.splits import Subset
-from mamp_trainer.data.manifests import read_manifest
-from mamp_trainer.data.store_reader import open_store
 from tests.cli.conftest import Run
 from tests.trainer.stores import Clip, write_manifest, write_store
 
@@ -128,6 +128,6 @@ def test_read_manifest__refuses_a_draw_under_another_ones_name(run: Run, tmp_pat
 
 
 def test_read_manifest__a_missing_draw_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"no split manifest for a part of 'xsub'") as caught:
+    with pytest.raises(ManifestError, match=r"no split manifest for a subset of 'xsub'") as caught:
         read_manifest(open_store(make_store(tmp_path)), "xsub", HALF)
     assert "--fraction 0.5 --sampling uniform --seed 0 --draws 5" in caught.value.remedy

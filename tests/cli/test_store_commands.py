@@ -36,7 +36,7 @@ def test_build_splits__refuses_an_unfinished_store(run: Run, store: Path) -> Non
     outcome = run("build-splits", "--protocol", "xsub", "--store", store)
     assert outcome.code == 1
     assert "no completion mark" in outcome.err
-    assert "same mampctl ingest command again" in outcome.err
+    assert "same `mampctl ingest` command again" in outcome.err
 
 
 def test_build_splits__no_store_anywhere(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_verify__finds_a_missing_shard(run: Run, store: Path) -> None:
     (store / "intensity" / "c" / "0" / "0").unlink()
     outcome = run("verify", store)
     assert outcome.code == 1
-    assert "rows are missing" in outcome.out
+    assert "is gone" in outcome.out
 
 
 def test_info__tells_policy_counts_and_hash(run: Run, store: Path) -> None:
@@ -91,7 +91,7 @@ def test_info__damaged_metadata_is_no_traceback(run: Run, store: Path) -> None:
     metadata.write_text(metadata.read_text()[:-40])
     outcome = run("info", store)
     assert outcome.code == 1
-    assert "not a zarr store" in outcome.err
+    assert "not a store of clips" in outcome.err
 
 
 def test_build_splits__names_the_recipe_of_the_protocol(run: Run, store: Path) -> None:
@@ -124,7 +124,7 @@ def test_export__makes_the_folder_of_its_output(run: Run, store: Path, tmp_path:
 
 def test_info__not_a_store(run: Run, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    assert "not a zarr store" in run("info", tmp_path / "folder").err
+    assert "not a store of clips" in run("info", tmp_path / "folder").err
 
 
 def test_export__needs_the_manifest_and_names_the_command(run: Run, store: Path, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_ingest__append_refuses_another_policy_dataset_or_motion(archives: tuple
 
 
 def test_ingest__append_needs_a_finished_store(archives: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no store there"):
+    with pytest.raises(StoreError, match="there is no store"):
         ingest(request(tmp_path / "s.zarr", archives[0], append=True), NullProgress())
 
 

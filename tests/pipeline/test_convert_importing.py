@@ -73,7 +73,9 @@ def test_import__empty_slot_is_that_of_most_clips_and_others_are_stored(
     assert_same_bits(round_trip(tmp_path / "g.npz", arrays), arrays)
 
 
-@pytest.mark.parametrize("task", ["write_spool", "create_arrays", "write_shard", "write_manifests", "write_metadata"])
+@pytest.mark.parametrize(
+    "task", ["write_scratch_file", "create_arrays", "write_shard", "write_import_manifests", "write_metadata"]
+)
 def test_import__the_same_command_again_after_an_interruption(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
@@ -136,7 +138,7 @@ def test_import__a_full_disk_is_an_error(path: Path, tmp_path: Path, monkeypatch
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "clips.f4")
 
-    monkeypatch.setattr(importing, "write_spool", full)
+    monkeypatch.setattr(importing, "write_scratch_file", full)
     with pytest.raises(OutputError, match="No space left"):
         run(path, tmp_path / "s.zarr")
     assert [entry.name for entry in tmp_path.iterdir()] == ["f.npz"]

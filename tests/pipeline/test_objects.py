@@ -27,8 +27,7 @@ from mamp_schemas.errors import (
     StoreError,
     StoreExistsError,
 )
-from mamp_schemas.io import storage as bucket_module
-from mamp_schemas.io import storage as places
+from mamp_schemas.io import storage
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
 from mamp_schemas.io.store_reader import is_complete, open_store
 from mamp_schemas.models.policy import paper_policy
@@ -188,7 +187,7 @@ def test_ingest__an_object_that_disappears_is_quarantined(bucket: Bucket, tmp_pa
     class Removing(NullProgress):
         def message(self, text: str) -> None:
             if text.startswith("found"):
-                places.remove_file(raw / lost.member)
+                storage.remove_file(raw / lost.member)
 
     metadata = ingest(request(tmp_path / "s.zarr", raw), Removing())
     reasons = {entry.file: entry.reason for entry in metadata.quarantined}
@@ -201,7 +200,7 @@ def test_ingest__an_archive_that_disappears_is_no_quarantine(bucket: Bucket, tmp
     class Removing(NullProgress):
         def message(self, text: str) -> None:
             if text.startswith("found"):
-                places.remove_file(raw)
+                storage.remove_file(raw)
 
     with pytest.raises(RawInputError, match="not there any more"):
         ingest(request(tmp_path / "s.zarr", raw), Removing())
@@ -273,7 +272,7 @@ def test_ingest__an_endpoint_that_nobody_answers_at(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setitem(bucket_module.RETRY_CONFIG, "max_retries", 2)
+    monkeypatch.setitem(storage.RETRY_CONFIG, "max_retries", 2)
     with pytest.raises(ObjectStoreError, match="cannot be reached") as caught:
         ingest(request(tmp_path / "s.zarr", ObjectUrl("unreachable", "raw.zip")), NullProgress())
     assert "AWS_ENDPOINT_URL" in caught.value.remedy
@@ -288,7 +287,7 @@ def test_connect__without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_open_store__nothing_there(bucket: Bucket) -> None:
-    with pytest.raises(StoreError, match="no store there"):
+    with pytest.raises(StoreError, match="there is no store"):
         open_store(bucket.url / "s.zarr")
 
 
@@ -301,8 +300,8 @@ def test_open_store__no_completion_mark(bucket: Bucket) -> None:
 def test_open_store__a_shard_that_is_gone(bucket: Bucket) -> None:
     out = bucket.url / "s.zarr"
     ingest(request(out, RAW), NullProgress())
-    places.remove_file(out / "joints/c/0/0/0")
-    with pytest.raises(DamagedStoreError, match="rows are missing"):
+    storage.remove_file(out / "joints/c/0/0/0")
+    with pytest.raises(DamagedStoreError, match="is gone"):
         open_store(out).read_rows("joints", 0, 5)
 
 

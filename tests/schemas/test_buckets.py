@@ -60,7 +60,7 @@ def test_refusals__leaves_other_errors_alone() -> None:
 
 @pytest.mark.parametrize("endpoint", ["secret", "ftp://secret", "http://a secret", "http://secret:port", "http://"])
 def test_client_options__an_endpoint_that_is_no_url(endpoint: str) -> None:
-    with pytest.raises(ObjectStoreError, match="AWS_ENDPOINT_URL in the environment is no URL") as caught:
+    with pytest.raises(ObjectStoreError, match="AWS_ENDPOINT_URL in the environment is not the URL") as caught:
         client_options({"AWS_ENDPOINT_URL": endpoint})
     assert "secret" not in str(caught.value)
 
@@ -74,6 +74,6 @@ def test_client_options__without_tls_only_where_the_endpoint_says_so() -> None:
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"])
 def test_client_options__a_credential_with_a_line_break(name: str) -> None:
     """The client does not raise at one: it panics."""
-    with pytest.raises(ObjectStoreError, match=f"{name} in the environment has a line break") as caught:
+    with pytest.raises(ObjectStoreError, match=f"{name} in the environment contains a line break") as caught:
         client_options({name: "secret\n"})
     assert "secret" not in str(caught.value)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.recipe import SamplingSpec
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot, TrainBatches
@@ -13,7 +14,6 @@ from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rows import ResidentRows, RowBuffer
-from mamp_trainer.data.store_reader import open_store
 from mamp_trainer.data.streaming import load_all_rows
 from tests.trainer.stores import make_clips, write_store
 
@@ -47,7 +47,7 @@ def check(clips: Clips, batch_size: int = 4, empty_slot: EmptySlot = "zeros") ->
 
 def parts(batch: Batch) -> list[Tensor]:
     """Everything but the indices of like slots, which follow from `real` and count within a batch."""
-    return [getattr(batch, field.name) for field in fields(batch) if field.name != "slots"]
+    return [getattr(batch, field.name) for field in fields(batch) if field.name != "unique_bodies"]
 
 
 def assert_same(first: Batch, second: Batch) -> None:

@@ -6,7 +6,7 @@ import pytest
 import zarr
 
 from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, StoreError
-from mamp_trainer.data.store_reader import open_store
+from mamp_schemas.io.store_reader import open_store
 from tests.trainer.stores import make_clips, write_store
 
 SHAPES = [(1, 40), (2, 30), (1, 7)]

@@ -4,9 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mamp_schemas.io.store_reader import open_store
 from mamp_trainer.data.clips import ClipTable, store_clip_table
 from mamp_trainer.data.sampling import ClipOrder, batch_positions, epoch_order, steps_per_epoch, store_order
-from mamp_trainer.data.store_reader import open_store
 from tests.trainer.stores import SHARD_ROWS, make_clips, write_store
 
 CLIPS = 60

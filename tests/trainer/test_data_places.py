@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mamp_schemas.errors import DamagedStoreError, ManifestError, MissingExtraError, ObjectStoreError, StoreError
+from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.storage_path import ObjectUrl
-from mamp_trainer.data.manifests import read_manifest
-from mamp_trainer.data.store_reader import open_store
+from mamp_schemas.io.store_reader import open_store
 from tests.s3_server import Bucket
 from tests.trainer.runs import open_source, pretrain_recipe, write_toy_store
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from mamp_schemas.errors import DamagedStoreError
+from mamp_schemas.io.store_reader import open_store
 from mamp_trainer.data.clips import ClipTable, store_clip_table
 from mamp_trainer.data.rows import RowBuffer
-from mamp_trainer.data.store_reader import open_store
 from mamp_trainer.data.streaming import load_all_rows
 from tests.trainer.stores import Clip, make_clips, write_store
 

@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from mamp_schemas.errors import ManifestError, RecipeError
+from mamp_schemas.io.manifests import read_manifest
+from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.recipe import AdamW, ModelSpec, PretrainRecipe, ScheduleSpec
 from mamp_schemas.models.store import MotionSpec
 from mamp_trainer.data.dataset import check_recipe, split_clips
-from mamp_trainer.data.manifests import read_manifest
-from mamp_trainer.data.store_reader import Store, open_store
 from tests.trainer.stores import make_clips, write_manifest, write_store
 
 IDS = ["clip000", "clip001", "clip002", "clip003"]

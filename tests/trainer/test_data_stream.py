@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from mamp_schemas.errors import DamagedStoreError
+from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.recipe import SamplingSpec
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, TrainBatches
 from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rows import RowSource
-from mamp_trainer.data.store_reader import Store, open_store
 from mamp_trainer.data.streaming import StreamedRows, load_all_rows
 from tests.trainer.stores import SHARD_ROWS, make_clips, write_store
 
@@ -55,7 +55,7 @@ def train(clips: Clips, batch_size: int = 4) -> TrainBatches:
 
 
 def same(first: Batch, second: Batch) -> bool:
-    names = [field.name for field in fields(first) if field.name != "slots"]  # which follow from `real`
+    names = [field.name for field in fields(first) if field.name != "unique_bodies"]  # which follow from `real`
     pairs = [(getattr(first, name), getattr(second, name)) for name in names]
     return all(torch.equal(a, b) if a is not None else b is None for a, b in pairs)
 

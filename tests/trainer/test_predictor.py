@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError, RecipeError
+from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.dataset import NTU60, NWUCLA
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot
 from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.dataset import Recording
-from mamp_trainer.data.store_reader import open_store
 from mamp_trainer.data.streaming import load_all_rows
 from mamp_trainer.protocols.classifier import load_classifier
 from mamp_trainer.protocols.linear import linear

@@ -7,11 +7,11 @@ import torch
 import yaml
 
 from mamp_schemas.errors import CheckpointError, DamagedStoreError
+from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.run_files import latest_checkpoint
+from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.splits import Subset, manifest_name
 from mamp_trainer.checkpoints.files import read_checkpoint
-from mamp_trainer.data.manifests import read_manifest
-from mamp_trainer.data.store_reader import open_store
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.linear import linear
 from tests.trainer.runs import (

@@ -19,7 +19,7 @@ def info(
     """Show a store's dataset, policy, counts, provenance and quarantined files."""
     from mamp_schemas.io.store_reader import open_store
 
-    opened = open_store(parse_storage_path(store))
+    opened = open_store(parse_storage_path(store), check_columns=False)
     metadata = opened.metadata
     if as_json:
         print_json(metadata.model_dump(mode="json"))

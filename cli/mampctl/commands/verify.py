@@ -21,7 +21,7 @@ def verify(
     from mamp_pipeline.store.verify import verify_store as run
     from mamp_schemas.io.store_reader import open_store
 
-    opened = open_store(parse_storage_path(store))
+    opened = open_store(parse_storage_path(store), check_columns=False)
     with show_progress() as progress:
         report = run(opened, progress)
     if as_json:

@@ -10,7 +10,7 @@ from mamp_pipeline.motion import compute_intensity, compute_motion, index_rows, 
 from mamp_pipeline.store.metadata import CLIP_NUMBERS, clip_digest, content_hash
 from mamp_pipeline.store.shards import first_rows
 from mamp_schemas.errors import DamagedStoreError
-from mamp_schemas.io.store_reader import Store, row_array_shapes
+from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.results import VerifyReport
 from mamp_schemas.progress import Progress
 
@@ -44,9 +44,9 @@ def _check_layout(store: Store) -> Iterator[str]:
         yield "clips/first_row does not follow from frames and bodies"
     if int((frames.astype(np.int64) * bodies.astype(np.int64)).sum()) != rows:
         yield f"the clips' rows do not add up to the metadata's {rows}"
-    for name, shape in row_array_shapes(store).items():
-        if shape[0] != rows:
-            yield f"array '{name}' has {shape[0]} rows, the metadata says {rows}"
+    for name, array in store.arrays.items():
+        if array.shape[0] != rows:
+            yield f"array '{name}' has {array.shape[0]} rows, the metadata says {rows}"
 
 
 def _check_block(store: Store, first: int, last: int, joints: NDArray[np.float32]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mamp_schemas.errors import OutputError
-from mamp_schemas.io import storage as bucket
+from mamp_schemas.io.storage import write_object
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
 
 
@@ -28,7 +28,7 @@ def write_atomic(path: StoragePath, *chunks: bytes | memoryview, durable: bool =
     """
     if isinstance(path, ObjectUrl):
         whole = b"".join(chunks)
-        bucket.write_object(path, whole)
+        write_object(path, whole)
         return len(whole)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:

@@ -1,4 +1,4 @@
-"""Reads and writes the split manifests beside a store."""
+"""Read and write the split manifests beside a store."""
 
 from collections.abc import Collection
 
@@ -12,28 +12,53 @@ from mamp_schemas.models.splits import SplitManifest, Subset, manifest_name
 
 
 def manifest_path(store: StoragePath, protocol: str, subset: Subset | None = None) -> StoragePath:
-    """Return where a store's manifest of a protocol, or of a draw from it, stands: beside it."""
+    """Return the path of a protocol's manifest, or of a subset's: beside the store."""
     store = store.resolve()
     return store.with_name(manifest_name(store.name, protocol, subset))
 
 
 def write_manifest(path: StoragePath, manifest: SplitManifest) -> None:
-    """Write a manifest under its final name in one step."""
+    """Write a manifest under its final name in one step.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     with output_errors(path):
         write_atomic(path, (manifest.model_dump_json(indent=1) + "\n").encode(), durable=True)
 
 
-def check_manifest_of_store(
+def read_manifest(store: Store, protocol: str, subset: Subset | None = None) -> SplitManifest:
+    """Read a protocol's manifest, or that of a subset of its training clips, from beside the store.
+
+    Raises:
+        ManifestError: it is missing or unreadable, belongs to another store, names clips that the store does not have,
+            or was drawn from another manifest than the protocol's.
+    """
+    path = manifest_path(store.path, protocol, subset)
+    remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}{_subset_options(subset)}"
+    try:
+        text = read_bytes(path)
+    except FileNotFoundError:
+        what = f"a subset of '{protocol}'" if subset else f"'{protocol}'"
+        raise ManifestError(f"{path}: there is no split manifest for {what}", remedy=remedy) from None
+    manifest = parse_model_json(SplitManifest, text, str(path), ManifestError)
+    _check_store(manifest, path, store.metadata.content_hash, store.ids, remedy)
+    if subset is not None:
+        _check_subset(manifest, path, subset, read_manifest(store, protocol), remedy)
+    return manifest
+
+
+def _check_store(
     manifest: SplitManifest, path: StoragePath, content_hash: str, ids: Collection[str], remedy: str
 ) -> None:
-    """Make sure that a manifest is a store's.
+    """Check that a manifest belongs to a store.
 
     Args:
         manifest: the manifest.
-        path: where it was read, named in errors.
+        path: its path, for errors.
         content_hash: the store's.
         ids: the store's clips.
-        remedy: what to do if it is not.
+        remedy: what to do if it does not.
 
     Raises:
         ManifestError: it was made for a store of other content, or names clips that the store does not have.
@@ -51,37 +76,20 @@ def check_manifest_of_store(
         )
 
 
-def read_manifest(store: Store, protocol: str) -> SplitManifest:
-    """Read the manifest beside a store.
-
-    Raises:
-        ManifestError: it is missing, damaged or belongs to another store.
-    """
-    path = manifest_path(store.path, protocol)
-    command = f"mampctl build-splits --protocol {protocol} --store {store.path}"
-    try:
-        text = read_bytes(path)
-    except FileNotFoundError:
-        raise ManifestError(f"{path}: no split manifest there", remedy=f"Make it with: {command}") from None
-    manifest = parse_model_json(SplitManifest, text, str(path), ManifestError)
-    check_manifest_of_store(manifest, path, store.metadata.content_hash, store.ids, f"Make it again with: {command}")
-    return manifest
-
-
-def check_manifest_of_subset(
+def _check_subset(
     manifest: SplitManifest, path: StoragePath, subset: Subset, parent: SplitManifest, remedy: str
 ) -> None:
-    """Make sure that a manifest is a draw from another one.
+    """Check that a manifest is a subset of another one.
 
     Args:
-        manifest: the draw.
-        path: where it was read, named in errors.
-        subset: which draw it is to be.
-        parent: what it is to be drawn from.
-        remedy: what to do if it is not.
+        manifest: the subset's manifest.
+        path: its path, for errors.
+        subset: the subset that is expected.
+        parent: the manifest that it must have been drawn from.
+        remedy: what to do if it was not.
 
     Raises:
-        ManifestError: it is another draw, or was drawn from another manifest.
+        ManifestError: it is another subset, or was drawn from another manifest.
     """
     if manifest.subset != subset:
         raise ManifestError(f"{path}: holds {manifest.subset!r}, expected {subset!r}", remedy=remedy)
@@ -91,3 +99,11 @@ def check_manifest_of_subset(
             f"'{parent.protocol}' beside it has {parent.digest()[:12]}…",
             remedy=remedy,
         )
+
+
+def _subset_options(subset: Subset | None) -> str:
+    if subset is None:
+        return ""
+    return (
+        f" --fraction {subset.fraction} --sampling {subset.sampling} --seed {subset.seed} --draws {max(5, subset.draw)}"
+    )

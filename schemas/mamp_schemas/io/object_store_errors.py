@@ -20,10 +20,10 @@ RETRY_CONFIG: "RetryConfig" = {
     "retry_timeout": timedelta(seconds=30),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 3},
 }
-"""An overloaded store is asked again for half a minute; one that nobody can reach is given up by then."""
+"""An overloaded store is asked again for up to half a minute. An unreachable one fails within that time."""
 
 _CLIENT_CONFIG: "ClientConfig" = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "3min"}
-"""The whole of a request may take long: a shard has 20 MB, the directory of an archive 6 MB."""
+"""A whole request may take long: a shard has 20 MB, the directory of an archive 6 MB."""
 
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
@@ -42,7 +42,7 @@ _CONNECTION_FAILURES = {
     "certificate": "its certificate is not trusted",
     "HTTP error": "the connection failed",
 }
-"""What the client's text of a failed connection has in it, the closest first."""
+"""Reasons of a failed connection by a word in the client's message, the most specific first."""
 
 _CREDENTIALS_REMEDY = (
     "Credentials come from the environment of each process: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role's "
@@ -54,23 +54,24 @@ _STATUS_CODE = re.compile(r"status code: (\d{3})")
 
 
 def client_options(environment: Mapping[str, str]) -> "ClientConfig":
-    """Return the HTTP client's settings: without TLS only where the endpoint's URL itself says http://.
+    """Return the HTTP client's settings. TLS is off only if the endpoint's URL says http://.
 
     Raises:
-        ObjectStoreError: an endpoint is no URL, or a credential has a line break in it, as a secret that was made by
-            `echo`: the client would end the process. Neither is repeated in the message.
+        ObjectStoreError: an endpoint is not a URL, or a credential contains a line break (a secret written with
+            `echo`), at which the client would end the process. The message repeats neither.
     """
     for name in _HEADER_VARIABLES:
         if not environment.get(name, "").isprintable():
             raise ObjectStoreError(
-                f"{name} in the environment has a line break or another control character in it",
-                remedy="Often a file's last line break: take it off where the variable is set.",
+                f"{name} in the environment contains a line break or another control character",
+                remedy="It is often the last line break of a file: remove it where the variable is set.",
             )
     endpoints = {name: environment[name] for name in _ENDPOINT_VARIABLES if environment.get(name)}
     for name, value in endpoints.items():
         if not _is_endpoint(value):
             raise ObjectStoreError(
-                f"{name} in the environment is no URL of an endpoint", remedy="Say, https://HOST or http://HOST:PORT."
+                f"{name} in the environment is not the URL of an endpoint",
+                remedy="Set it to https://HOST or http://HOST:PORT.",
             )
     return {**_CLIENT_CONFIG, "allow_http": any(value.startswith("http://") for value in endpoints.values())}
 
@@ -81,12 +82,12 @@ def _is_endpoint(text: str) -> bool:
         return (
             parts.scheme in ("http", "https") and bool(_HOST_NAME.fullmatch(parts.hostname or "")) and parts.port != 0
         )
-    except ValueError:  # the port is no number
+    except ValueError:  # the port is not a number
         return False
 
 
 def missing_obstore_error(url: ObjectUrl) -> MissingExtraError:
-    """Return the error of an installation that cannot read object stores."""
+    """Return the error for an installation without obstore."""
     return MissingExtraError(
         f"{url}: object stores need the package obstore, which is not installed",
         remedy="Install it with: pip install 'mampctl[s3]'; on every worker as well.",
@@ -95,15 +96,15 @@ def missing_obstore_error(url: ObjectUrl) -> MissingExtraError:
 
 @contextmanager
 def translate_errors(url: ObjectUrl, client_error: type[Exception]) -> Iterator[None]:
-    """Turn an object store's refusals into errors of ours.
+    """Turn the errors of an object store's client into ours.
 
     Args:
-        url: what is being used.
-        client_error: the base of the client's errors.
+        url: what is being read or written.
+        client_error: the base class of the client's errors.
 
     Raises:
-        FileNotFoundError: there is no object of that name.
-        ObjectStoreError: anything else; never with the client's own text, which quotes the requests.
+        FileNotFoundError: there is no such object.
+        ObjectStoreError: anything else. It never quotes the client's message, which contains whole requests.
     """
     try:
         yield
@@ -116,10 +117,10 @@ def translate_errors(url: ObjectUrl, client_error: type[Exception]) -> Iterator[
 
 
 def explain_error(url: ObjectUrl, error: Exception) -> ObjectStoreError:
-    """Say what an object store's refusal means, and what to do."""
+    """Return the error that explains what an object store refused, with a remedy."""
     text = str(error)
     status, code = _STATUS_CODE.search(text), _ERROR_CODE.search(text)
-    answer = " ".join(found[1] for found in (status, code) if found)
+    answer = " ".join(match[1] for match in (status, code) if match)
     number = int(status[1]) if status else 0
     if "NoSuchBucket" in text:
         return ObjectStoreError(
@@ -156,6 +157,6 @@ def explain_error(url: ObjectUrl, error: Exception) -> ObjectStoreError:
 
 
 def _lacks_credentials(text: str) -> bool:
-    """Whether none were found: the client then asks the machine it runs on for those of its role."""
+    """Return whether the client found no credentials: it then asks the machine for those of a role."""
     signs = ("/latest/api/token", "/latest/meta-data", "Missing AccessKeyId", "Missing SecretAccessKey")
     return any(sign in text for sign in signs)

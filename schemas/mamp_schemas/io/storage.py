@@ -1,8 +1,8 @@
-"""Local paths and object-store URLs, and how files at either are listed, read, written and removed.
+"""List, read, write and remove files, on disk or in a bucket. The only module that talks to object stores.
 
-In a bucket an object is whole or absent, folders are only name prefixes, and nothing can be locked. Endpoint, region
-and
-credentials come from the AWS_* environment of this process.
+The first half works on either kind of `StoragePath`; the second half on objects only. In a bucket an object is whole or
+absent, folders are only prefixes of names, and nothing can be locked. Endpoint, region and credentials come from the
+AWS_* variables in the environment of this process. obstore is imported on first use: only S3 needs it.
 """
 
 import hashlib
@@ -17,8 +17,6 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mamp_schemas.io import storage as bucket
-from mamp_schemas.io import storage as reader
 from mamp_schemas.io.object_store_errors import RETRY_CONFIG, client_options, missing_obstore_error, translate_errors
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
 
@@ -26,22 +24,114 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import S3Store
 
-
 _LIST_PAGE = 1_000
-"""Objects an answer to a listing has."""
+"""Objects in one answer to a listing."""
 
 _COALESCE_BYTES = 2**18
-"""Bytes between two ranges that are worth fetching to save a request."""
+"""Two ranges closer than this are fetched in one request."""
+
+_BUFFER_BYTES = 2**18
+"""Smallest read from an object: the head and the columns of a staged part, or a member of an archive."""
+
+
+def read_bytes(file: StoragePath) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        ObjectStoreError: the bucket cannot be used.
+    """
+    return read_object(file) if isinstance(file, ObjectUrl) else file.read_bytes()
+
+
+def open_binary(file: StoragePath, *, whole: bool = False) -> BufferedIOBase:
+    """Open a file for reading, seekable.
+
+    Args:
+        file: the file.
+        whole: whether all of it will be read: an object then comes in one request.
+
+    Raises:
+        FileNotFoundError: it does not exist; for an object perhaps only at the first read.
+        ObjectStoreError: the bucket cannot be used.
+    """
+    if isinstance(file, Path):
+        return file.open("rb")
+    return io.BytesIO(read_object(file)) if whole else io.BufferedReader(_ObjectReader(file), _BUFFER_BYTES)
+
+
+def is_file(path: StoragePath) -> bool:
+    """Return whether there is a file, or an object, of this name."""
+    return head_object(path) is not None if isinstance(path, ObjectUrl) else path.is_file()
+
+
+def exists(path: StoragePath) -> bool:
+    """Return whether there is a file or folder; a folder in a bucket exists while it holds an object.
+
+    Raises:
+        ObjectStoreError: the bucket does not exist or cannot be used.
+    """
+    if isinstance(path, ObjectUrl):
+        return is_file(path) or any(True for _ in list_objects(path))
+    return path.exists()
+
+
+def file_size(file: StoragePath) -> int:
+    """Return a file's size in bytes.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+    """
+    return object_size(file) if isinstance(file, ObjectUrl) else file.stat().st_size
+
+
+def list_file_sizes(folder: StoragePath) -> dict[str, int]:
+    """Return the bytes of every file in a folder and below, by relative path; empty if there is no folder."""
+    if isinstance(folder, ObjectUrl):
+        return {info.name: info.size for info in list_objects(folder)}
+    sizes = {}
+    for file in (Path(parent) / name for parent, _, names in os.walk(folder) for name in names):
+        with suppress(FileNotFoundError):  # another process may rename its own files meanwhile
+            sizes[file.relative_to(folder).as_posix()] = file.stat().st_size
+    return sizes
+
+
+def make_folder(folder: StoragePath) -> None:
+    """Make a folder and its parents. Buckets need none."""
+    if isinstance(folder, Path):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def remove_file(file: StoragePath) -> None:
+    """Remove a file, if it exists."""
+    if isinstance(file, ObjectUrl):
+        delete_objects([file])
+    else:
+        file.unlink(missing_ok=True)
+
+
+def clear_folder(folder: StoragePath, keep: str) -> None:
+    """Remove everything in a folder except the file `keep`."""
+    if isinstance(folder, ObjectUrl):
+        delete_objects([folder / info.name for info in list_objects(folder) if info.name != keep])
+        return
+    for entry in folder.iterdir():
+        if entry.name == keep:
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object of a listing.
+    """An object in a bucket.
 
     Attributes:
-        name: its path in the folder listed.
+        name: its path, relative to the folder that was listed.
         size: bytes.
-        etag_hash: 64 bits that differ when it is written anew with other bytes: of its ETag.
+        etag_hash: 64 bits of a hash of its ETag, which changes when other bytes are written.
     """
 
     name: str
@@ -51,7 +141,7 @@ class ObjectInfo:
 
 @cache
 def connect_bucket(bucket: str, prefix: str | None = None) -> "S3Store":
-    """Return the client of a bucket, or of the folder of a prefix in it; each holds its connections."""
+    """Return the client of a bucket, or of a prefix in it. Clients keep their connections, so they are cached."""
     try:
         from obstore.store import S3Store
     except ModuleNotFoundError:
@@ -61,7 +151,7 @@ def connect_bucket(bucket: str, prefix: str | None = None) -> "S3Store":
 
 
 def obstore_errors(url: ObjectUrl) -> AbstractContextManager[None]:
-    """Turn what obstore raises inside into errors of ours; see `refusals`."""
+    """Return a context in which obstore's errors become ours; see `object_store_errors.translate_errors`."""
     try:
         from obstore.exceptions import BaseError
     except ModuleNotFoundError:
@@ -73,7 +163,7 @@ def read_object(url: ObjectUrl) -> bytes:
     """Return an object's bytes.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: it does not exist.
         ObjectStoreError: the bucket cannot be used.
     """
     with obstore_errors(url):
@@ -81,12 +171,12 @@ def read_object(url: ObjectUrl) -> bytes:
 
 
 def read_object_range(url: ObjectUrl, start: int, stop: int) -> tuple[bytes, int]:
-    """Return bytes [start, stop) of an object, as far as it goes, and its size.
+    """Return bytes [start, stop) of an object, cut at its end, and the object's size.
 
     Args:
         url: the object.
-        start: before its end.
-        stop: behind `start`.
+        start: before the object's end.
+        stop: greater than `start`.
     """
     with obstore_errors(url):
         result = connect_bucket(url.bucket).get(url.key, options={"range": (start, stop)})
@@ -94,20 +184,20 @@ def read_object_range(url: ObjectUrl, start: int, stop: int) -> tuple[bytes, int
 
 
 def read_object_ranges(url: ObjectUrl, starts: Sequence[int], stops: Sequence[int]) -> list[memoryview]:
-    """Return several ranges of an object, each as far as it goes; near ones come in one request."""
+    """Return several ranges of an object, each cut at its end; ranges close to each other share a request."""
     with obstore_errors(url):
-        found = connect_bucket(url.bucket).get_ranges(url.key, starts=starts, ends=stops, coalesce=_COALESCE_BYTES)
-        return [memoryview(data) for data in found]
+        ranges = connect_bucket(url.bucket).get_ranges(url.key, starts=starts, ends=stops, coalesce=_COALESCE_BYTES)
+        return [memoryview(data) for data in ranges]
 
 
 def write_object(url: ObjectUrl, data: bytes) -> None:
-    """Write an object in one request: no part of an upload that was given up stays in the bucket."""
+    """Write an object in one request, so that an upload that is given up leaves nothing in the bucket."""
     with obstore_errors(url):
         connect_bucket(url.bucket).put(url.key, data, use_multipart=False)
 
 
 def head_object(url: ObjectUrl) -> ObjectInfo | None:
-    """Return what is known of an object; None where it is not there."""
+    """Return an object's size and ETag; None if it does not exist."""
     if not url.key:
         return None
     try:
@@ -118,26 +208,26 @@ def head_object(url: ObjectUrl) -> ObjectInfo | None:
 
 
 def object_size(url: ObjectUrl) -> int:
-    """Return an object's bytes.
+    """Return an object's size in bytes.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: it does not exist.
     """
     with obstore_errors(url):
         return connect_bucket(url.bucket).head(url.key)["size"]
 
 
 def list_objects(folder: ObjectUrl) -> Iterator[ObjectInfo]:
-    """List every object in a folder and those below."""
-    inside = len(folder.key) + 1 if folder.key else 0
+    """Yield every object in a folder and below."""
+    prefix = len(folder.key) + 1 if folder.key else 0
     with obstore_errors(folder):
         for page in connect_bucket(folder.bucket).list(folder.key or None, chunk_size=_LIST_PAGE):
             for meta in page:
-                yield _object_info(meta, meta["path"][inside:])
+                yield _object_info(meta, meta["path"][prefix:])
 
 
 def delete_objects(urls: Sequence[ObjectUrl]) -> None:
-    """Remove objects of one bucket; those that are not there are no error."""
+    """Remove objects of one bucket; those that do not exist are no error."""
     if urls:
         with obstore_errors(urls[0]):
             connect_bucket(urls[0].bucket).delete([url.key for url in urls])
@@ -148,19 +238,8 @@ def _object_info(meta: "ObjectMeta", name: str) -> ObjectInfo:
     return ObjectInfo(name, meta["size"], int.from_bytes(hashlib.sha256(state).digest()[:8], "big"))
 
 
-_BUFFER_BYTES = 2**18
-"""Bytes asked for at least: the head and the table of a staged piece, a member of an archive."""
-
-
-def open_object(url: ObjectUrl, *, whole: bool) -> io.BufferedIOBase:
-    """Open an object for reading; see `mamp_schemas.io.storage.open_reader`."""
-    if whole:
-        return io.BytesIO(bucket.read_object(url))
-    return io.BufferedReader(_ObjectReader(url), _BUFFER_BYTES)
-
-
 class _ObjectReader(io.RawIOBase):
-    """Reads an object by ranges. Its size is known from the first answer."""
+    """Reads an object by ranges. The first answer tells its size."""
 
     def __init__(self, url: ObjectUrl) -> None:
         self._url, self._position = url, 0
@@ -186,94 +265,12 @@ class _ObjectReader(io.RawIOBase):
     def readinto(self, into: "bytearray | memoryview") -> int:  # type: ignore[override]
         if not len(into) or (self._size is not None and self._position >= self._size):
             return 0
-        data, self._size = bucket.read_object_range(self._url, self._position, self._position + len(into))
+        data, self._size = read_object_range(self._url, self._position, self._position + len(into))
         into[: len(data)] = data
         self._position += len(data)
         return len(data)
 
     def _length(self) -> int:
         if self._size is None:
-            self._size = bucket.object_size(self._url)
+            self._size = object_size(self._url)
         return self._size
-
-
-def read_bytes(file: StoragePath) -> bytes:
-    """Return the bytes of a file.
-
-    Raises:
-        FileNotFoundError: it is not there.
-    """
-    return bucket.read_object(file) if isinstance(file, ObjectUrl) else file.read_bytes()
-
-
-def open_binary(file: StoragePath, *, whole: bool = False) -> BufferedIOBase:
-    """Open a file for reading, seekable.
-
-    Args:
-        file: the file.
-        whole: whether all of it will be read: out of a bucket it then comes in one request.
-
-    Raises:
-        FileNotFoundError: it is not there; in a bucket that may show only when it is read.
-    """
-    return reader.open_object(file, whole=whole) if isinstance(file, ObjectUrl) else file.open("rb")
-
-
-def is_file(place: StoragePath) -> bool:
-    """Tell whether a single file stands at the place."""
-    return bucket.head_object(place) is not None if isinstance(place, ObjectUrl) else place.is_file()
-
-
-def exists(place: StoragePath) -> bool:
-    """Tell whether a file or folder stands at the place; a folder in a bucket is there while it has an object."""
-    if isinstance(place, ObjectUrl):
-        return is_file(place) or any(True for _ in bucket.list_objects(place))
-    return place.exists()
-
-
-def file_size(file: StoragePath) -> int:
-    """Return a file's bytes.
-
-    Raises:
-        FileNotFoundError: it is not there.
-    """
-    return bucket.object_size(file) if isinstance(file, ObjectUrl) else file.stat().st_size
-
-
-def list_file_sizes(folder: StoragePath) -> dict[str, int]:
-    """Return the bytes of every file in a folder and those below, by its path in it; none where it is not there."""
-    if isinstance(folder, ObjectUrl):
-        return {found.name: found.size for found in bucket.list_objects(folder)}
-    sizes = {}
-    for file in (Path(parent) / name for parent, _, names in os.walk(folder) for name in names):
-        with suppress(FileNotFoundError):  # a process that was given up may still rename its own
-            sizes[file.relative_to(folder).as_posix()] = file.stat().st_size
-    return sizes
-
-
-def make_folder(folder: StoragePath) -> None:
-    """Make a folder and those above it, where there is none and a folder is more than a name."""
-    if isinstance(folder, Path):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
-def remove_file(file: StoragePath) -> None:
-    """Remove a file, if it is there."""
-    if isinstance(file, ObjectUrl):
-        bucket.delete_objects([file])
-    else:
-        file.unlink(missing_ok=True)
-
-
-def clear_folder(folder: StoragePath, keep: str) -> None:
-    """Remove what stands in a folder, but for the file `keep`."""
-    if isinstance(folder, ObjectUrl):
-        bucket.delete_objects([folder / found.name for found in bucket.list_objects(folder) if found.name != keep])
-        return
-    for entry in folder.iterdir():
-        if entry.name == keep:
-            continue
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink(missing_ok=True)

@@ -1,8 +1,12 @@
-"""Open a finished store for reading. Metadata and clip columns are held in memory, rows are read on demand."""
+"""The only reader of stores, on disk and in buckets.
 
-from collections.abc import Iterator, Mapping
+`open_store` refuses whatever is not a finished store of this format. Metadata and clip columns are then in memory; rows
+are read on demand. A row is one frame of one body: V joints, float32.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import zarr
@@ -14,59 +18,91 @@ from mamp_schemas.io.storage import exists
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.zarr_store import zarr_store
 from mamp_schemas.models.base import canonical_json, parse_model_json
-from mamp_schemas.models.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
+from mamp_schemas.models.store import CLIP_COLUMNS, FORMAT_VERSION, ROW_ARRAYS, StoreMetadata
 
-Columns = Mapping[str, NDArray[Any]]
-
-
-def unpack_ids(packed: NDArray[np.uint8]) -> list[str]:
-    """Return clip ids from `pack_ids`' matrix."""
-    if packed.shape[0] == 0:
-        return []
-    names = np.ascontiguousarray(packed).view(f"S{packed.shape[1]}").ravel()
-    return [name.decode("ascii") for name in names]
-
+Columns: TypeAlias = Mapping[str, NDArray[Any]]
+"""Clip columns by name, each (clips, ...); see `mamp_schemas.models.store.CLIP_COLUMNS`."""
 
 BLOCK_ROWS = 65_536
+"""Rows that `Store.blocks` reads at a time, about; a single clip may have more."""
 
 READ_ERRORS = (BaseZarrError, OSError, KeyError, ValueError, RuntimeError)
 """What zarr and its codecs raise on missing, truncated and altered objects."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Store:
     """An open, finished store.
 
     Attributes:
-        path: where it is.
+        path: its path or URL.
         metadata: its root attributes.
         ids: clip ids, sorted within each ingest: those of an append follow the others.
-        columns: the clip columns, each (clips, ...).
+        columns: the clip columns, each (clips, ...); `id` as in the file, packed.
+        arrays: the row arrays, read on demand.
     """
 
     path: StoragePath
     metadata: StoreMetadata
     ids: list[str]
     columns: Columns
-    group: zarr.Group
+    arrays: Mapping[str, "zarr.Array[Any]"]
+
+    def column(self, name: str) -> NDArray[np.int64]:
+        """Return an integer column as int64, (clips,)."""
+        return self.columns[name].astype(np.int64)
+
+    def clip_indices(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the indices of clips, in the order of `ids`.
+
+        Raises:
+            KeyError: the store has no clip of that id.
+        """
+        index = {name: clip for clip, name in enumerate(self.ids)}
+        return np.array([index[name] for name in ids], dtype=np.int64)
+
+    @property
+    def shard_rows(self) -> int:
+        """Rows of a shard, the unit of reading."""
+        joints = self.arrays["joints"]
+        return int((joints.shards or joints.chunks)[0])
 
     def read_rows(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
         """Return rows [start, stop) of a row array.
 
         Raises:
-            DamagedStoreError: a chunk is missing, cut short or does not match its checksum.
+            DamagedStoreError: a chunk is missing, cut short or does not match its checksum; names the array, the rows
+                and the shard.
         """
-        array = cast("zarr.Array[Any]", self.group[name])
         try:
-            values = np.asarray(array[start:stop], dtype=np.float32)
+            values = np.asarray(self.arrays[name][start:stop], dtype=np.float32)
         except READ_ERRORS as problem:
-            raise self._damaged(name, start, stop, str(problem)) from problem
-        if np.isnan(values).any():
-            raise self._damaged(name, start, stop, "rows are missing")
+            shards = " to ".join(dict.fromkeys(self._shard_name(name, row) for row in (start, stop - 1)))
+            reason = f"{type(problem).__name__}: {problem}"
+            raise damaged_store_error(
+                self.path, f"rows {start} to {stop} of '{name}' cannot be read ({shards}): {reason}"
+            ) from problem
+        if np.isnan(values.min(initial=0)):
+            row = start + int(np.isnan(values).any(axis=tuple(range(1, values.ndim))).argmax())
+            raise damaged_store_error(
+                self.path,
+                f"rows {start} to {stop} of '{name}' cannot be read: {self._shard_name(name, row)} was never written "
+                "in full or is gone",
+            )
         return values
 
+    def read_clip(self, clip: int, name: str = "joints") -> NDArray[np.float32]:
+        """Return a clip's rows of a row array, (M, T, V) or (M, T, V, 3).
+
+        Raises:
+            DamagedStoreError: they cannot be read.
+        """
+        first, frames, bodies = (int(self.columns[column][clip]) for column in ("first_row", "frames", "bodies"))
+        rows = self.read_rows(name, first, first + frames * bodies)
+        return rows.reshape(bodies, frames, *rows.shape[1:])
+
     def blocks(self) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-        """Yield (first clip, last clip + 1, joints rows) over all clips, some 65,536 rows at a time."""
+        """Yield (first clip, last clip + 1, joints rows) over all clips, about `BLOCK_ROWS` rows at a time."""
         ends = clip_ends(self.columns)
         first, clips = 0, len(self.ids)
         while first < clips:
@@ -75,31 +111,83 @@ class Store:
             yield first, last, self.read_rows("joints", start, int(ends[last - 1]))
             first = last
 
-    def _damaged(self, name: str, start: int, stop: int, problem: str) -> DamagedStoreError:
-        return DamagedStoreError(
-            f"{self.path}: rows {start}..{stop} of '{name}' cannot be read: {problem}",
-            remedy="Remove the store and ingest again.",
-        )
+    def _shard_name(self, name: str, row: int) -> str:
+        """Return the object, below the store's folder, that holds a row."""
+        array = self.arrays[name]
+        number = row // (array.shards or array.chunks)[0]
+        return f"{name}/{array.metadata.encode_chunk_key((number, *[0] * (array.ndim - 1)))}"
 
 
-def clip_ends(columns: Columns) -> NDArray[np.int64]:
-    """Return the row after each clip's last."""
-    rows = columns["frames"].astype(np.int64) * columns["bodies"].astype(np.int64)
-    return np.asarray(columns["first_row"].astype(np.int64) + rows, dtype=np.int64)
+def open_store(path: StoragePath, *, check_columns: bool = True) -> Store:
+    """Open a finished store.
+
+    Args:
+        path: its path or URL.
+        check_columns: whether to check that the clip columns make sense and fit the row arrays. `verify` does not, as
+            it reports every problem, not only the first.
+
+    Raises:
+        StoreError: there is nothing, no store, or one of another format version, or it may not be read.
+        IncompleteStoreError: the store has no completion mark.
+        DamagedStoreError: metadata, columns and arrays do not fit together.
+    """
+    try:
+        if not exists(path):
+            raise StoreError(
+                f"{path}: there is no store", remedy=f"Make one: mampctl ingest DATASET --raw PATH --out {path}"
+            )
+        group = _open_group(path)
+    except PermissionError as problem:
+        raise _permission_error(path, problem) from None
+    except READ_ERRORS as problem:
+        raise StoreError(
+            f"{path}: not a store of clips ({type(problem).__name__})",
+            remedy="Name a folder that `mampctl ingest` has written.",
+        ) from problem
+    metadata = _read_metadata(group, path)
+    columns = {name: _read_column(group, name, path) for name in CLIP_COLUMNS}
+    arrays = {name: _open_array(group, name, path) for name in ROW_ARRAYS}
+    store = Store(path, metadata, _read_ids(columns["id"], path), columns, arrays)
+    _check_lengths(store)
+    if check_columns:
+        _check_clips(store)
+        _check_rows(store)
+    return store
 
 
 def is_complete(path: StoragePath) -> bool:
-    """Tell whether a store with a completion mark stands at `path`.
+    """Return whether there is a store with a completion mark at `path`.
 
     Raises:
-        StoreError: what stands there may not be read.
+        StoreError: it may not be read.
     """
     try:
-        return exists(path) and bool(zarr.open_group(zarr_store(path), mode="r").attrs.get("complete"))
+        return exists(path) and bool(_open_group(path).attrs.get("complete"))
     except PermissionError as problem:
         raise _permission_error(path, problem) from None
     except READ_ERRORS:
         return False
+
+
+def clip_ends(columns: Columns) -> NDArray[np.int64]:
+    """Return the row after each clip's last, (clips,)."""
+    rows = columns["frames"].astype(np.int64) * columns["bodies"].astype(np.int64)
+    return np.asarray(columns["first_row"].astype(np.int64) + rows, dtype=np.int64)
+
+
+def unpack_ids(packed: NDArray[np.uint8]) -> list[str]:
+    """Return clip ids from the column `id`, (clips, width) of NUL-padded ASCII."""
+    if packed.shape[0] == 0:
+        return []
+    names = np.ascontiguousarray(packed).view(f"S{packed.shape[1]}").ravel()
+    return [name.decode("ascii") for name in names]
+
+
+def damaged_store_error(path: StoragePath, problem: str) -> DamagedStoreError:
+    """Return the error for a store whose content is not what its metadata promises."""
+    return DamagedStoreError(
+        f"{path}: {problem}", remedy=f"`mampctl verify {path}` checks all of it. Remove the store and ingest again."
+    )
 
 
 def _permission_error(path: StoragePath, problem: PermissionError) -> StoreError:
@@ -108,62 +196,75 @@ def _permission_error(path: StoragePath, problem: PermissionError) -> StoreError
     )
 
 
-def open_store(path: StoragePath) -> Store:
-    """Open a finished store.
+def _open_group(path: StoragePath) -> zarr.Group:
+    return zarr.open_group(zarr_store(path, read_only=True), mode="r")
 
-    Raises:
-        StoreError: nothing is there, or not a store of this format.
-        IncompleteStoreError: the store has no completion mark.
-        DamagedStoreError: metadata or columns do not fit together.
-    """
-    try:
-        if not exists(path):
-            raise StoreError(f"{path}: no store there", remedy="Make one with: mampctl ingest DATASET --raw PATH")
-        group = zarr.open_group(zarr_store(path), mode="r")
-    except PermissionError as problem:
-        raise _permission_error(path, problem) from None
-    except READ_ERRORS as problem:
-        raise StoreError(
-            f"{path}: not a zarr store ({type(problem).__name__})", remedy="Name a folder made by mampctl ingest."
-        ) from problem
+
+def _read_metadata(group: zarr.Group, path: StoragePath) -> StoreMetadata:
     attributes = group.attrs.asdict()
-    if not attributes.get("complete"):
+    if attributes.get("complete") is not True:
         raise IncompleteStoreError(
-            f"{path}: the store has no completion mark, its ingest or import did not finish",
-            remedy="Run the same mampctl ingest command again, it goes on where it stopped; or the same import.",
+            f"{path}: the store has no completion mark: its ingest or import did not finish",
+            remedy="Run the same `mampctl ingest` command again; it continues where it stopped. Or the same import.",
         )
-    metadata = parse_model_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
-    columns = _read_columns(path, group)
-    if len(columns["id"]) != metadata.counts.clips:
-        raise DamagedStoreError(
-            f"{path}: {len(columns['id'])} clips in the columns, {metadata.counts.clips} in the metadata",
-            remedy="Remove the store and ingest again.",
+    version = attributes.get("format_version")
+    if version != FORMAT_VERSION:
+        raise StoreError(
+            f"{path}: the store has format version {version!r}, this mampctl reads version {FORMAT_VERSION}",
+            remedy="Use the mampctl that made the store, or ingest again.",
         )
-    return Store(path, metadata, unpack_ids(columns["id"]), columns, group)
+    return parse_model_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
 
 
-def _read_columns(path: StoragePath, group: zarr.Group) -> Columns:
-    columns = {}
-    for name in CLIP_COLUMNS:
-        try:
-            columns[name] = np.asarray(cast("zarr.Array[Any]", group[f"clips/{name}"])[...])
-        except READ_ERRORS as problem:
-            raise DamagedStoreError(
-                f"{path}: column clips/{name} cannot be read: {problem}",
-                remedy="Remove the store and ingest again.",
-            ) from problem
-    return columns
-
-
-def row_array_shapes(store: Store) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the row arrays.
-
-    Raises:
-        DamagedStoreError: one is missing.
-    """
+def _open_array(group: zarr.Group, name: str, path: StoragePath) -> "zarr.Array[Any]":
     try:
-        return {name: cast("zarr.Array[Any]", store.group[name]).shape for name in ROW_ARRAYS}
-    except KeyError as problem:
-        raise DamagedStoreError(
-            f"{store.path}: array {problem} is missing", remedy="Remove the store and ingest again."
-        ) from problem
+        array = group[name]
+    except READ_ERRORS:
+        array = None
+    if not isinstance(array, zarr.Array):
+        raise damaged_store_error(path, f"array '{name}' is missing or unreadable")
+    return array
+
+
+def _read_column(group: zarr.Group, name: str, path: StoragePath) -> NDArray[Any]:
+    array = _open_array(group, f"clips/{name}", path)
+    try:
+        return np.asarray(array[...])
+    except READ_ERRORS as problem:
+        raise damaged_store_error(path, f"column clips/{name} cannot be read: {problem}") from problem
+
+
+def _read_ids(packed: NDArray[Any], path: StoragePath) -> list[str]:
+    try:
+        return unpack_ids(packed)
+    except (UnicodeDecodeError, ValueError, IndexError) as problem:
+        raise damaged_store_error(path, f"column clips/id does not hold names: {problem}") from problem
+
+
+def _check_lengths(store: Store) -> None:
+    clips = store.metadata.counts.clips
+    wrong = [f"'{name}' has {len(column)}" for name, column in store.columns.items() if len(column) != clips]
+    if wrong:
+        raise damaged_store_error(store.path, f"{clips} clips, but column {', '.join(wrong)}")
+
+
+def _check_clips(store: Store) -> None:
+    """Refuse a clip whose numbers are impossible."""
+    slots = store.metadata.dataset_spec().bodies
+    first, frames, bodies, valid = (store.column(name) for name in ("first_row", "frames", "bodies", "valid_frames"))
+    wrong = (first < 0) | (bodies < 1) | (bodies > slots) | (valid < 1) | (valid > frames)
+    if wrong.any():
+        clip = int(wrong.argmax())
+        numbers = f"first row {first[clip]}, {bodies[clip]} bodies, {valid[clip]} valid of {frames[clip]} frames"
+        raise damaged_store_error(store.path, f"clip {store.ids[clip]} is impossible: {numbers}")
+
+
+def _check_rows(store: Store) -> None:
+    """Refuse row arrays that are shorter than the columns need, or of other joints."""
+    joints = len(store.metadata.skeleton.joints)
+    rows = int(clip_ends(store.columns).max(initial=0))
+    for name, array in store.arrays.items():
+        if array.shape[0] < rows or array.shape[1] != joints:
+            raise damaged_store_error(
+                store.path, f"'{name}' has shape {array.shape}, the columns need {rows} rows of {joints} joints"
+            )

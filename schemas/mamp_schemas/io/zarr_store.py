@@ -1,4 +1,4 @@
-"""The zarr store behind a path or an object-store URL. Apart from io.storage, because importing zarr is slow."""
+"""The zarr store behind a path or an object-store URL. Separate from `io.storage`: importing zarr is slow."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,13 +19,15 @@ else:
     _ObjectStore = ObjectStore
 
 
-def zarr_store(place: StoragePath) -> Path | Store:
-    """Return what zarr opens the group at a place by."""
-    return _BucketStore(connect_bucket(place.bucket, place.key)) if isinstance(place, ObjectUrl) else place
+def zarr_store(path: StoragePath, *, read_only: bool = False) -> Path | Store:
+    """Return what zarr opens the group at `path` with."""
+    if isinstance(path, ObjectUrl):
+        return _BucketStore(connect_bucket(path.bucket, path.key), read_only=read_only)
+    return path
 
 
 class _BucketStore(_ObjectStore):
-    """zarr's own, but refusals are errors of ours, and an object is written in one request."""
+    """zarr's own store with our errors; an object is written in one request."""
 
     def _obstore_errors(self, key: str) -> AbstractContextManager[None]:
         return obstore_errors(ObjectUrl(self.store.config["bucket"], f"{self.store.prefix}/{key}"))

@@ -8,14 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.recipe import PretrainRecipe, Recipe
 from mamp_trainer.checkpoints.files import read_meta
 from mamp_trainer.data.batches import Clips, TestBatches
 from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.dataset import check_recipe, split_clips
-from mamp_trainer.data.manifests import read_manifest
-from mamp_trainer.data.store_reader import Store, open_store
 from mamp_trainer.data.streaming import load_all_rows
 
 

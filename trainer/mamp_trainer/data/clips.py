@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mamp_trainer.data.store_reader import Store
+from mamp_schemas.io.store_reader import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mamp_schemas.errors import ManifestError, RecipeError
+from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.protocol import Split
 from mamp_schemas.models.recipe import FinetuneRecipe, PretrainRecipe, Recipe, RunRecipe
 from mamp_schemas.models.splits import SplitManifest
@@ -18,10 +20,8 @@ from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.files import RunIdentity
 from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
 from mamp_trainer.data.clips import ClipTable, clip_table, store_clip_table
-from mamp_trainer.data.manifests import read_manifest
 from mamp_trainer.data.residency import DataSize, MemoryBudget, ResidencyChoice, choose_residency
 from mamp_trainer.data.rows import ResidentRows, RowBuffer
-from mamp_trainer.data.store_reader import Store, open_store
 from mamp_trainer.data.streaming import StreamedRows, load_all_rows
 
 

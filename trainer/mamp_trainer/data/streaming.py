@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mamp_schemas.io.store_reader import Store
 from mamp_trainer.data.clips import ClipTable, body_index, concat_ranges
 from mamp_trainer.data.rows import ResidentRows, RowBuffer
 from mamp_trainer.data.sampling import OrderOfEpoch, Window
-from mamp_trainer.data.store_reader import Store
 
 
 def load_all_rows(store: Store, table: ClipTable, device: torch.device, with_motion: bool) -> ResidentRows:

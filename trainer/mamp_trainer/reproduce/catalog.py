@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mamp_schemas.errors import MampctlError, ManifestError, StoreError
+from mamp_schemas.io.manifests import read_manifest
+from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.dataset import DATASETS
 from mamp_schemas.models.recipe import FinetuneRecipe, Recipe
 from mamp_schemas.models.splits import SplitCounts, Subset, manifest_name
-from mamp_trainer.data.manifests import read_manifest
-from mamp_trainer.data.store_reader import Store, open_store
 
 SplitKey = tuple[str, str, Subset | None]
 """Dataset, protocol and draw."""

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from mamp_pipeline.datasets.io.source import ArchiveEntry
 from mamp_schemas.errors import RawInputError
-from mamp_schemas.io import storage as bucket
-from mamp_schemas.io.storage import open_binary
+from mamp_schemas.io.storage import head_object, list_objects, open_binary
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
 
 _SUPPORTED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -34,7 +33,7 @@ def list_files(path: StoragePath) -> Iterator[ListedFile]:
     """
     try:
         if isinstance(path, ObjectUrl):
-            return _list_archive(path) if bucket.head_object(path) else _list_prefix(path)
+            return _list_archive(path) if head_object(path) else _list_prefix(path)
         if path.is_dir():
             return _list_folder(path, _FollowedLinks(path))
         if path.exists():
@@ -49,7 +48,7 @@ def list_files(path: StoragePath) -> Iterator[ListedFile]:
 def list_file(path: StoragePath) -> ListedFile:
     """Describe a single file, as its folder's listing would."""
     if isinstance(path, ObjectUrl):
-        found = bucket.head_object(path)
+        found = head_object(path)
         return ListedFile(path.name, found.size, None, found.etag_hash) if found else ListedFile(path.name, 0, None, 0)
     return _stat_file(path, path.name)
 
@@ -61,7 +60,7 @@ def _missing_path_error(path: StoragePath) -> RawInputError:
 def _list_prefix(url: ObjectUrl) -> Iterator[ListedFile]:
     """List a folder in a bucket by as few requests as there are thousands of objects, none for a single one."""
     there = False
-    for found in bucket.list_objects(url):
+    for found in list_objects(url):
         there = True
         yield ListedFile(found.name, found.size, None, found.etag_hash)
     if not there:

@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 
 from mamp_pipeline.datasets.io.source import ArchiveEntry, RawSource
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.io import storage as bucket
-from mamp_schemas.io.storage import open_binary, read_bytes
+from mamp_schemas.io.storage import open_binary, read_bytes, read_object, read_object_ranges
 from mamp_schemas.io.storage_path import ObjectUrl
 
 _MAX_REQUESTS = 16
@@ -72,7 +71,7 @@ def _read_members(archive: ObjectUrl, members: Sequence[RawSource]) -> _FileByte
     starts = [offset for offset, _ in places]
     stops = [offset + _member_bytes(member) for offset, member in places]
     try:
-        found = bucket.read_object_ranges(archive, starts, stops)
+        found = read_object_ranges(archive, starts, stops)
     except FileNotFoundError:
         return {}
     return {(archive, member.member): data for (_, member), data in zip(places, found, strict=True)}
@@ -87,7 +86,7 @@ def _member_bytes(member: RawSource) -> int:
 def _read_object(place: tuple[ObjectUrl, str]) -> bytes | None:
     folder, member = place
     try:
-        return bucket.read_object(folder / member)
+        return read_object(folder / member)
     except FileNotFoundError:
         return None
 
