@@ -9,7 +9,7 @@ from mamp_schemas.io.atomic import output_errors
 from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
 from mamp_schemas.models.dataset import DatasetName
 from mamp_schemas.models.layout import Layout
-from mamp_schemas.models.recipe import Recipe, Task
+from mamp_schemas.models.recipe import Recipe
 from mampctl.output.console import print_note
 from mampctl.output.hints import suggest_recipe_options
 
@@ -79,7 +79,7 @@ def store_of_recipe(store: str | None, recipe: Recipe) -> StoragePath:
     return parse_storage_path(store) if store else default_store(recipe.dataset)
 
 
-def default_recipe(task: Task, store: str | None) -> str:
+def default_recipe(task: str, store: str | None) -> str:
     """Return the name of a task's recipe for a store's dataset and its first protocol.
 
     Raises:

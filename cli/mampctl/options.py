@@ -1,7 +1,7 @@
 """The arguments and options that several commands share, with their shell completion."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated, get_args
 
 import typer
 
@@ -9,17 +9,8 @@ from mamp_schemas.errors import MampctlError
 from mamp_schemas.io.storage_path import parse_local_path, parse_storage_path
 from mamp_schemas.models.policy import PolicyName
 from mamp_schemas.models.protocol import SplitProtocolName
+from mamp_schemas.models.recipe import task_names
 from mampctl.defaults import data_folder
-
-if TYPE_CHECKING:
-    pass
-if TYPE_CHECKING:
-    pass
-if TYPE_CHECKING:
-    pass
-if TYPE_CHECKING:
-    pass
-
 
 MAX_COMPLETED_CLIPS = 200
 """As many clip ids as are offered at once: a terminal holds no more."""
@@ -30,6 +21,11 @@ def complete_recipe(ctx: typer.Context, incomplete: str) -> list[str]:
     from mamp_trainer.recipes import recipe_names
 
     return _matching([*recipe_names(ctx.info_name or ""), "list"], incomplete)
+
+
+def complete_task(incomplete: str) -> list[str]:
+    """Return the tasks that runs have."""
+    return _matching(task_names(), incomplete)
 
 
 def complete_protocol(incomplete: str) -> list[str]:

@@ -73,7 +73,7 @@ class Registry(Generic[T, O]):
         """
         entries = self._all()
         if name not in entries:
-            raise self._unknown(name, tuple(entries))
+            raise unknown_name(self.noun, name, tuple(entries), self._known_elsewhere.get(name))
         return entries[name]
 
     def get(self, name: str) -> T:
@@ -136,12 +136,20 @@ class Registry(Generic[T, O]):
             ) from problem
         return thing
 
-    def _unknown(self, name: str, names: tuple[str, ...]) -> UsageError:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        brings = self._known_elsewhere.get(name)
-        remedy = f"pip install {brings}" if brings else f"Choose one of: {', '.join(names)}."
-        return UsageError(f"there is no {self.noun} '{name}'{hint}", remedy=remedy)
+
+def unknown_name(noun: str, name: str, names: tuple[str, ...], distribution: str | None = None) -> UsageError:
+    """Return the error about a name that does not exist; it lists those that do, and the nearest.
+
+    Args:
+        noun: what the name is of: "dataset".
+        name: the name.
+        names: those that exist.
+        distribution: the one that would bring it, where that is known.
+    """
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    remedy = f"pip install {distribution}" if distribution else f"Choose one of: {', '.join(names)}."
+    return UsageError(f"there is no {noun} '{name}'{hint}", remedy=remedy)
 
 
 def _foreign(point: EntryPoint) -> Entry:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.models.mamp import MAMP
@@ -21,7 +21,7 @@ from tests.benchmarks.plain_step import PlainStep
 LR = 1e-4
 
 
-def random_batch(recipe: PretrainRecipe, bodies: Sequence[int], device: torch.device) -> Batch:
+def random_batch(recipe: MAMPRecipe, bodies: Sequence[int], device: torch.device) -> Batch:
     """Return random walks as clips of one or two bodies; empty slots hold zeros."""
     spec, generator = recipe.model, torch.Generator().manual_seed(0)
     x = torch.randn(len(bodies), 2, spec.frames, spec.joints, 3, generator=generator).cumsum(2) * 0.02
@@ -38,22 +38,22 @@ def on(batch: Batch, device: torch.device) -> Batch:
     return Batch(batch.x.to(device), None, *(each.to(device) for each in (batch.label, batch.clip, batch.real)), slots)
 
 
-def make_network(recipe: PretrainRecipe, device: torch.device, seed: int = 0) -> MAMP:
+def make_network(recipe: MAMPRecipe, device: torch.device, seed: int = 0) -> MAMP:
     torch.manual_seed(seed)
     return MAMP(recipe.model, recipe.masking, recipe.target).to(device)
 
 
-def our_step(model: MAMP, recipe: PretrainRecipe, batch: Batch) -> Callable[[], None]:
+def our_step(model: MAMP, recipe: MAMPRecipe, batch: Batch) -> Callable[[], None]:
     step = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
     return lambda: step([Microbatch(batch, 1.0)], 0, 0, LR)
 
 
-def plain_step(model: MAMP, recipe: PretrainRecipe, batch: Batch) -> Callable[[], object]:
+def plain_step(model: MAMP, recipe: MAMPRecipe, batch: Batch) -> Callable[[], object]:
     step = PlainStep(model, recipe, LR)
     return lambda: step(batch, 0)
 
 
-def step_flops(recipe: PretrainRecipe, sequences: int) -> int:
+def step_flops(recipe: MAMPRecipe, sequences: int) -> int:
     """Count the operations of matrix products, forward and backward, in the plain step: 2 for each multiply-add."""
     meta = torch.device("meta")
     batch = random_batch(recipe, [2], meta)

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from mamp_schemas.models.recipe import Precision, PretrainRecipe
+from mamp_schemas.models.objectives import MAMPRecipe
+from mamp_schemas.models.recipe import Precision
 from mamp_trainer.data.batches import TrainBatches
 from mamp_trainer.models.precision import autocast, compile_network, matmul_precision
 from mamp_trainer.models.transformer import Blocks
@@ -40,7 +41,7 @@ class Scale:
         matrix: rows and columns of the matrices that the peak is measured with.
     """
 
-    recipe: PretrainRecipe
+    recipe: MAMPRecipe
     compiled: bool
     rounds: int
     clips: int
@@ -115,7 +116,7 @@ def blocks_flops(depth: int, shape: tuple[int, int, int], mlp_ratio: int) -> int
 
 
 @contextmanager
-def synthetic_batches(recipe: PretrainRecipe, clips: int, device: torch.device) -> Iterator[TrainBatches]:
+def synthetic_batches(recipe: MAMPRecipe, clips: int, device: torch.device) -> Iterator[TrainBatches]:
     """Yield batches of clips that swing: joint by joint, each with an amplitude, a frequency and a phase of its own."""
     generator = np.random.default_rng(0)
     made = [_swinging(generator, f"clip{at:06d}") for at in range(clips)]

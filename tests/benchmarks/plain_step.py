@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rng import MASK, uniform
 from mamp_trainer.models.mamp import MAMP
@@ -24,7 +24,7 @@ class PlainStep:
         lr: learning rate.
     """
 
-    def __init__(self, model: MAMP, recipe: PretrainRecipe, lr: float) -> None:
+    def __init__(self, model: MAMP, recipe: MAMPRecipe, lr: float) -> None:
         self.model, self.recipe = model, recipe
         self.optimiser = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.05)
 

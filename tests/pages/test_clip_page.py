@@ -11,7 +11,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from mamp_pipeline.report.clip_view import find_clip, view_clip
 from mamp_pipeline.report.masking import masking_probability, sample_mask, token_intensity
 from mamp_schemas.io.store_reader import Store
-from mamp_schemas.models.recipe import MaskingSpec
+from mamp_schemas.models.objectives import MaskingSpec
 from tests.pages.conftest import Browser
 from tests.paths import GOLDEN
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mamp_pipeline.report.masking import masking_probability, paper_masking, sample_mask, token_intensity
-from mamp_schemas.models.recipe import MaskingSpec
+from mamp_schemas.models.objectives import MaskingSpec
 from tests.paths import GOLDEN
 
 MASKINGS = {

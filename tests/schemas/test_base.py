@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from mamp_schemas.errors import ConfigError, ManifestError
 from mamp_schemas.models.base import canonical_json, parse_model_data, parse_model_json, parse_yaml
-from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_schemas.models.store import MotionSpec
 
 
@@ -23,45 +23,45 @@ def test_model__is_frozen() -> None:
 
 
 def test_read_data__names_a_nested_unknown_key() -> None:
-    with pytest.raises(ConfigError, match=r"unknown key: model\.wdith"):
-        parse_model_data(PretrainRecipe, recipe_data(model={"wdith": 3}), "recipe r")
+    with pytest.raises(ConfigError, match=r"unknown key: model\.wdith; did you mean 'width'"):
+        parse_model_data(MAMPRecipe, recipe_data(model={"wdith": 3}), "recipe r")
 
 
 def test_read_data__names_an_unknown_key_inside_a_union() -> None:
     with pytest.raises(ConfigError, match=r"unknown key: optimiser\.momentum\n"):
-        parse_model_data(PretrainRecipe, recipe_data(optimiser={"kind": "adamw", "momentum": 0.9}), "recipe r")
+        parse_model_data(MAMPRecipe, recipe_data(optimiser={"kind": "adamw", "momentum": 0.9}), "recipe r")
 
 
 def test_read_data__names_a_missing_key() -> None:
     data = recipe_data()
     del data["batch_size"]
     with pytest.raises(ConfigError, match="missing key: batch_size"):
-        parse_model_data(PretrainRecipe, data, "recipe r")
+        parse_model_data(MAMPRecipe, data, "recipe r")
 
 
 def test_read_data__refuses_text_for_a_number() -> None:
     with pytest.raises(ConfigError, match=r"batch_size.*'128'"):
-        parse_model_data(PretrainRecipe, recipe_data(batch_size="128"), "recipe r")
+        parse_model_data(MAMPRecipe, recipe_data(batch_size="128"), "recipe r")
 
 
 def test_read_data__refuses_another_joint_count() -> None:
     with pytest.raises(ConfigError, match=r"model\.joints is 20, NTU RGB\+D 60 has 25 joints"):
-        parse_model_data(PretrainRecipe, recipe_data(model={"joints": 20}), "recipe r")
+        parse_model_data(MAMPRecipe, recipe_data(model={"joints": 20}), "recipe r")
 
 
 def test_read_data__refuses_a_protocol_the_dataset_lacks() -> None:
     with pytest.raises(ConfigError, match="no protocol 'xset'"):
-        parse_model_data(PretrainRecipe, recipe_data(protocol="xset"), "recipe r")
+        parse_model_data(MAMPRecipe, recipe_data(protocol="xset"), "recipe r")
 
 
 def test_read_data__refuses_frames_that_segments_do_not_fill() -> None:
     with pytest.raises(ConfigError, match=r"frames \(121\) must be a multiple of segment \(4\)"):
-        parse_model_data(PretrainRecipe, recipe_data(model={"frames": 121}), "recipe r")
+        parse_model_data(MAMPRecipe, recipe_data(model={"frames": 121}), "recipe r")
 
 
 def test_read_data__refuses_a_ratio_that_keeps_nothing() -> None:
     with pytest.raises(ConfigError, match="keeps 0 of 750 tokens"):
-        parse_model_data(PretrainRecipe, recipe_data(masking={"ratio": 0.9999}), "recipe r")
+        parse_model_data(MAMPRecipe, recipe_data(masking={"ratio": 0.9999}), "recipe r")
 
 
 def test_read_json__raises_the_error_asked_for() -> None:
@@ -70,8 +70,8 @@ def test_read_json__raises_the_error_asked_for() -> None:
 
 
 def test_read_json__gives_back_what_was_dumped() -> None:
-    recipe = parse_model_data(PretrainRecipe, recipe_data(), "recipe r")
-    assert parse_model_json(PretrainRecipe, recipe.model_dump_json(), "again") == recipe
+    recipe = parse_model_data(MAMPRecipe, recipe_data(), "recipe r")
+    assert parse_model_json(MAMPRecipe, recipe.model_dump_json(), "again") == recipe
 
 
 def test_parse_yaml__refuses_a_list() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mamp_schemas.errors import Interrupted
 from mamp_schemas.io.run_files import TOP1, UNTRAINED
-from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_schemas.progress import NullProgress, Progress
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.distributed.batchnorm import DistributedBatchNorm
@@ -62,7 +62,7 @@ class StopAfter(NullProgress):
 
 
 def pretrain_in_double(
-    recipe: PretrainRecipe,
+    recipe: MAMPRecipe,
     store: Path,
     run: Path,
     ranks: DistContext = SINGLE_PROCESS,

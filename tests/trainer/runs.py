@@ -12,13 +12,13 @@ import torch
 
 from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_schemas.models.recipe import (
     SGD,
     AdamW,
     FinetuneRecipe,
     LinearRecipe,
     ModelSpec,
-    PretrainRecipe,
     Recipe,
     SamplingSpec,
     ScheduleSpec,
@@ -39,8 +39,8 @@ MODEL = ModelSpec(frames=16, segment=4, width=16, depth=1, heads=2, decoder_widt
 SAMPLING = SamplingSpec(min_frames=8)
 
 
-def pretrain_recipe(**changes: Any) -> PretrainRecipe:
-    recipe = PretrainRecipe(
+def pretrain_recipe(**changes: Any) -> MAMPRecipe:
+    recipe = MAMPRecipe(
         kind="pretrain",
         name="tiny",
         summary="for tests",

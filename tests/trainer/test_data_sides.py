@@ -5,13 +5,14 @@ import pytest
 from mamp_schemas.errors import ManifestError, RecipeError
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.store_reader import Store, open_store
-from mamp_schemas.models.recipe import AdamW, ModelSpec, PretrainRecipe, ScheduleSpec
+from mamp_schemas.models.objectives import MAMPRecipe
+from mamp_schemas.models.recipe import AdamW, ModelSpec, ScheduleSpec
 from mamp_schemas.models.store import MotionSpec
 from mamp_trainer.data.dataset import check_recipe, split_clips
 from tests.trainer.stores import make_clips, write_manifest, write_store
 
 IDS = ["clip000", "clip001", "clip002", "clip003"]
-RECIPE = PretrainRecipe(
+RECIPE = MAMPRecipe(
     kind="pretrain",
     name="tiny",
     summary="",

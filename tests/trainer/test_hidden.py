@@ -8,7 +8,7 @@ import torch
 import zarr
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.models.recipe import MaskingSpec, TargetSpec
+from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
 from mamp_trainer.analysis.reconstruction import reconstruct_masked
 from mamp_trainer.models.tokens import from_tokens, motion, to_tokens
 from mamp_trainer.objectives.pretrain import pretrain

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from mamp_schemas.io.run_files import read_run
-from mamp_schemas.models.recipe import MaskingSpec, ScheduleSpec
+from mamp_schemas.models.objectives import MaskingSpec
+from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.models.splits import Subset
 from mamp_trainer.runs.compare import Aspect, compare
 from tests.trainer.ledger_cases import HARDWARE, encoder_of, write_recipe, write_run

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mamp_schemas.models.recipe import MaskingSpec, ModelSpec, TargetSpec
+from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
+from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.checkpoints.released import from_released, to_released
 from mamp_trainer.models.mamp import MAMP, MAMPOutput
 from mamp_trainer.objectives.targets import masked_error

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mamp_schemas.models.recipe import TargetSpec
+from mamp_schemas.models.objectives import TargetSpec
 from mamp_trainer.models.tokens import motion, to_tokens
 from mamp_trainer.objectives.targets import normalise_tokens, prediction_target
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.models.recipe import MaskingSpec, TargetSpec
+from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
 from mamp_schemas.progress import NullProgress
 from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.checkpoints.released import from_released, load_released, resize_segments, to_released

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from mamp_schemas.models.recipe import SGD, AdamW, MaskingSpec, ScheduleSpec, TargetSpec
+from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
+from mamp_schemas.models.recipe import SGD, AdamW, ScheduleSpec
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.training.optim import learning_rate, make_optimiser, parameter_groups
 from tests.trainer.runs import MODEL

@@ -117,7 +117,7 @@ def test_linear__interrupted_while_testing(store: Path, tmp_path: Path, monkeypa
     one, other = tmp_path / "one", tmp_path / "other"
     linear(linear_recipe(), store, one, device="cpu")
     with monkeypatch.context() as patched:
-        patched.setattr(classification, "class_scores", interrupting(classification.predict_logits))
+        patched.setattr(classification, "predict_logits", interrupting(classification.predict_logits))
         with pytest.raises(KeyboardInterrupt):
             linear(linear_recipe(), store, other, device="cpu")
     linear(linear_recipe(), store, other, resume=True, device="cpu")

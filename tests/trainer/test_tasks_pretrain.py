@@ -9,7 +9,8 @@ import yaml
 from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
 from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.models.base import parse_model_data, parse_model_json
-from mamp_schemas.models.recipe import MaskingSpec, PretrainRecipe, ScheduleSpec, TargetSpec
+from mamp_schemas.models.objectives import MAMPRecipe, MaskingSpec, TargetSpec
+from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.models.results import RunRecord
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.distributed.context import SINGLE_PROCESS
@@ -50,7 +51,7 @@ def test_pretrain__lowers_the_loss(store: Path, tmp_path: Path) -> None:
 def test_pretrain__leaves_recipe_record_and_metrics(store: Path, tmp_path: Path) -> None:
     run, recipe = tmp_path / "run", pretrain_recipe()
     result = pretrain(recipe, store, run, device="cpu")
-    assert parse_model_data(PretrainRecipe, yaml.safe_load((run / "recipe.yaml").read_text()), "") == recipe
+    assert parse_model_data(MAMPRecipe, yaml.safe_load((run / "recipe.yaml").read_text()), "") == recipe
     record = parse_model_json(RunRecord, (run / "run.json").read_text(), "run.json")
     assert (record.result, record.recipe_hash, record.store_hash) == (result, recipe.digest(), "c" * 64)
     assert (record.recipe, record.encoder, record.origin, record.sittings) == ("tiny", "untrained", None, 1)
@@ -145,7 +146,7 @@ def test_pretrain__a_loss_that_is_not_finite_stops_it_without_a_checkpoint(tmp_p
 def test_pretrain__no_checkpoint_follows_a_step_that_is_not_finite(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
-    def spoilt(model: MAMP, recipe: PretrainRecipe) -> LossFn:
+    def spoilt(model: MAMP, recipe: MAMPRecipe) -> LossFn:
         loss = masked_loss(model, recipe)
         return lambda batch, epoch: loss(batch, epoch) * (1.0 if epoch == 0 else float("nan"))
 
@@ -167,7 +168,7 @@ def test_pretrain__unknown_device_is_refused(store: Path, tmp_path: Path) -> Non
 
 def test_pretrain__two_in_one_folder_are_refused(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with lock_run_dir(run, resume=False, ranks=SINGLE_PROCESS):
+    with lock_run_dir(run, resume=False, dist_context=SINGLE_PROCESS):
         for resume in (False, True):
             with pytest.raises(OutputError, match="another training is writing there"):
                 pretrain(pretrain_recipe(schedule=SHORT), store, run, resume=resume, device="cpu")

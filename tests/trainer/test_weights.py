@@ -7,7 +7,8 @@ from torch import nn
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.run_files import UNTRAINED
-from mamp_schemas.models.recipe import MaskingSpec, ModelSpec, TargetSpec
+from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
+from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
 from mamp_trainer.checkpoints.load import load_encoder, load_exact, weights_digest
 from mamp_trainer.checkpoints.manager import save_checkpoint

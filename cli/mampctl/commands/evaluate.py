@@ -70,13 +70,13 @@ def evaluate(
 
 
 def _load_classifier_recipe(network: Path, name: str | None, set_: list[str] | None) -> "ClassifierRecipe":
-    from mamp_schemas.models.recipe import PretrainRecipe
+    from mamp_schemas.models.recipe import EvaluationRecipe
     from mamp_trainer.protocols.classifier import trained_recipe
     from mamp_trainer.recipes import with_changes
 
     trained = trained_recipe(network, name)
     changed = with_changes(trained, set_ or [], f"the recipe of {network}")
-    return trained if isinstance(changed, PretrainRecipe) else changed
+    return changed if isinstance(changed, EvaluationRecipe) else trained
 
 
 def _require_empty_folder(out: Path | None) -> None:

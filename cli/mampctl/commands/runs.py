@@ -8,8 +8,10 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import parse_local_path
 from mamp_schemas.models.dataset import DatasetName
-from mamp_schemas.models.recipe import Task
+from mamp_schemas.models.recipe import task_names
+from mamp_schemas.registry import unknown_name
 from mampctl.defaults import data_folder
+from mampctl.options import complete_task
 from mampctl.output.console import print_json, print_note
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def list_(
             parser=parse_local_path, metavar="[FOLDER]...", help="Where runs are. [default: $MAMPCTL_DATA/runs]"
         ),
     ] = None,
-    task: Annotated[Task | None, typer.Option(help="Only runs of this task.")] = None,
+    task: Annotated[str | None, typer.Option(autocompletion=complete_task, help="Only runs of this task.")] = None,
     dataset: Annotated[DatasetName | None, typer.Option(help="Only runs on this dataset.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -39,6 +41,8 @@ def list_(
     from mampctl.output.tables import print_runs
 
     lines = [summarise_run(run) for run in read_runs(_find_run_folders(folders))]
+    if task is not None and task not in (*task_names(), *(line.task for line in lines)):
+        raise unknown_name("task", task, task_names())
     lines = [line for line in lines if task in (None, line.task) and dataset in (None, line.dataset)]
     if as_json:
         print_json([line.model_dump(mode="json") for line in lines])

@@ -8,7 +8,7 @@ import typer
 
 from mamp_schemas.errors import CheckpointError, UsageError
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.recipe import FinetuneRecipe, PretrainRecipe, Task
+from mamp_schemas.models.recipe import FinetuneRecipe, PretrainRecipe
 from mamp_schemas.models.results import EvaluationResult, Spread
 from mampctl.defaults import default_recipe, default_run_dir, store_of_recipe
 from mampctl.options import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mamp_trainer.protocols.classifier import ClassifierRecipe
 
 
-def print_recipes(task: Task, as_json: bool) -> None:
+def print_recipes(task: str, as_json: bool) -> None:
     """Print the shipped recipes of a task, one line each."""
     from mamp_trainer.recipes import list_recipes as find
 
@@ -154,10 +154,10 @@ def check_encoder_option(task: EvaluationTask, from_: Path | None) -> None:
 def _load_recipe(
     task: EvaluationTask, recipe: str | None, store: str | None, set_: list[str] | None
 ) -> "ClassifierRecipe":
-    from mamp_trainer.recipes import load_recipe
+    from mamp_trainer.recipes import load_evaluation_recipe
 
     name = recipe or default_recipe(task, store)
-    return load_recipe("linear", name, set_ or []) if task == "linear" else load_recipe(task, name, set_ or [])
+    return load_evaluation_recipe(task, name, set_ or [])
 
 
 def _run_dir_suffix(recipe: "ClassifierRecipe", from_: Path | None) -> str:

@@ -21,8 +21,9 @@ from mamp_pipeline.report.quality import Jumps, find_jumps, step_lengths
 from mamp_schemas.errors import StoreError
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.layout import class_names as names_of
+from mamp_schemas.models.objectives import MaskingSpec
 from mamp_schemas.models.protocol import Split
-from mamp_schemas.models.recipe import MaskingSpec, ModelSpec, SamplingSpec
+from mamp_schemas.models.recipe import ModelSpec, SamplingSpec
 from mamp_schemas.models.skeleton import Skeleton
 
 KINECT_FPS = 30.0

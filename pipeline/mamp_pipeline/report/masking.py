@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_schemas.models.dataset import DatasetName
-from mamp_schemas.models.recipe import MaskingSpec
+from mamp_schemas.models.objectives import MaskingSpec
 
 
 @dataclass(frozen=True, slots=True)

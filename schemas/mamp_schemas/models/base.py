@@ -1,5 +1,6 @@
 """The base class of all models: frozen, strict, no unknown keys; its digest; models read from JSON or YAML text."""
 
+import difflib
 import hashlib
 from typing import Any, Self, TypeVar
 
@@ -83,7 +84,9 @@ def parse_model_json(
     try:
         return model.model_validate_json(text)
     except ValidationError as problem:
-        raise error(format_validation_error(problem, source, data), remedy="Correct the keys named above.") from None
+        raise error(
+            format_validation_error(problem, source, data, model), remedy="Correct the keys named above."
+        ) from None
 
 
 def parse_model_data(model: type[ModelT], data: object, source: str) -> ModelT:
@@ -119,19 +122,22 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     return data
 
 
-def format_validation_error(error: ValidationError, source: str, data: object) -> str:
+def format_validation_error(
+    error: ValidationError, source: str, data: object, model: type[BaseModel] | None = None
+) -> str:
     """Put a validation error into lines such as `unknown key: a.b`.
 
     Args:
         error: the error.
         source: where the data comes from.
         data: what did not validate.
+        model: its keys are suggested for unknown ones.
     """
     lines = [f"{source}:"]
     for entry in error.errors():
         key = _dotted_key(entry["loc"], data)
         if entry["type"] == "extra_forbidden":
-            lines.append(f"  unknown key: {key}")
+            lines.append(f"  unknown key: {key}{_suggest_key(entry['loc'], model)}")
         elif entry["type"] == "missing":
             lines.append(f"  missing key: {key}")
         elif entry["type"] == "union_tag_not_found":
@@ -141,6 +147,17 @@ def format_validation_error(error: ValidationError, source: str, data: object) -
             got = "" if isinstance(entry["input"], dict) else f" (got {entry['input']!r})"
             lines.append(f"  {key}: {entry['msg']}{got}")
     return "\n".join(lines)
+
+
+def _suggest_key(location: tuple[int | str, ...], model: type[BaseModel] | None) -> str:
+    """Return a hint at the model's key nearest to an unknown one; empty where none is near."""
+    *outer, key = location
+    for part in outer:
+        field = model.model_fields.get(str(part)) if model else None
+        annotation = field.annotation if field else None
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    near = difflib.get_close_matches(str(key), model.model_fields, n=1) if model else []
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _dotted_key(location: tuple[int | str, ...], data: object) -> str:

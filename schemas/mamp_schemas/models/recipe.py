@@ -1,13 +1,26 @@
 """Training recipes: every setting of a run. Defaults are the paper's (section 4.2; reference.md, sections 3 to 5)."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    WrapValidator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import to_json
 
-from mamp_schemas.models.base import Model
+from mamp_schemas.errors import ConfigError, UsageError
+from mamp_schemas.models.base import Model, parse_model_data
 from mamp_schemas.models.dataset import DATASETS, DatasetName
 from mamp_schemas.models.protocol import SplitProtocolName
 from mamp_schemas.models.splits import Subset
+from mamp_schemas.registry import OBJECTIVES, PROTOCOLS, unknown_name
 
 
 class ModelSpec(Model):
@@ -79,34 +92,6 @@ class SamplingSpec(Model):
         return self
 
 
-class MaskingSpec(Model):
-    """Which tokens are hidden (section 3.4).
-
-    Attributes:
-        ratio: share of the L tokens that is hidden; int(L · (1 - ratio)) are kept.
-        strategy: `motion` hides what moves most with the highest probability, `uniform` at random.
-        temperature: τ of eq. 5; unused by `uniform`.
-    """
-
-    ratio: float = Field(default=0.9, gt=0, lt=1)
-    strategy: Literal["motion", "uniform"] = "motion"
-    temperature: float = Field(default=0.8, gt=0)
-
-
-class TargetSpec(Model):
-    """What the network predicts of hidden tokens (section 3.5).
-
-    Attributes:
-        kind: `motion` (MAMP) or `joint` (SkeletonMAE*).
-        stride: m of eq. 2; unused by `joint`.
-        normalise: whether each token is brought to mean 0 and variance 1.
-    """
-
-    kind: Literal["motion", "joint"] = "motion"
-    stride: int = Field(default=1, ge=1)
-    normalise: bool = True
-
-
 class AdamW(Model):
     """AdamW; weight decay spares one-dimensional parameters."""
 
@@ -132,8 +117,11 @@ class ScheduleSpec(Model):
     final_lr: float = Field(default=0.0, ge=0)
 
 
-Task = Literal["pretrain", "linear", "finetune", "semi", "transfer"]
-"""What a run is: pre-training, or one of the paper's four protocols (section 4.1)."""
+PRETRAIN = "pretrain"
+"""The task whose recipes name an objective; every other task is an evaluation protocol."""
+
+DEFAULT_OBJECTIVE = "mamp"
+"""The objective of a pre-training recipe that names none, as all did before objectives had names."""
 
 Residency = Literal["auto", "device", "host", "stream"]
 Precision = Literal["float32", "tf32", "bf16"]
@@ -143,10 +131,11 @@ EXECUTION_FIELDS = frozenset({"residency", "residency_budget_gb", "micro_batch",
 """Fields on which no number of a run depends, apart from the order of sums: it may be resumed with others."""
 
 
-class RunRecipe(Model):
+class Recipe(Model):
     """What every training run has.
 
     Attributes:
+        kind: the task: `pretrain`, or the name of an evaluation protocol.
         name, summary: how the recipe is listed.
         batch_size: clips of one optimiser step, over all devices.
         seed: fixes the initial weights, the order of the clips and every random draw.
@@ -161,8 +150,10 @@ class RunRecipe(Model):
             their updates and checkpoints, normalisation, masking and the loss stay float32.
         compile: whether torch compiles the network; the first step then takes a minute or more. Needs a C++
             compiler on a CPU and Triton on a GPU.
+        checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
     """
 
+    kind: str
     name: str
     summary: str
     dataset: DatasetName
@@ -178,9 +169,20 @@ class RunRecipe(Model):
     shuffle_window: int | None = Field(default=None, ge=1)
     precision: Precision = "float32"
     compile: bool = False
+    checkpoint_every: int = Field(default=20, ge=1)
+
+    @property
+    def splits(self) -> tuple[Literal["train", "test"], ...]:
+        """The splits whose clips the run reads."""
+        return ("train", "test")
+
+    @property
+    def stored_motion(self) -> dict[str, int] | None:
+        """What the run needs of the store's motion, by field of `MotionSpec`; None where it reads no stored motion."""
+        return None
 
     @model_validator(mode="after")
-    def _fits_dataset(self) -> "RunRecipe":
+    def _fits_dataset(self) -> Self:
         if self.dataset == "custom":  # the store says how many joints and which protocols own recordings have
             return self
         spec = DATASETS[self.dataset]
@@ -193,46 +195,38 @@ class RunRecipe(Model):
         return self
 
 
-class PretrainRecipe(RunRecipe):
-    """Masked pre-training.
+class PretrainRecipe(Recipe):
+    """Pre-training; each objective has a subclass with its own options.
 
     Attributes:
-        motion_source: `online` takes differences of the augmented sample, as published; `stored` carries the
-            store's motion rows through the same crop, resize and rotation.
-        micro_batch: clips that a device takes at once; a larger share of the batch is taken in parts whose gradients
-            add up to those of the whole. None for no limit. Evaluations have no such field: batch normalisation
-            needs the whole batch.
-        checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
-        empty_bodies: `keep` trains on every body slot, as published; `skip` leaves out the slots that no body
-            fills, whether they hold zeros or a copy of the first body: the loss is over what is hidden of the
-            others, and what is hidden of these does not change.
-        recompute: whether the backward pass computes the network's blocks again instead of having kept what
-            they made: a third more work in a fraction of the memory, same numbers. `auto` does where memory is short.
+        objective: a name of the registry of objectives; left out of files and digests where it is the default.
+        micro_batch: clips that a device takes at once; a larger share of the batch is taken in microbatches whose
+            gradients add up to those of the whole. None for no limit. Evaluations have no such field: batch
+            normalisation needs the whole batch.
+        recompute: whether the backward pass computes the blocks again instead of keeping their activations: a third
+            more work in a fraction of the memory, same numbers. `auto` does where memory is short.
     """
 
     kind: Literal["pretrain"]
-    masking: MaskingSpec = MaskingSpec()
-    target: TargetSpec = TargetSpec()
-    motion_source: Literal["online", "stored"] = "online"
+    objective: Annotated[str, AfterValidator(OBJECTIVES.check)] = DEFAULT_OBJECTIVE
     micro_batch: int | None = Field(default=None, ge=1)
-    checkpoint_every: int = Field(default=20, ge=1)
-    empty_bodies: Literal["keep", "skip"] = "keep"
     recompute: RecomputeMode = "auto"
 
-    @model_validator(mode="after")
-    def _some_token_kept_and_hidden(self) -> "PretrainRecipe":
-        kept = int(self.model.tokens * (1 - self.masking.ratio))
-        if not 0 < kept < self.model.tokens:
-            raise ValueError(f"masking.ratio {self.masking.ratio} keeps {kept} of {self.model.tokens} tokens")
-        if self.target.kind == "motion" and self.target.stride >= self.model.frames:
-            raise ValueError(f"target.stride must be below model.frames ({self.model.frames})")
-        return self
+    @property
+    def splits(self) -> tuple[Literal["train", "test"], ...]:
+        """The splits whose clips the run reads."""
+        return ("train",)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_default_objective(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = serialise(self)
+        if data.get("objective") == DEFAULT_OBJECTIVE:
+            del data["objective"]
+        return data
 
 
-class EvaluationRecipe(RunRecipe):
+class EvaluationRecipe(Recipe):
     """What every evaluation has: accuracy is measured after each epoch."""
-
-    checkpoint_every: int = Field(default=20, ge=1)
 
     @model_validator(mode="after")
     def _some_epoch(self) -> Self:
@@ -290,4 +284,57 @@ class FinetuneRecipe(EvaluationRecipe):
         return self
 
 
-Recipe = PretrainRecipe | LinearRecipe | FinetuneRecipe
+def recipe_class(kind: object, objective: object = None) -> type[Recipe]:
+    """Return the class of a task's recipes, which the registries know.
+
+    Args:
+        kind: the task.
+        objective: of pre-training; the default one where it is None.
+
+    Raises:
+        UsageError: there is no such task or objective, or its options are no recipe.
+    """
+    if kind == PRETRAIN:
+        return cast("type[Recipe]", OBJECTIVES.options(str(DEFAULT_OBJECTIVE if objective is None else objective)))
+    options = PROTOCOLS.options(str(kind)) if kind in PROTOCOLS.names() else None
+    if isinstance(options, type) and issubclass(options, Recipe):
+        return options
+    raise unknown_name("task", str(kind), task_names())
+
+
+def task_names() -> tuple[str, ...]:
+    """Return the tasks that have recipes: pre-training, and every evaluation protocol that trains."""
+    return (PRETRAIN, *PROTOCOLS.names())
+
+
+def parse_recipe(data: Mapping[str, Any], source: str) -> Recipe:
+    """Read a recipe of any task from plain data.
+
+    Args:
+        data: the fields; `kind`, and `objective` in pre-training, say which class reads them.
+        source: where they come from, named in errors.
+
+    Raises:
+        ConfigError: no such task or objective, or the recipe does not validate; names the keys.
+    """
+    try:
+        model = recipe_class(data.get("kind"), data.get("objective"))
+    except UsageError as problem:
+        raise ConfigError(f"{source}: {problem.message}", remedy=problem.remedy) from None
+    return parse_model_data(model, data, source)
+
+
+def _parse_any(value: object, _inner: object, info: ValidationInfo) -> Recipe:
+    if isinstance(value, Recipe):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("a recipe is a mapping of keys")
+    try:
+        model = recipe_class(value.get("kind"), value.get("objective"))
+    except UsageError as problem:
+        raise ValueError(problem.message) from None
+    return model.model_validate_json(to_json(value)) if info.mode == "json" else model.model_validate(value)
+
+
+AnyRecipe = Annotated[SerializeAsAny[Recipe], WrapValidator(_parse_any)]
+"""The type of a model's field that holds a recipe of any task."""

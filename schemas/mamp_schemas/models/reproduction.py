@@ -1,12 +1,10 @@
 """Reproducing a table of the paper, from the planned runs to the table of obtained numbers."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from mamp_schemas.models.base import Model
 from mamp_schemas.models.published.format import PublishedTable
-from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, PretrainRecipe
+from mamp_schemas.models.recipe import AnyRecipe
 from mamp_schemas.models.results import Spread
 
 Scale = Literal["full", "small"]
@@ -23,7 +21,7 @@ class PlannedRun(Model):
     """
 
     name: str
-    recipe: Annotated[PretrainRecipe | LinearRecipe | FinetuneRecipe, Field(discriminator="kind")]
+    recipe: AnyRecipe
     parent: str | None = None
 
 

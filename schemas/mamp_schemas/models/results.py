@@ -9,7 +9,6 @@ from pydantic import AwareDatetime
 from mamp_schemas.models.base import Model
 from mamp_schemas.models.dataset import DatasetName
 from mamp_schemas.models.protocol import SplitProtocolName
-from mamp_schemas.models.recipe import Task
 from mamp_schemas.models.splits import Subset
 
 
@@ -32,7 +31,7 @@ class EvaluationResult(Model):
         best_top1, best_epoch: the best epoch's, chosen on the test side itself, as the authors report.
     """
 
-    kind: Literal["linear", "finetune", "semi", "transfer"]
+    kind: str
     epochs: int
     clips: int
     last_top1: float
@@ -119,7 +118,7 @@ class RunRecord(Model):
     """
 
     format_version: Literal[1, 2] = 1
-    task: Task
+    task: str
     recipe: str | None = None
     dataset: DatasetName
     protocol: SplitProtocolName

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.base import parse_model_data
-from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.objectives import MaskedRecipe
+from mamp_schemas.models.recipe import parse_recipe
 from mamp_trainer.analysis.test_subset import TestSubset
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.checkpoints.load import load_exact, resolve_checkpoint
@@ -70,9 +70,9 @@ def reconstruct_masked(
         ManifestError: the manifest is missing or does not fit.
     """
     saved = read_checkpoint(resolve_checkpoint(source))
-    if saved.recipe["kind"] != "pretrain":
+    recipe = parse_recipe(saved.recipe, f"the recipe of {saved.path}")
+    if not isinstance(recipe, MaskedRecipe):
         raise CheckpointError(f"{source}: no pre-training, which is what predicts hidden tokens")
-    recipe = parse_model_data(PretrainRecipe, saved.recipe, f"the recipe of {saved.path}")
     side, where = TestSubset.open(saved.path, recipe, store_path), choose_device(device)
     chosen = side.sample_by_motion(count)
     batch = side.batches(chosen, where, len(chosen)).batch(0)
@@ -83,9 +83,7 @@ def reconstruct_masked(
 
 
 @torch.no_grad()
-def _reconstruct_batch(
-    model: MAMP, recipe: PretrainRecipe, batch: Batch, names: list[str]
-) -> list[MaskedReconstruction]:
+def _reconstruct_batch(model: MAMP, recipe: MaskedRecipe, batch: Batch, names: list[str]) -> list[MaskedReconstruction]:
     slots, spec = batch.x.shape[1], recipe.model
     x_BTVC = batch.x.flatten(0, 1)
     trajectory = x_BTVC if batch.trajectory is None else batch.trajectory.flatten(0, 1)

@@ -11,7 +11,7 @@ from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Store, open_store
-from mamp_schemas.models.recipe import PretrainRecipe, Recipe
+from mamp_schemas.models.recipe import Recipe
 from mamp_trainer.checkpoints.files import read_meta
 from mamp_trainer.data.batches import Clips, TestBatches
 from mamp_trainer.data.clips import store_clip_table
@@ -69,7 +69,7 @@ class TestSubset(NamedTuple):
             DamagedStoreError: rows are missing or unreadable.
         """
         recipe, table = self.recipe, store_clip_table(self.store, clips)
-        with_motion = isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored"
+        with_motion = recipe.stored_motion is not None
         return TestBatches(
             Clips(table, load_all_rows(self.store, table, device, with_motion), None, device),
             sampling=recipe.sampling,

@@ -24,7 +24,7 @@ from mamp_schemas.io.run_files import META_FILE, WEIGHTS_FILE
 from mamp_schemas.models.base import Model, canonical_json, parse_model_json
 from mamp_schemas.models.differences import flatten, show_value
 from mamp_schemas.models.policy import StorePolicyName
-from mamp_schemas.models.recipe import Recipe, Task
+from mamp_schemas.models.recipe import Recipe
 
 
 class RunIdentity(Model):
@@ -38,7 +38,7 @@ class RunIdentity(Model):
             not written down yet. It tells no runs apart: the store's hash does.
     """
 
-    task: Task
+    task: str
     store_hash: str
     manifest_hash: str
     encoder: str

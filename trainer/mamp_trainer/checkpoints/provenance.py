@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.models.base import digest_dumped, parse_model_data
+from mamp_schemas.models.base import digest_dumped
 from mamp_schemas.models.policy import PolicyName
-from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
+from mamp_schemas.models.recipe import Recipe, parse_recipe
 from mamp_schemas.models.results import EncoderProvenance
 from mamp_trainer.checkpoints.files import read_checkpoint, read_meta
 from mamp_trainer.checkpoints.load import resolve_checkpoint
@@ -49,7 +49,7 @@ def encoder_provenance(source: Path, weights: str) -> EncoderProvenance:
     return EncoderProvenance(checkpoint=str(saved.path), weights=weights, recipe_hash=digest_dumped(saved.recipe))
 
 
-_TASK_BY_HEAD_TENSOR: dict[str, Task] = {"head.fc.weight": "linear", "head.fc2.weight": "finetune"}
+_TASK_BY_HEAD_TENSOR: dict[str, str] = {"head.fc.weight": "linear", "head.fc2.weight": "finetune"}
 """Tensors that tell what kind of classifier a released file holds; without one, it is a pre-training."""
 
 
@@ -73,12 +73,7 @@ def read_training_recipe(source: Path, name: str | None = None) -> Recipe:
             f"--recipe {name}: {source} says itself what it was trained by",
             remedy="Leave out --recipe: it is for released .pth files.",
         )
-    data, where = read_checkpoint(folder).recipe, f"the recipe of {folder}"
-    if data["kind"] == "pretrain":
-        return parse_model_data(PretrainRecipe, data, where)
-    if data["kind"] == "linear":
-        return parse_model_data(LinearRecipe, data, where)
-    return parse_model_data(FinetuneRecipe, data, where)
+    return parse_recipe(read_checkpoint(folder).recipe, f"the recipe of {folder}")
 
 
 def read_training_policy(source: Path, name: PolicyName | None = None) -> PolicyName:
@@ -108,7 +103,7 @@ def read_training_policy(source: Path, name: PolicyName | None = None) -> Policy
 
 def _recipe_of_released(source: Path, name: str | None) -> Recipe:
     weights = load_released(source)
-    task: Task = next((task for tensor, task in _TASK_BY_HEAD_TENSOR.items() if tensor in weights), "pretrain")
+    task = next((task for tensor, task in _TASK_BY_HEAD_TENSOR.items() if tensor in weights), "pretrain")
     if name is None:
         raise UsageError(
             f"{source}: a released file does not say what it was trained by",

@@ -14,7 +14,7 @@ from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.protocol import Split
-from mamp_schemas.models.recipe import FinetuneRecipe, PretrainRecipe, Recipe, RunRecipe
+from mamp_schemas.models.recipe import FinetuneRecipe, Recipe
 from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.files import RunIdentity
@@ -43,7 +43,7 @@ def split_clips(store: Store, manifest: SplitManifest, split: Split) -> NDArray[
     return chosen
 
 
-def check_recipe(recipe: RunRecipe, store: Store) -> None:
+def check_recipe(recipe: Recipe, store: Store) -> None:
     """Check that a recipe fits a store.
 
     Raises:
@@ -61,15 +61,12 @@ def check_recipe(recipe: RunRecipe, store: Store) -> None:
             f"model.joints is {recipe.model.joints}, {store.path} has {joints} joints",
             remedy=f"Set model.joints={joints}.",
         )
-    if isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored":
-        _check_stored_motion(recipe, store)
+    if recipe.stored_motion is not None:
+        _check_stored_motion(recipe, recipe.stored_motion, store)
 
 
-def _check_stored_motion(recipe: PretrainRecipe, store: Store) -> None:
+def _check_stored_motion(recipe: Recipe, wanted: Mapping[str, int], store: Store) -> None:
     motion = store.metadata.motion
-    wanted = {"segment": recipe.model.segment}
-    if recipe.target.kind == "motion":
-        wanted["stride"] = recipe.target.stride
     differing = [
         f"{name} {getattr(motion, name)}, the recipe needs {value}"
         for name, value in wanted.items()
@@ -135,7 +132,7 @@ class RunData:
         store = open_store(path)
         check_recipe(recipe, store)
         manifest = read_manifest(store, recipe.protocol, recipe.subset if isinstance(recipe, FinetuneRecipe) else None)
-        wanted: Sequence[Split] = splits or (("train",) if isinstance(recipe, PretrainRecipe) else ("train", "test"))
+        wanted: Sequence[Split] = splits or recipe.splits
         clips = {side: split_clips(store, manifest, side) for side in wanted}
         tables = {side: store_clip_table(store, clips[side]) for side in wanted}
         ids = {side: [store.ids[clip] for clip in clips[side]] for side in wanted}
@@ -164,7 +161,7 @@ class RunData:
         Raises:
             DamagedStoreError: rows are missing or unreadable.
         """
-        table, with_motion = self.tables[split], _with_motion(self.recipe)
+        table, with_motion = self.tables[split], self.recipe.stored_motion is not None
         if self.residency.location == "stream":
             window = self.residency.window if split == "train" else TEST_STREAM_WINDOW
             return Clips(table, StreamedRows(self.store, table, window, with_motion), window, self.device)
@@ -216,14 +213,10 @@ class RunData:
 
 def _data_size(store: Store, recipe: Recipe, tables: Mapping[Split, ClipTable]) -> DataSize:
     values = store.arrays["joints"].shape[1] * store.arrays["joints"].shape[2]
-    row_bytes = values * 4 * (2 if _with_motion(recipe) else 1)
+    row_bytes = values * 4 * (2 if recipe.stored_motion is not None else 1)
     first = tables["train" if "train" in tables else "test"].shard_row_counts
     rows = sum(int(table.shard_row_counts.sum()) for table in tables.values())
     return DataSize(total=rows * row_bytes, shards=len(first), largest=int(first.max()) * row_bytes)
-
-
-def _with_motion(recipe: Recipe) -> bool:
-    return isinstance(recipe, PretrainRecipe) and recipe.motion_source == "stored"
 
 
 class Recording(NamedTuple):

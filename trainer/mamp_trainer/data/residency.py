@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mamp_schemas.models.recipe import RunRecipe
+from mamp_schemas.models.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ResidencyChoice:
     reason: str
 
 
-def choose_residency(recipe: RunRecipe, size: DataSize, free_memory: MemoryBudget, device: str) -> ResidencyChoice:
+def choose_residency(recipe: Recipe, size: DataSize, free_memory: MemoryBudget, device: str) -> ResidencyChoice:
     """Choose where clips live.
 
     What the recipe names is taken as it is; the budget is for what it leaves open.
@@ -80,7 +80,7 @@ def _residency_by_budget(
     return "stream", f"{exceeded} and that of {budget.host / GB:.2f} GB on the host"
 
 
-def _recipe_budget(recipe: RunRecipe) -> MemoryBudget | None:
+def _recipe_budget(recipe: Recipe) -> MemoryBudget | None:
     if recipe.residency_budget_gb is None:
         return None
     budget = int(recipe.residency_budget_gb * GB)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mamp_schemas.errors import ExportError
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.policy import IngestPolicy
-from mamp_schemas.models.recipe import PretrainRecipe, Recipe
+from mamp_schemas.models.recipe import EvaluationRecipe, Recipe
 from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.models.heads import FinetuneHead, LinearHead
@@ -65,7 +65,7 @@ def load_exported_network(source: Path, recipe: Recipe, progress: Progress | Non
     Raises:
         CheckpointError: it cannot be read or has another shape.
     """
-    if isinstance(recipe, PretrainRecipe):
+    if not isinstance(recipe, EvaluationRecipe):
         encoder = Encoder(recipe.model)
         encoder.load_state_dict(load_encoder(source, recipe.model, progress))
         return ExportedNetwork(encoder, None).eval()

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mamp_schemas.models.recipe import MaskingSpec, ModelSpec, TargetSpec
+from mamp_schemas.models.objectives import AnyMaskingSpec, AnyTargetSpec
+from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.models.tokens import COORDINATES, motion, to_tokens
 from mamp_trainer.models.transformer import Blocks, Linear, xavier_linear
 from mamp_trainer.objectives.targets import masked_error, prediction_target
@@ -182,7 +183,7 @@ class MAMP(nn.Module):
     Initial weights are drawn from torch's global generator: seed it with `torch.manual_seed`.
     """
 
-    def __init__(self, spec: ModelSpec, masking: MaskingSpec, target: TargetSpec) -> None:
+    def __init__(self, spec: ModelSpec, masking: AnyMaskingSpec, target: AnyTargetSpec) -> None:
         super().__init__()
         self.spec = spec
         self.masking = masking

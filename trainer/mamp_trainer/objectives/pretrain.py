@@ -5,8 +5,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mamp_schemas.errors import RecipeError
 from mamp_schemas.io.run_files import UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.objectives import MaskedRecipe
 from mamp_schemas.models.recipe import PretrainRecipe
 from mamp_schemas.models.results import PretrainResult
 from mamp_schemas.progress import NullProgress, Progress
@@ -64,6 +66,8 @@ def pretrain(
         chosen, watcher = choose_device(device, dist_context.device_index), progress or NullProgress()
         source = RunData.open(store_path, recipe, chosen, measure_budget(chosen, dist_context), watcher)
         recipe = recipe.replaced(shuffle_window=source.residency.window)
+        if not isinstance(recipe, MaskedRecipe):
+            raise RecipeError(f"the objective '{recipe.objective}' cannot be trained", remedy="Choose another one.")
         clips = source.load("train")
         with seeded(recipe.seed):
             model = MAMP(recipe.model, recipe.masking, recipe.target)
@@ -90,7 +94,7 @@ def pretrain(
         return result
 
 
-def masked_loss(model: MAMP, recipe: PretrainRecipe) -> LossFn:
+def masked_loss(model: MAMP, recipe: MaskedRecipe) -> LossFn:
     """Return the loss of a batch (eq. 11), the mean over its sequences, or over those of real bodies.
 
     What is hidden of a body depends on seed, epoch, clip and slot alone.
@@ -110,7 +114,7 @@ def masked_loss(model: MAMP, recipe: PretrainRecipe) -> LossFn:
     return loss
 
 
-def loss_terms(table: ClipTable, slots: int, recipe: PretrainRecipe) -> Tensor:
+def loss_terms(table: ClipTable, slots: int, recipe: MaskedRecipe) -> Tensor:
     """Return how many sequences each clip adds to the mean that the loss is: (clips,) int64, on the host.
 
     Args:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mamp_schemas.models.recipe import TargetSpec
+from mamp_schemas.models.objectives import AnyTargetSpec
 from mamp_trainer.models.tokens import motion, to_tokens
 
 VARIANCE_EPSILON = 1e-6
@@ -21,13 +21,13 @@ def denormalise_tokens(predicted: Tensor, tokens: Tensor) -> Tensor:
     return predicted * (variance + VARIANCE_EPSILON).sqrt() + mean
 
 
-def target_tokens(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spec: TargetSpec) -> Tensor:
+def target_tokens(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spec: AnyTargetSpec) -> Tensor:
     """Return the target of every token in metres, before it is normalised; arguments are `prediction_target`'s."""
     source = motion(trajectory_BTVC, spec.stride) if spec.kind == "motion" else x_BTVC
     return to_tokens(source, segment)
 
 
-def prediction_target(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spec: TargetSpec) -> Tensor:
+def prediction_target(x_BTVC: Tensor, trajectory_BTVC: Tensor, segment: int, spec: AnyTargetSpec) -> Tensor:
     """Return the target of every token, hidden or not.
 
     Args:

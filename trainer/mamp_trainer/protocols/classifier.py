@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, PretrainRecipe
+from mamp_schemas.models.recipe import EvaluationRecipe, FinetuneRecipe, LinearRecipe
 from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.checkpoints.load import fit_temporal_embedding, load_encoder, load_exact, resolve_checkpoint
@@ -16,7 +16,7 @@ from mamp_trainer.models.heads import Classifier, FinetuneHead, LinearHead
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.training.runtime import seeded
 
-ClassifierRecipe = LinearRecipe | FinetuneRecipe
+ClassifierRecipe = EvaluationRecipe
 """What a classifier is trained by."""
 
 
@@ -33,7 +33,7 @@ def make_classifier(
     spec = recipe.model
     with seeded(recipe.seed):
         encoder = Encoder(spec)
-        if isinstance(recipe, LinearRecipe):
+        if not isinstance(recipe, FinetuneRecipe):
             model = Classifier(encoder, LinearHead(spec.width, classes), recipe.precision)
         else:
             head = FinetuneHead(spec.width, spec.joints, classes, recipe.head_width)
@@ -57,7 +57,7 @@ def trained_recipe(source: Path, name: str | None = None) -> ClassifierRecipe:
         UsageError: a released file and no recipe, or a run and a recipe.
     """
     recipe = read_training_recipe(source, name)
-    if isinstance(recipe, PretrainRecipe):
+    if not isinstance(recipe, EvaluationRecipe):
         raise CheckpointError(
             f"{source}: a pre-training, which has no classifier",
             remedy=f"Train one on its encoder: mampctl train linear --from {source}",

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from mamp_schemas.errors import RecipeError
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.recipe import LinearRecipe
+from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe
 from mamp_schemas.models.results import EvaluationResult
 from mamp_trainer.protocols import finetune, linear
 from mamp_trainer.protocols.classification import train_classifier
@@ -17,4 +18,6 @@ def run_protocol(
     """Evaluate an encoder by a recipe's protocol; arguments and errors are those of `train_classifier`."""
     if isinstance(recipe, LinearRecipe):
         return train_classifier(recipe, store_path, encoder_from, linear.LINEAR, context)
-    return train_classifier(recipe, store_path, encoder_from, finetune.FINETUNE, context)
+    if isinstance(recipe, FinetuneRecipe):
+        return train_classifier(recipe, store_path, encoder_from, finetune.FINETUNE, context)
+    raise RecipeError(f"the protocol '{recipe.kind}' cannot be trained", remedy="Choose another one.")

@@ -1,28 +1,31 @@
 """The built-in recipes, one YAML file each, and reading a recipe by name or from a file; never imports torch.
 
-A recipe that names a `base`, another built-in recipe (`NAME`, or `TASK/NAME` of another task), says only what
-differs.
+A recipe may name a `base`, another built-in recipe (`NAME`, or `TASK/NAME` of another task): then it says only what
+differs. Where it names another objective than its base, the base's options that the new objective does not have are
+left out.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_args, get_origin, overload
 
 import yaml
 
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
-from mamp_schemas.models.base import parse_model_data, parse_yaml
-from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe, Task
+from mamp_schemas.models.base import Model, parse_yaml
+from mamp_schemas.models.recipe import (
+    DEFAULT_OBJECTIVE,
+    PRETRAIN,
+    EvaluationRecipe,
+    PretrainRecipe,
+    Recipe,
+    parse_recipe,
+    recipe_class,
+    task_names,
+)
 
-_RECIPE_CLASSES: dict[Task, type[PretrainRecipe] | type[LinearRecipe] | type[FinetuneRecipe]] = {
-    "pretrain": PretrainRecipe,
-    "linear": LinearRecipe,
-    "finetune": FinetuneRecipe,
-    "semi": FinetuneRecipe,
-    "transfer": FinetuneRecipe,
-}
 _SUFFIXES = (".yaml", ".yml")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
@@ -30,20 +33,14 @@ _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 @overload
 def load_recipe(task: Literal["pretrain"], name_or_file: str, overrides: Sequence[str] = ()) -> PretrainRecipe: ...
 @overload
-def load_recipe(task: Literal["linear"], name_or_file: str, overrides: Sequence[str] = ()) -> LinearRecipe: ...
-@overload
-def load_recipe(
-    task: Literal["finetune", "semi", "transfer"], name_or_file: str, overrides: Sequence[str] = ()
-) -> FinetuneRecipe: ...
-@overload
-def load_recipe(task: Task, name_or_file: str, overrides: Sequence[str] = ()) -> Recipe: ...
-def load_recipe(task: Task, name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(task: str, name_or_file: str, overrides: Sequence[str] = ()) -> Recipe: ...
+def load_recipe(task: str, name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read and validate a recipe.
 
     Args:
-        task: what the recipe is for.
+        task: what the recipe is for: `pretrain`, or the name of an evaluation protocol.
         name_or_file: the name of a shipped recipe, or a path that ends in `.yaml` or `.yml`.
-        overrides: `dotted.key=value`, the value in YAML, put in before validation.
+        overrides: `dotted.key=value`, the value in YAML, applied before validation.
 
     Raises:
         UsageError: no such recipe, an override that is not of that form, or a recipe that does not validate with
@@ -54,48 +51,36 @@ def load_recipe(task: Task, name_or_file: str, overrides: Sequence[str] = ()) ->
     data = _read_with_bases(task, name_or_file, ())
     for override in overrides:
         _apply_override(data, override)
+    kind = data.get("kind", task)
+    if kind != task:
+        raise RecipeError(
+            f"recipe {name_or_file}: kind is '{kind}', this is 'train {task}'",
+            remedy=f"Use it with mampctl train {kind}, or choose another recipe.",
+        )
     try:
-        recipe = parse_model_data(_RECIPE_CLASSES[task], _parse_scientific(data), f"recipe {name_or_file}")
+        return parse_recipe(_parse_scientific({"kind": task} | data), f"recipe {name_or_file}")
     except ConfigError as problem:
         if overrides:
             raise UsageError(problem.message, remedy=problem.remedy) from None
         raise
-    if recipe.kind != task:
-        raise RecipeError(
-            f"recipe {name_or_file}: kind is '{recipe.kind}', this is 'train {task}'",
-            remedy=f"Use it with mampctl train {recipe.kind}, or choose another recipe.",
-        )
+
+
+def load_evaluation_recipe(task: str, name_or_file: str, overrides: Sequence[str] = ()) -> EvaluationRecipe:
+    """Read and validate the recipe of an evaluation protocol; arguments and errors are those of `load_recipe`."""
+    recipe = load_recipe(task, name_or_file, overrides)
+    if not isinstance(recipe, EvaluationRecipe):
+        raise UsageError(f"{task} is no evaluation protocol", remedy="Use mampctl train pretrain.")
     return recipe
 
 
-def list_recipes(task: Task) -> list[Recipe]:
+def list_recipes(task: str) -> list[Recipe]:
     """Return the shipped recipes of a task, sorted by name."""
     return [load_recipe(task, name) for name in recipe_names(task)]
 
 
-def builtin_recipe(task: Task, name: str) -> Recipe | None:
+def builtin_recipe(task: str, name: str) -> Recipe | None:
     """Return the shipped recipe of a name, None if there is none."""
     return load_recipe(task, name) if name in recipe_names(task) else None
-
-
-def read_resolved(data: dict[str, Any], source: str) -> Recipe:
-    """Read a recipe of any task from all of its fields, as runs and checkpoints keep them.
-
-    Args:
-        data: the fields.
-        source: where they come from, named in errors.
-
-    Raises:
-        RecipeError: they do not say which task they are for.
-        ConfigError: the recipe does not validate; names the keys.
-    """
-    kind = next((known for known in _RECIPE_CLASSES if known == data.get("kind")), None)
-    if kind is None:
-        raise RecipeError(
-            f"{source}: kind is {data.get('kind')!r}, expected one of {', '.join(_RECIPE_CLASSES)}",
-            remedy="Bring the file back as the run wrote it.",
-        )
-    return parse_model_data(_RECIPE_CLASSES[kind], data, source)
 
 
 def with_changes(recipe: Recipe, overrides: Sequence[str], source: str) -> Recipe:
@@ -113,24 +98,43 @@ def with_changes(recipe: Recipe, overrides: Sequence[str], source: str) -> Recip
     data = recipe.model_dump(mode="json")
     for override in overrides:
         _apply_override(data, override)
-    return read_resolved(_parse_scientific(data), source)
+    return parse_recipe(_parse_scientific(data), source)
 
 
-def _read_with_bases(task: Task, name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
-    """Return a recipe's data, with all that its bases say and it does not; `above` are those it is a base of."""
+def _read_with_bases(task: str, name_or_file: str, chain: tuple[str, ...]) -> dict[str, Any]:
+    """Return a recipe's data, completed by its bases; `chain` holds the recipes that it is a base of."""
     data = parse_yaml(_read_text(task, name_or_file), name_or_file)
     if "base" not in data:
         return data
-    base, chain = str(data.pop("base")), (*above, f"{task}/{name_or_file}")
-    where, _, name = base.rpartition("/")
-    kind = next((known for known in _RECIPE_CLASSES if known == (where or task)), None)
-    known = kind is not None and name in recipe_names(kind)
-    if kind is None or not known or f"{kind}/{name}" in chain:
+    base, chain = str(data.pop("base")), (*chain, f"{task}/{name_or_file}")
+    base_task, _, name = base.rpartition("/")
+    base_task = base_task or task
+    known = name in recipe_names(base_task)
+    if not known or f"{base_task}/{name}" in chain:
         raise RecipeError(
             f"recipe {name_or_file}: its base '{base}' is {'its own' if known else 'unknown'}",
             remedy="A base is another shipped recipe: NAME, or TASK/NAME of another task.",
         )
-    return _merged(_read_with_bases(kind, name, chain), data)
+    inherited = _read_with_bases(base_task, name, chain)
+    if task == PRETRAIN and _objective(data) not in (None, _objective(inherited) or DEFAULT_OBJECTIVE):
+        inherited = _accepted_by(recipe_class(task, _objective(data)), inherited)
+    return _merged(inherited, data)
+
+
+def _objective(data: Mapping[str, Any]) -> str | None:
+    return data.get("objective")
+
+
+def _accepted_by(model: type[Model], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of `data` whose keys the model has, without values that a fixed field of it excludes."""
+    accepted = {}
+    for key, value in data.items():
+        annotation = model.model_fields[key].annotation if key in model.model_fields else None
+        if isinstance(annotation, type) and issubclass(annotation, Model) and isinstance(value, dict):
+            accepted[key] = _accepted_by(annotation, value)
+        elif annotation is not None and (get_origin(annotation) is not Literal or value in get_args(annotation)):
+            accepted[key] = value
+    return accepted
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -143,14 +147,14 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def recipe_names(task: str) -> list[str]:
-    """Return the names of a task's shipped recipes, sorted, without reading them; none of what is no task."""
-    if task not in _RECIPE_CLASSES:
-        return []
+    """Return the names of a task's shipped recipes, sorted, without reading them; none for other names."""
     folder = files(__name__) / task
+    if task not in task_names() or not folder.is_dir():
+        return []
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def _read_text(task: Task, name_or_file: str) -> str:
+def _read_text(task: str, name_or_file: str) -> str:
     if name_or_file.endswith(_SUFFIXES):
         try:
             return Path(name_or_file).read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mamp_schemas.errors import CheckpointError, ConfigError, MampctlError, RecordError
 from mamp_schemas.io.run_files import read_runs
-from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.recipe import EvaluationRecipe, PretrainRecipe
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_schemas.progress import Progress
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
@@ -105,7 +105,11 @@ def _train_planned(
     run, store = folder / planned.name, shelf.store_path(planned.recipe)
     recipe = _with_begun_window(planned, run).recipe
     try:
-        if isinstance(recipe, PretrainRecipe):
+        if isinstance(recipe, EvaluationRecipe):
+            parent = None if planned.parent is None else outcome.done[planned.parent]
+            sitting = RunContext(run, True, seat.device, seat.progress, seat.dist_context, 0, seat.run_id)
+            run_protocol(recipe, store, parent, sitting)
+        elif isinstance(recipe, PretrainRecipe):
             pretrain(
                 recipe,
                 store,
@@ -116,10 +120,6 @@ def _train_planned(
                 dist_context=seat.dist_context,
                 run_id=seat.run_id,
             )
-        else:
-            parent = None if planned.parent is None else outcome.done[planned.parent]
-            sitting = RunContext(run, True, seat.device, seat.progress, seat.dist_context, 0, seat.run_id)
-            run_protocol(recipe, store, parent, sitting)
     except MampctlError as problem:
         if seat.dist_context.world_size > 1:
             raise

@@ -12,9 +12,9 @@ from mamp_schemas.models.dataset import KnownDatasetName
 from mamp_schemas.models.protocol import SplitProtocolName
 from mamp_schemas.models.published import FIGURES, TABLES
 from mamp_schemas.models.published.format import Column, EvaluationKind, PublishedTable, Row
-from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
+from mamp_schemas.models.recipe import EvaluationRecipe, FinetuneRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
 from mamp_schemas.models.reproduction import PlannedCell, PlannedRun, PlannedTable, ReproductionPlan, Scale
-from mamp_trainer.recipes import load_recipe
+from mamp_trainer.recipes import load_evaluation_recipe, load_recipe
 
 MAMP_METHOD, SKELETON_MAE, SCRATCH = "MAMP", "SkeletonMAE*", "W/o pre-training"
 RUNNABLE = (MAMP_METHOD, SKELETON_MAE, SCRATCH)
@@ -26,7 +26,7 @@ DRAWS = 5
 ENCODER_FIELDS = ("model.input", "model.frames", "model.segment")
 """Fields of an ablation that an evaluation shares with its encoder."""
 
-R = TypeVar("R", bound=PretrainRecipe | LinearRecipe | FinetuneRecipe)
+R = TypeVar("R", bound=PretrainRecipe | EvaluationRecipe)
 
 
 class LabelledRecipe(NamedTuple, Generic[R]):
@@ -40,7 +40,7 @@ class CellRecipes(NamedTuple):
     """What a number takes: a pre-training (none from scratch), and its evaluations, whose mean the number is."""
 
     pretrain: LabelledRecipe[PretrainRecipe] | None
-    evaluations: tuple[LabelledRecipe[LinearRecipe | FinetuneRecipe], ...]
+    evaluations: tuple[LabelledRecipe[EvaluationRecipe], ...]
 
 
 def find_recipes(row: Row, column: Column, evaluation: EvaluationKind) -> CellRecipes:
@@ -56,7 +56,7 @@ def find_recipes(row: Row, column: Column, evaluation: EvaluationKind) -> CellRe
         return CellRecipes(pretrain, ())
     if evaluation == "linear" and pretrain is not None:
         shared = [f"{field}={value}" for field, value in row.recipe.items() if field in ENCODER_FIELDS]
-        linear = load_recipe("linear", f"{column.dataset}-{column.protocol}", shared)
+        linear = load_evaluation_recipe("linear", f"{column.dataset}-{column.protocol}", shared)
         return CellRecipes(pretrain, (LabelledRecipe(pretrain.label, linear),))
     return CellRecipes(pretrain, tuple(_finetunings(row, column, evaluation)))
 
@@ -69,9 +69,7 @@ def _pretraining(row: Row, column: Column) -> LabelledRecipe[PretrainRecipe]:
     return LabelledRecipe(name + _label(changed), _pretrain(name, overrides))
 
 
-def _finetunings(
-    row: Row, column: Column, evaluation: EvaluationKind
-) -> list[LabelledRecipe[LinearRecipe | FinetuneRecipe]]:
+def _finetunings(row: Row, column: Column, evaluation: EvaluationKind) -> list[LabelledRecipe[EvaluationRecipe]]:
     name = f"{column.dataset}-{column.protocol}"
     beginning = {SCRATCH: "-scratch", SKELETON_MAE: "-skeletonmae"}.get(row.method, "")
     shipped = "-scratch" if row.method == SCRATCH else ""
@@ -79,14 +77,14 @@ def _finetunings(
         part = f"{name}-{round(100 * (column.fraction or 0))}pct"
         return [
             LabelledRecipe(
-                f"{part}{beginning}-draw{draw}", load_recipe("semi", part + shipped, [f"subset.draw={draw}"])
+                f"{part}{beginning}-draw{draw}", load_evaluation_recipe("semi", part + shipped, [f"subset.draw={draw}"])
             )
             for draw in range(1, DRAWS + 1)
         ]
     if evaluation == "transfer":
         source = f"{name}-from-{column.source}"
-        return [LabelledRecipe(source + beginning, load_recipe("transfer", source))]
-    return [LabelledRecipe(name + beginning, load_recipe("finetune", name + shipped))]
+        return [LabelledRecipe(source + beginning, load_evaluation_recipe("transfer", source))]
+    return [LabelledRecipe(name + beginning, load_evaluation_recipe("finetune", name + shipped))]
 
 
 @cache
@@ -260,7 +258,7 @@ def _plan_cell(recipes: CellRecipes, scale: Scale, seed: int, runs: dict[str, Pl
 
 
 def _add_run(
-    labelled: LabelledRecipe[PretrainRecipe] | LabelledRecipe[LinearRecipe | FinetuneRecipe],
+    labelled: LabelledRecipe[PretrainRecipe] | LabelledRecipe[EvaluationRecipe],
     parent: str | None,
     scale: Scale,
     seed: int,

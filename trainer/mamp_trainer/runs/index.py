@@ -16,10 +16,10 @@ from mamp_schemas.io.run_files import (
 )
 from mamp_schemas.models.base import Model, digest_dumped
 from mamp_schemas.models.differences import Difference, find_differences, flatten
-from mamp_schemas.models.recipe import FinetuneRecipe, Recipe, Task
+from mamp_schemas.models.recipe import FinetuneRecipe, Recipe, parse_recipe
 from mamp_schemas.models.results import EvaluationResult, PretrainResult, RunRecord
 from mamp_schemas.models.splits import Subset
-from mamp_trainer.recipes import builtin_recipe, read_resolved
+from mamp_trainer.recipes import builtin_recipe
 
 
 def find_finished(
@@ -63,7 +63,7 @@ class RunSummary(Model):
 
     run: str
     state: RunState
-    task: Task | None = None
+    task: str | None = None
     recipe: str | None = None
     dataset: str | None = None
     protocol: str | None = None
@@ -88,7 +88,7 @@ def read_recipe(folder: Path) -> Recipe:
         RecordError: it is missing or unreadable.
         ConfigError: it does not validate; names the keys.
     """
-    return read_resolved(read_recipe_data(folder), str(folder))
+    return parse_recipe(read_recipe_data(folder), str(folder))
 
 
 def summarise_run(run: Run) -> RunSummary:
@@ -180,7 +180,7 @@ def run_detail(run: Run) -> RunDetail:
     line = summarise_run(run)
     try:
         settings = read_recipe_data(run.folder)
-        recipe = read_resolved(settings, str(run.folder))
+        recipe = parse_recipe(settings, str(run.folder))
     except (ConfigError, RecordError) as problem:
         return RunDetail(line=line, record=run.record, notes=(problem.message,))
     shipped = builtin_recipe(recipe.kind, recipe.name)

@@ -1,6 +1,7 @@
 """Floating-point operations that a network takes, counting matrix products only, 2 for each multiply-add."""
 
-from mamp_schemas.models.recipe import LinearRecipe, ModelSpec, PretrainRecipe, Recipe
+from mamp_schemas.models.objectives import MaskedRecipe
+from mamp_schemas.models.recipe import LinearRecipe, ModelSpec, Recipe
 from mamp_trainer.models.tokens import COORDINATES
 
 BACKWARD = 2
@@ -16,7 +17,7 @@ def loss_term_flops(recipe: Recipe, slots: int) -> int:
         recipe: what is trained.
         slots: M, bodies of a clip.
     """
-    if isinstance(recipe, PretrainRecipe):
+    if isinstance(recipe, MaskedRecipe):
         kept = int(recipe.model.tokens * (1 - recipe.masking.ratio))
         return (1 + BACKWARD) * (encoder_flops(recipe.model, kept) + decoder_flops(recipe.model, kept))
     ways = 1 if isinstance(recipe, LinearRecipe) else 1 + BACKWARD

@@ -2,7 +2,8 @@
 
 import torch
 
-from mamp_schemas.models.recipe import ModelSpec, Precision, PretrainRecipe
+from mamp_schemas.models.objectives import MaskedRecipe
+from mamp_schemas.models.recipe import ModelSpec, Precision
 from mamp_schemas.system import free_host_memory
 from mamp_trainer.data.residency import MemoryBudget
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
@@ -54,7 +55,7 @@ def activation_bytes(spec: ModelSpec, kept_tokens: int, sequences: int, precisio
     return int(numbers * (8 + 2 * spec.mlp_ratio) * sequences * _NUMBER_BYTES[precision])
 
 
-def choose_activation_checkpointing(recipe: PretrainRecipe, sequences: int, free_bytes: int) -> tuple[bool, str]:
+def choose_activation_checkpointing(recipe: MaskedRecipe, sequences: int, free_bytes: int) -> tuple[bool, str]:
     """Choose whether the backward pass computes blocks again.
 
     Args:
