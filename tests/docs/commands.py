@@ -48,6 +48,11 @@ class Command:
         return next((reason for pattern, reason in NOT_RUN.items() if re.search(pattern, self.line)), None)
 
 
+def find_python(page: Path) -> list[str]:
+    """Return the Python examples of a page, in order."""
+    return [block for language, block in _BLOCK.findall(page.read_text()) if language == "python"]
+
+
 def find_commands(page: Path) -> Iterator[Command]:
     """Yield the commands of a page's shell blocks, in order; continued lines are one."""
     for language, block in _BLOCK.findall(page.read_text()):

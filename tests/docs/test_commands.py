@@ -13,7 +13,7 @@ import torch
 import typer
 
 from mampctl.runtime.app import app, run_app
-from tests.docs.commands import NOT_RUN, PAGES, ROOT, Command, find_commands
+from tests.docs.commands import NOT_RUN, PAGES, ROOT, Command, find_commands, find_python
 from tests.docs.stand_ins import PREPARED, lay_out
 
 COMMANDS = [command for page in PAGES for command in find_commands(page)]
@@ -127,17 +127,31 @@ def prepared(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-EXAMPLES = re.findall(
-    r"^```python\n(.*?)^```", (ROOT / "docs" / "store-format.md").read_text(), re.DOTALL | re.MULTILINE
-)
-
-
 def test_store_format__a_clip_by_plain_zarr(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(prepared)
-    found: dict[str, Any] = {}
-    for example in EXAMPLES:
-        exec(example, found)
-    assert found["joints"].shape == (found["bodies"], found["frames"], 25, 3)
+    names = run_python(ROOT / "docs" / "store-format.md")
+    assert names["joints"].shape == (names["bodies"], names["frames"], 25, 3)
+
+
+def run_python(page: Path) -> dict[str, Any]:
+    """Run the Python examples of a page, and return the names that they define."""
+    examples = find_python(page)
+    assert examples
+    names: dict[str, Any] = {}
+    for example in examples:
+        exec(example, names)
+    return names
+
+
+def test_readme__is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 60
+
+
+def test_readme__shows_results_of_the_results_page() -> None:
+    results = (ROOT / "docs" / "results.md").read_text()
+    figures = re.findall(r"\d+\.\d+ ± \d+\.\d+", (ROOT / "README.md").read_text())
+    assert len(figures) == 12
+    assert [figure for figure in figures if figure not in results] == []
 
 
 RUN = [command for command in COMMANDS if command.arguments and not command.reason]
@@ -160,3 +174,5 @@ def test_documented_page__runs(
                 page not in FROM_RAW and "mampctl train" in command.line
             )  # the runs that pages name are there already
             run(Command(page, f"{command.line} --out {work}/run{number}") if anew else command)
+    if page == "README.md":
+        assert run_python(ROOT / page)["joints"].shape[-2:] == (20, 3)

@@ -1,12 +1,8 @@
-"""The pictures of the documentation: `python -m tests.pages.pictures` makes docs/images anew.
-
-The clip is synthetic; the table is docs/results.md as the site shows it.
-"""
+"""The picture of the documentation, a synthetic clip: `python -m tests.pages.pictures` makes docs/images anew."""
 
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 
@@ -28,11 +24,6 @@ def main() -> None:
         browser = Browser(driver)
         browser.open(make_viewer(folder))
         save(driver, "viewer")
-        run("mkdocs", "build", "--quiet", "--site-dir", str(folder / "site"))
-        browser.open(folder / "site" / "results.html")
-        browser.run("document.querySelector('table').scrollIntoView({block: 'center'})")
-        time.sleep(1)  # the heading moves while the page does
-        save(driver, "results")
         driver.quit()
 
 
