@@ -1,5 +1,6 @@
 """Fixtures that tests of several packages share."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +14,10 @@ from tests.s3_server import Bucket, Server, run_server
 
 # Tests that run an exported model import onnxruntime themselves.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# Messages reach `caplog`.
+for package in ("mampctl", "mamp_pipeline", "mamp_trainer", "mamp_schemas"):
+    logging.getLogger(package).setLevel(logging.INFO)
 
 ROOT = Path(__file__).parents[1]
 

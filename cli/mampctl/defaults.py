@@ -1,5 +1,6 @@
 """What a command uses when an option is not given, such as the data folder, store, recipe, run folder and layout."""
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -10,13 +11,14 @@ from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_st
 from mamp_schemas.models.dataset import DatasetName
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.recipe import Recipe
-from mampctl.output.console import print_note
 from mampctl.output.hints import suggest_recipe_options
 
 if TYPE_CHECKING:
     from mamp_schemas.models.recipe import Recipe
 if TYPE_CHECKING:
     pass
+
+logger = logging.getLogger(__name__)
 
 
 def data_folder() -> Path:
@@ -62,7 +64,7 @@ def find_only_store() -> Path:
     names = get_args(DatasetName)
     stores = [default_store(name) for name in names if default_store(name).exists()]
     if len(stores) == 1:
-        print_note(f"store {stores[0]}")
+        logger.info(f"store {stores[0]}")
         return stores[0]
     if not stores:
         raise UsageError(

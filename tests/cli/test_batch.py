@@ -125,12 +125,13 @@ def test_logs__a_command_line_that_does_not_parse_is_one_event(run: Run, words: 
 
 def test_logs__warnings_and_crashes_are_json_lines() -> None:
     code = (
-        "import threading, warnings, logging, mamp_schemas.io.store_reader as read; from mampctl import entry\n"
-        "def run(store):\n"
+        "import threading, warnings, logging, mamp_schemas.io.store_reader as read\n"
+        "from mampctl.runtime.main import main\n"
+        "def run(store, **options):\n"
         " warnings.warn('old'); logging.getLogger('any').error('odd')\n"
         " thread = threading.Thread(target=logging.getLogger('any').error, args=('from a thread',))\n"
         " thread.start(); thread.join(); 1 / 0\n"
-        "read.open_store = run; entry.main()"
+        "read.open_store = run; main()"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code, "verify", "any.zarr", "--run-id", "job-7"]

@@ -15,7 +15,6 @@ import zarr
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from mamp_schemas.progress import NullProgress
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.training.run_dir import init_run_dir
 from mampctl.doctor.data import check_store
@@ -245,7 +244,7 @@ def test_doctor__an_unfinished_run_goes_on_by_the_command_it_names(run: Run, dat
     smaller += ("model.width=16", "model.depth=1", "model.heads=2")
     recipe = load_recipe("pretrain", "ntu60-xsub", smaller)
     folder = data / "runs" / "begun"
-    init_run_dir(folder, recipe, resume=False, progress=NullProgress())
+    init_run_dir(folder, recipe, resume=False)
     (finding,) = about(visit(run), "run")
     assert finding["text"] == f"{folder}: not complete"
     words = shlex.split(finding["remedy"].partition(", ")[0])

@@ -69,7 +69,7 @@ def test_build_splits__a_class_without_a_clip_is_named(run: Run, tmp_path: Path)
     store = make_store(tmp_path, [0] * 9 + [5, 7] + [0, 0])
     outcome = run("build-splits", "--protocol", "xsub", "--store", store, "--fraction", "0.1", "--draws", "1")
     assert outcome.code == 0
-    assert "warning: draw 1 has no clip of 2 of the 3 classes, labels 5, 7 (counted from 0)" in outcome.err
+    assert "draw 1 has no clip of 2 of the 3 classes, labels 5, 7 (counted from 0)" in outcome.err
     assert "of 11 training clips of 3 classes" in outcome.out
 
 

@@ -108,7 +108,8 @@ def test_main__says_which_variables_stand_for_nothing(
     for name in ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_DASK", "PORT", "PORT_8786_TCP", "PORT_8786_TCP_ADDR"):
         monkeypatch.setenv(f"MAMPCTL_SCHEDULER_{name}", "10.0.0.1")
     warning, error = [json.loads(line) for line in run("--quiet", "verify", tmp_path / "none").err.splitlines()]
-    assert warning["text"] == "warning: MAMPCTL_VERFY_JSON stands for no option, did you mean MAMPCTL_VERIFY_JSON?"
+    assert warning["level"] == "warning"
+    assert warning["text"] == "MAMPCTL_VERFY_JSON stands for no option, did you mean MAMPCTL_VERIFY_JSON?"
     assert error["event"] == "error"
     monkeypatch.setenv("RANK", "1")
     assert "warning" not in run("--quiet", "verify", tmp_path / "none").err

@@ -19,13 +19,13 @@ from tests.paths import GOLDEN
 RAW = GOLDEN / "ntu60" / "raw.zip"
 SLOW = """
 import sys, time
-from mampctl.output.progress import Events
+from mampctl.output.progress import JsonProgress
 
-def advance(self, count, **facts):
+def advance(self, count, **values):
     print("working", file=sys.stderr, flush=True)
     time.sleep(60)
 
-Events.advance = advance
+JsonProgress.advance = advance
 from mampctl.runtime.main import main
 main()
 """
@@ -58,7 +58,7 @@ def test_quiet__is_of_one_call_only(run: Run, store: Path) -> None:
 def test_quiet__says_warnings_and_errors(run: Run, store: Path, tmp_path: Path) -> None:
     draws = ("--store", store, "--protocol", "xsub", "--fraction", "0.1", "--draws", "1")
     lines = run("build-splits", *draws, "--quiet").err.splitlines()
-    assert [json.loads(line)["text"][:15] for line in lines] == ["warning: draw 1"]
+    assert [(event["level"], event["text"][:6]) for event in map(json.loads, lines)] == [("warning", "draw 1")]
     assert run("verify", tmp_path / "none", "--quiet").err.startswith('{"event": "error"')
 
 
@@ -207,8 +207,8 @@ def work(store, progress):
     Deaf()
     time.sleep(30)
 
-mamp_schemas.io.store_reader.open_store = str
-mamp_pipeline.store.verify.verify = work
+mamp_schemas.io.store_reader.open_store = lambda store, **options: store
+mamp_pipeline.store.verify.verify_store = work
 from mampctl.runtime.main import main
 main()
 """

@@ -2,13 +2,13 @@
 
 import io
 import json
+import logging
 import os
 import pty
 import re
 import subprocess
 import sys
 from contextlib import suppress
-from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,11 @@ from rich.console import Console
 
 from mamp_pipeline.synth.ntu import synthesise
 from mampctl.output import progress
-from mampctl.output.console import set_quiet
-from mampctl.output.progress import JsonProgress, TerminalProgress, show_progress
+from mampctl.output.log import handle_log
+from mampctl.output.progress import TerminalProgress, show_progress
 from tests.pipeline.victims import SMALL
+
+logger = logging.getLogger("mamp_pipeline.ingest")
 
 
 def test_bars__show_count_rate_and_facts_in_80_columns() -> None:
@@ -57,40 +59,68 @@ def test_ingest__on_a_terminal_shows_rates_and_time_left(tmp_path: Path) -> None
     assert re.search(r"mb_per_s \d", text)
 
 
-def test_events__are_json_lines_and_close_a_finished_task(capsys: pytest.CaptureFixture[str]) -> None:
-    events = JsonProgress()
-    events.start("parse", 2, "files")
-    events.advance(2, seconds=9.0)
-    events.message("done")
+def test_show_progress__off_a_terminal_is_json_lines_and_ends_a_finished_task(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with handle_log(), show_progress() as shown:
+        shown.start("parse", 2, "files")
+        logger.info("found 2 files")
+        shown.advance(2, seconds=9.0)
+        logger.warning("one is damaged")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [line["event"] for line in lines] == ["start", "end", "message"]
-    assert lines[1]["seconds"] < 9.0
-    assert "task" not in lines[2]
+    assert [line["event"] for line in lines] == ["start", "message", "end", "message"]
+    assert (lines[1]["task"], lines[1]["level"], lines[1]["text"]) == ("parse", "info", "found 2 files")
+    assert lines[2]["seconds"] < 9.0
+    assert "task" not in lines[3]
+    assert (lines[3]["level"], lines[3]["text"]) == ("warning", "one is damaged")
 
 
-def test_events__rate_leaves_out_what_an_earlier_run_did(
+def test_show_progress__rate_leaves_out_what_an_earlier_run_did(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter([0.0, 10.0, 10.0, 10.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(progress, "EVENT_SECONDS", 1.0)
-    events = JsonProgress.__new__(JsonProgress)
-    events.__init__()  # type: ignore[misc]
-    clock = iter([0.0, 10.0, 10.0])
-    events.start("pretrain", 200, "steps", 100)
-    events.advance(50)
-    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    with show_progress() as shown:
+        shown.start("pretrain", 200, "steps", 100)
+        now = 1.0
+        shown.advance(20)
+        assert len(capsys.readouterr().err.splitlines()) == 1, "too soon after the start for another line"
+        now = 10.0
+        shown.advance(30)
+        line = json.loads(capsys.readouterr().err)
     assert (line["done"], line["per_second"], line["seconds_left"]) == (150, 5.0, 10.0)
 
 
-def test_notes__of_a_quiet_command_are_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
-    def speak() -> None:
-        set_quiet()
-        with show_progress() as shown:
-            shown.start("parse", 2, "files")
-            shown.message("found 2 files")
-            shown.message("warning: one is damaged")
-            shown.advance(2)
+def test_show_progress__of_a_quiet_command_is_none_but_warnings_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    with handle_log(logging.WARNING), show_progress() as shown:
+        shown.start("parse", 2, "files")
+        logger.info("found 2 files")
+        logger.warning("one is damaged")
+        shown.advance(2)
+    assert [json.loads(line)["text"] for line in capsys.readouterr().err.splitlines()] == ["one is damaged"]
 
-    copy_context().run(speak)
-    assert [json.loads(line)["text"] for line in capsys.readouterr().err.splitlines()] == ["warning: one is damaged"]
+
+def test_handle_log__on_a_terminal_is_text_with_the_level_of_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with handle_log():
+        logger.info("writing to data/ntu60.zarr")
+        logger.warning("one is damaged")
+        logger.error("no store")
+        logging.getLogger("elsewhere").warning("odd")
+    assert terminal.getvalue().splitlines() == [
+        "writing to data/ntu60.zarr",
+        "warning: one is damaged",
+        "error: no store",
+        "warning: odd",
+    ]
+
+
+def test_handle_log__ends_with_its_block(capsys: pytest.CaptureFixture[str]) -> None:
+    level = logger.getEffectiveLevel()
+    with handle_log(logging.CRITICAL):
+        logger.error("not of this rank")
+    assert logger.getEffectiveLevel() == level
+    logger.error("nobody listens")
+    assert "not of this rank" not in capsys.readouterr().err

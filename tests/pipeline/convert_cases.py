@@ -122,7 +122,7 @@ def import_h5(path: Path, protocol: SplitProtocolName = "xsub") -> Store:
 
 def import_pyskl(path: Path) -> Store:
     out = path.with_suffix(".zarr")
-    import_store(read_pyskl(path, "ntu60", NullProgress()), out, NullProgress())
+    import_store(read_pyskl(path, "ntu60"), out, NullProgress())
     return open_store(out)
 
 

@@ -11,18 +11,7 @@ import pytest
 from mamp_pipeline.convert.pyskl import read_pyskl
 from mamp_schemas.errors import RawInputError, UsageError
 from mamp_schemas.io.manifests import read_manifest
-from mamp_schemas.progress import NullProgress
 from tests.pipeline.convert_cases import annotation, import_pyskl, pyskl_content, round_trip_pyskl, write_pickle
-
-
-class Listening(NullProgress):
-    """Progress that remembers what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.said.append(text)
 
 
 def test_import__annotations_and_splits_come_back(tmp_path: Path) -> None:
@@ -73,23 +62,22 @@ def test_export__names_no_module_that_numpy_1_lacks(tmp_path: Path) -> None:
     assert not any(text.startswith("numpy.") for text in strings)
 
 
-def test_read__tells_what_is_not_kept(tmp_path: Path) -> None:
+def test_read__tells_what_is_not_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = pyskl_content()
     content["annotations"][1]["keypoint_score"] = np.ones((2, 7, 25), dtype=np.float16)
     content["split"]["train_1pct"] = ["S001C001P001R001A001"]
-    listening = Listening()
-    existing = read_pyskl(write_pickle(tmp_path / "f.pkl", content), "ntu60", listening)
+    existing = read_pyskl(write_pickle(tmp_path / "f.pkl", content), "ntu60")
     assert [split.protocol.name for split in existing.splits] == ["xsub", "xview"]
-    assert any("keypoint_score" in text for text in listening.said)
-    assert any("train_1pct" in text for text in listening.said)
+    assert any("keypoint_score" in text for text in caplog.messages)
+    assert any("train_1pct" in text for text in caplog.messages)
 
 
 def test_read__splits_say_which_dataset_it_is(tmp_path: Path) -> None:
     path = write_pickle(tmp_path / "f.pkl", pyskl_content())
-    assert read_pyskl(path, None, NullProgress()).dataset.name == "ntu60"
+    assert read_pyskl(path, None).dataset.name == "ntu60"
     content = {**pyskl_content(), "split": {}}
     with pytest.raises(UsageError, match="could be of ntu60, ntu120"):
-        read_pyskl(write_pickle(tmp_path / "g.pkl", content), None, NullProgress())
+        read_pyskl(write_pickle(tmp_path / "g.pkl", content), None)
 
 
 def change(place: int, **values: object) -> Callable[[Any], None]:

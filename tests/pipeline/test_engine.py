@@ -17,16 +17,16 @@ from mamp_pipeline.ingest.request import IngestRequest
 from mamp_pipeline.ingest.run import ingest
 from mamp_schemas.errors import MissingExtraError, RawInputError
 from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.engine_tasks import die_once, refuse, square, stumble_twice, tell_process
-from tests.pipeline.told import Told
 
 NOTHING = ProbeSpec(Path("nowhere"), ())
 
 
 @pytest.fixture(scope="module")
 def crew() -> Iterator[Engine]:
-    with cluster.start_local_cluster(2, Told()) as engine:
+    with cluster.start_local_cluster(2) as engine:
         yield engine
 
 
@@ -35,15 +35,14 @@ def test_in_process__runs_jobs_in_order_and_takes_them_one_by_one() -> None:
     assert [next(results) for _ in range(3)] == [(0, 0), (1, 1), (2, 4)]
 
 
-def test_open_engine__one_part_starts_no_processes() -> None:
-    told = Told()
-    with open_engine(Workers(8), 1, NOTHING, told) as engine:
+def test_open_engine__one_part_starts_no_processes(caplog: pytest.LogCaptureFixture) -> None:
+    with open_engine(Workers(8), 1, NOTHING) as engine:
         assert isinstance(engine, LocalEngine)
-    assert told.messages == ["one part: it is done in this process"]
+    assert caplog.messages == ["one part: it is done in this process"]
 
 
 def test_open_engine__no_workers_is_this_process() -> None:
-    with open_engine(Workers(0), 100, NOTHING, Told()) as engine:
+    with open_engine(Workers(0), 100, NOTHING) as engine:
         assert isinstance(engine, LocalEngine)
 
 
@@ -82,12 +81,12 @@ def test_start_cluster__another_error_is_tried_again(crew: Engine, tmp_path: Pat
 
 
 def test_start_cluster__a_job_whose_worker_died_is_done_by_another(tmp_path: Path) -> None:
-    with cluster.start_local_cluster(2, Told()) as engine:
+    with cluster.start_local_cluster(2) as engine:
         assert len(list(engine.run(die_once, [tmp_path / "mark"]))) == 1
 
 
 def test_start_cluster__leaves_no_process_behind() -> None:
-    with cluster.start_local_cluster(2, Told()) as engine:
+    with cluster.start_local_cluster(2) as engine:
         processes = {process for _, process in engine.run(tell_process, range(20))}
     for process in processes:
         with pytest.raises(ProcessLookupError):
@@ -101,7 +100,7 @@ def test_ingest__processes_change_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         request = IngestRequest(
             "ntu60", (GOLDEN / "ntu60" / "raw.zip",), tmp_path / f"{name}.zarr", paper_policy("ntu60")
         )
-        hashes.append(ingest(request, Told(), workers).content_hash)
+        hashes.append(ingest(request, NullProgress(), workers).content_hash)
     assert hashes[0] == hashes[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.zarr", "two.zarr"]
 
@@ -129,6 +128,6 @@ def test_open_engine__says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delitem(sys.modules, "mamp_pipeline.ingest.engines.dask_engine")
     monkeypatch.delattr("mamp_pipeline.ingest.engines.dask_engine")
     with pytest.raises(MissingExtraError, match="distributed") as caught:
-        open_engine(Workers(2), 2, NOTHING, Told())
+        open_engine(Workers(2), 2, NOTHING)
     assert "mampctl[pipeline]" in caught.value.remedy
     assert "--workers 0" in caught.value.remedy

@@ -30,7 +30,6 @@ from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
 from tests.pipeline.engine_tasks import square
-from tests.pipeline.told import Told
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
 VIEW = ProbeResult("here", {"/raw": "a.skeleton has 3 bytes"}, {"numpy": "2.0", "zarr": "3.1"})
@@ -47,14 +46,13 @@ def request(out: Path) -> IngestRequest:
 
 
 def test_ingest__on_a_scheduler_gives_the_same_store(
-    elsewhere: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
     expected = ingest(request(tmp_path / "one.zarr"), NullProgress()).content_hash
-    told = Told()
-    found = ingest(request(tmp_path / "two.zarr"), told, Workers(scheduler=elsewhere.address))
+    found = ingest(request(tmp_path / "two.zarr"), NullProgress(), Workers(scheduler=elsewhere.address))
     assert found.content_hash == expected
-    assert any(message.startswith(f"2 workers of {elsewhere.address}") for message in told.messages)
+    assert any(message.startswith(f"2 workers of {elsewhere.address}") for message in caplog.messages)
     assert verify_store(open_store(tmp_path / "two.zarr"), NullProgress()).problems == ()
 
 
@@ -75,12 +73,11 @@ def test_join_cluster__no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ingest(request(tmp_path / "s.zarr"), NullProgress(), Workers(scheduler=running.address))
 
 
-def test_join_cluster__waits_for_a_first_worker(tmp_path: Path) -> None:
-    told = Told()
+def test_join_cluster__waits_for_a_first_worker(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with run_cluster(tmp_path, workers=0) as running, ThreadPoolExecutor(1) as pool:
         asked = Workers(scheduler=running.address)
-        found = pool.submit(ingest, request(tmp_path / "s.zarr"), told, asked)
-        while not found.done() and not any("no worker yet" in message for message in told.messages):
+        found = pool.submit(ingest, request(tmp_path / "s.zarr"), NullProgress(), asked)
+        while not found.done() and not any("no worker yet" in message for message in caplog.messages):
             time.sleep(0.02)
         with run_worker(running.address):
             assert found.result().counts.clips > 0
@@ -107,12 +104,12 @@ def test_join_cluster__a_worker_that_cannot_see_a_path(hidden: str, tmp_path: Pa
 
 
 @contextmanager
-def joined(folder: Path, told: Told) -> Iterator[tuple[Cluster, Engine]]:
+def joined(folder: Path) -> Iterator[tuple[Cluster, Engine]]:
     """Join a cluster of one worker."""
     acquire(folder / "s.zarr", "plan", replacing=False)
     with (
         run_cluster(folder) as running,
-        cluster.connect_cluster(running.address, choose_probe(folder, []), told) as engine,
+        cluster.connect_cluster(running.address, choose_probe(folder, [])) as engine,
     ):
         yield running, engine
 
@@ -133,7 +130,7 @@ def test_join_cluster__a_scheduler_that_dies_meanwhile(tmp_path: Path, monkeypat
 
 
 def test_run__a_scheduler_that_dies(tmp_path: Path) -> None:
-    with joined(tmp_path, Told()) as (running, engine):
+    with joined(tmp_path) as (running, engine):
         results = engine.run(square, range(1_000))
         next(results)
         running.scheduler.kill()
@@ -145,7 +142,7 @@ def test_run__a_scheduler_that_dies(tmp_path: Path) -> None:
 def test_run__a_scheduler_that_answers_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_engine, "_SILENCE", 0.2)
     monkeypatch.setattr(dask_engine, "PATIENCE", 1.0)
-    with joined(tmp_path, Told()) as (running, engine):
+    with joined(tmp_path) as (running, engine):
         results = engine.run(square, range(1_000))
         next(results)
         running.scheduler.send_signal(signal.SIGSTOP)
@@ -153,18 +150,19 @@ def test_run__a_scheduler_that_answers_no_more(tmp_path: Path, monkeypatch: pyte
             list(results)
 
 
-def test_run__no_worker_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run__no_worker_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(dask_engine, "_SILENCE", 0.2)
     monkeypatch.setattr(dask_engine, "ABSENCE", 0.5)
-    told = Told()
-    with joined(tmp_path, told) as (running, engine):
+    with joined(tmp_path) as (running, engine):
         results = engine.run(square, range(1_000))
         next(results)
         running.workers[0].kill()
         with pytest.raises(ClusterError, match="no worker was left") as caught:
             list(results)
     assert "start workers" in caught.value.remedy
-    assert sum("no worker is left" in message for message in told.messages) == 1
+    assert sum("no worker is left" in message for message in caplog.messages) == 1
 
 
 def test_run__workers_that_come_later_get_work_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +175,7 @@ def test_run__workers_that_come_later_get_work_too(tmp_path: Path, monkeypatch: 
             taken += 1
             yield job
 
-    with joined(tmp_path, Told()) as (running, engine):
+    with joined(tmp_path) as (running, engine):
         results = engine.run(square, count())
         next(results)
         assert taken == 1 + 2  # one is done, two are in flight
@@ -190,7 +188,7 @@ def test_run__workers_that_come_later_get_work_too(tmp_path: Path, monkeypatch: 
 
 def test_run__goes_on_with_a_worker_that_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_engine, "_SILENCE", 0.2)
-    with joined(tmp_path, Told()) as (running, engine):
+    with joined(tmp_path) as (running, engine):
         results = engine.run(square, range(40))
         next(results)
         running.workers[0].kill()

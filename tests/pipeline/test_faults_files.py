@@ -7,6 +7,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.store_reader import is_complete
 from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import NullProgress
+from tests.logs import on_log
 from tests.paths import GOLDEN
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
@@ -116,21 +118,21 @@ def test_ingest__archive_with_a_bad_crc(tmp_path: Path) -> None:
     assert len(reasons) == 1
 
 
-class Removing(NullProgress):
-    """Removes something once the raw files are listed."""
+def removing(path: Path) -> AbstractContextManager[None]:
+    """Remove something once the raw files are listed."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def message(self, text: str) -> None:
+    def act(text: str) -> None:
         if text.startswith("found"):
-            shutil.rmtree(self.path) if self.path.is_dir() else self.path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return on_log(act)
 
 
 def test_ingest__a_file_that_disappears_is_quarantined(tmp_path: Path) -> None:
     files = unpack(tmp_path / "raw")
     before = ingest(request(tmp_path / "raw", tmp_path / "before.zarr"), NullProgress())
-    metadata = ingest(request(tmp_path / "raw", tmp_path / "s.zarr"), Removing(files[3]))
+    with removing(files[3]):
+        metadata = ingest(request(tmp_path / "raw", tmp_path / "s.zarr"), NullProgress())
     assert metadata.counts.quarantined == before.counts.quarantined + 1
     assert any("No such file" in entry.reason for entry in metadata.quarantined)
 
@@ -138,8 +140,8 @@ def test_ingest__a_file_that_disappears_is_quarantined(tmp_path: Path) -> None:
 def test_ingest__a_folder_that_disappears_is_no_quarantine(tmp_path: Path) -> None:
     """Else one lost mount would leave a finished store that lacks everything."""
     unpack(tmp_path / "raw")
-    with pytest.raises(RawInputError, match="not there any more"):
-        ingest(request(tmp_path / "raw", tmp_path / "s.zarr"), Removing(tmp_path / "raw"))
+    with removing(tmp_path / "raw"), pytest.raises(RawInputError, match="not there any more"):
+        ingest(request(tmp_path / "raw", tmp_path / "s.zarr"), NullProgress())
     assert not is_complete(tmp_path / "s.zarr")
 
 

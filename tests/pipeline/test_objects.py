@@ -33,8 +33,8 @@ from mamp_schemas.io.store_reader import is_complete, open_store
 from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.models.store import StoreMetadata
 from mamp_schemas.progress import NullProgress
+from tests.logs import on_log
 from tests.paths import GOLDEN
-from tests.pipeline.told import Told
 from tests.s3_server import Bucket
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
@@ -159,8 +159,8 @@ def test_ingest__goes_on_where_it_stopped(
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out, raw), NullProgress())
     assert is_complete(out) == (task == "discard")
-    before, told = len(bucket.server.requests()), Told()
-    assert ingest(request(out, raw), told).content_hash == local.content_hash
+    before = len(bucket.server.requests())
+    assert ingest(request(out, raw), NullProgress()).content_hash == local.content_hash
     lines = bucket.server.requests()[before:]
     assert not [line for line in lines if line.startswith("PUT") and "/part-" in line]
     assert bool([line for line in lines if line.startswith("PUT") and "/joints/c/" in line]) == (task == "parse_parts")
@@ -184,12 +184,8 @@ def test_ingest__an_object_that_disappears_is_quarantined(bucket: Bucket, tmp_pa
     raw = put_folder(bucket, "raw")
     lost = find_sources([raw], "ntu60")[3]
 
-    class Removing(NullProgress):
-        def message(self, text: str) -> None:
-            if text.startswith("found"):
-                storage.remove_file(raw / lost.member)
-
-    metadata = ingest(request(tmp_path / "s.zarr", raw), Removing())
+    with on_log(lambda text: text.startswith("found") and storage.remove_file(raw / lost.member)):
+        metadata = ingest(request(tmp_path / "s.zarr", raw), NullProgress())
     reasons = {entry.file: entry.reason for entry in metadata.quarantined}
     assert reasons[lost.portable_path] == "cannot be read (No such object)"
 
@@ -197,13 +193,11 @@ def test_ingest__an_object_that_disappears_is_quarantined(bucket: Bucket, tmp_pa
 def test_ingest__an_archive_that_disappears_is_no_quarantine(bucket: Bucket, tmp_path: Path) -> None:
     raw = bucket.put("ntu.zip", RAW)
 
-    class Removing(NullProgress):
-        def message(self, text: str) -> None:
-            if text.startswith("found"):
-                storage.remove_file(raw)
-
-    with pytest.raises(RawInputError, match="not there any more"):
-        ingest(request(tmp_path / "s.zarr", raw), Removing())
+    with (
+        on_log(lambda text: text.startswith("found") and storage.remove_file(raw)),
+        pytest.raises(RawInputError, match="not there any more"),
+    ):
+        ingest(request(tmp_path / "s.zarr", raw), NullProgress())
 
 
 def test_list_files__an_edited_object_is_told_from_the_old_one(bucket: Bucket) -> None:
@@ -256,15 +250,12 @@ def test_ingest__wrong_credentials(bucket: Bucket, tmp_path: Path) -> None:
 
 def test_ingest__credentials_that_end_while_it_runs_are_no_quarantine(bucket: Bucket, tmp_path: Path) -> None:
     raw = put_folder(bucket, "raw")
-    with ExitStack() as stack:
-
-        class Closing(NullProgress):
-            def message(self, text: str) -> None:
-                if text.startswith("found"):
-                    stack.enter_context(bucket.server.closed())
-
-        with pytest.raises(ObjectStoreError, match="access denied"):
-            ingest(request(tmp_path / "s.zarr", raw), Closing())
+    with (
+        ExitStack() as stack,
+        on_log(lambda text: text.startswith("found") and stack.enter_context(bucket.server.closed())),
+        pytest.raises(ObjectStoreError, match="access denied"),
+    ):
+        ingest(request(tmp_path / "s.zarr", raw), NullProgress())
     assert not is_complete(tmp_path / "s.zarr")
 
 

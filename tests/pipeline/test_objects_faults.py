@@ -24,7 +24,6 @@ from mamp_schemas.models.policy import paper_policy
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import run_cluster
-from tests.pipeline.told import Told
 from tests.pipeline.victims import SMALL
 from tests.s3_server import KEY_ID, SECRET, Bucket
 
@@ -76,12 +75,13 @@ def test_kill__the_command_in_each_phase(bucket: Bucket, tmp_path: Path) -> None
     assert [name for name in bucket.names() if not name.startswith("s.zarr/")] == ["raw.zip"]
 
 
-def test_ingest__two_workers_on_this_machine(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_ingest__two_workers_on_this_machine(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(plan, "PART_BYTES", 2_000_000)
     raw, out = bucket.put("raw.zip", RAW), bucket.url / "s.zarr"
-    told = Told()
-    found = ingest(request(out, raw), told, Workers(2))
-    assert any("2 worker processes" in line for line in told.messages)
+    found = ingest(request(out, raw), NullProgress(), Workers(2))
+    assert any("2 worker processes" in line for line in caplog.messages)
     assert found.content_hash == ingest(request(tmp_path / "s.zarr"), NullProgress()).content_hash
     assert verify_store(open_store(out), NullProgress()).problems == ()
     assert not [name for name in bucket.names() if ".staging" in name]

@@ -14,7 +14,6 @@ from mamp_pipeline.datasets.io import read as reading
 from mamp_pipeline.datasets.io.read import choose_inflater, read_source
 from mamp_schemas.errors import RawFileError, RawInputError
 from tests.paths import SHARED_DATA
-from tests.pipeline.told import Told
 
 FIRST = "S001C001P001R001A001"
 SECOND = "S001C001P001R001A002"
@@ -310,12 +309,12 @@ def test_find_sources__links_to_what_is_listed_anyway_add_nothing(tmp_path: Path
     assert found == ([FIRST, SECOND] if "elsewhere" in target else [FIRST])
 
 
-def test_find_sources__tells_of_archives_inside_a_folder(tmp_path: Path) -> None:
-    raw, told = _folder(tmp_path / "raw", f"{FIRST}.skeleton"), Told()
+def test_find_sources__tells_of_archives_inside_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    raw = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
     _archive(raw / "rest.zip", f"{SECOND}.skeleton")
-    assert [source.id for source in find_sources([raw], "ntu60", progress=told)] == [FIRST]
-    assert told.messages == [
-        "warning: 1 zip archives inside --raw are not opened: name each as a --raw of its own, if what it holds is not "
+    assert [source.id for source in find_sources([raw], "ntu60")] == [FIRST]
+    assert caplog.messages == [
+        "1 zip archives inside --raw are not opened: name each as a --raw of its own, if what it holds is not "
         "there unpacked"
     ]
 

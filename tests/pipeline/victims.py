@@ -15,11 +15,11 @@ PART_BYTES, SHARD_ROWS = 300_000, 256
 SMALL = f"""
 import sys
 from mamp_pipeline.ingest import plan, run
-from mamp_pipeline.store import layout, write
+from mamp_pipeline.store import shards, writer
 plan.PART_BYTES = {PART_BYTES}
-for module in (layout, write):
+for module in (shards, writer):
     module.CHUNK_ROWS = 64
-for module in (layout, write, phases, ingest):
+for module in (shards, writer, run):
     module.SHARD_ROWS = {SHARD_ROWS}
 from mampctl.runtime.main import main
 main()

@@ -23,7 +23,6 @@ from mamp_schemas.models.recipe import (
     SamplingSpec,
     ScheduleSpec,
 )
-from mamp_schemas.progress import NullProgress
 from mamp_trainer.checkpoints.files import Checkpoint, read_checkpoint
 from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.collate import Batch
@@ -111,7 +110,7 @@ def _clip(number: int, label: int) -> Clip:
 def open_source(store: StoragePath, recipe: Recipe, device: torch.device = CPU) -> RunData:
     """Open a store for a recipe, with a gigabyte for clips."""
     budget = MemoryBudget(device=10**9, host=10**9)
-    return RunData.open(store, recipe, device, budget, NullProgress())
+    return RunData.open(store, recipe, device, budget)
 
 
 def make_batch(real: Sequence[Sequence[bool]], frames: int = MODEL.frames, copies: bool = False) -> Batch:
@@ -129,7 +128,6 @@ class SignalAfter:
 
     def __init__(self, steps: int, number: signal.Signals = signal.SIGTERM) -> None:
         self.left, self.number = steps, number
-        self.messages: list[str] = []
 
     def start(self, task: str, total: int, unit: str, done: int = 0) -> None:
         self.left -= done
@@ -139,9 +137,6 @@ class SignalAfter:
             self.left -= count
             if self.left == 0:
                 os.kill(os.getpid(), self.number)
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

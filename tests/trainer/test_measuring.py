@@ -1,5 +1,6 @@
 """Measuring what is trained: every clip once, whoever computes, and the same as a plain loop says."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from mamp_trainer.protocols.knn import evaluate_knn
 from mamp_trainer.protocols.linear import linear
 from mamp_trainer.protocols.predictions import ClipPredictions
 from tests.trainer.rank_threads import together
-from tests.trainer.runs import MODEL, SignalAfter, linear_recipe, open_source, pretrain_recipe, write_toy_store
+from tests.trainer.runs import MODEL, linear_recipe, open_source, pretrain_recipe, write_toy_store
 
 
 @pytest.fixture(scope="module")
@@ -109,20 +110,22 @@ def test_find_neighbours__votes_as_scikit_learn_does(store: Path, pretrained: Pa
     assert (found.clips, found.gallery, set(found.knn)) == (7, 26, {1, 5})
 
 
-def test_find_neighbours__more_than_there_are_is_told(store: Path, pretrained: Path) -> None:
-    progress = SignalAfter(-1)
+def test_find_neighbours__more_than_there_are_is_told(
+    store: Path, pretrained: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for k in (26, 27):
-        evaluate_knn(pretrained, pretrain_recipe(), EvaluationContext(store, "cpu", progress), (k,))
-    assert [text for text in progress.messages if "warning" in text] == [
-        "warning: k = 27, but all 26 training clips are fewer"
+        evaluate_knn(pretrained, pretrain_recipe(), EvaluationContext(store, "cpu"), (k,))
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        "k = 27, but all 26 training clips are fewer"
     ]
 
 
-def test_embed__released_file_of_another_length_warns(store: Path, tmp_path: Path) -> None:
+def test_embed__released_file_of_another_length_warns(
+    store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     released = tmp_path / "released.pth"
     torch.save({"model": to_released({f"encoder.{k}": v for k, v in Encoder(MODEL).state_dict().items()})}, released)
     longer = linear_recipe(model=ModelSpec.model_validate({**MODEL.model_dump(), "frames": 32}))
-    progress = SignalAfter(-1)
-    found, _ = embed_clips(released, longer, EvaluationContext(store, "cpu", progress), ("test",))
+    found, _ = embed_clips(released, longer, EvaluationContext(store, "cpu"), ("test",))
     assert found.features.shape == (7, 16)
-    assert any("interpolated" in message for message in progress.messages)
+    assert any("interpolated" in message for message in caplog.messages)

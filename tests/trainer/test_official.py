@@ -10,7 +10,6 @@ import torch
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
-from mamp_schemas.progress import NullProgress
 from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.checkpoints.released import from_released, load_released, resize_segments, to_released
 from mamp_trainer.models.mamp import MAMP
@@ -194,34 +193,21 @@ def test_resize_segments__is_cubic_convolution_at_half_pixel_centres(segments):
     torch.testing.assert_close(resized, expected, atol=1e-12, rtol=0)
 
 
-class Told(NullProgress):
-    """Progress that keeps what it is told."""
-
-    def __init__(self):
-        self.messages = []
-
-    def message(self, text):
-        self.messages.append(text)
-
-
-def test_load_encoder__meets_another_length_with_a_warning(released):
-    told = Told()
-
-    weights = load_encoder(released, SPEC.replaced(frames=120), told)
+def test_load_encoder__meets_another_length_with_a_warning(released, caplog):
+    weights = load_encoder(released, SPEC.replaced(frames=120))
 
     theirs = official_weights()["temp_embed"].permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(theirs, size=(30, 1), mode="bicubic", align_corners=False)
     assert torch.equal(weights["temp_embed"], resized.permute(0, 2, 3, 1))
-    assert len(told.messages) == 1
-    assert re.search(r"released\.pth was trained at 6 segments, .* are 30", told.messages[0])
+    assert len(caplog.messages) == 1
+    assert re.search(r"released\.pth was trained at 6 segments, .* are 30", caplog.messages[0])
     unchanged = load_encoder(released, SPEC)
     assert all(torch.equal(weights[name], unchanged[name]) for name in unchanged if name != "temp_embed")
 
 
-def test_load_encoder__of_its_own_length_says_nothing(released):
-    told = Told()
-    assert torch.equal(load_encoder(released, SPEC, told)["temp_embed"], official_weights()["temp_embed"])
-    assert told.messages == []
+def test_load_encoder__of_its_own_length_says_nothing(released, caplog):
+    assert torch.equal(load_encoder(released, SPEC)["temp_embed"], official_weights()["temp_embed"])
+    assert caplog.messages == []
 
 
 def test_load_encoder__another_width_is_not_met_by_interpolation(released):

@@ -94,12 +94,14 @@ def test_pretrain__resume_without_a_checkpoint_begins(store: Path, whole: Path, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_pretrain__tells_how_to_go_on(store: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_pretrain__tells_how_to_go_on(
+    store: Path, tmp_path: Path, number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
     progress = SignalAfter(2, number)
     with pytest.raises(KeyboardInterrupt, match=number.name):
         pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu", progress=progress)
-    assert "--resume" in progress.messages[-1]
-    assert "step 2" in progress.messages[-1]
+    assert "--resume" in caplog.messages[-1]
+    assert "step 2" in caplog.messages[-1]
 
 
 @pytest.mark.parametrize("steps", [3, 6, 9])

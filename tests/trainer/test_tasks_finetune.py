@@ -1,5 +1,6 @@
 """Fine-tuning, semi-supervised evaluation, transfer: each from a store to a record, in a blink."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,10 +47,10 @@ def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def told(store: Path, run: Path, **options: object) -> list[str]:
-    progress = SignalAfter(-1)
-    finetune(options.pop("recipe", SHALLOW), store, run, device="cpu", progress=progress, **options)  # type: ignore[arg-type]
-    return progress.messages
+def warnings_of(caplog: pytest.LogCaptureFixture, store: Path, run: Path, **options: object) -> list[str]:
+    caplog.clear()
+    finetune(options.pop("recipe", SHALLOW), store, run, device="cpu", **options)  # type: ignore[arg-type]
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
 def read_record(run: Path) -> RunRecord:
@@ -73,8 +74,11 @@ def test_finetune__trains_the_encoder_that_it_began_with(store: Path, pretrained
     assert str(pretrained) in read_record(tmp_path / "run").encoder
 
 
-def test_finetune__without_an_encoder_says_from_scratch(store: Path, tmp_path: Path) -> None:
-    assert any("from scratch" in message for message in told(store, tmp_path / "run"))
+def test_finetune__without_an_encoder_says_from_scratch(
+    store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    finetune(SHALLOW, store, tmp_path / "run", device="cpu")
+    assert any("from scratch" in message for message in caplog.messages)
     assert read_record(tmp_path / "run").encoder == UNTRAINED
 
 
@@ -117,15 +121,19 @@ def test_transfer__without_an_encoder_is_refused(store: Path, tmp_path: Path) ->
     assert not (tmp_path / "run").exists()
 
 
-def test_transfer__from_another_dataset_than_the_recipes_warns(store: Path, pretrained: Path, tmp_path: Path) -> None:
+def test_transfer__from_another_dataset_than_the_recipes_warns(
+    store: Path, pretrained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     recipe = SHALLOW.replaced(kind="transfer", pretrained_on=TRANSFER)
-    messages = told(store, tmp_path / "run", recipe=recipe, encoder_from=pretrained)
+    messages = warnings_of(caplog, store, tmp_path / "run", recipe=recipe, encoder_from=pretrained)
     assert any("pre-trained on ntu60 xsub; the recipe is about one of ntu120 xsub" in each for each in messages)
 
 
-def test_finetune__from_an_encoder_that_has_seen_labels_warns(store: Path, pretrained: Path, tmp_path: Path) -> None:
-    assert not any(each.startswith("warning") for each in told(store, tmp_path / "one", encoder_from=pretrained))
-    messages = told(store, tmp_path / "other", encoder_from=tmp_path / "one")
+def test_finetune__from_an_encoder_that_has_seen_labels_warns(
+    store: Path, pretrained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not warnings_of(caplog, store, tmp_path / "one", encoder_from=pretrained)
+    messages = warnings_of(caplog, store, tmp_path / "other", encoder_from=tmp_path / "one")
     assert any("that of a run of train finetune, not of a pre-training" in each for each in messages)
 
 
@@ -141,15 +149,16 @@ def test_load_classifier__says_what_the_run_said(store: Path, tmp_path: Path, be
     assert not model.training
 
 
-def test_load_classifier__released_file_of_another_length_warns(tmp_path: Path) -> None:
+def test_load_classifier__released_file_of_another_length_warns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     model = make_classifier(SHALLOW, 60, None)
     torch.save({"model": to_released(model.state_dict())}, tmp_path / "finetuned.pth")
     longer = SHALLOW.replaced(model=ModelSpec.model_validate({**MODEL.model_dump(), "frames": 32}))
-    progress = SignalAfter(-1)
-    loaded = load_classifier(tmp_path / "finetuned.pth", longer, progress)
+    loaded = load_classifier(tmp_path / "finetuned.pth", longer)
     assert loaded.encoder.temp_embed.shape == (1, 8, 1, 16)
     assert torch.equal(loaded.head.state_dict()["fc2.weight"], model.head.state_dict()["fc2.weight"])
-    assert any("interpolated" in message for message in progress.messages)
+    assert any("interpolated" in message for message in caplog.messages)
 
 
 def test_load_classifier__a_pretraining_has_none(pretrained: Path) -> None:

@@ -51,10 +51,10 @@ def assert_same_weights(one: Path, other: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first | second)
 
 
-def messages(store: Path, run: Path, **changes: Any) -> list[str]:
-    progress = SignalAfter(-1)
-    pretrain(pretrain_recipe(**changes), store, run, device="cpu", progress=progress)
-    return [message for message in progress.messages if message.startswith("clips: ")]
+def messages(caplog: pytest.LogCaptureFixture, store: Path, run: Path, **changes: Any) -> list[str]:
+    caplog.clear()
+    pretrain(pretrain_recipe(**changes), store, run, device="cpu")
+    return [message for message in caplog.messages if message.startswith("clips: ")]
 
 
 @pytest.mark.parametrize("changes", [{"shuffle_window": 3}, {"shuffle_window": 3, "motion_source": "stored"}, {}])
@@ -85,10 +85,10 @@ def test_pretrain__goes_on_with_clips_that_live_elsewhere(store: Path, tmp_path:
     assert_same_weights(tmp_path / "whole", tmp_path / "run")
 
 
-def test_pretrain__says_where_clips_live_and_why(store: Path, tmp_path: Path) -> None:
-    (resident,) = messages(store, tmp_path / "resident")
+def test_pretrain__says_where_clips_live_and_why(store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (resident,) = messages(caplog, store, tmp_path / "resident")
     assert resident.startswith("clips: device, 0.00 GB of clips fit the budget of ")
-    (streamed,) = messages(store, tmp_path / "streamed", residency_budget_gb=TINY)
+    (streamed,) = messages(caplog, store, tmp_path / "streamed", residency_budget_gb=TINY)
     assert streamed.startswith("clips: stream, 0.00 GB of clips exceed the budget of 0.00 GB on cpu")
     assert "shuffled in windows of 1 of their " in streamed
 

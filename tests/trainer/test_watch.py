@@ -97,16 +97,17 @@ def test_pretrain__lines_of_metrics_tell_what_training_costs(store: Path, tmp_pa
     assert train["data_s"] < train["step_s"]
 
 
-def test_pretrain__profile_is_a_trace_of_the_steps_asked_for(store: Path, tmp_path: Path) -> None:
-    run, messages = tmp_path / "run", []
+def test_pretrain__profile_is_a_trace_of_the_steps_asked_for(
+    store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
     progress = StopAfter(7, 15)
-    progress.message = messages.append  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         pretrain(pretrain_recipe(), store, run, device="cpu", progress=progress, profile=3)
     trace = json.loads((run / "profile.json").read_text())
     steps = {event["name"] for event in trace["traceEvents"] if event["name"].startswith("ProfilerStep")}
     assert steps == {"ProfilerStep#2", "ProfilerStep#3", "ProfilerStep#4"}
-    assert any(str(run / "profile.json") in message for message in messages)
+    assert any(str(run / "profile.json") in message for message in caplog.messages)
 
 
 def test_linear__the_best_epoch_s_checkpoint_is_kept(store: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`mampctl build-splits`: write split manifests, and draws of a part of the training clips, beside a store."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -11,11 +12,13 @@ from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.splits import SplitCounts, Subset, SubsetSampling
 from mampctl.defaults import find_store
 from mampctl.options import complete_protocol, complete_store
-from mampctl.output.console import print_json, print_line, print_note, print_summary, print_table
+from mampctl.output.console import print_json, print_line, print_summary, print_table
 from mampctl.output.hints import print_hint, suggest_recipe_options
 
 if TYPE_CHECKING:
     from mamp_schemas.io.store_reader import Store
+
+logger = logging.getLogger(__name__)
 
 
 DEFAULT_DRAWS = 5
@@ -139,7 +142,7 @@ def _print_subsets(drawn: Mapping[StoragePath, Mapping[int, int]], clips: int) -
 
 def _warn_about_missing_classes(draw: int, absent: Sequence[int], classes: int) -> None:
     if absent:
-        print_note(
-            f"warning: draw {draw} has no clip of {len(absent)} of the {classes} classes, labels "
+        logger.warning(
+            f"draw {draw} has no clip of {len(absent)} of the {classes} classes, labels "
             f"{', '.join(map(str, absent))} (counted from 0); --sampling stratified draws some of each"
         )

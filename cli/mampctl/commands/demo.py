@@ -1,5 +1,6 @@
 """`mampctl demo`: run the whole chain on synthetic clips, in minutes on a CPU."""
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,12 @@ from mamp_schemas.io.atomic import output_errors
 from mamp_schemas.io.storage_path import parse_local_path
 from mamp_schemas.models.results import EvaluationResult
 from mamp_schemas.progress import Progress
-from mampctl.output.console import elapsed, print_json, print_line, print_note, print_table
+from mampctl.output.console import elapsed, print_json, print_line, print_table
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
+
+logger = logging.getLogger(__name__)
+
 
 CLIPS, CLASSES, SETUPS, SUBJECTS, SEED = 600, 10, 4, 10, 0
 RECIPE = "ntu60-demo"
@@ -72,7 +76,7 @@ def _output_folder(out: Path | None) -> Iterator[str]:
         try:
             yield name
         except KeyboardInterrupt:
-            print_note("warning: nothing of the demo is kept; it begins anew, or goes into a folder with --out")
+            logger.warning("nothing of the demo is kept; it begins anew, or goes into a folder with --out")
             raise
 
 
@@ -125,11 +129,11 @@ def _make_store(folder: Path, progress: Progress) -> Path:
     store = open_store(path)
     manifest = build_manifest(store, "xsub")
     write_manifest(manifest_path(path, "xsub"), manifest)
-    progress.message(f"split: {manifest.counts.train} train, {manifest.counts.test} test clips")
+    logger.info(f"split: {manifest.counts.train} train, {manifest.counts.test} test clips")
     report = verify_store(store, progress)
     if report.problems:
         raise StoreError(f"{path}: verification failed: {report.problems[0]}", remedy="Run the demo again.")
-    progress.message(f"verify: {report.clips} clips, all digests agree")
+    logger.info(f"verify: {report.clips} clips, all digests agree")
     return path
 
 

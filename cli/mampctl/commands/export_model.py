@@ -13,7 +13,6 @@ from mamp_schemas.models.policy import make_policy
 from mampctl.defaults import find_layout, require_new_file
 from mampctl.options import CheckpointArgument, JsonOption, LayoutOption, PolicyOption, ReleasedRecipeOption
 from mampctl.output.console import print_json, print_line, print_summary
-from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
 
 if TYPE_CHECKING:
@@ -45,11 +44,10 @@ def export_model(
     described = find_layout(trained.dataset, layout)
     spec, names = dataset_spec(trained.dataset, described), class_names(trained.dataset, described)
     cleaning = make_policy(read_training_policy(checkpoint, policy), trained.dataset)
-    with show_progress() as progress:
-        network = load_exported_network(checkpoint, trained, progress)
-        facts = export_metadata(network, trained, spec, cleaning, names)
-        content, difference = make(network, spec.bodies, facts, str(out))
-        write_file(out, content)
+    network = load_exported_network(checkpoint, trained)
+    facts = export_metadata(network, trained, spec, cleaning, names)
+    content, difference = make(network, spec.bodies, facts, str(out))
+    write_file(out, content)
     result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **facts}
     if as_json:
         print_json(result)

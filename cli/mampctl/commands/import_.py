@@ -69,7 +69,7 @@ def pyskl(file: FileArgument, out: OutStoreOption, dataset: DatasetOption = None
     from mamp_pipeline.convert.pyskl import read_pyskl
 
     with show_progress() as progress:
-        _import_and_print(read_pyskl(file, dataset, progress), out, as_json, progress)
+        _import_and_print(read_pyskl(file, dataset), out, as_json, progress)
 
 
 def _import_and_print(existing: "ImportSource", out: Path, as_json: bool, progress: "Progress") -> None:

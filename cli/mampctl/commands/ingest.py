@@ -1,5 +1,6 @@
 """`mampctl ingest`: make a store from raw files."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,12 +12,14 @@ from mamp_schemas.models.dataset import DatasetName
 from mamp_schemas.models.policy import PolicyName, make_policy
 from mamp_schemas.models.store import StoreMetadata
 from mampctl.defaults import default_store, find_layout
-from mampctl.output.console import print_json, print_line, print_note, print_summary
+from mampctl.output.console import print_interrupted, print_json, print_line, print_summary
 from mampctl.output.hints import print_hint
 from mampctl.output.progress import show_progress
 
 if TYPE_CHECKING:
     from mamp_pipeline.ingest.engines.base import Workers
+
+logger = logging.getLogger(__name__)
 
 
 EXIT_QUARANTINED = 3
@@ -91,10 +94,10 @@ def ingest(
     try:
         with show_progress() as progress:
             if out is None:
-                progress.message(f"writing to {request.out}")
+                logger.info(f"writing to {request.out}")
             metadata = run(request, progress, crew)
     except KeyboardInterrupt as stop:
-        print_note("interrupted: run the same command again, it goes on where it stopped")
+        print_interrupted("run the same command again, it goes on where it stopped")
         raise typer.Exit(exit_code(stop)) from None
     if as_json:
         print_json(metadata.model_dump(mode="json"))

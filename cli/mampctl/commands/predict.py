@@ -1,6 +1,7 @@
 """`mampctl predict`: classify raw files; one JSON line per clip."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,16 +12,18 @@ import typer
 from mamp_schemas.io.storage_path import parse_storage_path
 from mamp_schemas.models.layout import class_names, dataset_spec
 from mamp_schemas.models.policy import make_policy
-from mamp_schemas.progress import Progress
+from mamp_schemas.progress import NullProgress, Progress
 from mampctl.defaults import find_layout
 from mampctl.options import CheckpointArgument, DeviceOption, LayoutOption, PolicyOption, ReleasedRecipeOption
-from mampctl.output.progress import MessagesOnly, show_progress
+from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
 
 if TYPE_CHECKING:
     from mamp_pipeline.datasets.clips import Clip
     from mamp_pipeline.ingest.read_files import FileClips
     from mamp_trainer.protocols.predictions import Predictor
+
+logger = logging.getLogger(__name__)
 
 
 EXIT_FAILED = 1
@@ -58,8 +61,8 @@ def predict(
     # While bars are shown, what is written to sys.stdout would go to the terminal, wherever it is to go.
     out = sys.stdout
     with _progress_beside(out) as progress:
-        predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device, progress)
-        sources = find_files([parse_storage_path(path) for path in paths], trained.dataset, described, progress)
+        predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device)
+        sources = find_files([parse_storage_path(path) for path in paths], trained.dataset, described)
         progress.start("predict", len(sources), "files")
         faults = 0
         names = class_names(trained.dataset, described)
@@ -67,14 +70,14 @@ def predict(
             _write_batch(lines, predictor, names, top, out)
             faults += sum(line.clip is None for line in lines)
         if faults:
-            progress.message(f"{faults:,} files or labels gave no clip: their lines have an error")
+            logger.info(f"{faults:,} files or labels gave no clip: their lines have an error")
     if faults:
         raise typer.Exit(EXIT_FAILED)
 
 
 def _progress_beside(out: TextIO) -> AbstractContextManager[Progress]:
     # The lines themselves run over the screen: a bar would be in their way.
-    return nullcontext(MessagesOnly()) if out.isatty() else show_progress()
+    return nullcontext(NullProgress()) if out.isatty() else show_progress()
 
 
 def _batches(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_OutputLine]]:

@@ -1,6 +1,7 @@
 """`mampctl reproduce`: reproduce a table of the paper and show it beside the published numbers."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,16 +24,13 @@ if TYPE_CHECKING:
     from mamp_trainer.reproduce.catalog import DataCatalog
     from mamp_trainer.reproduce.plan import Outcome
 
+logger = logging.getLogger(__name__)
 
-def make_manifests(recipes: Sequence[Recipe], catalog: "DataCatalog", message: Callable[[str], None]) -> None:
+
+def make_manifests(recipes: Sequence[Recipe], catalog: "DataCatalog") -> None:
     """Make the manifests that recipes lack, as `mampctl build-splits` does; what is there stays as it is.
 
-    One that cannot be made is told, and the runs that need it fail with what is missing.
-
-    Args:
-        recipes: the recipes.
-        catalog: the data.
-        message: is told what is made.
+    If one cannot be made, a warning is logged; the runs that need it fail with what is missing.
     """
     for recipe in recipes:
         if not catalog.has_store(recipe):
@@ -41,12 +39,12 @@ def make_manifests(recipes: Sequence[Recipe], catalog: "DataCatalog", message: C
             catalog.split(recipe)
         except MampctlError:
             try:
-                _make_manifest(recipe, catalog, message)
+                _make_manifest(recipe, catalog)
             except MampctlError as problem:
-                message(f"no manifest for {recipe.dataset} {recipe.protocol}: {problem}")
+                logger.warning(f"no manifest for {recipe.dataset} {recipe.protocol}: {problem}")
 
 
-def _make_manifest(recipe: Recipe, shelf: "DataCatalog", say: Callable[[str], None]) -> None:
+def _make_manifest(recipe: Recipe, shelf: "DataCatalog") -> None:
     with needed_extras():
         from mamp_pipeline.splits import build_manifest
         from mamp_pipeline.subsets import write_subsets
@@ -59,10 +57,10 @@ def _make_manifest(recipe: Recipe, shelf: "DataCatalog", say: Callable[[str], No
     whole = manifest_path(store.path, recipe.protocol)
     if not exists(whole):
         write_manifest(whole, build_manifest(store, recipe.protocol))
-        say(f"split manifest {whole}")
+        logger.info(f"split manifest {whole}")
     if subset is not None and not exists(manifest_path(store.path, recipe.protocol, subset)):
         write_subsets(store, read_manifest(store, recipe.protocol), [subset])
-        say(f"draw {manifest_path(store.path, recipe.protocol, subset)}")
+        logger.info(f"draw {manifest_path(store.path, recipe.protocol, subset)}")
 
 
 def reproduce(
@@ -104,7 +102,7 @@ def reproduce(
 
         shelf = DataCatalog(data_folder())
         if ranks.is_main:
-            make_manifests([run.recipe for run in plan.runs if run.name in wanted], shelf, progress.message)
+            make_manifests([run.recipe for run in plan.runs if run.name in wanted], shelf)
             if not as_json:
                 _print_plan(plan, wanted, folder, device, as_json)
         ranks.all_reduce_max(0)  # the others read manifests when they are there
@@ -117,7 +115,7 @@ def reproduce(
                 plan, wanted, folder / "runs", shelf, ExecutionContext(device, progress, ranks, run_id()), tell
             )
         except Interrupted:
-            progress.message("the table is written as far as it has come; the same command, without --resume, goes on")
+            logger.info("the table is written as far as it has come; the same command, without --resume, goes on")
             raise
         if ranks.is_main:
             _print_tables(plan, outcome, shelf, folder, as_json)

@@ -1,5 +1,6 @@
 """`mampctl runs list|show|compare`: list training runs and explain why their numbers differ."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +13,12 @@ from mamp_schemas.models.recipe import task_names
 from mamp_schemas.registry import unknown_name
 from mampctl.defaults import data_folder
 from mampctl.options import complete_task
-from mampctl.output.console import print_json, print_note
+from mampctl.output.console import print_json
 
 if TYPE_CHECKING:
     from mamp_schemas.io.run_files import Run
+
+logger = logging.getLogger(__name__)
 
 
 app = typer.Typer(help="What was trained, with what outcome, and why numbers differ.", no_args_is_help=True)
@@ -94,7 +97,7 @@ def _find_run_folders(folders: list[Path] | None) -> list[Path]:
     """
     if not folders:
         folder = data_folder() / "runs"
-        print_note(f"runs in {folder}")
+        logger.info(f"runs in {folder}")
         return [folder]
     if missing := [str(folder) for folder in folders if not folder.is_dir()]:
         raise UsageError(f"no such folder: {', '.join(missing)}", remedy="Name folders that hold runs, or are runs'.")

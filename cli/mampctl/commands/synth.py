@@ -1,5 +1,6 @@
 """`mampctl synth`: write synthetic raw files in NTU's format."""
 
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,8 @@ from mamp_schemas.io.storage_path import parse_local_path
 from mampctl.output.console import print_json, print_summary
 from mampctl.output.hints import print_hint
 from mampctl.output.progress import show_progress
+
+logger = logging.getLogger(__name__)
 
 
 def synth(
@@ -25,7 +28,7 @@ def synth(
     from mamp_pipeline.synth.ntu import synthesise
 
     with show_progress() as progress:
-        progress.message(f"writing {clips:,} clips to {out}")
+        logger.info(f"writing {clips:,} clips to {out}")
         synthesise(dataset, out, progress, clips=clips, classes=classes, setups=setups, subjects=subjects, seed=seed)
     if as_json:
         print_json({"raw": str(out), "dataset": dataset, "clips": clips, "classes": classes})

@@ -1,5 +1,6 @@
 """`mampctl train`: pre-training, and the evaluation protocols of section 4.3."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -30,6 +31,8 @@ from mampctl.runtime.distributed import distributed_run
 
 if TYPE_CHECKING:
     from mamp_trainer.protocols.classifier import ClassifierRecipe
+
+logger = logging.getLogger(__name__)
 
 
 def print_recipes(task: str, as_json: bool) -> None:
@@ -193,7 +196,7 @@ def _train_runs(
 
         results = []
         for loaded, run in runs:
-            progress.message(f"recipe {loaded.name}, store {place}, run {run}")
+            logger.info(f"recipe {loaded.name}, store {place}, run {run}")
             sitting = RunContext(run, resume, device, progress, ranks, profile, run_id())
             results.append((run, run_protocol(loaded, place, from_, sitting)))
     return results if ranks.is_main else []
@@ -260,7 +263,7 @@ def pretrain(
     with distributed_run(prepare, device, devices) as ((loaded, place, run), ranks, progress):
         from mamp_trainer.objectives.pretrain import pretrain as train
 
-        progress.message(f"recipe {loaded.name}, store {place}, run {run}")
+        logger.info(f"recipe {loaded.name}, store {place}, run {run}")
         result = train(
             loaded,
             place,

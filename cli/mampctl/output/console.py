@@ -8,24 +8,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from mamp_schemas.errors import MampctlError
-from mamp_schemas.progress import ALWAYS_SHOWN_PREFIXES
 from mampctl.output.log import log_event
 
-INTERRUPTED_NOTE = "interrupted: nothing unfinished is left under a final name; run the same command again"
-
-
-_QUIET = ContextVar("quiet", default=False)
 _STARTED = ContextVar("started", default=0.0)
-
-
-def set_quiet() -> None:
-    """Show no progress and say no notes for the rest of this command."""
-    _QUIET.set(True)
-
-
-def is_quiet() -> bool:
-    """Return whether this command is to be quiet."""
-    return _QUIET.get()
 
 
 def start_timer() -> None:
@@ -38,14 +23,13 @@ def elapsed() -> float:
     return time.monotonic() - _STARTED.get()
 
 
-def print_note(text: str) -> None:
-    """Say one line outside of any progress: a choice made for the user; a quiet command says only warnings."""
-    if is_quiet() and not text.startswith(ALWAYS_SHOWN_PREFIXES):
-        return
+def print_interrupted(how_to_continue: str) -> None:
+    """Write that the command was stopped by a signal, and what to do next; --quiet does not silence it."""
+    text = f"interrupted: {how_to_continue}"
     if sys.stderr.isatty():
         sys.stderr.write(f"{text}\n")
     else:
-        log_event("message", text=text)
+        log_event("message", level="warning", text=text)
 
 
 def print_error(error: MampctlError, hint: str = "") -> None:

@@ -1,17 +1,26 @@
-"""The log on standard error when it is not a terminal. Every line is a JSON object that names the run."""
+"""The log on standard error: text on a terminal, elsewhere one JSON object a line that names the run.
+
+Messages come from `logging`: those of our own packages from INFO on, those of other libraries from WARNING on. The keys
+of a line are `event` (`message`, `log` for other libraries, `error`, `crash`, and `start`, `progress`, `end` of a
+task), `run_id`, and the values of the event.
+"""
 
 import io
 import json
+import logging
 import os
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+PACKAGES = ("mampctl", "mamp_pipeline", "mamp_trainer", "mamp_schemas")
+
 _run_id = ""
-"""Of the process, not of a context: threads write to its log as well, and what is left when a call has failed."""
+"""One for the whole process: threads log, too, and so does what is left when a call has failed."""
 
 
 def run_id() -> str:
@@ -20,43 +29,109 @@ def run_id() -> str:
 
 
 def set_run_id(run_id: str) -> None:
-    """Give this command's run a name, which its log bears."""
+    """Give this command's run a name, which every line of its log has."""
     global _run_id
     _run_id = run_id
 
 
-def event_line(event: str, **facts: object) -> str:
+def event_line(event: str, **values: object) -> str:
     """Return an event as one line of JSON, with the name of the run."""
-    named = {"run_id": run_id()} if run_id() else {}
-    return json.dumps({"event": event, **named, **facts})
+    name = {"run_id": run_id()} if run_id() else {}
+    return json.dumps({"event": event, **name, **values})
 
 
-def log_event(event: str, **facts: object) -> None:
-    """Write an event to standard error, where nobody sits in front of it."""
-    sys.stderr.write(f"{event_line(event, **facts)}\n")
+def log_event(event: str, **values: object) -> None:
+    """Write an event to standard error that is not a terminal."""
+    sys.stderr.write(f"{event_line(event, **values)}\n")
     sys.stderr.flush()
 
 
-def install_json_log() -> None:
-    """From now on turn what this process writes to a standard error that is no terminal into JSON lines.
+class LogHandler(logging.Handler):
+    """Writes log records to the present standard error, which may be replaced while bars are shown.
 
-    Lines of ours are JSON already. Others come from libraries: they become events `log`. What ends in a traceback
-    becomes one event `crash`. What compiled code writes to the file descriptor itself is not seen from here.
+    A record that cannot be written is lost: a full disk, or a reader that is gone, must not end a training of days.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; of other libraries warnings and errors only."""
+        own = is_own_record(record)
+        if not own and record.levelno < logging.WARNING:
+            return
+        text, level = record.getMessage(), record.levelname.lower()
+        if record.exc_info:
+            text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        with suppress(OSError):
+            if sys.stderr.isatty():
+                sys.stderr.write(f"{text if record.levelno < logging.WARNING else f'{level}: {text}'}\n")
+            else:
+                task = {"task": name} if (name := getattr(record, "task", "")) else {}
+                log_event("message" if own else "log", level=level, **task, text=text)
+
+
+def is_own_record(record: logging.LogRecord) -> bool:
+    """Return whether a log record is of one of our packages."""
+    return record.name.partition(".")[0] in PACKAGES
+
+
+_handler = LogHandler()
+
+
+@contextmanager
+def handle_log(level: int = logging.INFO) -> Iterator[None]:
+    """Write log records to standard error inside, those of our packages from a level on."""
+    root, before = logging.getLogger(), [logging.getLogger(name).level for name in PACKAGES]
+    root.addHandler(_handler)
+    set_log_level(level)
+    try:
+        yield
+    finally:
+        root.removeHandler(_handler)
+        for name, earlier in zip(PACKAGES, before, strict=True):
+            logging.getLogger(name).setLevel(earlier)
+
+
+def set_log_level(level: int) -> None:
+    """Log the records of our packages from this level on."""
+    for name in PACKAGES:
+        logging.getLogger(name).setLevel(level)
+
+
+def is_quiet() -> bool:
+    """Return whether only warnings and errors are logged."""
+    return not logging.getLogger(PACKAGES[0]).isEnabledFor(logging.INFO)
+
+
+@contextmanager
+def filter_log(prepare: "logging._FilterType") -> Iterator[None]:
+    """Show every record to a function before it is written; the function may add a `task` to it."""
+    _handler.addFilter(prepare)
+    try:
+        yield
+    finally:
+        _handler.removeFilter(prepare)
+
+
+def install_json_log() -> None:
+    """Turn everything that this process writes to a standard error that is not a terminal into JSON lines.
+
+    Lines of ours are JSON already. Text from libraries and warnings of Python become events `log`, a traceback becomes
+    one event `crash`. What compiled code writes to the file descriptor itself is not seen here.
     """
     if sys.stderr is None:  # closed by whoever started this process
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if not sys.stderr.isatty():
         sys.stderr = JsonLinesStream(sys.stderr)
         sys.excepthook = _log_crash
+        logging.captureWarnings(True)
 
 
 class JsonLinesStream(io.TextIOBase):
-    """Writes JSON lines to a stream as they are, and others as the text of an event.
+    """Writes JSON lines to a stream as they are, and others as the text of an event `log`.
 
-    What cannot be written is lost: a log whose disk is full, or whose reader is gone, is to end no training of days.
+    What cannot be written is lost, as in `LogHandler`.
 
     Args:
-        stream: where they go.
+        stream: receives the lines.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -68,7 +143,7 @@ class JsonLinesStream(io.TextIOBase):
         return self._stream.encoding
 
     def fileno(self) -> int:
-        """Return the stream's: processes that are started from here write to it."""
+        """Return that of the stream: processes that are started from here write to it."""
         return self._stream.fileno()
 
     def writable(self) -> bool:
@@ -85,7 +160,7 @@ class JsonLinesStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Write what is there of the stream's whole lines."""
+        """Flush the stream."""
         with suppress(OSError):
             self._stream.flush()
 

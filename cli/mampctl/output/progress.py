@@ -1,5 +1,6 @@
 """Progress on standard error: a bar on a terminal, JSON lines elsewhere."""
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -7,8 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mamp_schemas.progress import NullProgress, Progress
-from mampctl.output.console import is_quiet, print_note
-from mampctl.output.log import log_event
+from mampctl.output.log import filter_log, is_own_record, is_quiet, log_event
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -23,25 +23,18 @@ MIN_EVENT_INTERVAL_S = 5.0
 def show_progress() -> Iterator[Progress]:
     """Show progress: a bar with rate and time left on a terminal, otherwise one JSON line an event.
 
-    A quiet command shows warnings only.
+    A quiet command shows none.
     """
     if is_quiet():
-        yield MessagesOnly()
+        yield NullProgress()
     elif sys.stderr.isatty():
         with TerminalProgress() as bars:
             yield bars
     else:
         events = JsonProgress()
-        yield events
+        with filter_log(events.name_task):
+            yield events
         events.close()
-
-
-class MessagesOnly(NullProgress):
-    """No progress, messages only; of these a quiet command says the warnings."""
-
-    def message(self, text: str) -> None:
-        """Say one line."""
-        print_note(text)
 
 
 class JsonProgress:
@@ -50,7 +43,7 @@ class JsonProgress:
     def __init__(self) -> None:
         self._task, self._unit, self._total, self._done, self._before = "", "", 0, 0, 0
         self._started = self._written = time.monotonic()
-        self._facts: dict[str, float | int | str] = {}
+        self._values: dict[str, float | int | str] = {}
         self._open = False
 
     def start(self, task: str, total: int, unit: str, done: int = 0) -> None:
@@ -58,21 +51,23 @@ class JsonProgress:
         self.close()
         self._task, self._unit, self._total, self._done, self._before = task, unit, total, done, done
         self._started = self._written = time.monotonic()
-        self._facts, self._open = {}, True
+        self._values, self._open = {}, True
         self._write("start", done=done, total=total, unit=unit)
 
-    def advance(self, count: int, **facts: float | int | str) -> None:
+    def advance(self, count: int, **values: float | int | str) -> None:
         """Report units done."""
         self._done += count
-        self._facts = facts or self._facts
+        self._values = values or self._values
         if time.monotonic() - self._written >= MIN_EVENT_INTERVAL_S:
             self._progress("progress")
 
-    def message(self, text: str) -> None:
-        """Say one line."""
-        if self._done == self._total:
-            self.close()
-        self._write("message", text=text)
+    def name_task(self, record: logging.LogRecord) -> bool:
+        """Add the running task to a log record; a task whose units are all done ends before it."""
+        if is_own_record(record):
+            if self._done == self._total:
+                self.close()
+            record.task = self._task
+        return True
 
     def close(self) -> None:
         """End the current task."""
@@ -87,14 +82,14 @@ class JsonProgress:
         left = round((self._total - self._done) / rate, 1) if rate else None
         done = {"done": self._done, "total": self._total, "unit": self._unit}
         times = {"seconds": round(seconds, 1), "per_second": round(rate, 1), "seconds_left": left}
-        self._write(event, **{**self._facts, **done, **times})
+        self._write(event, **{**self._values, **done, **times})
 
-    def _write(self, event: str, **facts: object) -> None:
-        log_event(event, **({"task": self._task} if self._task else {}), **facts)
+    def _write(self, event: str, **values: object) -> None:
+        log_event(event, **({"task": self._task} if self._task else {}), **values)
 
 
 class TerminalProgress:
-    """Progress as a bar on a terminal, and below it a line of facts: loss, learning rate, clips/s."""
+    """Progress as a bar on a terminal, and below it a line of values: loss, learning rate, clips/s."""
 
     def __init__(self, console: "Console | None" = None) -> None:
         from rich.console import Console
@@ -103,7 +98,7 @@ class TerminalProgress:
         from rich.progress import Progress as Bars
 
         self._task: TaskID | None = None
-        self._unit, self._facts, self._before = "", "", 0
+        self._unit, self._values, self._before = "", "", 0
         self._console = console or Console(stderr=True)
         self._bars = Bars(
             TextColumn("{task.description}"),
@@ -125,14 +120,14 @@ class TerminalProgress:
 
     def start(self, task: str, total: int, unit: str, done: int = 0) -> None:
         """Begin a task."""
-        self._live.refresh()  # the last task's facts, before they go
-        self._unit, self._facts, self._before = unit, "", done
+        self._live.refresh()  # the last task's values, before they go
+        self._unit, self._values, self._before = unit, "", done
         self._task = self._bars.add_task(task, total=total, completed=done, unit=unit, rate="")
 
-    def advance(self, count: int, **facts: float | int | str) -> None:
+    def advance(self, count: int, **values: float | int | str) -> None:
         """Report units done."""
-        if facts:
-            self._facts = "  ".join(f"{name} {_format_value(value)}" for name, value in facts.items())
+        if values:
+            self._values = "  ".join(f"{name} {_format_value(value)}" for name, value in values.items())
         if self._task is None:
             return
         self._bars.update(self._task, advance=count)
@@ -142,15 +137,11 @@ class TerminalProgress:
         if speed:
             self._bars.update(self._task, rate=f"{speed:,.1f}/s")
 
-    def message(self, text: str) -> None:
-        """Say one line."""
-        self._console.print(text, highlight=False, markup=False)
-
     def _render(self) -> "Group":
         from rich.console import Group
         from rich.text import Text
 
-        facts = [Text(f"  {self._facts}", overflow="ellipsis", no_wrap=True)] if self._facts else []
+        facts = [Text(f"  {self._values}", overflow="ellipsis", no_wrap=True)] if self._values else []
         return Group(self._bars.get_renderable(), *facts)
 
 

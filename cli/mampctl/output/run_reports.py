@@ -1,5 +1,6 @@
 """Collects the data that the report page of runs shows, computing what no run has stored."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mamp_pipeline.report.runs_page import ClipFeatures, ConfusionReport, ReconstructionReport, RunReport
     from mamp_schemas.models.store import StoreMetadata
     from mamp_trainer.protocols.predictions import ClipPredictions
+
+logger = logging.getLogger(__name__)
 
 
 _TITLE_FIELDS = frozenset({"name", "summary"})
@@ -185,7 +188,7 @@ class RunAnalyser:
         from mamp_pipeline.report.runs_page import MaskedReconstruction, ReconstructionReport
         from mamp_trainer.analysis.reconstruction import reconstruct_masked
 
-        self.progress.message(f"{run.name}: predicting hidden tokens")
+        logger.info(f"{run.name}: predicting hidden tokens")
         metadata = _store_metadata(self._store(run))
         bodies = reconstruct_masked(Path(run.path), self._store(run), RECONSTRUCTED_CLIPS, self.device)
         masking, target = run.settings["masking"], run.settings["target"]

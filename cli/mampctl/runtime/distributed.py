@@ -1,24 +1,27 @@
 """Runs a training command in one or several processes, started here (--devices), by torchrun or by SLURM."""
 
-import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from mamp_schemas.errors import Interrupted, TrainingError, UsageError
 from mamp_schemas.progress import NullProgress, Progress
-from mampctl.output.console import INTERRUPTED_NOTE, print_note
-from mampctl.output.log import run_id
+from mampctl.output.console import print_interrupted
+from mampctl.output.log import run_id, set_log_level
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
 
 if TYPE_CHECKING:
     from mamp_trainer.distributed.context import DistContext
     from mamp_trainer.distributed.env import RankEnv
+
+
+REPEAT_COMMAND = "nothing unfinished is left under a final name; run the same command again"
 
 
 def is_first_rank(environment: Mapping[str, str]) -> bool:
@@ -54,9 +57,9 @@ def distributed_run(
     try:
         if place is not None:
             with _connected_ranks(place, device, devices) as ranks:
-                # What the first rank says is said.
-                with nullcontext() if ranks.is_main else redirect_stderr(io.StringIO()):
-                    prepared = prepare()
+                if not ranks.is_main:
+                    set_log_level(logging.CRITICAL)  # the first rank logs for all
+                prepared = prepare()
                 with show_progress() if ranks.is_main else nullcontext(NullProgress()) as progress:
                     yield prepared, ranks, progress
         elif devices is not None and devices > 1:
@@ -67,7 +70,7 @@ def distributed_run(
                 yield prepared, ranks, progress
     except Interrupted as stop:
         if not stop.user_informed and (place is None or place.rank == 0):
-            print_note(f"{INTERRUPTED_NOTE}, a training with --resume")
+            print_interrupted(f"{REPEAT_COMMAND}, a training with --resume")
         raise typer.Exit(stop.exit_code) from None
 
 

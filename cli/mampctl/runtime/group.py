@@ -1,11 +1,11 @@
 """What all commands share: --quiet, --run-id, options from the environment, exit codes of errors and signals."""
 
+import logging
 import os
 import re
 import secrets
 import sys
 from collections.abc import Iterator
-from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,11 +14,13 @@ from typer.core import TyperGroup
 
 from mamp_schemas.errors import MampctlError, UsageError, exit_code
 from mamp_schemas.signals import handle_sigterm
-from mampctl.output.console import INTERRUPTED_NOTE, print_error, print_note, set_quiet, start_timer
-from mampctl.output.log import set_run_id
-from mampctl.runtime.distributed import is_first_rank
+from mampctl.output.console import print_error, print_interrupted, start_timer
+from mampctl.output.log import handle_log, set_log_level, set_run_id
+from mampctl.runtime.distributed import REPEAT_COMMAND, is_first_rank
 from mampctl.runtime.environment import list_unknown_variables, list_used_variables, read_option_values
 from mampctl.runtime.errors import convert_usage_errors
+
+logger = logging.getLogger(__name__)
 
 QUIET, RUN_ID = "--quiet", "--run-id"
 _RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -26,7 +28,7 @@ _RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 def _on_quiet(wanted: bool) -> None:
     if wanted:
-        set_quiet()
+        set_log_level(logging.WARNING)
 
 
 def _on_run_id(run_id: str | None) -> None:
@@ -75,19 +77,17 @@ class MampctlGroup(TyperGroup):
     def main(self, *arguments: Any, **named: Any) -> Any:
         """Run, errors that a user can meet becoming a message and an exit code.
 
-        In a context of its own: how quiet one call is and when it began is no other one's affair.
+        Each call has a log level, a run id and a timer of its own.
         """
-        return copy_context().run(self._main, *arguments, **named)
-
-    def _main(self, *arguments: Any, **named: Any) -> Any:
         start_timer()
         set_run_id(f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
-        try:
-            return super().main(*arguments, default_map=_options_from_environment(self), **named)
-        except MampctlError as error:
-            names = list_used_variables(self, sys.argv[1:], os.environ)
-            print_error(error, f"From the environment: {', '.join(names)}." if names else "")
-            sys.exit(2 if isinstance(error, UsageError) else 1)
+        with handle_log():
+            try:
+                return super().main(*arguments, default_map=_options_from_environment(self), **named)
+            except MampctlError as error:
+                names = list_used_variables(self, sys.argv[1:], os.environ)
+                print_error(error, f"From the environment: {', '.join(names)}." if names else "")
+                sys.exit(2 if isinstance(error, UsageError) else 1)
 
     def make_context(self, *arguments: Any, **named: Any) -> Any:
         """Read the options in front of the command."""
@@ -101,7 +101,7 @@ class MampctlGroup(TyperGroup):
             with handle_sigterm(), convert_usage_errors():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            print_note(INTERRUPTED_NOTE)
+            print_interrupted(REPEAT_COMMAND)
             raise typer.Exit(exit_code(stop)) from None
 
 
@@ -115,7 +115,7 @@ def _options_from_environment(command: TyperGroup) -> dict[str, Any]:
 def _warn_of_unknown_variables(command: TyperGroup) -> None:
     """Say which variables do nothing: of a misspelt one a job would never tell."""
     for name, alike in list_unknown_variables(command, os.environ).items() if is_first_rank(os.environ) else ():
-        print_note(f"warning: {name} stands for no option{f', did you mean {alike}?' if alike else ''}")
+        logger.warning(f"{name} stands for no option{f', did you mean {alike}?' if alike else ''}")
 
 
 def _leaf_commands(group: TyperGroup) -> Iterator[Any]:

@@ -4,6 +4,7 @@ Clips go to a scratch file, are sorted by id, packed into shards and described.
 """
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from mamp_schemas.io.store_reader import BLOCK_ROWS, Columns, clip_ends, is_comp
 from mamp_schemas.models.policy import EmptySlotFill, ImportedPolicy
 from mamp_schemas.models.store import MotionSpec, StoreMetadata
 from mamp_schemas.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +220,11 @@ def import_store(source_file: ImportSource, out: Path, progress: Progress) -> St
     """
     if not source_file.infos:
         raise RawInputError(f"{source_file.path}: holds no clips")
-    progress.message(f"{source_file.path.name}: {len(source_file.infos):,} clips, taken as {source_file.dataset.title}")
+    logger.info(f"{source_file.path.name}: {len(source_file.infos):,} clips, taken as {source_file.dataset.title}")
     source, out = file_fingerprint(source_file.path), out.resolve()
     with output_errors(out), lock_output(out):
         if is_complete(out):
-            return _keep_existing_store(source_file, source, out, progress)
+            return _keep_existing_store(source_file, source, out)
         staging = acquire(out, f"import {source_file.origin} {source_file.dataset.name} {source}", replacing=False)
         if out.exists():
             shutil.rmtree(out)
@@ -235,7 +238,7 @@ def import_store(source_file: ImportSource, out: Path, progress: Progress) -> St
     return metadata
 
 
-def _keep_existing_store(source_file: ImportSource, source: str, out: Path, progress: Progress) -> StoreMetadata:
+def _keep_existing_store(source_file: ImportSource, source: str, out: Path) -> StoreMetadata:
     metadata = open_store(out).metadata
     same = isinstance(metadata.policy, ImportedPolicy) and metadata.policy.origin == source_file.origin
     if not (same and metadata.source == source and metadata.dataset == source_file.dataset.name):
@@ -243,7 +246,7 @@ def _keep_existing_store(source_file: ImportSource, source: str, out: Path, prog
             f"{out}: a finished store of other input stands there",
             remedy="Choose another --out, or remove that store.",
         )
-    progress.message(f"{out} is complete and of the same file: only its split manifests are written")
+    logger.info(f"{out} is complete and of the same file: only its split manifests are written")
     write_import_manifests(source_file, metadata, out)
     if staging_path(out).exists():
         remove_staging(staging_path(out))

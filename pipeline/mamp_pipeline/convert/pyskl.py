@@ -1,5 +1,6 @@
 """Read and write the pickle of PYSKL, which holds splits by name and one annotation per clip."""
 
+import logging
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ from mamp_schemas.models.protocol import SplitProtocol
 from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.progress import Progress
 
+logger = logging.getLogger(__name__)
+
+
 _REQUIRED_KEYS = ("frame_dir", "label", "total_frames", "keypoint")
 
 
@@ -45,7 +49,7 @@ class Annotation:
     keypoint: NDArray[Any]
 
 
-def read_annotations(path: Path, found: object, progress: Progress) -> list[Annotation]:
+def read_annotations(path: Path, found: object) -> list[Annotation]:
     """Check the list of annotations; keys that a store has no place for are named, and left.
 
     Raises:
@@ -59,7 +63,7 @@ def read_annotations(path: Path, found: object, progress: Progress) -> list[Anno
         raise RawInputError(f"{path}: its {len(annotations)} clips share arrays: they hold more than its {size} bytes")
     others = sorted({key for entry in found for key in entry if isinstance(key, str)} - set(_REQUIRED_KEYS))
     if others:
-        progress.message(f"not kept: {', '.join(others)} of the annotations")
+        logger.info(f"not kept: {', '.join(others)} of the annotations")
     return annotations
 
 
@@ -93,7 +97,7 @@ def describe_value(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def read_pyskl(path: Path, dataset_name: KnownDatasetName | None, progress: Progress) -> ImportSource:
+def read_pyskl(path: Path, dataset_name: KnownDatasetName | None) -> ImportSource:
     """Read a pickle of 3D skeletons; splits of a protocol the dataset does not have are left out, and named.
 
     Raises:
@@ -105,7 +109,7 @@ def read_pyskl(path: Path, dataset_name: KnownDatasetName | None, progress: Prog
         raise RawInputError(
             f"{path}: expected a dictionary of 'split' and 'annotations', got {describe_value(content)}"
         )
-    annotations = read_annotations(path, content["annotations"], progress)
+    annotations = read_annotations(path, content["annotations"])
     lists = _read_split_lists(path, content["split"], {annotation.name for annotation in annotations})
     ids = [annotation.name for annotation in annotations]
     dataset = detect_dataset(
@@ -120,7 +124,7 @@ def read_pyskl(path: Path, dataset_name: KnownDatasetName | None, progress: Prog
         label_kind="index",
         id_origin="file",
         infos=tuple(infos),
-        splits=tuple(_make_splits(path, dataset, lists, infos, progress)),
+        splits=tuple(_make_splits(path, dataset, lists, infos)),
         read_clips=partial(_read_clips, path, annotations),
     )
 
@@ -159,14 +163,13 @@ def _make_splits(
     dataset: DatasetSpec,
     lists: Mapping[str, tuple[str, ...]],
     infos: Sequence[ClipInfo],
-    progress: Progress,
 ) -> Iterator[FileSplit]:
     left = dict(lists)
     for protocol in dataset.protocols:
         if {f"{protocol.name}_train", f"{protocol.name}_val"} <= left.keys():
             yield _make_split(path, protocol, left, infos)
     if left:
-        progress.message(f"not kept: the splits {', '.join(left)}, of no protocol of {dataset.title}")
+        logger.info(f"not kept: the splits {', '.join(left)}, of no protocol of {dataset.title}")
 
 
 def _make_split(

@@ -1,5 +1,6 @@
 """Finds the raw files of a dataset in folders and zip archives, and reads exclude lists."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,14 +16,14 @@ from mamp_schemas.io.storage import is_file
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.dataset import DatasetName
 from mamp_schemas.models.layout import Layout, dataset_spec
-from mamp_schemas.progress import Progress
+
+logger = logging.getLogger(__name__)
+
 
 _ARCHIVE = ".zip"
 
 
-def find_sources(
-    paths: Sequence[StoragePath], dataset: DatasetName, layout: Layout | None = None, progress: Progress | None = None
-) -> list[RawSource]:
+def find_sources(paths: Sequence[StoragePath], dataset: DatasetName, layout: Layout | None = None) -> list[RawSource]:
     """List the raw files that bear a name of the dataset's form, sorted by clip id, or by that of their video.
 
     Clips of a sister dataset in the same format are listed too: `belongs` tells them apart.
@@ -31,7 +32,6 @@ def find_sources(
         paths: folders, searched recursively, zip archives, and single raw files; of PKU-MMD split lists as well.
         dataset: whose files to look for.
         layout: of own recordings.
-        progress: told of archives that lie inside a folder, which are not opened.
 
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
@@ -44,9 +44,9 @@ def find_sources(
         found = _find_clips(paths, wanted, others)
     if not found:
         raise _nothing_found_error(paths, dataset_spec(dataset, layout).title, wanted.name_pattern, others)
-    if others[_ARCHIVE] and progress:
-        progress.message(
-            f"warning: {others[_ARCHIVE]:,} zip archives inside --raw are not opened: name each as a --raw of its own, "
+    if others[_ARCHIVE]:
+        logger.warning(
+            f"{others[_ARCHIVE]:,} zip archives inside --raw are not opened: name each as a --raw of its own, "
             "if what it holds is not there unpacked"
         )
     return found

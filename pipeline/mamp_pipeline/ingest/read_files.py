@@ -1,5 +1,6 @@
 """Raw files to cleaned clips, file by file, for an ingest or without any store."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ from mamp_schemas.models.layout import Layout, dataset_spec
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.skeleton import Skeleton
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile
-from mamp_schemas.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -103,21 +105,18 @@ class FileClips:
     problems: Sequence[QuarantinedFile]
 
 
-def find_files(
-    paths: Sequence[StoragePath], dataset: DatasetName, layout: Layout | None, progress: Progress
-) -> list[RawSource]:
+def find_files(paths: Sequence[StoragePath], dataset: DatasetName, layout: Layout | None) -> list[RawSource]:
     """List the raw files of a dataset, sorted by id; those of a sister dataset are left out, and told of.
 
     Args:
         paths: single files, folders and zip archives.
         dataset: whose files to look for.
         layout: of own recordings.
-        progress: is told what is left out.
 
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
     """
-    found = find_sources(paths, dataset, layout, progress)
+    found = find_sources(paths, dataset, layout)
     own, title = drop_other_datasets(found, dataset, layout), dataset_spec(dataset, layout).title
     if not own:
         raise RawInputError(
@@ -125,7 +124,7 @@ def find_files(
             remedy="Name files of the dataset that the recipe is for.",
         )
     if len(own) < len(found):
-        progress.message(f"{len(found) - len(own):,} files of the same form do not belong to {title}: left out")
+        logger.info(f"{len(found) - len(own):,} files of the same form do not belong to {title}: left out")
     return own
 
 

@@ -1,5 +1,6 @@
 """What an ingest is asked to do, the raw files it finds, and what already stands at its output."""
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from mamp_schemas.models.dataset import DatasetName, DatasetSpec
 from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.store import MotionSpec, StoreMetadata
-from mamp_schemas.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,26 +67,26 @@ class RawInput:
     foreign: int
 
 
-def find_raw_input(request: IngestRequest, progress: Progress) -> RawInput:
+def find_raw_input(request: IngestRequest) -> RawInput:
     """List the raw files of the request's dataset, without those its exclude list names.
 
     Raises:
         RawInputError: nothing to ingest was found, or a clip was found twice.
     """
     # Absolute, since workers elsewhere have a working directory of their own.
-    found = find_sources([path.absolute() for path in request.raw], request.dataset, request.layout, progress)
+    found = find_sources([path.absolute() for path in request.raw], request.dataset, request.layout)
     own = drop_other_datasets(found, request.dataset, request.layout)
     names = read_exclude_list(request.exclude, request.layout) if request.exclude else frozenset()
     kept = [source for source in own if source.id not in names]
     foreign, excluded = len(found) - len(own), len(own) - len(kept)
     title = request.spec.title
-    progress.message(f"found {len(own):,} raw files of {title}")
+    logger.info(f"found {len(own):,} raw files of {title}")
     for line in describe_split_lists(kept):
-        progress.message(line)
+        logger.info(line)
     if foreign:
-        progress.message(f"{foreign:,} files of the same form do not belong to {title}: left out")
+        logger.info(f"{foreign:,} files of the same form do not belong to {title}: left out")
     if request.exclude:
-        progress.message(f"{excluded:,} files left out by {request.exclude.name}")
+        logger.info(f"{excluded:,} files left out by {request.exclude.name}")
     if not kept:
         raise RawInputError(
             f"none of the {len(found):,} raw files is left to ingest as {title}",
@@ -144,7 +146,7 @@ def already_complete(request: IngestRequest, raw_input: RawInput, existing: Stor
     return None
 
 
-def remove_leftovers(request: IngestRequest, plan: str, progress: Progress) -> None:
+def remove_leftovers(request: IngestRequest, plan: str) -> None:
     """Remove what a process that died after the last step left of this plan's staging; tell of another plan's."""
     staging = staging_path(request.out)
     if exists(staging):
@@ -152,8 +154,8 @@ def remove_leftovers(request: IngestRequest, plan: str, progress: Progress) -> N
             if read_owner_marker(staging) in (None, plan):
                 remove_staging(staging)
             else:
-                progress.message(
-                    f"warning: {staging} is what another ingest into this store left when it was interrupted: run that "
+                logger.warning(
+                    f"{staging} is what another ingest into this store left when it was interrupted: run that "
                     "command again to finish it, or remove the folder"
                 )
 

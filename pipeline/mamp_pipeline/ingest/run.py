@@ -1,6 +1,7 @@
 """Runs an ingest from raw files to a finished store. Plan, parse, pack, finish; resumes after any interruption."""
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ from mamp_schemas.io.store_reader import is_complete
 from mamp_schemas.models.store import StoreMetadata
 from mamp_schemas.progress import Progress
 
+logger = logging.getLogger(__name__)
+
 
 class _Throughput:
     """Megabytes a second since it was made."""
@@ -70,9 +73,9 @@ def parse_parts(
         for part in parts
     ]
     there = list_file_sizes(staging)
-    left = [job for job in jobs if job.target.name not in there or not _is_parsed(job, progress)]
+    left = [job for job in jobs if job.target.name not in there or not _is_parsed(job)]
     if len(left) < len(jobs):
-        progress.message(f"{len(jobs) - len(left):,} of {len(jobs):,} parts are parsed already")
+        logger.info(f"{len(jobs) - len(left):,} of {len(jobs):,} parts are parsed already")
     progress.start("parse", sum(len(job.part.sources) for job in left), "files")
     rate = _Throughput()
     for job, _ in engine.run(parse_part, left):
@@ -123,12 +126,12 @@ def pack_shards(
         progress.advance(job.rows.stop - job.rows.start)
 
 
-def _is_parsed(job: ParseJob, progress: Progress) -> bool:
+def _is_parsed(job: ParseJob) -> bool:
     found = read_job_digest(job.target)
     if found is None:
-        progress.message(f"warning: {job.target.name} is damaged: its part is parsed again")
+        logger.warning(f"{job.target.name} is damaged: its part is parsed again")
     elif found != job.digest():
-        progress.message(f"{job.target.name} is of files that changed since: its part is parsed again")
+        logger.info(f"{job.target.name} is of files that changed since: its part is parsed again")
     return found == job.digest()
 
 
@@ -170,13 +173,13 @@ def ingest(request: IngestRequest, progress: Progress, workers: Workers | None =
     """
     request = replace(request, out=request.out.resolve())
     standing = open_existing_store(request)
-    found = find_raw_input(request, progress)
+    found = find_raw_input(request)
     plan = plan_hash(request.identity, request.policy, request.motion, found.sources)
     with output_errors(request.out):
         done = already_complete(request, found, standing) if standing else None
         if done:
-            remove_leftovers(request, plan, progress)
-            progress.message(f"{request.out} is complete and holds this input: nothing to do")
+            remove_leftovers(request, plan)
+            logger.info(f"{request.out} is complete and holds this input: nothing to do")
             return done
         with lock_output(request.out):
             return _ingest_locked(request, found, plan, workers or Workers(), progress)
@@ -194,7 +197,7 @@ def _ingest_locked(
     staging = acquire(request.out, plan, replacing=base is not None or is_complete(request.out))
     parts = list(plan_parts(raw_input.sources))
     sight = choose_probe(staging, raw_input.sources)
-    with _release_without_engine(staging, begun), open_engine(workers, len(parts), sight, progress) as engine:
+    with _release_without_engine(staging, begun), open_engine(workers, len(parts), sight) as engine:
         parse_parts(request, parts, staging, plan, engine, progress)
         table = gather_table([staged_part_path(staging, part.number) for part in parts], base)
         metadata = build_metadata(request, raw_input, table, base)

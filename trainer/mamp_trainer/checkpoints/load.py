@@ -1,6 +1,7 @@
 """Loads weights into networks; every tensor must be there, no other, and each in its shape."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from torch import Tensor, nn
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.models.recipe import ModelSpec
-from mamp_schemas.progress import NullProgress, Progress
 from mamp_trainer.checkpoints.files import Checkpoint, is_checkpoint, read_checkpoint
 from mamp_trainer.checkpoints.released import load_released, resize_segments
 from mamp_trainer.models.mamp import Encoder
+
+logger = logging.getLogger(__name__)
+
 
 _PREFIX = "encoder."
 _TEMPORAL = "encoder.temp_embed"
@@ -41,7 +44,7 @@ def load_exact(module: nn.Module, weights: Mapping[str, Tensor], source: str) ->
     module.load_state_dict(dict(weights))
 
 
-def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None) -> dict[str, Tensor]:
+def load_encoder(source: Path, spec: ModelSpec) -> dict[str, Tensor]:
     """Read the encoder's weights from what a pre-training left.
 
     The temporal embedding of a released file is brought to the recipe's number of segments, with a warning: the
@@ -50,7 +53,6 @@ def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None
     Args:
         source: a run's folder (its latest checkpoint), a checkpoint's folder, or a released `.pth` file.
         spec: the shape the encoder must have.
-        progress: is told the warning.
 
     Returns:
         The state of `Encoder(spec)`, on the CPU.
@@ -59,7 +61,7 @@ def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None
         CheckpointError: there is no checkpoint, it is damaged, or its encoder has another shape.
     """
     if source.is_file():
-        weights = fit_temporal_embedding(load_released(source), spec, source, progress)
+        weights = fit_temporal_embedding(load_released(source), spec, source)
     else:
         saved = read_checkpoint(resolve_checkpoint(source))
         _check_encoder_settings(saved, spec)
@@ -69,24 +71,21 @@ def load_encoder(source: Path, spec: ModelSpec, progress: Progress | None = None
     return found
 
 
-def fit_temporal_embedding(
-    weights: dict[str, Tensor], spec: ModelSpec, source: Path, progress: Progress | None = None
-) -> dict[str, Tensor]:
+def fit_temporal_embedding(weights: dict[str, Tensor], spec: ModelSpec, source: Path) -> dict[str, Tensor]:
     """Bring the temporal embedding of a released file to the recipe's number of segments, with a warning.
 
     Args:
         weights: under our names.
         spec: says how many segments there are to be.
         source: the file, named in the warning.
-        progress: is told it.
     """
     embedding = weights.get(_TEMPORAL)
     if embedding is None or embedding.dim() != 4 or embedding.shape[1] == spec.segments:
         return weights
     if embedding.shape != (1, embedding.shape[1], 1, spec.width):
         return weights
-    (progress or NullProgress()).message(
-        f"warning: {source} was trained at {embedding.shape[1]} segments, model.frames / model.segment are "
+    logger.warning(
+        f"{source} was trained at {embedding.shape[1]} segments, model.frames / model.segment are "
         f"{spec.segments}: its temporal embedding is interpolated"
     )
     return {**weights, _TEMPORAL: resize_segments(embedding, spec.segments)}

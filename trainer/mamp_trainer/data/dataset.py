@@ -1,5 +1,6 @@
 """A run's data, the clips that its recipe selects from a store by a split manifest, or clips held in memory."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -16,13 +17,14 @@ from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.protocol import Split
 from mamp_schemas.models.recipe import FinetuneRecipe, Recipe
 from mamp_schemas.models.splits import SplitManifest
-from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.files import RunIdentity
 from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
 from mamp_trainer.data.clips import ClipTable, clip_table, store_clip_table
 from mamp_trainer.data.residency import DataSize, MemoryBudget, ResidencyChoice, choose_residency
 from mamp_trainer.data.rows import ResidentRows, RowBuffer
 from mamp_trainer.data.streaming import StreamedRows, load_all_rows
+
+logger = logging.getLogger(__name__)
 
 
 def split_clips(store: Store, manifest: SplitManifest, split: Split) -> NDArray[np.int64]:
@@ -111,7 +113,6 @@ class RunData:
         recipe: Recipe,
         device: torch.device,
         budget: MemoryBudget,
-        progress: Progress,
         splits: Sequence[Split] | None = None,
     ) -> Self:
         """Open a store for a recipe, and choose where its clips live.
@@ -121,7 +122,6 @@ class RunData:
             recipe: what is to be trained.
             device: the one that trains.
             budget: memory for clips, where the recipe does not say.
-            progress: is told the choice and its reason.
             splits: those to be opened; by default those that the recipe's training needs.
 
         Raises:
@@ -137,7 +137,7 @@ class RunData:
         tables = {side: store_clip_table(store, clips[side]) for side in wanted}
         ids = {side: [store.ids[clip] for clip in clips[side]] for side in wanted}
         placement = choose_residency(recipe, _data_size(store, recipe, tables), budget, str(device))
-        progress.message(f"clips: {placement.location}, {placement.reason}")
+        logger.info(f"clips: {placement.location}, {placement.reason}")
         return cls(store, manifest, recipe, tables, ids, placement, device)
 
     @property

@@ -12,7 +12,6 @@ from mamp_schemas.errors import ExportError
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.recipe import EvaluationRecipe, Recipe
-from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.models.heads import FinetuneHead, LinearHead
 from mamp_trainer.models.mamp import Encoder
@@ -54,22 +53,21 @@ class ExportedNetwork(nn.Module):
         return (features,) if self.head is None else (self.head(tokens), features)
 
 
-def load_exported_network(source: Path, recipe: Recipe, progress: Progress | None = None) -> ExportedNetwork:
+def load_exported_network(source: Path, recipe: Recipe) -> ExportedNetwork:
     """Load what a run, a checkpoint or a released file holds: a classifier, or of a pre-training its encoder.
 
     Args:
         source: the folder of a run or of a checkpoint, or a released `.pth` file.
         recipe: what it was trained by.
-        progress: is warned where a released file is of another number of segments.
 
     Raises:
         CheckpointError: it cannot be read or has another shape.
     """
     if not isinstance(recipe, EvaluationRecipe):
         encoder = Encoder(recipe.model)
-        encoder.load_state_dict(load_encoder(source, recipe.model, progress))
+        encoder.load_state_dict(load_encoder(source, recipe.model))
         return ExportedNetwork(encoder, None).eval()
-    model = load_classifier(source, recipe, progress)
+    model = load_classifier(source, recipe)
     return ExportedNetwork(model.encoder, model.head).eval()
 
 

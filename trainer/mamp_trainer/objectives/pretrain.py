@@ -1,5 +1,6 @@
 """Pre-training, from a recipe and a store to a run folder with trained weights (section 3)."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -27,6 +28,8 @@ from mamp_trainer.training.run_dir import lock_run_dir
 from mamp_trainer.training.runtime import choose_device, describe_device, seeded
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import LossFn, Trainer, TrainStep
+
+logger = logging.getLogger(__name__)
 
 
 def pretrain(
@@ -64,7 +67,7 @@ def pretrain(
     """
     with lock_run_dir(run, resume, dist_context):
         chosen, watcher = choose_device(device, dist_context.device_index), progress or NullProgress()
-        source = RunData.open(store_path, recipe, chosen, measure_budget(chosen, dist_context), watcher)
+        source = RunData.open(store_path, recipe, chosen, measure_budget(chosen, dist_context))
         recipe = recipe.replaced(shuffle_window=source.residency.window)
         if not isinstance(recipe, MaskedRecipe):
             raise RecipeError(f"the objective '{recipe.objective}' cannot be trained", remedy="Choose another one.")
@@ -79,7 +82,7 @@ def pretrain(
         recompute, reason = choose_activation_checkpointing(
             recipe, shares.microbatch_size * source.slots, free_memory(chosen, dist_context)
         )
-        watcher.message(f"activations: {reason}")
+        logger.info(f"activations: {reason}")
         model.set_activation_checkpointing(recompute)
         if recipe.compile:
             compile_network(model, chosen)

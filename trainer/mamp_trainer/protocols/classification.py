@@ -1,5 +1,6 @@
 """The course that all trained protocols share; train a classifier and measure it after every epoch (section 4.3)."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
@@ -12,7 +13,7 @@ from mamp_schemas.io.run_files import TOP1, TOP5, UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe
 from mamp_schemas.models.results import EvaluationResult
-from mamp_schemas.progress import NullProgress, Progress
+from mamp_schemas.progress import NullProgress
 from mamp_trainer.checkpoints.load import weights_digest
 from mamp_trainer.checkpoints.provenance import EncoderTraining, encoder_provenance, read_training
 from mamp_trainer.data.batches import TestBatches
@@ -32,8 +33,10 @@ from mamp_trainer.training.runtime import RunContext, choose_device, describe_de
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import InterruptCheck, LossFn, Trainer, TrainStep
 
+logger = logging.getLogger(__name__)
 
-def report_encoder(encoder_from: Path | None, recipe: ClassifierRecipe, progress: Progress) -> None:
+
+def report_encoder(encoder_from: Path | None, recipe: ClassifierRecipe) -> None:
     """Say that no encoder is named, or that what it was pre-trained on is not what the recipe is about.
 
     Raises:
@@ -47,10 +50,10 @@ def report_encoder(encoder_from: Path | None, recipe: ClassifierRecipe, progress
                 remedy="Name its pre-training run with --from.",
             )
         stays = "it stays untrained" if isinstance(recipe, LinearRecipe) else "training begins from scratch"
-        progress.message(f"no encoder is named: {stays}, with initial weights of seed {recipe.seed}")
+        logger.info(f"no encoder is named: {stays}, with initial weights of seed {recipe.seed}")
         return
     for warning in encoder_warnings(read_training(encoder_from), recipe):
-        progress.message(f"warning: {warning}")
+        logger.warning(warning)
 
 
 def encoder_warnings(trained: EncoderTraining | None, recipe: ClassifierRecipe) -> Iterator[str]:
@@ -109,12 +112,12 @@ def train_classifier(
     run, ranks, watcher = context.run, context.dist_context, context.progress or NullProgress()
     with lock_run_dir(run, context.resume, ranks), matmul_precision(recipe.precision):
         device = choose_device(context.device, ranks.device_index)
-        source = RunData.open(store_path, recipe, device, measure_budget(device, ranks), watcher)
+        source = RunData.open(store_path, recipe, device, measure_budget(device, ranks))
         recipe = recipe.replaced(shuffle_window=source.residency.window)
-        model = make_classifier(recipe, source.store.metadata.dataset_spec().classes, encoder_from, watcher).to(device)
+        model = make_classifier(recipe, source.store.metadata.dataset_spec().classes, encoder_from).to(device)
         encoder = UNTRAINED if encoder_from is None else weights_digest(model.encoder.state_dict())
         origin = None if encoder_from is None else encoder_provenance(encoder_from, encoder)
-        report_encoder(encoder_from, recipe, watcher)
+        report_encoder(encoder_from, recipe)
         train, test = source.load_labelled("train"), source.load_labelled("test")
         _check_batch_size(min(len(train), recipe.batch_size))
         if recipe.compile:

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.models.recipe import EvaluationRecipe, FinetuneRecipe, LinearRecipe
-from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.checkpoints.load import fit_temporal_embedding, load_encoder, load_exact, resolve_checkpoint
 from mamp_trainer.checkpoints.provenance import read_training_recipe
@@ -20,9 +19,7 @@ ClassifierRecipe = EvaluationRecipe
 """What a classifier is trained by."""
 
 
-def make_classifier(
-    recipe: ClassifierRecipe, classes: int, encoder_from: Path | None, progress: Progress | None = None
-) -> Classifier:
+def make_classifier(recipe: ClassifierRecipe, classes: int, encoder_from: Path | None) -> Classifier:
     """Return a classifier that is to be trained; without an encoder it begins with initial weights.
 
     The seed gives the same head whether or not an encoder is named. In linear evaluation the encoder is fixed.
@@ -39,7 +36,7 @@ def make_classifier(
             head = FinetuneHead(spec.width, spec.joints, classes, recipe.head_width)
             model = Classifier(encoder, head, recipe.precision)
     if encoder_from is not None:
-        model.encoder.load_state_dict(load_encoder(encoder_from, spec, progress))
+        model.encoder.load_state_dict(load_encoder(encoder_from, spec))
     if isinstance(recipe, LinearRecipe):
         model.encoder.requires_grad_(False)
     return model
@@ -65,20 +62,19 @@ def trained_recipe(source: Path, name: str | None = None) -> ClassifierRecipe:
     return recipe
 
 
-def load_classifier(source: Path, recipe: ClassifierRecipe, progress: Progress | None = None) -> Classifier:
+def load_classifier(source: Path, recipe: ClassifierRecipe) -> Classifier:
     """Return a trained classifier, on the CPU and set to evaluation.
 
     Args:
         source: the folder of an evaluation's run (its latest checkpoint), of one of its checkpoints, or a released
             `.pth` file of a fine-tuned or linear classifier.
         recipe: says the shape; `trained_recipe` has it of what was trained here.
-        progress: is warned where a released file is of another number of segments.
 
     Raises:
         CheckpointError: it cannot be read, has no classifier, or one of another shape.
     """
     if source.is_file():
-        weights = fit_temporal_embedding(load_released(source), recipe.model, source, progress)
+        weights = fit_temporal_embedding(load_released(source), recipe.model, source)
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("decoder.")}
     else:
         weights = read_checkpoint(resolve_checkpoint(source)).weights

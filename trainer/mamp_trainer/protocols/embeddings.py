@@ -12,7 +12,6 @@ from torch import Tensor
 from mamp_schemas.io.atomic import write_file
 from mamp_schemas.models.protocol import Split
 from mamp_schemas.models.recipe import Recipe
-from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.data.batches import TestBatches
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
@@ -57,14 +56,13 @@ class Features(NamedTuple):
         write_file(path, buffer.getvalue())
 
 
-def load_feature_extractor(source: Path | None, recipe: Recipe, progress: Progress | None = None) -> FeatureExtractor:
+def load_feature_extractor(source: Path | None, recipe: Recipe) -> FeatureExtractor:
     """Return what turns clips into features, on the CPU and set to evaluation.
 
     Args:
         source: the folder of a run of any task or of a checkpoint, or a released `.pth` file; None for initial
             weights, those that an untrained encoder has in linear evaluation.
         recipe: says the shape, and the seed of initial weights.
-        progress: is warned where a released file is of another number of segments.
 
     Raises:
         CheckpointError: it cannot be read or has another shape.
@@ -72,7 +70,7 @@ def load_feature_extractor(source: Path | None, recipe: Recipe, progress: Progre
     with seeded(recipe.seed):
         encoder = Encoder(recipe.model)
     if source is not None:
-        encoder.load_state_dict(load_encoder(source, recipe.model, progress))
+        encoder.load_state_dict(load_encoder(source, recipe.model))
     return FeatureExtractor(encoder, recipe.precision).eval()
 
 
@@ -108,7 +106,7 @@ def embed_clips(
     Raises:
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
-    featuriser = load_feature_extractor(network, recipe, context.progress)
+    featuriser = load_feature_extractor(network, recipe)
     source = open_run_data(recipe, context, splits)
     parts = {side: predict_split(featuriser, source, side, context, labelled=False) for side in splits}
     features = Features(

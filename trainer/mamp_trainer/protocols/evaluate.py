@@ -60,7 +60,7 @@ def evaluate(
     Raises:
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
-    model = load_classifier(network, recipe, context.progress)
+    model = load_classifier(network, recipe)
     source = open_run_data(recipe, context, ("test",))
     scores = predict_split(model, source, "test", context)
     matrix = confusion_matrix(scores.logits.argmax(dim=1), scores.label, scores.logits.shape[1])
@@ -81,7 +81,7 @@ def open_run_data(recipe: Recipe, context: EvaluationContext, splits: Sequence[S
     """Open the store of a recipe on the device that the context names."""
     device = choose_device(context.device, context.dist_context.device_index)
     budget = measure_budget(device, context.dist_context)
-    return RunData.open(context.store, recipe, device, budget, context.progress, splits)
+    return RunData.open(context.store, recipe, device, budget, splits)
 
 
 def predict_split(

@@ -4,6 +4,7 @@ Q queries, G clips of the gallery, D numbers a feature. Similarities are compute
 device the features are on.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,9 @@ from mamp_trainer.protocols.evaluate import (
     open_run_data,
     predict_split,
 )
+
+logger = logging.getLogger(__name__)
+
 
 CHUNK_SIMILARITIES = 2**26
 """Similarities in memory at a time: 256 MiB."""
@@ -139,11 +143,11 @@ def evaluate_knn(
     Raises:
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
-    featuriser = load_feature_extractor(network, recipe, context.progress)
+    featuriser = load_feature_extractor(network, recipe)
     source = open_run_data(recipe, context, ("train", "test"))
     gallery, queries = (predict_split(featuriser, source, side, context) for side in ("train", "test"))
     if max(ks) > len(gallery.clip):
-        context.progress.message(f"warning: k = {max(ks)}, but all {len(gallery.clip)} training clips are fewer")
+        logger.warning(f"k = {max(ks)}, but all {len(gallery.clip)} training clips are fewer")
     classes = source.store.metadata.dataset_spec().classes
     nearest = find_nearest(queries.logits, gallery.logits, max(ks))
     votes = {k: vote(nearest, gallery.label, classes, k).argmax(dim=1) for k in ks}

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError, RecipeError
 from mamp_schemas.models.dataset import DatasetSpec
-from mamp_schemas.progress import Progress
 from mamp_trainer.data.batches import EmptySlot, TestBatches
 from mamp_trainer.data.dataset import Recording, clips_from_memory
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
@@ -128,7 +127,6 @@ class Predictor(NamedTuple):
         spec: DatasetSpec,
         empty_slot: EmptySlot,
         device: str = "auto",
-        progress: Progress | None = None,
     ) -> Self:
         """Load a classifier for clips of a dataset.
 
@@ -138,7 +136,6 @@ class Predictor(NamedTuple):
             spec: the dataset.
             empty_slot: what the clips' policy puts into a slot without a body.
             device: `auto`, `cpu` or `cuda`.
-            progress: is warned where a released file is of another number of segments.
 
         Raises:
             CheckpointError: it cannot be read, has no classifier, or one for another number of classes.
@@ -152,7 +149,7 @@ class Predictor(NamedTuple):
                 f"{source} is for {recipe.model.joints} joints, {spec.title} has {joints}",
                 remedy="Use the recipe or layout that it was trained with.",
             )
-        model = load_classifier(source, recipe, progress).to(where)
+        model = load_classifier(source, recipe).to(where)
         predictor = cls(model, recipe, spec.bodies, empty_slot, where)
         if predictor.classes != spec.classes:
             raise CheckpointError(

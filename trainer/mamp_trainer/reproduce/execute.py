@@ -1,6 +1,7 @@
 """Runs what is missing of a plan, in order; each run can be resumed, and one that fails does not stop the others."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from mamp_trainer.reproduce.match_runs import match_run
 from mamp_trainer.reproduce.plan import Outcome
 from mamp_trainer.runs.index import read_recipe
 from mamp_trainer.training.runtime import RunContext
+
+logger = logging.getLogger(__name__)
 
 
 class ExecutionContext(NamedTuple):
@@ -69,12 +72,12 @@ def execute(
             continue
         if context.dist_context.is_main:
             on_change(outcome)
-        context.progress.message(f"run {at} of {len(plan.runs)}: {planned.name}")
+        logger.info(f"run {at} of {len(plan.runs)}: {planned.name}")
         if problem is None:
             problem = _train_planned(planned, outcome, folder, catalog, context)
         if problem is not None:
             outcome.problems[planned.name] = problem
-            context.progress.message(f"error: {planned.name}: {problem}")
+            logger.error(f"{planned.name}: {problem}")
     if context.dist_context.is_main:
         on_change(outcome)
     return outcome

@@ -1,5 +1,6 @@
 """Profiles some steps of a training, as a trace in Chrome's format."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
 from mamp_schemas.io.atomic import output_errors
-from mamp_schemas.progress import Progress
+
+logger = logging.getLogger(__name__)
+
 
 PROFILE_FILE = "profile.json"
 
@@ -17,13 +20,12 @@ WARMUP_STEPS = 2
 
 
 @contextmanager
-def profile_steps(run: Path, steps: int, progress: Progress) -> Iterator[Callable[[], None]]:
+def profile_steps(run: Path, steps: int) -> Iterator[Callable[[], None]]:
     """Profile some steps of the training inside.
 
     Args:
         run: the run's folder, where the trace goes.
         steps: how many; 0 for none.
-        progress: is told where the trace is.
 
     Yields:
         A function to be called after every step.
@@ -43,11 +45,11 @@ def profile_steps(run: Path, steps: int, progress: Progress) -> Iterator[Callabl
         finally:
             partial.unlink(missing_ok=True)
         written = True
-        progress.message(f"profile: {path}; open it in ui.perfetto.dev or chrome://tracing")
+        logger.info(f"profile: {path}; open it in ui.perfetto.dev or chrome://tracing")
 
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
     plan = schedule(wait=WARMUP_STEPS - 1, warmup=1, active=steps, repeat=1)
     with profile(activities=activities, schedule=plan, on_trace_ready=write) as running:
         yield running.step
     if not written:
-        progress.message(f"profile: none, training ended within its first {WARMUP_STEPS} steps")
+        logger.info(f"profile: none, training ended within its first {WARMUP_STEPS} steps")

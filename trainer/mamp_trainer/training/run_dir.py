@@ -1,6 +1,7 @@
 """A run's folder, its lock, the recipe that it begins with, and the record that it ends with."""
 
 import fcntl
+import logging
 import os
 import platform
 from collections import Counter
@@ -18,9 +19,10 @@ from mamp_schemas.io.atomic import PARTIAL_SUFFIX, output_errors, write_file
 from mamp_schemas.io.run_files import RECIPE_FILE, RECORD_FILE, read_run
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import Hardware, RunRecord
-from mamp_schemas.progress import Progress
 from mamp_schemas.system import count_cores, cpu_name, total_memory
 from mamp_trainer.distributed.context import DistContext
+
+logger = logging.getLogger(__name__)
 
 
 def refuse_existing(run: Path, resume: bool) -> None:
@@ -80,14 +82,13 @@ def _lock(handle: int, run: Path) -> None:
         return  # some file systems that hosts share cannot lock folders
 
 
-def init_run_dir(run: Path, recipe: Recipe, resume: bool, progress: Progress) -> None:
+def init_run_dir(run: Path, recipe: Recipe, resume: bool) -> None:
     """Make the folder of a run that has no checkpoint yet, and write its recipe there.
 
     Args:
         run: the folder.
         recipe: what is trained.
         resume: whether it was to be gone on with; then it may hold what this recipe's run left so far.
-        progress: is told that there is nothing to go on from.
 
     Raises:
         OutputError: it holds other things, or cannot be written.
@@ -95,7 +96,7 @@ def init_run_dir(run: Path, recipe: Recipe, resume: bool, progress: Progress) ->
     settings = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
     if resume:
         _refuse_other_run(run, settings)
-        progress.message(f"{run} has no checkpoint yet: beginning at the first step")
+        logger.info(f"{run} has no checkpoint yet: beginning at the first step")
     with output_errors(run):
         run.mkdir(parents=True, exist_ok=True)
     write_file(run / RECIPE_FILE, settings.encode())

@@ -1,5 +1,6 @@
 """The training loop, from the optimiser step to the run as a whole; epochs, measurements, checkpoints."""
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ from mamp_trainer.training.optim import LR_SCALE, learning_rate
 from mamp_trainer.training.run_dir import describe_hardware, init_run_dir, package_versions, utc_now, write_record
 from mamp_trainer.training.runtime import interruptible
 from mamp_trainer.training.state import MetricsLogger, Position, StepStats, TrainState, capture_state, restore_state
+
+logger = logging.getLogger(__name__)
+
 
 LossFn = Callable[[Batch, int], Tensor]
 """The mean loss, a scalar tensor, of a batch in an epoch."""
@@ -311,10 +315,10 @@ class Trainer:
         if name:
             position, tally = restore_state(Path(name), self.recipe, self.identity, module, step.optimiser)
             tally.sittings += 1
-            self.progress.message(f"going on after epoch {position.epoch}, step {position.step} of the next")
+            logger.info(f"going on after epoch {position.epoch}, step {position.step} of the next")
             return position, tally
         if self.dist_context.is_main:
-            init_run_dir(self.run, self.recipe, resume, self.progress)
+            init_run_dir(self.run, self.recipe, resume)
         return Position(), TrainState(started=utc_now().isoformat())
 
     @contextmanager
@@ -331,7 +335,7 @@ class Trainer:
     def _interrupt_checks(self) -> Iterator[InterruptCheck]:
         """Yield what is called between steps."""
         steps = self.profile_steps if self.dist_context.is_main else 0
-        with interruptible(self.dist_context) as pause, profile_steps(self.run, steps, self.progress) as profile_step:
+        with interruptible(self.dist_context) as pause, profile_steps(self.run, steps) as profile_step:
 
             def between() -> None:
                 profile_step()
@@ -345,8 +349,8 @@ class Trainer:
         except Interrupted as stop:
             training.save()
             writer.wait()
-            self.progress.message(
-                f"interrupted: {stop}: stopped after step {training.steps_done}; a checkpoint is written. "
+            logger.warning(
+                f"interrupted by {stop} after step {training.steps_done}; a checkpoint is written. "
                 f"Go on with the same command and --resume (run: {self.run})."
             )
             stop.user_informed = True

@@ -21,8 +21,10 @@ from distributed.client import ClosedClientError
 from mamp_pipeline.ingest.engines.base import Engine, Job, Result
 from mamp_pipeline.ingest.engines.worker_check import ProbeResult, ProbeSpec, list_probe_differences, probe
 from mamp_schemas.errors import ClusterError, MampctlError
-from mamp_schemas.progress import Progress
 from mamp_schemas.signals import block_sigint, defer_sigterm
+
+logger = logging.getLogger(__name__)
+
 
 SCHEDULER_TIMEOUT = 15.0
 """Seconds that a scheduler may take to answer."""
@@ -49,8 +51,8 @@ _CONNECTION_ERRORS = (OSError, CancelledError, ClosedClientError, RuntimeError)
 class DaskEngine:
     """Runs tasks on the workers of a client's scheduler."""
 
-    def __init__(self, client: Client, progress: Progress) -> None:
-        self._client, self._progress = client, progress
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._no_worker_since: float | None = None
         self._max_in_flight, self._counted_at = 0, -_RECOUNT_SECONDS
 
@@ -132,7 +134,7 @@ class DaskEngine:
             self._no_worker_since = None
         elif self._no_worker_since is None:
             self._no_worker_since = now
-            self._progress.message(f"warning: no worker is left: waiting up to {WORKER_TIMEOUT:.0f} s for one to come")
+            logger.warning(f"no worker is left: waiting up to {WORKER_TIMEOUT:.0f} s for one to come")
         elif now - self._no_worker_since > WORKER_TIMEOUT:
             raise ClusterError(
                 f"no worker was left, and none came for {WORKER_TIMEOUT:.0f} s",
@@ -195,7 +197,7 @@ The C library reads these when a process starts, so they must be in its environm
 
 
 @contextmanager
-def start_local_cluster(count: int, progress: Progress) -> Iterator[Engine]:
+def start_local_cluster(count: int) -> Iterator[Engine]:
     """Start processes of one thread each on this machine; they end with the context, and with this process.
 
     Raises:
@@ -210,10 +212,10 @@ def start_local_cluster(count: int, progress: Progress) -> Iterator[Engine]:
         with defer_sigterm(), block_sigint():
             cluster = stack.enter_context(_start_processes(count))
             client = stack.enter_context(Client(cluster, set_as_default=False))
-        progress.message(f"{count} worker processes{_dashboard_text(client)}")
+        logger.info(f"{count} worker processes{_dashboard_text(client)}")
         # Dask's own objects are no garbage: to search them for any would stop its scheduler for 40 ms at a time.
         gc.freeze()
-        yield DaskEngine(client, progress)
+        yield DaskEngine(client)
 
 
 def _start_processes(count: int) -> LocalCluster:
@@ -237,7 +239,7 @@ def _start_processes(count: int) -> LocalCluster:
 
 
 @contextmanager
-def connect_cluster(address: str, probe_spec: ProbeSpec, progress: Progress) -> Iterator[Engine]:
+def connect_cluster(address: str, probe_spec: ProbeSpec) -> Iterator[Engine]:
     """Use the workers of a scheduler that runs elsewhere; they and it stay as they are.
 
     Raises:
@@ -247,10 +249,10 @@ def connect_cluster(address: str, probe_spec: ProbeSpec, progress: Progress) -> 
     # Not only the first connection: whatever Dask connects to later must not wait for longer either.
     with dask.config.set({"distributed.comm.timeouts.connect": SCHEDULER_TIMEOUT}), _connect(address) as client:
         with translate_connection_errors():
-            _await_workers(client, address, progress)
+            _await_workers(client, address)
             workers = _check_workers(client, probe_spec)
-        progress.message(f"{workers} workers of {address}{_dashboard_text(client)}")
-        yield DaskEngine(client, progress)
+        logger.info(f"{workers} workers of {address}{_dashboard_text(client)}")
+        yield DaskEngine(client)
 
 
 def _connect(address: str) -> Client:
@@ -265,11 +267,11 @@ def _connect(address: str) -> Client:
         ) from None
 
 
-def _await_workers(client: Client, address: str, progress: Progress) -> None:
+def _await_workers(client: Client, address: str) -> None:
     """Wait for a first worker: a batch system starts them at the same time as the command, or later."""
     if client.nthreads():
         return
-    progress.message(f"no worker yet: waiting up to {WORKER_TIMEOUT:.0f} s for one to come")
+    logger.info(f"no worker yet: waiting up to {WORKER_TIMEOUT:.0f} s for one to come")
     try:
         client.wait_for_workers(1, timeout=WORKER_TIMEOUT)
     except TimeoutError:
