@@ -1,4 +1,4 @@
-"""What the documentation's commands read, in small: archives of raw files, stores and runs under the names it uses."""
+"""Small stand-ins for what the documentation's commands read, under the names that it uses."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ protocols:
 
 
 def lay_out(folder: Path) -> None:
-    """Put the stand-ins of all raw files into a folder."""
+    """Write the stand-ins of all raw files into a folder."""
     _ntu(folder)
     _pku(folder / "pku")
     shutil.copy(GOLDEN / "pku2" / "raw.zip", folder / "pku2.zip")
@@ -69,8 +69,8 @@ def _pku(folder: Path) -> None:
     (folder / "skeleton").rename(folder / "Skeleton")
     _zip(folder / "Label.zip", sorted((folder / "label").iterdir()))
     for kind in ("subject", "view"):
-        found = next(file for file in folder.iterdir() if file.suffix == ".txt" and kind in file.name)
-        found.rename(folder / f"cross-{kind}.txt")
+        split_list = next(file for file in folder.iterdir() if file.suffix == ".txt" and kind in file.name)
+        split_list.rename(folder / f"cross-{kind}.txt")
 
 
 def _nwucla(path: Path) -> None:
@@ -118,4 +118,4 @@ mampctl train linear --recipe ntu60-xview --from data/runs/pretrain-ntu60-xsub
 mampctl ingest pku2 --raw pku2.zip
 mampctl build-splits --protocol xsub --store data/pku2.zarr
 """
-"""What pages take for granted that begin after the data."""
+"""What pages that do not start from raw files expect to be there."""

@@ -1,4 +1,4 @@
-"""Every command of the documentation parses; what can run here runs, page by page, on stand-ins for the data."""
+"""Every command of the documentation parses, and all that can run do, page by page, on stand-ins for the data."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ FROM_RAW = {
     "results.md",
     "scaling.md",
 }
-"""Pages that begin with raw files; on the others, stores and runs are there already."""
+"""Pages that start from raw files; on the others, stores and runs exist already."""
 SHORT = ("schedule.epochs=1", "schedule.warmup_epochs=0", "batch_size=4")
 SMALL = ("model.frames=16", "model.width=16", "model.depth=1", "model.heads=2")
 SMALL_DECODER = ("model.decoder_width=16", "model.decoder_depth=1", "model.decoder_heads=2")
@@ -43,23 +43,23 @@ def _one_thread() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.page}: {command.line}"[:90])
 def test_documented_command__parses(command: Command) -> None:
-    """Every option, argument and choice that a page names is there."""
+    """Every option, argument and choice that a page names exists."""
     arguments = command.arguments
     if arguments is None:
         assert command.reason, (
             f"{command.page}: `{command.line}`: give it a reason in tests/docs/commands.py, or a test"
         )
         return
-    found, rest = typer.main.get_command(app), arguments
-    with click.Context(found) as context:
-        while isinstance(found, click.Group) and rest and not rest[0].startswith("-"):
+    parser, rest = typer.main.get_command(app), arguments
+    with click.Context(parser) as context:
+        while isinstance(parser, click.Group) and rest and not rest[0].startswith("-"):
             name, rest = rest[0], rest[1:]
-            below = found.get_command(context, name)
-            assert below is not None, f"{command.page}: there is no command `{name}`"
-            found = below
+            subcommand = parser.get_command(context, name)
+            assert subcommand is not None, f"{command.page}: there is no command `{name}`"
+            parser = subcommand
         if rest == ["--help"]:
             return
-        found.make_context("mampctl", rest, parent=context)
+        parser.make_context("mampctl", rest, parent=context)
 
 
 @pytest.mark.parametrize("pattern", NOT_RUN)
@@ -91,14 +91,14 @@ def reduced(arguments: list[str]) -> list[str]:
         changes = [*SHORT, *SMALL, *(SMALL_DECODER if arguments[1] == "pretrain" else ())]
         if arguments[1] in ("finetune", "semi", "transfer"):
             changes.append("head_width=8")
-        if arguments[1] == "semi":  # one percent of a few clips is none
+        if arguments[1] == "semi":  # one percent of a few clips is no clip
             changes.append("subset.fraction=0.5")
     elif arguments[0] in ("knn", "embed") and "--recipe" in arguments:
         changes = list(SMALL)
     elif arguments[:1] == ["build-splits"] and "--fraction" in arguments:
         at = arguments.index("--fraction") + 1
         return [*arguments[:at], "0.5", *arguments[at + 1 :]]
-    elif arguments[0] == "reproduce":  # of the stores that are there
+    elif arguments[0] == "reproduce":  # only one store exists
         return [*arguments, "--scale", "small", "--only", "ntu60/xsub", "--device", "cpu"]
     else:
         return arguments
@@ -163,16 +163,14 @@ def test_documented_page__runs(
 ) -> None:
     work = tmp_path / "work"
     shutil.copytree(raw if page in FROM_RAW else prepared, work)
-    if page == "own-data.md":  # its recordings are gestures; the others' are NTU's
+    if page == "own-data.md":  # its recordings are gestures; those of other pages are NTU's
         shutil.rmtree(work / "recordings")
         (work / "gestures").rename(work / "recordings")
     monkeypatch.chdir(work)
     monkeypatch.delenv("MAMPCTL_DATA", raising=False)
     for number, command in enumerate(RUN):
         if command.page == page:
-            anew = (
-                page not in FROM_RAW and "mampctl train" in command.line
-            )  # the runs that pages name are there already
-            run(Command(page, f"{command.line} --out {work}/run{number}") if anew else command)
+            exists = page not in FROM_RAW and "mampctl train" in command.line  # the runs that pages name
+            run(Command(page, f"{command.line} --out {work}/run{number}") if exists else command)
     if page == "README.md":
         assert run_python(ROOT / page)["joints"].shape[-2:] == (20, 3)

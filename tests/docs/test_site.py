@@ -1,4 +1,4 @@
-"""The documentation as a site: it builds, is complete, loads nothing from elsewhere, and names code that is there."""
+"""The site builds, is complete and loads nothing from other servers; the documentation names code that exists."""
 
 import re
 from importlib import import_module
@@ -31,7 +31,7 @@ def listed(nav: object) -> list[str]:
 def test_site__loads_nothing_from_elsewhere(site: Path) -> None:
     patterns = {".html": LOADED, ".css": STYLED}
     pages = [page for page in site.rglob("*") if page.suffix in patterns]
-    loaded = {page.name: found for page in pages if (found := patterns[page.suffix].findall(page.read_text()))}
+    loaded = {page.name: urls for page in pages if (urls := patterns[page.suffix].findall(page.read_text()))}
     assert loaded == {}
 
 
@@ -40,6 +40,6 @@ def test_how_it_works__names_code() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_how_it_works__names_code_that_is_there(name: str) -> None:
+def test_how_it_works__names_code_that_exists(name: str) -> None:
     module, _, member = name.rpartition(".")
     assert hasattr(import_module(module), member), f"docs/how-it-works.md names {name}: correct the page"
