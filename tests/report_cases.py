@@ -11,7 +11,7 @@ from mamp_pipeline.report.quality import Survey
 from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.base import parse_model_data
 from mamp_schemas.models.layout import Layout
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.policy import PAPER_POLICY
 from mamp_schemas.models.skeleton import KINECT_V2
 from mamp_schemas.progress import NullProgress
 
@@ -83,7 +83,7 @@ def make_store(folder: Path) -> Path:
     np.save(raw / f"{JUMPING}.npy", jump(60))
     (raw / "walk" / "broken_s1_c1.npy").write_bytes(b"\x93NUMPY")
     layout, out = parse_model_data(Layout, LAYOUT, "layout of the test"), folder / "gestures.zarr"
-    ingest(IngestRequest("custom", (raw,), out, paper_policy("custom"), layout=layout), NullProgress())
+    ingest(IngestRequest("custom", (raw,), out, PAPER_POLICY, layout=layout), NullProgress())
     return out
 
 

@@ -3,14 +3,14 @@
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from mamp_schemas.errors import OutputError, UsageError
 from mamp_schemas.io.atomic import output_errors
 from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
-from mamp_schemas.models.dataset import DatasetName
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.registry import DATASETS
 from mampctl.output.hints import suggest_recipe_options
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def require_new_file(out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def default_store(dataset: DatasetName) -> Path:
+def default_store(dataset: str) -> Path:
     """Return where a dataset's store stands in the data folder."""
     return data_folder() / f"{dataset}.zarr"
 
@@ -61,7 +61,7 @@ def find_only_store() -> Path:
         UsageError: there is none, or there are several.
     """
     folder = data_folder()
-    names = get_args(DatasetName)
+    names = DATASETS.names()
     stores = [default_store(name) for name in names if default_store(name).exists()]
     if len(stores) == 1:
         logger.info(f"store {stores[0]}")
@@ -133,19 +133,18 @@ def encoder_recipe(encoder: Path | None, name: str | None, store: str | None, se
     return with_changes(read_training_recipe(encoder, name), set_ or [], f"the recipe of {encoder}")
 
 
-def find_layout(dataset: DatasetName, name_or_file: str | None) -> Layout | None:
-    """Return the layout of own recordings, None for a known dataset.
+def find_layout(dataset: str, name_or_file: str | None) -> Layout | None:
+    """Return the layout of own recordings; None for a dataset with a format of its own.
 
     Raises:
-        UsageError: own recordings without a layout, or a known dataset with one.
+        UsageError: own recordings without a layout, or another dataset with one.
     """
-    from mamp_pipeline.datasets.custom.layouts import list_layouts
-    from mamp_pipeline.datasets.custom.layouts import load_layout as load
+    from mamp_pipeline.datasets.custom.layouts import list_layouts, load_layout
 
-    if (dataset == "custom") != (name_or_file is not None):
-        what = (
-            "own recordings need a layout" if dataset == "custom" else f"{dataset} has a format of its own, no layout"
-        )
+    layout = load_layout(name_or_file) if name_or_file else None
+    options = DATASETS.options(dataset)
+    if options.needs_layout and layout is None:
         remedy = f"--layout takes a YAML file (see docs/own-data.md) or one of: {', '.join(list_layouts())}"
-        raise UsageError(what, remedy=remedy if dataset == "custom" else "Leave out --layout.")
-    return load(name_or_file) if name_or_file else None
+        raise UsageError("own recordings need a layout", remedy=remedy)
+    options.with_layout(layout)
+    return layout

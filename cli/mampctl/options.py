@@ -1,15 +1,15 @@
 """The arguments and options that several commands share, with their shell completion."""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
 from mamp_schemas.errors import MampctlError
 from mamp_schemas.io.storage_path import parse_local_path, parse_storage_path
 from mamp_schemas.models.policy import PolicyName
-from mamp_schemas.models.protocol import SplitProtocolName
 from mamp_schemas.models.recipe import task_names
+from mamp_schemas.registry import DATASETS
 from mampctl.defaults import data_folder
 
 MAX_COMPLETED_CLIPS = 200
@@ -28,9 +28,17 @@ def complete_task(incomplete: str) -> list[str]:
     return _matching(task_names(), incomplete)
 
 
+def complete_dataset(incomplete: str) -> list[str]:
+    """Return the registered datasets."""
+    return _matching(DATASETS.names(), incomplete)
+
+
 def complete_protocol(incomplete: str) -> list[str]:
-    """Return the protocols that there are."""
-    return _matching(get_args(SplitProtocolName), incomplete)
+    """Return the split protocols of the in-tree datasets; those of others would have to be imported."""
+    options = [DATASETS.options(name) for name in DATASETS.names() if DATASETS.entry(name).distribution is None]
+    specs = [spec for spec in options if not spec.needs_layout]
+    names = dict.fromkeys(protocol.name for spec in specs for protocol in spec.protocols)
+    return _matching([*names], incomplete)
 
 
 def complete_store(incomplete: str) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.store.shards import plan_shards
 from mamp_pipeline.store.writer import create_arrays, write_metadata, write_shard
 from mamp_schemas.io.store_reader import Store, open_store
-from mamp_schemas.models.dataset import DATASETS
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.recipe import SamplingSpec
 from mamp_schemas.models.store import MotionSpec
 from mamp_trainer.data.batches import Clips, TrainBatches
@@ -46,7 +46,7 @@ def write(path: Path, shapes: list[tuple[int, int]]) -> Store:
         for at, shape in enumerate(shapes)
     ]
     rows = np.concatenate([clip.joints.reshape(-1, 25, 3) for clip in clips])
-    create_arrays(path, len(rows), DATASETS["ntu60"].skeleton, columns_of(clips))
+    create_arrays(path, len(rows), dataset_spec("ntu60").skeleton, columns_of(clips))
     for part in plan_shards(len(rows)):
         write_shard(path, part, {"joints": rows[part.start : part.stop]})
     write_metadata(path, metadata_of(clips, "ntu60", MotionSpec()))

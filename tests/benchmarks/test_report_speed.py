@@ -13,7 +13,7 @@ from mamp_pipeline.report.html import render_store_page
 from mamp_pipeline.report.quality import find_outliers, survey_store
 from mamp_pipeline.report.store_page import MAX_CLIP_BYTES, store_page_data
 from mamp_schemas.io.store_reader import open_store
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress
 from tests.pages.conftest import Browser, chromium  # noqa: F401 - a fixture
 from tests.paths import GOLDEN
@@ -54,7 +54,9 @@ def test_page__of_all_of_ntu120_opens_in_two_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ingest(
-        IngestRequest("ntu120", (GOLDEN / "ntu120" / "raw.zip",), tmp_path / "ntu120.zarr", paper_policy("ntu120")),
+        IngestRequest(
+            "ntu120", (GOLDEN / "ntu120" / "raw.zip",), tmp_path / "ntu120.zarr", dataset_spec("ntu120").paper_policy
+        ),
         NullProgress(),
     )
     store = make_ntu120(tmp_path / "ntu120.zarr")

@@ -16,7 +16,6 @@ from mamp_pipeline.convert.pyskl import export_pyskl, read_pyskl
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.store_reader import Store, open_store
-from mamp_schemas.models.protocol import SplitProtocolName
 from mamp_schemas.progress import NullProgress
 
 Arrays = dict[str, NDArray[Any]]
@@ -108,13 +107,13 @@ def write_pickle(path: Path, content: object, protocol: int = 4) -> Path:
     return path
 
 
-def import_npz(path: Path, protocol: SplitProtocolName = "xsub") -> Store:
+def import_npz(path: Path, protocol: str = "xsub") -> Store:
     out = path.with_suffix(".zarr")
     import_store(read_npz(path, None, protocol), out, NullProgress())
     return open_store(out)
 
 
-def import_h5(path: Path, protocol: SplitProtocolName = "xsub") -> Store:
+def import_h5(path: Path, protocol: str = "xsub") -> Store:
     out = path.with_suffix(".zarr")
     import_store(read_h5(path, None, protocol), out, NullProgress())
     return open_store(out)

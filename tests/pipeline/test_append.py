@@ -20,7 +20,7 @@ from mamp_pipeline.store import writer as write
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import ClusterError, OutputError, StoreError, StoreExistsError
 from mamp_schemas.io.store_reader import open_store
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.store import ROW_ARRAYS, MotionSpec
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
@@ -52,7 +52,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def request(out: Path, *raw: Path, append: bool = False) -> IngestRequest:
-    return IngestRequest("ntu60", raw, out, paper_policy("ntu60"), append=append)
+    return IngestRequest("ntu60", raw, out, dataset_spec("ntu60").paper_policy, append=append)
 
 
 def objects(store: Path) -> dict[Path, int]:
@@ -164,7 +164,7 @@ def test_ingest__append_refuses_another_policy_dataset_or_motion(archives: tuple
     ingest(request(out, archives[0]), NullProgress())
     asked = request(out, archives[1], append=True)
     for other in (
-        replace(asked, policy=paper_policy("ntu120")),
+        replace(asked, policy=dataset_spec("ntu120").paper_policy),
         replace(asked, dataset="ntu120"),
         replace(asked, motion=MotionSpec(stride=2, segment=4)),
     ):

@@ -9,6 +9,7 @@ import pytest
 
 from mamp_pipeline.convert.npz import export_npz
 from mamp_pipeline.convert.pyskl import export_pyskl
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.discover import find_sources
 from mamp_pipeline.ingest.engines.worker_check import choose_probe
 from mamp_pipeline.ingest.plan import Part
@@ -19,8 +20,9 @@ from mamp_pipeline.splits import build_manifest
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import StoreExistsError
 from mamp_schemas.io.store_reader import open_store
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.layout import Layout
-from mamp_schemas.models.policy import corrected_policy, paper_policy
+from mamp_schemas.models.policy import PAPER_POLICY
 from mamp_schemas.models.store import MotionSpec
 from mamp_schemas.progress import NullProgress
 from tests.pipeline.custom_cases import NPY, npy_bytes, stick_layout, walk
@@ -44,7 +46,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def request(out: Path, *raw: Path, append: bool = False) -> IngestRequest:
-    return IngestRequest("pku2", raw, out, corrected_policy("pku2"), append=append)
+    return IngestRequest("pku2", raw, out, dataset_spec("pku2").policy("corrected"), append=append)
 
 
 def test_ingest__appended_videos_equal_one_ingest_of_both(archives: tuple[Path, Path], tmp_path: Path) -> None:
@@ -80,7 +82,7 @@ def test_ingest__some_videos_there_already_are_refused(archives: tuple[Path, Pat
 
 
 def test_export__of_an_appended_store_is_that_of_one_ingest(archives: tuple[Path, Path], tmp_path: Path) -> None:
-    paper = paper_policy("pku2")
+    paper = dataset_spec("pku2").paper_policy
     for name, raws in (("one", [write_both(tmp_path)]), ("two", [*archives])):
         out = tmp_path / f"{name}.zarr"
         for number, raw in enumerate(raws):
@@ -101,8 +103,8 @@ def videos(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def job_of(videos: tuple[Path, Path]) -> ParseJob:
-    part = Part(0, tuple(find_sources(videos, "pku1")))
-    return ParseJob(part, "pku1", paper_policy("pku1"), MotionSpec(), "plan", Path("piece"))
+    part = Part(0, tuple(find_sources(videos, find_reader("pku1")).sources))
+    return ParseJob(part, "pku1", dataset_spec("pku1").paper_policy, MotionSpec(), "plan", Path("piece"))
 
 
 def test_digest__changes_with_a_videos_labels(videos: tuple[Path, Path]) -> None:
@@ -113,7 +115,7 @@ def test_digest__changes_with_a_videos_labels(videos: tuple[Path, Path]) -> None
 
 
 def test_choose_sight__looks_where_the_labels_are(videos: tuple[Path, Path]) -> None:
-    sight = choose_probe(Path("staging"), find_sources(videos, "pku1"))
+    sight = choose_probe(Path("staging"), find_sources(videos, find_reader("pku1")).sources)
     assert {source.container for source in sight.samples} == set(videos)
 
 
@@ -124,7 +126,7 @@ def record(folder: Path, *names: str) -> Path:
 
 
 def own(out: Path, raw: Path, layout: Layout, *, append: bool = False) -> IngestRequest:
-    return IngestRequest("custom", (raw,), out, paper_policy("custom"), append=append, layout=layout)
+    return IngestRequest("custom", (raw,), out, PAPER_POLICY, append=append, layout=layout)
 
 
 def test_ingest__own_recordings_are_appended_by_the_same_layout_only(tmp_path: Path) -> None:

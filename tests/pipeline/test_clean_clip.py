@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from mamp_pipeline.cleaning.clip import count_valid_frames, make_clip
 from mamp_pipeline.datasets.clips import RawBodies
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.dataset import DATASETS
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec, fixed_specs
 from mamp_schemas.models.skeleton import KINECT_V1, KINECT_V2, Skeleton
 from tests.paths import GOLDEN, SHARED_DATA
 from tests.pipeline.clean_cases import (
@@ -26,7 +25,7 @@ from tests.pipeline.clean_cases import (
 )
 from tests.pipeline.clean_oracle import CannotCleanError, clean_naively
 
-PAPER = paper_policy("ntu60")
+PAPER = dataset_spec("ntu60").paper_policy
 SAMPLE = SHARED_DATA / "ntu_sample.zip"
 TRIANGLE = Skeleton(name="triangle", joints=("a", "b", "c"), parents=(0, 0, 0), centre=1)
 
@@ -40,7 +39,7 @@ _golden_clips = [
 
 @pytest.mark.parametrize(("dataset", "clip_id", "kind"), _golden_clips)
 def test_make_clip__equals_the_authors_scripts_bit_for_bit(dataset: str, clip_id: str, kind: str) -> None:
-    policy = paper_policy(dataset)
+    policy = dataset_spec(dataset).paper_policy
     clip = make_clip(parse_naively(_texts(dataset)[clip_id]), policy, KINECT_V2)
     with np.load(GOLDEN / dataset / "expected.npz") as golden:
         expected = golden[clip_id]
@@ -110,7 +109,7 @@ def test_make_clip__frames_outside_the_only_body_left_are_cut() -> None:
 
 def test_make_clip__bodies_one_after_the_other_keep_an_empty_second_slot() -> None:
     raw = make_raw((7, 0, make_body(20)), (8, 20, make_body(15)))
-    joints = make_clip(raw, paper_policy("ntu120"), KINECT_V2).joints
+    joints = make_clip(raw, dataset_spec("ntu120").paper_policy, KINECT_V2).joints
     assert joints.shape == (2, 35, 25, 3)
     assert not joints[1].any()
 
@@ -123,7 +122,7 @@ def test_make_clip__without_denoising_short_bodies_stay() -> None:
 
 def test_make_clip__one_frame_of_nwucla() -> None:
     raw = make_raw((0, 0, make_body(1)[:, :20]))
-    clip = make_clip(raw, paper_policy("nwucla"), KINECT_V1)
+    clip = make_clip(raw, dataset_spec("nwucla").paper_policy, KINECT_V1)
     assert clip.joints.shape == (1, 1, 20, 3)
     assert not clip.joints[0, 0, KINECT_V1.centre].any()
     assert clip.valid_frames == 1
@@ -173,4 +172,4 @@ def test_count_valid_frames__one_slot_counts_like_two(seed: int, frames: int, em
 
 
 def test_paper_policy__only_ntu_is_denoised() -> None:
-    assert [name for name in DATASETS if paper_policy(name).denoise] == ["ntu60", "ntu120"]
+    assert [name for name in fixed_specs() if dataset_spec(name).paper_policy.denoise] == ["ntu60", "ntu120"]

@@ -7,15 +7,15 @@ import pytest
 from numpy.typing import NDArray
 
 from mamp_pipeline.cleaning.clip import make_clip
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
 from mamp_pipeline.datasets.custom.recordings import (
     clip_id,
     parse_recording,
     parse_recording_name,
-    parse_recording_path,
 )
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.policy import PAPER_POLICY
 from tests.pipeline.custom_cases import NPY, npy_bytes, stick_layout, walk
 
 NAN = float("nan")
@@ -106,7 +106,7 @@ def test_settle__positions_that_cannot_be(value: float, units: str) -> None:
 def test_make_clip__own_recordings_are_centred_and_not_denoised() -> None:
     layout = stick_layout(NPY)
     short = stack(walk(4), walk(4, seed=1))
-    clip = make_clip(parse(short), paper_policy("custom"), layout.skeleton)
+    clip = make_clip(parse(short), PAPER_POLICY, layout.skeleton)
     np.testing.assert_array_equal(clip.joints, short - short[0, 0, 0])
 
 
@@ -155,5 +155,6 @@ def test_clip_id__is_ascii_and_tells_names_apart() -> None:
 
 
 def test_find_recording__goes_by_the_suffix_alone() -> None:
-    assert parse_recording_path(".npy", "walk/one.npy") == ClipInfo("walk/one", -1)
-    assert parse_recording_path(".npy", "walk/one.csv") is None
+    reader = find_reader("custom", stick_layout(NPY))
+    assert reader.parse_path("walk/one.npy") == ClipInfo("walk/one", -1)
+    assert reader.parse_path("walk/one.csv") is None

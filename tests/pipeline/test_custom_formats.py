@@ -14,7 +14,7 @@ from mamp_pipeline.datasets.custom.recordings import parse_recording
 from mamp_pipeline.ingest.plan import Part
 from mamp_pipeline.ingest.tasks import ParseJob
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.policy import PAPER_POLICY
 from mamp_schemas.models.store import MotionSpec
 from tests.pipeline.custom_cases import FILES, NPY, Track, npy_bytes, parse, stick_layout, walk, write
 
@@ -100,7 +100,7 @@ def _mutate(data: bytearray, draw: random.Random) -> None:
 
 def test_layout__travels_with_a_parse_job(tmp_path: Path) -> None:
     layout = stick_layout(FILES["wide"])
-    job = ParseJob(Part(0, ()), "custom", paper_policy("custom"), MotionSpec(), "plan", tmp_path / "piece", layout)
+    job = ParseJob(Part(0, ()), "custom", PAPER_POLICY, MotionSpec(), "plan", tmp_path / "piece", layout)
     assert pickle.loads(pickle.dumps(job)) == job
 
 

@@ -16,7 +16,7 @@ from mamp_pipeline.ingest.engines.worker_check import ProbeSpec
 from mamp_pipeline.ingest.request import IngestRequest
 from mamp_pipeline.ingest.run import ingest
 from mamp_schemas.errors import MissingExtraError, RawInputError
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.engine_tasks import die_once, refuse, square, stumble_twice, tell_process
@@ -98,7 +98,7 @@ def test_ingest__processes_change_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     hashes = []
     for name, workers in (("one", Workers(0)), ("two", Workers(2))):
         request = IngestRequest(
-            "ntu60", (GOLDEN / "ntu60" / "raw.zip",), tmp_path / f"{name}.zarr", paper_policy("ntu60")
+            "ntu60", (GOLDEN / "ntu60" / "raw.zip",), tmp_path / f"{name}.zarr", dataset_spec("ntu60").paper_policy
         )
         hashes.append(ingest(request, NullProgress(), workers).content_hash)
     assert hashes[0] == hashes[1]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.discover import find_sources
 from mamp_pipeline.ingest import plan
 from mamp_pipeline.ingest.engines import dask_engine
@@ -25,7 +26,7 @@ from mamp_pipeline.ingest.staging import acquire
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import ClusterError
 from mamp_schemas.io.store_reader import open_store
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
@@ -42,7 +43,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def request(out: Path) -> IngestRequest:
-    return IngestRequest("ntu60", (RAW,), out, paper_policy("ntu60"))
+    return IngestRequest("ntu60", (RAW,), out, dataset_spec("ntu60").paper_policy)
 
 
 def test_ingest__on_a_scheduler_gives_the_same_store(
@@ -93,7 +94,9 @@ def test_join_cluster__a_worker_that_cannot_see_a_path(hidden: str, tmp_path: Pa
     blindfold = ["unshare", "--mount", "sh", "-c", cover, "sh"]
     if subprocess.run([*blindfold, "true"], capture_output=True, check=False).returncode:
         pytest.skip("mount namespaces are not allowed here")
-    asked = IngestRequest("ntu60", (tmp_path / "raw" / "raw.zip",), tmp_path / "out" / "s.zarr", paper_policy("ntu60"))
+    asked = IngestRequest(
+        "ntu60", (tmp_path / "raw" / "raw.zip",), tmp_path / "out" / "s.zarr", dataset_spec("ntu60").paper_policy
+    )
     with (
         run_cluster(tmp_path, before=blindfold) as running,
         pytest.raises(ClusterError, match="cannot do this work") as caught,
@@ -209,7 +212,7 @@ def test_list_differences__names_versions_and_paths() -> None:
 
 def test_look__sees_mark_and_samples(tmp_path: Path) -> None:
     staging = acquire(tmp_path / "s.zarr", "a plan", replacing=False)
-    view = probe(choose_probe(staging, find_sources([RAW], "ntu60")))
+    view = probe(choose_probe(staging, find_sources([RAW], find_reader("ntu60")).sources))
     assert "plan a plan" in view.paths[str(staging)]
     assert "with CRC" in view.paths[str(RAW)]
     assert [path.name for path in staging.iterdir()] == ["plan"]

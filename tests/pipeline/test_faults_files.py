@@ -17,7 +17,7 @@ from mamp_pipeline.ingest.request import IngestRequest
 from mamp_pipeline.ingest.run import ingest
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.store_reader import is_complete
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress
 from tests.logs import on_log
 from tests.paths import GOLDEN
@@ -28,10 +28,10 @@ AS_NOBODY = f"""
 import os, sys
 from pathlib import Path
 from mamp_pipeline.ingest.run import Ingest, ingest
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import Silent
 from mampctl.runtime.app import main
-ingest(Ingest("ntu60", (Path({str(RAW)!r}),), Path(sys.argv.pop(1)), paper_policy("ntu60")), Silent())
+ingest(Ingest("ntu60", (Path({str(RAW)!r}),), Path(sys.argv.pop(1)), dataset_spec("ntu60").paper_policy), Silent())
 os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})
@@ -63,7 +63,7 @@ def unpack(folder: Path) -> list[Path]:
 
 
 def request(raw: Path, out: Path) -> IngestRequest:
-    return IngestRequest("ntu60", (raw,), out, paper_policy("ntu60"))
+    return IngestRequest("ntu60", (raw,), out, dataset_spec("ntu60").paper_policy)
 
 
 @needs_root

@@ -3,28 +3,28 @@ from pathlib import Path
 
 import pytest
 
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.clips import RawBodies, RawClip
 from mamp_pipeline.datasets.io.source import RawSource
-from mamp_pipeline.datasets.registry import RAW_FORMATS, belongs_to
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.dataset import KnownDatasetName
+from mamp_schemas.models.dataset import fixed_specs
 from tests.paths import SHARED_DATA
 from tests.pipeline.clean_cases import golden_texts
 
 NAMES = SHARED_DATA / "ntu120_available_names.txt.xz"
 
 
-def open_file(dataset: KnownDatasetName, folder: Path, member: str, data: bytes) -> RawClip:
+def open_file(dataset: str, folder: Path, member: str, data: bytes) -> RawClip:
     path = folder / member
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    (clip,) = RAW_FORMATS[dataset].open(RawSource("", folder, member, len(data), None))
+    (clip,) = find_reader(dataset).open(RawSource("", folder, member, len(data), None))
     assert isinstance(clip.content, RawBodies)
     return clip
 
 
 @pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
-def test_open__ntu(tmp_path: Path, dataset: KnownDatasetName) -> None:
+def test_open__ntu(tmp_path: Path, dataset: str) -> None:
     clip_id, data = next(iter(golden_texts(dataset).items()))
     clip = open_file(dataset, tmp_path, f"a/b/{clip_id}.skeleton", data)
     assert clip.info.id == clip_id
@@ -41,9 +41,9 @@ def test_open__nwucla_takes_the_label_from_the_file(tmp_path: Path) -> None:
     assert clip.content.frames == 1
 
 
-@pytest.mark.parametrize("dataset", list(RAW_FORMATS))
-def test_open__name_of_another_form(tmp_path: Path, dataset: KnownDatasetName) -> None:
-    assert RAW_FORMATS[dataset].parse_path("notes.txt") is None
+@pytest.mark.parametrize("dataset", fixed_specs())
+def test_open__name_of_another_form(tmp_path: Path, dataset: str) -> None:
+    assert find_reader(dataset).parse_path("notes.txt") is None
     with pytest.raises(RawFileError, match=r"'notes\.txt' is not of the form"):
         open_file(dataset, tmp_path, "notes.txt", b"")
 
@@ -61,8 +61,8 @@ def test_open__name_of_another_form(tmp_path: Path, dataset: KnownDatasetName) -
         ("ntu60", "train_000001", None),
     ],
 )
-def test_read_id__of_files_and_of_videos(dataset: KnownDatasetName, clip_id: str, camera: int | None) -> None:
-    info = RAW_FORMATS[dataset].parse_id(clip_id)
+def test_read_id__of_files_and_of_videos(dataset: str, clip_id: str, camera: int | None) -> None:
+    info = find_reader(dataset).parse_id(clip_id)
     assert (info and (info.id, info.camera)) == (camera and (clip_id, camera))
 
 
@@ -81,14 +81,14 @@ def test_read_id__of_files_and_of_videos(dataset: KnownDatasetName, clip_id: str
     ],
 )
 def test_belongs__setups_and_actions(name: str, ntu60: bool, ntu120: bool) -> None:
-    info = RAW_FORMATS["ntu60"].parse_path(f"{name}.skeleton")
+    info = find_reader("ntu60").parse_path(f"{name}.skeleton")
     assert info is not None
-    assert (belongs_to("ntu60", info), belongs_to("ntu120", info)) == (ntu60, ntu120)
+    assert (find_reader("ntu60").belongs(info), find_reader("ntu120").belongs(info)) == (ntu60, ntu120)
 
 
 @pytest.mark.skipif(not NAMES.exists(), reason="the official names are not there")
 def test_belongs__official_counts() -> None:
     names = lzma.decompress(NAMES.read_bytes()).decode().split()
-    infos = [info for name in names if (info := RAW_FORMATS["ntu120"].parse_path(f"{name}.skeleton"))]
-    assert sum(belongs_to("ntu60", info) for info in infos) == 56_578
-    assert sum(belongs_to("ntu120", info) for info in infos) == 113_945
+    infos = [info for name in names if (info := find_reader("ntu120").parse_path(f"{name}.skeleton"))]
+    assert sum(find_reader("ntu60").belongs(info) for info in infos) == 56_578
+    assert sum(find_reader("ntu120").belongs(info) for info in infos) == 113_945

@@ -22,7 +22,7 @@ from mamp_pipeline.store import writer as write
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import OutputError, StoreError
 from mamp_schemas.io.store_reader import is_complete, open_store
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 
@@ -30,7 +30,7 @@ RAW = GOLDEN / "ntu60" / "raw.zip"
 
 
 def request(out: Path) -> IngestRequest:
-    return IngestRequest("ntu60", (RAW,), out, paper_policy("ntu60"))
+    return IngestRequest("ntu60", (RAW,), out, dataset_spec("ntu60").paper_policy)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_ingest__a_file_changed_between_the_runs_is_parsed_again(
     with zipfile.ZipFile(RAW) as archive:
         archive.extractall(raw)
     files = sorted(raw.rglob("*.skeleton"))
-    first = IngestRequest("ntu60", (raw,), out, paper_policy("ntu60"))
+    first = IngestRequest("ntu60", (raw,), out, dataset_spec("ntu60").paper_policy)
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, "create_arrays", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
@@ -152,7 +152,7 @@ def test_ingest__a_file_changed_between_the_runs_is_parsed_again(
     os.utime(files[0], ns=(1, 1))
     metadata = ingest(first, NullProgress())
     assert sum("changed since" in text for text in caplog.messages) == 1
-    fresh = IngestRequest("ntu60", (raw,), tmp_path / "fresh.zarr", paper_policy("ntu60"))
+    fresh = IngestRequest("ntu60", (raw,), tmp_path / "fresh.zarr", dataset_spec("ntu60").paper_policy)
     assert metadata.content_hash == ingest(fresh, NullProgress()).content_hash
 
 
@@ -211,7 +211,7 @@ def test_ingest__pieces_of_another_plan_are_not_reused(tmp_path: Path, monkeypat
         patch.setattr(ingest_module, "create_arrays", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out), NullProgress())
-    other = IngestRequest("ntu60", (GOLDEN / "ntu120" / "raw.zip",), out, paper_policy("ntu60"))
+    other = IngestRequest("ntu60", (GOLDEN / "ntu120" / "raw.zip",), out, dataset_spec("ntu60").paper_policy)
     metadata = ingest(other, NullProgress())
     assert metadata.counts.clips == len(open_store(out).ids)
     assert all("A042" not in name for name in open_store(out).ids if name.startswith("S001C001"))
@@ -279,6 +279,8 @@ def test_ingest__a_part_of_damaged_files_alone(tmp_path: Path, monkeypatch: pyte
     for file in files[5:9]:
         file.write_bytes(b"1\n1\nnonsense\n")
     monkeypatch.setattr(plan, "PART_BYTES", 1)
-    metadata = ingest(IngestRequest("ntu60", (raw,), tmp_path / "s.zarr", paper_policy("ntu60")), NullProgress())
+    metadata = ingest(
+        IngestRequest("ntu60", (raw,), tmp_path / "s.zarr", dataset_spec("ntu60").paper_policy), NullProgress()
+    )
     assert metadata.counts.quarantined >= 4
     assert verify_store(open_store(tmp_path / "s.zarr"), NullProgress()).problems == ()

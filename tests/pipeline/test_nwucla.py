@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mamp_pipeline.cleaning.clip import make_clip
 from mamp_pipeline.datasets.nwucla import parse_nwucla, parse_nwucla_name
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.skeleton import KINECT_V1
 from tests.paths import SHARED_DATA
 
@@ -99,7 +99,7 @@ def test_parse_nwucla__the_whole_dataset() -> None:
             info = parse_nwucla_name(name)
             assert info is not None
             label, raw = parse_nwucla(archive.read(name), info.id)
-            clip = make_clip(raw, paper_policy("nwucla"), KINECT_V1)
+            clip = make_clip(raw, dataset_spec("nwucla").paper_policy, KINECT_V1)
             assert clip.joints.shape == (1, raw.frames, 20, 3)
             views[info.camera] += 1
             labels.add(label)

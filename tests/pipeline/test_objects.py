@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.discover import find_sources
 from mamp_pipeline.ingest import plan
 from mamp_pipeline.ingest import run as ingest_module
@@ -30,7 +31,7 @@ from mamp_schemas.errors import (
 from mamp_schemas.io import storage
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
 from mamp_schemas.io.store_reader import is_complete, open_store
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.store import StoreMetadata
 from mamp_schemas.progress import NullProgress
 from tests.logs import on_log
@@ -41,7 +42,7 @@ RAW = GOLDEN / "ntu60" / "raw.zip"
 
 
 def request(out: StoragePath, *raw: StoragePath, append: bool = False) -> IngestRequest:
-    return IngestRequest("ntu60", raw, out, paper_policy("ntu60"), append=append)
+    return IngestRequest("ntu60", raw, out, dataset_spec("ntu60").paper_policy, append=append)
 
 
 def put_folder(bucket: Bucket, prefix: str) -> ObjectUrl:
@@ -182,7 +183,7 @@ def test_ingest__damaged_and_missing_members_are_quarantined(bucket: Bucket, tmp
 
 def test_ingest__an_object_that_disappears_is_quarantined(bucket: Bucket, tmp_path: Path) -> None:
     raw = put_folder(bucket, "raw")
-    lost = find_sources([raw], "ntu60")[3]
+    lost = find_sources([raw], find_reader("ntu60")).sources[3]
 
     with on_log(lambda text: text.startswith("found") and storage.remove_file(raw / lost.member)):
         metadata = ingest(request(tmp_path / "s.zarr", raw), NullProgress())
@@ -205,14 +206,14 @@ def test_list_files__an_edited_object_is_told_from_the_old_one(bucket: Bucket) -
     states = []
     for text in (b"a", b"b", b"a"):
         bucket.put(f"raw/{name}", text)
-        states.append(find_sources([bucket.url / "raw"], "ntu60")[0].change_token)
+        states.append(find_sources([bucket.url / "raw"], find_reader("ntu60")).sources[0].change_token)
     assert states[0] == states[2] != states[1]
 
 
 def test_list_files__a_bucket_is_listed_without_a_look_at_each_object(bucket: Bucket) -> None:
     raw = put_folder(bucket, "raw")
     before = len(bucket.server.requests())
-    assert len(find_sources([raw], "ntu60")) > 20
+    assert len(find_sources([raw], find_reader("ntu60")).sources) > 20
     kinds = Counter(line.split()[0] for line in bucket.server.requests()[before:])
     assert kinds == {"HEAD": 1, "GET": 1}
 

@@ -20,7 +20,7 @@ from mamp_pipeline.synth.ntu import synthesise
 from mamp_schemas.errors import ClusterError
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import is_complete, open_store
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import run_cluster
@@ -32,7 +32,7 @@ DEADLINE = 60.0
 
 
 def request(out: StoragePath, raw: StoragePath = RAW) -> IngestRequest:
-    return IngestRequest("ntu60", (raw,), out, paper_policy("ntu60"))
+    return IngestRequest("ntu60", (raw,), out, dataset_spec("ntu60").paper_policy)
 
 
 @contextmanager

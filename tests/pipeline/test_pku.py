@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.datasets.pku.dataset import Phase, video_name_parser
+from mamp_pipeline.datasets.pku.names import Phase, parse_video_name
 from mamp_pipeline.datasets.pku.video import LabelledInterval, parse_labels, parse_video
 from mamp_schemas.errors import RawFileError
 from tests.pipeline.pku_cases import label_text, make_video, video_text
@@ -25,7 +25,7 @@ from tests.pipeline.pku_cases import label_text, make_video, video_text
     ],
 )
 def test_video_info__name_and_view(phase: Phase, name: str, camera: int | None) -> None:
-    info = video_name_parser(phase)(name)
+    info = parse_video_name(phase, name)
     assert (info and (info.id, info.camera)) == (camera and (name.removesuffix(".txt"), camera))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.clips import ClipInfo, RawSegment
 from mamp_pipeline.datasets.discover import find_sources
 from mamp_pipeline.datasets.io.read import read_head
@@ -21,7 +22,7 @@ XVIEW = list_text(["0002-M", "0003-M"], ["0002-L", "0003-L"])
 
 
 def only(*paths: Path) -> RawSource:
-    (source,) = find_sources(paths, "pku1")
+    (source,) = find_sources(paths, find_reader("pku1")).sources
     return source
 
 
@@ -73,14 +74,14 @@ def test_find_videos__files_of_the_other_phase_do_not_count(tmp_path: Path) -> N
 def test_find_videos__nothing_there(tmp_path: Path) -> None:
     write_files(tmp_path, {"A01N01-L.txt": VIDEO})
     with pytest.raises(RawInputError, match=r"looked for NNNN-V\.txt, found 1 \.txt"):
-        find_sources([tmp_path], "pku1")
+        find_sources([tmp_path], find_reader("pku1"))
 
 
 @pytest.mark.parametrize("content", [VIDEO, LABELS])
 def test_find_videos__twice(tmp_path: Path, content: bytes) -> None:
     write_files(tmp_path, {"a/0002-L.txt": content, "b/0002-L.txt": content})
     with pytest.raises(RawInputError, match="video 0002-L is there twice"):
-        find_sources([tmp_path], "pku1")
+        find_sources([tmp_path], find_reader("pku1"))
 
 
 @pytest.mark.parametrize("labels", ["garbage here", "3 0 5 1\n", ""])
@@ -105,7 +106,7 @@ def test_find_videos__damaged_skeletons_are_known_by_their_folder(tmp_path: Path
 def test_find_videos__two_lists_that_differ(tmp_path: Path) -> None:
     files = {"0002-L.txt": VIDEO, "sub1.txt": XSUB, "sub2.txt": list_text(["0002-L", "0002-M"], ["0003-L"])}
     with pytest.raises(RawInputError, match="two cross-subject lists that differ"):
-        find_sources([write_files(tmp_path, files)], "pku1")
+        find_sources([write_files(tmp_path, files)], find_reader("pku1"))
 
 
 def test_find_videos__two_lists_that_agree(tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_open_video__clips_in_order_of_id_with_index_by_line(tmp_path: Path) -> 
 
 def test_describe_videos__says_which_lists_are_missing_or_short(tmp_path: Path) -> None:
     files = {"0002-L.txt": VIDEO, "0009-L.txt": VIDEO, "cross_view.txt": XVIEW}
-    subject, view = describe_split_lists(find_sources([write_files(tmp_path, files)], "pku1"))
+    subject, view = describe_split_lists(find_sources([write_files(tmp_path, files)], find_reader("pku1")).sources)
     assert "no cross-subject list" in subject
     assert "1 videos stand in no cross-view list" in view
 

@@ -10,17 +10,14 @@ from mamp_pipeline.cleaning.clip import make_clip
 from mamp_pipeline.cleaning.policy_diff import find_changing_fields
 from mamp_pipeline.cleaning.tracks import group_tracks
 from mamp_pipeline.cleaning.video_segment import make_segment_clip, segment_notes
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.clips import Clip, RawBodies, RawSegment
 from mamp_pipeline.datasets.discover import find_sources
-from mamp_pipeline.datasets.registry import raw_format
 from mamp_pipeline.ingest.read_files import SourceClips, read_clips
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.dataset import DATASETS, DatasetName
+from mamp_schemas.models.dataset import dataset_spec, fixed_specs
 from mamp_schemas.models.policy import (
     IngestPolicy,
-    corrected_policy,
-    make_policy,
-    paper_policy,
     single_field_deviations,
 )
 from mamp_schemas.models.skeleton import KINECT_V2
@@ -28,8 +25,8 @@ from tests.paths import GOLDEN
 from tests.pipeline.clean_cases import make_body, make_raw
 from tests.pipeline.pku_cases import make_video
 
-PAPER = {dataset: paper_policy(dataset) for dataset in DATASETS}
-CORRECTED = {dataset: corrected_policy(dataset) for dataset in DATASETS}
+PAPER = {dataset: dataset_spec(dataset).paper_policy for dataset in fixed_specs()}
+CORRECTED = {dataset: dataset_spec(dataset).policy("corrected") for dataset in fixed_specs()}
 
 
 def with_gap() -> RawBodies:
@@ -46,11 +43,11 @@ def cancelling(frames: int, at: int) -> NDArray[np.float32]:
     return body
 
 
-def touched(raw: RawBodies, dataset: DatasetName) -> list[str]:
+def touched(raw: RawBodies, dataset: str) -> list[str]:
     def make(policy: IngestPolicy) -> Clip:
         return make_clip(raw, policy, KINECT_V2)
 
-    return list(find_changing_fields(make, CORRECTED[dataset], DATASETS[dataset]))
+    return list(find_changing_fields(make, CORRECTED[dataset], dataset_spec(dataset)))
 
 
 def make_instance_of(video: NDArray[np.float64], start: int, end: int) -> RawSegment:
@@ -67,18 +64,18 @@ def make_instance_of(video: NDArray[np.float64], start: int, end: int) -> RawSeg
         ("nwucla", {"tracking_gaps", "valid_frames"}),
     ],
 )
-def test_deviations__each_changes_paper_in_one_field(dataset: DatasetName, fields: set[str]) -> None:
-    found = single_field_deviations(CORRECTED[dataset], dataset)
+def test_deviations__each_changes_paper_in_one_field(dataset: str, fields: set[str]) -> None:
+    found = single_field_deviations(CORRECTED[dataset], PAPER[dataset])
     assert set(found) == fields
     for field, policy in found.items():
         assert policy == PAPER[dataset].replaced(**{field: getattr(CORRECTED[dataset], field)})
-    assert single_field_deviations(PAPER[dataset], dataset) == {}
+    assert single_field_deviations(PAPER[dataset], PAPER[dataset]) == {}
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
-def test_make_policy__by_name_with_hashes_that_differ(dataset: DatasetName) -> None:
-    assert make_policy("paper", dataset) == PAPER[dataset]
-    assert make_policy("corrected", dataset) == CORRECTED[dataset]
+@pytest.mark.parametrize("dataset", fixed_specs())
+def test_make_policy__by_name_with_hashes_that_differ(dataset: str) -> None:
+    assert dataset_spec(dataset).policy("paper") == PAPER[dataset]
+    assert dataset_spec(dataset).policy("corrected") == CORRECTED[dataset]
     assert PAPER[dataset].digest() != CORRECTED[dataset].digest()
 
 
@@ -191,14 +188,14 @@ def test_find_touched__nothing_under_paper() -> None:
     def make(policy: IngestPolicy) -> Clip:
         raise RawFileError("not to be called")
 
-    assert list(find_changing_fields(make, PAPER["ntu120"], DATASETS["ntu120"])) == []
+    assert list(find_changing_fields(make, PAPER["ntu120"], dataset_spec("ntu120"))) == []
 
 
 @pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
-def test_read_clips__golden_clips_touched(dataset: DatasetName) -> None:
+def test_read_clips__golden_clips_touched(dataset: str) -> None:
     found = SourceClips()
-    for source in find_sources([GOLDEN / dataset / "raw.zip"], dataset):
-        read_clips(source, raw_format(dataset), DATASETS[dataset], CORRECTED[dataset], found)
+    for source in find_sources([GOLDEN / dataset / "raw.zip"], find_reader(dataset)).sources:
+        read_clips(source, find_reader(dataset), CORRECTED[dataset], found)
     kinds = json.loads((GOLDEN / dataset / "kinds.json").read_text())
     assert found.counts["tracking_gaps"] == sum(kind in ("single_gap", "body_gap", "reid") for kind in kinds.values())
     single = sum(len(clip.joints) == 1 for _, clip in found.clips)

@@ -14,7 +14,7 @@ from mamp_pipeline.report.html import render_clip_page, render_store_page
 from mamp_pipeline.report.quality import find_outliers
 from mamp_pipeline.report.store_page import MAX_CLIP_BYTES, store_page_data, write_store_page
 from mamp_schemas.io.store_reader import Store, open_store
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.report_cases import CLASSES, JUMPING, make_ntu120, survey_ntu120
@@ -42,7 +42,9 @@ def test_write_report__names_no_place_on_the_machine(gestures: Store, page: str)
 
 def test_write_report__of_a_store_without_clips(tmp_path: Path) -> None:
     (tmp_path / "S001C001P001R001A001.skeleton").write_text("0\n")
-    ingest(IngestRequest("ntu60", (tmp_path,), tmp_path / "empty.zarr", paper_policy("ntu60")), NullProgress())
+    ingest(
+        IngestRequest("ntu60", (tmp_path,), tmp_path / "empty.zarr", dataset_spec("ntu60").paper_policy), NullProgress()
+    )
     result = write_store_page(open_store(tmp_path / "empty.zarr"), tmp_path / "report.html", NullProgress())
     assert (result.outliers, result.viewable) == ({"jumps": 0, "still": 0, "bones": 0}, 0)
     page = (tmp_path / "report.html").read_text()
@@ -75,7 +77,7 @@ def test_page__data_that_looks_like_a_placeholder_stays(page: str) -> None:
 def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a report shows of NTU-120, a tenth of whose clips stand out."""
     raw, out = GOLDEN / "ntu120" / "raw.zip", tmp_path_factory.mktemp("ntu120") / "ntu120.zarr"
-    ingest(IngestRequest("ntu120", (raw,), out, paper_policy("ntu120")), NullProgress())
+    ingest(IngestRequest("ntu120", (raw,), out, dataset_spec("ntu120").paper_policy), NullProgress())
     store = make_ntu120(out)
     surveyed = survey_ntu120(store)
     outliers = find_outliers(surveyed, store.metadata.skeleton.joints)

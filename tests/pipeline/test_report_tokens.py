@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mamp_pipeline.report.masking import masking_probability, paper_masking, sample_mask, token_intensity
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.objectives import MaskingSpec
 from tests.paths import GOLDEN
 
@@ -50,4 +51,7 @@ def test_masking_probability__is_uniform_without_motion() -> None:
 
 
 def test_paper_masking__ntu120_has_its_own_temperature() -> None:
-    assert (paper_masking("ntu60").temperature, paper_masking("ntu120").temperature) == (0.8, 0.75)
+    assert (paper_masking(dataset_spec("ntu60")).temperature, paper_masking(dataset_spec("ntu120")).temperature) == (
+        0.8,
+        0.75,
+    )

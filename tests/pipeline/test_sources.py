@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.discover import find_sources, read_exclude_list
 from mamp_pipeline.datasets.io import read as reading
 from mamp_pipeline.datasets.io.read import choose_inflater, read_source
@@ -44,7 +45,7 @@ def _damage(path: Path, old: bytes, new: bytes, count: int = 1) -> None:
 def test_find_sources__folders_and_archives_sorted_by_clip_id(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "raw", f"deep/er/{THIRD}.skeleton", f"{FIRST}.skeleton", "notes.txt")
     archive = _archive(tmp_path / "raw.zip", f"nturgb+d_skeletons/{SECOND}.skeleton", "readme.md")
-    sources = find_sources([folder, archive], "ntu60")
+    sources = find_sources([folder, archive], find_reader("ntu120")).sources
     assert [(source.id, source.container, source.member) for source in sources] == [
         (FIRST, folder, f"{FIRST}.skeleton"),
         (SECOND, archive, f"nturgb+d_skeletons/{SECOND}.skeleton"),
@@ -55,7 +56,7 @@ def test_find_sources__folders_and_archives_sorted_by_clip_id(tmp_path: Path) ->
 
 def test_find_sources__single_files(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "raw", f"{FIRST}.skeleton", f"{SECOND}.skeleton", f"{THIRD}.skeleton")
-    sources = find_sources([folder / f"{SECOND}.skeleton", folder / f"{FIRST}.skeleton"], "ntu60")
+    sources = find_sources([folder / f"{SECOND}.skeleton", folder / f"{FIRST}.skeleton"], find_reader("ntu120")).sources
     assert [(source.container, source.member) for source in sources] == [
         (folder, f"{FIRST}.skeleton"),
         (folder, f"{SECOND}.skeleton"),
@@ -66,13 +67,13 @@ def test_find_sources__single_files(tmp_path: Path) -> None:
 def test_find_sources__a_single_file_of_another_name(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "raw", "walk.skeleton")
     with pytest.raises(RawInputError, match=r"looked for SsssCcccPpppRrrrAaaa\.skeleton, found 1 \.skeleton"):
-        find_sources([folder / "walk.skeleton"], "ntu60")
+        find_sources([folder / "walk.skeleton"], find_reader("ntu120"))
 
 
 def test_find_sources__size_and_crc(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
     archive = _archive(tmp_path / "raw.zip", f"{SECOND}.skeleton")
-    plain, packed = find_sources([folder, archive], "ntu60")
+    plain, packed = find_sources([folder, archive], find_reader("ntu120")).sources
     assert (plain.size, plain.crc) == (len(read_source(plain)), None)
     assert packed.size == len(read_source(packed))
     assert packed.crc == zlib.crc32(f"content of {SECOND}.skeleton".encode())
@@ -80,11 +81,11 @@ def test_find_sources__size_and_crc(tmp_path: Path) -> None:
 
 def test_find_sources__resource_forks_are_passed_over(tmp_path: Path) -> None:
     archive = _archive(tmp_path / "raw.zip", f"raw/{FIRST}.skeleton", f"__MACOSX/raw/._{FIRST}.skeleton")
-    assert len(find_sources([archive], "ntu60")) == 1
+    assert len(find_sources([archive], find_reader("ntu120")).sources) == 1
 
 
 def test_find_sources__sources_survive_pickling(tmp_path: Path) -> None:
-    (source,) = find_sources([_archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")], "ntu60")
+    (source,) = find_sources([_archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")], find_reader("ntu120")).sources
     again = pickle.loads(pickle.dumps(source))
     assert again == source
     assert read_source(again) == f"content of {FIRST}.skeleton".encode()
@@ -92,13 +93,13 @@ def test_find_sources__sources_survive_pickling(tmp_path: Path) -> None:
 
 def test_find_sources__missing_path(tmp_path: Path) -> None:
     with pytest.raises(RawInputError, match=r"nowhere: no such folder"):
-        find_sources([tmp_path / "nowhere"], "ntu60")
+        find_sources([tmp_path / "nowhere"], find_reader("ntu120"))
 
 
 def test_find_sources__nothing_of_the_form(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "raw", "a.txt", "b.txt", "c/d.zip", "README", f"{FIRST}.skeleton.bak")
     with pytest.raises(RawInputError) as caught:
-        find_sources([folder], "ntu60")
+        find_sources([folder], find_reader("ntu120"))
     text = str(caught.value)
     assert str(folder) in text
     assert "SsssCcccPpppRrrrAaaa.skeleton" in text
@@ -108,14 +109,14 @@ def test_find_sources__nothing_of_the_form(tmp_path: Path) -> None:
 
 def test_find_sources__empty_folder(tmp_path: Path) -> None:
     with pytest.raises(RawInputError, match="no files at all"):
-        find_sources([tmp_path], "nwucla")
+        find_sources([tmp_path], find_reader("nwucla"))
 
 
 def test_find_sources__same_clip_twice_names_both_places(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "raw", f"x/{FIRST}.skeleton")
     archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")
     with pytest.raises(RawInputError) as caught:
-        find_sources([folder, archive], "ntu60")
+        find_sources([folder, archive], find_reader("ntu120"))
     assert f"{folder}/x/{FIRST}.skeleton" in str(caught.value)
     assert f"{archive}/{FIRST}.skeleton" in str(caught.value)
 
@@ -125,26 +126,26 @@ def test_find_sources__bad_archive(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "raw.zip"
     path.write_bytes(content)
     with pytest.raises(RawInputError, match=r"raw\.zip"):
-        find_sources([path], "ntu60")
+        find_sources([path], find_reader("ntu120"))
 
 
 def test_find_sources__method_that_cannot_be_read(tmp_path: Path) -> None:
     archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton", method=zipfile.ZIP_LZMA)
     with pytest.raises(RawInputError, match="method 14"):
-        find_sources([archive], "ntu60")
+        find_sources([archive], find_reader("ntu120"))
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_read_source__archive_member(tmp_path: Path, method: int) -> None:
     archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton", f"{SECOND}.skeleton", method=method)
-    contents = [read_source(source) for source in find_sources([archive], "ntu60")]
+    contents = [read_source(source) for source in find_sources([archive], find_reader("ntu120")).sources]
     assert contents == [f"content of {name}.skeleton".encode() for name in (FIRST, SECOND)]
 
 
 def test_read_source__archive_behind_other_bytes(tmp_path: Path) -> None:
     archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")
     archive.write_bytes(b"#!/bin/sh\n" + archive.read_bytes())
-    (source,) = find_sources([archive], "ntu60")
+    (source,) = find_sources([archive], find_reader("ntu120")).sources
     assert read_source(source) == f"content of {FIRST}.skeleton".encode()
 
 
@@ -152,21 +153,21 @@ def test_read_source__member_with_an_extra_field(tmp_path: Path) -> None:
     path = tmp_path / "raw.zip"
     with zipfile.ZipFile(path, "w") as archive, archive.open(f"{FIRST}.skeleton", "w", force_zip64=True) as member:
         member.write(b"content")
-    (source,) = find_sources([path], "ntu60")
+    (source,) = find_sources([path], find_reader("ntu120")).sources
     assert read_source(source) == b"content"
 
 
 def test_read_source__empty_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "raw.zip", "w") as archive:
         archive.writestr(f"{FIRST}.skeleton", b"", zipfile.ZIP_DEFLATED)
-    (source,) = find_sources([tmp_path / "raw.zip"], "ntu60")
+    (source,) = find_sources([tmp_path / "raw.zip"], find_reader("ntu120")).sources
     assert read_source(source) == b""
 
 
 def test_read_source__wrong_crc(tmp_path: Path) -> None:
     archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton", method=zipfile.ZIP_STORED)
     _damage(archive, b"content of", b"CONTENT OF")
-    (source,) = find_sources([archive], "ntu60")
+    (source,) = find_sources([archive], find_reader("ntu120")).sources
     with pytest.raises(RawFileError, match="CRC"):
         read_source(source)
 
@@ -176,7 +177,7 @@ def test_read_source__unpacks_beyond_its_declared_size(tmp_path: Path) -> None:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr(f"{FIRST}.skeleton", b"0" * 50_000_000)
     _damage(archive, struct.pack("<I", 50_000_000), struct.pack("<I", 1_000), count=2)
-    (source,) = find_sources([archive], "ntu60")
+    (source,) = find_sources([archive], find_reader("ntu120")).sources
     tracemalloc.start()
     with pytest.raises(RawFileError, match="1001 bytes"):
         read_source(source)
@@ -190,12 +191,12 @@ def test_read_source__unpacks_beyond_its_declared_size(tmp_path: Path) -> None:
 def test_find_sources__members_that_point_outside_are_refused(tmp_path: Path, name: str) -> None:
     archive = _archive(tmp_path / "raw.zip", f"{SECOND}.skeleton", name)
     with pytest.raises(RawInputError, match="points outside the archive"):
-        find_sources([archive], "ntu60")
+        find_sources([archive], find_reader("ntu120"))
 
 
 def test_find_sources__dots_inside_a_name_are_no_path(tmp_path: Path) -> None:
     archive = _archive(tmp_path / "raw.zip", f"raw..v2/{FIRST}.skeleton", "notes..txt")
-    assert len(find_sources([archive], "ntu60")) == 1
+    assert len(find_sources([archive], find_reader("ntu120")).sources) == 1
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -206,7 +207,7 @@ def test_find_inflater__isal_where_it_is_installed(monkeypatch: pytest.MonkeyPat
 
 
 def test_read_source__inflates_by_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (source,) = find_sources([_archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")], "ntu60")
+    (source,) = find_sources([_archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")], find_reader("ntu120")).sources
     calls = []
 
     def decompressobj(bits: int) -> object:
@@ -221,7 +222,7 @@ def test_read_source__inflates_by_what_was_found(tmp_path: Path, monkeypatch: py
 
 def test_read_source__damaged_stream(tmp_path: Path) -> None:
     archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")
-    (source,) = find_sources([archive], "ntu60")
+    (source,) = find_sources([archive], find_reader("ntu120")).sources
     data = bytearray(archive.read_bytes())
     start = 30 + len(source.member)
     data[start : start + 5] = b"\xff" * 5
@@ -232,7 +233,7 @@ def test_read_source__damaged_stream(tmp_path: Path) -> None:
 
 def test_read_source__archive_changed_since(tmp_path: Path) -> None:
     archive = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")
-    (source,) = find_sources([archive], "ntu60")
+    (source,) = find_sources([archive], find_reader("ntu120")).sources
     archive.write_bytes(b"")
     with pytest.raises(RawFileError, match="no member at byte 0"):
         read_source(source)
@@ -241,7 +242,7 @@ def test_read_source__archive_changed_since(tmp_path: Path) -> None:
 @pytest.mark.parametrize("packed", [True, False])
 def test_read_source__container_gone(tmp_path: Path, packed: bool) -> None:
     root = _archive(tmp_path / "r.zip", f"{FIRST}.skeleton") if packed else _folder(tmp_path / "r", f"{FIRST}.skeleton")
-    (source,) = find_sources([root], "ntu60")
+    (source,) = find_sources([root], find_reader("ntu120")).sources
     root.rename(tmp_path / "elsewhere")
     with pytest.raises(RawFileError, match="cannot be read"):
         read_source(source)
@@ -249,7 +250,7 @@ def test_read_source__container_gone(tmp_path: Path, packed: bool) -> None:
 
 def test_find_sources__broken_link_is_left_to_reading(tmp_path: Path) -> None:
     (tmp_path / f"{FIRST}.skeleton").symlink_to(tmp_path / "nowhere")
-    (source,) = find_sources([tmp_path], "ntu60")
+    (source,) = find_sources([tmp_path], find_reader("ntu120")).sources
     with pytest.raises(RawFileError, match="cannot be read"):
         read_source(source)
 
@@ -257,25 +258,25 @@ def test_find_sources__broken_link_is_left_to_reading(tmp_path: Path) -> None:
 def test_read_exclude_list__names_among_other_lines(tmp_path: Path) -> None:
     path = tmp_path / "missing.txt"
     path.write_bytes(f"\ufeffMissing skeletons:\r\n\r\n{FIRST}\r\n  {THIRD}.skeleton \r\n".encode())
-    assert read_exclude_list(path) == {FIRST, THIRD}
+    assert read_exclude_list(path, find_reader("ntu120")) == {FIRST, THIRD}
 
 
 def test_read_exclude_list__nwucla_names(tmp_path: Path) -> None:
     path = tmp_path / "leave-out.txt"
     path.write_text("a01_s01_e00_v01\n")
-    assert read_exclude_list(path) == {"a01_s01_e00_v01"}
+    assert read_exclude_list(path, find_reader("nwucla")) == {"a01_s01_e00_v01"}
 
 
 def test_read_exclude_list__no_name(tmp_path: Path) -> None:
     path = tmp_path / "missing.txt"
     path.write_text("nothing\nof use\n")
     with pytest.raises(RawInputError, match="no clip name in its 2 lines"):
-        read_exclude_list(path)
+        read_exclude_list(path, find_reader("ntu120"))
 
 
 def test_read_exclude_list__missing_file(tmp_path: Path) -> None:
     with pytest.raises(RawInputError, match="cannot read the exclude list"):
-        read_exclude_list(tmp_path / "nowhere.txt")
+        read_exclude_list(tmp_path / "nowhere.txt", find_reader("ntu120"))
 
 
 @pytest.mark.parametrize(("dataset", "count"), [("ntu60", 302), ("ntu120", 535)])
@@ -283,14 +284,14 @@ def test_read_exclude_list__official(dataset: str, count: int) -> None:
     path = SHARED_DATA / f"{dataset}_missing_skeletons.txt"
     if not path.exists():
         pytest.skip("the official lists are not there")
-    assert len(read_exclude_list(path)) == count
+    assert len(read_exclude_list(path, find_reader(dataset))) == count
 
 
 def test_find_sources__folders_behind_links_are_followed(tmp_path: Path) -> None:
     _folder(tmp_path / "elsewhere", f"{SECOND}.skeleton")
     raw = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
     (raw / "more").symlink_to(tmp_path / "elsewhere")
-    found = find_sources([raw], "ntu60")
+    found = find_sources([raw], find_reader("ntu120")).sources
     assert [(source.id, source.member) for source in found] == [
         (FIRST, f"{FIRST}.skeleton"),
         (SECOND, f"more/{SECOND}.skeleton"),
@@ -305,14 +306,14 @@ def test_find_sources__links_to_what_is_listed_anyway_add_nothing(tmp_path: Path
     (raw / "first").symlink_to(target)
     (raw / "second").symlink_to(target)
     (tmp_path / "elsewhere" / "back").symlink_to(raw)
-    found = [source.id for source in find_sources([raw], "ntu60")]
+    found = [source.id for source in find_sources([raw], find_reader("ntu120")).sources]
     assert found == ([FIRST, SECOND] if "elsewhere" in target else [FIRST])
 
 
 def test_find_sources__tells_of_archives_inside_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     raw = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
     _archive(raw / "rest.zip", f"{SECOND}.skeleton")
-    assert [source.id for source in find_sources([raw], "ntu60")] == [FIRST]
+    assert [source.id for source in find_sources([raw], find_reader("ntu60")).sources] == [FIRST]
     assert caplog.messages == [
         "1 zip archives inside --raw are not opened: name each as a --raw of its own, if what it holds is not "
         "there unpacked"
@@ -321,7 +322,7 @@ def test_find_sources__tells_of_archives_inside_a_folder(tmp_path: Path, caplog:
 
 def test_find_sources__several_archives_at_once(tmp_path: Path) -> None:
     paths = [_archive(tmp_path / f"{name}.zip", f"{name}.skeleton") for name in (THIRD, FIRST, SECOND)]
-    found = find_sources(paths, "ntu120")
+    found = find_sources(paths, find_reader("ntu120")).sources
     assert [source.id for source in found] == [FIRST, SECOND, THIRD]
     assert [read_source(source) for source in found] == [f"content of {one.id}.skeleton".encode() for one in found]
 
@@ -330,7 +331,7 @@ def test_read_source__a_member_that_would_fill_the_memory_is_refused_before(tmp_
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{FIRST}.skeleton", b"0\n" * 2**24)
-    (source,) = find_sources([path], "ntu60")
+    (source,) = find_sources([path], find_reader("ntu120")).sources
     tracemalloc.start()
     with pytest.raises(RawFileError, match="would unpack to 33,554,432: no recording packs so well"):
         read_source(source)
@@ -341,7 +342,7 @@ def test_read_source__a_member_that_would_fill_the_memory_is_refused_before(tmp_
 
 def test_read_source__the_same_bytes_by_isal_and_zlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     isal = pytest.importorskip("isal.isal_zlib")
-    (source,) = find_sources([_archive(tmp_path / "a.zip", f"{FIRST}.skeleton")], "ntu60")
+    (source,) = find_sources([_archive(tmp_path / "a.zip", f"{FIRST}.skeleton")], find_reader("ntu120")).sources
     found = []
     for inflater in (isal, zlib):
         monkeypatch.setattr(reading, "_inflater", inflater)

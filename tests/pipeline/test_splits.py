@@ -9,7 +9,8 @@ import pytest
 
 from mamp_pipeline.datasets.ntu.dataset import parse_ntu_name
 from mamp_pipeline.splits import split_clips
-from mamp_schemas.models.dataset import DATASETS, NTU60, NTU120, DatasetSpec
+from mamp_schemas.datasets.ntu import NTU60, NTU120
+from mamp_schemas.models.dataset import DatasetSpec, dataset_spec
 from tests.paths import GOLDEN, SHARED_DATA
 
 NAMES = SHARED_DATA / "ntu120_available_names.txt.xz"
@@ -42,6 +43,6 @@ def test_divide__gives_the_official_counts_from_the_names(dataset: DatasetSpec, 
 def test_divide__gives_the_golden_splits(name: str) -> None:
     golden: dict[str, dict[str, list[str]]] = json.loads(Path(GOLDEN / name / "splits.json").read_text())
     for protocol, sides in golden.items():
-        train, test = split_names(sides["train"] + sides["test"], DATASETS[name], protocol)  # type: ignore[index]
+        train, test = split_names(sides["train"] + sides["test"], dataset_spec(name), protocol)  # type: ignore[index]
         assert list(train) == sorted(sides["train"])
         assert list(test) == sorted(sides["test"])

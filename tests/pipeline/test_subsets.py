@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from mamp_pipeline.splits import make_manifest
 from mamp_pipeline.subsets import sample_clips, subset_manifest
+from mamp_schemas.datasets.ntu import NTU60
 from mamp_schemas.errors import ManifestError, UsageError
 from mamp_schemas.io.manifests import manifest_path, write_manifest
 from mamp_schemas.io.store_reader import Store, open_store
-from mamp_schemas.models.dataset import NTU60
 from mamp_schemas.models.splits import SplitManifest, Subset, SubsetSampling
 from tests.trainer.stores import Clip, write_store
 

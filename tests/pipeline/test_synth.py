@@ -15,9 +15,9 @@ from mamp_pipeline.datasets.ntu.dataset import parse_ntu_name
 from mamp_pipeline.datasets.ntu.parse import parse_ntu
 from mamp_pipeline.datasets.registry import RAW_FORMATS
 from mamp_pipeline.synth.ntu import SynthDataset, make_clip_text, plan_clips, synthesise
+from mamp_schemas.datasets.ntu import NTU60
 from mamp_schemas.errors import OutputError, UsageError
-from mamp_schemas.models.dataset import DATASETS, NTU60
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.skeleton import KINECT_V2
 from tests.pipeline.clean_cases import parse_naively
 
@@ -54,7 +54,7 @@ def test_list_clips__valid_distinct_names(
 @pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
 def test_list_clips__every_protocol_has_both_sides(dataset: SynthDataset) -> None:
     infos = plan_clips(dataset, clips=40, classes=4, setups=4, subjects=4)
-    for protocol in DATASETS[dataset].protocols:
+    for protocol in dataset_spec(dataset).protocols:
         sides = Counter(protocol.split_of(getattr(info, protocol.column)) for info in infos)
         assert min(sides["train"], sides["test"]) >= 10
 
@@ -97,7 +97,7 @@ def test_make_clip_text__reads_back() -> None:
         again, raw = parse_ntu_name(f"{info.id}.skeleton"), parse_ntu(make_clip_text(info, seed))
         assert again == info
         assert 40 <= raw.frames <= 120
-        clip = make_clip(raw, paper_policy("ntu60"), KINECT_V2)
+        clip = make_clip(raw, dataset_spec("ntu60").paper_policy, KINECT_V2)
         assert len(clip.joints) == (2 if action == 55 else 1)
 
 
@@ -134,7 +134,7 @@ def test_make_clip_text__a_linear_classifier_tells_classes_of_unseen_subjects() 
     infos = plan_clips("ntu60", clips=120, classes=6, setups=2, subjects=10)
     features, labels, train = [], [], []
     for info in infos:
-        clip = make_clip(parse_naively(make_clip_text(info, 0)), paper_policy("ntu60"), KINECT_V2)
+        clip = make_clip(parse_naively(make_clip_text(info, 0)), dataset_spec("ntu60").paper_policy, KINECT_V2)
         body = clip.joints[0] - clip.joints[0][:, :1]
         features.append(np.concatenate((body.mean(axis=0).ravel(), body.std(axis=0).ravel(), [1])))
         labels.append(info.label)

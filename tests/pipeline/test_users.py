@@ -15,7 +15,7 @@ from mamp_pipeline.ingest.run import ingest
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import open_store
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
@@ -78,7 +78,7 @@ def ingest_and_kill(
 
 
 def check(out: StoragePath, made: dict[str, object], beside: Path) -> None:
-    local = ingest(IngestRequest("pku1", (RAW,), beside, paper_policy("pku1")), NullProgress())
+    local = ingest(IngestRequest("pku1", (RAW,), beside, dataset_spec("pku1").paper_policy), NullProgress())
     assert made["content_hash"] == local.content_hash
     assert verify_store(open_store(out), NullProgress()).problems == ()
 

@@ -3,14 +3,13 @@
 import pytest
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.models.dataset import CLASS_NAMES, DATASETS, KnownDatasetName
-from mamp_schemas.models.layout import class_names
+from mamp_schemas.models.dataset import dataset_spec, fixed_specs
 
 
-@pytest.mark.parametrize("dataset", CLASS_NAMES)
-def test_class_names__one_for_each_class(dataset: KnownDatasetName) -> None:
-    names = class_names(dataset)
-    assert len(names) == len(set(names)) == DATASETS[dataset].classes
+@pytest.mark.parametrize("dataset", fixed_specs())
+def test_class_names__one_for_each_class(dataset: str) -> None:
+    names = dataset_spec(dataset).class_names
+    assert len(names) == len(set(names)) == dataset_spec(dataset).classes
 
 
 @pytest.mark.parametrize(
@@ -27,14 +26,14 @@ def test_class_names__one_for_each_class(dataset: KnownDatasetName) -> None:
         ("nwucla", 7, "donning"),  # a08 in file names
     ],
 )
-def test_class_names__stand_at_their_actions(dataset: KnownDatasetName, action: int, name: str) -> None:
-    assert class_names(dataset)[action - 1] == name
+def test_class_names__stand_at_their_actions(dataset: str, action: int, name: str) -> None:
+    assert dataset_spec(dataset).class_names[action - 1] == name
 
 
 def test_class_names__of_pku_are_in_alphabetical_order() -> None:
-    assert list(CLASS_NAMES["pku1"]) == sorted(CLASS_NAMES["pku1"])
+    assert list(dataset_spec("pku1").class_names) == sorted(dataset_spec("pku1").class_names)
 
 
 def test_class_names__own_recordings_need_a_layout() -> None:
     with pytest.raises(UsageError, match="layout"):
-        class_names("custom")
+        dataset_spec("custom")

@@ -3,9 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
+from mamp_schemas.datasets.ntu import NTU60, NTU120
+from mamp_schemas.datasets.nwucla import NWUCLA
 from mamp_schemas.errors import UsageError
-from mamp_schemas.models.dataset import DATASETS, NTU60, NTU120, NWUCLA
-from mamp_schemas.models.policy import paper_policy
+from mamp_schemas.models.dataset import DatasetSpec, dataset_spec, fixed_specs
 from mamp_schemas.models.skeleton import KINECT_V1, KINECT_V2, Skeleton
 
 
@@ -14,10 +15,10 @@ def test_protocol__unknown_names_the_known_ones() -> None:
         NTU60.protocol("xset")
 
 
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
-def test_official_counts__agree_between_protocols(dataset: object) -> None:
-    known = [protocol for protocol in dataset.protocols if protocol.official_train is not None]  # type: ignore[attr-defined]
-    expected = {"ntu60": 56_578, "ntu120": 113_945, "pku1": 21_545, "pku2": 6_945, "nwucla": 1_484}[dataset.name]  # type: ignore[attr-defined]
+@pytest.mark.parametrize("dataset", fixed_specs().values(), ids=lambda dataset: dataset.name)
+def test_official_counts__agree_between_protocols(dataset: DatasetSpec) -> None:
+    known = [protocol for protocol in dataset.protocols if protocol.official_train is not None]
+    expected = {"ntu60": 56_578, "ntu120": 113_945, "pku1": 21_545, "pku2": 6_945, "nwucla": 1_484}[dataset.name]
     assert {protocol.official_train + protocol.official_test for protocol in known} == {expected}
 
 
@@ -48,7 +49,7 @@ def test_skeleton__refuses_a_parent_out_of_range() -> None:
 
 
 def test_paper_policy__only_ntu120_copies_a_single_body() -> None:
-    assert {name: paper_policy(name).empty_slot for name in DATASETS} == {
+    assert {name: dataset_spec(name).paper_policy.empty_slot for name in fixed_specs()} == {
         "ntu60": "zeros",
         "ntu120": "copy",
         "pku1": "zeros",
@@ -58,7 +59,7 @@ def test_paper_policy__only_ntu120_copies_a_single_body() -> None:
 
 
 def test_digest__policy_fields_that_do_not_apply_do_not_count() -> None:
-    policy = paper_policy("ntu60")
+    policy = dataset_spec("ntu60").paper_policy
     assert policy.interval_start is None
     assert "interval_start" not in policy.canonical_data()
     assert policy.digest() != policy.replaced(interval_start="zero_based").digest()

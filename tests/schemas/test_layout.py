@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from mamp_schemas.datasets.ntu import NTU60
 from mamp_schemas.errors import ConfigError
 from mamp_schemas.models.base import canonical_json, parse_model_data, parse_model_json
-from mamp_schemas.models.dataset import DATASETS
-from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
+from mamp_schemas.models.dataset import dataset_identity, dataset_spec
+from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.skeleton import COCO_17, KINECT_V2, MEDIAPIPE_33, SKELETONS, Skeleton
 
 STICK = {"name": "stick", "centre": "hip", "joints": {"hip": "hip", "chest": "hip", "head": "chest"}}
@@ -104,7 +105,7 @@ def test_describe__holds_classes_bodies_and_protocols() -> None:
 
 
 def test_describe_dataset__known_ones_need_no_layout() -> None:
-    assert dataset_spec("ntu60", None) is DATASETS["ntu60"]
+    assert dataset_spec("ntu60", None) is NTU60
 
 
 def test_identify__own_recordings_differ_by_their_whole_layout() -> None:

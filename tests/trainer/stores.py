@@ -8,9 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from mamp_schemas.models.dataset import DATASETS, DatasetName
-from mamp_schemas.models.policy import paper_policy
-from mamp_schemas.models.protocol import SplitProtocolName
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.splits import SplitCounts, SplitManifest
 from mamp_schemas.models.store import CLIP_COLUMNS, DIGEST_BYTES, MotionSpec, StoreCounts, StoreMetadata
 
@@ -47,7 +45,7 @@ def make_clips(shapes: Sequence[tuple[int, int]], joints: int = 25, seed: int = 
 def write_store(
     path: Path,
     clips: Sequence[Clip],
-    dataset: DatasetName = "ntu60",
+    dataset: str = "ntu60",
     motion: MotionSpec | None = None,
     complete: bool = True,
     shard_rows: int = SHARD_ROWS,
@@ -74,12 +72,12 @@ def write_manifest(
     store: Path,
     train: Sequence[str],
     test: Sequence[str],
-    protocol: SplitProtocolName = "xsub",
-    dataset: DatasetName = "ntu60",
+    protocol: str = "xsub",
+    dataset: str = "ntu60",
     content_hash: str = CONTENT_HASH,
 ) -> Path:
     """Write a split manifest beside a store."""
-    official = DATASETS[dataset].protocol(protocol)
+    official = dataset_spec(dataset).protocol(protocol)
     manifest = SplitManifest(
         format_version=1,
         dataset=dataset,
@@ -140,13 +138,13 @@ def columns_of(clips: Sequence[Clip]) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def metadata_of(clips: Sequence[Clip], dataset: DatasetName, motion: MotionSpec) -> StoreMetadata:
-    policy = paper_policy(dataset)
+def metadata_of(clips: Sequence[Clip], dataset: str, motion: MotionSpec) -> StoreMetadata:
+    policy = dataset_spec(dataset).paper_policy
     return StoreMetadata(
         complete=True,
         format_version=1,
         dataset=dataset,
-        skeleton=DATASETS[dataset].skeleton,
+        skeleton=dataset_spec(dataset).skeleton,
         policy=policy,
         policy_hash=policy.digest(),
         motion=motion,

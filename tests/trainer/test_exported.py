@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from mamp_schemas.datasets.ntu import NTU60, NTU120
+from mamp_schemas.datasets.nwucla import NWUCLA
+from mamp_schemas.datasets.pku import PKU1
 from mamp_schemas.errors import ExportError
-from mamp_schemas.models.dataset import NTU60, NTU120, NWUCLA, PKU1
-from mamp_schemas.models.layout import class_names
-from mamp_schemas.models.policy import corrected_policy, paper_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.export import network as check
@@ -128,7 +129,9 @@ def test_make_clips__some_have_a_single_body() -> None:
 
 
 def test_describe__says_shape_units_and_classes() -> None:
-    facts = export_metadata(exported("linear"), linear_recipe(), NTU60, paper_policy("ntu60"), class_names("ntu60"))
+    facts = export_metadata(
+        exported("linear"), linear_recipe(), NTU60, dataset_spec("ntu60").paper_policy, NTU60.class_names
+    )
     assert facts["input"].startswith("clips: float32 (N, 2, 16, 25, 3)")
     assert "metres" in facts["input"]
     assert "0.9 of its valid frames" in facts["input"]
@@ -137,15 +140,23 @@ def test_describe__says_shape_units_and_classes() -> None:
 
 
 def test_describe__an_encoder_has_no_classes() -> None:
-    facts = export_metadata(exported("encoder"), linear_recipe(), PKU1, corrected_policy("pku1"), class_names("pku1"))
+    facts = export_metadata(
+        exported("encoder"), linear_recipe(), PKU1, dataset_spec("pku1").policy("corrected"), PKU1.class_names
+    )
     assert "classes" not in facts
     assert "policy corrected" in facts["input"]
 
 
 def test_describe__says_where_coordinates_begin_and_what_fills_an_empty_slot() -> None:
     network, recipe = exported("encoder"), linear_recipe()
-    ntu120 = export_metadata(network, recipe, NTU120, paper_policy("ntu120"), ())["input"]
+    ntu120 = export_metadata(network, recipe, NTU120, dataset_spec("ntu120").paper_policy, ())["input"]
     assert "the first body's spine_mid in its first frame" in ntu120
     assert "a copy of the first body" in ntu120
-    assert "the camera's coordinates" in export_metadata(network, recipe, PKU1, paper_policy("pku1"), ())["input"]
-    assert "without a body" not in export_metadata(network, recipe, NWUCLA, paper_policy("nwucla"), ())["input"]
+    assert (
+        "the camera's coordinates"
+        in export_metadata(network, recipe, PKU1, dataset_spec("pku1").paper_policy, ())["input"]
+    )
+    assert (
+        "without a body"
+        not in export_metadata(network, recipe, NWUCLA, dataset_spec("nwucla").paper_policy, ())["input"]
+    )

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from mamp_schemas.datasets.ntu import NTU60
+from mamp_schemas.datasets.nwucla import NWUCLA
 from mamp_schemas.errors import CheckpointError, RecipeError
 from mamp_schemas.io.store_reader import open_store
-from mamp_schemas.models.dataset import NTU60, NWUCLA
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot
 from mamp_trainer.data.clips import store_clip_table

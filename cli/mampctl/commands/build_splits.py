@@ -86,8 +86,9 @@ def _write_split(store: "Store", protocol: str, as_json: bool) -> None:
     if as_json:
         print_json({"manifest": str(target), **manifest.counts.model_dump(mode="json")})
         return
-    hint = ", without the missing-skeleton list (ingest --exclude)" if store.metadata.dataset.startswith("ntu") else ""
-    _print_counts(manifest.counts, f"{store.metadata.dataset_spec().title}, {protocol}", hint)
+    spec = store.metadata.dataset_spec()
+    hint = f", {spec.count_note}" if spec.count_note else ""
+    _print_counts(manifest.counts, f"{spec.title}, {protocol}", hint)
     print_summary(target, f"{manifest.counts.train:,} train and {manifest.counts.test:,} test clips")
     print_hint("train", "pretrain", *suggest_recipe_options(store.metadata, protocol).split(), "--store", store.path)
 

@@ -121,11 +121,11 @@ def _make_store(folder: Path, progress: Progress) -> Path:
     from mamp_pipeline.synth.ntu import synthesise
     from mamp_schemas.io.manifests import manifest_path, write_manifest
     from mamp_schemas.io.store_reader import open_store
-    from mamp_schemas.models.policy import paper_policy
+    from mamp_schemas.models.dataset import dataset_spec
 
     raw, path = folder / "raw.zip", folder / "ntu60.zarr"
     synthesise("ntu60", raw, progress, clips=CLIPS, classes=CLASSES, setups=SETUPS, subjects=SUBJECTS, seed=SEED)
-    ingest(IngestRequest("ntu60", (raw,), path, paper_policy("ntu60")), progress)
+    ingest(IngestRequest("ntu60", (raw,), path, dataset_spec("ntu60").paper_policy), progress)
     store = open_store(path)
     manifest = build_manifest(store, "xsub")
     write_manifest(manifest_path(path, "xsub"), manifest)

@@ -8,8 +8,7 @@ import typer
 
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import parse_local_path
-from mamp_schemas.models.layout import class_names, dataset_spec
-from mamp_schemas.models.policy import make_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mampctl.defaults import find_layout, require_new_file
 from mampctl.options import CheckpointArgument, JsonOption, LayoutOption, PolicyOption, ReleasedRecipeOption
 from mampctl.output.console import print_json, print_line, print_summary
@@ -42,10 +41,10 @@ def export_model(
 
     trained = read_training_recipe(checkpoint, recipe)
     described = find_layout(trained.dataset, layout)
-    spec, names = dataset_spec(trained.dataset, described), class_names(trained.dataset, described)
-    cleaning = make_policy(read_training_policy(checkpoint, policy), trained.dataset)
+    spec = dataset_spec(trained.dataset, described)
+    cleaning = spec.policy(read_training_policy(checkpoint, policy))
     network = load_exported_network(checkpoint, trained)
-    facts = export_metadata(network, trained, spec, cleaning, names)
+    facts = export_metadata(network, trained, spec, cleaning, spec.class_names)
     content, difference = make(network, spec.bodies, facts, str(out))
     write_file(out, content)
     result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **facts}

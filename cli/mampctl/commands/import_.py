@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.io.storage_path import parse_local_path
-from mamp_schemas.models.dataset import KnownDatasetName
-from mampctl.options import complete_protocol
+from mamp_schemas.models.dataset import dataset_spec
+from mampctl.options import complete_dataset, complete_protocol
 from mampctl.output.console import print_json, print_line, print_summary
 from mampctl.output.hints import print_hint, suggest_recipe_options
 from mampctl.output.progress import show_progress
@@ -22,8 +22,21 @@ app = typer.Typer(help="Make a store from a file that other code wrote.", no_arg
 
 FileArgument = Annotated[Path, typer.Argument(help="The file.")]
 OutStoreOption = Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="The store.")]
+
+
+def _check_dataset(dataset: str | None) -> str | None:
+    if dataset is not None:
+        dataset_spec(dataset)
+    return dataset
+
+
 DatasetOption = Annotated[
-    KnownDatasetName | None, typer.Option(help="The dataset. [default: the only one the file fits]")
+    str | None,
+    typer.Option(
+        help="The dataset. [default: the only one the file fits]",
+        callback=_check_dataset,
+        autocompletion=complete_dataset,
+    ),
 ]
 ImportProtocolOption = Annotated[
     str,

@@ -2,16 +2,19 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperArgument, TyperCommand
 
 from mamp_schemas.errors import RawInputError, UsageError, exit_code
 from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
-from mamp_schemas.models.dataset import DatasetName
-from mamp_schemas.models.policy import PolicyName, make_policy
+from mamp_schemas.models.dataset import dataset_spec
+from mamp_schemas.models.policy import PolicyName
 from mamp_schemas.models.store import StoreMetadata
+from mamp_schemas.registry import DATASETS
 from mampctl.defaults import default_store, find_layout
+from mampctl.options import complete_dataset
 from mampctl.output.console import print_interrupted, print_json, print_line, print_summary
 from mampctl.output.hints import print_hint
 from mampctl.output.progress import show_progress
@@ -25,8 +28,21 @@ logger = logging.getLogger(__name__)
 EXIT_QUARANTINED = 3
 
 
+class IngestCommand(TyperCommand):
+    """The command whose help lists the registered datasets, looked up when the help is shown."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help with the names of all datasets, none of which is imported for it."""
+        for parameter in self.params:
+            if parameter.name == "dataset" and isinstance(parameter, TyperArgument):
+                parameter.help = f"The dataset that the raw files are of: {', '.join(DATASETS.names())}."
+        return super().get_help(ctx)
+
+
 def ingest(
-    dataset: Annotated[DatasetName, typer.Argument(help="The dataset the raw files are of; custom: own recordings.")],
+    dataset: Annotated[
+        str, typer.Argument(help="The dataset that the raw files are of.", autocompletion=complete_dataset)
+    ],
     raw: Annotated[
         list[str],
         typer.Option(
@@ -80,15 +96,16 @@ def ingest(
         raise UsageError(
             "--compression is for a new store: what --append adds is written as the store is", remedy="Leave it out."
         )
+    described = find_layout(dataset, layout)
     request = IngestRequest(
         dataset,
         tuple(map(parse_storage_path, raw)),
         parse_storage_path(out) if out else default_store(dataset),
-        make_policy(policy, dataset),
+        dataset_spec(dataset, described).policy(policy),
         exclude,
         append=append,
         compression=compression or "none",
-        layout=find_layout(dataset, layout),
+        layout=described,
     )
     crew = _choose_workers(workers, scheduler)
     try:

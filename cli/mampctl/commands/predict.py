@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
 import typer
 
 from mamp_schemas.io.storage_path import parse_storage_path
-from mamp_schemas.models.layout import class_names, dataset_spec
-from mamp_schemas.models.policy import make_policy
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress, Progress
 from mampctl.defaults import find_layout
 from mampctl.options import CheckpointArgument, DeviceOption, LayoutOption, PolicyOption, ReleasedRecipeOption
@@ -49,6 +48,7 @@ def predict(
 ) -> None:
     """Name the actions in raw skeleton files: a JSON line a clip, with the most probable classes."""
     with needed_extras():
+        from mamp_pipeline.datasets.base import find_reader
         from mamp_pipeline.ingest.read_files import find_files, read_files
         from mamp_trainer.checkpoints.provenance import read_training_policy
         from mamp_trainer.protocols.classifier import trained_recipe
@@ -56,18 +56,17 @@ def predict(
 
     trained = trained_recipe(checkpoint, recipe)
     described = find_layout(trained.dataset, layout)
-    spec = dataset_spec(trained.dataset, described)
-    cleaning = make_policy(read_training_policy(checkpoint, policy), trained.dataset)
+    reader, spec = find_reader(trained.dataset, described), dataset_spec(trained.dataset, described)
+    cleaning = spec.policy(read_training_policy(checkpoint, policy))
     # While bars are shown, what is written to sys.stdout would go to the terminal, wherever it is to go.
     out = sys.stdout
     with _progress_beside(out) as progress:
         predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device)
-        sources = find_files([parse_storage_path(path) for path in paths], trained.dataset, described)
+        sources = find_files([parse_storage_path(path) for path in paths], reader)
         progress.start("predict", len(sources), "files")
         faults = 0
-        names = class_names(trained.dataset, described)
-        for lines in _batches(read_files(sources, trained.dataset, cleaning, described), progress):
-            _write_batch(lines, predictor, names, top, out)
+        for lines in _batches(read_files(sources, reader, cleaning), progress):
+            _write_batch(lines, predictor, spec.class_names, top, out)
             faults += sum(line.clip is None for line in lines)
         if faults:
             logger.info(f"{faults:,} files or labels gave no clip: their lines have an error")

@@ -8,7 +8,6 @@ import typer
 
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import parse_local_path
-from mamp_schemas.models.dataset import DatasetName
 from mamp_schemas.models.recipe import task_names
 from mamp_schemas.registry import unknown_name
 from mampctl.defaults import data_folder
@@ -35,7 +34,7 @@ def list_(
         ),
     ] = None,
     task: Annotated[str | None, typer.Option(autocompletion=complete_task, help="Only runs of this task.")] = None,
-    dataset: Annotated[DatasetName | None, typer.Option(help="Only runs on this dataset.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only runs on this dataset.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the runs below some folders, complete or not."""

@@ -18,7 +18,7 @@ def suggest_recipe_options(metadata: StoreMetadata, protocol: str) -> str:
     name = f"{metadata.dataset}-{protocol}"
     if name in {recipe.name for recipe in list_recipes("pretrain")}:
         return f"--recipe {name}"
-    base = "nwucla-small" if metadata.dataset == "custom" else "ntu60-xsub"
+    base = "nwucla-small" if metadata.layout or metadata.spec else "ntu60-xsub"
     changes = (f"dataset={metadata.dataset}", f"protocol={protocol}", f"model.joints={len(metadata.skeleton.joints)}")
     return " ".join((f"--recipe {base}", *(f"--set {change}" for change in changes)))
 

@@ -48,7 +48,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-app.command("ingest")(ingest.ingest)
+app.command("ingest", cls=ingest.IngestCommand)(ingest.ingest)
 app.command("build-splits")(build_splits.build_splits)
 app.command("verify")(verify.verify)
 app.command("info")(info.info)

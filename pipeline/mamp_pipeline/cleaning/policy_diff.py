@@ -7,7 +7,7 @@ import numpy as np
 from mamp_pipeline.datasets.clips import Clip
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.dataset import DatasetSpec
-from mamp_schemas.models.policy import IngestPolicy, paper_policy, single_field_deviations
+from mamp_schemas.models.policy import IngestPolicy, single_field_deviations
 
 MakeClip = Callable[[IngestPolicy], Clip | None]
 
@@ -23,10 +23,10 @@ def find_changing_fields(make: MakeClip, policy: IngestPolicy, dataset: DatasetS
         policy: the policy in use.
         dataset: the dataset whose `paper` policy it is held against.
     """
-    changed = single_field_deviations(policy, dataset.name)
+    changed = single_field_deviations(policy, dataset.paper_policy)
     if not changed:
         return
-    paper = _try_make(make, paper_policy(dataset.name))
+    paper = _try_make(make, dataset.paper_policy)
     for field, alone in changed.items():
         if field == "empty_slot":
             touched = paper is not None and len(paper.joints) < dataset.bodies

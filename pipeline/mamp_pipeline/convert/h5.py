@@ -26,7 +26,6 @@ from mamp_pipeline.convert.source import FileArray, ImportSource
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.store_reader import Store
-from mamp_schemas.models.dataset import KnownDatasetName
 from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.progress import Progress
 
@@ -77,7 +76,7 @@ def _write_split(file: h5py.File, store: Store, keys: SplitKeys, clips: NDArray[
         file.create_dataset(keys.names, data=names.astype(np.bytes_))
 
 
-def read_h5(path: Path, dataset: KnownDatasetName | None, protocol: str) -> ImportSource:
+def read_h5(path: Path, dataset: str | None, protocol: str) -> ImportSource:
     """Read the table of an HDF5 file; clips of `valid_x` belong to the train side and are marked in its manifest.
 
     Raises:

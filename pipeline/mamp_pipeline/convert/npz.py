@@ -28,7 +28,6 @@ from mamp_pipeline.convert.source import FileArray, ImportSource
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.store_reader import Store
-from mamp_schemas.models.dataset import KnownDatasetName
 from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.progress import Progress
 
@@ -44,7 +43,7 @@ _HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], boo
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
-def read_npz(path: Path, dataset: KnownDatasetName | None, protocol: str) -> ImportSource:
+def read_npz(path: Path, dataset: str | None, protocol: str) -> ImportSource:
     """Read the table of an npz file with x_train, y_train, x_test, y_test and perhaps names_train, names_test.
 
     Raises:

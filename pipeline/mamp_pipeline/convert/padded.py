@@ -29,7 +29,7 @@ from mamp_pipeline.convert.source import (
 )
 from mamp_schemas.errors import ManifestError, RawInputError, StoreError
 from mamp_schemas.io.store_reader import BLOCK_ROWS, Store, clip_ends
-from mamp_schemas.models.dataset import DATASETS, DatasetSpec, KnownDatasetName
+from mamp_schemas.models.dataset import DatasetSpec, dataset_spec
 from mamp_schemas.models.policy import ImportedPolicy
 
 PADDED_FRAMES = 300
@@ -254,7 +254,7 @@ class PaddedRequest:
 
     path: Path
     origin: Literal["npz", "h5"]
-    dataset: KnownDatasetName | None
+    dataset: str | None
     protocol: str
 
 
@@ -275,7 +275,7 @@ def read_padded(request: PaddedRequest, arrays: Mapping[str, FileArray], layout:
     """
     path = request.path
     if request.dataset is not None:
-        DATASETS[request.dataset].protocol(request.protocol)
+        dataset_spec(request.dataset).protocol(request.protocol)
     named = _has_names(path, arrays, layout)
     sides = [_read_split(path, arrays, keys, named) for keys in layout]
     kinds = {side.keys.y: side.labels.kind for side in sides}

@@ -29,7 +29,7 @@ from mamp_pipeline.datasets.clips import ClipInfo
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.store_reader import Store
-from mamp_schemas.models.dataset import DatasetSpec, KnownDatasetName
+from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.protocol import SplitProtocol
 from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.progress import Progress
@@ -97,7 +97,7 @@ def describe_value(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def read_pyskl(path: Path, dataset_name: KnownDatasetName | None) -> ImportSource:
+def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
     """Read a pickle of 3D skeletons; splits of a protocol the dataset does not have are left out, and named.
 
     Raises:

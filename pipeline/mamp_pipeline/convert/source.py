@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.clips import ClipInfo
-from mamp_pipeline.datasets.registry import belongs_to, raw_format
 from mamp_schemas.errors import RawInputError, UsageError
-from mamp_schemas.models.dataset import DATASETS, DatasetSpec, KnownDatasetName
+from mamp_schemas.models.dataset import DatasetSpec, fixed_specs
 from mamp_schemas.models.protocol import Split, SplitProtocol
 
 SourceFormat = Literal["npz", "h5", "pyskl"]
@@ -145,7 +145,7 @@ def check_ids(path: Path, ids: Sequence[str]) -> None:
 
 
 def detect_dataset(
-    path: Path, named: KnownDatasetName | None, ids: Sequence[str], mismatch: Callable[[DatasetSpec], str]
+    path: Path, named: str | None, ids: Sequence[str], mismatch: Callable[[DatasetSpec], str]
 ) -> DatasetSpec:
     """Return the dataset a file is of: the one named, or the only one it fits.
 
@@ -159,15 +159,16 @@ def detect_dataset(
         RawInputError: the file is not of the dataset named, or of none.
         UsageError: it could be of several.
     """
-    reasons = {name: mismatch(dataset) for name, dataset in DATASETS.items()}
+    specs = fixed_specs()
+    reasons = {name: mismatch(spec) for name, spec in specs.items()}
     if named is not None:
         if reasons[named]:
-            raise RawInputError(f"{path} is not of {DATASETS[named].title}: {reasons[named]}")
-        return DATASETS[named]
+            raise RawInputError(f"{path} is not of {specs[named].title}: {reasons[named]}")
+        return specs[named]
     fitting = [name for name, reason in reasons.items() if not reason]
-    fitting = [name for name in fitting if all(map(raw_format(name).parse_id, ids))] or fitting
+    fitting = [name for name in fitting if all(map(find_reader(name).parse_id, ids))] or fitting
     if len(fitting) == 1:
-        return DATASETS[fitting[0]]
+        return specs[fitting[0]]
     if fitting:
         raise UsageError(
             f"{path}: could be of {', '.join(fitting)}; the file does not say", remedy="Name one with --dataset."
@@ -191,7 +192,7 @@ def make_clip_infos(path: Path, dataset: DatasetSpec, ids: Sequence[str], labels
         info = _parse_name(dataset, name)
         if info.label not in (-1, label):
             raise RawInputError(f"{path}: clip {name} has label {label}, its name says {info.label} (0-based)")
-        if info.setup >= 0 and not belongs_to(dataset.name, info):
+        if info.setup >= 0 and not find_reader(dataset.name).belongs(info):
             raise RawInputError(f"{path}: clip {name} is not of {dataset.title}, says its name")
         infos.append(replace(info, label=label))
     return infos
@@ -217,4 +218,4 @@ def check_split(path: Path, split: FileSplit, infos: Iterable[ClipInfo]) -> None
 
 
 def _parse_name(dataset: DatasetSpec, name: str) -> ClipInfo:
-    return raw_format(dataset.name).parse_id(name) or ClipInfo(name, -1)
+    return find_reader(dataset.name).parse_id(name) or ClipInfo(name, -1)

@@ -1,4 +1,4 @@
-"""NW-UCLA. One JSON file a clip, bytes in, bodies out."""
+"""Reader of NW-UCLA: one JSON file a clip."""
 
 import re
 from dataclasses import replace
@@ -7,9 +7,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
+from mamp_schemas.datasets.nwucla import NWUCLA
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.dataset import NWUCLA
 
 _NAME = re.compile(r"(a\d\d_s(?P<subject>\d\d)_e(?P<replication>\d\d)_v(?P<camera>\d\d))\.json", re.ASCII)
 _JOINTS = len(NWUCLA.skeleton.joints)
@@ -82,7 +83,19 @@ def _validation_message(problem: ValidationError) -> str:
     return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
-def read_nwucla_clip(data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
-    """Return the clip that a file's JSON holds, with the label that it names."""
-    label, bodies = parse_nwucla(data, info.id)
-    return replace(info, label=label), bodies
+class NwuclaReader(DatasetReader):
+    """Reads `.json` files, one clip each."""
+
+    name_pattern = "aAA_sSS_eEE_vVV.json"
+
+    def parse_name(self, file_name: str) -> ClipInfo | None:
+        """Return what a name of the form `aAA_sSS_eEE_vVV.json` says; None for any other."""
+        return parse_nwucla_name(file_name)
+
+    def parse(self, data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
+        """Return the clip that a file's JSON holds, with the label that it names."""
+        label, bodies = parse_nwucla(data, info.id)
+        return replace(info, label=label), bodies
+
+
+NWUCLA_READER = NwuclaReader(NWUCLA)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.datasets.raw_format import RawFormat
-from mamp_pipeline.datasets.registry import raw_format
+from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.ingest.plan import add_fingerprints, fingerprint
 from mamp_pipeline.ingest.request import IngestRequest, RawInput
 from mamp_pipeline.ingest.staging import open_staged_part
@@ -88,7 +87,8 @@ def build_metadata(request: IngestRequest, raw_input: RawInput, table: ClipTable
         foreign=raw_input.foreign,
         quarantined=table.quarantined,
         touched={
-            field: table.counts.get(field, 0) for field in single_field_deviations(request.policy, request.dataset)
+            field: table.counts.get(field, 0)
+            for field in single_field_deviations(request.policy, request.spec.paper_policy)
         },
         noted={note: table.counts[note] for note in NOTE_DESCRIPTIONS if table.counts.get(note)},
     )
@@ -99,13 +99,13 @@ def build_metadata(request: IngestRequest, raw_input: RawInput, table: ClipTable
         motion=request.motion,
         ids=table.ids,
         columns=table.columns,
-        summary=_add_counts(base.metadata, account, raw_input, raw_format(request.dataset, request.layout))
-        if base
-        else account,
+        summary=_add_counts(base.metadata, account, raw_input, request.reader) if base else account,
     )
 
 
-def _add_counts(before: StoreMetadata, account: IngestSummary, raw_input: RawInput, form: RawFormat) -> IngestSummary:
+def _add_counts(
+    before: StoreMetadata, account: IngestSummary, raw_input: RawInput, reader: DatasetReader
+) -> IngestSummary:
     """Add up two accounts; a file that was quarantined before and has now been read again is told of anew.
 
     It is known by the id in its name: a mended file may come in an archive, or folder, of another name.
@@ -117,7 +117,7 @@ def _add_counts(before: StoreMetadata, account: IngestSummary, raw_input: RawInp
         excluded=before.counts.excluded + account.excluded,
         foreign=before.counts.foreign + account.foreign,
         quarantined=(
-            *(each for each in before.quarantined if _raw_file_id(each, form) not in again),
+            *(each for each in before.quarantined if _raw_file_id(each, reader) not in again),
             *account.quarantined,
         ),
         touched={field: before.touched.get(field, 0) + clips for field, clips in account.touched.items()},
@@ -129,7 +129,7 @@ def _add_counts(before: StoreMetadata, account: IngestSummary, raw_input: RawInp
     )
 
 
-def _raw_file_id(entry: QuarantinedFile, form: RawFormat) -> str | None:
+def _raw_file_id(entry: QuarantinedFile, reader: DatasetReader) -> str | None:
     """Return the id of the raw file an entry is about; its `file` is the container's name, then the path inside."""
-    info = form.parse_path(entry.file.partition("/")[2])
+    info = reader.parse_path(entry.file.partition("/")[2])
     return info.id if info else None

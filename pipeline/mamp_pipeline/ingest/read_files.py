@@ -6,22 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from mamp_pipeline.cleaning.clip import make_clip
 from mamp_pipeline.cleaning.policy_diff import find_changing_fields
-from mamp_pipeline.cleaning.video_segment import make_segment_clip, segment_notes
-from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawBodies, RawClip, RawSegment
-from mamp_pipeline.datasets.discover import drop_other_datasets, find_sources
+from mamp_pipeline.datasets.base import DatasetReader
+from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawClip
+from mamp_pipeline.datasets.discover import find_sources
 from mamp_pipeline.datasets.io.read import prefetch
 from mamp_pipeline.datasets.io.source import RawSource
-from mamp_pipeline.datasets.raw_format import RawFormat
-from mamp_pipeline.datasets.registry import raw_format
 from mamp_pipeline.ingest.plan import plan_parts
 from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.dataset import DatasetName, DatasetSpec
-from mamp_schemas.models.layout import Layout, dataset_spec
 from mamp_schemas.models.policy import IngestPolicy
-from mamp_schemas.models.skeleton import Skeleton
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile
 
 logger = logging.getLogger(__name__)
@@ -42,48 +36,38 @@ class SourceClips:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def read_clips(
-    source: RawSource, file_format: RawFormat, dataset: DatasetSpec, policy: IngestPolicy, result: SourceClips
-) -> None:
+def read_clips(source: RawSource, reader: DatasetReader, policy: IngestPolicy, result: SourceClips) -> None:
     """Read, parse and clean a raw file's clips; what cannot become a clip is quarantined.
 
     Args:
         source: the file.
-        file_format: its format.
-        dataset: its dataset.
+        reader: its dataset's.
         policy: how bodies become a clip.
         result: what the file gives is added to it.
     """
     try:
-        raw_clips = file_format.open(source)
+        raw_clips = reader.open(source)
     except RawFileError as problem:
         result.quarantined.append(_quarantine(source, problem))
         return
     for raw in raw_clips:
         try:
-            _add_clip(raw, dataset, policy, result)
+            _add_clip(raw, reader, policy, result)
         except RawFileError as problem:
             result.quarantined.append(_quarantine(raw.source, problem))
 
 
-def _add_clip(raw: RawClip, dataset: DatasetSpec, policy: IngestPolicy, result: SourceClips) -> None:
+def _add_clip(raw: RawClip, reader: DatasetReader, policy: IngestPolicy, result: SourceClips) -> None:
     if isinstance(raw.content, RawFileError):
         raise raw.content
-    make = partial(_clean, raw.content, skeleton=dataset.skeleton)
+    make = partial(reader.clean, raw.content)
     clip = make(policy)
     if clip is None:
         result.counts["all_zero"] += 1
         return
     result.clips.append((raw.info, clip))
-    result.counts.update(find_changing_fields(make, policy, dataset))
-    if isinstance(raw.content, RawSegment):
-        result.counts.update(segment_notes(raw.content, policy))
-
-
-def _clean(content: RawBodies | RawSegment, policy: IngestPolicy, skeleton: Skeleton) -> Clip | None:
-    if isinstance(content, RawSegment):
-        return make_segment_clip(content, policy, skeleton)
-    return make_clip(content, policy, skeleton)
+    result.counts.update(find_changing_fields(make, policy, reader.options))
+    result.counts.update(reader.cleaning_notes(raw.content, policy))
 
 
 def _quarantine(source: RawSource, problem: RawFileError) -> QuarantinedFile:
@@ -105,47 +89,41 @@ class FileClips:
     problems: Sequence[QuarantinedFile]
 
 
-def find_files(paths: Sequence[StoragePath], dataset: DatasetName, layout: Layout | None) -> list[RawSource]:
-    """List the raw files of a dataset, sorted by id; those of a sister dataset are left out, and told of.
+def find_files(paths: Sequence[StoragePath], reader: DatasetReader) -> list[RawSource]:
+    """List the raw files of a dataset, sorted by id; those of another dataset are left out, and counted aloud.
 
     Args:
         paths: single files, folders and zip archives.
-        dataset: whose files to look for.
-        layout: of own recordings.
+        reader: the dataset's.
 
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
     """
-    found = find_sources(paths, dataset, layout)
-    own, title = drop_other_datasets(found, dataset, layout), dataset_spec(dataset, layout).title
-    if not own:
+    found, title = find_sources(paths, reader), reader.options.title
+    if not found.sources:
         raise RawInputError(
-            f"none of the {len(found):,} raw files is one of {title}",
+            f"none of the {found.foreign:,} raw files is one of {title}",
             remedy="Name files of the dataset that the recipe is for.",
         )
-    if len(own) < len(found):
-        logger.info(f"{len(found) - len(own):,} files of the same form do not belong to {title}: left out")
-    return own
+    if found.foreign:
+        logger.info(f"{found.foreign:,} files of the same form do not belong to {title}: left out")
+    return found.sources
 
 
-def read_files(
-    sources: Sequence[RawSource], dataset: DatasetName, policy: IngestPolicy, layout: Layout | None
-) -> Iterator[FileClips]:
-    """Read raw files one after the other; of those in buckets, an ingest's part is held at a time.
+def read_files(sources: Sequence[RawSource], reader: DatasetReader, policy: IngestPolicy) -> Iterator[FileClips]:
+    """Read raw files one after the other; of files in buckets, one part of an ingest is held in memory at a time.
 
     Args:
         sources: sorted by id.
-        dataset: theirs.
+        reader: their dataset's.
         policy: how bodies become a clip.
-        layout: of own recordings.
     """
-    spec, form = dataset_spec(dataset, layout), raw_format(dataset, layout)
     for part in plan_parts(sources):
         with prefetch(part.sources):
             for source in part.sources:
-                found = SourceClips()
-                read_clips(source, form, spec, policy, found)
-                yield FileClips(source, found.clips, list(_list_problems(source, found)))
+                result = SourceClips()
+                read_clips(source, reader, policy, result)
+                yield FileClips(source, result.clips, list(_list_problems(source, result)))
 
 
 def _list_problems(source: RawSource, result: SourceClips) -> Iterator[QuarantinedFile]:

@@ -4,10 +4,9 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mamp_pipeline.datasets.discover import drop_other_datasets, find_sources, read_exclude_list
+from mamp_pipeline.datasets.base import DatasetReader, find_reader
+from mamp_pipeline.datasets.discover import find_sources, read_exclude_list
 from mamp_pipeline.datasets.io.source import RawSource
-from mamp_pipeline.datasets.pku.discover import describe_split_lists
-from mamp_pipeline.datasets.registry import raw_format
 from mamp_pipeline.ingest.plan import fingerprint
 from mamp_pipeline.ingest.staging import read_owner_marker, remove_staging, staging_path
 from mamp_pipeline.store.writer import Compression
@@ -16,8 +15,8 @@ from mamp_schemas.io.locks import lock_output
 from mamp_schemas.io.storage import exists
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Store, is_complete, open_store
-from mamp_schemas.models.dataset import DatasetName, DatasetSpec
-from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
+from mamp_schemas.models.dataset import DatasetSpec, dataset_identity, dataset_spec
+from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.store import MotionSpec, StoreMetadata
 
@@ -29,15 +28,16 @@ class IngestRequest:
     """What to ingest, how, and to where.
 
     Attributes:
+        dataset: the name of a registered dataset.
         raw: folders and zip archives.
         out: the store.
         exclude: a list of clip ids to leave out, such as the dataset's missing-skeleton list.
         append: extend the finished store at `out`.
         compression: of a new store's rows; changes no value and no hash.
-        layout: what own recordings (dataset `custom`) look like; None for the known datasets.
+        layout: describes own recordings; None for datasets with a format of their own.
     """
 
-    dataset: DatasetName
+    dataset: str
     raw: tuple[StoragePath, ...]
     out: StoragePath
     policy: IngestPolicy
@@ -51,6 +51,11 @@ class IngestRequest:
     def spec(self) -> DatasetSpec:
         """The dataset's description."""
         return dataset_spec(self.dataset, self.layout)
+
+    @property
+    def reader(self) -> DatasetReader:
+        """The dataset's reader."""
+        return find_reader(self.dataset, self.layout)
 
     @property
     def identity(self) -> str:
@@ -74,25 +79,24 @@ def find_raw_input(request: IngestRequest) -> RawInput:
         RawInputError: nothing to ingest was found, or a clip was found twice.
     """
     # Absolute, since workers elsewhere have a working directory of their own.
-    found = find_sources([path.absolute() for path in request.raw], request.dataset, request.layout)
-    own = drop_other_datasets(found, request.dataset, request.layout)
-    names = read_exclude_list(request.exclude, request.layout) if request.exclude else frozenset()
-    kept = [source for source in own if source.id not in names]
-    foreign, excluded = len(found) - len(own), len(own) - len(kept)
-    title = request.spec.title
-    logger.info(f"found {len(own):,} raw files of {title}")
-    for line in describe_split_lists(kept):
+    reader, title = request.reader, request.spec.title
+    found = find_sources([path.absolute() for path in request.raw], reader)
+    names = read_exclude_list(request.exclude, reader) if request.exclude else frozenset()
+    kept = [source for source in found.sources if source.id not in names]
+    excluded = len(found.sources) - len(kept)
+    logger.info(f"found {len(found.sources):,} raw files of {title}")
+    for line in reader.notes(kept):
         logger.info(line)
-    if foreign:
-        logger.info(f"{foreign:,} files of the same form do not belong to {title}: left out")
+    if found.foreign:
+        logger.info(f"{found.foreign:,} files of the same form do not belong to {title}: left out")
     if request.exclude:
         logger.info(f"{excluded:,} files left out by {request.exclude.name}")
     if not kept:
         raise RawInputError(
-            f"none of the {len(found):,} raw files is left to ingest as {title}",
+            f"none of the {len(found.sources) + found.foreign:,} raw files is left to ingest as {title}",
             remedy="Check the dataset's name, --raw and --exclude.",
         )
-    return RawInput(kept, excluded, foreign)
+    return RawInput(kept, excluded, found.foreign)
 
 
 _IDENTITY_CHARS = 19
@@ -162,7 +166,7 @@ def remove_leftovers(request: IngestRequest, plan: str) -> None:
 
 def _reject_present_clips(request: IngestRequest, raw_input: RawInput, existing: Store) -> None:
     """Refuse to append clips that the store has; a file that gave none may be appended when it is mended."""
-    ids = set(map(raw_format(request.dataset, request.layout).source_id, existing.ids))
+    ids = set(map(request.reader.source_id, existing.ids))
     present = [source for source in raw_input.sources if source.id in ids]
     if len(present) == len(raw_input.sources):
         raise StoreExistsError(

@@ -10,8 +10,8 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.io.read import prefetch
-from mamp_pipeline.datasets.registry import raw_format
 from mamp_pipeline.ingest.plan import Part
 from mamp_pipeline.ingest.read_files import SourceClips, read_clips
 from mamp_pipeline.ingest.staging import check_owner_marker, open_staged_part
@@ -25,8 +25,8 @@ from mamp_schemas.io.storage import exists
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.base import canonical_json
-from mamp_schemas.models.dataset import DatasetName
-from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
+from mamp_schemas.models.dataset import dataset_identity
+from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.store import MotionSpec
 
@@ -80,7 +80,7 @@ class ParseJob:
     """Parse one part into the piece at `target`, in the staging folder of `plan`; own recordings by their layout."""
 
     part: Part
-    dataset: DatasetName
+    dataset: str
     policy: IngestPolicy
     motion: MotionSpec
     plan: str
@@ -132,13 +132,13 @@ def parse_part(job: ParseJob) -> None:
     """
     check_owner_marker(job.target.parent, job.plan)
     _check_containers(job.part)
-    spec, form = dataset_spec(job.dataset, job.layout), raw_format(job.dataset, job.layout)
-    found = SourceClips()
+    reader, result = find_reader(job.dataset, job.layout), SourceClips()
     with prefetch(job.part.sources):
         for source in job.part.sources:
-            read_clips(source, form, spec, job.policy, found)
+            read_clips(source, reader, job.policy, result)
     _check_containers(job.part)
-    piece = pack_part(found.clips, found.quarantined, len(spec.skeleton.joints), job.motion, found.counts)
+    joints = len(reader.options.skeleton.joints)
+    piece = pack_part(result.clips, result.quarantined, joints, job.motion, result.counts)
     write_part(job.target, piece, job.digest())
 
 

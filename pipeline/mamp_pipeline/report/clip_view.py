@@ -20,7 +20,6 @@ from mamp_pipeline.report.masking import (
 from mamp_pipeline.report.quality import Jumps, find_jumps, step_lengths
 from mamp_schemas.errors import StoreError
 from mamp_schemas.io.store_reader import Store
-from mamp_schemas.models.layout import class_names as names_of
 from mamp_schemas.models.objectives import MaskingSpec
 from mamp_schemas.models.protocol import Split
 from mamp_schemas.models.recipe import ModelSpec, SamplingSpec
@@ -119,14 +118,14 @@ def view_clip(store: Store, clip: int) -> ClipView:
         tokens=np.stack([token_intensity(body, SEGMENT) for body in resize_crop(joints, crop, FRAMES)]).astype(
             np.float32
         ),
-        masking=paper_masking(store.metadata.dataset),
+        masking=paper_masking(store.metadata.dataset_spec()),
         jumps=find_jumps(step_lengths(rows, places), places),
         fps=(store.metadata.layout.fps if store.metadata.layout else None) or KINECT_FPS,
     )
 
 
 def _action_name(store: Store, label: int) -> str:
-    return names_of(store.metadata.dataset, store.metadata.layout)[label] if label >= 0 else ""
+    return store.metadata.dataset_spec().class_names[label] if label >= 0 else ""
 
 
 def _clip_splits(store: Store, clip: int) -> dict[str, Split]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_schemas.errors import UsageError
 from mamp_schemas.io.store_reader import Columns
-from mamp_schemas.models.dataset import DatasetName
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.layout import Layout
-from mamp_schemas.models.layout import class_names as known_names
 from mamp_schemas.models.store import StoreMetadata
 
 COUNTED_COLUMNS = ("subject", "camera", "setup", "bodies")
@@ -32,34 +32,23 @@ class CrossTable:
 
 
 def class_names(metadata: StoreMetadata) -> tuple[str, ...]:
-    """Return a short name for each class, as axes bear it: of own recordings their own, of others the number from 1."""
-    return (
-        metadata.layout.classes
-        if metadata.layout
-        else _class_numbers(metadata.dataset, metadata.dataset_spec().classes)
-    )
+    """Return a short name for each class, as axes bear it."""
+    return metadata.dataset_spec().class_marks
 
 
-def class_titles(dataset: DatasetName, classes: int, layout: Layout | None = None) -> tuple[str, ...]:
-    """Return a title for each class: its number and what it is called, or one of the two if no more is known.
+def class_titles(dataset: str, classes: int, layout: Layout | None = None) -> tuple[str, ...]:
+    """Return a title for each class: its mark and its name, or its number if no more is known.
 
     Args:
-        dataset: the clips'.
+        dataset: the clips' dataset.
         classes: how many there are.
         layout: of own recordings.
     """
-    if layout:
-        return layout.classes
-    numbers = _class_numbers(dataset, classes)
-    names = () if dataset == "custom" else known_names(dataset)
-    if len(names) != classes:
-        return numbers
-    return tuple(f"{number} {name}" for number, name in zip(numbers, names, strict=True))
-
-
-def _class_numbers(dataset: str, classes: int) -> tuple[str, ...]:
-    pattern = "A{:03d}" if dataset in ("ntu60", "ntu120") else "{}"
-    return tuple(pattern.format(number) for number in range(1, classes + 1))
+    try:
+        titles = dataset_spec(dataset, layout).class_titles
+    except UsageError:
+        titles = ()
+    return titles if len(titles) == classes else tuple(map(str, range(1, classes + 1)))
 
 
 def label_name(names: Sequence[str], label: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_schemas.models.dataset import DatasetName
+from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.objectives import MaskingSpec
 
 
@@ -56,14 +56,13 @@ def resize_crop(joints_MTVC: NDArray[np.float32], crop: Crop, frames: int) -> ND
 
 
 EPSILON = 1e-10
-_TEMPERATURES: dict[DatasetName, float] = {"ntu120": 0.75}
 
 Floats = NDArray[np.float64]
 
 
-def paper_masking(dataset: DatasetName) -> MaskingSpec:
+def paper_masking(dataset: DatasetSpec) -> MaskingSpec:
     """Return ratio and τ as the paper sets them for a dataset."""
-    return MaskingSpec(temperature=_TEMPERATURES.get(dataset, MaskingSpec().temperature))
+    return MaskingSpec(temperature=dataset.masking_temperature)
 
 
 def token_intensity(sample_TVC: NDArray[np.floating], segment: int) -> Floats:

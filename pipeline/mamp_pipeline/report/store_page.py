@@ -24,7 +24,6 @@ from mamp_schemas.errors import ManifestError
 from mamp_schemas.io.atomic import write_output
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.store_reader import Store
-from mamp_schemas.models.protocol import SplitProtocolName
 from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, StoreMetadata
 from mamp_schemas.progress import Progress
@@ -43,7 +42,7 @@ class ProtocolSplit:
         problem: why the sides are not known; empty where they are.
     """
 
-    protocol: SplitProtocolName
+    protocol: str
     split: NDArray[np.int64] | None
     official: tuple[int | None, int | None]
     problem: str
@@ -63,7 +62,7 @@ def find_protocol_splits(store: Store) -> list[ProtocolSplit]:
     return found
 
 
-def _find_manifest(store: Store, protocol: SplitProtocolName) -> SplitManifest:
+def _find_manifest(store: Store, protocol: str) -> SplitManifest:
     try:
         return build_manifest(store, protocol)
     except ManifestError as untold:

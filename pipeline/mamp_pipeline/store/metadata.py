@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mamp_pipeline.datasets.clips import ClipInfo
 from mamp_schemas.io.store_reader import Columns
 from mamp_schemas.models.base import canonical_json
-from mamp_schemas.models.dataset import DatasetName
-from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
+from mamp_schemas.models.dataset import dataset_identity, dataset_spec
+from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import StorePolicy
 from mamp_schemas.models.protocol import UNLISTED
 from mamp_schemas.models.store import (
@@ -23,6 +23,7 @@ from mamp_schemas.models.store import (
     StoreCounts,
     StoreMetadata,
 )
+from mamp_schemas.registry import DATASETS
 
 CLIP_NUMBERS = ("label", "subject", "camera", "setup", "replication", "xsub", "xview")
 
@@ -94,7 +95,7 @@ class IngestSummary:
 
 def make_store_metadata(
     *,
-    dataset: DatasetName,
+    dataset: str,
     layout: Layout | None = None,
     policy: StorePolicy,
     motion: MotionSpec,
@@ -113,13 +114,14 @@ def make_store_metadata(
         columns: frames, bodies and digest at least.
         summary: where the clips come from.
     """
+    spec = dataset_spec(dataset, layout)
     frames, bodies = (columns[name].astype("int64") for name in ("frames", "bodies"))
     digests = (digest.tobytes() for digest in columns["digest"])
     return StoreMetadata(
         complete=True,
         format_version=FORMAT_VERSION,
         dataset=dataset,
-        skeleton=dataset_spec(dataset, layout).skeleton,
+        skeleton=spec.skeleton,
         policy=policy,
         policy_hash=policy.digest(),
         motion=motion,
@@ -140,4 +142,5 @@ def make_store_metadata(
         noted=dict(summary.noted),
         quarantined=summary.quarantined,
         layout=layout,
+        spec=spec if DATASETS.entry(dataset).distribution else None,
     )

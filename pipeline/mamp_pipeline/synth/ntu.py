@@ -13,7 +13,7 @@ from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
 from mamp_pipeline.synth.scene import make_scene
 from mamp_schemas.errors import OutputError, UsageError
 from mamp_schemas.io.atomic import output_errors
-from mamp_schemas.models.dataset import DATASETS
+from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress, Progress
 
 SynthDataset = Literal["ntu60", "ntu120"]
@@ -35,10 +35,10 @@ def plan_clips(dataset: SynthDataset, *, clips: int, classes: int, setups: int, 
     Raises:
         UsageError: a number is out of the dataset's range, or there are fewer names than clips.
     """
-    _check_range("classes", classes, 1, DATASETS[dataset].classes)
+    _check_range("classes", classes, 1, dataset_spec(dataset).classes)
     _check_range("setups", setups, 1 if dataset == "ntu60" else 2, _SETUPS[dataset])
     _check_range("subjects", subjects, 2, _SUBJECTS[dataset])
-    actions = _spread_evenly(classes, DATASETS[dataset].classes)
+    actions = _spread_evenly(classes, dataset_spec(dataset).classes)
     people = _alternate_subjects(dataset)[:subjects]
     early, late = _choose_setups(dataset, setups)
     smaller = min(len(early), len(late) or len(early))
@@ -73,7 +73,7 @@ def _spread_evenly(count: int, last: int) -> list[int]:
 
 def _alternate_subjects(dataset: SynthDataset) -> list[int]:
     """Order the official subjects so that train and test subjects alternate for as long as there are both."""
-    train = DATASETS[dataset].protocol("xsub").train
+    train = dataset_spec(dataset).protocol("xsub").train
     test = [subject for subject in range(1, _SUBJECTS[dataset] + 1) if subject not in train]
     paired = [subject for pair in zip(train, test, strict=False) for subject in pair]
     shorter = len(paired) // 2

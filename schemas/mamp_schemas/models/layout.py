@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mamp_schemas.errors import UsageError
 from mamp_schemas.models.base import Model
-from mamp_schemas.models.dataset import CLASS_NAMES, DATASETS, DatasetName, DatasetSpec, require_known_dataset
+from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.protocol import SplitProtocol
 from mamp_schemas.models.skeleton import SKELETONS, Skeleton
 
@@ -211,30 +212,31 @@ class Layout(Model):
             name="custom",
             title=self.name,
             skeleton=self.skeleton,
-            classes=len(self.classes),
+            class_names=self.classes,
+            class_mark="{name}",
             bodies=self.bodies,
             protocols=self.protocols,
         )
 
 
-def dataset_spec(dataset: DatasetName, layout: Layout | None) -> DatasetSpec:
-    """Return a dataset's description: own recordings are described by their layout.
+class LayoutDataset:
+    """Own recordings in the registry: a layout specifies each such dataset.
 
-    Raises:
-        UsageError: own recordings without a layout.
+    Attributes:
+        needs_layout: always true; a `DatasetSpec` says the opposite.
     """
-    return layout.dataset_spec() if layout else DATASETS[require_known_dataset(dataset)]
+
+    needs_layout = True
+
+    def with_layout(self, layout: Layout | None) -> DatasetSpec:
+        """Return the dataset that recordings of this layout are.
+
+        Raises:
+            UsageError: no layout is given.
+        """
+        if layout is None:
+            raise UsageError("own recordings need a layout", remedy="docs/own-data.md says how to write one.")
+        return layout.dataset_spec()
 
 
-def dataset_identity(dataset: DatasetName, layout: Layout | None) -> str:
-    """Return what a dataset is known by in hashes: its name, of own recordings with the whole layout's digest."""
-    return f"{dataset} {layout.digest()}" if layout else dataset
-
-
-def class_names(dataset: DatasetName, layout: Layout | None = None) -> tuple[str, ...]:
-    """Return a name for each class; own recordings have those of their layout.
-
-    Raises:
-        UsageError: own recordings without a layout.
-    """
-    return layout.classes if layout else CLASS_NAMES[require_known_dataset(dataset)]
+CUSTOM = LayoutDataset()

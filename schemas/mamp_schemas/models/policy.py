@@ -6,17 +6,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mamp_schemas.models.base import Model
-from mamp_schemas.models.dataset import DatasetName
 
 PolicyName = Literal["paper", "corrected"]
 StorePolicyName = Literal[PolicyName, "imported"]
 ValidFrameRule = Literal["signed_sum", "true_count"]
 EmptySlotFill = Literal["zeros", "copy"]
-_PKU_DATASETS: tuple[DatasetName, ...] = ("pku1", "pku2")
 
 
 class _BasePolicy(Model):
-    """What every policy can say of itself."""
+    """What ingested and imported policies have in common."""
 
     def applicable_fields(self) -> dict[str, str | int | bool]:
         """Return the fields that apply, without the name."""
@@ -76,49 +74,37 @@ class ImportedPolicy(_BasePolicy):
 StorePolicy = Annotated[IngestPolicy | ImportedPolicy, Field(discriminator="name")]
 
 
-def make_policy(name: PolicyName, dataset: DatasetName) -> IngestPolicy:
-    """Return a dataset's policy by name."""
-    return corrected_policy(dataset) if name == "corrected" else paper_policy(dataset)
+PAPER_POLICY = IngestPolicy(
+    name="paper",
+    denoise=False,
+    tracking_gaps="shift",
+    valid_frames="signed_sum",
+    centre="first_frame",
+    empty_slot="zeros",
+)
+"""The authors' scripts, as datasets without a published script use them: nothing is taken for noise, because what
+counts as noise in NTU's files (short tracks, wide bodies) may be what other recordings are about."""
 
 
-def paper_policy(dataset: DatasetName) -> IngestPolicy:
-    """Return the policy equal to the authors' scripts.
+def corrected_policy(paper: IngestPolicy) -> IngestPolicy:
+    """Return the policy that corrects what the authors' scripts do by accident (the end of reference.md §2).
 
-    NTU-120 repeats a single body in the second slot, the others leave it empty; PKU-MMD is neither denoised nor
-    centred and cut at 300 frames. NW-UCLA, with one body a clip and no published script, and own recordings are
-    centred like NTU and not denoised: what counts as noise in NTU's files (short tracks, wide bodies) may be what
-    recordings are about.
+    Args:
+        paper: the dataset's `paper` policy; fields that do not apply stay so.
     """
-    pku = dataset in _PKU_DATASETS
-    return IngestPolicy(
-        name="paper",
-        denoise=dataset in ("ntu60", "ntu120"),
-        tracking_gaps=None if pku else "shift",
-        valid_frames="signed_sum",
-        centre="none" if pku else "first_frame",
-        empty_slot="copy" if dataset == "ntu120" else "zeros",
-        interval_start="zero_based" if pku else None,
-        max_frames=300 if pku else None,
-    )
-
-
-def corrected_policy(dataset: DatasetName) -> IngestPolicy:
-    """Return the policy that mends what the authors' scripts do by accident (the end of reference.md §2)."""
-    pku = dataset in _PKU_DATASETS
-    return paper_policy(dataset).replaced(
+    return paper.replaced(
         name="corrected",
-        tracking_gaps=None if pku else "keep",
+        tracking_gaps=paper.tracking_gaps and "keep",
         valid_frames="true_count",
         centre="first_frame",
         empty_slot="zeros",
-        interval_start="one_based" if pku else None,
+        interval_start=paper.interval_start and "one_based",
     )
 
 
 @cache
-def single_field_deviations(policy: IngestPolicy, dataset: DatasetName) -> dict[str, IngestPolicy]:
+def single_field_deviations(policy: IngestPolicy, paper: IngestPolicy) -> dict[str, IngestPolicy]:
     """Return, for each field in which a policy differs from `paper`, `paper` with this field alone changed."""
-    paper = paper_policy(dataset)
     changes = {field: getattr(policy, field) for field in policy.applicable_fields()}
     return {
         field: paper.replaced(**{field: value}) for field, value in changes.items() if value != getattr(paper, field)

@@ -1,10 +1,14 @@
 """Split protocols: which clips of a dataset are for training and which for testing."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from mamp_schemas.models.base import Model
 
-SplitProtocolName = Literal["xsub", "xview", "xset"]
+SplitProtocolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]
+"""A name that a manifest's file can bear; a dataset's specification lists its own."""
+
 SplitColumn = Literal["subject", "camera", "setup", "xsub", "xview"]
 Split = Literal["train", "test"]
 
@@ -16,6 +20,7 @@ class SplitProtocol(Model):
     """An evaluation protocol: a clip is on the train side when its `column` is one of `train`.
 
     Attributes:
+        name: the protocol's name.
         column: the store's column that decides: a number of the clips, or, `xsub` and `xview`, the side that a
             dataset's own split lists name.
         test: what puts a clip on the test side; None stands for everything else. A clip on neither side is in

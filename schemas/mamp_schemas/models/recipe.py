@@ -17,10 +17,9 @@ from pydantic_core import to_json
 
 from mamp_schemas.errors import ConfigError, UsageError
 from mamp_schemas.models.base import Model, parse_model_data
-from mamp_schemas.models.dataset import DATASETS, DatasetName
-from mamp_schemas.models.protocol import SplitProtocolName
+from mamp_schemas.models.dataset import DatasetName, DatasetSpec
 from mamp_schemas.models.splits import Subset
-from mamp_schemas.registry import OBJECTIVES, PROTOCOLS, unknown_name
+from mamp_schemas.registry import DATASETS, OBJECTIVES, PROTOCOLS, unknown_name
 
 
 class ModelSpec(Model):
@@ -157,7 +156,7 @@ class Recipe(Model):
     name: str
     summary: str
     dataset: DatasetName
-    protocol: SplitProtocolName
+    protocol: str
     model: ModelSpec
     sampling: SamplingSpec = SamplingSpec()
     optimiser: AdamW | SGD = Field(discriminator="kind")
@@ -183,9 +182,9 @@ class Recipe(Model):
 
     @model_validator(mode="after")
     def _fits_dataset(self) -> Self:
-        if self.dataset == "custom":  # the store says how many joints and which protocols own recordings have
+        spec = DATASETS.options(self.dataset)
+        if not isinstance(spec, DatasetSpec):  # the store says how many joints and which protocols recordings have
             return self
-        spec = DATASETS[self.dataset]
         if self.model.joints != len(spec.skeleton.joints):
             raise ValueError(
                 f"model.joints is {self.model.joints}, {spec.title} has {len(spec.skeleton.joints)} joints"
@@ -245,7 +244,7 @@ class PretrainingData(Model):
     """The data that an encoder was pre-trained on, where it is not the run's own."""
 
     dataset: DatasetName
-    protocol: SplitProtocolName
+    protocol: str
 
 
 class FinetuneRecipe(EvaluationRecipe):

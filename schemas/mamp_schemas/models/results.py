@@ -7,8 +7,6 @@ from typing import Literal, Self
 from pydantic import AwareDatetime
 
 from mamp_schemas.models.base import Model
-from mamp_schemas.models.dataset import DatasetName
-from mamp_schemas.models.protocol import SplitProtocolName
 from mamp_schemas.models.splits import Subset
 
 
@@ -120,8 +118,8 @@ class RunRecord(Model):
     format_version: Literal[1, 2] = 1
     task: str
     recipe: str | None = None
-    dataset: DatasetName
-    protocol: SplitProtocolName
+    dataset: str
+    protocol: str
     subset: Subset | None = None
     recipe_hash: str
     store_hash: str
@@ -175,8 +173,8 @@ class NetworkMeasurement(Model):
     network: str
     weights: str
     recipe: str
-    dataset: DatasetName
-    protocol: SplitProtocolName
+    dataset: str
+    protocol: str
     store_hash: str
     manifest_hash: str
     test_crop: float

@@ -5,8 +5,6 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mamp_schemas.models.base import Model
-from mamp_schemas.models.dataset import DatasetName
-from mamp_schemas.models.protocol import SplitProtocolName
 
 SubsetSampling = Literal["uniform", "stratified"]
 
@@ -59,8 +57,8 @@ class SplitManifest(Model):
     """
 
     format_version: Literal[1]
-    dataset: DatasetName
-    protocol: SplitProtocolName
+    dataset: str
+    protocol: str
     content_hash: str
     counts: SplitCounts
     train: tuple[str, ...]

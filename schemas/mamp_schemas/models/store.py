@@ -1,12 +1,12 @@
 """The store format: array names, columns, dtypes, motion specification and root metadata. See docs/store-format.md."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mamp_schemas.models.base import Model
-from mamp_schemas.models.dataset import DatasetName, DatasetSpec
-from mamp_schemas.models.layout import Layout, dataset_identity, dataset_spec
+from mamp_schemas.models.dataset import DatasetSpec, dataset_identity, dataset_spec
+from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import StorePolicy
 from mamp_schemas.models.skeleton import Skeleton
 
@@ -94,12 +94,14 @@ class StoreMetadata(Model):
         noted: how often something worth knowing happened, by the keys of `NOTES`; those that never did are left
             out.
         versions: package versions that made the store.
-        layout: what own recordings (dataset `custom`) were read by; None for the known datasets.
+        layout: what own recordings were read by; None for datasets with a format of their own.
+        spec: the dataset's specification, where another distribution brings the dataset: the store can be read
+            without it. None for in-tree datasets.
     """
 
     complete: Literal[True]
     format_version: Literal[1]
-    dataset: DatasetName
+    dataset: str
     skeleton: Skeleton
     policy: StorePolicy
     policy_hash: str
@@ -113,16 +115,29 @@ class StoreMetadata(Model):
     noted: dict[str, int] = Field(default_factory=dict)
     quarantined: tuple[QuarantinedFile, ...]
     layout: Layout | None = None
+    spec: DatasetSpec | None = None
 
     @model_validator(mode="after")
-    def _layout_only_if_custom(self) -> "StoreMetadata":
-        if (self.layout is not None) != (self.dataset == "custom"):
-            raise ValueError("a store of own recordings, and no other, has a layout")
+    def _layout_and_spec_of_this_dataset(self) -> "StoreMetadata":
+        described = self.layout.dataset_spec() if self.layout else self.spec
+        if described is not None and described.name != self.dataset:
+            raise ValueError(f"the store is of {self.dataset}, its description of {described.name}")
         return self
 
+    @model_serializer(mode="wrap")
+    def _without_empty_spec(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = serialise(self)
+        if self.spec is None:  # the metadata of in-tree datasets has no such key
+            data.pop("spec", None)
+        return data
+
     def dataset_spec(self) -> DatasetSpec:
-        """Return the dataset's description."""
-        return dataset_spec(self.dataset, self.layout)
+        """Return the dataset's specification: the store's own, or that of the registered dataset.
+
+        Raises:
+            UsageError: the store has none, and no dataset of its name is registered.
+        """
+        return self.spec or dataset_spec(self.dataset, self.layout)
 
     def contains_source(self, fingerprint: str) -> bool:
         """Return whether the input of this fingerprint was ingested into the store, as it is to the last byte."""

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from mamp_schemas.io.run_files import TOP1, TOP5, UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.layout import class_names
 from mamp_schemas.models.protocol import Split
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import ClassAccuracy, ClassifierEvaluation, ConfusedPair, NetworkMeasurement
@@ -70,7 +69,7 @@ def evaluate(
         clips=len(scores.clip),
         top1=measured[TOP1],
         top5=measured[TOP5],
-        classes=tuple(_class_measures(matrix, class_names(recipe.dataset, source.store.metadata.layout))),
+        classes=tuple(_class_measures(matrix, source.store.metadata.dataset_spec().class_names)),
         hardest=tuple(ConfusedPair(**pair._asdict()) for pair in most_confused_pairs(matrix, CONFUSED_PAIRS)),
         matrix=tuple(map(tuple, matrix.tolist())),
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 from mamp_schemas.errors import MampctlError, ManifestError, StoreError
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.store_reader import Store, open_store
-from mamp_schemas.models.dataset import DATASETS
+from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.recipe import FinetuneRecipe, Recipe
 from mamp_schemas.models.splits import SplitCounts, Subset, manifest_name
+from mamp_schemas.registry import DATASETS
 
 SplitKey = tuple[str, str, Subset | None]
 """Dataset, protocol and draw."""
@@ -157,9 +158,10 @@ def count_clips(recipe: Recipe, shelf: DataCatalog) -> tuple[int, int] | None:
 
 
 def _official_counts(recipe: Recipe) -> tuple[int, int] | None:
-    if recipe.dataset == "custom":
+    spec = DATASETS.options(recipe.dataset)
+    if not isinstance(spec, DatasetSpec):
         return None
-    protocol, subset = DATASETS[recipe.dataset].protocol(recipe.protocol), subset_of(recipe)
+    protocol, subset = spec.protocol(recipe.protocol), subset_of(recipe)
     if protocol.official_train is None or protocol.official_test is None:
         return None
     return int(protocol.official_train * (subset.fraction if subset else 1)), protocol.official_test

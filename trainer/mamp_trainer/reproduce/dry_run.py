@@ -9,9 +9,10 @@ import torch
 
 from mamp_schemas.errors import MampctlError
 from mamp_schemas.io.run_files import Run, read_run_progress, read_runs
-from mamp_schemas.models.dataset import DATASETS
+from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.recipe import PretrainRecipe, Recipe
 from mamp_schemas.models.reproduction import DryRun, DryRunLine, PlannedRun, ReproductionPlan, Scale
+from mamp_schemas.registry import DATASETS
 from mamp_trainer.reproduce.catalog import DataCatalog, count_clips, subset_of
 from mamp_trainer.reproduce.match_runs import match_all_runs
 from mamp_trainer.runs.index import read_recipe
@@ -40,7 +41,8 @@ class Rates(NamedTuple):
 
 def count_operations(recipe: Recipe, train: int, test: int) -> float:
     """Return the operations of a run, the accuracy after every epoch included."""
-    slots = 2 if recipe.dataset == "custom" else DATASETS[recipe.dataset].bodies
+    spec = DATASETS.options(recipe.dataset)
+    slots = spec.bodies if isinstance(spec, DatasetSpec) else 2
     if isinstance(recipe, PretrainRecipe):
         return recipe.schedule.epochs * train * slots * loss_term_flops(recipe, slots)
     tested = test * slots * encoder_flops(recipe.model, recipe.model.tokens)

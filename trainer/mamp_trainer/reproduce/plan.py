@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.models.dataset import KnownDatasetName
-from mamp_schemas.models.protocol import SplitProtocolName
 from mamp_schemas.models.published import FIGURES, TABLES
 from mamp_schemas.models.published.format import Column, EvaluationKind, PublishedTable, Row
 from mamp_schemas.models.recipe import EvaluationRecipe, FinetuneRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
@@ -92,7 +90,7 @@ def _pretrain(name: str, overrides: tuple[str, ...] = ()) -> PretrainRecipe:
     return load_recipe("pretrain", name, overrides)
 
 
-def _pretrained_on(column: Column) -> tuple[KnownDatasetName, SplitProtocolName]:
+def _pretrained_on(column: Column) -> tuple[str, str]:
     """Return what the encoder learns from: the column's own training clips, or, in transfer, another xsub's."""
     return (column.dataset, column.protocol) if column.source is None else (column.source, "xsub")
 

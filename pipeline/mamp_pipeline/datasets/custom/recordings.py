@@ -1,8 +1,10 @@
 """Reads a recording, one clip a file. Its path gives id, label and numbers; its layout says how to parse it."""
 
 import re
+from typing import cast
 from urllib.parse import quote
 
+from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies, RawClip
 from mamp_pipeline.datasets.custom.csv_files import parse_csv
 from mamp_pipeline.datasets.custom.json_files import parse_json
@@ -11,7 +13,7 @@ from mamp_pipeline.datasets.custom.npy_files import parse_npy
 from mamp_pipeline.datasets.io.read import read_source
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.layout import NUMERIC_NAME_GROUPS, CsvFiles, Layout, NpyFiles
+from mamp_schemas.models.layout import CUSTOM, NUMERIC_NAME_GROUPS, CsvFiles, Layout, NpyFiles
 
 _MAX_NUMBER = 2**15 - 1
 """The columns of a store hold 16 bits."""
@@ -57,29 +59,6 @@ def _number(group: str, text: str) -> int:
     return int(text)
 
 
-def parse_recording_path(suffix: str, member: str) -> ClipInfo | None:
-    """Tell a recording by its suffix, None for any other file.
-
-    What else its path says is left to `open_recording`, which gives reasons.
-
-    Args:
-        suffix: the layout's.
-        member: path inside a folder or archive.
-    """
-    return ClipInfo(clip_id(member, suffix), -1) if member.endswith(suffix) else None
-
-
-def read_recording(source: RawSource, layout: Layout) -> list[RawClip]:
-    """Read a recording: a single clip.
-
-    Raises:
-        RawFileError: the name does not match the layout's `names`, its label is no class, or the content is
-            damaged or not as the layout says.
-    """
-    info = parse_recording_name(source.member, layout)
-    return [RawClip(info, parse_recording(read_source(source), layout), source)]
-
-
 def parse_recording(data: bytes, layout: Layout) -> RawBodies:
     """Parse a recording's bytes.
 
@@ -96,3 +75,52 @@ def _parse_positions(data: bytes, layout: Layout) -> Positions:
     if isinstance(files, NpyFiles):
         return parse_npy(data, files, skeleton)
     return parse_json(data, files, skeleton)
+
+
+class RecordingReader(DatasetReader):
+    """Reads own recordings of a layout, one file a clip.
+
+    Args:
+        layout: describes the files.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout.dataset_spec())
+        self._layout = layout
+        self.name_pattern = f"*{layout.files.suffix}"
+
+    def parse_path(self, member: str) -> ClipInfo | None:
+        """Return the id of a file with the layout's suffix; None for any other file.
+
+        What else the path says is left to `read`, which gives reasons for what does not fit.
+        """
+        suffix = self._layout.files.suffix
+        return ClipInfo(clip_id(member, suffix), -1) if member.endswith(suffix) else None
+
+    def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
+        """Read a recording: a single clip.
+
+        Raises:
+            RawFileError: the name does not match the layout's `names`, its label is no class, or the content is
+                damaged or not as the layout says.
+        """
+        info = parse_recording_name(source.member, self._layout)
+        return [RawClip(info, parse_recording(read_source(source), self._layout), source)]
+
+
+class RecordingDataset:
+    """Own recordings in the registry: a layout makes a reader of them."""
+
+    options = CUSTOM
+
+    def with_layout(self, layout: Layout | None) -> DatasetReader:
+        """Return the reader of files of a layout.
+
+        Raises:
+            UsageError: no layout is given.
+        """
+        CUSTOM.with_layout(layout)
+        return RecordingReader(cast("Layout", layout))
+
+
+CUSTOM_READER = RecordingDataset()

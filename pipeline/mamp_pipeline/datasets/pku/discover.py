@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from mamp_pipeline.datasets.io.read import read_head, read_source
 from mamp_pipeline.datasets.io.source import RawSource, VideoAnnotations
-from mamp_pipeline.datasets.pku.dataset import VIDEO_SUFFIX, Phase, video_name_parser
+from mamp_pipeline.datasets.pku.names import VIDEO_SUFFIX, Phase, parse_video_name
 from mamp_pipeline.datasets.pku.split_lists import (
     PROTOCOL_TITLES,
     ListedProtocol,
@@ -44,11 +44,10 @@ def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
     Raises:
         RawInputError: a file is there twice, or a split list cannot be read or contradicts another.
     """
-    info = video_name_parser(phase)
     videos: dict[str, list[RawSource]] = {}
     lists: _ListFiles = {}
     for file in files:
-        video = info(file.file_name)
+        video = parse_video_name(phase, file.file_name)
         if video is not None:
             videos.setdefault(video.id, []).append(replace(file, id=video.id))
         elif file.file_name.endswith(VIDEO_SUFFIX) and file.size <= _LIST_BYTES:

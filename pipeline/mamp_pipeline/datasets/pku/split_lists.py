@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mamp_pipeline.datasets.pku.dataset import Phase, is_video_name
+from mamp_pipeline.datasets.pku.names import Phase, is_video_name
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.models.protocol import LISTED_TEST, LISTED_TRAIN, UNLISTED
 

@@ -7,18 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.datasets.clips import ClipInfo, RawClip, RawSegment
-from mamp_pipeline.datasets.io.number_text import read_decimal
+from mamp_pipeline.datasets.io.number_text import FLOAT32_BOUND, read_decimal
 from mamp_pipeline.datasets.io.read import read_source
 from mamp_pipeline.datasets.io.source import RawSource
+from mamp_schemas.datasets.pku import PKU1
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.dataset import PKU1
 
 _JOINTS = len(PKU1.skeleton.joints)
 _NUMBERS_PER_FRAME = 2 * _JOINTS * 3
 _LABEL = re.compile(rb"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,[^,]+")
 _DECIMAL_TEXT = b"0123456789+-.eE \t\r\n"
-# Half a step above the largest float32: from here on a double rounds to infinity.
-_FLOAT32_BOUND = 2.0**128 - 2.0**103
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def parse_video(data: bytes) -> NDArray[np.float64]:
     video = np.empty((len(numbers), _NUMBERS_PER_FRAME), dtype=np.float64)
     for place, number in enumerate(numbers):
         video[place] = _parse_frame(lines[number - 1], number, strict)
-    wild = np.flatnonzero(np.abs(video).max(axis=1) >= _FLOAT32_BOUND)
+    wild = np.flatnonzero(np.abs(video).max(axis=1) >= FLOAT32_BOUND)
     if len(wild):
         raise RawFileError("a number beyond the range of float32", line=numbers[wild[0]])
     return video.reshape(len(numbers), 2, _JOINTS, 3)

@@ -6,8 +6,6 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mamp_schemas.models.base import Model
-from mamp_schemas.models.dataset import KnownDatasetName
-from mamp_schemas.models.protocol import SplitProtocolName
 
 EvaluationKind = Literal["linear", "finetune", "semi", "transfer", "supervised", "pretrain"]
 """How a number was obtained.
@@ -26,10 +24,10 @@ class Column(Model):
         source: the dataset of the pre-training where it is another one (table 6).
     """
 
-    dataset: KnownDatasetName
-    protocol: SplitProtocolName
+    dataset: str
+    protocol: str
     fraction: float | None = None
-    source: KnownDatasetName | None = None
+    source: str | None = None
 
 
 class Row(Model):

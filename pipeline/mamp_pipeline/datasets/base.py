@@ -1,0 +1,172 @@
+"""What a dataset's reader is: which raw files are the dataset's, and how one becomes raw clips.
+
+A dataset of another distribution is one file and one line. The file holds a subclass of `DatasetReader` and an
+instance of it, whose `options` is the dataset's specification; the line is an entry point in its pyproject.toml:
+
+    [project.entry-points."mampctl.datasets"]
+    mydata = "my_package.mydata:READER"
+
+A reader of files that each hold one clip sets `name_pattern` and implements `parse_name` and `parse`; the rest has
+defaults.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from mamp_pipeline.cleaning.clip import make_clip
+from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawBodies, RawClip
+from mamp_pipeline.datasets.io.read import read_source
+from mamp_pipeline.datasets.io.source import RawSource
+from mamp_schemas.errors import RawFileError, RawInputError
+from mamp_schemas.models.dataset import DatasetSpec
+from mamp_schemas.models.layout import Layout
+from mamp_schemas.models.policy import IngestPolicy
+from mamp_schemas.registry import DATASETS
+
+__all__ = ["ClipInfo", "DatasetReader", "DatasetSpec", "RawBodies", "find_reader"]
+
+
+class DatasetReader:
+    """Finds the raw files of a dataset, reads them, and cleans what they hold.
+
+    Attributes:
+        options: the dataset's specification.
+        name_pattern: what the names of its raw files look like, with their suffix; for messages.
+
+    Args:
+        options: the dataset's specification.
+    """
+
+    name_pattern: str
+
+    def __init__(self, options: DatasetSpec) -> None:
+        self.options = options
+
+    # What every reader of files with one clip each says.
+
+    def parse_name(self, file_name: str) -> ClipInfo | None:
+        """Return what a file's name says about its clip; None for a file that is not one of the dataset's."""
+        raise NotImplementedError
+
+    def parse(self, data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
+        """Return the clip that a file holds.
+
+        Args:
+            data: the file's bytes.
+            info: what its name says.
+
+        Returns:
+            What name and content say about the clip, and its bodies.
+
+        Raises:
+            RawFileError: the file is damaged; it is quarantined with this reason.
+        """
+        raise NotImplementedError
+
+    # What a reader says where the defaults do not fit.
+
+    @property
+    def summary(self) -> str:
+        """One line for lists and help."""
+        return self.options.title
+
+    @property
+    def suffix(self) -> str:
+        """How the names of the raw files end."""
+        return self.name_pattern[self.name_pattern.rindex(".") :]
+
+    def with_layout(self, layout: Layout | None) -> "DatasetReader":
+        """Return the reader of files of a layout; itself where the dataset has a format of its own.
+
+        Raises:
+            UsageError: the dataset takes no layout, or needs one.
+        """
+        self.options.with_layout(layout)
+        return self
+
+    def parse_path(self, member: str) -> ClipInfo | None:
+        """Return what a path inside a folder or archive says about its clip; None for other files."""
+        return self.parse_name(member.rpartition("/")[2])
+
+    def collect(self, files: Iterable[RawSource]) -> list[RawSource]:
+        """Return the dataset's sources among files, each with its id, sorted by id.
+
+        Raises:
+            RawInputError: two files have the same id.
+        """
+        sources: dict[str, RawSource] = {}
+        for file in files:
+            info = self.parse_path(file.member)
+            if info is None:
+                continue
+            first = sources.setdefault(info.id, file)
+            if first is not file:
+                raise RawInputError(
+                    f"clip {info.id} is there twice: {first.location} and {file.location}",
+                    remedy="Name each clip's folder or archive once.",
+                )
+        return [replace(sources[key], id=key) for key in sorted(sources)]
+
+    def belongs(self, info: ClipInfo) -> bool:  # noqa: ARG002 - for readers that override it
+        """Return whether a clip is one of the dataset's, where datasets share a form of file names."""
+        return True
+
+    def notes(self, sources: Sequence[RawSource]) -> Iterator[str]:  # noqa: ARG002 - as above
+        """Yield what a user should know about the sources of an ingest."""
+        yield from ()
+
+    def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
+        """Return the raw clips of a file, in order of id.
+
+        Args:
+            source: the file.
+            info: what its path says.
+
+        Raises:
+            RawFileError: the file is damaged; it is quarantined with this reason.
+        """
+        return [RawClip(*self.parse(read_source(source), info), source)]
+
+    def clean(self, content: Any, policy: IngestPolicy) -> Clip | None:
+        """Return the clip that a raw clip's content becomes; None where it holds no position.
+
+        Raises:
+            RawFileError: it cannot become a clip; it is quarantined with this reason.
+        """
+        return make_clip(content, policy, self.options.skeleton)
+
+    def cleaning_notes(self, content: Any, policy: IngestPolicy) -> Iterator[str]:  # noqa: ARG002 - as above
+        """Yield keys of `NOTE_DESCRIPTIONS` that tell what happened to a clip."""
+        yield from ()
+
+    def source_id(self, clip_id: str) -> str:
+        """Return the id of the source that a clip comes from."""
+        return clip_id
+
+    # What follows from the above.
+
+    def open(self, source: RawSource) -> list[RawClip]:
+        """Read a raw file into its raw clips, in order of id.
+
+        Raises:
+            RawFileError: the name is not of the dataset's form, or the content is damaged.
+        """
+        info = self.parse_path(source.member)
+        if info is None:
+            raise RawFileError(f"file name '{source.file_name}' is not of the form {self.name_pattern}")
+        return self.read(source, info)
+
+    def parse_id(self, clip_id: str) -> ClipInfo | None:
+        """Return what a clip's id says; None where it is not an id of the dataset."""
+        info = self.parse_path(self.source_id(clip_id) + self.suffix)
+        return info and replace(info, id=clip_id)
+
+
+def find_reader(dataset: str, layout: Layout | None = None) -> DatasetReader:
+    """Return the reader of a registered dataset.
+
+    Raises:
+        UsageError: no such dataset is registered; own recordings without a layout, or a layout for another dataset.
+    """
+    return cast("DatasetReader", DATASETS.get(dataset).with_layout(layout))
