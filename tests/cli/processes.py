@@ -3,11 +3,10 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-DEADLINE = 60.0
+from tests.waiting import wait_until
 
 
 def start(
@@ -25,8 +24,9 @@ def start(
 
 def wait_for_metrics(run: Path, process: subprocess.Popen[str], lines: int) -> None:
     """Return once a run has written some lines of metrics, or has ended."""
-    metrics, deadline = run / "metrics.jsonl", time.monotonic() + DEADLINE
-    while process.poll() is None and time.monotonic() < deadline:
-        if metrics.exists() and len(metrics.read_text().splitlines()) >= lines:
-            return
-        time.sleep(0.01)
+    metrics = run / "metrics.jsonl"
+
+    def written() -> bool:
+        return metrics.exists() and len(metrics.read_text().splitlines()) >= lines
+
+    wait_until(lambda: process.poll() is not None or written(), f"{lines} lines of {metrics}")

@@ -31,6 +31,7 @@ from mamp_trainer.training.runtime import seeded
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import LossFn, Trainer, TrainStep
 from tests.trainer.runs import open_source
+from tests.waiting import HANG_SECONDS
 
 CPU = torch.device("cpu")
 T = TypeVar("T")
@@ -42,7 +43,7 @@ def together(count: int, work: Callable[[DistContext], T]) -> list[T]:
     store = dist.HashStore()
 
     def start(rank: int) -> T:
-        group = dist.ProcessGroupGloo(store, rank, count, timedelta(seconds=60))
+        group = dist.ProcessGroupGloo(store, rank, count, timedelta(seconds=HANG_SECONDS))
         return work(DistContext(rank, count, rank, count, group))
 
     with ThreadPoolExecutor(count) as threads:

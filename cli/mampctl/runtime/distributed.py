@@ -1,4 +1,4 @@
-"""Runs a training command in one or several processes, started here (--devices), by torchrun or by SLURM."""
+"""Run a training command in one or several processes, started by `--devices`, torchrun or SLURM."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ REPEAT_COMMAND = "nothing unfinished is left under a final name; run the same co
 
 
 def is_first_rank(environment: Mapping[str, str]) -> bool:
-    """Return whether this process speaks for all, where it is one of several."""
+    """Return whether this is a single process or rank 0 of several, which alone prints messages."""
     return {environment.get(name, "0") for name in ("RANK", "SLURM_PROCID")} == {"0"}
 
 
@@ -36,68 +36,68 @@ T = TypeVar("T")
 def distributed_run(
     prepare: Callable[[], T], device: str, devices: int | None
 ) -> "Iterator[tuple[T, DistContext, Progress]]":
-    """Be a rank, as the environment says; where it says nothing, start `devices` ranks and leave when they end.
+    """Run as the rank that the environment says; if it says none, start `devices` ranks and exit when they end.
 
     Args:
-        prepare: reads the command line, without anything heavy; called by every rank.
-        device: as the user named it.
-        devices: how many ranks to start; None for one, this process.
+        prepare: reads the command line without heavy imports; every rank calls it.
+        device: the device option of the command.
+        devices: the number of ranks to start; None for a single process, this one.
 
     Yields:
-        What `prepare` returned, the ranks, and progress that the first of them shows.
+        The result of `prepare`, the ranks, and the progress, which only rank 0 shows.
 
     Raises:
-        UsageError: the ranks are started by torchrun or SLURM, and others are asked for.
-        TrainingError: GPUs are missing.
+        UsageError: torchrun or SLURM started a number of ranks other than `devices`.
+        TrainingError: there are fewer GPUs than ranks.
         typer.Exit: the ranks have ended, or a signal stopped the training; has the exit code.
     """
     from mamp_trainer.distributed.env import read_rank_env
 
-    place = read_rank_env(os.environ)
+    rank_env = read_rank_env(os.environ)
     try:
-        if place is not None:
-            with _connected_ranks(place, device, devices) as ranks:
-                if not ranks.is_main:
-                    set_log_level(logging.CRITICAL)  # the first rank logs for all
+        if rank_env is not None:
+            with _connected_ranks(rank_env, device, devices) as dist_context:
+                if not dist_context.is_main:
+                    set_log_level(logging.CRITICAL)  # rank 0 logs for all
                 prepared = prepare()
-                with show_progress() if ranks.is_main else nullcontext(NullProgress()) as progress:
-                    yield prepared, ranks, progress
+                with show_progress() if dist_context.is_main else nullcontext(NullProgress()) as progress:
+                    yield prepared, dist_context, progress
         elif devices is not None and devices > 1:
             raise typer.Exit(_launch_ranks(device, devices))
         else:
             prepared = prepare()
-            with _connected_ranks(None, device, None) as ranks, show_progress() as progress:
-                yield prepared, ranks, progress
+            with _connected_ranks(None, device, None) as dist_context, show_progress() as progress:
+                yield prepared, dist_context, progress
     except Interrupted as stop:
-        if not stop.user_informed and (place is None or place.rank == 0):
+        if not stop.user_informed and (rank_env is None or rank_env.rank == 0):
             print_interrupted(f"{REPEAT_COMMAND}, a training with --resume")
         raise typer.Exit(stop.exit_code) from None
 
 
 @contextmanager
-def _connected_ranks(place: "RankEnv | None", device: str, devices: int | None) -> "Iterator[DistContext]":
+def _connected_ranks(rank_env: "RankEnv | None", device: str, devices: int | None) -> "Iterator[DistContext]":
     with needed_extras():
         from mamp_schemas.signals import interrupt_immediately
         from mamp_trainer.distributed.context import SINGLE_PROCESS
-        from mamp_trainer.distributed.rendezvous import rendezvous
+        from mamp_trainer.distributed.launch import rendezvous
         from mamp_trainer.training.runtime import choose_device
 
     with interrupt_immediately():
-        if place is None:
+        if rank_env is None:
             yield SINGLE_PROCESS
             return
-        with rendezvous(place) as connect:
-            _check_rank_count(place, devices)
-            yield connect(choose_device(device, place.local_rank))
+        with rendezvous(rank_env) as connect:
+            _check_rank_count(rank_env, devices)
+            yield connect(choose_device(device, rank_env.local_rank))
 
 
-def _check_rank_count(place: "RankEnv", devices: int | None) -> None:
-    """Refuse `--devices` where others have started the ranks, unless it names their number on this host."""
-    if devices not in (None, place.local_world_size):
+def _check_rank_count(rank_env: "RankEnv", devices: int | None) -> None:
+    """Reject `--devices` under another launcher, unless it equals the number of ranks on this host."""
+    if devices not in (None, rank_env.local_world_size):
         raise UsageError(
-            f"--devices {devices}, but {place.world_size} ranks have been started, "
-            f"{place.local_world_size} of them here",
-            remedy="Leave out --devices under torchrun and srun: they say how many ranks there are.",
+            f"--devices {devices}, but {rank_env.world_size} ranks have been started, "
+            f"{rank_env.local_world_size} of them on this host",
+            remedy="Leave out --devices under torchrun and srun, which set the number of ranks themselves.",
         )
 
 
@@ -112,7 +112,7 @@ def _launch_ranks(device: str, devices: int) -> int:
     if choose_device(device).type == "cuda" and devices > torch.cuda.device_count():
         raise TrainingError(
             f"--devices {devices}: torch sees {torch.cuda.device_count()} GPUs",
-            remedy="Ask for as many as there are, or choose --device cpu.",
+            remedy="Choose a smaller number, or --device cpu.",
         )
     command = [sys.executable, "-m", "mampctl", *sys.argv[1:], "--run-id", run_id()]
     return launch(command, devices, count_cores())

@@ -1,1 +1,1 @@
-"""The processes of one run, how they start, meet, compute together and end."""
+"""The processes of one run: how they are started, connected and ended, and their collective operations."""

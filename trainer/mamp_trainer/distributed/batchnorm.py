@@ -1,4 +1,4 @@
-"""Batch normalisation over the clips of all ranks, on CPU and GPU; torch's SyncBatchNorm needs CUDA."""
+"""Batch normalisation over the clips of all ranks, on CPU and GPU (torch's SyncBatchNorm needs CUDA)."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from mamp_trainer.distributed.context import DistContext
 
 
 class DistributedBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation whose statistics are those of the global batch, and whose gradients pass through them.
+    """Batch normalisation with the statistics of the global batch. Gradients pass through the statistics.
 
     Args:
-        norm: the layer that it stands for; its weights, running statistics and settings are taken over.
-        dist_context: who holds the other clips.
+        norm: the layer to replace; its weights, running statistics and settings are copied.
+        dist_context: the ranks that share the batch.
     """
 
     def __init__(self, norm: nn.BatchNorm1d, dist_context: DistContext) -> None:
@@ -22,7 +22,7 @@ class DistributedBatchNorm(nn.BatchNorm1d):
         self.dist_context = dist_context
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise features (N, D); in training by the mean and variance of all ranks' N."""
+        """Normalise features (N, D); in training by the mean and variance over the N of all ranks."""
         if not self.training:
             return super().forward(input)
         total = self._all_reduce(torch.cat((input.sum(dim=0), input.new_tensor([len(input)]))))
@@ -37,23 +37,23 @@ class DistributedBatchNorm(nn.BatchNorm1d):
         total: Tensor = _AllReduceSum.apply(values, self.dist_context)  # type: ignore[no-untyped-call]
         return total
 
-    def _update_running_statistics(self, mean: Tensor, unbiased: Tensor) -> None:
-        """Move the running statistics, as the layer does by itself."""
+    def _update_running_statistics(self, mean: Tensor, unbiased_variance: Tensor) -> None:
+        """Update the running statistics as `nn.BatchNorm1d` does."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum or 0.0)
-        self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum or 0.0)
+        self.running_var.lerp_(unbiased_variance.to(self.running_var.dtype), self.momentum or 0.0)
 
 
 class _AllReduceSum(torch.autograd.Function):
-    """The sum of all ranks' values; each rank's loss depends on every rank's, so gradients are added up as well."""
+    """The sum over all ranks. The loss of each rank depends on the sum, so the gradients are summed as well."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, dist_context: DistContext) -> Tensor:
-        ctx.ranks = dist_context
+        ctx.dist_context = dist_context
         return dist_context.all_reduce_sum(values.clone())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return ctx.ranks.add(gradients[0].clone()), None
+        return ctx.dist_context.all_reduce_sum(gradients[0].clone()), None

@@ -1,4 +1,4 @@
-"""The processes that train together, and their collective operations."""
+"""The ranks of a run and their collective operations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,14 @@ from mamp_schemas.errors import LostRankError
 
 
 class DistContext:
-    """The ranks of a run, as one of them sees them. Every method is called by all of them, in the same order.
+    """The ranks of a run, seen from one of them. All ranks call the collective methods, in the same order.
 
     Args:
-        rank, world_size: which one, of how many.
-        local_rank, local_world_size: which one of how many on this host.
-        group: connects them; None for a single one.
+        rank: the number of this process, from 0.
+        world_size: the number of ranks.
+        local_rank: the number of this process on its host, from 0.
+        local_world_size: the number of ranks on this host.
+        group: the process group that connects the ranks; None for a single process.
     """
 
     def __init__(
@@ -27,19 +29,17 @@ class DistContext:
         local_world_size: int = 1,
         group: dist.ProcessGroup | None = None,
     ) -> None:
-        self.rank, self.world_size, self.local_rank, self.local_world_size = (
-            rank,
-            world_size,
-            local_rank,
-            local_world_size,
-        )
+        self.rank = rank
+        self.world_size = world_size
+        self.local_rank = local_rank
+        self.local_world_size = local_world_size
         self._group = group
 
     def close(self) -> None:
-        """Let go of the others, none of whom is to be asked anything more.
+        """Destroy the process group. No collective operation may follow.
 
-        The group's threads end with it. Were they to live on, one could let go of a tensor while Python is being
-        taken down, which aborts the process.
+        This also ends the group's threads. A thread that outlived the group could release a tensor while Python shuts
+        down, which aborts the process.
         """
         if self._group is not None:
             self._group = None
@@ -47,26 +47,26 @@ class DistContext:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the rank that writes and tells."""
+        """Whether this is rank 0, which writes the files and the log."""
         return self.rank == 0
 
     @property
     def device_index(self) -> int | None:
-        """Which rank of this host this is; None for the only one of the run."""
+        """The local rank, which chooses the GPU; None in a single process."""
         return self.local_rank if self.world_size > 1 else None
 
     def all_reduce_sum(self, values: Tensor) -> Tensor:
-        """Replace each rank's values by their sum over all ranks, the same to the last bit everywhere."""
+        """Replace `values` by the sum over all ranks, equal to the last bit on every rank, and return it."""
         if self._group is not None:
             with _lost_rank_errors(self.rank):
                 dist.all_reduce(values, group=self._group)
         return values
 
     def ordered_all_reduce(self, values: Tensor) -> Tensor:
-        """Return the sum over all ranks, each value added in the ranks' order.
+        """Return the sum over all ranks, added in the order of the ranks.
 
-        `add` begins at another rank for each part of a tensor, so that with three ranks and more its last bit depends
-        on what else is added in the same call.
+        `all_reduce_sum` starts at a different rank for each section of a tensor. With three or more ranks the last bit
+        of a value therefore depends on the other values in the same call; here it does not.
         """
         if self._group is None:
             return values
@@ -78,7 +78,7 @@ class DistContext:
         return total
 
     def all_reduce_max(self, number: int) -> int:
-        """Return the largest number of all ranks. Waits for the other ranks, not for the device."""
+        """Return the largest number of all ranks. Waits for the other ranks, but not for the device."""
         if self._group is None:
             return number
         numbers = torch.tensor([number])
@@ -87,7 +87,7 @@ class DistContext:
         return int(numbers)
 
     def broadcast_str(self, text: str) -> str:
-        """Return the first rank's text."""
+        """Return the text of rank 0."""
         if self._group is None:
             return text
         content = text.encode() if self.is_main else b""
@@ -98,15 +98,15 @@ class DistContext:
 
 
 SINGLE_PROCESS = DistContext()
-"""The only rank of a run in one process."""
+"""The context of a run in one process; its collective operations return their argument."""
 
 
 @contextmanager
 def _lost_rank_errors(rank: int) -> Iterator[None]:
     try:
         yield
-    except RuntimeError as problem:
+    except RuntimeError as error:
         raise LostRankError(
-            f"rank {rank} lost the others: {str(problem).splitlines()[0]}",
-            remedy="Look for what ended another rank: memory, a node, the network. Go on with --resume.",
-        ) from problem
+            f"rank {rank} lost the connection to the other ranks: {str(error).splitlines()[0]}",
+            remedy="Find out why another rank ended (memory, node or network), then continue with --resume.",
+        ) from error

@@ -1,4 +1,4 @@
-"""Reads which rank this process is from the environment of torchrun, SLURM or `--devices`; pure."""
+"""Which rank this process is, according to the environment of torchrun, SLURM or `--devices`; pure."""
 
 import re
 from collections.abc import Mapping
@@ -6,22 +6,28 @@ from dataclasses import dataclass
 
 from mamp_schemas.errors import UsageError
 
+LAUNCHER_PID = "MAMPCTL_LAUNCHER"
+"""The environment variable that tells a rank the process ID of its launcher."""
+
 _FIRST_PORT, _PORTS = 20_000, 10_000
-"""Where SLURM's ranks meet: a port from the job's number, below those the system gives out."""
+"""The rendezvous port of a SLURM job step is derived from its numbers; it lies below the ephemeral ports."""
 
 _START_REMEDY = "Start the ranks with --devices, torchrun or srun."
 
 
 @dataclass(frozen=True, slots=True)
 class RankEnv:
-    """A process among those of a run.
+    """The number of a rank and the address of the rendezvous store.
 
     Attributes:
-        rank, world_size: which one, of how many.
-        local_rank, local_world_size: which one of how many on this host.
-        address, port: where they meet.
-        launcher_hosts_store: whether whoever started them keeps the meeting place; otherwise rank 0 does.
-        attempt: how many times they have been started before, at the same meeting place.
+        rank: the number of this process, from 0.
+        world_size: the number of ranks.
+        local_rank: the number of this process on its host, from 0.
+        local_world_size: the number of ranks on this host.
+        address: the host of the rendezvous store.
+        port: the port of the rendezvous store.
+        launcher_hosts_store: whether the launcher hosts the store; otherwise rank 0 does.
+        attempt: how often the launcher has restarted the ranks with the same store.
     """
 
     rank: int
@@ -35,30 +41,33 @@ class RankEnv:
 
 
 def read_rank_env(environment: Mapping[str, str]) -> RankEnv | None:
-    """Return the place that the environment gives this process; None where it is the only one.
+    """Read which rank the environment makes this process.
 
-    torchrun, and `--devices`, set RANK and what goes with it. srun sets SLURM_STEP_ID and what goes with it; in a
-    batch script outside of srun, SLURM's other variables do not make a process one of many.
+    torchrun and `--devices` set RANK and the variables that go with it; srun sets SLURM_STEP_ID and others. A batch
+    script outside srun has some of SLURM's variables too, but is not a rank.
+
+    Returns:
+        The rank; None for a single process.
 
     Raises:
-        UsageError: a variable is missing or no number.
+        UsageError: a variable is missing or is not a number.
     """
     if "RANK" in environment and "WORLD_SIZE" in environment:
-        place = _torchrun_env(environment)
+        rank_env = _torchrun_env(environment)
     elif "SLURM_STEP_ID" in environment and "SLURM_PROCID" in environment:
-        place = _slurm_env(environment)
+        rank_env = _slurm_env(environment)
     else:
         return None
-    return place if place.world_size > 1 else None
+    return rank_env if rank_env.world_size > 1 else None
 
 
 def _torchrun_env(environment: Mapping[str, str]) -> RankEnv:
-    count = _read_int(environment, "WORLD_SIZE")
-    if count == 1:
+    world_size = _read_int(environment, "WORLD_SIZE")
+    if world_size == 1:
         return RankEnv(0, 1, 0, 1, "", 0, launcher_hosts_store=False)
     return RankEnv(
         rank=_read_int(environment, "RANK"),
-        world_size=count,
+        world_size=world_size,
         local_rank=_read_int(environment, "LOCAL_RANK"),
         local_world_size=_read_int(environment, "LOCAL_WORLD_SIZE"),
         address=_read_variable(environment, "MASTER_ADDR"),
@@ -84,19 +93,30 @@ def _slurm_env(environment: Mapping[str, str]) -> RankEnv:
 
 
 def first_host(hosts: str) -> str:
-    """Return the first host of SLURM's short form: `node[003-007,9],other` names `node003` first."""
-    found = re.match(r"([^\[,]+)(?:\[([^\],-]+)[^\]]*\]([^,]*))?", hosts)
-    if found is None:
-        raise UsageError(f"'{hosts}' is no list of hosts", remedy="Set MASTER_ADDR to the host of rank 0.")
-    return "".join(part or "" for part in found.groups())
+    """Return the first host of a SLURM node list: `node003` of `node[003-007,9],other`.
+
+    Raises:
+        UsageError: the text is not a node list.
+    """
+    match = re.match(r"([^\[,]+)(?:\[([^\],-]+)[^\]]*\]([^,]*))?", hosts)
+    if match is None:
+        raise UsageError(f"'{hosts}' is not a list of hosts", remedy="Set MASTER_ADDR to the host of rank 0.")
+    return "".join(group or "" for group in match.groups())
 
 
 def expand_tasks(short: str) -> list[int]:
-    """Return the tasks of each node from SLURM's short form: `2(x3),1` is 2, 2, 2, 1."""
-    parts = [re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part) for part in short.split(",")]
-    if None in parts:
-        raise UsageError(f"'{short}' does not say how many tasks each node has")
-    return [int(part[1]) for part in parts if part for _ in range(int(part[2] or 1))]
+    """Return the number of tasks of each node from SLURM's short form: `2(x3),1` is 2, 2, 2, 1.
+
+    Raises:
+        UsageError: the text has another form.
+    """
+    matches = [re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", entry) for entry in short.split(",")]
+    if None in matches:
+        raise UsageError(
+            f"SLURM_STEP_TASKS_PER_NODE is '{short}', expected the number of tasks of each node, such as 2(x3),1",
+            remedy=_START_REMEDY,
+        )
+    return [int(match[1]) for match in matches if match for _ in range(int(match[2] or 1))]
 
 
 def _slurm_port(job: int, step: int) -> int:
@@ -106,20 +126,14 @@ def _slurm_port(job: int, step: int) -> int:
 def _read_int(environment: Mapping[str, str], name: str) -> int:
     text = _read_variable(environment, name)
     if not text.isdigit():
-        raise UsageError(
-            f"{name} is '{text}', not a number", remedy="Start the ranks with --devices, torchrun or srun."
-        )
+        raise UsageError(f"{name} is '{text}', not a number", remedy=_START_REMEDY)
     return int(text)
 
 
 def _read_variable(environment: Mapping[str, str], name: str) -> str:
     if not environment.get(name):
         raise UsageError(
-            f"{name} is not set, though other variables make this process one of several ranks",
+            f"{name} is not set, although other variables make this process one of several ranks",
             remedy=_START_REMEDY,
         )
     return environment[name]
-
-
-LAUNCHER_PID = "MAMPCTL_LAUNCHER"
-"""The variable by which a rank knows the process that started it."""

@@ -23,44 +23,44 @@ SLURM = {
 }
 
 
-def test_find_place__alone() -> None:
+def test_read_rank_env__single_process() -> None:
     assert read_rank_env({}) is None
 
 
-def test_find_place__under_torchrun() -> None:
+def test_read_rank_env__under_torchrun() -> None:
     assert read_rank_env(TORCHRUN) == RankEnv(5, 8, 1, 4, "node1", 29500, launcher_hosts_store=False)
     kept = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "2"}
     assert read_rank_env(TORCHRUN | kept) == RankEnv(5, 8, 1, 4, "node1", 29500, launcher_hosts_store=True, attempt=2)
 
 
-def test_find_place__under_srun() -> None:
+def test_read_rank_env__under_srun() -> None:
     assert read_rank_env(SLURM) == RankEnv(
         5, 8, 1, 4, "gpu007", 20_000 + (1234567 + 2) % 10_000, launcher_hosts_store=False
     )
 
 
-def test_find_place__under_srun_where_the_user_says_to_meet() -> None:
-    place = read_rank_env(SLURM | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "1234"})
-    assert place is not None
-    assert (place.address, place.port) == ("10.0.0.1", 1234)
+def test_read_rank_env__under_srun_with_master_addr() -> None:
+    rank_env = read_rank_env(SLURM | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "1234"})
+    assert rank_env is not None
+    assert (rank_env.address, rank_env.port) == ("10.0.0.1", 1234)
 
 
-def test_find_place__a_batch_script_without_srun_is_one_process() -> None:
+def test_read_rank_env__a_batch_script_without_srun_is_one_process() -> None:
     assert read_rank_env({name: value for name, value in SLURM.items() if name != "SLURM_STEP_ID"}) is None
 
 
 @pytest.mark.parametrize("environment", [TORCHRUN | {"WORLD_SIZE": "1"}, SLURM | {"SLURM_STEP_NUM_TASKS": "1"}])
-def test_find_place__one_of_one_is_alone(environment: dict[str, str]) -> None:
+def test_read_rank_env__one_of_one_is_a_single_process(environment: dict[str, str]) -> None:
     assert read_rank_env(environment) is None
 
 
 @pytest.mark.parametrize("name", ["LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"])
-def test_find_place__names_a_missing_variable(name: str) -> None:
+def test_read_rank_env__names_a_missing_variable(name: str) -> None:
     with pytest.raises(UsageError, match=name):
         read_rank_env({key: value for key, value in TORCHRUN.items() if key != name})
 
 
-def test_find_place__names_a_variable_that_is_no_number() -> None:
+def test_read_rank_env__names_a_variable_that_is_not_a_number() -> None:
     with pytest.raises(UsageError, match="RANK is 'first', not a number"):
         read_rank_env(TORCHRUN | {"RANK": "first"})
 

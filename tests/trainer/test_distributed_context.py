@@ -15,14 +15,15 @@ from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch
 from mamp_trainer.training.trainer import TrainStep
 from tests.trainer.rank_threads import together
+from tests.waiting import HANG_SECONDS
 
 
-def test_add__sums_over_ranks() -> None:
+def test_all_reduce_sum__sums_over_ranks() -> None:
     found = together(3, lambda ranks: ranks.all_reduce_sum(torch.tensor([1.0, ranks.rank])).tolist())
     assert found == [[3.0, 3.0]] * 3
 
 
-def test_add_in_order__a_value_s_bits_do_not_depend_on_its_neighbours() -> None:
+def test_ordered_all_reduce__a_value_s_bits_do_not_depend_on_its_neighbours() -> None:
     values = torch.rand((4, 64), generator=torch.Generator().manual_seed(0))
 
     def work(ranks: DistContext) -> tuple[list[float], list[float]]:
@@ -34,16 +35,16 @@ def test_add_in_order__a_value_s_bits_do_not_depend_on_its_neighbours() -> None:
     assert together(4, work) == [(expected, expected)] * 4
 
 
-def test_agree__on_the_largest() -> None:
+def test_all_reduce_max__of_all_ranks() -> None:
     assert together(3, lambda ranks: ranks.all_reduce_max([2, 15, 0][ranks.rank])) == [15] * 3
 
 
 @pytest.mark.parametrize("text", ["", "runs/größe/step-00000001"])
-def test_share__the_first_rank_s_text(text: str) -> None:
+def test_broadcast_str__of_rank_0(text: str) -> None:
     assert together(2, lambda ranks: ranks.broadcast_str(text if ranks.is_main else "another")) == [text] * 2
 
 
-def test_alone__is_as_it_was() -> None:
+def test_single_process__returns_its_arguments() -> None:
     values = torch.tensor([2.0])
     assert SINGLE_PROCESS.all_reduce_sum(values) is values
     assert (
@@ -54,23 +55,23 @@ def test_alone__is_as_it_was() -> None:
     ) == (7, "text", True, None)
 
 
-def test_add__a_rank_that_is_gone_is_an_error_not_a_wait() -> None:
+def test_all_reduce_sum__a_rank_that_is_gone_is_an_error_not_a_wait() -> None:
     def leave(ranks: DistContext) -> None:
         ranks.all_reduce_sum(torch.ones(1))
         if ranks.is_main:
-            with pytest.raises(LostRankError, match="rank 0 lost the others"):
+            with pytest.raises(LostRankError, match="rank 0 lost the connection"):
                 ranks.all_reduce_sum(torch.ones(1))
 
     store = dist.HashStore()
 
     def start(rank: int) -> None:
-        leave(DistContext(rank, 2, rank, 2, dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=20))))
+        leave(DistContext(rank, 2, rank, 2, dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=HANG_SECONDS))))
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(start, range(2)))
 
 
-def test_gradients__are_views_that_add_up_over_ranks() -> None:
+def test_flat_gradients__are_views_that_add_up_over_ranks() -> None:
     def work(ranks: DistContext) -> tuple[list[float], float]:
         weights = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(1, 1))]
         gradients = FlatGradients(weights)
@@ -88,7 +89,7 @@ def grads(weight: nn.Parameter) -> list[float]:
     return [float(value) for value in weight.grad.flatten()]
 
 
-def test_rank_batch_norm__equals_one_over_all_clips() -> None:
+def test_distributed_batch_norm__equals_batch_norm_over_all_clips() -> None:
     features = torch.randn(7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3 + 5
     whole = nn.BatchNorm1d(4, affine=False, eps=1e-6).double()
     expected = [whole(features), whole(features * 2)]
@@ -124,7 +125,7 @@ def failing(value: float) -> Callable[[DistContext], str]:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])
-def test_settle__a_loss_that_is_not_finite_on_one_rank_is_an_error_on_all(value: float) -> None:
+def test_flush_metrics__a_loss_that_is_not_finite_on_one_rank_is_an_error_on_all(value: float) -> None:
     first, second = together(2, failing(value))
     assert first == second
     assert "step 5 of epoch 3" in first

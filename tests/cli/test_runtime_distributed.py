@@ -1,11 +1,11 @@
-"""`mampctl train` in several processes: the same numbers, one message, one end."""
+"""`mampctl train` in several processes: the numbers of one process, one error message, no orphans."""
 
 import json
 import shutil
 import signal
 import socket
 import subprocess
-import time
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -13,9 +13,11 @@ import pytest
 import torch
 import yaml
 
+from mamp_trainer.distributed.launch import RendezvousStore
 from tests.cli.conftest import Run
 from tests.cli.processes import start, wait_for_metrics
 from tests.trainer.runs import last_checkpoint, linear_recipe, pretrain_recipe, read_metrics, write_toy_store
+from tests.waiting import HANG_SECONDS, assert_gone, finish, wait_until
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -48,7 +50,7 @@ def events(err: str, kind: str) -> int:
 
 def test_pretrain__devices_give_the_numbers_of_one(run: Run, arguments: list[str], tmp_path: Path) -> None:
     process = start(*arguments, str(tmp_path / "two"), "--devices", "2", "--json")
-    out, err = process.communicate(timeout=60)
+    out, err = finish(process)
     assert process.returncode == 0, err
     assert json.loads(out)["steps"] == 39
     assert events(err, "start") == events(err, "end") == 1
@@ -63,7 +65,7 @@ def test_linear__under_torchrun(run: Run, arguments: list[str], tmp_path: Path) 
     linear = ["train", "linear", "--recipe", str(probe), *arguments[4:]]
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mampctl")
     process = start(*linear, str(tmp_path / "two"), "--json", before=torchrun)
-    out, err = process.communicate(timeout=60)
+    out, err = finish(process)
     assert process.returncode == 0, err
     alone = run(*linear, tmp_path / "one", "--json")
     two, one = json.loads(out), json.loads(alone.out)
@@ -84,24 +86,24 @@ def test_pretrain__under_srun(arguments: list[str], tmp_path: Path) -> None:
         "SLURM_NODEID": "0",
         "MASTER_PORT": str(port),
     }
-    places = [step | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in "01"]
-    tasks = [start(*arguments, str(tmp_path / "run"), "--json", environment=place) for place in places]
-    (first, _), (second, _) = (task.communicate(timeout=60) for task in tasks)
+    rank_envs = [step | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in "01"]
+    tasks = [start(*arguments, str(tmp_path / "run"), "--json", environment=rank_env) for rank_env in rank_envs]
+    (first, _), (second, _) = (finish(task) for task in tasks)
     assert [task.returncode for task in tasks] == [0, 0]
     assert (json.loads(first)["steps"], second) == (39, "")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["device"].startswith("2 × cpu")
 
 
-def test_pretrain__a_meeting_place_that_is_taken_is_told(arguments: list[str], tmp_path: Path) -> None:
+def test_pretrain__a_rendezvous_port_in_use_is_reported(arguments: list[str], tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("", 0))
         taken.listen()
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(taken.getsockname()[1])}
-        place = address | {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
-        process = start(*arguments, str(tmp_path / "run"), environment=place)
-        _, err = process.communicate(timeout=60)
+        rank_env = address | {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+        process = start(*arguments, str(tmp_path / "run"), environment=rank_env)
+        _, err = finish(process)
     assert process.returncode == 1
-    assert "cannot keep the meeting place" in err
+    assert "cannot host the rendezvous store" in err
     assert "Set MASTER_PORT" in err
 
 
@@ -109,34 +111,38 @@ def test_pretrain__sigterm_ends_a_rank_that_waits_for_the_first(arguments: list[
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        silent.settimeout(60)
+        silent.settimeout(HANG_SECONDS)
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(silent.getsockname()[1])}
-        place = address | {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
-        process = start(*arguments, str(tmp_path / "run"), environment=place)
+        rank_env = address | {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+        process = start(*arguments, str(tmp_path / "run"), environment=rank_env)
         with silent.accept()[0]:
-            assert_ends_soon(process)
+            assert_stops(process)
 
 
 def test_pretrain__sigterm_ends_a_first_rank_that_waits_for_the_others(arguments: list[str], tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    place = address | {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
-    process = start(*arguments, str(tmp_path / "run"), environment=place)
+        address = free.getsockname()
+    rank_env = {
+        "MASTER_ADDR": address[0],
+        "MASTER_PORT": str(address[1]),
+        "RANK": "0",
+        "WORLD_SIZE": "2",
+        "LOCAL_RANK": "0",
+        "LOCAL_WORLD_SIZE": "2",
+    }
+    process = start(*arguments, str(tmp_path / "run"), environment=rank_env)
     with socket.socket() as caller:
-        while caller.connect_ex(("127.0.0.1", int(address["MASTER_PORT"]))) and process.poll() is None:
-            time.sleep(0.05)
-    time.sleep(1)  # it keeps the meeting place before it waits there
-    assert_ends_soon(process)
+        wait_until(lambda: caller.connect_ex(address) == 0 or process.poll() is not None, "rank 0 hosts the store")
+    store = RendezvousStore.connect(*address, timedelta(seconds=HANG_SECONDS), attempt=0)
+    wait_until(lambda: store.is_ready(0), "rank 0 handles signals")
+    assert_stops(process)
 
 
-def assert_ends_soon(process: "subprocess.Popen[str]") -> None:
-    """Send SIGTERM; within the 10 s that batch systems leave, the process has ended with 75."""
+def assert_stops(process: "subprocess.Popen[str]") -> None:
+    """Send SIGTERM; the process ends with 75, though the ranks that it waits for never come."""
     process.terminate()
-    try:
-        process.communicate(timeout=10)
-    finally:
-        process.kill()
+    finish(process)
     assert process.returncode == 75
 
 
@@ -147,7 +153,7 @@ def test_pretrain__sigterm_stops_all_ranks_and_one_process_goes_on(
     process = start(*arguments, str(tmp_path / "cut"), *longer, "--devices", "2")
     wait_for_metrics(tmp_path / "cut", process, lines=4)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=10)
+    _, err = finish(process)
     assert process.returncode == 75, err
     assert err.count("SIGTERM: stopped after step") == 1
     assert run(*arguments, tmp_path / "cut", *longer, "--resume").code == 0
@@ -159,57 +165,53 @@ def test_pretrain__a_rank_that_is_killed_ends_the_run(arguments: list[str], tmp_
     wait_for_metrics(tmp_path / "run", process, lines=4)
     ranks = psutil.Process(process.pid).children()
     ranks[1].kill()
-    _, err = process.communicate(timeout=15)
+    _, err = finish(process)
     assert process.returncode == 1
     assert events(err, "error") == 1, err
     assert "rank 1 of 2 was ended by SIGKILL" in err
     assert not any(rank.is_running() for rank in ranks)
 
 
-def test_pretrain__an_error_is_told_once(arguments: list[str], tmp_path: Path) -> None:
+def test_pretrain__an_error_is_reported_once(arguments: list[str], tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "toy.zarr" / "joints" / "c" / "1")
     process = start(*arguments, str(tmp_path / "run"), "--devices", "2")
-    _, err = process.communicate(timeout=30)
+    _, err = finish(process)
     assert process.returncode == 1
     assert events(err, "error") == 1, err
     assert "toy.zarr" in err
 
 
-def test_pretrain__ranks_end_with_the_process_that_started_them(arguments: list[str], tmp_path: Path) -> None:
+def test_pretrain__ranks_end_with_a_launcher_that_is_killed(arguments: list[str], tmp_path: Path) -> None:
     process = start(*arguments, str(tmp_path / "run"), "--devices", "2", "--set", "schedule.epochs=4000")
     wait_for_metrics(tmp_path / "run", process, lines=1)
     ranks = psutil.Process(process.pid).children()
     assert len(ranks) == 2
     process.kill()
-    process.communicate(timeout=10)
-    deadline = time.monotonic() + 10
-    while any(rank.is_running() for rank in ranks) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(rank.is_running() for rank in ranks)
+    finish(process)
+    assert_gone(ranks)
 
 
-def test_pretrain__ranks_end_with_a_launcher_that_dies_at_once(arguments: list[str], tmp_path: Path) -> None:
+def test_pretrain__ranks_end_with_a_launcher_that_is_killed_while_they_start(
+    arguments: list[str], tmp_path: Path
+) -> None:
     process = start(*arguments, str(tmp_path / "run"), "--devices", "2", "--set", "schedule.epochs=4000")
-    ranks: list[psutil.Process] = []
-    while len(ranks) < 2:
-        assert process.poll() is None
-        ranks = psutil.Process(process.pid).children()
-        time.sleep(0.01)
+    launcher = psutil.Process(process.pid)
+    wait_until(lambda: process.poll() is not None or len(launcher.children()) == 2, "two ranks")
+    ranks = launcher.children()
     process.kill()
-    process.communicate(timeout=10)
-    _, alive = psutil.wait_procs(ranks, timeout=20)
-    assert not alive
+    finish(process)
+    assert_gone(ranks)
 
 
-def test_pretrain__a_wrong_command_line_is_told_once(arguments: list[str], tmp_path: Path) -> None:
+def test_pretrain__a_wrong_command_line_is_reported_once(arguments: list[str], tmp_path: Path) -> None:
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mampctl")
     process = start(*arguments, str(tmp_path / "run"), "--devices", "3", before=torchrun)
-    _, err = process.communicate(timeout=30)
+    _, err = finish(process)
     assert process.returncode == 1
     assert err.count("--devices 3, but 2 ranks have been started") == events(err, "error") == 1
 
 
-def test_pretrain__more_gpus_than_there_are_are_refused(run: Run, arguments: list[str], tmp_path: Path) -> None:
+def test_pretrain__more_devices_than_gpus_are_rejected(run: Run, arguments: list[str], tmp_path: Path) -> None:
     command = [*arguments[:-3], "--device", "cuda", "--devices", "99", "--out", tmp_path / "run"]
     outcome = run(*command)
     assert outcome.code == 1
