@@ -1,6 +1,7 @@
 """The errors that a user can meet, as one tree."""
 
 import signal
+from enum import IntEnum
 
 
 class MampctlError(Exception):
@@ -113,16 +114,31 @@ class LostRankError(TrainingError):
     """Another rank of the run is gone: what ended it is the error to look for."""
 
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}
-"""Exit codes of a command that a signal stopped. 75 is EX_TEMPFAIL of sysexits.h: run it again."""
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    """A command line, or a variable, that cannot be carried out."""
+    QUARANTINED = 3
+    """Done, but files were quarantined and --strict was given."""
+    TERMINATED = 75
+    """Stopped by SIGTERM: run it again. EX_TEMPFAIL of sysexits.h."""
+    INTERRUPTED = 130
+    """Stopped by SIGINT (Ctrl-C)."""
+
+
+EXIT_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+"""Exit codes of a command that a signal stopped."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM, met where work can stop; its text is the signal's name.
+    """SIGINT or SIGTERM, raised where work can stop; its text is the name of the signal.
 
     Args:
         number: the signal.
-        user_informed: whether the user has been told how to go on.
+        user_informed: whether the log already says how to continue.
     """
 
     def __init__(self, number: int, *, user_informed: bool = False) -> None:
@@ -131,10 +147,10 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """The exit code that tells which signal it was."""
+        """The exit code of a command that this signal stopped."""
         return EXIT_CODES[self.signal]
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
-    """Return the exit code of a command that was stopped; of one that does not say by which signal, SIGINT's."""
+    """Return the exit code of a command that was stopped; without a known signal, that of SIGINT."""
     return stop.exit_code if isinstance(stop, Interrupted) else EXIT_CODES[signal.SIGINT]

@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mamp_schemas.errors import UsageError
+from mamp_schemas.errors import ExitCode, UsageError
 from mampctl.defaults import data_folder
 from mampctl.doctor.finding import Finding, count_state, finding_of_error
 from mampctl.output.console import elapsed, print_json, print_line
-from mampctl.runtime.environment import list_unknown_variables
+from mampctl.runtime.environment import unknown_variables
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
-
-
-EXIT_PROBLEM = 1
 
 
 def doctor(
@@ -28,7 +25,7 @@ def doctor(
 
     Exit code 1 where something hinders; a warning, such as an extra that is not installed, does not.
     """
-    findings = run_checks(list_unknown_variables(cast("TyperGroup", context.find_root().command), os.environ))
+    findings = run_checks(unknown_variables(cast("TyperGroup", context.find_root().command), os.environ))
     counts = {state: count_state(findings, state) for state in ("ok", "warning", "problem")}
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings], **counts})
@@ -36,7 +33,7 @@ def doctor(
         _print_findings(findings)
         print_line(f"warnings: {counts['warning']}, problems: {counts['problem']}, {elapsed():.1f} s")
     if counts["problem"]:
-        raise typer.Exit(EXIT_PROBLEM)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def run_checks(unknown_variables: Collection[str]) -> list[Finding]:

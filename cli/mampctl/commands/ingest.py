@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperArgument, TyperCommand
 
-from mamp_schemas.errors import RawInputError, UsageError, exit_code
+from mamp_schemas.errors import ExitCode, RawInputError, UsageError, exit_code
 from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.policy import PolicyName
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from mamp_pipeline.ingest.engines.base import Workers
 
 logger = logging.getLogger(__name__)
-
-
-EXIT_QUARANTINED = 3
 
 
 class IngestCommand(TyperCommand):
@@ -121,7 +118,7 @@ def ingest(
     else:
         _print_result(request.out, metadata)
     if strict and metadata.counts.quarantined:
-        raise typer.Exit(EXIT_QUARANTINED)
+        raise typer.Exit(ExitCode.QUARANTINED)
     if not metadata.counts.clips:
         raise RawInputError(
             f"no clip is left: all {metadata.counts.quarantined:,} files were quarantined",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
 
 import typer
 
+from mamp_schemas.errors import ExitCode
 from mamp_schemas.io.storage_path import parse_storage_path
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress, Progress
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-EXIT_FAILED = 1
 BATCH_LINES = 32
 """Lines that are written together, their clips classified as one: few enough that lines come soon, on a CPU too."""
 
@@ -71,7 +71,7 @@ def predict(
         if faults:
             logger.info(f"{faults:,} files or labels gave no clip: their lines have an error")
     if faults:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _progress_beside(out: TextIO) -> AbstractContextManager[Progress]:

@@ -4,13 +4,12 @@ from typing import Annotated
 
 import typer
 
+from mamp_schemas.errors import ExitCode
 from mamp_schemas.io.storage_path import parse_storage_path
 from mampctl.options import complete_store
 from mampctl.output.console import elapsed, print_json, print_line
 from mampctl.output.hints import print_hint, suggest_next_command
 from mampctl.output.progress import show_progress
-
-EXIT_FAILED = 1
 
 
 def verify(
@@ -34,4 +33,4 @@ def verify(
         if not report.problems:
             print_hint(*suggest_next_command(opened))
     if report.problems:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(ExitCode.FAILED)

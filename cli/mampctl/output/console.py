@@ -32,15 +32,14 @@ def print_interrupted(how_to_continue: str) -> None:
         log_event("message", level="warning", text=text)
 
 
-def print_error(error: MampctlError, hint: str = "") -> None:
-    """Write an error, its remedy and what else there is to know to standard error."""
-    remedy = " ".join(filter(None, (error.remedy, hint)))
+def print_error(error: MampctlError) -> None:
+    """Write an error and its remedy to standard error."""
     if not sys.stderr.isatty():
-        log_event("error", text=error.message, remedy=remedy)
+        log_event("error", text=error.message, remedy=error.remedy)
         return
     sys.stderr.write(f"error: {error.message}\n")
-    if remedy:
-        sys.stderr.write(f"  {remedy}\n")
+    if error.remedy:
+        sys.stderr.write(f"  {error.remedy}\n")
 
 
 def print_line(text: str = "") -> None:

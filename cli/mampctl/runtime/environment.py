@@ -1,150 +1,92 @@
-"""Environment variables that set options (MAMPCTL_COMMAND_OPTION)."""
+"""Environment variables that set options: MAMPCTL_COMMAND_OPTION."""
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from mamp_schemas.errors import UsageError
 
 PREFIX = "MAMPCTL"
 
 OTHER_VARIABLES = ("MAMPCTL_DATA", "MAMPCTL_LAUNCHER")
-"""The data folder; and, in a process of several, the one that started it."""
+"""The data folder; and, in one of several processes, the process that started it."""
 
 _KUBERNETES_SERVICE = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
 
-_EAGER_OPTIONS = ("install_completion", "show_completion")
-"""Options that, as the eager ones do (--help, --version), do one thing instead of the command: no variable for them."""
-
-OptionValues = dict[str, Any]
-"""Values by parameter, and those of the commands below by their names: what click calls a default map."""
+_COMPLETION_OPTIONS = ("install_completion", "show_completion")
+"""Options that do one thing instead of the command, as the eager ones (--help, --version) do: they have no variable."""
 
 
-@dataclass(frozen=True)
-class OptionVariable:
-    """A variable and what it stands for.
+class EnvironmentOption(TyperOption):
+    """An option that may come from its variable; one that is given several times takes words quoted as in a shell."""
 
-    Attributes:
-        name: `MAMPCTL_TRAIN_PRETRAIN_RECIPE`.
-        command: `train pretrain`; empty for options of `mampctl` itself.
-        option: `--recipe`.
-        kind: how its value is read: `one`, `flag` or `list`.
-        help: what the option is for.
-    """
+    def value_from_envvar(self, ctx: Any) -> Any:
+        """Return what the variable says, None where it is unset or empty.
 
-    name: str
-    command: str
-    option: str
-    kind: str
-    help: str
-
-
-def read_option_values(command: TyperGroup, environment: Mapping[str, str]) -> OptionValues:
-    """Return the options that the environment sets, for click to take where none are given.
-
-    An empty variable counts as none. The values of an option that may be given several times stand in one variable,
-    separated by blanks and quoted as in a shell.
-
-    Args:
-        command: the command at the top.
-        environment: the process's.
-
-    Raises:
-        ValueError: quotes that do not close; names the variable.
-    """
-    return _read(command, (), environment)
+        Raises:
+            UsageError: a quote in it does not close.
+        """
+        text = self.resolve_envvar_value(ctx)
+        if text is None:
+            return None
+        ctx.meta.setdefault(__name__, []).append(self.envvar)
+        if not self.multiple:
+            return text
+        try:
+            return shlex.split(text)
+        except ValueError as problem:
+            remedy = "Separate values by blanks; quote those that have blanks as in a shell."
+            raise UsageError(f"{self.envvar}: {problem}", remedy=remedy) from None
 
 
-def list_variables(command: TyperGroup) -> list[OptionVariable]:
-    """Return the variables of all options, command by command, in the order of the help; each once."""
-    variables = (
-        OptionVariable(
-            variable_name(path, option), " ".join(path), _long_name(option), _kind(option), option.help or ""
-        )
-        for path, each in _walk(command, ())
-        for option in _options(each)
-    )
-    return list({variable.name: variable for variable in reversed(list(variables))}.values())[::-1]
+def used_variables(context: typer.Context) -> list[str]:
+    """Return the variables that options of this command came from."""
+    names: list[str] = context.meta.get(__name__, [])
+    return names
 
 
-def list_unknown_variables(command: TyperGroup, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the set variables that are named like ours and stand for nothing, each with the one most like it.
-
-    What Kubernetes sets in its pods for services whose names begin with `mampctl` is not meant for us.
-    """
-    known = {*OTHER_VARIABLES, *(variable.name for variable in list_variables(command))}
-    unknown = [name for name in sorted(environment) if name.startswith(f"{PREFIX}_") and name not in known]
-    return {name: _closest_name(name, known) for name in unknown if not _KUBERNETES_SERVICE.search(name)}
-
-
-def list_used_variables(command: TyperGroup, words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """Return the variables that set options of the command that words call, and that no word sets instead."""
-    called: TyperCommand | TyperGroup = command
-    path: tuple[str, ...] = ()
-    for word in words:
-        below = dict(_subcommands(called)).get(word)
-        if below is not None:
-            called, path = below, (*path, word)
-    given = {word.partition("=")[0] for word in words}
-    options = [option for option in _options(called) if not option.envvar and given.isdisjoint(option.opts)]
-    return [name for option in options if environment.get(name := variable_name(path, option))]
+def bind_variables(root: TyperGroup) -> None:
+    """Give every option its variable, except those that have one for all commands already."""
+    for path, command in walk_commands(root):
+        for option in variable_options(command):
+            if option.envvar is None:
+                name = "_".join((PREFIX, *path, max(option.opts, key=len).lstrip("-")))
+                option.envvar = name.replace("-", "_").upper()
+                option.__class__ = EnvironmentOption
 
 
-def _closest_name(name: str, known: Iterable[str]) -> str:
-    return next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), "")
-
-
-def _read(command: TyperCommand | TyperGroup, path: tuple[str, ...], environment: Mapping[str, str]) -> OptionValues:
-    settings: OptionValues = {}
-    for option in _options(command):
-        name = variable_name(path, option)
-        if option.name and (text := environment.get(name)):
-            settings[option.name] = _split(name, text) if option.multiple else text
-    for word, below in _subcommands(command):
-        settings[word] = _read(below, (*path, word), environment)
-    return settings
-
-
-def _split(name: str, text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as problem:
-        raise ValueError(f"{name}: {problem}") from None
-
-
-def _walk(
-    command: TyperCommand | TyperGroup, path: tuple[str, ...]
+def walk_commands(
+    command: TyperCommand | TyperGroup, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], TyperCommand | TyperGroup]]:
+    """Yield a command and all below it, each with the words that call it."""
     yield path, command
-    for word, below in _subcommands(command):
-        yield from _walk(below, (*path, word))
-
-
-def _subcommands(command: TyperCommand | TyperGroup) -> Iterator[tuple[str, TyperCommand | TyperGroup]]:
     if isinstance(command, TyperGroup):
         for word, below in command.commands.items():
             if isinstance(below, TyperCommand | TyperGroup):
-                yield word, below
+                yield from walk_commands(below, (*path, word))
 
 
-def _options(command: TyperCommand | TyperGroup) -> list[TyperOption]:
+def variable_options(command: TyperCommand | TyperGroup) -> list[TyperOption]:
+    """Return the options of a command that a variable can set."""
     options = [option for option in command.params if isinstance(option, TyperOption)]
-    return [option for option in options if not option.is_eager and option.name not in _EAGER_OPTIONS]
+    return [option for option in options if not option.is_eager and option.name not in _COMPLETION_OPTIONS]
 
 
-def variable_name(path: tuple[str, ...], option: TyperOption) -> str:
-    """Return the name: one that the option has itself, where it is every command's, or one made of its path."""
-    if isinstance(option.envvar, str):
-        return option.envvar
-    return "_".join((PREFIX, *path, _long_name(option).lstrip("-"))).replace("-", "_").upper()
+def unknown_variables(root: TyperGroup, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that look like ours and set no option, each with the most similar name, or an empty one.
 
-
-def _long_name(option: TyperOption) -> str:
-    return max(option.opts, key=len)
-
-
-def _kind(option: TyperOption) -> str:
-    return "flag" if option.is_flag else "list" if option.multiple else "one"
+    What Kubernetes sets in its pods for services whose names begin with `mampctl` is not meant for us.
+    """
+    known = {*OTHER_VARIABLES}
+    known.update(str(option.envvar) for _, command in walk_commands(root) for option in variable_options(command))
+    unknown = [name for name in sorted(environment) if name.startswith(f"{PREFIX}_") and name not in known]
+    return {
+        name: next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), "")
+        for name in unknown
+        if not _KUBERNETES_SERVICE.search(name)
+    }

@@ -6,19 +6,20 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from typer import TyperException
 from typer.core import TyperGroup
 
-from mamp_schemas.errors import MampctlError, UsageError, exit_code
+from mamp_schemas.errors import ExitCode, MampctlError, UsageError, exit_code
 from mamp_schemas.signals import handle_sigterm
 from mampctl.output.console import print_error, print_interrupted, start_timer
 from mampctl.output.log import handle_log, set_log_level, set_run_id
 from mampctl.runtime.distributed import REPEAT_COMMAND, is_first_rank
-from mampctl.runtime.environment import list_unknown_variables, list_used_variables, read_option_values
-from mampctl.runtime.errors import convert_usage_errors
+from mampctl.runtime.environment import bind_variables, unknown_variables, used_variables, walk_commands
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +37,9 @@ def _on_run_id(run_id: str | None) -> None:
         return
     if not _RUN_ID_PATTERN.fullmatch(run_id):
         raise UsageError(
-            "--run-id (MAMPCTL_RUN_ID) takes up to 128 letters, digits and any of . _ : -, "
-            "and begins with one of the former",
-            remedy="Say, --run-id ntu60-seed1; without it there is an automatic one.",
+            f"--run-id (MAMPCTL_RUN_ID) is '{run_id}', expected up to 128 letters, digits and any of . _ : - "
+            "that begin with a letter or digit",
+            remedy="Say, --run-id ntu60-seed1; without it the run gets an id of its own.",
         )
     set_run_id(run_id)
 
@@ -48,9 +49,10 @@ QuietOption = Annotated[
     typer.Option(
         QUIET,
         envvar="MAMPCTL_QUIET",
+        show_envvar=False,
         callback=_on_quiet,
         expose_value=False,
-        help="No progress and no messages: results, warnings and errors only.",
+        help="Print results, warnings and errors only: no progress, no messages.",
     ),
 ]
 RunIdOption = Annotated[
@@ -58,24 +60,27 @@ RunIdOption = Annotated[
     typer.Option(
         RUN_ID,
         envvar="MAMPCTL_RUN_ID",
+        show_envvar=False,
         callback=_on_run_id,
         expose_value=False,
-        help="A name for this run, in each JSON line of its log and in a training's record. [default: time and chance]",
+        help="Run id, written to every JSON log line and to a training's record. [default: timestamp and random suffix]",
     ),
 ]
 
 
 class MampctlGroup(TyperGroup):
-    """The command at the top: gives its options to every command below, and ends them all alike."""
+    """The command at the top: gives its options to every command below, and turns errors into exit codes."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         shared = [option for option in self.params if {QUIET, RUN_ID}.intersection(option.opts)]
-        for command in _leaf_commands(self):
-            command.params.extend(shared)
+        for _, command in walk_commands(self):
+            if not isinstance(command, TyperGroup):
+                command.params.extend(shared)
+        bind_variables(self)
 
     def main(self, *arguments: Any, **named: Any) -> Any:
-        """Run, errors that a user can meet becoming a message and an exit code.
+        """Run; errors that a user can meet become a message and an exit code.
 
         Each call has a log level, a run id and a timer of its own.
         """
@@ -83,44 +88,59 @@ class MampctlGroup(TyperGroup):
         set_run_id(f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
         with handle_log():
             try:
-                return super().main(*arguments, default_map=_options_from_environment(self), **named)
+                return super().main(*arguments, **named)
             except MampctlError as error:
-                names = list_used_variables(self, sys.argv[1:], os.environ)
-                print_error(error, f"From the environment: {', '.join(names)}." if names else "")
-                sys.exit(2 if isinstance(error, UsageError) else 1)
+                print_error(error)
+                sys.exit(ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.FAILED)
 
     def make_context(self, *arguments: Any, **named: Any) -> Any:
         """Read the options in front of the command."""
-        with convert_usage_errors():
+        with _convert_usage_errors():
             return super().make_context(*arguments, **named)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an interruption is one line and an exit code, never a traceback."""
-        _warn_of_unknown_variables(self)
+        self._warn_of_unknown_variables()
         try:
-            with handle_sigterm(), convert_usage_errors():
+            with handle_sigterm(), _convert_usage_errors():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             print_interrupted(REPEAT_COMMAND)
             raise typer.Exit(exit_code(stop)) from None
+        except MampctlError as error:
+            if names := used_variables(ctx):
+                error.remedy = f"{error.remedy} From the environment: {', '.join(names)}.".lstrip()
+            raise
+
+    def _warn_of_unknown_variables(self) -> None:
+        """Warn of variables that set no option: a job would not notice a misspelt one."""
+        if is_first_rank(os.environ):
+            for name, similar in unknown_variables(self, os.environ).items():
+                logger.warning(f"{name} sets no option{f', did you mean {similar}?' if similar else ''}")
 
 
-def _options_from_environment(command: TyperGroup) -> dict[str, Any]:
+@contextmanager
+def _convert_usage_errors() -> Iterator[None]:
+    """Turn errors of the parser into ours.
+
+    Raises:
+        UsageError: an option, argument or command is not valid, on the command line or in the environment.
+    """
     try:
-        return read_option_values(command, os.environ)
-    except ValueError as problem:
-        raise UsageError(str(problem), remedy="Quote as in a shell: words are separated by blanks.") from None
+        yield
+    except TyperException as problem:
+        text = " ".join(problem.format_message().split())
+        if problem.exit_code != ExitCode.USAGE or text.startswith("Usage:"):  # the help, where no command is named
+            raise
+        context = getattr(problem, "ctx", None)
+        command = context.command_path if context else "mampctl"
+        raise UsageError(_variable_prefix(problem) + text, remedy=f"See {command} --help.") from None
 
 
-def _warn_of_unknown_variables(command: TyperGroup) -> None:
-    """Say which variables do nothing: of a misspelt one a job would never tell."""
-    for name, alike in list_unknown_variables(command, os.environ).items() if is_first_rank(os.environ) else ():
-        logger.warning(f"{name} stands for no option{f', did you mean {alike}?' if alike else ''}")
-
-
-def _leaf_commands(group: TyperGroup) -> Iterator[Any]:
-    for command in group.commands.values():
-        if isinstance(command, TyperGroup):
-            yield from _leaf_commands(command)
-        else:
-            yield command
+def _variable_prefix(problem: Any) -> str:
+    """Return the variable that a value came from, as the beginning of a sentence; nothing for the command line."""
+    context, option = getattr(problem, "ctx", None), getattr(problem, "param", None)
+    if context is None or option is None:
+        return ""
+    source = context.get_parameter_source(option.name)
+    return f"{option.envvar}: " if source and source.name == "ENVIRONMENT" else ""
