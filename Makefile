@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help env browser demo test check format docs bench soak images test-images test-slurm clean
+.PHONY: help env browser demo test check format docs docs-cli bench soak images test-images test-slurm clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -44,6 +44,9 @@ format: $(READY) ## rewrite the code in the house format
 docs: $(READY) ## the documentation as a site, in build/site; open index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo 'build/site/index.html'
+
+docs-cli: $(READY) ## docs/cli.md, from the command tree
+	$(BIN)/python docs/cli.py
 
 bench: $(READY) browser ## the benchmarks: ratios against the named baselines
 	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks

@@ -1,7 +1,8 @@
 """The arguments and options that several commands share, with their shell completion."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -60,92 +61,104 @@ def complete_clip(ctx: typer.Context, incomplete: str) -> list[str]:
         return []
 
 
+def path_option(help: str, *names: str) -> Any:
+    """Return the declaration of an option that takes a local path; a URL is refused."""
+    return typer.Option(*names, parser=parse_local_path, metavar="PATH", help=help)
+
+
+def path_argument(metavar: str, help: str) -> Any:
+    """Return the declaration of an argument that takes local paths; URLs are refused."""
+    return typer.Argument(parser=parse_local_path, metavar=metavar, help=help)
+
+
 def _matching(names: "list[str] | tuple[str, ...]", incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+# Stores and their splits
+
+StoreArgument = Annotated[str, typer.Argument(metavar="STORE", help="The store.", autocompletion=complete_store)]
+_store_option = partial(typer.Option, metavar="PATH", autocompletion=complete_store)
+StoreOption = Annotated[
+    str | None, _store_option(help="The store. [default: the store of the recipe's dataset in $MAMPCTL_DATA]")
+]
+OnlyStoreOption = Annotated[str | None, _store_option(help="The store. [default: the only one in $MAMPCTL_DATA]")]
+RunStoreOption = Annotated[
+    str | None,
+    _store_option(help="For runs: the store they were trained on. [default: that of their dataset in $MAMPCTL_DATA]"),
+]
+NewStoreOption = Annotated[Path, path_option("The store to write.", "--out")]
+SplitProtocolOption = Annotated[
+    str,
+    typer.Option(
+        "--protocol",
+        help="The protocol that divides clips into train and test: xsub, xview or xset, as the dataset has them.",
+        autocompletion=complete_protocol,
+    ),
+]
+OptionalSplitProtocolOption = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        help="The protocol of the split. [default: all whose manifests are beside the store]",
+        autocompletion=complete_protocol,
+    ),
+]
+
+
+# Training
+
 RecipeOption = Annotated[
     str | None,
     typer.Option(
-        help="A recipe's name, a YAML file, or 'list'. [default: the store's dataset's]", autocompletion=complete_recipe
-    ),
-]
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH",
-        help="The store. [default: the recipe's dataset's in $MAMPCTL_DATA]",
-        autocompletion=complete_store,
+        help="A recipe's name, a YAML file, or 'list'. [default: the recipe for the store's dataset]",
+        autocompletion=complete_recipe,
     ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change a recipe field: key=value, with dots. Repeatable.")
 ]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        parser=parse_local_path, metavar="PATH", help="The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]"
-    ),
+RunDirOption = Annotated[
+    Path | None, path_option("The run's folder. [default: $MAMPCTL_DATA/runs/TASK-RECIPE]", "--out")
 ]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in its folder.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the run in its folder.")]
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", help="A run, a checkpoint or a released .pth. [default: an encoder with initial weights]"),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes cuda where there is one.")]
 DevicesOption = Annotated[
-    int | None, typer.Option(min=1, help="Work in so many processes here, each on a GPU of its own. [default: 1]")
+    int | None, typer.Option(min=1, help="Use N processes on this machine, each on its own GPU. [default: 1]")
 ]
-ProfileOption = Annotated[int, typer.Option(min=0, help="Write a profile of so many steps into the run's folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ProfileOption = Annotated[int, typer.Option(min=0, help="Write a profile of this many steps into the run's folder.")]
 
 
+# Trained networks
+
+CheckpointArgument = Annotated[
+    Path, path_argument("CHECKPOINT", "A run's folder, one of its checkpoints, or a released .pth.")
+]
 EncoderArgument = Annotated[
     Path | None,
-    typer.Argument(
-        parser=parse_local_path,
-        metavar="[ENCODER]",
-        help="A run's folder, one of its checkpoints, or a released .pth; without it: initial weights.",
+    path_argument(
+        "[ENCODER]", "A run's folder, one of its checkpoints, or a released .pth. [default: initial weights]"
     ),
+]
+ReleasedRecipeOption = Annotated[
+    str | None, typer.Option("--recipe", help="For a released .pth: its recipe's name, or a YAML file.")
 ]
 EncoderRecipeOption = Annotated[
     str | None,
-    typer.Option("--recipe", help="Of a released .pth or of initial weights: a recipe's name, or a YAML file."),
+    typer.Option("--recipe", help="For a released .pth or initial weights: a recipe's name, or a YAML file."),
 ]
-BestOption = Annotated[bool, typer.Option("--best", help="The run's best epoch instead of its last.")]
-
-
-CheckpointArgument = Annotated[
-    Path,
-    typer.Argument(
-        parser=parse_local_path,
-        metavar="CHECKPOINT",
-        help="A run's folder, one of its checkpoints, or a released .pth.",
-    ),
-]
-
-
-ReleasedRecipeOption = Annotated[
-    str | None, typer.Option("--recipe", help="Of a released .pth: its recipe's name, or a YAML file.")
-]
-
-
+BestOption = Annotated[bool, typer.Option("--best", help="Take the run's best epoch instead of its last.")]
 PolicyOption = Annotated[
     PolicyName | None,
-    typer.Option(help="Of released files and imported stores: how clips are cleaned. [default: as the run's; paper]"),
+    typer.Option(help="For released files and imported stores: how clips are cleaned. [default: as the run's; paper]"),
 ]
-
-
-LayoutOption = Annotated[str | None, typer.Option(help="Of own recordings: their layout, as in ingest.")]
-
-
-FromOption = Annotated[
-    Path | None, typer.Option("--from", help="A run, a checkpoint or a released .pth; without it: initial weights.")
-]
-
-
-SplitProtocolOption = Annotated[
-    str, typer.Option(help="Which protocol's train and test sides.", autocompletion=complete_protocol)
-]
-
-
-ExistingStoreOption = Annotated[
-    str | None,
-    typer.Option(metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]", autocompletion=complete_store),
+LayoutOption = Annotated[
+    str | None, typer.Option(help="For own recordings: a shipped layout's name, or a YAML file, as in ingest.")
 ]

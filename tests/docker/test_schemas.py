@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from mamp_schemas.errors import EXIT_CODES
 from mampctl.runtime.app import root_command
-from mampctl.runtime.environment import list_unknown_variables
+from mampctl.runtime.environment import unknown_variables
 
 DOCKER = Path(__file__).parent.parent.parent / "docker"
 COMPOSE = ("compose.yaml", "compose.gpu.yaml")
@@ -93,7 +93,7 @@ def test_compose__variables_are_those_of_the_settings() -> None:
 def test_compose__settings_are_variables_of_options() -> None:
     names = {name: "" for name in settings() if name.startswith("MAMPCTL_")}
     assert "MAMPCTL_INGEST_RAW" in names
-    assert list_unknown_variables(root_command(), names) == {}
+    assert unknown_variables(root_command(), names) == {}
 
 
 def test_commands__in_kubernetes_and_slurm_know_their_options() -> None:

@@ -11,7 +11,7 @@ from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.splits import SplitCounts, Subset, SubsetSampling
 from mampctl.defaults import find_store
-from mampctl.options import complete_protocol, complete_store
+from mampctl.options import JsonOption, OnlyStoreOption, SplitProtocolOption
 from mampctl.output.console import print_json, print_line, print_summary, print_table
 from mampctl.output.hints import print_hint, suggest_recipe_options
 
@@ -26,15 +26,8 @@ DEFAULT_DRAWS = 5
 
 
 def build_splits(
-    protocol: Annotated[
-        str, typer.Option(help="xsub, xview or xset, as the dataset has them.", autocompletion=complete_protocol)
-    ],
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH", help="The store. [default: the one in $MAMPCTL_DATA]", autocompletion=complete_store
-        ),
-    ] = None,
+    protocol: SplitProtocolOption,
+    store: OnlyStoreOption = None,
     fraction: Annotated[
         float | None, typer.Option(help="Draw this share of the training clips, for semi-supervised evaluation.")
     ] = None,
@@ -44,7 +37,7 @@ def build_splits(
         typer.Option(help="uniform over all clips, as the authors; stratified by class. [default: uniform]"),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws. [default: 0]")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Divide a store's clips by a protocol and hold the counts against the official ones; or draw a part of them."""
     from mamp_schemas.io.store_reader import open_store

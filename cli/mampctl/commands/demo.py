@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mamp_schemas.errors import MissingExtraError, OutputError, StoreError
 from mamp_schemas.io.atomic import output_errors
-from mamp_schemas.io.storage_path import parse_local_path
 from mamp_schemas.models.results import EvaluationResult
 from mamp_schemas.progress import Progress
+from mampctl.options import JsonOption, path_option
 from mampctl.output.console import elapsed, print_json, print_line, print_table
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
@@ -33,13 +31,9 @@ NEXT_STEPS = """next, on real data (the archives come from the NTU RGB+D site, a
 def demo(
     out: Annotated[
         Path | None,
-        typer.Option(
-            parser=parse_local_path,
-            metavar="PATH",
-            help="A new folder to keep everything in. [default: a temporary one, removed]",
-        ),
+        path_option("A new folder to keep everything in. [default: a temporary one, removed]"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run synth, ingest, build-splits, verify, pre-training and two linear probes, under 5 minutes on 2 cores.
 

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Collection
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 
 from mamp_schemas.errors import ExitCode, UsageError
 from mampctl.defaults import data_folder
 from mampctl.doctor.finding import Finding, count_state, finding_of_error
+from mampctl.options import JsonOption
 from mampctl.output.console import elapsed, print_json, print_line
 from mampctl.runtime.environment import unknown_variables
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def doctor(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at versions, devices, memory and data: what is missing, and the command that mends it.
 

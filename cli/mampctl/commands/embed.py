@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.io.storage_path import StoragePath, parse_local_path
+from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.protocol import Split
 from mampctl.defaults import encoder_recipe, require_new_file, store_of_recipe
 from mampctl.options import (
@@ -18,6 +18,7 @@ from mampctl.options import (
     JsonOption,
     SetOption,
     StoreOption,
+    path_option,
 )
 from mampctl.output.console import print_json, print_summary
 from mampctl.runtime.distributed import distributed_run
@@ -33,7 +34,7 @@ _SPLITS: dict[str, tuple[Split, ...]] = {"train": ("train",), "test": ("test",),
 
 
 def embed(
-    out: Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="FILE.npz or FILE.h5.")],
+    out: Annotated[Path, path_option("FILE.npz or FILE.h5.")],
     encoder: EncoderArgument = None,
     side: Annotated[Literal["train", "test", "both"], typer.Option(help="Whose clips.")] = "both",
     recipe: EncoderRecipeOption = None,

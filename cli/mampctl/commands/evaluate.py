@@ -5,10 +5,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mamp_schemas.errors import OutputError
-from mamp_schemas.io.storage_path import StoragePath, parse_local_path
+from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.results import ClassifierEvaluation
 from mampctl.defaults import select_checkpoint, store_of_recipe
 from mampctl.options import (
@@ -20,6 +18,7 @@ from mampctl.options import (
     ReleasedRecipeOption,
     SetOption,
     StoreOption,
+    path_option,
 )
 from mampctl.output.console import print_json, print_line, print_table
 from mampctl.output.tables import print_measured_network
@@ -38,7 +37,7 @@ def evaluate(
     set_: SetOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(parser=parse_local_path, metavar="PATH", help="A new folder for the report, tables and scores."),
+        path_option("A new folder for the report, tables and scores."),
     ] = None,
     device: DeviceOption = "auto",
     devices: DevicesOption = None,

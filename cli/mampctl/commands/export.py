@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mamp_schemas.io.storage_path import parse_local_path
 from mampctl.defaults import find_store
-from mampctl.options import ExistingStoreOption, SplitProtocolOption, complete_protocol
+from mampctl.options import JsonOption, OnlyStoreOption, OptionalSplitProtocolOption, SplitProtocolOption, path_option
 from mampctl.output.console import print_json, print_summary
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
@@ -18,13 +17,12 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer(help="Write a store's clips in a format other code reads.", no_args_is_help=True)
-OutFileOption = Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="The file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+OutFileOption = Annotated[Path, path_option("The file.")]
 
 
 @app.command("npz")
 def npz(
-    protocol: SplitProtocolOption, out: OutFileOption, store: ExistingStoreOption = None, as_json: JsonOption = False
+    protocol: SplitProtocolOption, out: OutFileOption, store: OnlyStoreOption = None, as_json: JsonOption = False
 ) -> None:
     """Write x, y and names of both sides: (clips, 300, 150) float32 and one-hot labels."""
     from mamp_pipeline.convert.npz import export_npz
@@ -37,7 +35,7 @@ def npz(
 
 @app.command("h5")
 def h5(
-    protocol: SplitProtocolOption, out: OutFileOption, store: ExistingStoreOption = None, as_json: JsonOption = False
+    protocol: SplitProtocolOption, out: OutFileOption, store: OnlyStoreOption = None, as_json: JsonOption = False
 ) -> None:
     """Write x, y, valid_x, valid_y, test_x, test_y and names: (clips, 300, 150) float32 and one-hot labels."""
     with needed_extras():
@@ -52,14 +50,8 @@ def h5(
 @app.command("pyskl")
 def pyskl(
     out: OutFileOption,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="Which protocol's split. [default: all whose manifests stand beside the store]",
-            autocompletion=complete_protocol,
-        ),
-    ] = None,
-    store: ExistingStoreOption = None,
+    protocol: OptionalSplitProtocolOption = None,
+    store: OnlyStoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a pickle of splits and annotations: keypoint (bodies, frames, joints, 3) float32."""

@@ -4,13 +4,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mamp_schemas.errors import UsageError
-from mamp_schemas.io.storage_path import parse_local_path
 from mamp_schemas.models.dataset import dataset_spec
 from mampctl.defaults import find_layout, require_new_file
-from mampctl.options import CheckpointArgument, JsonOption, LayoutOption, PolicyOption, ReleasedRecipeOption
+from mampctl.options import (
+    CheckpointArgument,
+    JsonOption,
+    LayoutOption,
+    PolicyOption,
+    ReleasedRecipeOption,
+    path_option,
+)
 from mampctl.output.console import print_json, print_line, print_summary
 from mampctl.runtime.errors import needed_extras
 
@@ -24,7 +28,7 @@ def export_model(
     checkpoint: CheckpointArgument,
     out: Annotated[
         Path,
-        typer.Option(parser=parse_local_path, metavar="PATH", help="FILE.onnx, or FILE.pt2 for torch.export.load."),
+        path_option("FILE.onnx, or FILE.pt2 for torch.export.load."),
     ],
     recipe: ReleasedRecipeOption = None,
     policy: PolicyOption = None,

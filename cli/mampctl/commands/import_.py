@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mamp_schemas.io.storage_path import parse_local_path
 from mamp_schemas.models.dataset import dataset_spec
-from mampctl.options import complete_dataset, complete_protocol
+from mampctl.options import JsonOption, NewStoreOption, SplitProtocolOption, complete_dataset
 from mampctl.output.console import print_json, print_line, print_summary
 from mampctl.output.hints import print_hint, suggest_recipe_options
 from mampctl.output.progress import show_progress
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make a store from a file that other code wrote.", no_args_is_help=True)
 
 FileArgument = Annotated[Path, typer.Argument(help="The file.")]
-OutStoreOption = Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="The store.")]
 
 
 def _check_dataset(dataset: str | None) -> str | None:
@@ -38,18 +36,13 @@ DatasetOption = Annotated[
         autocompletion=complete_dataset,
     ),
 ]
-ImportProtocolOption = Annotated[
-    str,
-    typer.Option(help="The protocol that the file's train and test sides are of.", autocompletion=complete_protocol),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command("npz")
 def npz(
     file: FileArgument,
-    out: OutStoreOption,
-    protocol: ImportProtocolOption,
+    out: NewStoreOption,
+    protocol: SplitProtocolOption,
     dataset: DatasetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,8 +56,8 @@ def npz(
 @app.command("h5")
 def h5(
     file: FileArgument,
-    out: OutStoreOption,
-    protocol: ImportProtocolOption,
+    out: NewStoreOption,
+    protocol: SplitProtocolOption,
     dataset: DatasetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,7 +70,7 @@ def h5(
 
 
 @app.command("pyskl")
-def pyskl(file: FileArgument, out: OutStoreOption, dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
+def pyskl(file: FileArgument, out: NewStoreOption, dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
     """Import a pickle of 3D annotations and splits; a pickle that holds anything else is refused unread."""
     from mamp_pipeline.convert.pyskl import read_pyskl
 

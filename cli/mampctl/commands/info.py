@@ -1,20 +1,16 @@
 """`mampctl info`: show what a store holds and how it was made."""
 
-from typing import Annotated
-
-import typer
-
 from mamp_schemas.io.storage_path import parse_storage_path
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, StoreMetadata
-from mampctl.options import complete_store
+from mampctl.options import JsonOption, StoreArgument
 from mampctl.output.console import print_json, print_line
 from mampctl.output.hints import print_hint, suggest_next_command
 
 
 def info(
-    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as JSON.")] = False,
+    store: StoreArgument,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a store's dataset, policy, counts, provenance and quarantined files."""
     from mamp_schemas.io.store_reader import open_store

@@ -8,13 +8,13 @@ import typer
 from typer.core import TyperArgument, TyperCommand
 
 from mamp_schemas.errors import ExitCode, RawInputError, UsageError, exit_code
-from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
+from mamp_schemas.io.storage_path import StoragePath, parse_storage_path
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.policy import PolicyName
 from mamp_schemas.models.store import StoreMetadata
 from mamp_schemas.registry import DATASETS
 from mampctl.defaults import default_store, find_layout
-from mampctl.options import complete_dataset
+from mampctl.options import JsonOption, complete_dataset, path_option
 from mampctl.output.console import print_interrupted, print_json, print_line, print_summary
 from mampctl.output.hints import print_hint
 from mampctl.output.progress import show_progress
@@ -51,11 +51,7 @@ def ingest(
     ] = None,
     exclude: Annotated[
         Path | None,
-        typer.Option(
-            parser=parse_local_path,
-            metavar="PATH",
-            help="A list of clips to leave out, one name a line: the missing-skeleton list.",
-        ),
+        path_option("A list of clips to leave out, one name a line: the missing-skeleton list."),
     ] = None,
     layout: Annotated[
         str | None, typer.Option(help="What own recordings look like: a shipped layout's name, or a YAML file.")
@@ -78,7 +74,7 @@ def ingest(
         typer.Option(help="Of a new store: zstd saves a fifth, and takes time to read. [default: none]"),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when files were quarantined.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a store from raw files. Files that cannot be read are quarantined with the reason.
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.io.storage_path import parse_local_path, parse_storage_path
-from mampctl.options import DeviceOption, JsonOption, complete_store
+from mamp_schemas.io.storage_path import parse_storage_path
+from mampctl.options import DeviceOption, JsonOption, RunStoreOption, complete_store, path_option
 from mampctl.output.console import print_json, print_line, print_summary, print_table
 from mampctl.output.hints import print_hint
 from mampctl.output.progress import show_progress
@@ -22,16 +22,9 @@ def report(
     ],
     out: Annotated[
         Path,
-        typer.Option(parser=parse_local_path, metavar="PATH", help="The HTML file; one that is there is replaced."),
+        path_option("The HTML file; one that is there is replaced."),
     ],
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="For runs: the store that they were trained on. [default: theirs in $MAMPCTL_DATA]",
-            autocompletion=complete_store,
-        ),
-    ] = None,
+    store: RunStoreOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:

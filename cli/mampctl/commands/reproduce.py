@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.errors import Interrupted, MampctlError, TrainingError
-from mamp_schemas.io.storage_path import parse_local_path
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.reproduction import ReproductionPlan, Scale
 from mampctl.defaults import data_folder
-from mampctl.options import DeviceOption, DevicesOption, JsonOption
+from mampctl.options import DeviceOption, DevicesOption, JsonOption, path_option
 from mampctl.output.console import print_json, print_line
 from mampctl.output.log import run_id
 from mampctl.runtime.distributed import distributed_run
@@ -76,9 +75,7 @@ def reproduce(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan with estimated times, and leave.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            parser=parse_local_path, metavar="PATH", help="Where runs/ and tables/ are made. [default: $MAMPCTL_DATA]"
-        ),
+        path_option("Where runs/ and tables/ are made. [default: $MAMPCTL_DATA]"),
     ] = None,
     device: DeviceOption = "auto",
     devices: DevicesOption = None,

@@ -11,7 +11,7 @@ from mamp_schemas.io.storage_path import parse_local_path
 from mamp_schemas.models.recipe import task_names
 from mamp_schemas.registry import unknown_name
 from mampctl.defaults import data_folder
-from mampctl.options import complete_task
+from mampctl.options import JsonOption, complete_task
 from mampctl.output.console import print_json
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ logger = logging.getLogger(__name__)
 
 
 app = typer.Typer(help="What was trained, with what outcome, and why numbers differ.", no_args_is_help=True)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command("list")

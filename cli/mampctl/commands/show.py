@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from mamp_schemas.io.storage_path import parse_local_path, parse_storage_path
-from mampctl.options import complete_clip, complete_store
+from mamp_schemas.io.storage_path import parse_storage_path
+from mampctl.options import JsonOption, StoreArgument, complete_clip, path_option
 from mampctl.output.console import print_json, print_line, print_summary
 from mampctl.output.hints import print_hint
 from mampctl.runtime.errors import needed_extras
@@ -19,19 +19,15 @@ _MATPLOTLIB_VARIABLE = "MPLCONFIGDIR"
 
 
 def show(
-    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
+    store: StoreArgument,
     clip: Annotated[str, typer.Argument(help="The clip's id.", autocompletion=complete_clip)],
-    html: Annotated[
-        Path | None, typer.Option(parser=parse_local_path, metavar="PATH", help="Write a page that plays it.")
-    ] = None,
-    gif: Annotated[
-        Path | None, typer.Option(parser=parse_local_path, metavar="PATH", help="Write a moving picture.")
-    ] = None,
+    html: Annotated[Path | None, path_option("Write a page that plays it.")] = None,
+    gif: Annotated[Path | None, path_option("Write a moving picture.")] = None,
     png: Annotated[
         Path | None,
-        typer.Option(parser=parse_local_path, metavar="PATH", help="Write a picture of the frame that moves most."),
+        path_option("Write a picture of the frame that moves most."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show one clip: where it moves, and what a motion-aware mask hides of it."""
     from mamp_pipeline.report.clip_view import clip_summary, find_clip, summary_lines, view_clip

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mamp_schemas.io.storage_path import parse_local_path
+from mampctl.options import JsonOption, path_option
 from mampctl.output.console import print_json, print_summary
 from mampctl.output.hints import print_hint
 from mampctl.output.progress import show_progress
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 def synth(
     dataset: Annotated[Literal["ntu60", "ntu120"], typer.Argument(help="Whose naming and numbering to follow.")],
-    out: Annotated[Path, typer.Option(parser=parse_local_path, metavar="PATH", help="A new folder, or a zip archive.")],
+    out: Annotated[Path, path_option("A new folder, or a zip archive.")],
     clips: Annotated[int, typer.Option(min=1, help="How many clips.")],
     classes: Annotated[int, typer.Option(min=1, help="How many action classes.")] = 10,
     setups: Annotated[int, typer.Option(min=1, help="How many setups.")] = 4,
     subjects: Annotated[int, typer.Option(min=1, help="How many subjects.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write seeded raw skeleton files with class-dependent movement, two-body clips and tracking gaps."""
     from mamp_pipeline.synth.ntu import synthesise

@@ -1,20 +1,18 @@
 """`mampctl verify`: read a whole store and compare it with its digests."""
 
-from typing import Annotated
-
 import typer
 
 from mamp_schemas.errors import ExitCode
 from mamp_schemas.io.storage_path import parse_storage_path
-from mampctl.options import complete_store
+from mampctl.options import JsonOption, StoreArgument
 from mampctl.output.console import elapsed, print_json, print_line
 from mampctl.output.hints import print_hint, suggest_next_command
 from mampctl.output.progress import show_progress
 
 
 def verify(
-    store: Annotated[str, typer.Argument(help="The store.", autocompletion=complete_store)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    store: StoreArgument,
+    as_json: JsonOption = False,
 ) -> None:
     """Read every row again: digests, motion, intensity and content hash must agree."""
     from mamp_pipeline.store.verify import verify_store as run

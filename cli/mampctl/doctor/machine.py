@@ -149,7 +149,7 @@ def check_environment(unknown: Collection[str], environment: Mapping[str, str] =
     """Name the variables that commands go by; of credentials only whether they are there, never what they are.
 
     Args:
-        unknown: those that are named like ours and stand for nothing, see `list_unknown`; whatever they hold is theirs.
+        unknown: variables named like ours that set no option; their values are not shown.
         environment: all that are set.
     """
     known = {

@@ -57,6 +57,7 @@ def bind_variables(root: TyperGroup) -> None:
             if option.envvar is None:
                 name = "_".join((PREFIX, *path, max(option.opts, key=len).lstrip("-")))
                 option.envvar = name.replace("-", "_").upper()
+                option.show_envvar = False
                 option.__class__ = EnvironmentOption
 
 

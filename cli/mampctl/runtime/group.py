@@ -63,7 +63,7 @@ RunIdOption = Annotated[
         show_envvar=False,
         callback=_on_run_id,
         expose_value=False,
-        help="Run id, written to every JSON log line and to a training's record. [default: timestamp and random suffix]",
+        help="Run id, in every JSON line of the log and in a training's record. [default: timestamp and random suffix]",
     ),
 ]
 
