@@ -1,12 +1,21 @@
-"""CONTRIBUTING.md names every package of the tree, and no other; the files it names exist."""
+"""CONTRIBUTING.md names every package of the tree, and no other; the files it names exist; its plug-ins work."""
 
+import json
+import os
 import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.docs.commands import ROOT
+from tests.docs.commands import ROOT, find_commands
+from tests.docs.test_commands import reduced
 
-TEXT = (ROOT / "CONTRIBUTING.md").read_text()
+PAGE = ROOT / "CONTRIBUTING.md"
+TEXT = PAGE.read_text()
 PACKAGES = ("schemas/mamp_schemas", "pipeline/mamp_pipeline", "trainer/mamp_trainer", "cli/mampctl")
 FILES = re.findall(r"^\| [^|]+ \| `([^`|]+/[^`|]+)` \|$", TEXT, re.MULTILINE)
 
@@ -26,3 +35,54 @@ def test_contributing__names_files() -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_contributing__names_files_that_exist(file: str) -> None:
     assert (ROOT / file).is_file(), f"CONTRIBUTING.md names {file}: correct it"
+
+
+def test_contributing__plug_ins_work(tmp_path: Path) -> None:
+    """The walk-throughs' files and entry points, installed as a distribution, run the walk-throughs' commands."""
+    install_plug_ins(tmp_path / "site")
+    write_recordings(tmp_path / "recordings")
+    for command in find_commands(PAGE):
+        if command.arguments:
+            arguments = reduced(command.arguments)
+            outcome = run_with_plug_ins(tmp_path, *arguments)
+            assert outcome.returncode == 0, f"{command.line}\n{outcome.stderr[-3000:]}"
+    info = json.loads(run_with_plug_ins(tmp_path, "info", "data/toy.zarr", "--json").stdout)
+    assert info["dataset"] == "toy"
+
+
+def test_contributing__damaged_recording_is_quarantined(tmp_path: Path) -> None:
+    install_plug_ins(tmp_path / "site")
+    write_recordings(tmp_path / "recordings")
+    (tmp_path / "recordings" / "1_2.txt").write_text("0 0 0 0 0 0 0 0\n")
+    arguments = ("ingest", "toy", "--raw", "recordings", "--strict")
+    assert run_with_plug_ins(tmp_path, *arguments).returncode == 3
+
+
+def install_plug_ins(site: Path) -> None:
+    """Write the page's Python files, and the entry points that register them, as an installed distribution."""
+    info = site / "walk_through-1.0.dist-info"
+    info.mkdir(parents=True)
+    for name, content in re.findall(r'^```python title="(\w+\.py)"\n(.*?)^```', TEXT, re.DOTALL | re.MULTILINE):
+        (site / name).write_text(content)
+    lines = []
+    for table in re.findall(r"^```toml\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE):
+        for group, entries in tomllib.loads(table)["project"]["entry-points"].items():
+            lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: walk-through\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def write_recordings(folder: Path) -> None:
+    """Write clips of three joints, two classes and four subjects."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for subject in range(1, 5):
+        for action in (1, 2):
+            np.savetxt(folder / f"{subject}_{action}.txt", generator.normal(size=(20, 9)), fmt="%.4f")
+
+
+def run_with_plug_ins(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAMPCTL_")}
+    environment |= {"PYTHONPATH": str(folder / "site"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "mampctl", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
