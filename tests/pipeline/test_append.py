@@ -94,7 +94,7 @@ def test_ingest__appended_clips_have_the_rows_of_one_ingest(archives: tuple[Path
             )
 
 
-@pytest.mark.parametrize("task", ["extend_arrays", "pack_shard", "write_metadata", "discard"])
+@pytest.mark.parametrize("task", ["extend_arrays", "pack_shard", "write_metadata", "remove_staging"])
 def test_ingest__append_that_is_interrupted(
     archives: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
@@ -114,7 +114,7 @@ def test_ingest__append_that_is_interrupted(
         patch.setattr(home, task, interrupted)
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out, archives[1], append=True), NullProgress())
-    if task != "discard":
+    if task != "remove_staging":
         store = open_store(out)
         assert store.metadata == first
         assert verify_store(store, NullProgress()).problems == ()
@@ -315,7 +315,7 @@ def test_ingest__a_file_where_a_folder_is_needed(archives: tuple[Path, Path], tm
 def test_ingest__no_cluster_no_staging(
     archives: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    monkeypatch.setattr(cluster, "SCHEDULER_TIMEOUT", 0.5)
     with pytest.raises(ClusterError):
         ingest(request(tmp_path / "s.zarr", archives[0]), NullProgress(), Workers(scheduler="tcp://127.0.0.1:1"))
     assert list(tmp_path.iterdir()) == []

@@ -108,7 +108,7 @@ def test_ingest__processes_change_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 BLOCKED = """
 import sys
 sys.modules["dask"] = sys.modules["distributed"] = None
-from mampctl.runtime.app import main
+from mampctl.runtime.main import main
 main()
 """
 

@@ -18,7 +18,7 @@ from mamp_pipeline.ingest import plan
 from mamp_pipeline.ingest.engines import dask_engine
 from mamp_pipeline.ingest.engines import dask_engine as cluster
 from mamp_pipeline.ingest.engines.base import Engine, Workers
-from mamp_pipeline.ingest.engines.dask_engine import _connect
+from mamp_pipeline.ingest.engines.dask_engine import connect_client
 from mamp_pipeline.ingest.engines.worker_check import ProbeResult, choose_probe, list_probe_differences, probe
 from mamp_pipeline.ingest.request import IngestRequest
 from mamp_pipeline.ingest.run import ingest
@@ -59,14 +59,14 @@ def test_ingest__on_a_scheduler_gives_the_same_store(
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://there"])
 def test_join_cluster__no_scheduler_there(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    monkeypatch.setattr(cluster, "SCHEDULER_TIMEOUT", 1.0)
     with pytest.raises(ClusterError, match="no Dask scheduler answers") as caught:
         ingest(request(tmp_path / "s.zarr"), NullProgress(), Workers(scheduler=address))
     assert "dask scheduler" in caught.value.remedy
 
 
 def test_join_cluster__no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "ABSENCE", 0.5)
+    monkeypatch.setattr(cluster, "WORKER_TIMEOUT", 0.5)
     with (
         run_cluster(tmp_path, workers=0) as running,
         pytest.raises(ClusterError, match="has no workers"),
@@ -121,13 +121,13 @@ def test_join_cluster__a_scheduler_that_dies_meanwhile(tmp_path: Path, monkeypat
     with run_cluster(tmp_path) as running:
 
         def connect_and_kill(address: str) -> Client:
-            client = _connect(address)
+            client = connect_client(address)
             running.scheduler.kill()
             running.scheduler.wait()
             return client
 
-        monkeypatch.setattr(cluster, "_connect", connect_and_kill)
-        monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+        monkeypatch.setattr(cluster, "connect_client", connect_and_kill)
+        monkeypatch.setattr(cluster, "SCHEDULER_TIMEOUT", 1.0)
         with pytest.raises(ClusterError, match="lost the connection"):
             ingest(request(tmp_path / "s.zarr"), NullProgress(), Workers(scheduler=running.address))
 
@@ -143,8 +143,8 @@ def test_run__a_scheduler_that_dies(tmp_path: Path) -> None:
 
 
 def test_run__a_scheduler_that_answers_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_engine, "_SILENCE", 0.2)
-    monkeypatch.setattr(dask_engine, "PATIENCE", 1.0)
+    monkeypatch.setattr(dask_engine, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(dask_engine, "SCHEDULER_TIMEOUT", 1.0)
     with joined(tmp_path) as (running, engine):
         results = engine.run(square, range(1_000))
         next(results)
@@ -156,8 +156,8 @@ def test_run__a_scheduler_that_answers_no_more(tmp_path: Path, monkeypatch: pyte
 def test_run__no_worker_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(dask_engine, "_SILENCE", 0.2)
-    monkeypatch.setattr(dask_engine, "ABSENCE", 0.5)
+    monkeypatch.setattr(dask_engine, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(dask_engine, "WORKER_TIMEOUT", 0.5)
     with joined(tmp_path) as (running, engine):
         results = engine.run(square, range(1_000))
         next(results)
@@ -169,7 +169,7 @@ def test_run__no_worker_is_left(
 
 
 def test_run__workers_that_come_later_get_work_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_engine, "_RECOUNT", 0.0)
+    monkeypatch.setattr(dask_engine, "RECOUNT_SECONDS", 0.0)
     taken = 0
 
     def count() -> Iterator[int]:
@@ -190,7 +190,7 @@ def test_run__workers_that_come_later_get_work_too(tmp_path: Path, monkeypatch: 
 
 
 def test_run__goes_on_with_a_worker_that_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_engine, "_SILENCE", 0.2)
+    monkeypatch.setattr(dask_engine, "POLL_SECONDS", 0.2)
     with joined(tmp_path) as (running, engine):
         results = engine.run(square, range(40))
         next(results)

@@ -72,7 +72,7 @@ def test_ingest__goes_on_after_an_interruption(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     out, calls = tmp_path / "ntu60.zarr", []
-    home = ingest_module if task == "write_metadata" else phases
+    home = ingest_module
     original = getattr(home, task)
 
     def interrupted(*arguments: object) -> None:
@@ -89,7 +89,7 @@ def test_ingest__goes_on_after_an_interruption(
     staged = list(tmp_path.glob("*.staging/part-*"))
     before = {path: path.stat().st_mtime_ns for path in staged}
     done: list[Path] = []
-    monkeypatch.setattr(ingest_module, "discard", lambda staging: done.extend(p for p in staging.iterdir()))
+    monkeypatch.setattr(ingest_module, "remove_staging", lambda staging: done.extend(p for p in staging.iterdir()))
     assert ingest(request(out), NullProgress()).content_hash == open_store(whole).metadata.content_hash
     assert before
     assert {path: path.stat().st_mtime_ns for path in staged} == before
@@ -186,7 +186,7 @@ def test_ingest__killed_between_the_mark_and_the_removal_of_staging(
 ) -> None:
     out = tmp_path / "ntu60.zarr"
     with monkeypatch.context() as patch:
-        patch.setattr(ingest_module, "discard", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(ingest_module, "remove_staging", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out), NullProgress())
     assert is_complete(out)

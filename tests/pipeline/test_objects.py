@@ -142,7 +142,7 @@ def test_ingest__append_in_a_bucket(bucket: Bucket, local: StoreMetadata, tmp_pa
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("task", ["parse_parts", "pack_shards", "discard"])
+@pytest.mark.parametrize("task", ["parse_parts", "pack_shards", "remove_staging"])
 def test_ingest__goes_on_where_it_stopped(
     bucket: Bucket, local: StoreMetadata, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
@@ -159,7 +159,7 @@ def test_ingest__goes_on_where_it_stopped(
         patch.setattr(ingest_module, task, interrupted)
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out, raw), NullProgress())
-    assert is_complete(out) == (task == "discard")
+    assert is_complete(out) == (task == "remove_staging")
     before = len(bucket.server.requests())
     assert ingest(request(out, raw), NullProgress()).content_hash == local.content_hash
     lines = bucket.server.requests()[before:]

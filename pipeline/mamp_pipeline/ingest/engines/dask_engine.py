@@ -35,10 +35,10 @@ _JOBS_PER_THREAD = 2
 _RETRIES = 2
 """Times a task is tried again after an error that is not one of ours: a file system that stumbled."""
 
-_POLL_SECONDS = 5.0
+POLL_SECONDS = 5.0
 """Seconds without a result after which the scheduler is asked how many workers it has."""
 
-_RECOUNT_SECONDS = 5.0
+RECOUNT_SECONDS = 5.0
 """Seconds between two counts of the threads while results come in: batch systems start workers one by one."""
 
 WORKER_TIMEOUT = 120.0
@@ -54,7 +54,7 @@ class DaskEngine:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._no_worker_since: float | None = None
-        self._max_in_flight, self._counted_at = 0, -_RECOUNT_SECONDS
+        self._max_in_flight, self._counted_at = 0, -RECOUNT_SECONDS
 
     def run(self, task: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
         """Run a task on every job; see `engine.Engine`.
@@ -82,7 +82,7 @@ class DaskEngine:
         landed: "SimpleQueue[Future[Any]]",
     ) -> None:
         """Put jobs into flight, as many as the threads there are now have room for."""
-        if time.monotonic() - self._counted_at >= _RECOUNT_SECONDS:
+        if time.monotonic() - self._counted_at >= RECOUNT_SECONDS:
             self._max_in_flight, self._counted_at = _JOBS_PER_THREAD * max(1, self._count_threads()), time.monotonic()
         for job in islice(waiting, max(0, self._max_in_flight - len(flying))):
             flying[self._submit(task, job, landed)] = job
@@ -97,7 +97,7 @@ class DaskEngine:
     def _next_done(self, landed: "SimpleQueue[Future[Any]]") -> Future[Any]:
         while True:
             try:
-                future = landed.get(timeout=_POLL_SECONDS)
+                future = landed.get(timeout=POLL_SECONDS)
             except Empty:
                 self._expect_workers()
             else:
@@ -107,7 +107,7 @@ class DaskEngine:
         """Return a result. One that was lost with the worker that held it is waited for: another makes it again."""
         while not _has_failed(future):
             try:
-                outcome = future.result(timeout=_POLL_SECONDS)
+                outcome = future.result(timeout=POLL_SECONDS)
             except TimeoutError:
                 self._expect_workers()
             except _CONNECTION_ERRORS as problem:
@@ -189,7 +189,7 @@ _ALLOWED_FAILURES = 10
 _START_ATTEMPTS = 3
 """Times the start of processes is tried."""
 
-_MALLOC_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": 2**28, "MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_ARENA_MAX": 1}
+MALLOC_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": 2**28, "MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_ARENA_MAX": 1}
 """Keeps up to 256 MB of freed memory in a process: given back, every array's pages would be made anew.
 
 The C library reads these when a process starts, so they must be in its environment before.
@@ -206,7 +206,7 @@ def start_local_cluster(count: int) -> Iterator[Engine]:
     _silence_dask_logs()
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": _ALLOWED_FAILURES}),
-        dask.config.set({"distributed.nanny.pre-spawn-environ": _MALLOC_ENVIRONMENT}),
+        dask.config.set({"distributed.nanny.pre-spawn-environ": MALLOC_ENVIRONMENT}),
         ExitStack() as stack,
     ):
         with defer_sigterm(), block_sigint():
@@ -247,7 +247,7 @@ def connect_cluster(address: str, probe_spec: ProbeSpec) -> Iterator[Engine]:
     """
     _silence_dask_logs()
     # Not only the first connection: whatever Dask connects to later must not wait for longer either.
-    with dask.config.set({"distributed.comm.timeouts.connect": SCHEDULER_TIMEOUT}), _connect(address) as client:
+    with dask.config.set({"distributed.comm.timeouts.connect": SCHEDULER_TIMEOUT}), connect_client(address) as client:
         with translate_connection_errors():
             _await_workers(client, address)
             workers = _check_workers(client, probe_spec)
@@ -255,7 +255,7 @@ def connect_cluster(address: str, probe_spec: ProbeSpec) -> Iterator[Engine]:
         yield DaskEngine(client)
 
 
-def _connect(address: str) -> Client:
+def connect_client(address: str) -> Client:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # versions are compared below, in words of our own
