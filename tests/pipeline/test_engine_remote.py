@@ -144,10 +144,10 @@ def test_run__a_scheduler_that_dies(tmp_path: Path) -> None:
 
 def test_run__a_scheduler_that_answers_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_engine, "POLL_SECONDS", 0.2)
-    monkeypatch.setattr(dask_engine, "SCHEDULER_TIMEOUT", 1.0)
     with joined(tmp_path) as (running, engine):
         results = engine.run(square, range(1_000))
         next(results)
+        monkeypatch.setattr(dask_engine, "SCHEDULER_TIMEOUT", 1.0)
         running.scheduler.send_signal(signal.SIGSTOP)
         with pytest.raises(ClusterError, match="lost the connection"):
             list(results)

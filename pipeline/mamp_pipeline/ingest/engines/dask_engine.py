@@ -256,6 +256,11 @@ def connect_cluster(address: str, probe_spec: ProbeSpec) -> Iterator[Engine]:
 
 
 def connect_client(address: str) -> Client:
+    """Connect to a scheduler.
+
+    Raises:
+        ClusterError: there is none at the address, or it does not answer.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # versions are compared below, in words of our own
