@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mamp_schemas.errors import OutputError, UsageError
-from mamp_schemas.io.atomic import output_errors
+from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.recipe import Recipe
@@ -24,18 +23,6 @@ logger = logging.getLogger(__name__)
 def data_folder() -> Path:
     """Return $MAMPCTL_DATA, by default ./data."""
     return parse_local_path(os.environ.get("MAMPCTL_DATA") or "data")
-
-
-def require_new_file(out: Path) -> None:
-    """Make sure that a file can be written before the work for it begins; its folder is made.
-
-    Raises:
-        OutputError: it is there already, or its folder cannot be made.
-    """
-    if out.exists():
-        raise OutputError(f"{out}: is there already", remedy="Remove it or name another --out.")
-    with output_errors(out.parent):
-        out.parent.mkdir(parents=True, exist_ok=True)
 
 
 def default_store(dataset: str) -> Path:

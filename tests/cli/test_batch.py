@@ -279,7 +279,7 @@ def test_commands__run_again_do_nothing_or_refuse_clearly(run: Run, tmp_path: Pa
         again = run(*words)
         if words[0] == "export":  # a finished file is never overwritten
             assert again.code == 1
-            assert "is there already" in json.loads(again.err.splitlines()[-1])["text"]
+            assert "already exists" in json.loads(again.err.splitlines()[-1])["text"]
         else:
             assert again.code == 0, again.err
         kept = {name: (tmp_path / name).read_bytes() for name in content if not name.endswith(".html")}

@@ -64,7 +64,7 @@ def test_report__replaces_a_report(run: Run, store: Path, tmp_path: Path) -> Non
     out.write_text("old")
     assert run("report", store, "--out", out).code == 0
     assert "old" not in out.read_text()[:100]
-    assert list(tmp_path.glob("*.part")) == []
+    assert list(tmp_path.glob(".*.partial")) == []
 
 
 def test_report__without_its_extra_names_it_before_reading(
@@ -80,7 +80,7 @@ def test_report__without_its_extra_names_it_before_reading(
 def test_report__a_place_that_cannot_be_written(run: Run, store: Path, tmp_path: Path) -> None:
     outcome = run("report", store, "--out", tmp_path)
     assert outcome.code == 1
-    assert "A folder stands there" in outcome.err
+    assert "There is a folder of that name" in outcome.err
 
 
 @pytest.fixture(scope="module")

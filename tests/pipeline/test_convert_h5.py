@@ -83,5 +83,5 @@ def test_read_h5__not_hdf5(tmp_path: Path) -> None:
 
 def test_export_h5__never_overwrites(tmp_path: Path) -> None:
     store = import_h5(write_h5(tmp_path / "f.h5", h5_arrays(*SIDES)))
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         export_h5(store, read_manifest(store, "xsub"), tmp_path / "f.h5", NullProgress())

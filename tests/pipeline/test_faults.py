@@ -80,7 +80,7 @@ def check_store(out: Path, metadata: dict[str, object], undisturbed: Undisturbed
     assert metadata["content_hash"] == undisturbed.content_hash
     assert verify_store(open_store(out), NullProgress()).problems == ()
     assert not out.with_name(f"{out.name}.staging").exists()
-    assert not list(out.rglob("*.part*"))
+    assert not list(out.rglob("*.partial"))
 
 
 @moments

@@ -180,7 +180,7 @@ def test_synthesise__folder_that_holds_something(tmp_path: Path) -> None:
 
 def test_synthesise__archive_name_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "raw.zip").mkdir()
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         synthesise("ntu60", tmp_path / "raw.zip", **FEW)
 
 
@@ -215,6 +215,6 @@ def _touch(path: Path) -> Path:
 def test_synthesise__never_replaces_an_archive(tmp_path: Path) -> None:
     archive = tmp_path / "nturgbd_skeletons_s001_to_s017.zip"
     archive.write_bytes(b"gigabytes")
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         synthesise("ntu60", archive, **FEW)
     assert archive.read_bytes() == b"gigabytes"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mamp_schemas.errors import UsageError
+from mamp_schemas.io.atomic import require_new_file
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.protocol import Split
-from mampctl.defaults import encoder_recipe, require_new_file, store_of_recipe
+from mampctl.defaults import encoder_recipe, store_of_recipe
 from mampctl.options import (
     DeviceOption,
     DevicesOption,

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mamp_schemas.errors import UsageError
+from mamp_schemas.io.atomic import require_new_file
 from mamp_schemas.models.dataset import dataset_spec
-from mampctl.defaults import find_layout, require_new_file
+from mampctl.defaults import find_layout
 from mampctl.options import (
     CheckpointArgument,
     JsonOption,

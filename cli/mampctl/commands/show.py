@@ -75,6 +75,6 @@ def _temporary_matplotlib_cache() -> Iterator[None]:
 
 def _write_files(made: list[tuple[Path, bytes]]) -> dict[str, int]:
     """Write what was made; return the bytes of each file."""
-    from mamp_schemas.io.atomic import write_output
+    from mamp_schemas.io.atomic import write_file
 
-    return {str(out): write_output(out, content) for out, content in made}
+    return {str(out): write_file(out, content, make_parents=True) for out, content in made}

@@ -45,7 +45,7 @@ def export_h5(store: Store, manifest: SplitManifest, out: Path, progress: Progre
     names is written back like that file.
 
     Raises:
-        OutputError: `out` is there already or cannot be written.
+        OutputError: `out` already exists or cannot be written.
         ManifestError: the manifest names a clip that the store does not have.
         StoreError: a clip does not fit the layout.
     """
@@ -118,7 +118,7 @@ def write_features(out: Path, columns: Mapping[str, Any], attributes: Mapping[st
         attributes: texts.
 
     Raises:
-        OutputError: `out` is there already or cannot be written.
+        OutputError: `out` already exists or cannot be written.
     """
     with atomic_file(out) as temporary, h5py.File(temporary, "w") as file:
         for name, column in columns.items():

@@ -114,7 +114,7 @@ def export_npz(store: Store, manifest: SplitManifest, out: Path, progress: Progr
     from a file with class numbers or without names is written back like that file.
 
     Raises:
-        OutputError: `out` is there already or cannot be written.
+        OutputError: `out` already exists or cannot be written.
         ManifestError: the manifest names a clip that the store does not have.
         StoreError: a clip does not fit the layout.
     """

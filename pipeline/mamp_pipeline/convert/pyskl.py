@@ -202,7 +202,7 @@ def export_pyskl(store: Store, manifests: Sequence[SplitManifest], out: Path, pr
     pickles are written and read.
 
     Raises:
-        OutputError: `out` is there already or cannot be written.
+        OutputError: `out` already exists or cannot be written.
         StoreError: a clip has no label.
     """
     check_labelled(store, np.arange(len(store.ids)))

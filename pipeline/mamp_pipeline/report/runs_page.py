@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.report.curves import MetricLines, to_json_numbers, training_curves
 from mamp_pipeline.report.html import embed_json, pack_skeleton, quantise, render_runs_page
 from mamp_pipeline.report.projection import project_features
-from mamp_schemas.io.atomic import write_output
+from mamp_schemas.io.atomic import write_file
 from mamp_schemas.models.skeleton import Skeleton
 
 
@@ -248,7 +248,7 @@ def write_runs_page(runs: Sequence[RunReport], out: Path) -> int:
         OutputError: the file cannot be written.
     """
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
-    return write_output(out, render_runs_page(f"report of {title}", runs_page_data(runs)).encode())
+    return write_file(out, render_runs_page(f"report of {title}", runs_page_data(runs)).encode(), make_parents=True)
 
 
 def runs_page_data(runs: Sequence[RunReport]) -> dict[str, Any]:

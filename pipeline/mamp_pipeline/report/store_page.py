@@ -21,7 +21,7 @@ from mamp_pipeline.report.html import embed_json, pack_skeleton, render_store_pa
 from mamp_pipeline.report.quality import CRITERIA, Outlier, OutlierKind, Survey, find_outliers, survey_store
 from mamp_pipeline.splits import build_manifest
 from mamp_schemas.errors import ManifestError
-from mamp_schemas.io.atomic import write_output
+from mamp_schemas.io.atomic import write_file
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.splits import SplitManifest
@@ -141,7 +141,7 @@ def write_store_page(store: Store, out: Path, progress: Progress) -> StoreReport
     data = {**store_page_data(store, surveyed, outliers), "clips": clips}
     page = render_store_page(f"{store.metadata.dataset_spec().title}: report of {store.path.name}", data).encode()
     return StoreReportSummary(
-        write_output(out, page), {kind: len(found) for kind, found in outliers.items()}, len(clips)
+        write_file(out, page, make_parents=True), {kind: len(found) for kind, found in outliers.items()}, len(clips)
     )
 
 

@@ -15,7 +15,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from mamp_pipeline.store.shards import CHUNK_CLIPS, CHUNK_ROWS, SHARD_ROWS, RowRange, encode_shard
 from mamp_schemas.errors import StoreError
-from mamp_schemas.io.atomic import write_atomic
+from mamp_schemas.io.atomic import PARTIAL_SUFFIX, write_atomic
 from mamp_schemas.io.storage import file_size, make_folder, read_bytes
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Columns
@@ -125,8 +125,8 @@ def write_shard(path: StoragePath, rows: RowRange, arrays: dict[str, NDArray[np.
 
 def write_metadata(path: StoragePath, metadata: StoreMetadata) -> None:
     """Write the root, attributes and shapes of all arrays, in one step: from here on the store is complete."""
-    for left in (*path.rglob("*.partial"), *path.rglob("*.part")) if isinstance(path, Path) else ():
-        left.unlink()  # zarr's files beside and ours, of processes that died
+    for left in path.rglob(f"*{PARTIAL_SUFFIX}") if isinstance(path, Path) else ():
+        left.unlink()  # zarr's and ours, of processes that died
     nodes = sorted([*ROW_ARRAYS, "clips", *(f"clips/{name}" for name in CLIP_COLUMNS)])
     children = {node: json.loads(read_bytes(path / node / _NODE_METADATA)) for node in nodes}
     root = {

@@ -1,6 +1,5 @@
 """Synthetic raw files in the NTU format. Clip names, file text, and writing them into a folder or a zip archive."""
 
-import shutil
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
 from mamp_pipeline.synth.scene import make_scene
-from mamp_schemas.errors import OutputError, UsageError
-from mamp_schemas.io.atomic import output_errors
+from mamp_schemas.errors import UsageError
+from mamp_schemas.io.atomic import atomic_file, atomic_folder
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress, Progress
 
@@ -172,32 +171,18 @@ def synthesise(
 
     Raises:
         UsageError: a number is out of the dataset's range.
-        OutputError: the output is there already, or the output cannot be written.
+        OutputError: the output already exists or cannot be written.
     """
     infos = plan_clips(dataset, clips=clips, classes=classes, setups=setups, subjects=subjects)
     out = out.resolve()
-    archive = out.suffix == ".zip"
-    _check_output_free(out, archive)
-    partial = out.with_name(out.name + ".partial")
-    try:
-        with output_errors(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            _remove(partial)
-            (_write_archive if archive else _write_folder)(
-                partial, _make_files(infos, seed, progress or NullProgress())
-            )
-            partial.replace(out)
-    finally:
-        _remove(partial)
-
-
-def _check_output_free(out: Path, archive: bool) -> None:
-    if out.parent.exists() and not out.parent.is_dir():
-        raise OutputError(f"{out.parent}: is a file, expected a folder", remedy="Choose another place.")
-    if archive and out.exists():
-        raise OutputError(f"{out}: is there already", remedy="Remove it or choose another name.")
-    if not archive and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise OutputError(f"{out}: exists and is not an empty folder", remedy="Remove it or choose another name.")
+    files = _make_files(infos, seed, progress or NullProgress())
+    if out.suffix == ".zip":
+        with atomic_file(out) as partial:
+            _write_archive(partial, files)
+    else:
+        with atomic_folder(out) as partial:
+            for name, data in files:
+                (partial / name).write_bytes(data)
 
 
 def _make_files(infos: list[ClipInfo], seed: int, progress: Progress) -> _NamedFiles:
@@ -207,21 +192,8 @@ def _make_files(infos: list[ClipInfo], seed: int, progress: Progress) -> _NamedF
         progress.advance(1)
 
 
-def _write_folder(folder: Path, files: _NamedFiles) -> None:
-    folder.mkdir()
-    for name, data in files:
-        (folder / name).write_bytes(data)
-
-
 def _write_archive(path: Path, files: _NamedFiles) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, data in files:
             # ZipInfo's own date, a constant: the time of day would make equal archives differ.
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, compresslevel=1)
-
-
-def _remove(partial: Path) -> None:
-    if partial.is_dir():
-        shutil.rmtree(partial, ignore_errors=True)
-    elif partial.exists():
-        partial.unlink()

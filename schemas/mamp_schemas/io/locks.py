@@ -1,24 +1,63 @@
-"""Locks, so that only one command at a time writes an output."""
+"""Locks between processes, so that only one command at a time writes an output."""
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mamp_schemas.errors import StoreExistsError
+from filelock import FileLock, Timeout
+
+from mamp_schemas.errors import MampctlError, StoreExistsError
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
 
 
 @contextmanager
-def lock_output(out: StoragePath) -> Iterator[None]:
-    """Hold a store's output for this process; the operating system lets go of it when the process ends.
-
-    Nothing can be held in a bucket: there, of two commands at once the one whose staging the other removes ends with
-    that error.
+def exclusive_lock(lock_file: Path, held: Callable[[str], MampctlError], *, required: bool = True) -> Iterator[None]:
+    """Hold a lock for this process. The operating system releases it when the process ends, even if it is killed.
 
     Args:
-        out: the store to be.
+        lock_file: locked, and removed at the end; its folder is made. It names the holder.
+        held: makes the error when another process holds the lock, from that process's description.
+        required: whether a file system that cannot lock is an error; some that several hosts share cannot.
+
+    Raises:
+        MampctlError: that of `held`.
+        OSError: the file cannot be made or locked; names its folder.
+    """
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    # A lock by mere existence, filelock's substitute where flock is missing, would survive a killed process.
+    lock = FileLock(lock_file, blocking=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise held(_read_holder(lock_file)) from None
+    except OSError as problem:
+        if required:  # the folder is what the user knows, not our file in it
+            raise OSError(problem.errno, problem.strerror, str(lock_file.parent)) from problem
+        with suppress(OSError):
+            lock_file.unlink()
+        yield
+        return
+    try:
+        with suppress(OSError):  # a full disk; the name of the holder is a help only
+            lock_file.write_text(f"process {os.getpid()} on {platform.node()}")
+        yield
+    finally:
+        # Removed while it is still locked. Whoever has opened it by now sees that it has no name any more.
+        lock_file.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def lock_output(out: StoragePath) -> Iterator[None]:
+    """Hold a store's output for this process, by a file beside it.
+
+    Nothing can be locked in a bucket. Of two commands that write there at once, one removes the staging files of the
+    other, which then ends with an error.
+
+    Args:
+        out: the store to be written.
 
     Raises:
         StoreExistsError: another process holds it.
@@ -27,36 +66,19 @@ def lock_output(out: StoragePath) -> Iterator[None]:
         yield
         return
     out = out.resolve()
-    path = out.with_name(f".{out.name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = _acquire_lock(path, out)
-    try:
+
+    def held(holder: str) -> StoreExistsError:
+        return StoreExistsError(
+            f"{out}: another mampctl command is writing there ({holder})",
+            remedy="Wait for it to end, or choose another --out.",
+        )
+
+    with exclusive_lock(out.with_name(f".{out.name}.lock"), held):
         yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
 
 
-def _acquire_lock(path: Path, out: Path) -> int:
-    while True:
-        handle = _open_lock_file(path)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise StoreExistsError(
-                f"{out}: another mampctl command is writing there",
-                remedy="Wait for it to end, or choose another --out.",
-            ) from None
-        # The last holder may have removed the file between our opening and locking it.
-        if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
-            return handle
-        os.close(handle)
-
-
-def _open_lock_file(path: Path) -> int:
+def _read_holder(lock_file: Path) -> str:
     try:
-        return os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as problem:
-        # The folder is what the user knows, not our file in it.
-        raise OSError(problem.errno, problem.strerror, str(path.parent)) from problem
+        return lock_file.read_text() or "another process"
+    except OSError:  # removed meanwhile
+        return "another process"

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.io.atomic import PARTIAL_SUFFIX
+from mamp_schemas.io.atomic import remove_partials
 from mamp_schemas.io.run_files import CHECKPOINTS_FOLDER, list_checkpoints
 from mamp_trainer.checkpoints.files import Snapshot, read_meta, write_checkpoint
 
@@ -28,11 +28,10 @@ def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
     folder = run / CHECKPOINTS_FOLDER / f"step-{snapshot.step:08d}"
     write_checkpoint(folder, snapshot)
     kept = {*list_checkpoints(run)[-KEEP_LAST:], best_checkpoint(run)}
-    for older in (
-        *(each for each in list_checkpoints(run) if each not in kept),
-        *folder.parent.glob(f".*{PARTIAL_SUFFIX}"),
-    ):
-        shutil.rmtree(older)
+    for checkpoint in list_checkpoints(run):
+        if checkpoint not in kept:
+            shutil.rmtree(checkpoint)
+    remove_partials(folder.parent)
     return folder
 
 

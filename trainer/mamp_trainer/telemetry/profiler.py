@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
-from mamp_schemas.io.atomic import output_errors
+from mamp_schemas.io.atomic import atomic_file
 
 logger = logging.getLogger(__name__)
-
 
 PROFILE_FILE = "profile.json"
 
@@ -37,13 +36,8 @@ def profile_steps(run: Path, steps: int) -> Iterator[Callable[[], None]]:
 
     def write(finished: profile) -> None:
         nonlocal written
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            with output_errors(path):
-                finished.export_chrome_trace(str(partial))
-                partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with atomic_file(path, overwrite=True) as partial:
+            finished.export_chrome_trace(str(partial))
         written = True
         logger.info(f"profile: {path}; open it in ui.perfetto.dev or chrome://tracing")
 

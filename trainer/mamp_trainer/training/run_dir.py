@@ -1,6 +1,5 @@
 """A run's folder, its lock, the recipe that it begins with, and the record that it ends with."""
 
-import fcntl
 import logging
 import os
 import platform
@@ -15,7 +14,8 @@ import torch
 import yaml
 
 from mamp_schemas.errors import OutputError
-from mamp_schemas.io.atomic import PARTIAL_SUFFIX, output_errors, write_file
+from mamp_schemas.io.atomic import output_errors, remove_partials, write_file
+from mamp_schemas.io.locks import exclusive_lock
 from mamp_schemas.io.run_files import RECIPE_FILE, RECORD_FILE, read_run
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import Hardware, RunRecord
@@ -24,16 +24,19 @@ from mamp_trainer.distributed.context import DistContext
 
 logger = logging.getLogger(__name__)
 
+LOCK_FILE = ".lock"
+"""In a run's folder while a training writes there."""
+
 
 def refuse_existing(run: Path, resume: bool) -> None:
-    """Refuse a folder that already holds something, unless it is to be gone on with.
+    """Refuse a folder that already holds something, unless its run is to be resumed.
 
     Raises:
         OutputError: the folder is not empty, or is a file.
     """
     if run.exists() and not run.is_dir():
         raise OutputError(f"{run} is a file, not a run's folder", remedy="Name another folder.")
-    if run.exists() and any(run.iterdir()) and not resume:
+    if not resume and _entries(run):
         raise OutputError(
             f"{run} already holds a run", remedy="Go on with it by --resume, or name another folder with --out."
         )
@@ -41,17 +44,17 @@ def refuse_existing(run: Path, resume: bool) -> None:
 
 @contextmanager
 def lock_run_dir(run: Path, resume: bool, dist_context: DistContext) -> Iterator[None]:
-    """Hold a run's folder for this training; the operating system lets go of it when the process ends.
+    """Lock a run's folder for this training, until it ends or is killed; remove what a killed one left unfinished.
 
     Two trainings in one folder would remove each other's checkpoints.
 
     Args:
         run: the folder.
-        resume: whether it is to be gone on with, and so may hold something.
-        dist_context: the first of them holds it for all.
+        resume: whether its run is resumed; then it may hold something.
+        dist_context: the processes that train together; the first one holds the lock for all.
 
     Raises:
-        OutputError: another training holds it, it is not empty, or nothing can be written beside it.
+        OutputError: another training holds it, it is not empty, or nothing can be written there.
     """
     if not dist_context.is_main:
         yield
@@ -59,36 +62,34 @@ def lock_run_dir(run: Path, resume: bool, dist_context: DistContext) -> Iterator
     refuse_existing(run, resume)
     with output_errors(run):
         run.mkdir(parents=True, exist_ok=True)
-        handle = os.open(run, os.O_RDONLY)
-    _lock(handle, run)
+
+    def held(holder: str) -> OutputError:
+        return OutputError(
+            f"{run}: another training is writing there ({holder})",
+            remedy="Wait for it to end, or name another folder with --out.",
+        )
+
     try:
-        refuse_existing(run, resume)  # again, now that nobody else can write there
-        yield
+        with exclusive_lock(run / LOCK_FILE, held, required=False):
+            refuse_existing(run, resume)  # again, now that nobody else can write there
+            remove_partials(run)
+            yield
     finally:
-        with suppress(OSError):  # what was begun stays; a folder that nothing was written into does not
+        with suppress(OSError):  # removes a folder that nothing was written into
             run.rmdir()
-        os.close(handle)
 
 
-def _lock(handle: int, run: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise OutputError(
-            f"{run}: another training is writing there", remedy="Wait for it to end, or name another folder with --out."
-        ) from None
-    except OSError:
-        return  # some file systems that hosts share cannot lock folders
+def _entries(run: Path) -> list[Path]:
+    return [entry for entry in run.iterdir() if entry.name != LOCK_FILE] if run.exists() else []
 
 
 def init_run_dir(run: Path, recipe: Recipe, resume: bool) -> None:
-    """Make the folder of a run that has no checkpoint yet, and write its recipe there.
+    """Write the recipe of a run that has no checkpoint yet into its folder.
 
     Args:
         run: the folder.
         recipe: what is trained.
-        resume: whether it was to be gone on with; then it may hold what this recipe's run left so far.
+        resume: whether the run was to be resumed; then the folder may hold what a run of this recipe left.
 
     Raises:
         OutputError: it holds other things, or cannot be written.
@@ -117,8 +118,7 @@ def _refuse_other_run(run: Path, settings: str) -> None:
     """Refuse to begin anew in a folder of other things, or of another recipe's run."""
     recipe = run / RECIPE_FILE
     own = recipe.exists() and recipe.read_text() == settings
-    held = run.exists() and any(not entry.name.endswith(PARTIAL_SUFFIX) for entry in run.iterdir())
-    if held and not own:
+    if _entries(run) and not own:
         raise OutputError(
             f"{run}: there is no checkpoint to go on from, and what it holds is not of this recipe's run",
             remedy="Name another folder with --out.",

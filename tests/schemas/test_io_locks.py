@@ -26,7 +26,12 @@ def test_lock_output__second_process_is_refused_until_the_first_is_gone(tmp_path
     with subprocess.Popen([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(StoreExistsError, match="another mampctl command is writing there"), lock_output(out):
+        with (
+            pytest.raises(
+                StoreExistsError, match=rf"another mampctl command is writing there \(process {holder.pid} on "
+            ),
+            lock_output(out),
+        ):
             pass
         holder.kill()
     with lock_output(out):
