@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
 from mamp_schemas.models.layout import Layout
-from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.recipe import EvaluationRecipe, Recipe, recipe_class
 from mamp_schemas.registry import DATASETS
 from mampctl.output.hints import suggest_recipe_options
 
@@ -78,7 +78,8 @@ def default_recipe(task: str, store: str | None) -> str:
     from mamp_trainer.recipes import list_recipes as find
 
     names = [recipe.name for recipe in find(task)]
-    if task in ("semi", "transfer"):
+    model = recipe_class(task)
+    if not names or (issubclass(model, EvaluationRecipe) and not model.has_default):
         raise UsageError(f"train {task} needs --recipe", remedy=f"Choose one: {', '.join(names)}")
     metadata = open_store(find_store(store)).metadata
     protocol = next((protocol.name for protocol in metadata.dataset_spec().protocols), "NAME")

@@ -19,6 +19,9 @@ DATASETS.register(
     summary="own recordings, described by a layout",
 )
 
+_RECIPE = "mamp_schemas.models.recipe"
+_PROTOCOLS = "mamp_trainer.protocols"
+
 OBJECTIVES.register(
     "mamp",
     "mamp_trainer.objectives.mamp:MAMPObjective",
@@ -34,25 +37,31 @@ OBJECTIVES.register(
 
 PROTOCOLS.register(
     "linear",
-    "mamp_trainer.protocols.linear:LINEAR",
-    options="mamp_schemas.models.recipe:LinearRecipe",
-    summary="linear evaluation: the encoder is frozen",
+    f"{_PROTOCOLS}.linear:LINEAR",
+    options=f"{_RECIPE}:LinearRecipe",
+    summary="Train a linear classifier on a frozen encoder (section 4.3, linear evaluation).",
 )
 PROTOCOLS.register(
     "finetune",
-    "mamp_trainer.protocols.finetune:FINETUNE",
-    options="mamp_schemas.models.recipe:FinetuneRecipe",
-    summary="fine-tuning of encoder and head",
+    f"{_PROTOCOLS}.finetune:FINETUNE",
+    options=f"{_RECIPE}:FinetuneRecipe",
+    summary="Train encoder and classifier together, or from scratch (section 4.3, fine-tuned evaluation).",
 )
 PROTOCOLS.register(
     "semi",
-    "mamp_trainer.protocols.finetune:FINETUNE",
-    options="mamp_schemas.models.recipe:FinetuneRecipe",
-    summary="fine-tuning with a part of the labels",
+    f"{_PROTOCOLS}.semi:SEMI",
+    options=f"{_RECIPE}:SemiRecipe",
+    summary="Fine-tune on a part of the labels (section 4.3, semi-supervised evaluation: the mean of five draws).",
 )
 PROTOCOLS.register(
     "transfer",
-    "mamp_trainer.protocols.finetune:FINETUNE",
-    options="mamp_schemas.models.recipe:FinetuneRecipe",
-    summary="fine-tuning of an encoder of another dataset",
+    f"{_PROTOCOLS}.transfer:TRANSFER",
+    options=f"{_RECIPE}:TransferRecipe",
+    summary="Fine-tune an encoder that another dataset pre-trained (section 4.3, transfer learning).",
+)
+PROTOCOLS.register(
+    "knn",
+    f"{_PROTOCOLS}.knn:KNN",
+    options="mamp_schemas.models.recipe:KnnOptions",
+    summary="Classify and retrieve test clips by the training clips whose features are nearest (cosine similarity).",
 )

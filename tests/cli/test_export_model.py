@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols.linear import linear
 from tests.cli.conftest import Run
-from tests.trainer.runs import linear_recipe, pretrain_recipe, write_toy_store
+from tests.trainer.runs import evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +23,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     store = write_toy_store(folder)
     pretrain(pretrain_recipe(), store, folder / "encoder", device="cpu")
-    linear(linear_recipe(), store, folder / "classifier", device="cpu")
+    evaluate_encoder(linear_recipe(), store, folder / "classifier", device="cpu")
     return folder
 
 

@@ -11,11 +11,9 @@ import torch
 import yaml
 
 from mamp_trainer.checkpoints.released import to_released
-from mamp_trainer.protocols.finetune import finetune
-from mamp_trainer.protocols.linear import linear
 from mamp_trainer.protocols.predictions import ClipPredictions
 from tests.cli.conftest import Run
-from tests.trainer.runs import MODEL, finetune_recipe, last_checkpoint, linear_recipe, write_toy_store
+from tests.trainer.runs import MODEL, evaluate_encoder, finetune_recipe, last_checkpoint, linear_recipe, write_toy_store
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,7 +29,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("trained") / "run"
-    linear(linear_recipe(), store, run, device="cpu")
+    evaluate_encoder(linear_recipe(), store, run, device="cpu")
     return run
 
 
@@ -73,7 +71,7 @@ def test_evaluate__a_folder_that_holds_something_is_refused(run: Run, store: Pat
 
 def test_evaluate__released_classifier_needs_its_recipe(run: Run, store: Path, tmp_path: Path) -> None:
     recipe = finetune_recipe(model=MODEL)
-    finetune(recipe, store, tmp_path / "run", device="cpu")
+    evaluate_encoder(recipe, store, tmp_path / "run", device="cpu")
     torch.save({"model": to_released(last_checkpoint(tmp_path / "run").weights)}, tmp_path / "released.pth")
     (tmp_path / "finetune.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
 

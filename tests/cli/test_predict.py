@@ -19,8 +19,7 @@ from mamp_schemas.models.policy import PolicyName
 from mamp_schemas.models.store import QuarantinedFile
 from mamp_schemas.progress import NullProgress
 from mamp_trainer.checkpoints.released import to_released
-from mamp_trainer.protocols.classifier import load_classifier
-from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.networks import load_classifier
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
 from mampctl.commands.predict import BATCH_LINES, _batches
 from tests.cli.conftest import Outcome, Run
@@ -28,7 +27,7 @@ from tests.cli.processes import start
 from tests.factories import random_ntu_text
 from tests.paths import GOLDEN
 from tests.pipeline.pku_cases import label_text, make_video, video_text, write_files
-from tests.trainer.runs import linear_recipe
+from tests.trainer.runs import evaluate_encoder, linear_recipe
 
 TOLERANCE = 1e-6
 """Of a probability: batches of another size round otherwise."""
@@ -45,7 +44,7 @@ def train(run: Run, folder: Path, dataset: str, policy: PolicyName = "paper") ->
     assert run("ingest", dataset, "--raw", raw, "--out", store, "--workers", 0, "--policy", policy).code == 0
     assert run("build-splits", "--protocol", "xsub", "--store", store).code == 0
     recipe = linear_recipe(dataset=dataset, schedule=linear_recipe().schedule.replaced(epochs=2))
-    linear(recipe, store, folder / "run", device="cpu")
+    evaluate_encoder(recipe, store, folder / "run", device="cpu")
     return folder / "run"
 
 
@@ -229,7 +228,7 @@ def test_predict__own_recordings_by_their_layout(run: Run, tmp_path: Path) -> No
     assert run("ingest", "custom", *own, "--raw", tmp_path / "raw", "--out", store, "--workers", 0).code == 0
     assert run("build-splits", "--protocol", "xsub", "--store", store).code == 0
     recipe = linear_recipe(dataset="custom", model=linear_recipe().model.replaced(joints=17))
-    linear(recipe, store, tmp_path / "run", device="cpu")
+    evaluate_encoder(recipe, store, tmp_path / "run", device="cpu")
     outcome = run("predict", tmp_path / "run", tmp_path / "raw", *own, "--device", "cpu")
     assert outcome.code == 0, outcome.err
     told = {line["clip"]: [each["probability"] for each in sorted(line["predictions"], key=lambda each: each["label"])]

@@ -13,11 +13,10 @@ import pytest
 from PIL import Image
 
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols.linear import linear
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN
 from tests.trainer.ledger_cases import write_recipe
-from tests.trainer.runs import linear_recipe, pretrain_recipe, write_toy_store
+from tests.trainer.runs import evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 
 CLIP = "S001C001P008R002A042"
 
@@ -89,7 +88,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     store = write_toy_store(folder)
     pretrain(pretrain_recipe(), store, folder / "mamp", device="cpu")
-    linear(linear_recipe(), store, folder / "probe", encoder_from=folder / "mamp", device="cpu")
+    evaluate_encoder(linear_recipe(), store, folder / "probe", encoder_from=folder / "mamp", device="cpu")
     write_recipe(folder / "begun", pretrain_recipe(seed=1))
     return folder
 

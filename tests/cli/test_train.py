@@ -10,7 +10,7 @@ import torch
 import yaml
 import zarr
 
-from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.recipe import Recipe, SemiRecipe
 from mamp_schemas.models.splits import Subset
 from tests.cli.conftest import Run
 from tests.cli.processes import start, wait_for_metrics
@@ -242,7 +242,7 @@ def test_semi__each_draw_is_a_run_and_the_spread_is_told(run: Run, tmp_path: Pat
     store = write_subjects_store(tmp_path)
     run("build-splits", "--protocol", "xsub", "--store", store)
     run("build-splits", "--protocol", "xsub", "--store", store, "--fraction", "0.5", "--draws", "2")
-    semi = FINETUNING.replaced(kind="semi", subset=Subset(fraction=0.5))
+    semi = SemiRecipe.model_validate({**FINETUNING.__dict__, "kind": "semi", "subset": Subset(fraction=0.5)})
     arguments = ("train", "semi", "--recipe", write_recipe(tmp_path, semi), "--store", store, "--draws", "2")
     outcome = run(*arguments, "--out", tmp_path / "run")
     assert outcome.code == 0, outcome.err

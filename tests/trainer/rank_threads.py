@@ -15,18 +15,20 @@ from torch import Tensor, nn
 from mamp_schemas.errors import Interrupted
 from mamp_schemas.io.run_files import TOP1, UNTRAINED
 from mamp_schemas.models.objectives import MAMPRecipe
+from mamp_schemas.models.recipe import EvaluationRecipe
 from mamp_schemas.progress import NullProgress, Progress
+from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.data.collate import Batch
-from mamp_trainer.distributed.batchnorm import DistributedBatchNorm
+from mamp_trainer.distributed.batchnorm import distribute_batchnorm
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.objectives.pretrain import loss_terms, masked_loss
-from mamp_trainer.protocols.classification import ClassifierMethod, R
-from mamp_trainer.protocols.classifier import make_classifier
+from mamp_trainer.protocols.classification import loss_function
 from mamp_trainer.protocols.metrics import accuracy
+from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import predict_logits
 from mamp_trainer.training.microbatch import MicrobatchSampler
-from mamp_trainer.training.optim import make_optimiser
+from mamp_trainer.training.optim import make_optimiser, optimiser_of_groups
 from mamp_trainer.training.runtime import seeded
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import LossFn, Trainer, TrainStep
@@ -84,18 +86,19 @@ def pretrain_in_double(
 
 
 def classify_in_double(
-    recipe: R, method: ClassifierMethod[R], store: Path, run: Path, ranks: DistContext = SINGLE_PROCESS
+    recipe: EvaluationRecipe, store: Path, run: Path, ranks: DistContext = SINGLE_PROCESS
 ) -> tuple[dict[str, Tensor], TrainState]:
     """Train a classifier in float64 and return its weights, and what was measured."""
-    source = open_source(store, recipe)
+    source, protocol = open_source(store, recipe), PROTOCOLS.get(recipe.kind)
     train, test = (source.load_labelled(side) for side in ("train", "test"))
     with _seeding:
         model = make_classifier(recipe, source.store.metadata.dataset_spec().classes, None)
     if ranks.world_size > 1:
-        model.head.bn = DistributedBatchNorm(model.head.bn, ranks)
+        distribute_batchnorm(model.head, ranks)
     model.double()
     model.register_forward_pre_hook(lambda _model, inputs: (inputs[0].double(),))
-    step = TrainStep(method.loss(model, recipe), method.optimiser(model, recipe), ranks)
+    optimiser = optimiser_of_groups(protocol.optimiser_groups(model, recipe), recipe.optimiser)
+    step = TrainStep(_doubled(loss_function(model, recipe, protocol)), optimiser, ranks)
     shares, tests = (
         MicrobatchSampler(source.train_batches(train), ranks, ids=source.ids["train"]),
         source.test_batches(test),

@@ -16,18 +16,26 @@ from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_schemas.models.recipe import (
     SGD,
     AdamW,
+    EvaluationRecipe,
     FinetuneRecipe,
     LinearRecipe,
     ModelSpec,
+    PretrainingData,
     Recipe,
     SamplingSpec,
     ScheduleSpec,
+    SemiRecipe,
+    TransferRecipe,
 )
+from mamp_schemas.models.results import EvaluationResult
+from mamp_schemas.models.splits import Subset
 from mamp_trainer.checkpoints.files import Checkpoint, read_checkpoint
 from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.dataset import RunData
 from mamp_trainer.data.residency import MemoryBudget
+from mamp_trainer.protocols.classification import train_classifier
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.stores import Clip, write_manifest, write_store
 
 CPU = torch.device("cpu")
@@ -73,21 +81,38 @@ def linear_recipe(**changes: Any) -> LinearRecipe:
 
 
 def finetune_recipe(**changes: Any) -> FinetuneRecipe:
-    recipe = FinetuneRecipe(
-        kind="finetune",
-        name="tiny",
-        summary="for tests",
-        dataset="ntu60",
-        protocol="xsub",
-        model=MODEL.replaced(depth=2),
-        sampling=SAMPLING,
-        optimiser=AdamW(kind="adamw", betas=(0.9, 0.999)),
-        schedule=ScheduleSpec(epochs=3, warmup_epochs=1, lr=0.01, final_lr=0.001),
-        batch_size=4,
-        head_width=8,
-        checkpoint_every=2,
-    )
-    return recipe.replaced(**changes)
+    return FinetuneRecipe(kind="finetune", **_finetune_fields()).replaced(**changes)
+
+
+def semi_recipe(subset: Subset, **changes: Any) -> SemiRecipe:
+    return SemiRecipe(kind="semi", subset=subset, **_finetune_fields()).replaced(**changes)
+
+
+def transfer_recipe(pretrained_on: PretrainingData, **changes: Any) -> TransferRecipe:
+    return TransferRecipe(kind="transfer", pretrained_on=pretrained_on, **_finetune_fields()).replaced(**changes)
+
+
+def _finetune_fields() -> dict[str, Any]:
+    return {
+        "name": "tiny",
+        "summary": "for tests",
+        "dataset": "ntu60",
+        "protocol": "xsub",
+        "model": MODEL.replaced(depth=2),
+        "sampling": SAMPLING,
+        "optimiser": AdamW(kind="adamw", betas=(0.9, 0.999)),
+        "schedule": ScheduleSpec(epochs=3, warmup_epochs=1, lr=0.01, final_lr=0.001),
+        "batch_size": 4,
+        "head_width": 8,
+        "checkpoint_every": 2,
+    }
+
+
+def evaluate_encoder(
+    recipe: EvaluationRecipe, store: StoragePath, run_dir: Path, encoder_from: Path | None = None, **context: Any
+) -> EvaluationResult:
+    """Evaluate an encoder by a recipe's protocol; `context` are fields of `RunContext`."""
+    return train_classifier(recipe, store, encoder_from, RunContext(run_dir, **context))
 
 
 def write_toy_store(folder: Path, train: int = 26, test: int = 7, classes: int = CLASSES) -> Path:

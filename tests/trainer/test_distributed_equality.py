@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.errors import Interrupted
-from mamp_schemas.models.recipe import ScheduleSpec
+from mamp_schemas.models.recipe import EvaluationRecipe, ScheduleSpec
 from mamp_trainer.distributed.context import DistContext
-from mamp_trainer.protocols import finetune, linear
-from mamp_trainer.protocols.classification import ClassifierMethod, R
 from tests.trainer.rank_threads import StopAfter, classify_in_double, pretrain_in_double, together
 from tests.trainer.runs import finetune_recipe, linear_recipe, pretrain_recipe, read_metrics, write_toy_store
 
@@ -89,17 +87,17 @@ def test_pretrain__begun_on_two_ranks_goes_on_alone(store: Path, alone: dict[str
 
 
 def test_linear__two_ranks_equal_one(store: Path, tmp_path: Path) -> None:
-    assert_alike(PROBE, linear.LINEAR, store, tmp_path)
+    assert_alike(PROBE, store, tmp_path)
 
 
 def test_finetune__two_ranks_equal_one(store: Path, tmp_path: Path) -> None:
     """Gradients pass through the statistics that the head takes over both ranks' clips."""
-    assert_alike(FINETUNING, finetune.FINETUNE, store, tmp_path)
+    assert_alike(FINETUNING, store, tmp_path)
 
 
-def assert_alike(recipe: R, method: ClassifierMethod[R], store: Path, folder: Path) -> None:
-    expected, measured = classify_in_double(recipe, method, store, folder / "alone")
-    ranks = together(2, lambda ranks: classify_in_double(recipe, method, store, folder / "run", ranks))
+def assert_alike(recipe: EvaluationRecipe, store: Path, folder: Path) -> None:
+    expected, measured = classify_in_double(recipe, store, folder / "alone")
+    ranks = together(2, lambda ranks: classify_in_double(recipe, store, folder / "run", ranks))
     assert distance(*(without_idle(weights) for weights in (ranks[0][0], expected))) < TOLERANCE
     found = [{name: epoch[name] for name in ("test_top1", "test_top5")} for epoch in ranks[1][1].history]
     assert found == [{name: epoch[name] for name in ("test_top1", "test_top5")} for epoch in measured.history]

@@ -3,8 +3,7 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.models.recipe import FinetuneRecipe
-from mamp_trainer.models.heads import DropMasks
-from mamp_trainer.protocols.finetune import draw_drop_masks, drop_path_rates, inverted_dropout_mask
+from mamp_trainer.protocols.finetune import DropMasks, draw_drop_masks, drop_path_rates, inverted_dropout_mask
 from tests.trainer.runs import finetune_recipe
 
 SLOTS = 2

@@ -14,9 +14,8 @@ from mamp_trainer.analysis.run_analysis import compute_predictions, confusion_re
 from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols.linear import linear
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
-from tests.trainer.runs import MODEL, linear_recipe, open_source, pretrain_recipe, write_toy_store
+from tests.trainer.runs import MODEL, evaluate_encoder, linear_recipe, open_source, pretrain_recipe, write_toy_store
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("linear") / "run"
-    linear(linear_recipe(schedule=ScheduleSpec(epochs=4, lr=0.1)), store, folder, device="cpu")
+    evaluate_encoder(linear_recipe(schedule=ScheduleSpec(epochs=4, lr=0.1)), store, folder, device="cpu")
     return folder
 
 

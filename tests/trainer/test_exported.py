@@ -20,9 +20,9 @@ from mamp_trainer.export import network as check
 from mamp_trainer.export.network import ExportedNetwork, check_export, export_metadata, synthetic_clips
 from mamp_trainer.export.onnx_export import export_onnx
 from mamp_trainer.export.torch_export import METADATA_FILE, export_torch
-from mamp_trainer.models.heads import Classifier
+from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.models.mamp import Encoder
-from mamp_trainer.protocols.classifier import make_classifier
+from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.training.runtime import seeded
 from tests.trainer.runs import MODEL, finetune_recipe, linear_recipe
 

@@ -7,11 +7,12 @@ from torch import Tensor
 
 from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.collate import Batch
-from mamp_trainer.models.heads import Classifier
-from mamp_trainer.protocols.classifier import make_classifier
-from mamp_trainer.protocols.finetune import finetune_loss, finetune_optimiser
+from mamp_trainer.models.clip_encoder import Classifier
+from mamp_trainer.protocols.classification import loss_function
+from mamp_trainer.protocols.finetune import FINETUNE, draw_drop_masks
+from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.training.microbatch import Microbatch
-from mamp_trainer.training.optim import LR_SCALE
+from mamp_trainer.training.optim import LR_SCALE, optimiser_of_groups
 from mamp_trainer.training.trainer import TrainStep
 from tests.trainer.runs import CLASSES, finetune_recipe
 from tests.trainer.test_weights import save_mamp
@@ -35,12 +36,16 @@ def frozen_norm(model: Classifier) -> Classifier:
     return model
 
 
+def make_optimiser(model: Classifier) -> torch.optim.Optimizer:
+    return optimiser_of_groups(FINETUNE.optimiser_groups(model, RECIPE), RECIPE.optimiser)
+
+
 def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() -> None:
     recipe = finetune_recipe(dropout=0.0, drop_path=0.0, label_smoothing=0.1)
     model, batch = frozen_norm(make_classifier(recipe, CLASSES, None)), make_batch()
 
     with torch.no_grad():
-        loss = finetune_loss(model, recipe)(batch, 0)
+        loss = loss_function(model, recipe, FINETUNE)(batch, 0)
 
     expected = 0.0
     for logits, label in zip(model(batch.x).tolist(), batch.label.tolist(), strict=True):
@@ -50,16 +55,26 @@ def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() ->
 
 
 def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
-    loss = finetune_loss(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE)
+    loss = loss_function(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE, FINETUNE)
     with torch.no_grad():
         first, again, other = loss(make_batch(), 0), loss(make_batch(), 0), loss(make_batch(), 1)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
+def test_smoothed_loss__drops_branches_of_the_encoder_and_features_of_the_head() -> None:
+    model, batch = frozen_norm(make_classifier(RECIPE, CLASSES, None)), make_batch()
+    masks = draw_drop_masks(RECIPE, 2, batch.clip, slots=2)
+    with torch.no_grad():
+        loss = loss_function(model, RECIPE, FINETUNE)(batch, 2)
+        logits = model.head(model.encode(batch.x, drop_path=masks.drop_path), masks.dropout)
+    expected = torch.nn.functional.cross_entropy(logits, batch.label, label_smoothing=RECIPE.label_smoothing)
+    torch.testing.assert_close(loss, expected)
+
+
 def test_smoothed_loss__of_a_batch_is_the_mean_of_its_parts() -> None:
     """What a clip loses does not depend on who takes it: two ranks have the loss of one."""
-    loss = finetune_loss(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE)
+    loss = loss_function(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE, FINETUNE)
     with torch.no_grad():
         whole = loss(make_batch(), 3)
         parts = [loss(make_batch(part), 3) for part in (torch.tensor([4, 0, 2]), torch.tensor([1, 5, 3]))]
@@ -83,7 +98,7 @@ def test_make_classifier__fine_tuning_takes_the_encoder_and_the_seeds_head(tmp_p
 
 def test_step__scales_the_learning_rate_of_each_layer() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
-    step = TrainStep(finetune_loss(model, RECIPE), finetune_optimiser(model, RECIPE))
+    step = TrainStep(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
     step([Microbatch(make_batch(), 1.0)], 0, 0, lr=0.5)
     assert isinstance(step.optimiser, torch.optim.AdamW)
     assert step.optimiser.param_groups[0]["betas"] == (0.9, 0.999)
@@ -93,7 +108,7 @@ def test_step__scales_the_learning_rate_of_each_layer() -> None:
 
 def test_step__fine_tuning_learns_what_it_sees() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
-    step = TrainStep(finetune_loss(model, RECIPE), finetune_optimiser(model, RECIPE))
+    step = TrainStep(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
     for number in range(40):
         step([Microbatch(make_batch(), 1.0)], number, 0, lr=0.003)
     losses, _ = step.flush_metrics(lambda *_: [])

@@ -13,8 +13,7 @@ from mamp_trainer.analysis.reconstruction import reconstruct_masked
 from mamp_trainer.models.tokens import from_tokens, motion, to_tokens
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.objectives.targets import denormalise_tokens, normalise_tokens
-from mamp_trainer.protocols.linear import linear
-from tests.trainer.runs import MODEL, linear_recipe, pretrain_recipe, write_toy_store
+from tests.trainer.runs import MODEL, evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 from tests.trainer.stores import make_clips, write_manifest, write_store
 
 
@@ -107,6 +106,6 @@ def test_predict_hidden__of_two_bodies_shows_the_one_that_moves_more(tmp_path: P
 
 
 def test_predict_hidden__refuses_a_classifier(store: Path, tmp_path: Path) -> None:
-    linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+    evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
     with pytest.raises(CheckpointError, match="no pre-training"):
         reconstruct_masked(tmp_path / "run", store, 1, "cpu")

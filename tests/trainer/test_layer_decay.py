@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from mamp_schemas.models.recipe import ModelSpec
-from mamp_trainer.models.heads import Classifier, FinetuneHead
+from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.models.mamp import Encoder
+from mamp_trainer.protocols.finetune import FinetuneHead
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.training.optim import LR_SCALE, layer_groups, layer_id
 
@@ -11,7 +12,7 @@ SPEC = ModelSpec(joints=3, frames=8, width=8, depth=3, heads=2)
 
 
 def classifier(spec: ModelSpec = SPEC) -> Classifier:
-    return Classifier(Encoder(spec), FinetuneHead(spec.width, spec.joints, classes=4, hidden=8))
+    return Classifier(Encoder(spec), FinetuneHead(spec.width, spec.joints, classes=4, hidden=8), classes=4)
 
 
 def scales(model: Classifier, decay: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ from mamp_schemas.models.splits import Subset
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.runs.index import find_finished, run_detail, summarise_run
 from tests.trainer.ledger_cases import encoder_of, write_metrics, write_recipe, write_run
-from tests.trainer.runs import finetune_recipe, linear_recipe, pretrain_recipe
+from tests.trainer.runs import linear_recipe, pretrain_recipe, semi_recipe
 
 
 def change_record(folder: Path, **changes: object) -> None:
@@ -58,7 +58,7 @@ def test_describe_run__of_a_complete_one_by_its_record_alone(tmp_path: Path) -> 
 
 
 def test_describe_run__of_format_1_takes_name_and_draw_from_the_recipe(tmp_path: Path) -> None:
-    recipe = finetune_recipe(kind="semi", subset=Subset(fraction=0.1, draw=2))
+    recipe = semi_recipe(subset=Subset(fraction=0.1, draw=2))
     folder = write_run(tmp_path / "run", recipe, format_version=1, recipe=None, subset=None, hardware=None)
     line = summarise_run(read_run(folder))
     assert (line.recipe, line.subset) == ("tiny", recipe.subset)

@@ -9,7 +9,7 @@ from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.models.splits import Subset
 from mamp_trainer.runs.compare import Aspect, compare
 from tests.trainer.ledger_cases import HARDWARE, encoder_of, write_recipe, write_run
-from tests.trainer.runs import finetune_recipe, linear_recipe, pretrain_recipe
+from tests.trainer.runs import linear_recipe, pretrain_recipe, semi_recipe
 
 
 def compare_two(one: Path, two: Path) -> dict[str, Aspect]:
@@ -135,7 +135,7 @@ def test_compare__format_1_leads_to_the_last_checkpoint_of_the_run_it_names(tmp_
 def test_compare__draws_of_the_training_clips_are_one_setting(tmp_path: Path) -> None:
     folders = []
     for draw in (1, 2):
-        recipe = finetune_recipe(kind="semi", subset=Subset(fraction=0.1, draw=draw))
+        recipe = semi_recipe(subset=Subset(fraction=0.1, draw=draw))
         folders.append(write_run(tmp_path / str(draw), recipe, 40.0 + draw, manifest_hash=f"{draw}" * 64))
     (group,) = compare([read_run(folder) for folder in folders]).groups
     assert (group.seeds, group.draws) == ((0, 0), (1, 2))

@@ -9,20 +9,26 @@ import torch
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from mamp_schemas.models.recipe import ModelSpec
+from mamp_schemas.models.recipe import KnnOptions, ModelSpec
+from mamp_schemas.models.results import RetrievalEvaluation
 from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.checkpoints.released import to_released
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols.classifier import trained_recipe
 from mamp_trainer.protocols.embeddings import embed_clips
-from mamp_trainer.protocols.evaluate import EvaluationContext, evaluate
-from mamp_trainer.protocols.knn import evaluate_knn
-from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.evaluate import EvaluationContext, evaluate, measure_encoder
+from mamp_trainer.protocols.networks import trained_recipe
 from mamp_trainer.protocols.predictions import ClipPredictions
 from tests.trainer.rank_threads import together
-from tests.trainer.runs import MODEL, linear_recipe, open_source, pretrain_recipe, write_toy_store
+from tests.trainer.runs import (
+    MODEL,
+    evaluate_encoder,
+    linear_recipe,
+    open_source,
+    pretrain_recipe,
+    write_toy_store,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("trained") / "run"
-    linear(linear_recipe(), store, run, device="cpu")
+    evaluate_encoder(linear_recipe(), store, run, device="cpu")
     return run
 
 
@@ -100,12 +106,13 @@ def test_embed__initial_weights_are_those_of_an_untrained_linear_evaluation(stor
 
 def test_find_neighbours__votes_as_scikit_learn_does(store: Path, pretrained: Path) -> None:
     recipe = pretrain_recipe()
-    found = evaluate_knn(pretrained, recipe, EvaluationContext(store, "cpu"), (1, 5))
+    found = measure_encoder("knn", pretrained, recipe, KnnOptions(k=(5, 1)), EvaluationContext(store, "cpu"))
     features, _ = embed_clips(pretrained, recipe, EvaluationContext(store, "cpu"), ("train", "test"))
     is_train = np.array(features.side) == "train"
     oracle = KNeighborsClassifier(n_neighbors=1, metric="cosine")
     oracle.fit(features.features[is_train], features.label[is_train])
     expected = oracle.score(features.features[~is_train], features.label[~is_train])
+    assert isinstance(found, RetrievalEvaluation)
     assert found.knn[1] == found.recall[1] == pytest.approx(100 * expected)
     assert (found.clips, found.gallery, set(found.knn)) == (7, 26, {1, 5})
 
@@ -114,7 +121,7 @@ def test_find_neighbours__more_than_there_are_is_told(
     store: Path, pretrained: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for k in (26, 27):
-        evaluate_knn(pretrained, pretrain_recipe(), EvaluationContext(store, "cpu"), (k,))
+        measure_encoder("knn", pretrained, pretrain_recipe(), KnnOptions(k=(k,)), EvaluationContext(store, "cpu"))
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
         "k = 27, but all 26 training clips are fewer"
     ]

@@ -3,8 +3,10 @@ import torch
 from torch import nn
 
 from mamp_trainer.checkpoints.released import from_released
-from mamp_trainer.models.heads import Classifier, DropMasks, FinetuneHead, LinearHead
+from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.models.mamp import Encoder
+from mamp_trainer.protocols.finetune import FinetuneHead
+from mamp_trainer.protocols.linear import LinearHead
 from tests.trainer.golden_model import (
     CLASSES,
     SPEC,
@@ -18,7 +20,7 @@ from tests.trainer.runs import MODEL, make_batch
 
 def logits(head: LinearHead | FinetuneHead, case: str) -> torch.Tensor:
     """Logits of the golden clips with the golden encoder and the case's head weights."""
-    model = Classifier(Encoder(SPEC), head).double().eval()
+    model = Classifier(Encoder(SPEC), head, CLASSES).double().eval()
     state = from_released({**official_weights(), **official_weights(f"{case}/")})
     model.load_state_dict({name: value for name, value in state.items() if not name.startswith("decoder.")})
     return model(clips_NMTVC())
@@ -69,24 +71,24 @@ def test_finetune_head__drops_features_before_anything_else():
     assert not torch.equal(head(features, factors), head(features))
 
 
-def test_classifier__gives_encoder_and_head_their_drops():
+def test_encode__drops_the_branches_of_each_slot():
     torch.manual_seed(0)
     spec = SPEC.replaced(joints=3)
-    model = Classifier(Encoder(spec), FinetuneHead(spec.width, 3, 4, hidden=8)).eval()
+    model = Classifier(Encoder(spec), FinetuneHead(spec.width, 3, 4, hidden=8), 4).eval()
     x, paths = torch.randn(5, 2, 24, 3, 3), torch.rand(10, spec.depth, 2)
-    factors = torch.rand(5, 2, spec.segments, 3, spec.width)
 
-    logits = model(x, drop_masks=DropMasks(paths, factors))
+    features = model.encode(x, drop_path=paths)
 
-    features = model.encoder(x.flatten(0, 1), drop_path=paths).view(factors.shape)
-    torch.testing.assert_close(logits, model.head(features, factors))
+    expected = model.encoder(x.flatten(0, 1), drop_path=paths).view(5, 2, spec.segments, 3, spec.width)
+    torch.testing.assert_close(features, expected)
+    assert not torch.equal(features, model.encode(x))
 
 
 @pytest.mark.parametrize("copies", [False, True])
 def test_classifier__encodes_each_body_once(copies):
     torch.manual_seed(0)
     batch = make_batch([[True, False], [True, True], [True, False], [True, False]], copies=copies)
-    model = Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3)).eval()
+    model = Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3), 3).eval()
     encoded: list[int] = []
     model.encoder.register_forward_hook(lambda _module, inputs, _output: encoded.append(len(inputs[0])))
 
@@ -98,12 +100,12 @@ def test_classifier__encodes_each_body_once(copies):
 
 def test_classifier__encodes_full_clips_as_they_are():
     batch = make_batch([[True, True]] * 2)
-    model = Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3)).eval()
+    model = Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3), 3).eval()
 
     assert torch.equal(model(batch.x, batch.unique_bodies), model(batch.x))
 
 
 def test_classifier__bf16_leaves_the_head_in_float32():
-    batch, model = make_batch([[True, False]]), Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3), "bf16").eval()
+    batch, model = make_batch([[True, False]]), Classifier(Encoder(MODEL), LinearHead(MODEL.width, 3), 3, "bf16").eval()
 
     assert model(batch.x, batch.unique_bodies).dtype == torch.float32

@@ -52,7 +52,7 @@ def average_precision(query: Tensor, label: Tensor, gallery: Tensor, labels: Ten
 def test_find_nearest__equals_comparing_one_by_one(seed: int, k: int) -> None:
     queries, _, gallery, _ = make_set(seed)
     found = find_nearest(queries, gallery, k)
-    assert found.index.shape == found.similarity.shape == (7, min(k, 23))
+    assert found.indices.shape == found.similarity.shape == (7, min(k, 23))
     for query, place, similarity in zip(queries, *found, strict=True):
         near = ranking(query, gallery)[:k]
         torch.testing.assert_close(
@@ -118,7 +118,7 @@ def test_measure_retrieval__a_class_the_gallery_lacks_is_never_found() -> None:
 def test_chunks__change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     queries, wanted, gallery, labels = make_set(3)
     nearest, measured = find_nearest(queries, gallery, 4), measure_retrieval(queries, wanted, gallery, labels)
-    monkeypatch.setattr(neighbours, "CHUNK", chunk)
+    monkeypatch.setattr(neighbours, "CHUNK_SIMILARITIES", chunk)
     parts, again = find_nearest(queries, gallery, 4), measure_retrieval(queries, wanted, gallery, labels)
     assert torch.equal(parts.index, nearest.index)
     torch.testing.assert_close(parts.similarity, nearest.similarity, atol=1e-6, rtol=0)
@@ -129,7 +129,7 @@ def test_chunks__change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> 
 def test_find_nearest__takes_half_precision_features_and_zeros() -> None:
     queries, gallery = torch.tensor([[1.0, 0.0]]).bfloat16(), torch.tensor([[0.0, 0.0], [2.0, 0.0]]).bfloat16()
     found = find_nearest(queries, gallery, 2)
-    assert found.index.tolist() == [[1, 0]]
+    assert found.indices.tolist() == [[1, 0]]
     assert found.similarity.tolist() == [[1.0, 0.0]]
 
 

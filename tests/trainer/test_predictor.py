@@ -16,10 +16,9 @@ from mamp_trainer.data.batches import Clips, EmptySlot
 from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.dataset import Recording
 from mamp_trainer.data.streaming import load_all_rows
-from mamp_trainer.protocols.classifier import load_classifier
-from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.networks import load_classifier
 from mamp_trainer.protocols.predictions import Predictor, predict_logits, top_classes
-from tests.trainer.runs import CPU, finetune_recipe, linear_recipe, write_toy_store
+from tests.trainer.runs import CPU, evaluate_encoder, finetune_recipe, linear_recipe, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_store
 
 SHAPES = [(1, 80), (2, 30), (1, 1), (2, 64), (1, 7), (2, 12), (1, 200)]
@@ -31,7 +30,7 @@ CLIPS = [Clip(clip.id, clip.joints, valid_frames=max(1, clip.joints.shape[1] - 3
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A linear classifier of 60 classes, trained a little on other clips."""
     folder = tmp_path_factory.mktemp("run")
-    linear(RECIPE, write_toy_store(folder), folder / "run", device="cpu")
+    evaluate_encoder(RECIPE, write_toy_store(folder), folder / "run", device="cpu")
     return folder / "run"
 
 
@@ -70,7 +69,7 @@ def test_load__another_number_of_classes_is_refused(run: Path) -> None:
 
 
 def test_load__another_kind_of_head_is_refused(run: Path) -> None:
-    with pytest.raises(CheckpointError, match="tensors are missing"):
+    with pytest.raises(CheckpointError, match="holds no classifier of `train finetune`"):
         Predictor.load(run, finetune_recipe(model=RECIPE.model), NTU60, "zeros", "cpu")
 
 

@@ -153,9 +153,9 @@ def test_load_recipe__every_row_of_an_ablation_is_a_recipe(table: str, dataset: 
 @pytest.mark.parametrize(
     ("task", "name", "override", "said"),
     [
-        ("finetune", "ntu60-xsub", "subset={fraction: 0.1}", "subset is for kind 'semi'"),
-        ("semi", "ntu60-xsub-1pct", "subset=null", "subset is for kind 'semi'"),
-        ("transfer", "pku2-xsub-from-ntu60", "pretrained_on=null", "pretrained_on is for kind 'transfer'"),
+        ("finetune", "ntu60-xsub", "subset={fraction: 0.1}", "unknown key: subset"),
+        ("semi", "ntu60-xsub-1pct", "subset=null", "subset: Input should be"),
+        ("transfer", "pku2-xsub-from-ntu60", "pretrained_on=null", "pretrained_on: Input should be"),
         ("transfer", "pku2-xsub-from-ntu60", "pretrained_on.dataset=pku2", "must be another one than dataset"),
         ("semi", "ntu60-xsub-1pct", "subset.fraction=1.0", r"subset\.fraction"),
         ("finetune", "ntu60-xsub", "layer_decay=0", "layer_decay"),

@@ -13,10 +13,10 @@ from mamp_schemas.models.recipe import PretrainRecipe, ScheduleSpec
 from mamp_schemas.models.results import RunRecord
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols import classification
-from mamp_trainer.protocols.linear import linear
 from tests.trainer.runs import (
     SignalAfter,
     assert_same_run,
+    evaluate_encoder,
     last_checkpoint,
     linear_recipe,
     pretrain_recipe,
@@ -107,22 +107,22 @@ def test_pretrain__tells_how_to_go_on(
 @pytest.mark.parametrize("steps", [3, 6, 9])
 def test_linear__resumed_equals_uninterrupted(store: Path, whole: Path, tmp_path: Path, steps: int) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
-    expected = linear(linear_recipe(), store, one, encoder_from=whole, device="cpu")
+    expected = evaluate_encoder(linear_recipe(), store, one, encoder_from=whole, device="cpu")
     with pytest.raises(KeyboardInterrupt):
-        linear(linear_recipe(), store, other, encoder_from=whole, device="cpu", progress=SignalAfter(steps))
-    resumed = linear(linear_recipe(), store, other, encoder_from=whole, resume=True, device="cpu")
+        evaluate_encoder(linear_recipe(), store, other, encoder_from=whole, device="cpu", progress=SignalAfter(steps))
+    resumed = evaluate_encoder(linear_recipe(), store, other, encoder_from=whole, resume=True, device="cpu")
     assert_same_run(one, other)
     assert resumed.replaced(seconds=0.0) == expected.replaced(seconds=0.0)
 
 
 def test_linear__interrupted_while_testing(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
-    linear(linear_recipe(), store, one, device="cpu")
+    evaluate_encoder(linear_recipe(), store, one, device="cpu")
     with monkeypatch.context() as patched:
         patched.setattr(classification, "predict_logits", interrupting(classification.predict_logits))
         with pytest.raises(KeyboardInterrupt):
-            linear(linear_recipe(), store, other, device="cpu")
-    linear(linear_recipe(), store, other, resume=True, device="cpu")
+            evaluate_encoder(linear_recipe(), store, other, device="cpu")
+    evaluate_encoder(linear_recipe(), store, other, resume=True, device="cpu")
     assert_same_run(one, other)
 
 
@@ -150,9 +150,9 @@ def test_resume__another_split_is_refused(whole: Path, tmp_path: Path) -> None:
 
 
 def test_resume__another_encoder_is_refused(store: Path, whole: Path, tmp_path: Path) -> None:
-    linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+    evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
     with pytest.raises(CheckpointError, match="encoder: untrained then"):
-        linear(linear_recipe(), store, tmp_path / "run", encoder_from=whole, resume=True, device="cpu")
+        evaluate_encoder(linear_recipe(), store, tmp_path / "run", encoder_from=whole, resume=True, device="cpu")
 
 
 def test_resume__another_store_is_refused(store: Path, tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ from mamp_schemas.models.results import RunRecord
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.checkpoints.load import load_encoder, weights_digest
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols import classification
-from mamp_trainer.protocols.classifier import make_classifier
-from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.linear import LINEAR
 from mamp_trainer.protocols.metrics import accuracy
+from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import ClipPredictions, predict_logits
 from tests.trainer.rank_threads import together
 from tests.trainer.runs import (
     MODEL,
+    evaluate_encoder,
     linear_recipe,
     open_source,
     pretrain_recipe,
@@ -46,7 +46,7 @@ def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_linear__tells_apart_classes_that_differ(store: Path, tmp_path: Path) -> None:
     recipe = linear_recipe(schedule=ScheduleSpec(epochs=15, lr=1.0))
-    result = linear(recipe, store, tmp_path / "run", device="cpu")
+    result = evaluate_encoder(recipe, store, tmp_path / "run", device="cpu")
     assert result.last_top1 > 80
     assert result.last_top5 == 100
 
@@ -57,14 +57,14 @@ def test_linear__reports_last_and_best_epoch(store: Path, tmp_path: Path, monkey
     def scripted(_logits: torch.Tensor, _label: torch.Tensor) -> dict[str, float]:
         return {"test_top1": next(scores), "test_top5": 90.0}
 
-    monkeypatch.setattr(classification, "accuracy", scripted)
+    monkeypatch.setattr(LINEAR, "metrics", scripted)
     recipe = linear_recipe(schedule=ScheduleSpec(epochs=4, lr=0.1))
-    result = linear(recipe, store, tmp_path / "run", device="cpu")
+    result = evaluate_encoder(recipe, store, tmp_path / "run", device="cpu")
     assert (result.last_top1, result.last_top5, result.best_top1, result.best_epoch) == (40.0, 90.0, 60.0, 2)
 
 
 def test_linear__leaves_the_encoder_as_it_was(store: Path, pretrained: Path, tmp_path: Path) -> None:
-    linear(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
+    evaluate_encoder(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
     folders = [latest_checkpoint(pretrained), latest_checkpoint(tmp_path / "run")]
     before, after = (read_checkpoint(folder).weights for folder in folders if folder)
     encoder = [name for name in after if name.startswith("encoder.")]
@@ -73,7 +73,7 @@ def test_linear__leaves_the_encoder_as_it_was(store: Path, pretrained: Path, tmp
 
 
 def test_linear__records_which_encoder_it_judged(store: Path, pretrained: Path, tmp_path: Path) -> None:
-    linear(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
+    evaluate_encoder(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
     record = parse_model_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
     assert record.encoder == str(pretrained)
     before = parse_model_json(RunRecord, (pretrained / "run.json").read_text(), "run.json")
@@ -86,14 +86,14 @@ def test_linear__records_which_encoder_it_judged(store: Path, pretrained: Path, 
 def test_linear__says_that_the_encoder_is_untrained(
     store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+    evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
     assert any("untrained" in message for message in caplog.messages)
     record = parse_model_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
     assert record.encoder == "untrained"
 
 
 def test_linear__tests_after_every_epoch(store: Path, tmp_path: Path) -> None:
-    result = linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+    result = evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
     tested = [line["test_top1"] for line in read_metrics(tmp_path / "run") if "test_top1" in line]
     assert len(tested) == result.epochs == 3
     assert tested[-1] == result.last_top1
@@ -138,7 +138,7 @@ def test_accuracy__in_percent_of_all_clips() -> None:
 
 
 def test_linear__keeps_the_scores_of_the_last_epoch(store: Path, tmp_path: Path) -> None:
-    result = linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+    result = evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
     scores = ClipPredictions.read(tmp_path / "run" / "scores.npz")
     assert scores.clip == [f"clip{number:03d}" for number in range(26, 33)]
     assert accuracy(scores.logits, scores.label)["test_top1"] == result.last_top1
@@ -163,16 +163,16 @@ def test_linear__clips_without_a_label_are_refused(tmp_path: Path) -> None:
     store = write_store(tmp_path / "s.zarr", unknown)
     write_manifest(store, ["clip000", "clip001"], ["clip002", "clip003"])
     with pytest.raises(ManifestError, match="2 of 2 train clips"):
-        linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+        evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
 
 
 def test_linear__a_batch_of_one_clip_is_refused(store: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="one clip"):
-        linear(linear_recipe(batch_size=1), store, tmp_path / "run", device="cpu")
+        evaluate_encoder(linear_recipe(batch_size=1), store, tmp_path / "run", device="cpu")
 
 
 def test_linear__empty_test_side_is_refused(tmp_path: Path) -> None:
     store = write_store(tmp_path / "s.zarr", make_clips([(1, 20)] * 2))
     write_manifest(store, ["clip000", "clip001"], [])
     with pytest.raises(ManifestError, match="test"):
-        linear(linear_recipe(), store, tmp_path / "run", device="cpu")
+        evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")

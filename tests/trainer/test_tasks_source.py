@@ -13,14 +13,14 @@ from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.splits import Subset, manifest_name
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols.linear import linear
 from tests.trainer.runs import (
     SignalAfter,
-    finetune_recipe,
+    evaluate_encoder,
     linear_recipe,
     open_source,
     pretrain_recipe,
     read_metrics,
+    semi_recipe,
     write_toy_store,
 )
 
@@ -69,10 +69,12 @@ def test_pretrain__is_the_same_wherever_clips_live(store: Path, tmp_path: Path, 
 
 def test_linear__is_the_same_wherever_clips_live(store: Path, tmp_path: Path) -> None:
     results = [
-        linear(linear_recipe(residency=residency, shuffle_window=3), store, tmp_path / residency, device="cpu")
+        evaluate_encoder(
+            linear_recipe(residency=residency, shuffle_window=3), store, tmp_path / residency, device="cpu"
+        )
         for residency in ("device", "host", "stream")
     ]
-    assert len({result.replaced(seconds=0.0) for result in results}) == 1
+    assert all(result.replaced(seconds=0.0) == results[0].replaced(seconds=0.0) for result in results)
     assert_same_weights(tmp_path / "device", tmp_path / "stream")
 
 
@@ -136,6 +138,6 @@ def test_source__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_side
     subset = Subset(fraction=0.25)
     drawn = parent.replaced(train=parent.train[3:8], subset=subset, parent=parent.digest())
     own.with_name(manifest_name(own.name, "xsub", subset)).write_text(drawn.model_dump_json())
-    source = open_source(own, finetune_recipe(kind="semi", subset=subset))
+    source = open_source(own, semi_recipe(subset=subset))
     assert source.ids == {"train": list(parent.train[3:8]), "test": list(parent.test)}
     assert source.run_identity("untrained").manifest_hash == drawn.digest()

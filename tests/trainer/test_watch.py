@@ -9,13 +9,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols.classifier import make_classifier
-from mamp_trainer.protocols.linear import linear
+from mamp_trainer.protocols.linear import LINEAR
+from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.telemetry import meter as gauges
 from mamp_trainer.telemetry.flops import decoder_flops, encoder_flops, loss_term_flops
 from mamp_trainer.telemetry.meter import ThroughputMeter, device_peak_flops, peak_memory
 from tests.trainer.rank_threads import StopAfter
-from tests.trainer.runs import linear_recipe, pretrain_recipe, write_toy_store
+from tests.trainer.runs import evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 
 CPU = torch.device("cpu")
 
@@ -29,7 +29,7 @@ def test_term_flops__of_a_sequence_are_those_of_the_paper_s_network() -> None:
     recipe = pretrain_recipe(model=ModelSpec())
     forward = encoder_flops(recipe.model, 74) + decoder_flops(recipe.model, 74)
     assert forward == pytest.approx(9.8e9, rel=0.01)
-    assert loss_term_flops(recipe, slots=2) == 3 * forward
+    assert loss_term_flops(recipe) == 3 * forward
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -48,7 +48,7 @@ def test_term_flops__of_linear_evaluation_equal_what_torch_counts_but_for_the_he
     model = make_classifier(recipe, 60, None)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model.encoder(torch.randn(2, recipe.model.frames, recipe.model.joints, 3))
-    assert counter.get_total_flops() == loss_term_flops(recipe, slots=2)
+    assert counter.get_total_flops() == LINEAR.flops(recipe, slots=2)
 
 
 def test_gauge__tells_waiting_from_computing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_pretrain__profile_is_a_trace_of_the_steps_asked_for(
 
 def test_linear__the_best_epoch_s_checkpoint_is_kept(store: Path, tmp_path: Path) -> None:
     recipe = linear_recipe(schedule=linear_recipe().schedule.replaced(epochs=6), checkpoint_every=1)
-    result = linear(recipe, store, tmp_path / "run", device="cpu")
+    result = evaluate_encoder(recipe, store, tmp_path / "run", device="cpu")
     metas = [json.loads(path.read_text()) for path in sorted((tmp_path / "run" / "checkpoints").glob("*/meta.json"))]
     best = [meta["step"] for meta in metas if meta["measure"] == result.best_top1]
     assert best[0] == 6 * result.best_epoch

@@ -132,19 +132,16 @@ def _make_store(folder: Path, progress: Progress) -> Path:
 
 
 def _train(folder: Path, store: Path, progress: Progress) -> tuple[EvaluationResult, EvaluationResult]:
-    from mamp_schemas.errors import UsageError
-    from mamp_schemas.models.recipe import LinearRecipe
     from mamp_trainer.objectives.pretrain import pretrain
-    from mamp_trainer.protocols.linear import linear
-    from mamp_trainer.recipes import load_recipe
+    from mamp_trainer.protocols.classification import train_classifier
+    from mamp_trainer.recipes import load_evaluation_recipe, load_recipe
+    from mamp_trainer.training.runtime import RunContext
 
     run = folder / "runs" / "pretrain"
     pretrain(load_recipe("pretrain", RECIPE), store, run, progress=progress)
-    recipe = load_recipe("linear", RECIPE)
-    if not isinstance(recipe, LinearRecipe):
-        raise UsageError("the demo's recipe is no linear evaluation", remedy="Install mampctl anew.")
+    recipe = load_evaluation_recipe("linear", RECIPE)
     results = [
-        linear(recipe, store, folder / "runs" / name, encoder_from=source, progress=progress)
+        train_classifier(recipe, store, source, RunContext(folder / "runs" / name, progress=progress))
         for name, source in (("linear-pretrained", run), ("linear-untrained", None))
     ]
     return results[0], results[1]

@@ -25,7 +25,7 @@ from mampctl.output.tables import print_measured_network
 from mampctl.runtime.distributed import distributed_run
 
 if TYPE_CHECKING:
-    from mamp_trainer.protocols.classifier import ClassifierRecipe
+    from mamp_schemas.models.recipe import EvaluationRecipe
     from mamp_trainer.protocols.predictions import ClipPredictions
 
 
@@ -45,7 +45,7 @@ def evaluate(
 ) -> None:
     """Measure a classifier on the test side: top-1, top-5, each class, and which are taken for which."""
 
-    def prepare() -> "tuple[Path, ClassifierRecipe, StoragePath]":
+    def prepare() -> "tuple[Path, EvaluationRecipe, StoragePath]":
         _require_empty_folder(out)
         network = select_checkpoint(checkpoint, best)
         loaded = _load_classifier_recipe(network, recipe, set_)
@@ -68,9 +68,9 @@ def evaluate(
         print_line(f"{out}: evaluation.json, classes.csv, confusion.csv, scores.npz")
 
 
-def _load_classifier_recipe(network: Path, name: str | None, set_: list[str] | None) -> "ClassifierRecipe":
+def _load_classifier_recipe(network: Path, name: str | None, set_: list[str] | None) -> "EvaluationRecipe":
     from mamp_schemas.models.recipe import EvaluationRecipe
-    from mamp_trainer.protocols.classifier import trained_recipe
+    from mamp_trainer.protocols.networks import trained_recipe
     from mamp_trainer.recipes import with_changes
 
     trained = trained_recipe(network, name)
@@ -86,6 +86,8 @@ def _require_empty_folder(out: Path | None) -> None:
 def _print_evaluation(found: ClassifierEvaluation) -> None:
     print_measured_network(found, f"{found.clips:,} test clips")
     print_line(f"top-1 {found.top1:.2f} %, top-5 {found.top5:.2f} %")
+    if found.metrics:
+        print_line(", ".join(f"{name} {value:.4g}" for name, value in found.metrics.items()))
     if found.hardest:
         print_line()
         names = [each.name for each in found.classes]

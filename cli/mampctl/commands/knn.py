@@ -1,11 +1,12 @@
 """`mampctl knn`: measure an encoder's features by nearest neighbours and retrieval, without training."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.recipe import KnnOptions
 from mampctl.defaults import encoder_recipe, store_of_recipe
 from mampctl.options import (
     DeviceOption,
@@ -22,9 +23,7 @@ from mampctl.runtime.distributed import distributed_run
 
 if TYPE_CHECKING:
     from mamp_schemas.models.recipe import Recipe
-
-
-DEFAULT_KS = (1, 20)
+    from mamp_schemas.models.results import RetrievalEvaluation
 
 
 def knn(
@@ -46,12 +45,11 @@ def knn(
         return encoder, loaded, store_of_recipe(store, loaded)
 
     with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
-        from mamp_trainer.protocols.evaluate import EvaluationContext
-        from mamp_trainer.protocols.knn import evaluate_knn
+        from mamp_trainer.protocols.evaluate import EvaluationContext, measure_encoder
 
-        found = evaluate_knn(
-            network, loaded, EvaluationContext(place, device, progress, ranks), sorted({*(k or DEFAULT_KS)})
-        )
+        options = KnnOptions(k=tuple(k)) if k else KnnOptions()
+        context = EvaluationContext(place, device, progress, ranks)
+        found = cast("RetrievalEvaluation", measure_encoder("knn", network, loaded, options, context))
     if not ranks.is_main:
         return
     if as_json:

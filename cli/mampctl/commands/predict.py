@@ -51,7 +51,7 @@ def predict(
         from mamp_pipeline.datasets.base import find_reader
         from mamp_pipeline.ingest.read_files import find_files, read_files
         from mamp_trainer.checkpoints.provenance import read_training_policy
-        from mamp_trainer.protocols.classifier import trained_recipe
+        from mamp_trainer.protocols.networks import trained_recipe
         from mamp_trainer.protocols.predictions import Predictor
 
     trained = trained_recipe(checkpoint, recipe)

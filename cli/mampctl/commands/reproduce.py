@@ -50,9 +50,8 @@ def _make_manifest(recipe: Recipe, shelf: "DataCatalog") -> None:
         from mamp_schemas.io.manifests import manifest_path, read_manifest, write_manifest
         from mamp_schemas.io.storage import exists
         from mamp_schemas.io.store_reader import open_store
-    from mamp_trainer.reproduce.catalog import subset_of
 
-    store, subset = open_store(shelf.store_path(recipe).resolve()), subset_of(recipe)
+    store, subset = open_store(shelf.store_path(recipe).resolve()), recipe.training_subset
     whole = manifest_path(store.path, recipe.protocol)
     if not exists(whole):
         write_manifest(whole, build_manifest(store, recipe.protocol))

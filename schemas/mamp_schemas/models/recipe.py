@@ -1,7 +1,7 @@
 """Training recipes: every setting of a run. Defaults are the paper's (section 4.2; reference.md, sections 3 to 5)."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -180,6 +180,11 @@ class Recipe(Model):
         """What the run needs of the store's motion, by field of `MotionSpec`; None where it reads no stored motion."""
         return None
 
+    @property
+    def training_subset(self) -> Subset | None:
+        """The part of the training clips that is used; None for all."""
+        return None
+
     @model_validator(mode="after")
     def _fits_dataset(self) -> Self:
         spec = DATASETS.options(self.dataset)
@@ -225,7 +230,22 @@ class PretrainRecipe(Recipe):
 
 
 class EvaluationRecipe(Recipe):
-    """What every evaluation has: accuracy is measured after each epoch."""
+    """A recipe of an evaluation protocol: a classifier is trained, and measured after each epoch.
+
+    A protocol's own recipe is a subclass with the protocol's own fields, and `kind: Literal[NAME]`. Its class variables
+    are what the command line has to know before it imports torch.
+
+    Attributes:
+        frozen_encoder: whether the encoder keeps its weights and only the head is trained.
+        requires_encoder: whether a run without `--from` is refused.
+        untrained_suffix: appended to the name of the folder of a run that begins with initial weights.
+        has_default: whether the recipe `DATASET-PROTOCOL` is taken where none is named.
+    """
+
+    frozen_encoder: ClassVar[bool] = False
+    requires_encoder: ClassVar[bool] = False
+    untrained_suffix: ClassVar[str] = "-scratch"
+    has_default: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _some_epoch(self) -> Self:
@@ -235,33 +255,25 @@ class EvaluationRecipe(Recipe):
 
 
 class LinearRecipe(EvaluationRecipe):
-    """Linear evaluation: the encoder is fixed, a linear classifier is trained on its mean features."""
+    """Linear evaluation: the encoder is frozen, a linear classifier is trained on its mean features."""
+
+    frozen_encoder = True
+    untrained_suffix = "-untrained"
 
     kind: Literal["linear"]
-
-
-class PretrainingData(Model):
-    """The data that an encoder was pre-trained on, where it is not the run's own."""
-
-    dataset: DatasetName
-    protocol: str
 
 
 class FinetuneRecipe(EvaluationRecipe):
     """Fine-tuning: encoder and a new head are trained together.
 
-    Semi-supervised evaluation and transfer are the same on other clips, or from another encoder.
-
     Attributes:
-        dropout: of features, before the head does anything else.
-        label_smoothing: share of the target that goes to all classes alike.
-        drop_path: probability that a sequence passes by a branch of the last block; it grows linearly from 0 at
-            the first.
-        layer_decay: learning rates are multiplied by it once for each layer between a parameter and the head: by
-            layer_decay^(depth + 1 - id), id 0 for the embeddings, i + 1 for block i, depth + 1 for the rest.
+        dropout: dropout rate of the features that the head gets.
+        label_smoothing: share of the target that is spread evenly over all classes.
+        drop_path: stochastic depth: the probability that a sequence skips a branch of the last block; it grows
+            linearly from 0 at the first block.
+        layer_decay: factor of the learning rate from one layer to the next below: layer_decay^(depth + 1 - id) with
+            id 0 for the embeddings, i + 1 for block i, depth + 1 for the rest.
         head_width: hidden width of the head.
-        subset: the part of the training clips that is used (`semi`).
-        pretrained_on: what the encoder was pre-trained on (`transfer`).
     """
 
     kind: Literal["finetune", "semi", "transfer"]
@@ -270,17 +282,61 @@ class FinetuneRecipe(EvaluationRecipe):
     drop_path: float = Field(default=0.3, ge=0, lt=1)
     layer_decay: float = Field(default=0.8, gt=0, le=1)
     head_width: int = Field(default=2048, ge=1)
-    subset: Subset | None = None
-    pretrained_on: PretrainingData | None = None
+
+
+class SemiRecipe(FinetuneRecipe):
+    """Semi-supervised evaluation: fine-tuning on a part of the training clips.
+
+    Attributes:
+        subset: the part of the training clips that is used.
+    """
+
+    has_default = False
+
+    kind: Literal["semi"]
+    subset: Subset
+
+    @property
+    def training_subset(self) -> Subset | None:
+        """The part of the training clips that is used."""
+        return self.subset
+
+
+class PretrainingData(Model):
+    """The dataset and protocol whose training clips an encoder was pre-trained on."""
+
+    dataset: DatasetName
+    protocol: str
+
+
+class TransferRecipe(FinetuneRecipe):
+    """Transfer learning: fine-tuning an encoder that was pre-trained on another dataset.
+
+    Attributes:
+        pretrained_on: what the encoder was pre-trained on.
+    """
+
+    requires_encoder = True
+    has_default = False
+
+    kind: Literal["transfer"]
+    pretrained_on: PretrainingData
 
     @model_validator(mode="after")
-    def _fields_fit_kind(self) -> "FinetuneRecipe":
-        for field, kind in (("subset", "semi"), ("pretrained_on", "transfer")):
-            if (getattr(self, field) is not None) != (self.kind == kind):
-                raise ValueError(f"{field} is for kind '{kind}', and needed there; this is '{self.kind}'")
-        if self.pretrained_on is not None and self.pretrained_on.dataset == self.dataset:
+    def _another_dataset(self) -> Self:
+        if self.pretrained_on.dataset == self.dataset:
             raise ValueError(f"pretrained_on.dataset must be another one than dataset ({self.dataset})")
         return self
+
+
+class KnnOptions(Model):
+    """Options of kNN classification.
+
+    Attributes:
+        k: how many neighbours vote; accuracy is measured for each.
+    """
+
+    k: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 20), min_length=1)
 
 
 def recipe_class(kind: object, objective: object = None) -> type[Recipe]:
@@ -303,11 +359,23 @@ def recipe_class(kind: object, objective: object = None) -> type[Recipe]:
 
 def task_names() -> tuple[str, ...]:
     """Return the tasks that have recipes: pre-training, and every evaluation protocol that trains."""
-    return (PRETRAIN, *PROTOCOLS.names())
+    return (PRETRAIN, *trained_protocols())
+
+
+def trained_protocols() -> tuple[str, ...]:
+    """Return the names of the evaluation protocols that train, those of other distributions unseen."""
+    return tuple(name for name in PROTOCOLS.names() if _may_train(name))
+
+
+def _may_train(name: str) -> bool:
+    """Return whether a protocol trains; one of another distribution is not imported for that, and taken to train."""
+    return PROTOCOLS.entry(name).distribution is not None or issubclass(PROTOCOLS.options(name), Recipe)
 
 
 def parse_recipe(data: Mapping[str, Any], source: str) -> Recipe:
     """Read a recipe of any task from plain data.
+
+    A key without a value that the task's recipes do not have is ignored: recipes saved by earlier versions have such.
 
     Args:
         data: the fields; `kind`, and `objective` in pre-training, say which class reads them.
@@ -320,7 +388,8 @@ def parse_recipe(data: Mapping[str, Any], source: str) -> Recipe:
         model = recipe_class(data.get("kind"), data.get("objective"))
     except UsageError as problem:
         raise ConfigError(f"{source}: {problem.message}", remedy=problem.remedy) from None
-    return parse_model_data(model, data, source)
+    known = {key: value for key, value in data.items() if value is not None or key in model.model_fields}
+    return parse_model_data(model, known, source)
 
 
 def _parse_any(value: object, _inner: object, info: ValidationInfo) -> Recipe:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Literal, Self
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from mamp_schemas.models.base import Model
 from mamp_schemas.models.splits import Subset
@@ -22,11 +22,13 @@ class PretrainResult(Model):
 
 
 class EvaluationResult(Model):
-    """The end of an evaluation's training: top-1 and top-5 accuracy in percent on the test side.
+    """The outcome of an evaluation: top-1 and top-5 accuracy in percent on the test split.
 
     Attributes:
+        kind: the protocol's name.
         last_top1, last_top5: after the last epoch.
-        best_top1, best_epoch: the best epoch's, chosen on the test side itself, as the authors report.
+        best_top1, best_epoch: of the best epoch, chosen on the test split itself, as the authors report.
+        metrics: the protocol's other metrics after the last epoch, by name.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class EvaluationResult(Model):
     best_top1: float
     best_epoch: int
     seconds: float
+    metrics: dict[str, float] = Field(default_factory=dict)
 
 
 class Spread(Model):
@@ -212,6 +215,7 @@ class ClassifierEvaluation(NetworkMeasurement):
     Attributes:
         matrix: clips of each class (rows) that are taken for each class (columns).
         hardest: the classes most often taken for another one, by share.
+        metrics: the protocol's other metrics, by name.
     """
 
     clips: int
@@ -220,6 +224,7 @@ class ClassifierEvaluation(NetworkMeasurement):
     classes: tuple[ClassAccuracy, ...]
     hardest: tuple[ConfusedPair, ...]
     matrix: tuple[tuple[int, ...], ...]
+    metrics: dict[str, float] = Field(default_factory=dict)
 
 
 class RetrievalEvaluation(NetworkMeasurement):

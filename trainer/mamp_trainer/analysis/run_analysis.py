@@ -12,11 +12,10 @@ from mamp_trainer.analysis.test_subset import TestSubset
 from mamp_trainer.checkpoints.load import resolve_checkpoint
 from mamp_trainer.checkpoints.provenance import read_training_recipe
 from mamp_trainer.models.precision import matmul_precision
-from mamp_trainer.protocols.classifier import trained_recipe
-from mamp_trainer.protocols.embeddings import clip_features, load_feature_extractor
 from mamp_trainer.protocols.evaluate import EvaluationContext, evaluate
 from mamp_trainer.protocols.metrics import ConfusedPair, class_accuracy, confusion_matrix, most_confused_pairs
-from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
+from mamp_trainer.protocols.networks import load_feature_extractor, trained_recipe
+from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions, predict_logits
 from mamp_trainer.training.runtime import choose_device
 
 FEATURE_BATCH_SIZE = 32
@@ -109,6 +108,6 @@ def embed_test_clips(run: Path, store_path: StoragePath, count: int, device: str
     batches = side.batches(chosen, where, FEATURE_BATCH_SIZE)
     progress.start("features", batches.steps, "batches")
     with matmul_precision(recipe.precision):
-        values = clip_features(load_feature_extractor(folder, recipe).to(where), batches, lambda: progress.advance(1))
+        values = predict_logits(load_feature_extractor(folder, recipe).to(where), batches, lambda: progress.advance(1))
     names = [side.store.ids[clip] for clip in chosen]
     return FeaturePoints(names, batches.clips.table.label.numpy(), values.cpu().numpy(), len(side.clips))

@@ -1,13 +1,17 @@
 """What a trained network was trained by and on, as its checkpoint says or, for released files, the user."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from torch import Tensor
 
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.base import digest_dumped
 from mamp_schemas.models.policy import PolicyName
 from mamp_schemas.models.recipe import Recipe, parse_recipe
 from mamp_schemas.models.results import EncoderProvenance
+from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.checkpoints.files import read_checkpoint, read_meta
 from mamp_trainer.checkpoints.load import resolve_checkpoint
 from mamp_trainer.checkpoints.released import load_released
@@ -47,10 +51,6 @@ def encoder_provenance(source: Path, weights: str) -> EncoderProvenance:
         return EncoderProvenance(checkpoint=str(source), weights=weights)
     saved = read_checkpoint(resolve_checkpoint(source))
     return EncoderProvenance(checkpoint=str(saved.path), weights=weights, recipe_hash=digest_dumped(saved.recipe))
-
-
-_TASK_BY_HEAD_TENSOR: dict[str, str] = {"head.fc.weight": "linear", "head.fc2.weight": "finetune"}
-"""Tensors that tell what kind of classifier a released file holds; without one, it is a pre-training."""
 
 
 def read_training_recipe(source: Path, name: str | None = None) -> Recipe:
@@ -103,10 +103,20 @@ def read_training_policy(source: Path, name: PolicyName | None = None) -> Policy
 
 def _recipe_of_released(source: Path, name: str | None) -> Recipe:
     weights = load_released(source)
-    task = next((task for tensor, task in _TASK_BY_HEAD_TENSOR.items() if tensor in weights), "pretrain")
+    task = _task_of_weights(weights)
     if name is None:
         raise UsageError(
             f"{source}: a released file does not say what it was trained by",
             remedy=f"Name its {task} recipe: --recipe ntu60-xsub, say, or a YAML file.",
         )
     return load_recipe(task, name)
+
+
+def _task_of_weights(weights: Mapping[str, Tensor]) -> str:
+    """Return which in-tree protocol a released classifier is of, by the tensor of its classes; else `pretrain`."""
+    for name in PROTOCOLS.names():
+        if PROTOCOLS.entry(name).distribution is None:
+            class_tensor = getattr(PROTOCOLS.get(name), "class_tensor", None)
+            if class_tensor is not None and f"head.{class_tensor}" in weights:
+                return name
+    return "pretrain"

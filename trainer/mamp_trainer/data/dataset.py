@@ -15,7 +15,7 @@ from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.protocol import Split
-from mamp_schemas.models.recipe import FinetuneRecipe, Recipe
+from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.splits import SplitManifest
 from mamp_trainer.checkpoints.files import RunIdentity
 from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
@@ -131,7 +131,7 @@ class RunData:
         """
         store = open_store(path)
         check_recipe(recipe, store)
-        manifest = read_manifest(store, recipe.protocol, recipe.subset if isinstance(recipe, FinetuneRecipe) else None)
+        manifest = read_manifest(store, recipe.protocol, recipe.training_subset)
         wanted: Sequence[Split] = splits or recipe.splits
         clips = {side: split_clips(store, manifest, side) for side in wanted}
         tables = {side: store_clip_table(store, clips[side]) for side in wanted}

@@ -46,6 +46,19 @@ class DistributedBatchNorm(nn.BatchNorm1d):
         self.running_var.lerp_(unbiased_variance.to(self.running_var.dtype), self.momentum or 0.0)
 
 
+def distribute_batchnorm(module: nn.Module, dist_context: DistContext) -> None:
+    """Replace every BatchNorm1d inside a module by one over the clips of all ranks."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm1d):
+            setattr(module, name, DistributedBatchNorm(child, dist_context).to(_device(child)))
+        else:
+            distribute_batchnorm(child, dist_context)
+
+
+def _device(norm: nn.BatchNorm1d) -> torch.device | None:
+    return next((tensor.device for tensor in norm.state_dict().values()), None)
+
+
 class _AllReduceSum(torch.autograd.Function):
     """The sum over all ranks. The loss of each rank depends on the sum, so the gradients are summed as well."""
 

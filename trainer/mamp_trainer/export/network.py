@@ -13,27 +13,28 @@ from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.recipe import EvaluationRecipe, Recipe
 from mamp_trainer.checkpoints.load import load_encoder
-from mamp_trainer.models.heads import FinetuneHead, LinearHead
 from mamp_trainer.models.mamp import Encoder
-from mamp_trainer.protocols.classifier import load_classifier
+from mamp_trainer.protocols.networks import load_classifier
 
 INPUT, LOGITS, FEATURES = "clips", "logits", "features"
 
 
 class ExportedNetwork(nn.Module):
-    """An encoder, with the head that was trained on it or with none.
+    """An encoder with a classification head, or the encoder alone.
 
-    Nothing depends on which body slots are alike, as it does in training for speed: a graph has no such choices.
+    It encodes every body slot, equal ones too: a traced graph cannot skip them, as training does.
 
     Args:
-        encoder: clips to tokens.
-        head: tokens to logits; None for the encoder alone.
+        encoder: encodes sequences.
+        head: from features (N, M, Te, V, D) to logits (N, K); None for the encoder alone.
+        classes: K; 0 without a head.
     """
 
-    def __init__(self, encoder: Encoder, head: LinearHead | FinetuneHead | None) -> None:
+    def __init__(self, encoder: Encoder, head: nn.Module | None = None, classes: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.classes = classes
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -63,12 +64,12 @@ def load_exported_network(source: Path, recipe: Recipe) -> ExportedNetwork:
     Raises:
         CheckpointError: it cannot be read or has another shape.
     """
-    if not isinstance(recipe, EvaluationRecipe):
-        encoder = Encoder(recipe.model)
-        encoder.load_state_dict(load_encoder(source, recipe.model))
-        return ExportedNetwork(encoder, None).eval()
-    model = load_classifier(source, recipe)
-    return ExportedNetwork(model.encoder, model.head).eval()
+    if isinstance(recipe, EvaluationRecipe):
+        model = load_classifier(source, recipe)
+        return ExportedNetwork(model.encoder, model.head, model.classes).eval()
+    encoder = Encoder(recipe.model)
+    encoder.load_state_dict(load_encoder(source, recipe.model))
+    return ExportedNetwork(encoder).eval()
 
 
 TOLERANCE = 1e-4
@@ -164,7 +165,7 @@ def export_metadata(
     if network.head is None:
         return facts
     scores = {
-        "logits": f"float32 (N, {network.head.classes}): softmax over classes gives probabilities",
+        "logits": f"float32 (N, {network.classes}): softmax over classes gives probabilities",
         "classes": json.dumps(list(classes)),
     }
     return facts | scores

@@ -86,7 +86,7 @@ def pretrain(
         model.set_activation_checkpointing(recompute)
         if recipe.compile:
             compile_network(model, chosen)
-        flops = loss_term_flops(recipe, source.slots)
+        flops = loss_term_flops(recipe)
         belonging = source.run_identity(UNTRAINED)
         session = Trainer(run, recipe, belonging, chosen, watcher, dist_context, profile, flops, run_id)
         step = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), dist_context)

@@ -1,153 +1,144 @@
-"""The course that all trained protocols share; train a classifier and measure it after every epoch (section 4.3)."""
+"""Training a classifier by an evaluation protocol, and measuring it after every epoch (section 4.3)."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any
 
-from torch.optim import Optimizer
+from torch import Tensor
 
 from mamp_schemas.errors import RecipeError
 from mamp_schemas.io.atomic import write_file
 from mamp_schemas.io.run_files import TOP1, TOP5, UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe
+from mamp_schemas.models.recipe import EvaluationRecipe
 from mamp_schemas.models.results import EvaluationResult
 from mamp_schemas.progress import NullProgress
+from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.checkpoints.load import weights_digest
-from mamp_trainer.checkpoints.provenance import EncoderTraining, encoder_provenance, read_training
+from mamp_trainer.checkpoints.provenance import encoder_provenance, read_training
 from mamp_trainer.data.batches import TestBatches
+from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.dataset import RunData
-from mamp_trainer.distributed.batchnorm import DistributedBatchNorm
+from mamp_trainer.distributed.batchnorm import distribute_batchnorm
 from mamp_trainer.distributed.context import DistContext
-from mamp_trainer.models.heads import Classifier
+from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.models.precision import compile_network, matmul_precision
-from mamp_trainer.protocols.classifier import ClassifierRecipe, make_classifier
+from mamp_trainer.protocols.base import TrainedProtocol
 from mamp_trainer.protocols.metrics import accuracy
+from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions, predict_logits
-from mamp_trainer.telemetry.flops import loss_term_flops
 from mamp_trainer.training.memory import measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler
+from mamp_trainer.training.optim import optimiser_of_groups
 from mamp_trainer.training.run_dir import lock_run_dir
 from mamp_trainer.training.runtime import RunContext, choose_device, describe_device
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import InterruptCheck, LossFn, Trainer, TrainStep
 
 logger = logging.getLogger(__name__)
-
-
-def report_encoder(encoder_from: Path | None, recipe: ClassifierRecipe) -> None:
-    """Say that no encoder is named, or that what it was pre-trained on is not what the recipe is about.
-
-    Raises:
-        RecipeError: transfer without an encoder.
-    """
-    wanted = recipe.pretrained_on if isinstance(recipe, FinetuneRecipe) else None
-    if encoder_from is None:
-        if wanted is not None:
-            raise RecipeError(
-                f"recipe '{recipe.name}' transfers an encoder of {wanted.dataset} {wanted.protocol}: none is named",
-                remedy="Name its pre-training run with --from.",
-            )
-        stays = "it stays untrained" if isinstance(recipe, LinearRecipe) else "training begins from scratch"
-        logger.info(f"no encoder is named: {stays}, with initial weights of seed {recipe.seed}")
-        return
-    for warning in encoder_warnings(read_training(encoder_from), recipe):
-        logger.warning(warning)
-
-
-def encoder_warnings(trained: EncoderTraining | None, recipe: ClassifierRecipe) -> Iterator[str]:
-    """Yield why the accuracy of an encoder may not be what the recipe is about."""
-    if trained is None:
-        return
-    split = (trained.dataset, trained.protocol)
-    wanted = recipe.pretrained_on if isinstance(recipe, FinetuneRecipe) else None
-    if trained.kind != "pretrain":
-        yield (
-            f"the encoder is that of a run of train {trained.kind}, not of a pre-training: it may have learnt from "
-            "labels already, and then the accuracy is not comparable with published ones"
-        )
-    if wanted is not None and split != (wanted.dataset, wanted.protocol):
-        yield (
-            f"the encoder was pre-trained on {' '.join(split)}; the recipe is about one of "
-            f"{wanted.dataset} {wanted.protocol}"
-        )
-    if split[0] == recipe.dataset and split[1] != recipe.protocol:
-        yield (
-            f"the encoder was pre-trained on {' '.join(split)}, whose training clips include test clips "
-            f"of {recipe.protocol}: the accuracy is not comparable with published ones"
-        )
-
-
-R = TypeVar("R", LinearRecipe, FinetuneRecipe)
-
-
-class ClassifierMethod(NamedTuple, Generic[R]):
-    """How a classifier is trained: what goes down, and by which optimiser."""
-
-    loss: Callable[[Classifier, R], LossFn]
-    optimiser: Callable[[Classifier, R], Optimizer]
+logger = logging.getLogger(__name__)
 
 
 def train_classifier(
-    recipe: R, store_path: StoragePath, encoder_from: Path | None, method: ClassifierMethod[R], context: RunContext
+    recipe: EvaluationRecipe, store_path: StoragePath, encoder_from: Path | None, context: RunContext
 ) -> EvaluationResult:
-    """Train a classifier, and measure it on the test side after every epoch.
+    """Train a classifier by the protocol of a recipe, and measure it on the test split after every epoch.
 
     Args:
-        recipe: the encoder's shape, and how the classifier is trained.
+        recipe: the protocol, the encoder's shape, and how the classifier is trained.
         store_path: a finished store, its split manifest beside it.
         encoder_from: a pre-training run, one of its checkpoints, or a released `.pth` file; without it the
             encoder begins with initial weights, drawn from the recipe's seed.
-        method: how it is trained.
-        context: where.
+        context: the run's folder, device, ranks and progress.
 
     Returns:
-        Accuracy of the last epoch, and of the best one as chosen on the test side.
+        Accuracy of the last epoch, and of the best one as chosen on the test split.
 
     Raises:
         MampctlError: any of the store's, manifest's, recipe's, checkpoint's, output's and training's errors.
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
     """
-    run, ranks, watcher = context.run, context.dist_context, context.progress or NullProgress()
+    protocol: TrainedProtocol[Any] = PROTOCOLS.get(recipe.kind)
+    run, ranks, progress = context.run, context.dist_context, context.progress or NullProgress()
     with lock_run_dir(run, context.resume, ranks), matmul_precision(recipe.precision):
         device = choose_device(context.device, ranks.device_index)
-        source = RunData.open(store_path, recipe, device, measure_budget(device, ranks))
-        recipe = recipe.replaced(shuffle_window=source.residency.window)
-        model = make_classifier(recipe, source.store.metadata.dataset_spec().classes, encoder_from).to(device)
+        data = RunData.open(store_path, recipe, device, measure_budget(device, ranks))
+        recipe = recipe.replaced(shuffle_window=data.residency.window)
+        model = make_classifier(recipe, data.store.metadata.dataset_spec().classes, encoder_from).to(device)
         encoder = UNTRAINED if encoder_from is None else weights_digest(model.encoder.state_dict())
         origin = None if encoder_from is None else encoder_provenance(encoder_from, encoder)
         report_encoder(encoder_from, recipe)
-        train, test = source.load_labelled("train"), source.load_labelled("test")
+        train, test = data.load_labelled("train"), data.load_labelled("test")
         _check_batch_size(min(len(train), recipe.batch_size))
         if recipe.compile:
             compile_network(model.encoder, device)
         if ranks.world_size > 1:
-            model.head.bn = DistributedBatchNorm(model.head.bn, ranks).to(device)
-        step = TrainStep(method.loss(model, recipe), method.optimiser(model, recipe), ranks)
-        shares = MicrobatchSampler(source.train_batches(train), ranks, ids=source.ids["train"])
-        tests = source.test_batches(test)
-        flops = loss_term_flops(recipe, source.slots)
-        belonging = source.run_identity(encoder)
-        session = Trainer(run, recipe, belonging, device, watcher, ranks, context.profile_steps, flops, context.run_id)
-        measure = _evaluation(model, tests, ranks)
-        tally = session.train(model, step, shares, measure, context.resume, monitor=TOP1)
+            distribute_batchnorm(model.head, ranks)
+        optimiser = optimiser_of_groups(protocol.optimiser_groups(model, recipe), recipe.optimiser)
+        step = TrainStep(loss_function(model, recipe, protocol), optimiser, ranks)
+        microbatches = MicrobatchSampler(data.train_batches(train), ranks, ids=data.ids["train"])
+        tests = data.test_batches(test)
+        flops = protocol.flops(recipe, data.slots)
+        identity = data.run_identity(encoder)
+        trainer = Trainer(run, recipe, identity, device, progress, ranks, context.profile_steps, flops, context.run_id)
+        evaluate = _evaluation(model, tests, protocol, ranks)
+        state = trainer.train(model, step, microbatches, evaluate, context.resume, monitor=protocol.monitor)
         logits = predict_logits(model, tests, _never_interrupt, ranks)
         if ranks.is_main:
-            write_file(run / SCORES_FILE, ClipPredictions(source.ids["test"], test.table.label, logits).to_bytes())
-        result = _evaluation_result(recipe, tally, len(test))
-        session.record(result, tally, str(encoder_from or UNTRAINED), describe_device(device), origin)
+            write_file(run / SCORES_FILE, ClipPredictions(data.ids["test"], test.table.label, logits).to_bytes())
+        result = _evaluation_result(recipe, protocol, state, len(test))
+        trainer.record(result, state, str(encoder_from or UNTRAINED), describe_device(device), origin)
         return result
 
 
+def loss_function(model: Classifier, recipe: EvaluationRecipe, protocol: TrainedProtocol[Any]) -> LossFn:
+    """Return the loss of a batch; a frozen encoder stays in evaluation mode."""
+
+    def loss(batch: Batch, epoch: int) -> Tensor:
+        model.train()
+        if recipe.frozen_encoder:
+            model.encoder.eval()
+        return protocol.loss(model, batch, recipe, epoch)
+
+    return loss
+
+
+def report_encoder(encoder_from: Path | None, recipe: EvaluationRecipe) -> None:
+    """Report that no encoder is named, or why accuracy on the one that is may not be comparable.
+
+    Raises:
+        RecipeError: the protocol requires an encoder, and none is named.
+    """
+    if encoder_from is None:
+        if recipe.requires_encoder:
+            raise RecipeError(
+                f"recipe '{recipe.name}': train {recipe.kind} needs an encoder, none is named",
+                remedy="Name its pre-training run with --from.",
+            )
+        begins = "it stays untrained" if recipe.frozen_encoder else "training begins from scratch"
+        logger.info(f"no encoder is named: {begins}, with initial weights of seed {recipe.seed}")
+        return
+    training = read_training(encoder_from)
+    if training is not None:
+        for warning in PROTOCOLS.get(recipe.kind).encoder_warnings(training, recipe):
+            logger.warning(warning)
+
+
 def _evaluation(
-    model: Classifier, tests: TestBatches, dist_context: DistContext
-) -> Callable[[InterruptCheck], dict[str, float]]:
-    return lambda pause: accuracy(predict_logits(model, tests, pause, dist_context), tests.clips.table.label)
+    model: Classifier, tests: TestBatches, protocol: TrainedProtocol[Any], dist_context: DistContext
+) -> Callable[[InterruptCheck], Mapping[str, float]]:
+    label = tests.clips.table.label
+
+    def evaluate(check_interrupt: InterruptCheck) -> Mapping[str, float]:
+        logits = predict_logits(model, tests, check_interrupt, dist_context)
+        return {**accuracy(logits, label), **protocol.metrics(logits, label.to(logits.device))}
+
+    return evaluate
 
 
 def _never_interrupt() -> None:
-    """Stop nowhere: the last checkpoint is written, and a signal loses nothing."""
+    """Let the final test run to its end: the last checkpoint is written, and a signal loses nothing."""
 
 
 def _check_batch_size(clips: int) -> None:
@@ -158,16 +149,19 @@ def _check_batch_size(clips: int) -> None:
         )
 
 
-def _evaluation_result(recipe: ClassifierRecipe, state: TrainState, clips: int) -> EvaluationResult:
-    top1 = [epoch[TOP1] for epoch in state.history]
-    best = max(top1)
+def _evaluation_result(
+    recipe: EvaluationRecipe, protocol: TrainedProtocol[Any], state: TrainState, clips: int
+) -> EvaluationResult:
+    monitored = [epoch[protocol.monitor] for epoch in state.history]
+    best, last = monitored.index(max(monitored)), state.history[-1]
     return EvaluationResult(
         kind=recipe.kind,
-        epochs=len(top1),
+        epochs=len(state.history),
         clips=clips,
-        last_top1=top1[-1],
-        last_top5=state.history[-1][TOP5],
-        best_top1=best,
-        best_epoch=top1.index(best) + 1,
+        last_top1=last[TOP1],
+        last_top5=last[TOP5],
+        best_top1=state.history[best][TOP1],
+        best_epoch=best + 1,
         seconds=state.seconds,
+        metrics={name: value for name, value in last.items() if name not in ("loss", TOP1, TOP5)},
     )

@@ -1,40 +1,43 @@
-"""Evaluates a trained classifier on the test split, and runs networks over a split for the other protocols."""
+"""Measuring trained networks on a store: classifiers on the test split, encoders by protocols that train nothing."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from mamp_schemas.io.run_files import TOP1, TOP5, UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.base import Model
 from mamp_schemas.models.protocol import Split
-from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.recipe import EvaluationRecipe, Recipe
 from mamp_schemas.models.results import ClassAccuracy, ClassifierEvaluation, ConfusedPair, NetworkMeasurement
 from mamp_schemas.progress import NullProgress, Progress
+from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.checkpoints.load import weights_digest
 from mamp_trainer.data.dataset import RunData
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
-from mamp_trainer.models.heads import ClipEncoder
+from mamp_trainer.models.clip_encoder import ClipEncoder
 from mamp_trainer.models.precision import matmul_precision
-from mamp_trainer.protocols.classifier import ClassifierRecipe, load_classifier
+from mamp_trainer.protocols.base import EncodedClips, MeasuredProtocol
 from mamp_trainer.protocols.metrics import accuracy, class_accuracy, confusion_matrix, most_confused_pairs
+from mamp_trainer.protocols.networks import load_classifier, load_feature_extractor
 from mamp_trainer.protocols.predictions import ClipPredictions, predict_logits
 from mamp_trainer.training.memory import measure_budget
 from mamp_trainer.training.runtime import choose_device
 
 CONFUSED_PAIRS = 10
-"""Pairs of classes that are named."""
+"""How many pairs of classes an evaluation names."""
 
 
 class EvaluationContext(NamedTuple):
-    """Where a network is measured.
+    """The data that a network is measured on, and where it is computed.
 
     Attributes:
         store: a finished store, its split manifest beside it.
         device: `auto`, `cpu` or `cuda`.
-        progress: who watches.
-        dist_context: among whom the clips are divided; every clip counts once.
+        progress: shows the progress.
+        dist_context: the ranks, which share the clips; every clip counts once.
     """
 
     store: StoragePath
@@ -44,36 +47,62 @@ class EvaluationContext(NamedTuple):
 
 
 def evaluate(
-    network: Path, recipe: ClassifierRecipe, context: EvaluationContext
+    network: Path, recipe: EvaluationRecipe, context: EvaluationContext
 ) -> tuple[ClassifierEvaluation, ClipPredictions]:
-    """Measure a trained classifier on the test side of its recipe's protocol.
+    """Measure a trained classifier on the test split of its recipe's protocol.
 
     Args:
         network: the folder of an evaluation's run or of a checkpoint, or a released `.pth` file.
-        recipe: what it was trained by.
-        context: where.
+        recipe: the recipe that it was trained with.
+        context: store, device and ranks.
 
     Returns:
-        What was measured, and what was said of each clip.
+        What was measured, and the logits of each clip.
 
     Raises:
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
     model = load_classifier(network, recipe)
-    source = open_run_data(recipe, context, ("test",))
-    scores = predict_split(model, source, "test", context)
-    matrix = confusion_matrix(scores.logits.argmax(dim=1), scores.label, scores.logits.shape[1])
-    measured = accuracy(scores.logits, scores.label)
-    found = ClassifierEvaluation(
-        **measured_network(str(network), model, source).model_dump(),
-        clips=len(scores.clip),
+    data = open_run_data(recipe, context, ("test",))
+    predictions = predict_split(model, data, "test", context)
+    matrix = confusion_matrix(predictions.logits.argmax(dim=1), predictions.label, predictions.logits.shape[1])
+    measured = accuracy(predictions.logits, predictions.label)
+    evaluation = ClassifierEvaluation(
+        **network_measurement(network, model, data).model_dump(),
+        clips=len(predictions.clip),
         top1=measured[TOP1],
         top5=measured[TOP5],
-        classes=tuple(_class_measures(matrix, source.store.metadata.dataset_spec().class_names)),
+        classes=tuple(_class_accuracies(matrix, data.store.metadata.dataset_spec().class_names)),
         hardest=tuple(ConfusedPair(**pair._asdict()) for pair in most_confused_pairs(matrix, CONFUSED_PAIRS)),
         matrix=tuple(map(tuple, matrix.tolist())),
+        metrics=dict(PROTOCOLS.get(recipe.kind).metrics(predictions.logits, predictions.label)),
     )
-    return found, scores
+    return evaluation, predictions
+
+
+def measure_encoder(
+    name: str, network: Path | None, recipe: Recipe, options: Model, context: EvaluationContext
+) -> NetworkMeasurement:
+    """Measure an encoder by a protocol that trains nothing.
+
+    Args:
+        name: the protocol's.
+        network: the folder of a run of any task or of a checkpoint, a released `.pth` file, or None for initial
+            weights.
+        recipe: the recipe that it was trained with.
+        options: the protocol's options.
+        context: store, device and ranks.
+
+    Raises:
+        MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
+    """
+    protocol: MeasuredProtocol[Any] = PROTOCOLS.get(name)
+    extractor = load_feature_extractor(network, recipe)
+    data = open_run_data(recipe, context, ("train", "test"))
+    train, test = (EncodedClips(*predict_split(extractor, data, split, context)) for split in ("train", "test"))
+    classes = data.store.metadata.dataset_spec().classes
+    measured = protocol.measure(train, test, classes, options)
+    return protocol.result(**network_measurement(network, extractor, data).model_dump(), **measured)
 
 
 def open_run_data(recipe: Recipe, context: EvaluationContext, splits: Sequence[Split]) -> RunData:
@@ -84,39 +113,32 @@ def open_run_data(recipe: Recipe, context: EvaluationContext, splits: Sequence[S
 
 
 def predict_split(
-    model: ClipEncoder, source: RunData, split: Split, context: EvaluationContext, labelled: bool = True
+    model: ClipEncoder, data: RunData, split: Split, context: EvaluationContext, labelled: bool = True
 ) -> ClipPredictions:
-    """Run a network over a side's clips; the results lie on the CPU."""
-    clips = source.load_labelled(split) if labelled else source.load(split)
-    batches = source.test_batches(clips)
-    context.progress.start(f"{split} clips", batches.steps, "batches")
-    with matmul_precision(source.recipe.precision):
-        found = predict_logits(
-            model.to(source.device), batches, lambda: context.progress.advance(1), context.dist_context
-        )
-    return ClipPredictions(source.ids[split], clips.table.label, found.cpu())
+    """Return a network's outputs for all clips of a split, on the CPU."""
+    clips = data.load_labelled(split) if labelled else data.load(split)
+    batches, progress = data.test_batches(clips), context.progress
+    progress.start(f"{split} clips", batches.steps, "batches")
+    with matmul_precision(data.recipe.precision):
+        outputs = predict_logits(model.to(data.device), batches, lambda: progress.advance(1), context.dist_context)
+    return ClipPredictions(data.ids[split], clips.table.label, outputs.cpu())
 
 
-def measured_network(network: str, model: ClipEncoder, source: RunData) -> NetworkMeasurement:
-    """Return which network was measured, and on what."""
+def network_measurement(network: Path | None, model: ClipEncoder, data: RunData) -> NetworkMeasurement:
+    """Return which network is measured, and on what data."""
     return NetworkMeasurement(
-        network=network,
+        network=UNTRAINED if network is None else str(network),
         weights=weights_digest(model.state_dict()),
-        recipe=source.recipe.name,
-        dataset=source.recipe.dataset,
-        protocol=source.recipe.protocol,
-        store_hash=source.store.metadata.content_hash,
-        manifest_hash=source.manifest.digest(),
-        test_crop=source.recipe.sampling.test_crop,
+        recipe=data.recipe.name,
+        dataset=data.recipe.dataset,
+        protocol=data.recipe.protocol,
+        store_hash=data.store.metadata.content_hash,
+        manifest_hash=data.manifest.digest(),
+        test_crop=data.recipe.sampling.test_crop,
     )
 
 
-def network_name(network: Path | None) -> str:
-    """Return the name of a network in records."""
-    return UNTRAINED if network is None else str(network)
-
-
-def _class_measures(matrix: Tensor, names: Sequence[str]) -> list[ClassAccuracy]:
+def _class_accuracies(matrix: Tensor, names: Sequence[str]) -> list[ClassAccuracy]:
     clips, right = matrix.sum(dim=1).tolist(), class_accuracy(matrix).tolist()
     wrong, instead = matrix.clone().fill_diagonal_(0).max(dim=1)
     return [

@@ -1,31 +1,68 @@
 """Fine-tuning (section 4.3): encoder and head trained together, with stochastic depth, dropout and smoothed labels.
 
-What is dropped is a function of seed, epoch and clip: the same on any number of ranks, and after a resume.
+What is dropped of a clip is a function of seed, epoch and clip: the same on any number of ranks, and after a resume.
 """
 
-from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-from torch.optim import Optimizer
+from torch import Tensor, nn
 
-from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import FinetuneRecipe
-from mamp_schemas.models.results import EvaluationResult
-from mamp_schemas.progress import Progress
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rng import DROP_PATH, DROPOUT, uniform
-from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
-from mamp_trainer.models.heads import Classifier, DropMasks
-from mamp_trainer.protocols.classification import ClassifierMethod, train_classifier
-from mamp_trainer.training.optim import layer_groups, optimiser_of_groups
-from mamp_trainer.training.runtime import RunContext
-from mamp_trainer.training.trainer import LossFn
+from mamp_trainer.models.clip_encoder import Classifier
+from mamp_trainer.models.transformer import xavier_linear
+from mamp_trainer.protocols.base import TrainedProtocol
+from mamp_trainer.training.optim import layer_groups
+
+R = TypeVar("R", bound=FinetuneRecipe)
+
+
+class FinetuneHead(nn.Module):
+    """Features averaged over segments, joints concatenated, averaged over bodies, then two linear layers.
+
+    Args:
+        width: D.
+        joints: V.
+        classes: K.
+        hidden: width between the two layers.
+    """
+
+    def __init__(self, width: int, joints: int, classes: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = xavier_linear(joints * width, hidden)
+        self.bn = nn.BatchNorm1d(hidden)
+        self.fc2 = xavier_linear(hidden, classes)
+
+    def forward(self, features_NMTVD: Tensor, dropout: Tensor | None = None) -> Tensor:
+        """Return the logits (N, K) of clips.
+
+        Args:
+            features_NMTVD: (N, M, Te, V, D).
+            dropout: factor of each feature, of the same shape; 1 by default.
+        """
+        dropped = features_NMTVD if dropout is None else features_NMTVD * dropout
+        pooled = dropped.mean(dim=2).flatten(2).mean(dim=1)
+        logits: Tensor = self.fc2(F.relu(self.bn(self.fc1(pooled))))
+        return logits
+
+
+class DropMasks(NamedTuple):
+    """What is dropped of the clips of a batch, as factors: 0 where dropped, elsewhere so that the mean stays.
+
+    Attributes:
+        drop_path: (N·M, depth, 2), of the attention and the MLP branch of every block, for every body slot.
+        dropout: (N, M, Te, V, D), of the features that the head gets.
+    """
+
+    drop_path: Tensor
+    dropout: Tensor
 
 
 def draw_drop_masks(recipe: FinetuneRecipe, epoch: int, clip: Tensor, slots: int) -> DropMasks:
-    """Draw what is left out.
+    """Draw what is dropped of clips.
 
     Args:
         recipe: says how likely it is.
@@ -49,7 +86,7 @@ def draw_drop_masks(recipe: FinetuneRecipe, epoch: int, clip: Tensor, slots: int
 
 
 def drop_path_rates(depth: int, last: float) -> Tensor:
-    """Return how likely each block's branches are left out, (depth,): 0 at the first, `last` at the last."""
+    """Return each block's probability of dropping a branch, (depth,): 0 at the first block, `last` at the last."""
     return torch.linspace(0, last, depth)
 
 
@@ -63,45 +100,31 @@ def inverted_dropout_mask(u: Tensor, rate: Tensor) -> Tensor:
     return (u >= rate).to(u.dtype) / (1 - rate)
 
 
-def finetune_optimiser(model: Classifier, recipe: FinetuneRecipe) -> Optimizer:
-    """Return the recipe's optimiser, with learning rates that fall from layer to layer towards the input."""
-    groups = layer_groups(model, recipe.optimiser.weight_decay, recipe.layer_decay)
-    return optimiser_of_groups(groups, recipe.optimiser)
+class FinetuneProtocol(TrainedProtocol[R]):
+    """Cross-entropy against smoothed labels; learning rates fall from layer to layer towards the input."""
+
+    class_tensor = "fc2.weight"
+
+    def head(self, recipe: R, classes: int) -> FinetuneHead:
+        """Return a new head of two layers."""
+        return FinetuneHead(recipe.model.width, recipe.model.joints, classes, recipe.head_width)
+
+    def loss(self, model: Classifier, batch: Batch, recipe: R, epoch: int) -> Tensor:
+        """Return the mean cross-entropy of a batch, of which some is dropped, against smoothed labels."""
+        masks = draw_drop_masks(recipe, epoch, batch.clip, batch.x.shape[1])
+        logits = model.head(model.encode(batch.x, drop_path=masks.drop_path), masks.dropout)
+        return F.cross_entropy(logits, batch.label, label_smoothing=recipe.label_smoothing)
+
+    def optimiser_groups(self, model: Classifier, recipe: R) -> list[dict[str, Any]]:
+        """Return parameter groups by layer, with layer-wise decay of the learning rate."""
+        return layer_groups(model, recipe.optimiser.weight_decay, recipe.layer_decay)
 
 
-def finetune_loss(model: Classifier, recipe: FinetuneRecipe) -> LossFn:
-    """Return the cross-entropy of a batch against smoothed labels.
+class PlainFinetuneProtocol(FinetuneProtocol[FinetuneRecipe]):
+    """Fine-tuning on all training clips."""
 
-    What is left out of a clip depends on seed, epoch and clip alone.
-    """
-
-    def loss(batch: Batch, epoch: int) -> Tensor:
-        model.train()
-        drops = draw_drop_masks(recipe, epoch, batch.clip, batch.x.shape[1])
-        return F.cross_entropy(model(batch.x, drop_masks=drops), batch.label, label_smoothing=recipe.label_smoothing)
-
-    return loss
+    options = FinetuneRecipe
+    summary = "Train encoder and classifier together, or from scratch."
 
 
-FINETUNE = ClassifierMethod(finetune_loss, finetune_optimiser)
-
-
-def finetune(
-    recipe: FinetuneRecipe,
-    store_path: StoragePath,
-    run: Path,
-    *,
-    encoder_from: Path | None = None,
-    resume: bool = False,
-    device: str = "auto",
-    progress: Progress | None = None,
-    dist_context: DistContext = SINGLE_PROCESS,
-    profile: int = 0,
-) -> EvaluationResult:
-    """Fine-tune an encoder, or train from scratch; arguments and errors are those of `train_classifier`.
-
-    Semi-supervised evaluation trains on the recipe's draw of the training clips, transfer takes an encoder that
-    another dataset pre-trained.
-    """
-    sitting = RunContext(run, resume, device, progress, dist_context, profile)
-    return train_classifier(recipe, store_path, encoder_from, FINETUNE, sitting)
+FINETUNE = PlainFinetuneProtocol()

@@ -1,38 +1,32 @@
-"""kNN classification and retrieval by cosine similarity of features, exact.
+"""kNN classification and retrieval by cosine similarity of features, exact; trains nothing.
 
-Q queries, G clips of the gallery, D numbers a feature. Similarities are computed some queries at a time, on the
-device the features are on.
+Shapes: Q queries, G clips of the gallery, D features, K classes. Similarities are computed for a chunk of queries at a
+time, on the features' device.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.recipe import KnnOptions
 from mamp_schemas.models.results import RetrievalEvaluation
-from mamp_trainer.protocols.embeddings import load_feature_extractor
-from mamp_trainer.protocols.evaluate import (
-    EvaluationContext,
-    measured_network,
-    network_name,
-    open_run_data,
-    predict_split,
-)
+from mamp_trainer.protocols.base import EncodedClips, MeasuredProtocol
 
 logger = logging.getLogger(__name__)
 
+
+logger = logging.getLogger(__name__)
 
 CHUNK_SIMILARITIES = 2**26
 """Similarities in memory at a time: 256 MiB."""
 
 
 class Neighbours(NamedTuple):
-    """The nearest of a gallery, nearest first.
+    """The nearest clips of a gallery, nearest first.
 
     Attributes:
         indices: (Q, k) int64, rows of the gallery.
@@ -61,102 +55,98 @@ def find_nearest(queries: Tensor, gallery: Tensor, k: int) -> Neighbours:
 
     Args:
         queries: (Q, D).
-        gallery: (G, D); a feature of zeros is as far from everything as a right angle.
-        k: how many.
+        gallery: (G, D); the cosine with a feature of zeros is 0.
+        k: how many neighbours.
     """
     count = min(k, len(gallery))
-    found = [similarity.topk(count, dim=1) for similarity in _similarities(queries, gallery)]
-    if not found:
+    chunks = [similarity.topk(count, dim=1) for similarity in _similarities(queries, gallery)]
+    if not chunks:
         return Neighbours(queries.new_empty(0, count, dtype=torch.int64), queries.new_empty(0, count))
-    return Neighbours(torch.cat([part.indices for part in found]), torch.cat([part.values for part in found]))
+    return Neighbours(torch.cat([chunk.indices for chunk in chunks]), torch.cat([chunk.values for chunk in chunks]))
 
 
 def vote(neighbours: Neighbours, labels: Tensor, classes: int, k: int) -> Tensor:
-    """Return how much speaks for each class, (Q, classes) float64: the largest is the kNN prediction.
+    """Return the score of each class, (Q, K) float64: the class of the highest is the kNN prediction.
 
-    Each of the k nearest has one vote; of classes with as many, the one whose neighbours are nearer in sum comes first.
+    Each of the k nearest has one vote. Of classes with equally many votes, the one with the larger sum of similarities
+    wins.
 
     Args:
         neighbours: at least the k nearest, or the whole gallery.
         labels: (G,) int64, of the gallery.
-        classes: how many there are.
-        k: how many vote.
+        classes: K.
+        k: how many neighbours vote.
     """
-    place, similarity = neighbours.indices[:, :k], neighbours.similarity[:, :k].double()
-    # Each share is below 1 / k: together they decide between equal counts, and nothing else.
-    shares = (similarity.clamp(-1, 1) + 1) / (2 * k + 1)
-    scores = similarity.new_zeros(len(place), classes)
-    return scores.scatter_add(1, labels[place], 1 + shares)
+    rows, similarity = neighbours.indices[:, :k], neighbours.similarity[:, :k].double()
+    # Each tie-breaker is below 1 / k: together they decide between equal counts, and nothing else.
+    tie_breakers = (similarity.clamp(-1, 1) + 1) / (2 * k + 1)
+    scores = similarity.new_zeros(len(rows), classes)
+    return scores.scatter_add(1, labels[rows], 1 + tie_breakers)
 
 
 def measure_retrieval(
     queries: Tensor, query_labels: Tensor, gallery: Tensor, labels: Tensor, ks: Sequence[int] = (1, 5, 10)
 ) -> Retrieval:
-    """Rank the whole gallery for every query, and measure where its class comes.
+    """Rank the whole gallery for every query, and measure at which ranks the query's class comes.
 
     Args:
         queries: (Q, D), at least one.
         query_labels: (Q,) int64.
         gallery: (G, D).
         labels: (G,) int64.
-        ks: for which recall is measured.
+        ks: the k of recall@k.
     """
-    precision, found = queries.new_zeros((), dtype=torch.float64), []
-    places = torch.arange(1, len(gallery) + 1, device=gallery.device)
+    precision, hits = queries.new_zeros((), dtype=torch.float64), []
+    ranks = torch.arange(1, len(gallery) + 1, device=gallery.device)
     for wanted, similarity in zip(_query_chunks(query_labels, gallery), _similarities(queries, gallery), strict=True):
         ranked = similarity.argsort(dim=1, descending=True, stable=True)
         right = labels[ranked] == wanted[:, None]
-        at = right.cumsum(dim=1)
-        precision += ((at / places * right).sum(dim=1, dtype=torch.float64) / at[:, -1].clamp(min=1)).sum()
-        found.append(torch.stack([at[:, min(k, len(gallery)) - 1] > 0 for k in ks]).sum(dim=1))
-    shares = (100 * torch.stack(found).sum(dim=0).double() / len(queries)).tolist()
-    return Retrieval(dict(zip(ks, shares, strict=True)), 100 * float(precision) / len(queries))
+        right_so_far = right.cumsum(dim=1)
+        precisions = (right_so_far / ranks * right).sum(dim=1, dtype=torch.float64)
+        precision += (precisions / right_so_far[:, -1].clamp(min=1)).sum()
+        hits.append(torch.stack([right_so_far[:, min(k, len(gallery)) - 1] > 0 for k in ks]).sum(dim=1))
+    recall = (100 * torch.stack(hits).sum(dim=0).double() / len(queries)).tolist()
+    return Retrieval(dict(zip(ks, recall, strict=True)), 100 * float(precision) / len(queries))
 
 
 def _similarities(queries: Tensor, gallery: Tensor) -> Iterator[Tensor]:
-    """Yield the cosines of some queries after others with the whole gallery, each (q, G) float32."""
+    """Yield the cosines (q, G) of one chunk of queries after the other with the whole gallery, float32."""
     units = F.normalize(gallery.float(), dim=1)
-    for part in _query_chunks(queries, gallery):
-        yield F.normalize(part.float(), dim=1) @ units.T
+    for chunk in _query_chunks(queries, gallery):
+        yield F.normalize(chunk.float(), dim=1) @ units.T
 
 
-def _query_chunks(each_query: Tensor, gallery: Tensor) -> tuple[Tensor, ...]:
-    """Divide what there is one of for each query into the parts that are computed at a time."""
-    return torch.split(each_query, max(1, CHUNK_SIMILARITIES // max(1, len(gallery)))) if len(each_query) else ()
+def _query_chunks(per_query: Tensor, gallery: Tensor) -> tuple[Tensor, ...]:
+    """Split a tensor with one row a query into the chunks that are computed at a time."""
+    return torch.split(per_query, max(1, CHUNK_SIMILARITIES // max(1, len(gallery)))) if len(per_query) else ()
+
+
+class KnnProtocol(MeasuredProtocol[KnnOptions]):
+    """Test clips are classified by, and searched among, the training clips."""
+
+    options = KnnOptions
+    summary = "Classify and retrieve test clips by the training clips whose features are nearest."
+    result = RetrievalEvaluation
+
+    def measure(self, train: EncodedClips, test: EncodedClips, classes: int, options: KnnOptions) -> Mapping[str, Any]:
+        """Return kNN accuracy for each k, recall and mean average precision, in percent."""
+        ks = sorted(set(options.k))
+        if ks[-1] > len(train.clip):
+            logger.warning(f"k = {ks[-1]}, but all {len(train.clip)} training clips are fewer")
+        nearest = find_nearest(test.features, train.features, ks[-1])
+        votes = {k: vote(nearest, train.label, classes, k).argmax(dim=1) for k in ks}
+        retrieval = measure_retrieval(test.features, test.label, train.features, train.label)
+        return {
+            "clips": len(test.clip),
+            "gallery": len(train.clip),
+            "knn": {k: _percent(predicted == test.label) for k, predicted in votes.items()},
+            "recall": retrieval.recall,
+            "mean_average_precision": retrieval.mean_average_precision,
+        }
 
 
 def _percent(right: Tensor) -> float:
     return 100 * float(right.double().mean())
 
 
-def evaluate_knn(
-    network: Path | None, recipe: Recipe, context: EvaluationContext, ks: Sequence[int]
-) -> RetrievalEvaluation:
-    """Classify and retrieve test clips by the training clips whose features are nearest (cosine similarity).
-
-    Args:
-        network: as in `embed`.
-        recipe: what it was trained by.
-        context: where.
-        ks: how many neighbours vote.
-
-    Raises:
-        MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
-    """
-    featuriser = load_feature_extractor(network, recipe)
-    source = open_run_data(recipe, context, ("train", "test"))
-    gallery, queries = (predict_split(featuriser, source, side, context) for side in ("train", "test"))
-    if max(ks) > len(gallery.clip):
-        logger.warning(f"k = {max(ks)}, but all {len(gallery.clip)} training clips are fewer")
-    classes = source.store.metadata.dataset_spec().classes
-    nearest = find_nearest(queries.logits, gallery.logits, max(ks))
-    votes = {k: vote(nearest, gallery.label, classes, k).argmax(dim=1) for k in ks}
-    retrieval = measure_retrieval(queries.logits, queries.label, gallery.logits, gallery.label)
-    return RetrievalEvaluation(
-        **measured_network(network_name(network), featuriser, source).model_dump(),
-        clips=len(queries.clip),
-        gallery=len(gallery.clip),
-        knn={k: _percent(found == queries.label) for k, found in votes.items()},
-        recall=retrieval.recall,
-        mean_average_precision=retrieval.mean_average_precision,
-    )
+KNN = KnnProtocol()

@@ -1,55 +1,42 @@
-"""Linear evaluation, one linear layer on the mean features of a fixed encoder."""
+"""Linear evaluation (section 4.3): one linear layer on the mean features of a frozen encoder."""
 
-from pathlib import Path
+from torch import Tensor, nn
 
-import torch.nn.functional as F
-from torch import Tensor
-from torch.optim import Optimizer
-
-from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import LinearRecipe
-from mamp_schemas.models.results import EvaluationResult
-from mamp_schemas.progress import Progress
-from mamp_trainer.data.collate import Batch
-from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
-from mamp_trainer.models.heads import Classifier
-from mamp_trainer.protocols.classification import ClassifierMethod, train_classifier
-from mamp_trainer.training.optim import make_optimiser
-from mamp_trainer.training.runtime import RunContext
-from mamp_trainer.training.trainer import LossFn
+from mamp_trainer.protocols.base import TrainedProtocol
 
 
-def linear(
-    recipe: LinearRecipe,
-    store_path: StoragePath,
-    run: Path,
-    *,
-    encoder_from: Path | None = None,
-    resume: bool = False,
-    device: str = "auto",
-    progress: Progress | None = None,
-    dist_context: DistContext = SINGLE_PROCESS,
-    profile: int = 0,
-) -> EvaluationResult:
-    """Train a linear classifier on a fixed encoder; arguments and errors are those of `train_classifier`."""
-    sitting = RunContext(run, resume, device, progress, dist_context, profile)
-    return train_classifier(recipe, store_path, encoder_from, LINEAR, sitting)
+class LinearHead(nn.Module):
+    """Features averaged over bodies, segments and joints, standardised, then one linear layer.
+
+    Args:
+        width: D.
+        classes: K.
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(width, affine=False, eps=1e-6)
+        self.fc = nn.Linear(width, classes)
+        nn.init.trunc_normal_(self.fc.weight, std=0.01)
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, features_NMTVD: Tensor) -> Tensor:
+        """Return the logits (N, K) of features (N, M, Te, V, D)."""
+        logits: Tensor = self.fc(self.bn(features_NMTVD.mean(dim=(1, 2, 3))))
+        return logits
 
 
-def linear_loss(model: Classifier, _recipe: LinearRecipe) -> LossFn:
-    """Return the cross-entropy of a batch; the encoder stays in evaluation mode."""
+class LinearProtocol(TrainedProtocol[LinearRecipe]):
+    """Cross-entropy of a linear head; the encoder keeps its weights."""
 
-    def loss(batch: Batch, _epoch: int) -> Tensor:
-        model.encoder.eval()
-        model.head.train()
-        return F.cross_entropy(model(batch.x, batch.unique_bodies), batch.label)
+    options = LinearRecipe
+    summary = "Train a linear classifier on a frozen encoder."
+    class_tensor = "fc.weight"
 
-    return loss
-
-
-def linear_optimiser(model: Classifier, recipe: LinearRecipe) -> Optimizer:
-    """Return the optimiser of the head: the encoder is frozen."""
-    return make_optimiser(model, recipe.optimiser)
+    def head(self, recipe: LinearRecipe, classes: int) -> LinearHead:
+        """Return a new linear head."""
+        return LinearHead(recipe.model.width, classes)
 
 
-LINEAR = ClassifierMethod(linear_loss, linear_optimiser)
+LINEAR = LinearProtocol()

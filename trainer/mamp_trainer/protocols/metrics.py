@@ -1,4 +1,4 @@
-"""Top-k accuracy and the confusion matrix."""
+"""Top-k accuracy and the confusion matrix. K classes, N clips."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ def top_k_hits(logits: Tensor, label: Tensor, ks: tuple[int, ...] = (1, 5)) -> T
     """Count the clips whose label is among the k highest logits.
 
     Args:
-        logits: (N, classes).
+        logits: (N, K).
         label: (N,) int64.
         ks: the k to count for; a k beyond the classes counts every clip.
 
@@ -28,7 +28,7 @@ def accuracy(logits: Tensor, label: Tensor) -> dict[str, float]:
     """Return top-1 and top-5 accuracy in percent.
 
     Args:
-        logits: (N, classes).
+        logits: (N, K).
         label: (N,) int64.
     """
     hits = top_k_hits(logits, label.to(logits.device))
@@ -63,13 +63,13 @@ def confusion_matrix(predicted: Tensor, label: Tensor, classes: int) -> Tensor:
         classes: how many there are.
 
     Returns:
-        (classes, classes) int64 on their device.
+        (K, K) int64 on their device.
     """
     return torch.bincount(label * classes + predicted, minlength=classes**2).view(classes, classes)
 
 
 def class_accuracy(matrix: Tensor) -> Tensor:
-    """Return the percentage of each class's clips that are recognised, (classes,) float64; NaN where it has none."""
+    """Return the percentage of each class's clips that are recognised, (K,) float64; NaN where it has none."""
     return 100 * matrix.diagonal().double() / matrix.sum(dim=1)
 
 
@@ -77,12 +77,14 @@ def most_confused_pairs(matrix: Tensor, count: int) -> list[ConfusedPair]:
     """Return the classes most often taken for another one, by the share of their clips; fewer where fewer are.
 
     Args:
-        matrix: (classes, classes), from `confusion_matrix`.
+        matrix: (K, K), from `confusion_matrix`.
         count: how many at most.
     """
     wrong = matrix.clone().fill_diagonal_(0).flatten()
     clips = matrix.sum(dim=1).repeat_interleave(len(matrix))
     shares = 100 * wrong.double() / clips.clamp(min=1)
     ranked = shares.argsort(descending=True, stable=True)[:count]
-    found = zip(ranked.tolist(), wrong[ranked].tolist(), shares[ranked].tolist(), strict=True)
-    return [ConfusedPair(at // len(matrix), at % len(matrix), number, share) for at, number, share in found if number]
+    pairs = zip(ranked.tolist(), wrong[ranked].tolist(), shares[ranked].tolist(), strict=True)
+    return [
+        ConfusedPair(pair // len(matrix), pair % len(matrix), number, share) for pair, number, share in pairs if number
+    ]

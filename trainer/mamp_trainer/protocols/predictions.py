@@ -1,4 +1,4 @@
-"""Class logits of clips, from a store or in memory, and the file that they are kept in."""
+"""Class logits of clips, from a store or from memory, and the file `scores.npz` that keeps them."""
 
 import io
 import zipfile
@@ -13,30 +13,30 @@ from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError, RecipeError
 from mamp_schemas.models.dataset import DatasetSpec
+from mamp_schemas.models.recipe import EvaluationRecipe
 from mamp_trainer.data.batches import EmptySlot, TestBatches
 from mamp_trainer.data.dataset import Recording, clips_from_memory
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
-from mamp_trainer.models.heads import Classifier, ClipEncoder
+from mamp_trainer.models.clip_encoder import Classifier, ClipEncoder
 from mamp_trainer.models.precision import matmul_precision
-from mamp_trainer.protocols.classifier import ClassifierRecipe, load_classifier
+from mamp_trainer.protocols.networks import load_classifier
 from mamp_trainer.training.runtime import choose_device
 
 SCORES_FILE = "scores.npz"
 
-
 _NPZ_ERRORS = (
     OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What numpy and zipfile raise of files cut off, altered, encrypted, or never an npz."""
+"""What numpy and zipfile raise for files that are truncated, altered, encrypted, or no npz."""
 
 
 class ClipPredictions(NamedTuple):
-    """What was said of clips.
+    """The logits of clips.
 
     Attributes:
         clip: their N names.
         label: (N,) int64, 0-based.
-        logits: (N, classes) float32, the highest is the prediction.
+        logits: (N, K) float32; the class of the highest is the prediction.
     """
 
     clip: Sequence[str]
@@ -51,7 +51,7 @@ class ClipPredictions(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file of what `to_bytes` made.
+        """Read a file that `to_bytes` made.
 
         Raises:
             CheckpointError: it is missing or damaged.
@@ -63,7 +63,7 @@ class ClipPredictions(NamedTuple):
         except _NPZ_ERRORS as problem:
             raise CheckpointError(
                 f"{path}: scores cannot be read ({type(problem).__name__})",
-                remedy="Make them again: mampctl evaluate, or resume the run that was to leave them.",
+                remedy="Make them again with `mampctl evaluate`, or resume the run that should have written them.",
             ) from problem
 
 
@@ -74,47 +74,47 @@ def predict_logits(
     after_batch: Callable[[], None],
     dist_context: DistContext = SINGLE_PROCESS,
 ) -> Tensor:
-    """Return the scores of every clip of `batches`, each counted once, (clips, classes) float32 on every rank.
+    """Return the logits of every clip of `batches`, (clips, K) float32, on every rank.
 
     Args:
-        model: a classifier, or what makes other numbers of a clip; set to evaluation mode.
+        model: a classifier, or a feature extractor, whose features (clips, D) are returned; set to evaluation mode.
         batches: each clip once.
-        after_batch: called between batches; may raise to stop.
-        dist_context: among whom the clips are divided.
+        after_batch: called after each batch; may raise to stop.
+        dist_context: the ranks, which share the clips.
     """
     model.eval()
-    found: Tensor | None = None
+    logits: Tensor | None = None
     for step in range(batches.steps):
         batch = batches.batch(step, dist_context.rank, dist_context.world_size)
         if len(batch.clip):
-            logits = model(batch.x, batch.unique_bodies).float()
-            found = logits.new_zeros(len(batches.clips), logits.shape[1]) if found is None else found
-            found[batch.clip] = logits
+            of_batch = model(batch.x, batch.unique_bodies).float()
+            logits = of_batch.new_zeros(len(batches.clips), of_batch.shape[1]) if logits is None else logits
+            logits[batch.clip] = of_batch
         after_batch()
-    return _all_reduce_logits(found, batches, dist_context)
+    return _all_reduce_logits(logits, batches, dist_context)
 
 
-def _all_reduce_logits(found: Tensor | None, batches: TestBatches, dist_context: DistContext) -> Tensor:
-    """Add up what ranks found, each of other clips; a rank without a clip has found zeros."""
-    classes = dist_context.all_reduce_max(0 if found is None else found.shape[1])
-    if found is None:
-        found = torch.zeros(len(batches.clips), classes, device=batches.clips.device)
-    return dist_context.all_reduce_sum(found)
+def _all_reduce_logits(logits: Tensor | None, batches: TestBatches, dist_context: DistContext) -> Tensor:
+    """Sum the ranks' logits: each rank has zeros for the other ranks' clips, None where it had no clip at all."""
+    columns = dist_context.all_reduce_max(0 if logits is None else logits.shape[1])
+    if logits is None:
+        logits = torch.zeros(len(batches.clips), columns, device=batches.clips.device)
+    return dist_context.all_reduce_sum(logits)
 
 
 class Predictor(NamedTuple):
-    """A trained classifier, and how its clips become samples: as in the evaluation that it was measured by.
+    """A trained classifier of clips in memory, which are sampled as in its evaluation.
 
     Attributes:
-        model: on `device`, set to evaluation.
-        recipe: what it was trained by; says the test crop, T and the precision.
+        model: on `device`, in evaluation mode.
+        recipe: the recipe that it was trained with; gives the test crop, T and the precision.
         slots: M.
         empty_slot: what a slot without a body holds.
-        device: where it computes.
+        device: the device that computes.
     """
 
     model: Classifier
-    recipe: ClassifierRecipe
+    recipe: EvaluationRecipe
     slots: int
     empty_slot: EmptySlot
     device: torch.device
@@ -123,7 +123,7 @@ class Predictor(NamedTuple):
     def load(
         cls,
         source: Path,
-        recipe: ClassifierRecipe,
+        recipe: EvaluationRecipe,
         spec: DatasetSpec,
         empty_slot: EmptySlot,
         device: str = "auto",
@@ -132,7 +132,7 @@ class Predictor(NamedTuple):
 
         Args:
             source: the folder of a run or of a checkpoint, or a released `.pth` file.
-            recipe: what it was trained by.
+            recipe: the recipe that it was trained with.
             spec: the dataset.
             empty_slot: what the clips' policy puts into a slot without a body.
             device: `auto`, `cpu` or `cuda`.
@@ -142,29 +142,24 @@ class Predictor(NamedTuple):
             RecipeError: it is for another number of joints.
             UsageError: there is no such device.
         """
-        where = choose_device(device)
+        chosen = choose_device(device)
         joints = len(spec.skeleton.joints)
         if recipe.model.joints != joints:
             raise RecipeError(
                 f"{source} is for {recipe.model.joints} joints, {spec.title} has {joints}",
                 remedy="Use the recipe or layout that it was trained with.",
             )
-        model = load_classifier(source, recipe).to(where)
-        predictor = cls(model, recipe, spec.bodies, empty_slot, where)
-        if predictor.classes != spec.classes:
+        model = load_classifier(source, recipe).to(chosen)
+        predictor = cls(model, recipe, spec.bodies, empty_slot, chosen)
+        if model.classes != spec.classes:
             raise CheckpointError(
-                f"{source}: a classifier of {predictor.classes} classes, {spec.title} has {spec.classes}",
+                f"{source}: a classifier of {model.classes} classes, {spec.title} has {spec.classes}",
                 remedy="Use the recipe or layout that it was trained with.",
             )
         return predictor
 
-    @property
-    def classes(self) -> int:
-        """The number of classes."""
-        return self.model.head.classes
-
     def logits(self, recordings: Sequence[Recording]) -> Tensor:
-        """Return the scores of clips: one batch of them, (N, classes) float32 on the CPU."""
+        """Return the logits (N, K) of clips, computed as one batch, float32 on the CPU."""
         recipe = self.recipe
         batches = TestBatches(
             clips_from_memory(recordings, self.device),
@@ -182,8 +177,8 @@ def top_classes(logits: Tensor, count: int) -> list[list[tuple[int, float]]]:
     """Return the most probable classes of each clip, with their probabilities, the highest first.
 
     Args:
-        logits: (N, classes).
-        count: how many, at most.
+        logits: (N, K).
+        count: how many classes, at most.
     """
     probability, label = logits.softmax(dim=1).topk(min(count, logits.shape[1]), dim=1)
-    return [list(zip(*each, strict=True)) for each in zip(label.tolist(), probability.tolist(), strict=True)]
+    return [list(zip(*clip, strict=True)) for clip in zip(label.tolist(), probability.tolist(), strict=True)]

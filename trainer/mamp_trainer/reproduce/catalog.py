@@ -9,7 +9,7 @@ from mamp_schemas.errors import MampctlError, ManifestError, StoreError
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.dataset import DatasetSpec
-from mamp_schemas.models.recipe import FinetuneRecipe, Recipe
+from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.splits import SplitCounts, Subset, manifest_name
 from mamp_schemas.registry import DATASETS
 
@@ -65,7 +65,7 @@ class DataCatalog:
             StoreError: there is no store, or none that can be read; says how to make it.
             ManifestError: so of the manifest.
         """
-        subset = None if whole else subset_of(recipe)
+        subset = None if whole else recipe.training_subset
         key = (recipe.dataset, recipe.protocol, subset)
         if key not in self._splits:
             store = self._open(recipe)
@@ -86,7 +86,7 @@ class DataCatalog:
     def lacks_manifest(self, recipe: Recipe) -> bool:
         """Return whether a recipe's store is there, and its manifest is not."""
         place = self.store_path(recipe).resolve()
-        names = (manifest_name(place.name, recipe.protocol, subset) for subset in {None, subset_of(recipe)})
+        names = (manifest_name(place.name, recipe.protocol, subset) for subset in {None, recipe.training_subset})
         return self.has_store(recipe) and not all(place.with_name(name).exists() for name in names)
 
     def problems(self, recipes: Iterable[Recipe]) -> list[str]:
@@ -110,7 +110,7 @@ class DataCatalog:
         store = self._open(recipe)
         protocol = store.metadata.dataset_spec().protocol(recipe.protocol)
         found = Counter(protocol.split_of(value) for value in store.column(protocol.column).tolist())
-        subset = subset_of(recipe)
+        subset = recipe.training_subset
         return int(found["train"] * (subset.fraction if subset else 1)), found["test"]
 
     def _open(self, recipe: Recipe) -> Store:
@@ -138,11 +138,6 @@ def error_line(problem: MampctlError) -> str:
     return " ".join(f"{problem.message.rstrip('.')}. {problem.remedy}".split())
 
 
-def subset_of(recipe: Recipe) -> Subset | None:
-    """Return the part of the training clips that a recipe uses; None for all."""
-    return recipe.subset if isinstance(recipe, FinetuneRecipe) else None
-
-
 def count_clips(recipe: Recipe, shelf: DataCatalog) -> tuple[int, int] | None:
     """Return the clips of the training and of the test side, official ones where there is no store.
 
@@ -161,7 +156,7 @@ def _official_counts(recipe: Recipe) -> tuple[int, int] | None:
     spec = DATASETS.options(recipe.dataset)
     if not isinstance(spec, DatasetSpec):
         return None
-    protocol, subset = spec.protocol(recipe.protocol), subset_of(recipe)
+    protocol, subset = spec.protocol(recipe.protocol), recipe.training_subset
     if protocol.official_train is None or protocol.official_test is None:
         return None
     return int(protocol.official_train * (subset.fraction if subset else 1)), protocol.official_test

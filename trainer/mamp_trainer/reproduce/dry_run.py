@@ -10,10 +10,11 @@ import torch
 from mamp_schemas.errors import MampctlError
 from mamp_schemas.io.run_files import Run, read_run_progress, read_runs
 from mamp_schemas.models.dataset import DatasetSpec
-from mamp_schemas.models.recipe import PretrainRecipe, Recipe
+from mamp_schemas.models.objectives import MaskedRecipe
+from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.reproduction import DryRun, DryRunLine, PlannedRun, ReproductionPlan, Scale
-from mamp_schemas.registry import DATASETS
-from mamp_trainer.reproduce.catalog import DataCatalog, count_clips, subset_of
+from mamp_schemas.registry import DATASETS, PROTOCOLS
+from mamp_trainer.reproduce.catalog import DataCatalog, count_clips
 from mamp_trainer.reproduce.match_runs import match_all_runs
 from mamp_trainer.runs.index import read_recipe
 from mamp_trainer.telemetry.flops import encoder_flops, loss_term_flops
@@ -43,10 +44,11 @@ def count_operations(recipe: Recipe, train: int, test: int) -> float:
     """Return the operations of a run, the accuracy after every epoch included."""
     spec = DATASETS.options(recipe.dataset)
     slots = spec.bodies if isinstance(spec, DatasetSpec) else 2
-    if isinstance(recipe, PretrainRecipe):
-        return recipe.schedule.epochs * train * slots * loss_term_flops(recipe, slots)
+    if isinstance(recipe, MaskedRecipe):
+        return recipe.schedule.epochs * train * slots * loss_term_flops(recipe)
     tested = test * slots * encoder_flops(recipe.model, recipe.model.tokens)
-    return recipe.schedule.epochs * (train * loss_term_flops(recipe, slots) + tested)
+    trained = train * PROTOCOLS.get(recipe.kind).flops(recipe, slots)
+    return float(recipe.schedule.epochs * (trained + tested))
 
 
 def measure_rates(runs: Iterable[Run], shelf: DataCatalog, device: torch.device) -> Rates:
@@ -105,7 +107,7 @@ def dry_run(
         lines=tuple(lines),
         device=describe_device(device),
         basis=_describe_basis(recorded, plan.scale),
-        manifests=len({(recipe.dataset, recipe.protocol, str(subset_of(recipe))) for recipe in unmade}),
+        manifests=len({(recipe.dataset, recipe.protocol, str(recipe.training_subset)) for recipe in unmade}),
         missing=tuple(shelf.problems(recipe for recipe in left if recipe not in unmade)),
     )
 

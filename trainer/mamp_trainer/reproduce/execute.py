@@ -13,7 +13,7 @@ from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_schemas.progress import Progress
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols.registry import run_protocol
+from mamp_trainer.protocols.classification import train_classifier
 from mamp_trainer.reproduce.catalog import DataCatalog, error_line
 from mamp_trainer.reproduce.match_runs import match_run
 from mamp_trainer.reproduce.plan import Outcome
@@ -111,7 +111,7 @@ def _train_planned(
         if isinstance(recipe, EvaluationRecipe):
             parent = None if planned.parent is None else outcome.done[planned.parent]
             sitting = RunContext(run, True, seat.device, seat.progress, seat.dist_context, 0, seat.run_id)
-            run_protocol(recipe, store, parent, sitting)
+            train_classifier(recipe, store, parent, sitting)
         elif isinstance(recipe, PretrainRecipe):
             pretrain(
                 recipe,

@@ -16,8 +16,8 @@ from mamp_schemas.io.run_files import (
 )
 from mamp_schemas.models.base import Model, digest_dumped
 from mamp_schemas.models.differences import Difference, find_differences, flatten
-from mamp_schemas.models.recipe import FinetuneRecipe, Recipe, parse_recipe
-from mamp_schemas.models.results import EvaluationResult, PretrainResult, RunRecord
+from mamp_schemas.models.recipe import Recipe, parse_recipe
+from mamp_schemas.models.results import RunRecord
 from mamp_schemas.models.splits import Subset
 from mamp_trainer.recipes import builtin_recipe
 
@@ -103,12 +103,12 @@ def summarise_run(run: Run) -> RunSummary:
         return RunSummary(run=str(run.folder), state="damaged", problem=run.problem or problem.message)
     if run.record is not None:
         # Format 1 leaves to the recipe what it is called, and which draw of the training clips it is about.
-        return _summary_of_record(run, run.record).replaced(recipe=recipe.name, subset=_subset(recipe))
+        return _summary_of_record(run, run.record).replaced(recipe=recipe.name, subset=recipe.training_subset)
     return _summary_of_recipe(run, recipe, read_run_progress(run.folder))
 
 
 def _summary_of_record(run: Run, record: RunRecord) -> RunSummary:
-    result = record.result
+    result = record.result.model_dump()
     return RunSummary(
         run=str(run.folder),
         state=run.state,
@@ -118,14 +118,14 @@ def _summary_of_record(run: Run, record: RunRecord) -> RunSummary:
         protocol=record.protocol,
         subset=record.subset,
         seed=record.seed,
-        epochs=result.epochs,
-        planned_epochs=result.epochs,
-        step=result.steps if isinstance(result, PretrainResult) else None,
-        last_top1=result.last_top1 if isinstance(result, EvaluationResult) else None,
-        best_top1=result.best_top1 if isinstance(result, EvaluationResult) else None,
-        best_epoch=result.best_epoch if isinstance(result, EvaluationResult) else None,
-        last_loss=result.last_loss if isinstance(result, PretrainResult) else None,
-        seconds=result.seconds,
+        epochs=result["epochs"],
+        planned_epochs=result["epochs"],
+        step=result.get("steps"),
+        last_top1=result.get("last_top1"),
+        best_top1=result.get("best_top1"),
+        best_epoch=result.get("best_epoch"),
+        last_loss=result.get("last_loss"),
+        seconds=result["seconds"],
         finished=record.finished,
     )
 
@@ -139,20 +139,16 @@ def _summary_of_recipe(run: Run, recipe: Recipe, reached: RunProgress | None) ->
         recipe=recipe.name,
         dataset=recipe.dataset,
         protocol=recipe.protocol,
-        subset=_subset(recipe),
+        subset=recipe.training_subset,
         seed=recipe.seed,
         epochs=reached.epoch if reached else 0,
         planned_epochs=recipe.schedule.epochs,
         step=reached.step if reached else 0,
         last_top1=measured.get(TOP1),
-        last_loss=measured.get("loss") if recipe.kind == "pretrain" else None,
+        last_loss=None if TOP1 in measured else measured.get("loss"),
         seconds=measured.get("seconds"),
         problem=run.problem,
     )
-
-
-def _subset(recipe: Recipe) -> Subset | None:
-    return recipe.subset if isinstance(recipe, FinetuneRecipe) else None
 
 
 class RunDetail(Model):

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn, optim
 
 from mamp_schemas.models.recipe import SGD, AdamW, ScheduleSpec
-from mamp_trainer.models.heads import Classifier
+from mamp_trainer.models.clip_encoder import Classifier
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

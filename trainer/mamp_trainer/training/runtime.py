@@ -33,11 +33,11 @@ class RunContext(NamedTuple):
     """
 
     run: Path
-    resume: bool
-    device: str
-    progress: Progress | None
-    dist_context: DistContext
-    profile_steps: int
+    resume: bool = False
+    device: str = "auto"
+    progress: Progress | None = None
+    dist_context: DistContext = SINGLE_PROCESS
+    profile_steps: int = 0
     run_id: str | None = None
 
 

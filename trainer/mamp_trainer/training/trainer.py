@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from mamp_schemas.errors import Interrupted, TrainingError
 from mamp_schemas.io.run_files import latest_checkpoint
-from mamp_schemas.models.recipe import FinetuneRecipe, Recipe, ScheduleSpec
+from mamp_schemas.models.recipe import Recipe, ScheduleSpec
 from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, PretrainResult, RunRecord
 from mamp_schemas.progress import Progress
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
@@ -290,7 +290,7 @@ class Trainer:
             recipe=recipe.name,
             dataset=recipe.dataset,
             protocol=recipe.protocol,
-            subset=recipe.subset if isinstance(recipe, FinetuneRecipe) else None,
+            subset=recipe.training_subset,
             recipe_hash=recipe.digest(),
             store_hash=self.identity.store_hash,
             manifest_hash=self.identity.manifest_hash,
