@@ -120,7 +120,7 @@ def test_chunks__change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> 
     nearest, measured = find_nearest(queries, gallery, 4), measure_retrieval(queries, wanted, gallery, labels)
     monkeypatch.setattr(neighbours, "CHUNK_SIMILARITIES", chunk)
     parts, again = find_nearest(queries, gallery, 4), measure_retrieval(queries, wanted, gallery, labels)
-    assert torch.equal(parts.index, nearest.index)
+    assert torch.equal(parts.indices, nearest.indices)
     torch.testing.assert_close(parts.similarity, nearest.similarity, atol=1e-6, rtol=0)
     assert again.recall == measured.recall
     assert again.mean_average_precision == pytest.approx(measured.mean_average_precision, rel=1e-12)
@@ -134,4 +134,4 @@ def test_find_nearest__takes_half_precision_features_and_zeros() -> None:
 
 
 def test_find_nearest__of_no_query_is_nothing() -> None:
-    assert find_nearest(torch.zeros(0, 3), torch.ones(5, 3), 2).index.shape == (0, 2)
+    assert find_nearest(torch.zeros(0, 3), torch.ones(5, 3), 2).indices.shape == (0, 2)

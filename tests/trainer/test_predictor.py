@@ -65,7 +65,7 @@ def test_load__another_number_of_joints_is_refused(run: Path) -> None:
 
 def test_load__another_number_of_classes_is_refused(run: Path) -> None:
     with pytest.raises(CheckpointError, match="classifier of 60 classes, NTU RGB\\+D 60 has 61"):
-        Predictor.load(run, RECIPE, NTU60.replaced(classes=61), "zeros", "cpu")
+        Predictor.load(run, RECIPE, NTU60.replaced(class_names=(*NTU60.class_names, "another")), "zeros", "cpu")
 
 
 def test_load__another_kind_of_head_is_refused(run: Path) -> None:
