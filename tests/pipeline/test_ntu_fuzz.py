@@ -1,4 +1,4 @@
-"""Damaged NTU files: every one is read or refused with a reason, the same by either reader, in bounded memory."""
+"""Damaged NTU files: every one is read or refused with a reason, the same by either parser, in bounded memory."""
 
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from mamp_pipeline.datasets.clips import RawBodies
-from mamp_pipeline.datasets.ntu import fast as ntu_kernel
-from mamp_pipeline.datasets.ntu import numpy_parser as ntu_numpy
 from mamp_pipeline.datasets.ntu import parse as ntu
+from mamp_pipeline.datasets.ntu.fast import parse_ntu_compiled
 from mamp_pipeline.datasets.ntu.parse import parse_ntu_lines
 from mamp_schemas.errors import RawFileError
 from tests.factories import ntu_body, ntu_text, random_ntu_text
@@ -128,25 +127,23 @@ def outcome(read: Callable[[bytes], RawBodies], data: bytes) -> tuple[object, ..
     return bodies.frames, bodies.frame.tolist(), bodies.body_id.tolist(), bodies.joints.tobytes()
 
 
-def test_parse_ntu__damaged_files(texts: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parse_ntu__damaged_files(texts: list[bytes]) -> None:
     refused = 0
     for seed in range(CASES):
         data = damaged(texts, seed)
         expected = outcome(parse_ntu_lines, data)
         refused += len(expected) == 2
         assert expected[0] is not None, seed
-        for reader in (ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy):
-            monkeypatch.setattr(ntu, "choose_reader", lambda reader=reader: reader)
-            assert outcome(ntu.parse_ntu, data) == expected, seed
-            assert (reader(data) is None) == (len(expected) == 2), seed
+        assert outcome(ntu.parse_ntu, data) == expected, seed
+        assert (parse_ntu_compiled(data) is None) == (len(expected) == 2), seed
     assert CASES * 0.5 < refused < CASES * 0.95
 
 
-@pytest.mark.parametrize("reader", [ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy], ids=["kernel", "numpy"])
+@pytest.mark.parametrize("parser", [parse_ntu_compiled, parse_ntu_lines], ids=["compiled", "lines"])
 def test_parse_ntu__memory_of_damaged_files(
-    texts: list[bytes], reader: Callable[[bytes], RawBodies | None], monkeypatch: pytest.MonkeyPatch
+    texts: list[bytes], parser: Callable[[bytes], RawBodies | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ntu, "choose_reader", lambda: reader)
+    monkeypatch.setattr(ntu, "choose_parser", lambda: parser)
     bombs = [
         b"1000000000\n" * 2000,
         b"0\n" * 20000,
@@ -163,14 +160,14 @@ def test_parse_ntu__memory_of_damaged_files(
         assert peak < 80 * len(data) + 200_000
 
 
-@pytest.mark.parametrize("reader", [ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy], ids=["kernel", "numpy"])
+@pytest.mark.parametrize("parser", [parse_ntu_compiled, parse_ntu_lines], ids=["compiled", "lines"])
 @pytest.mark.parametrize("line", [b"0\n", b"1\n", b"22\n", b"1000000000\n", b"1 ", b"\n", b"\r"])
 def test_parse_ntu__memory_of_large_damaged_files(
-    reader: Callable[[bytes], RawBodies | None], line: bytes, monkeypatch: pytest.MonkeyPatch
+    parser: Callable[[bytes], RawBodies | None], line: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = b"3\n" + line * (2_000_000 // len(line))
-    reader(data)  # what a first call loads is not the file's
-    monkeypatch.setattr(ntu, "choose_reader", lambda: reader)
+    ntu.warm_up_parser()  # what a first call loads is not the file's
+    monkeypatch.setattr(ntu, "choose_parser", lambda: parser)
     tracemalloc.start()
     assert outcome(ntu.parse_ntu, data)[1] is not None
     peak = tracemalloc.get_traced_memory()[1]

@@ -1,4 +1,4 @@
-"""NTU text: what is read, what is refused and why, by either reader."""
+"""NTU text: what is read, what is refused and why, by either parser."""
 
 import json
 import subprocess
@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mamp_pipeline import jit as ntu_compile
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
-from mamp_pipeline.datasets.ntu import fast as ntu_kernel
-from mamp_pipeline.datasets.ntu import numpy_parser as ntu_numpy
 from mamp_pipeline.datasets.ntu import parse as ntu
+from mamp_pipeline.datasets.ntu.dataset import parse_ntu_name
+from mamp_pipeline.datasets.ntu.fast import parse_ntu_compiled
 from mamp_pipeline.datasets.ntu.parse import parse_ntu_lines
+from mamp_pipeline.jit import cached_njit
 from mamp_schemas.errors import RawFileError
 from tests.factories import BODY_ID, ZERO_POINTS, ntu_body, ntu_text, random_ntu_text
 from tests.paths import GOLDEN, SHARED_DATA
@@ -23,9 +23,9 @@ from tests.paths import GOLDEN, SHARED_DATA
 Parse = Callable[[bytes], RawBodies]
 
 
-@pytest.fixture(params=[ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy], ids=["kernel", "numpy"])
+@pytest.fixture(params=[parse_ntu_compiled, parse_ntu_lines], ids=["compiled", "lines"])
 def parse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Parse:
-    monkeypatch.setattr(ntu, "choose_reader", lambda: request.param)
+    monkeypatch.setattr(ntu, "choose_parser", lambda: request.param)
     return ntu.parse_ntu
 
 
@@ -174,48 +174,46 @@ def test_parse_ntu__real_malformed_files(parse: Parse, name: str, error: str) ->
     assert str(caught.value) == error
 
 
-def test_ntu_info__every_part_of_the_name() -> None:
-    assert ntu.parse_ntu_name("S018C002P042R001A120.skeleton") == ClipInfo("S018C002P042R001A120", 119, 42, 2, 18, 1)
+def test_parse_ntu_name__every_part_of_the_name() -> None:
+    assert parse_ntu_name("S018C002P042R001A120.skeleton") == ClipInfo("S018C002P042R001A120", 119, 42, 2, 18, 1)
 
 
 @pytest.mark.parametrize("name", ["S018C002P042R001A120.txt", "S18C002P042R001A120.skeleton", "x", ""])
-def test_ntu_info__other_names(name: str) -> None:
-    assert ntu.parse_ntu_name(name) is None
+def test_parse_ntu_name__other_names(name: str) -> None:
+    assert parse_ntu_name(name) is None
 
 
-def test_choose_reader__compiled_where_numba_is_installed() -> None:
-    assert ntu.choose_parser() is ntu_kernel.parse_ntu_compiled
+def test_choose_parser__compiled_where_numba_is_installed() -> None:
+    assert ntu.choose_parser() is parse_ntu_compiled
 
 
-def test_choose_reader__numpy_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choose_parser__line_parser_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    for name in [name for name in sys.modules if name.startswith("mamp_pipeline.datasets.ntu_")]:
-        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "mamp_pipeline.jit")
+    monkeypatch.delitem(sys.modules, "mamp_pipeline.datasets.ntu.fast")
+    monkeypatch.delitem(sys.modules, "mamp_pipeline.datasets.ntu.vector_ops")
     monkeypatch.delattr("mamp_pipeline.datasets.ntu.fast")
-    assert ntu.choose_parser.__wrapped__() is ntu_numpy.parse_ntu_numpy
+    assert ntu.choose_parser.__wrapped__() is parse_ntu_lines
 
 
 def test_parse_ntu__numba_is_imported_by_the_first_parse() -> None:
-    loaded = "import sys; from mamp_pipeline.datasets import ntu; print('numba' in sys.modules)"
+    loaded = "import sys; from mamp_pipeline.datasets.ntu import parse as ntu; print('numba' in sys.modules)"
     again = "ntu.parse_ntu(b'0'); print('numba' in sys.modules)"
     command = [sys.executable, "-c", f"{loaded}; {again}"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["False", "True"]
 
 
-def test_compiled__no_folder_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_njit__no_folder_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
 
     def double(value: int) -> int:
         return 2 * value
 
-    assert ntu_compile.cached_njit(double)(21) == 42
+    assert cached_njit(double)(21) == 42
 
 
-def test_read__point_at_the_very_end_of_the_text() -> None:
+def test_parse_ntu__point_at_the_very_end_of_the_text(parse: Parse) -> None:
     points = [*ZERO_POINTS[:24], ("1.5", "2.5", "-3.5")]
     body = ntu_body(points)
     body[-1] = "1.5 2.5 -3.5 0 0 0 0 0 0 0 0 0"
-    for reader in (ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy):
-        found = reader(ntu_text([[body]]))
-        assert found is not None
-        assert found.joints[0, 24].tolist() == [1.5, 2.5, -3.5]
+    assert parse(ntu_text([[body]])).joints[0, 24].tolist() == [1.5, 2.5, -3.5]

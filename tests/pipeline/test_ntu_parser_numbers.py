@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.datasets.ntu import fast as ntu_kernel
-from mamp_pipeline.datasets.ntu import numpy_parser as ntu_numpy
+from mamp_pipeline.datasets.ntu.fast import parse_ntu_compiled
+from mamp_pipeline.datasets.ntu.parse import parse_ntu_lines
+from mamp_schemas.errors import RawFileError
 from tests.factories import ZERO_POINTS, ntu_body, ntu_text
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -42,11 +43,11 @@ def fits(text: str) -> bool:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(spellings.filter(fits), min_size=75, max_size=75))
-def test_read__any_spelling(numbers: list[str]) -> None:
+def test_parse_ntu__any_spelling(numbers: list[str]) -> None:
     text = ntu_text([[ntu_body([numbers[k : k + 3] for k in range(0, 75, 3)])]])
     expected = np.array([np.float32(float(number)) for number in numbers]).tobytes()
-    for reader in (ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy):
-        found = reader(text)
+    for parser in (parse_ntu_compiled, parse_ntu_lines):
+        found = parser(text)
         assert found is not None
         assert found.joints.tobytes() == expected
 
@@ -61,20 +62,21 @@ def test_read__any_spelling(numbers: list[str]) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_read__no_number(number: str, place: int) -> None:
+def test_parse_ntu__no_number(number: str, place: int) -> None:
     points = [list(point) for point in ZERO_POINTS]
     points[24][place] = number
     text = ntu_text([[ntu_body(points)]]).decode().encode("latin-1")
-    assert ntu_kernel.parse_ntu_compiled(text) is None
-    assert ntu_numpy.parse_ntu_numpy(text) is None
+    assert parse_ntu_compiled(text) is None
+    with pytest.raises(RawFileError, match="joint value"):
+        parse_ntu_lines(text)
 
 
 @pytest.mark.parametrize(
     "number", ["-0.0", "-0", "-0.000", "-0e5", "3.4028235e38", "0." + "0" * 400 + "1", "0" * 400 + "1"]
 )
-def test_read__edges(number: str) -> None:
+def test_parse_ntu__edges(number: str) -> None:
     text = ntu_text([[ntu_body([(number, number, number)] * 25)]])
-    for reader in (ntu_kernel.parse_ntu_compiled, ntu_numpy.parse_ntu_numpy):
-        found = reader(text)
+    for parser in (parse_ntu_compiled, parse_ntu_lines):
+        found = parser(text)
         assert found is not None
         assert found.joints.tobytes() == np.full((25, 3), float(number), np.float32).tobytes()

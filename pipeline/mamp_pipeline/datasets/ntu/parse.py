@@ -1,4 +1,4 @@
-"""Parses NTU skeleton text (reference.md §1). The line parser here is the reference, and names the line at fault."""
+"""Parses NTU skeleton text (reference.md §1). The line parser is the reference, and names the line at fault."""
 
 from collections.abc import Callable
 from functools import cache
@@ -7,7 +7,6 @@ import numpy as np
 
 from mamp_pipeline.datasets.clips import RawBodies
 from mamp_pipeline.datasets.io.number_text import read_decimal, read_integer
-from mamp_pipeline.datasets.ntu import numpy_parser as ntu_numpy
 from mamp_pipeline.datasets.ntu.format import BODY_FIELDS, JOINT_FIELDS, JOINTS
 from mamp_schemas.errors import RawFileError
 
@@ -40,16 +39,16 @@ def parse_ntu_lines(data: bytes) -> RawBodies:
 
 
 class _LineReader:
-    """The lines of a file, found one after the other: a file that is wrong at its head costs no more than that.
+    """Reads a file line by line, and no further than the first line at fault.
 
     Attributes:
-        context: where the reading is, for a file that ends too early.
+        context: what is being read, for the message about a file that ends too early.
     """
 
     def __init__(self, data: bytes) -> None:
         self._text = data.rstrip()
         self._next = 0 if self._text else 1
-        """Where the next line begins; beyond the text when there is none."""
+        """Where the next line begins; beyond the text if there is none."""
         self._number = 0
         self.context = "the frame count"
 
@@ -134,17 +133,17 @@ def parse_ntu(data: bytes) -> RawBodies:
 
 @cache
 def choose_parser() -> Parser:
-    """Return the compiled reader, or NumPy's where numba is not installed; both give the same bodies."""
+    """Return the compiled parser, which is None for malformed text; the line parser where numba is not installed."""
     try:
-        from mamp_pipeline.datasets.ntu import fast as ntu_kernel
+        from mamp_pipeline.datasets.ntu.fast import parse_ntu_compiled
     except ModuleNotFoundError as problem:
         if (problem.name or "").partition(".")[0] not in ("numba", "llvmlite"):
             raise
-        return ntu_numpy.parse_ntu_numpy
-    return ntu_kernel.parse_ntu_compiled
+        return parse_ntu_lines
+    return parse_ntu_compiled
 
 
 def warm_up_parser() -> None:
-    """Load the reader that `parse_ntu` uses, which else the first file waits for: 0.3 s; compiling it anew, 2.5 s."""
+    """Load the compiled parser before the first file needs it: 0.3 s from numba's cache, 2.5 s to compile it."""
     odd = b"1e0 " * 3 + b"0 " * 9 + b"\n"
     parse_ntu(b"1\n1\n" + b"0 " * 10 + b"\n25\n" + 25 * odd)
