@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from types import FrameType
 
 from mamp_schemas.errors import Interrupted
@@ -38,6 +37,8 @@ def block_sigint() -> Iterator[None]:
     A terminal sends Ctrl-C to all processes. This one ends the others in order; they are not to end by themselves,
     each with a traceback, nor is it to be interrupted between starting them and knowing them.
     """
+    from multiprocessing import resource_tracker  # not at the start of every command
+
     resource_tracker.ensure_running()  # a process that all others share; to start it lets signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

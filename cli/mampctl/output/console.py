@@ -58,16 +58,26 @@ def print_json(value: Any) -> None:
 
 
 def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
-    """Write a table in columns; numbers to the right."""
-    texts = [list(header), *[[str(cell) for cell in row] for row in rows]]
-    widths = [max(len(row[place]) for row in texts) for place in range(len(header))]
-    numeric = [all(_is_number(row[place]) for row in rows) for place in range(len(header))]
-    for row in texts:
-        cells = [
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(row, widths, numeric, strict=True)
-        ]
-        print_line("  ".join(cells).rstrip())
+    """Write a table in columns, numbers to the right; on a terminal cells are wrapped to its width."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column, title in enumerate(header):
+        numeric = all(_is_number(row[column]) for row in rows)
+        table.add_column(title, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _ANY_WIDTH, highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        print_line(line.rstrip())
+
+
+_ANY_WIDTH = 10_000
+"""Characters of a line off a terminal, where tables are neither wrapped nor cut."""
 
 
 def _is_number(cell: object) -> bool:
