@@ -5,14 +5,16 @@ from typing import Any
 import numpy as np
 
 from mamp_pipeline.report.curves import MetricLines
-from mamp_pipeline.report.runs_page import (
-    ClipFeatures,
-    ConfusedPair,
-    ConfusionReport,
+from mamp_pipeline.report.runs_page import RunReport
+from mamp_schemas.models.analysis import (
+    ArrayData,
+    ConfusionAnalysis,
+    FeatureAnalysis,
     MaskedReconstruction,
-    ReconstructionReport,
-    RunReport,
+    ReconstructionAnalysis,
+    RunAnalysis,
 )
+from mamp_schemas.models.results import ConfusedPair
 from mamp_schemas.models.skeleton import KINECT_V2
 
 MARKUP = "<script>alert(1)</script><b>wave"
@@ -45,54 +47,87 @@ def make_run(name: str, kind: str, epochs: int = 4, **parts: Any) -> RunReport:
     return RunReport(name=name, path=f"runs/{name}", settings={"kind": kind, **RECIPE}, **{**given, **parts})
 
 
-def make_confusion(names: tuple[str, ...] = NAMES, clips: int = 40) -> ConfusionReport:
+def make_analysis(names: tuple[str, ...] = NAMES, **parts: Any) -> RunAnalysis:
+    return RunAnalysis(
+        checkpoint="step-00000080",
+        weights="a" * 64,
+        store_hash="b" * 64,
+        manifest_hash="c" * 64,
+        class_titles=names,
+        **parts,
+    )
+
+
+def make_confusion(classes: int = len(NAMES), clips: int = 40) -> ConfusionAnalysis:
     """Return a confusion in which the first class is often taken for the last."""
-    classes = len(names)
     matrix = np.random.default_rng(0).multinomial(clips // 10, np.full(classes, 1 / classes), classes)
     matrix += np.diag(np.full(classes, clips))
     matrix[0, -1] += clips // 2
     shares = 100 * matrix / matrix.sum(axis=1, keepdims=True)
-    found = [
-        ConfusedPair(label, taken, int(matrix[label, taken]), float(shares[label, taken]))
+    pairs = [
+        ConfusedPair(label=label, taken_for=taken, clips=int(matrix[label, taken]), share=float(shares[label, taken]))
         for label, taken in np.argwhere(matrix).tolist()
         if label != taken
     ]
-    pairs = sorted(found, key=lambda pair: -pair.share)
-    return ConfusionReport(
-        "scores.npz: the last epoch, 464 test clips.", names, matrix, np.diagonal(shares).copy(), pairs
+    return ConfusionAnalysis(
+        source="scores",
+        clips=int(matrix.sum()),
+        matrix=ArrayData.of(matrix),
+        accuracy=tuple(np.diagonal(shares).tolist()),
+        pairs=tuple(sorted(pairs, key=lambda pair: -pair.share)[:500]),
+        num_pairs=len(pairs),
     )
 
 
-def make_features(names: tuple[str, ...] = NAMES, clips: int = 60) -> ClipFeatures:
+def make_features(classes: int = len(NAMES), clips: int = 60) -> FeatureAnalysis:
     """Return features of clips whose classes lie apart."""
     rng = np.random.default_rng(1)
-    label = np.arange(clips) % len(names)
-    values = rng.normal(size=(clips, 8)) + 4 * rng.normal(size=(len(names), 8))[label]
-    ids = [f"{MARKUP}{number}" for number in range(clips)]
-    return ClipFeatures("The encoder's mean features of test clips.", names, ids, label, values.astype(np.float32))
+    label = np.arange(clips) % classes
+    values = rng.normal(size=(clips, 8)) + 4 * rng.normal(size=(classes, 8))[label]
+    return FeatureAnalysis(
+        clips=tuple(f"{MARKUP}{number}" for number in range(clips)),
+        labels=tuple(label.tolist()),
+        features=ArrayData.of(values),
+        total=clips,
+    )
 
 
-def make_predictions(target: str = "motion", examples: int = 2, frames: int = 32) -> ReconstructionReport:
+def make_reconstruction(target: str = "motion", examples: int = 2, frames: int = 32) -> ReconstructionAnalysis:
     """Return predictions of a body that sways, a little off."""
     rng = np.random.default_rng(2)
     pose = rng.normal(size=(25, 3)) * 0.4 + (0, 0, 3)
     time = np.arange(frames)[:, None, None]
     joints = (pose + 0.1 * np.sin(time / 5 + np.arange(25)[None, :, None])).astype(np.float32)
     truth = joints if target == "joint" else np.diff(joints, axis=0, append=joints[-1:])
-    predicted = (truth + rng.normal(scale=0.002, size=truth.shape)).astype(np.float32)
-    hidden = rng.random((frames // 4, 25)) < 0.9
-    made = [
-        MaskedReconstruction(f"{MARKUP}{number}", NAMES[0], 1, joints, truth, predicted, hidden, 0.42)
-        for number in range(examples)
-    ]
-    return ReconstructionReport("Test clips, masked at ratio 0.9.", target, True, KINECT_V2, made)
+    predicted = truth + rng.normal(scale=0.002, size=truth.shape)
+    masked = rng.random((frames // 4, 25)) < 0.9
+    arrays = {"joints": joints, "truth": truth, "predicted": predicted, "masked": masked}
+    return ReconstructionAnalysis(
+        target=target,
+        normalised=True,
+        masking="motion, ratio 0.9, τ 0.8",
+        skeleton=KINECT_V2,
+        examples=tuple(
+            MaskedReconstruction(
+                clip=f"{MARKUP}{number}",
+                label=0,
+                body=0,
+                loss=0.42,
+                **{name: ArrayData.of(values) for name, values in arrays.items()},
+            )
+            for number in range(examples)
+        ),
+    )
 
 
 def make_runs() -> list[RunReport]:
-    """Return a pre-training, two evaluations one of which lacks scores, and a run that has only begun."""
+    """Return a pre-training, two evaluations one of which lacks parts, and a run that has only begun."""
+    pretrained = make_analysis(features=make_features(), reconstruction=make_reconstruction())
+    measured = make_analysis(confusion=make_confusion(), features=make_features())
+    broken = make_analysis(unavailable={"confusion": "scores.npz cannot be read.", "features": "no store"})
     return [
-        make_run("mamp", "pretrain", features=make_features(), predictions=make_predictions()),
-        make_run(MARKUP, "linear", confusion=make_confusion(), features=make_features()),
-        make_run("finetune", "finetune", confusion="No scores: mampctl evaluate makes them.", features="no store"),
-        make_run("begun", "pretrain", 0, state="incomplete", features="no store", predictions="no checkpoint yet"),
+        make_run("mamp", "pretrain", analysis=pretrained),
+        make_run(MARKUP, "linear", analysis=measured),
+        make_run("finetune", "finetune", analysis=broken),
+        make_run("begun", "pretrain", 0, state="incomplete", unavailable="no checkpoint yet"),
     ]

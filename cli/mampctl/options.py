@@ -88,7 +88,7 @@ StoreOption = Annotated[
 OnlyStoreOption = Annotated[str | None, _store_option(help="The store. [default: the only one in $MAMPCTL_DATA]")]
 RunStoreOption = Annotated[
     str | None,
-    _store_option(help="For runs: the store they were trained on. [default: that of their dataset in $MAMPCTL_DATA]"),
+    _store_option(help="The store that the run was trained on. [default: that of its dataset in $MAMPCTL_DATA]"),
 ]
 NewStoreOption = Annotated[Path, path_option("The store to write.", "--out")]
 SplitProtocolOption = Annotated[

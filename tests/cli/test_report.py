@@ -12,12 +12,25 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from mamp_trainer.analysis.run_analysis import analyse_run
 from mamp_trainer.objectives.pretrain import pretrain
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN
 from tests.trainer.ledger_cases import write_recipe
 from tests.trainer.runs import evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 
+WITHOUT_TORCH = """
+import importlib.abc, sys
+
+class Blocked(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "mamp_trainer"):
+            raise ModuleNotFoundError(f"{name} is blocked", name=name)
+
+sys.meta_path.insert(0, Blocked())
+from mampctl.runtime.main import main
+sys.exit(main())
+"""
 CLIP = "S001C001P008R002A042"
 
 
@@ -89,6 +102,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = write_toy_store(folder)
     pretrain(pretrain_recipe(), store, folder / "mamp", device="cpu")
     evaluate_encoder(linear_recipe(), store, folder / "probe", encoder_from=folder / "mamp", device="cpu")
+    for name in ("mamp", "probe"):
+        analyse_run(folder / name, store, "cpu")
     write_recipe(folder / "begun", pretrain_recipe(seed=1))
     return folder
 
@@ -102,9 +117,10 @@ def page_data(page: Path) -> list[dict[str, Any]]:
 def test_report__of_runs(run: Run, trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs.html"
     folders = [trained / name for name in ("mamp", "probe", "begun")]
-    outcome = run("report", *folders, "--store", trained / "toy.zarr", "--device", "cpu", "--out", out)
+    outcome = run("report", *folders, "--out", out)
     assert outcome.code == 0, outcome.err
     assert f"{out}: 3 runs" in outcome.out
+    assert outcome.err == ""
     mamp, probe, begun = page_data(out)
     assert [each["state"] for each in (mamp, probe, begun)] == ["complete", "complete", "incomplete"]
     assert (mamp["differs"], begun["differs"]) == (["seed 0"], ["seed 1"])
@@ -112,40 +128,49 @@ def test_report__of_runs(run: Run, trained: Path, tmp_path: Path) -> None:
     assert sum(map(sum, probe["confusion"]["matrix"])) == 7
     assert probe["confusion"]["names"][0] == "A001 drink water"
     assert mamp["features"]["total"] == probe["features"]["total"] == 7
-    assert len(mamp["predictions"]["examples"]) == 6
-    assert "there is no checkpoint" in begun["features"]["missing"]
+    assert len(mamp["reconstruction"]["examples"]) == 6
+    assert "no checkpoint" in begun["features"]["missing"]
 
 
-def test_report__of_runs_without_their_store_says_what_is_missing(
-    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MAMPCTL_DATA", str(tmp_path))
+def test_report__of_runs_needs_neither_torch_nor_the_trainer(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs.html"
-    assert run("report", trained / "probe", trained / "mamp", "--out", out).code == 0
-    probe, mamp = page_data(out)
-    assert "missing" not in probe["confusion"]
-    for part in (probe["features"], mamp["features"], mamp["predictions"]):
-        assert f"there is no store at {tmp_path / 'ntu60.zarr'}. Name the store" in part["missing"]
-
-
-def test_report__of_runs_takes_the_store_of_the_data_folder(
-    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_toy_store(tmp_path).rename(tmp_path / "ntu60.zarr")
-    (tmp_path / "toy.xsub.json").rename(tmp_path / "ntu60.xsub.json")
-    monkeypatch.setenv("MAMPCTL_DATA", str(tmp_path))
-    assert run("report", trained / "mamp", "--out", tmp_path / "runs.html").code == 0
-    assert page_data(tmp_path / "runs.html")[0]["features"]["total"] == 7
-
-
-def test_report__of_runs_without_torch_has_the_curves(trained: Path, tmp_path: Path) -> None:
-    out = tmp_path / "runs.html"
-    code = "import sys; sys.modules['torch'] = None; from mampctl.runtime.main import main; sys.exit(main())"
-    arguments = ["report", trained / "probe", "--store", trained / "toy.zarr", "--out", out]
-    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
-    (probe,) = page_data(out)
+    arguments = ["report", trained / "mamp", trained / "probe", "--out", out]
+    command = [sys.executable, "-c", WITHOUT_TORCH, *arguments]
+    outcome = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr
+    mamp, probe = page_data(out)
     assert len(probe["epochs"]["top1"]) == 3
-    assert "pip install 'mampctl[trainer]'" in probe["confusion"]["missing"]
+    assert sum(map(sum, probe["confusion"]["matrix"])) == 7
+    assert len(mamp["reconstruction"]["examples"]) == 6
+
+
+def test_report__of_a_run_without_an_analysis_says_what_makes_one(run: Run, trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained / "probe", tmp_path / "run"))
+    (folder / "analysis.json").unlink()
+    assert run("report", folder, "--out", tmp_path / "runs.html").code == 0
+    (data,) = page_data(tmp_path / "runs.html")
+    assert len(data["epochs"]["top1"]) == 3
+    for part in ("confusion", "features"):
+        assert f"run `mampctl analyse {folder}`" in data[part]["missing"]
+
+
+def test_report__of_a_run_whose_analysis_is_of_other_weights(run: Run, trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained / "probe", tmp_path / "run"))
+    shutil.copy(trained / "mamp" / "analysis.json", folder)
+    outcome = run("report", folder, "--out", tmp_path / "runs.html")
+    assert outcome.code == 0
+    assert "made from other weights" in outcome.err
+    (data,) = page_data(tmp_path / "runs.html")
+    assert f"mampctl analyse {folder}" in data["notes"][0]
+
+
+def test_report__of_a_run_whose_analysis_is_damaged(run: Run, trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained / "probe", tmp_path / "run"))
+    (folder / "analysis.json").write_text('{"format_version": 1}')
+    outcome = run("report", folder, "--out", tmp_path / "runs.html")
+    assert outcome.code == 1
+    assert "missing key: weights" in outcome.err
+    assert f"mampctl analyse {folder}" in outcome.err
 
 
 def test_report__of_a_run_whose_metrics_are_damaged(run: Run, trained: Path, tmp_path: Path) -> None:
@@ -166,19 +191,6 @@ def test_report__of_runs_and_a_store_together(run: Run, trained: Path, tmp_path:
 def test_report__of_two_stores(run: Run, trained: Path, tmp_path: Path) -> None:
     store = trained / "toy.zarr"
     assert "one report for each store" in run("report", store, store, "--out", tmp_path / "runs.html").err
-
-
-def test_report__a_named_store_that_is_none(run: Run, trained: Path, tmp_path: Path) -> None:
-    outcome = run("report", trained / "mamp", "--store", tmp_path / "none.zarr", "--out", tmp_path / "runs.html")
-    assert outcome.code == 1
-    assert "none.zarr" in outcome.err
-
-
-def test_report__store_is_an_option_of_runs(run: Run, trained: Path, tmp_path: Path) -> None:
-    store = trained / "toy.zarr"
-    outcome = run("report", store, "--store", store, "--out", tmp_path / "runs.html")
-    assert outcome.code == 2
-    assert "--store is for reports of runs" in outcome.err
 
 
 def test_show__prints_a_summary(run: Run, store: Path) -> None:

@@ -22,10 +22,10 @@ import os, signal, sys, time
 from contextlib import contextmanager
 from pathlib import Path
 import torch
-from mamp_schemas.progress import Silent
-from mampctl import app, sitting
+from mamp_schemas.progress import NullProgress
+from mampctl.runtime import app, distributed
 
-class Killer(Silent):
+class Killer(NullProgress):
     "Sends a signal in the middle of the second run, once it has a checkpoint."
     runs = steps = 0
 
@@ -46,8 +46,8 @@ def show_progress():
 
 RUNS, NUMBER = Path(sys.argv[-2]) / "runs", int(sys.argv.pop())
 torch.set_num_threads(1)
-sitting.show_progress = show_progress
-app.main()
+distributed.show_progress = show_progress
+app.run_app()
 """
 
 

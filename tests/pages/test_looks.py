@@ -13,7 +13,7 @@ from tests.pages.conftest import HEIGHT, WIDTH, Browser
 
 PICTURES = Path(__file__).parents[2] / "build" / "pages"
 SECTIONS = ("counts", "motion", "outliers", "clips", "quarantine")
-RUN_SECTIONS = ("runs", "curves", "cost", "confusion", "class-table", "features", "predictions")
+RUN_SECTIONS = ("runs", "curves", "cost", "confusion", "class-table", "features", "reconstruction")
 MARKS = tuple(f"--mark{number}" for number in range(6))
 COLOURS = ("--ink", "--soft", "--link")
 

@@ -61,7 +61,7 @@ def test_runs__has_its_sections(page: Browser) -> None:
         "return [...document.querySelectorAll('#curve-charts figcaption')].map((each) => each.textContent)"
     )
     assert [caption.partition(":")[0] for caption in captions] == [
-        *("Pre-training", "Pre-training", "Linear evaluation", "Linear evaluation", "Fine-tuning", "Fine-tuning"),
+        *("pretrain", "pretrain", "linear", "linear", "finetune", "finetune"),
         "Top-1 accuracy on the test clips after each epoch",
         "Top-5 accuracy on the test clips after each epoch",
     ]
@@ -104,12 +104,12 @@ def test_runs__markup_in_names_stays_text(page: Browser) -> None:
 
 def test_runs__says_what_a_run_lacks(page: Browser) -> None:
     choose(page, "confusion-run", "finetune")
-    assert texts(page, "#confusion-missing") == ["No scores: mampctl evaluate makes them."]
+    assert texts(page, "#confusion-missing") == ["Not available: scores.npz cannot be read."]
     assert not page.driver.find_element(By.ID, "confusion-body").is_displayed()
     choose(page, "confusion-run", MARKUP)
     assert page.driver.find_element(By.ID, "confusion-body").is_displayed()
-    choose(page, "predictions-run", "begun")
-    assert texts(page, "#predictions-missing") == ["no checkpoint yet"]
+    choose(page, "reconstruction-run", "begun")
+    assert texts(page, "#reconstruction-missing") == ["no checkpoint yet"]
 
 
 def test_runs__hardest_pairs_are_listed_and_filter(page: Browser) -> None:
@@ -157,8 +157,8 @@ def test_runs__predicted_motion_plays_and_follows_the_joint(page: Browser) -> No
     assert page.run(truth) != first
 
 
-def test_runs__predicted_motion_is_shown_where_hidden_only(page: Browser) -> None:
+def test_runs__predicted_motion_is_shown_where_masked_only(page: Browser) -> None:
     wait_for_chart(page, "motion-course")
     shown = page.run("return document.getElementById('motion-course').data[1].y.map((value) => value !== null)")
-    hidden = page.run("return Array.from({length: 32}, (_, frame) => movement.example.isHidden(frame, movement.joint))")
+    hidden = page.run("return Array.from({length: 32}, (_, frame) => movement.example.isMasked(frame, movement.joint))")
     assert shown == hidden

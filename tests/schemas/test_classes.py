@@ -3,7 +3,10 @@
 import pytest
 
 from mamp_schemas.errors import UsageError
+from mamp_schemas.models.base import parse_model_data
 from mamp_schemas.models.dataset import dataset_spec, fixed_specs
+from mamp_schemas.models.layout import Layout
+from tests.report_cases import LAYOUT
 
 
 @pytest.mark.parametrize("dataset", fixed_specs())
@@ -37,3 +40,13 @@ def test_class_names__of_pku_are_in_alphabetical_order() -> None:
 def test_class_names__own_recordings_need_a_layout() -> None:
     with pytest.raises(UsageError, match="layout"):
         dataset_spec("custom")
+
+
+def test_class_titles__are_numbers_and_names() -> None:
+    assert dataset_spec("ntu60").class_titles[7:9] == ("A008 sitting down", "A009 standing up (from sitting position)")
+    assert dataset_spec("nwucla").class_titles[0] == "1 pick up with one hand"
+
+
+def test_class_titles__of_own_recordings_are_their_names() -> None:
+    layout = parse_model_data(Layout, LAYOUT, "layout")
+    assert dataset_spec("custom", layout).class_titles == layout.classes

@@ -132,6 +132,7 @@ def _make_store(folder: Path, progress: Progress) -> Path:
 
 
 def _train(folder: Path, store: Path, progress: Progress) -> tuple[EvaluationResult, EvaluationResult]:
+    from mamp_trainer.analysis.run_analysis import analyse_finished_run
     from mamp_trainer.objectives.pretrain import pretrain
     from mamp_trainer.protocols.classification import train_classifier
     from mamp_trainer.recipes import load_evaluation_recipe, load_recipe
@@ -144,4 +145,6 @@ def _train(folder: Path, store: Path, progress: Progress) -> tuple[EvaluationRes
         train_classifier(recipe, store, source, RunContext(folder / "runs" / name, progress=progress))
         for name, source in (("linear-pretrained", run), ("linear-untrained", None))
     ]
+    for trained in (run, *(folder / "runs" / name for name in ("linear-pretrained", "linear-untrained"))):
+        analyse_finished_run(trained, store)
     return results[0], results[1]

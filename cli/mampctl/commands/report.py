@@ -1,5 +1,6 @@
 """`mampctl report`: write an HTML page about a store or about runs."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +9,13 @@ import typer
 
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import parse_storage_path
-from mampctl.options import DeviceOption, JsonOption, RunStoreOption, complete_store, path_option
+from mampctl.options import JsonOption, complete_store, path_option
 from mampctl.output.console import print_json, print_line, print_summary, print_table
 from mampctl.output.hints import print_hint
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
+
+logger = logging.getLogger(__name__)
 
 
 def report(
@@ -24,8 +27,6 @@ def report(
         Path,
         path_option("The HTML file; one that is there is replaced."),
     ],
-    store: RunStoreOption = None,
-    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Write one self-contained page: of a store (counts, motion, outliers, clips) or of runs (curves, classes)."""
@@ -34,9 +35,7 @@ def report(
 
     runs = _run_folders(paths)
     if runs:
-        _report_runs(runs, out, store, device, as_json)
-    elif store is not None:
-        raise UsageError("--store is for reports of runs", remedy="Leave it out, or name folders of runs.")
+        _report_runs(runs, out, as_json)
     elif len(paths) == 1:
         _report_store(paths[0], out, as_json)
     else:
@@ -47,15 +46,15 @@ def report(
 
 
 def _run_folders(paths: Sequence[str]) -> list[Path]:
-    """Return the paths as folders of runs; none where none of them is one.
+    """Return the paths if they are folders of runs; nothing if none of them is.
 
     Raises:
-        UsageError: only some are.
+        UsageError: only some of them are.
     """
     from mamp_schemas.io.run_files import holds_run
 
     folders = {
-        path: place for path in paths if isinstance(place := parse_storage_path(path), Path) and holds_run(place)
+        path: folder for path in paths if isinstance(folder := parse_storage_path(path), Path) and holds_run(folder)
     }
     others = [path for path in paths if path not in folders]
     if folders and others:
@@ -66,15 +65,14 @@ def _run_folders(paths: Sequence[str]) -> list[Path]:
     return list(folders.values())
 
 
-def _report_runs(folders: Sequence[Path], out: Path, store: str | None, device: str, as_json: bool) -> None:
-    from mamp_pipeline.report.runs_page import write_runs_page
-    from mampctl.output.run_reports import RunAnalyser, read_runs
+def _report_runs(folders: Sequence[Path], out: Path, as_json: bool) -> None:
+    from mamp_pipeline.report.runs_page import read_run_reports, write_runs_page
 
-    runs = read_runs(folders)
-    with show_progress() as progress:
-        workshop = RunAnalyser.create(store, device, progress)
-        runs = [workshop.analyse(run) for run in runs]
+    runs = read_run_reports(folders)
     size = write_runs_page(runs, out)
+    for run in runs:
+        for note in run.notes:
+            logger.warning(f"{run.path}: {note}")
     if as_json:
         print_json({"file": str(out), "bytes": size, "runs": [run.path for run in runs]})
         return

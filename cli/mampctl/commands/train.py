@@ -81,6 +81,7 @@ def pretrain(
         return loaded, store_of_recipe(store, loaded), out or default_run_dir(loaded)
 
     with distributed_run(prepare, device, devices) as ((loaded, place, run), ranks, progress):
+        from mamp_trainer.analysis.run_analysis import analyse_finished_run
         from mamp_trainer.objectives.pretrain import pretrain as train
 
         logger.info(f"recipe {loaded.name}, store {place}, run {run}")
@@ -95,6 +96,7 @@ def pretrain(
             profile=profile,
             run_id=run_id(),
         )
+        analyse_finished_run(run, place, device, ranks)
     if not ranks.is_main:
         return
     if as_json:
@@ -236,6 +238,7 @@ def _train_runs(
 ) -> list[tuple[Path, EvaluationResult]]:
     """Train one run after another; only rank 0 returns their results."""
     with distributed_run(prepare, device, devices) as ((store, runs), ranks, progress):
+        from mamp_trainer.analysis.run_analysis import analyse_finished_run
         from mamp_trainer.protocols.classification import train_classifier
         from mamp_trainer.training.runtime import RunContext
 
@@ -244,6 +247,7 @@ def _train_runs(
             logger.info(f"recipe {recipe.name}, store {store}, run {run_dir}")
             context = RunContext(run_dir, resume, device, progress, ranks, profile, run_id())
             results.append((run_dir, train_classifier(recipe, store, from_, context)))
+            analyse_finished_run(run_dir, store, device, ranks)
     return results if ranks.is_main else []
 
 

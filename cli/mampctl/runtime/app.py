@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from mampctl.commands import (
+    analyse,
     build_splits,
     demo,
     doctor,
@@ -53,6 +54,7 @@ app.command("build-splits")(build_splits.build_splits)
 app.command("verify")(verify.verify)
 app.command("info")(info.info)
 app.command("report")(report.report)
+app.command("analyse")(analyse.analyse)
 app.command("show")(show.show)
 app.add_typer(export.app, name="export")
 app.add_typer(import_.app, name="import")

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_schemas.errors import UsageError
 from mamp_schemas.io.store_reader import Columns
-from mamp_schemas.models.dataset import dataset_spec
-from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.store import StoreMetadata
 
 COUNTED_COLUMNS = ("subject", "camera", "setup", "bodies")
@@ -34,21 +31,6 @@ class CrossTable:
 def class_names(metadata: StoreMetadata) -> tuple[str, ...]:
     """Return a short name for each class, as axes bear it."""
     return metadata.dataset_spec().class_marks
-
-
-def class_titles(dataset: str, classes: int, layout: Layout | None = None) -> tuple[str, ...]:
-    """Return a title for each class: its mark and its name, or its number if no more is known.
-
-    Args:
-        dataset: the clips' dataset.
-        classes: how many there are.
-        layout: of own recordings.
-    """
-    try:
-        titles = dataset_spec(dataset, layout).class_titles
-    except UsageError:
-        titles = ()
-    return titles if len(titles) == classes else tuple(map(str, range(1, classes + 1)))
 
 
 def label_name(names: Sequence[str], label: int) -> str:

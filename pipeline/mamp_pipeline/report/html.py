@@ -59,7 +59,7 @@ _RUNS_SCRIPTS = (
         "runs_curves.js",
         "runs_classes.js",
     ),
-    *("runs_features.js", "runs_motion.js", "runs_page.js"),
+    *("runs_features.js", "runs_reconstruction.js", "runs_page.js"),
 )
 _REPORT_SCRIPTS = ("page.js", "tables.js", "charts.js", "lazy_charts.js")
 

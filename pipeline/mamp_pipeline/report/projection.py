@@ -32,7 +32,7 @@ class Projection(NamedTuple):
 def project_features(features: NDArray[np.float32]) -> tuple[list[Projection], list[str]]:
     """Project features (N, D) in every way that is installed; return also what is not installed, and how to."""
     found, absent = [_project_by_pca(features)], []
-    for title, module, package, by in _OPTIONAL_METHODS:
+    for title, module, package, by in OPTIONAL_METHODS:
         try:
             import_module(module)
         except ImportError:
@@ -83,7 +83,7 @@ def _project_by_umap(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return places
 
 
-_OPTIONAL_METHODS: tuple[tuple[str, str, str, Callable[[NDArray[np.float32]], NDArray[np.float32]]], ...] = (
+OPTIONAL_METHODS: tuple[tuple[str, str, str, Callable[[NDArray[np.float32]], NDArray[np.float32]]], ...] = (
     ("t-SNE", "sklearn.manifold", "scikit-learn", _project_by_tsne),
     ("UMAP", "umap.umap_", "umap-learn", _project_by_umap),
 )

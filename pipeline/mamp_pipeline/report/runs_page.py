@@ -1,130 +1,71 @@
-"""The report of training runs as one HTML page, with curves, confusion, features and predicted motion."""
+"""The report of training runs as one HTML page: curves, confusions, features and predicted motion.
 
+All of it is read from the files in the folders of the runs. T frames, V joints, K classes.
+"""
+
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from shlex import quote
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.report.curves import MetricLines, to_json_numbers, training_curves
+from mamp_pipeline.report.counts import label_name
+from mamp_pipeline.report.curves import MetricLines, shortest_unique_paths, to_json_numbers, training_curves
 from mamp_pipeline.report.html import embed_json, pack_skeleton, quantise, render_runs_page
 from mamp_pipeline.report.projection import project_features
 from mamp_schemas.io.atomic import write_file
-from mamp_schemas.models.skeleton import Skeleton
+from mamp_schemas.io.run_files import (
+    TOP1,
+    Run,
+    analysis_problem,
+    latest_checkpoint,
+    read_analysis,
+    read_curve,
+    read_recipe_data,
+    read_run,
+    read_run_progress,
+)
+from mamp_schemas.models.analysis import (
+    AnalysisPart,
+    ConfusionAnalysis,
+    FeatureAnalysis,
+    MaskedReconstruction,
+    ReconstructionAnalysis,
+    RunAnalysis,
+)
+from mamp_schemas.models.differences import find_differences, flatten, show_value
 
+PAGE_POINTS = 16_000
+"""Points of projections on a page, of all its runs."""
+RUN_POINTS = 2_000
+"""Points of one projection: a browser draws more of them slowly."""
+RECONSTRUCTION_BYTES = 2_000_000
+"""The share of a page's 10 MB that the reconstructions of all runs may take."""
 
-class ConfusedPair(NamedTuple):
-    """A class taken for another one: `clips` of its clips, `share` of all of them in percent."""
-
-    label: int
-    taken_for: int
-    clips: int
-    share: float
-
-
-@dataclass(frozen=True)
-class ConfusionReport:
-    """Which classes are taken for which.
-
-    Attributes:
-        source: whose scores they are, and of which clips.
-        names: of the K classes.
-        matrix: (K, K) clips of each class (rows) taken for each class.
-        accuracy: (K,) percent of each class's clips that are recognised, NaN where there is none.
-        pairs: the hardest pairs, hardest first.
-    """
-
-    source: str
-    names: Sequence[str]
-    matrix: NDArray[np.int64]
-    accuracy: NDArray[np.float64]
-    pairs: Sequence[ConfusedPair]
-
-
-@dataclass(frozen=True)
-class ClipFeatures:
-    """What an encoder makes of clips.
-
-    Attributes:
-        source: whose features they are, and of which clips.
-        names: of the K classes.
-        clips: N names.
-        label: (N,) class.
-        values: (N, D).
-    """
-
-    source: str
-    names: Sequence[str]
-    clips: Sequence[str]
-    label: NDArray[np.int64]
-    values: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class MaskedReconstruction:
-    """A body of a clip, some of its tokens hidden, and what was predicted there.
-
-    T frames, V joints, segments of l frames.
-
-    Attributes:
-        clip: its name.
-        label: its class's name.
-        body: which one, from 1.
-        joints: (T, V, 3) positions, metres.
-        truth: (T, V, 3) the target, metres.
-        predicted: (T, V, 3) the prediction in metres; only where hidden does it mean anything.
-        hidden: (T/l, V) true where hidden.
-        error: the loss on it.
-    """
-
-    clip: str
-    label: str
-    body: int
-    joints: NDArray[np.float32]
-    truth: NDArray[np.float32]
-    predicted: NDArray[np.float32]
-    hidden: NDArray[np.bool_]
-    error: float
-
-
-@dataclass(frozen=True)
-class ReconstructionReport:
-    """What a pre-training predicts of hidden tokens.
-
-    Attributes:
-        source: of which clips, masked how.
-        target: `motion` or `joint`.
-        normalised: whether tokens were predicted without their mean and size, which are then the truth's.
-        skeleton: of the joints.
-        examples: clips.
-    """
-
-    source: str
-    target: str
-    normalised: bool
-    skeleton: Skeleton
-    examples: Sequence[MaskedReconstruction]
+_TITLE_FIELDS = frozenset({"name", "summary"})
+"""Fields of a recipe that are titles: a difference in them is not shown."""
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run.
-
-    What is missing of it is a text that says why, and what makes it.
+    """What a run's folder says, as the page shows it.
 
     Attributes:
-        name: tells it from the others.
+        name: the shortest end of the folder's path that tells it from the other runs' folders.
         path: its folder.
         state: complete, incomplete or damaged.
         settings: its recipe, as plain data.
-        differs: what of its recipe is not as in the other runs of its task, `key value`.
-        outcome: how far it has come and what came out: `epochs`, `last_loss`, `last_top1`, `best_top1`, `seconds`;
-            what is not known is None.
-        device: what it ran on, empty where it is not known.
-        train: lines of some steps each.
-        epochs: lines of an epoch each.
+        differs: the fields of its recipe that differ from other runs of its task, as `key value`.
+        outcome: `epochs`, `last_loss`, `last_top1`, `best_top1` and `seconds`; None if not known.
+        device: the device that it was trained on, empty if not known.
+        train: lines of metrics of some steps each.
+        epochs: lines of metrics of an epoch each.
+        analysis: what its network has learned, None if it has no analysis.json.
+        unavailable: why it has no analysis, and how to make one.
         notes: what does not fit together.
     """
 
@@ -137,104 +78,80 @@ class RunReport:
     device: str = ""
     train: MetricLines = ()
     epochs: MetricLines = ()
-    confusion: ConfusionReport | str = ""
-    features: ClipFeatures | str = ""
-    predictions: ReconstructionReport | str = ""
+    analysis: RunAnalysis | None = None
+    unavailable: str = ""
     notes: Sequence[str] = ()
 
 
-MAX_PAIRS = 500
-PAGE_POINTS = 16_000
-"""Points of projections on a page, of all its runs."""
-RUN_POINTS = 2_000
-"""Points of one projection: a browser draws more of them slowly."""
-PREDICTION_BYTES = 2_000_000
-"""What the predictions of all runs may take of a page's 10 MB."""
+def read_run_reports(folders: Sequence[Path]) -> list[RunReport]:
+    """Read the folders of runs.
 
-
-def confusion_data(confusion: ConfusionReport) -> dict[str, Any]:
-    """Return the confusion matrix and what is read off it."""
-    return {
-        "source": confusion.source,
-        "names": list(confusion.names),
-        "matrix": confusion.matrix.tolist(),
-        "accuracy": to_json_numbers(confusion.accuracy),
-        "pairs": [list(pair) for pair in confusion.pairs[:MAX_PAIRS]],
-        "allPairs": len(confusion.pairs),
-    }
-
-
-def features_data(features: ClipFeatures, runs: int) -> dict[str, Any]:
-    """Return projections of features; of many clips, evenly chosen ones are shown.
-
-    Args:
-        features: of one run.
-        runs: how many runs share the page.
+    Raises:
+        RecordError: a recipe, metrics or an analysis cannot be read; names the file.
+        ConfigError: a recipe is not YAML.
     """
-    projections, absent = project_features(features.values)
-    shown = np.unique(np.linspace(0, len(features.clips) - 1, _num_points(len(features.clips), runs)).astype(np.int64))
-    return {
-        "source": features.source,
-        "total": len(features.clips),
-        "names": list(features.names),
-        "clips": [features.clips[place] for place in shown.tolist()],
-        "label": features.label[shown].tolist(),
-        "absent": absent,
-        "projections": [
-            {
-                "title": each.title,
-                "axes": each.axes,
-                "x": to_json_numbers(each.points[shown, 0]),
-                "y": to_json_numbers(each.points[shown, 1]),
-            }
-            for each in projections
-        ],
-    }
+    runs = [read_run(folder) for folder in folders]
+    settings = [read_recipe_data(folder) for folder in folders]
+    names = shortest_unique_paths([folder.resolve().parts for folder in folders])
+    differences = _differences_by_run(runs, settings)
+    return [_read_report(*run) for run in zip(runs, settings, names, differences, strict=True)]
 
 
-def reconstruction_data(predictions: ReconstructionReport, runs: int) -> dict[str, Any]:
-    """Return as many examples as one of so many runs has room for, at least one."""
-    packed: list[dict[str, Any]] = []
-    left = PREDICTION_BYTES // runs
-    for example in predictions.examples:
-        one = _pack_reconstruction(example)
-        left -= len(embed_json(one))
-        if left < 0 and packed:
-            break
-        packed.append(one)
-    return {
-        "source": predictions.source,
-        "target": predictions.target,
-        "normalised": predictions.normalised,
-        "skeleton": pack_skeleton(predictions.skeleton),
-        "examples": packed,
-    }
+def _read_report(run: Run, settings: dict[str, Any], name: str, differs: Sequence[str]) -> RunReport:
+    curve, analysis = read_curve(run.folder), read_analysis(run.folder)
+    stale = analysis_problem(run.folder, analysis) if analysis else ""
+    return RunReport(
+        name=name,
+        path=str(run.folder),
+        state=run.state,
+        settings=settings,
+        differs=differs,
+        outcome={**_outcome(run), "last_loss": curve.epochs[-1].get("loss") if curve.epochs else None},
+        device=run.record.device if run.record else "",
+        train=curve.train,
+        epochs=curve.epochs,
+        analysis=analysis,
+        unavailable=_why_unavailable(run.folder),
+        notes=[note for note in (run.problem, stale) if note],
+    )
 
 
-def _num_points(clips: int, runs: int) -> int:
-    return min(clips, RUN_POINTS, max(PAGE_POINTS // runs, 1))
+def _why_unavailable(folder: Path) -> str:
+    if latest_checkpoint(folder) is None:
+        return "The run has no checkpoint and no analysis.json."
+    return f"The run has no analysis.json: run `mampctl analyse {quote(str(folder))}`"
 
 
-def _pack_reconstruction(example: MaskedReconstruction) -> dict[str, Any]:
-    frames = len(example.joints)
-    hidden = np.repeat(example.hidden, frames // len(example.hidden), axis=0)[:, :, None]
-    return {
-        "clip": example.clip,
-        "label": example.label,
-        "body": example.body,
-        "frames": frames,
-        "segment": frames // len(example.hidden),
-        "error": float(f"{example.error:.4g}"),
-        "hidden": example.hidden.astype(int).ravel().tolist(),
-        "joints": _quantised(example.joints),
-        "truth": _quantised(example.truth),
-        "predicted": _quantised(np.where(hidden, example.predicted, 0)),
-    }
+def _outcome(run: Run) -> dict[str, float | None]:
+    """Return how far a run has come and what came out: from its record, else from its metrics."""
+    if run.record is not None:
+        result = run.record.result.model_dump()
+        return {key: result.get(key) for key in ("epochs", "last_top1", "best_top1", "seconds")}
+    progress = read_run_progress(run.folder)
+    if progress is None:
+        return {"epochs": 0}
+    measured = progress.measured
+    return {"epochs": progress.epoch, "last_top1": measured.get(TOP1), "seconds": measured.get("seconds")}
 
 
-def _quantised(values: NDArray[np.float32]) -> dict[str, Any]:
-    extent, packed = quantise(values)
-    return {"extent": extent, "values": packed}
+def _differences_by_run(runs: Sequence[Run], settings: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return how each run differs from the others of its task: fields of the recipe and the encoder, `key value`."""
+    by_task = defaultdict(list)
+    for index, recipe in enumerate(settings):
+        by_task[recipe.get("kind")].append(index)
+    differs: list[list[str]] = [[] for _ in runs]
+    for task, indices in by_task.items():
+        fields = []
+        for index in indices:
+            flat = {key: value for key, value in flatten(settings[index]).items() if key not in _TITLE_FIELDS}
+            if task != "pretrain":
+                record = runs[index].record
+                flat["encoder"] = record.encoder if record else "not recorded yet"
+            fields.append(flat)
+        for difference in find_differences(fields):
+            for index, value in zip(indices, difference.values, strict=True):
+                differs[index].append(f"{difference.key} {show_value(value)}")
+    return differs
 
 
 def write_runs_page(runs: Sequence[RunReport], out: Path) -> int:
@@ -242,7 +159,7 @@ def write_runs_page(runs: Sequence[RunReport], out: Path) -> int:
 
     Args:
         runs: at least one.
-        out: the file; one that is there is replaced.
+        out: the file; an existing one is replaced.
 
     Raises:
         OutputError: the file cannot be written.
@@ -257,12 +174,12 @@ def runs_page_data(runs: Sequence[RunReport]) -> dict[str, Any]:
 
 
 def _run_data(run: RunReport, runs: int) -> dict[str, Any]:
-    confusion, features, predictions = run.confusion, run.features, run.predictions
     return {
         "name": run.name,
         "path": run.path,
         "state": run.state,
         "kind": run.settings.get("kind", "unknown"),
+        "method": _method(run.settings),
         "recipe": run.settings.get("name", ""),
         "dataset": run.settings.get("dataset", ""),
         "protocol": run.settings.get("protocol", ""),
@@ -271,9 +188,136 @@ def _run_data(run: RunReport, runs: int) -> dict[str, Any]:
         "device": run.device,
         "notes": list(run.notes),
         **training_curves(run.train, run.epochs),
-        "confusion": {"missing": confusion} if isinstance(confusion, str) else confusion_data(confusion),
-        "features": {"missing": features} if isinstance(features, str) else features_data(features, runs),
-        "predictions": (
-            {"missing": predictions} if isinstance(predictions, str) else reconstruction_data(predictions, runs)
+        **analysis_data(run, runs),
+    }
+
+
+def _method(settings: Mapping[str, Any]) -> str:
+    """Return the name of what was trained: the protocol, or `pretrain` with the objective if it is recorded."""
+    return " ".join(filter(None, (settings.get("kind", "unknown"), settings.get("objective"))))
+
+
+def analysis_data(run: RunReport, runs: int) -> dict[str, dict[str, Any]]:
+    """Return the parts of a run's analysis, or `missing`: why a part is not there.
+
+    Args:
+        run: the run.
+        runs: how many runs share the page.
+    """
+    analysis = run.analysis
+    if analysis is None:
+        return {part: {"missing": run.unavailable} for part in ("confusion", "features", "reconstruction")}
+    titles = analysis.class_titles
+
+    def missing(part: AnalysisPart) -> dict[str, Any]:
+        reason = analysis.unavailable.get(part, "")
+        return {"missing": f"Not available: {reason}" if reason else ""}
+
+    return {
+        "confusion": confusion_data(analysis.confusion, titles) if analysis.confusion else missing("confusion"),
+        "features": features_data(analysis.features, titles, runs) if analysis.features else missing("features"),
+        "reconstruction": (
+            reconstruction_data(analysis.reconstruction, titles, runs)
+            if analysis.reconstruction
+            else missing("reconstruction")
         ),
     }
+
+
+_SCORE_SOURCES = {
+    "scores": "scores.npz, of the last epoch",
+    "checkpoint": "the latest checkpoint: the run has left no scores.npz",
+}
+
+
+def confusion_data(confusion: ConfusionAnalysis, titles: Sequence[str]) -> dict[str, Any]:
+    """Return the confusion matrix, the accuracy of each class and the pairs most often confused."""
+    return {
+        "source": f"{confusion.clips:,} test clips. Scores are those of {_SCORE_SOURCES[confusion.source]}.",
+        "names": list(titles),
+        "matrix": confusion.matrix.to_numpy().tolist(),
+        "accuracy": to_json_numbers(np.array(confusion.accuracy, dtype=np.float64)),
+        "pairs": [[pair.label, pair.taken_for, pair.clips, pair.share] for pair in confusion.pairs],
+        "allPairs": confusion.num_pairs,
+    }
+
+
+def features_data(features: FeatureAnalysis, titles: Sequence[str], runs: int) -> dict[str, Any]:
+    """Return projections of features; of many clips, evenly chosen ones are shown.
+
+    Args:
+        features: of one run.
+        titles: of the K classes.
+        runs: how many runs share the page.
+    """
+    number = len(features.clips)
+    count = f"{number:,} of {features.total:,}" if number < features.total else f"{number:,}"
+    projections, absent = project_features(features.features.to_numpy())
+    num_points = min(number, RUN_POINTS, max(PAGE_POINTS // runs, 1))
+    shown = np.unique(np.linspace(0, number - 1, num_points).astype(np.int64))
+    return {
+        "source": f"The encoder's output for {count} test clips, mean over bodies, segments and joints.",
+        "total": number,
+        "names": list(titles),
+        "clips": [features.clips[index] for index in shown.tolist()],
+        "label": [features.labels[index] for index in shown.tolist()],
+        "absent": absent,
+        "projections": [
+            {
+                "title": projection.title,
+                "axes": projection.axes,
+                "x": to_json_numbers(projection.points[shown, 0]),
+                "y": to_json_numbers(projection.points[shown, 1]),
+            }
+            for projection in projections
+        ],
+    }
+
+
+def reconstruction_data(reconstruction: ReconstructionAnalysis, titles: Sequence[str], runs: int) -> dict[str, Any]:
+    """Return as many examples as there is room for, at least one.
+
+    Args:
+        reconstruction: of one run.
+        titles: of the K classes.
+        runs: how many runs share the page.
+    """
+    packed: list[dict[str, Any]] = []
+    room = RECONSTRUCTION_BYTES // runs
+    for example in reconstruction.examples:
+        data = _pack_reconstruction(example, titles)
+        room -= len(embed_json(data))
+        if room < 0 and packed:
+            break
+        packed.append(data)
+    return {
+        "source": "Test clips from slow to fast by mean intensity, cropped as in testing, "
+        f"masked as trained ({reconstruction.masking}).",
+        "target": reconstruction.target,
+        "normalised": reconstruction.normalised,
+        "skeleton": pack_skeleton(reconstruction.skeleton),
+        "examples": packed,
+    }
+
+
+def _pack_reconstruction(example: MaskedReconstruction, titles: Sequence[str]) -> dict[str, Any]:
+    masked, joints = example.masked.to_numpy(), example.joints.to_numpy()
+    segment = len(joints) // len(masked)
+    masked_TV1 = np.repeat(masked, segment, axis=0)[:, :, None]
+    return {
+        "clip": example.clip,
+        "label": label_name(titles, example.label),
+        "body": example.body + 1,
+        "frames": len(joints),
+        "segment": segment,
+        "loss": float(f"{example.loss:.4g}"),
+        "masked": masked.astype(int).ravel().tolist(),
+        "joints": _quantised(joints),
+        "truth": _quantised(example.truth.to_numpy()),
+        "predicted": _quantised(np.where(masked_TV1, example.predicted.to_numpy(), 0)),
+    }
+
+
+def _quantised(values: NDArray[np.float32]) -> dict[str, Any]:
+    extent, packed = quantise(values)
+    return {"extent": extent, "values": packed}

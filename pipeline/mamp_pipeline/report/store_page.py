@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mamp_pipeline.report.clip_view import pack_clip, view_clip
 from mamp_pipeline.report.counts import (
     class_names,
-    class_titles,
     cross_tabulate,
     cross_tabulate_columns,
     intensity_quantiles,
@@ -149,7 +148,7 @@ def store_page_data(store: Store, surveyed: Survey, outliers: dict[OutlierKind, 
     """Return the page's data but for the clips: tables by class, of a size that does not grow with the clips."""
     metadata, label = store.metadata, store.columns["label"]
     names = class_names(metadata)
-    titles = class_titles(metadata.dataset, len(names), metadata.layout)
+    titles = metadata.dataset_spec().class_titles
     sides = find_protocol_splits(store)
     groups = cross_tabulate_columns(store.columns, len(names))
     for protocol in sides:

@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mamp_schemas.errors import RecordError
+from mamp_schemas.models.analysis import RunAnalysis
 from mamp_schemas.models.base import parse_model_json, parse_yaml
 from mamp_schemas.models.results import RunRecord
 
@@ -24,6 +26,7 @@ UNTRAINED = "untrained"
 RECIPE_FILE = "recipe.yaml"
 RECORD_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
+ANALYSIS_FILE = "analysis.json"
 CHECKPOINTS_FOLDER = "checkpoints"
 WEIGHTS_FILE, META_FILE = "model.safetensors", "meta.json"
 """Files of a checkpoint: its weights, and the digests of its files."""
@@ -181,6 +184,32 @@ def read_curve(folder: Path) -> TrainingCurve:
         entries = curve.epochs if line.event == "epoch" else curve.train
         entries.append({"epoch": line.epoch, "step": line.step, **(line.model_extra or {})})
     return curve
+
+
+def read_analysis(folder: Path) -> RunAnalysis | None:
+    """Return the analysis of a run's network, None if the run has none.
+
+    Raises:
+        RecordError: it is damaged or of a later format; names the keys.
+    """
+    path = folder / ANALYSIS_FILE
+    if not path.exists():
+        return None
+    try:
+        return parse_model_json(RunAnalysis, read_run_text(path), str(path), RecordError)
+    except RecordError as problem:
+        raise RecordError(problem.message, remedy=f"Make it again: mampctl analyse {quote(str(folder))}") from None
+
+
+def analysis_problem(folder: Path, analysis: RunAnalysis) -> str:
+    """Return why an analysis does not belong to a run's present weights; empty if it does, or if there are none."""
+    checkpoint = latest_checkpoint(folder)
+    if checkpoint is None or weights_sha256(checkpoint) in (None, analysis.weights):
+        return ""
+    return (
+        f"{ANALYSIS_FILE} was made from other weights ({analysis.checkpoint}) than the run's latest checkpoint has "
+        f"({checkpoint.name}); make it again: mampctl analyse {quote(str(folder))}"
+    )
 
 
 def latest_checkpoint(run: Path) -> Path | None:

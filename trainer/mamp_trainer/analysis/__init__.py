@@ -1,1 +1,1 @@
-"""What a run has learned, computed from its checkpoint and its store for reports."""
+"""What a run's network has learned: class confusions, features and masked predictions, kept in `analysis.json`."""

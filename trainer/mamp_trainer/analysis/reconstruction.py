@@ -1,15 +1,14 @@
-"""What a pre-trained network predicts of hidden tokens, clip by clip, in metres."""
+"""What a pre-trained network predicts of masked tokens of test clips, in metres."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.analysis import ArrayData, MaskedReconstruction, ReconstructionAnalysis
 from mamp_schemas.models.objectives import MaskedRecipe
 from mamp_schemas.models.recipe import parse_recipe
 from mamp_trainer.analysis.test_subset import TestSubset
@@ -24,44 +23,20 @@ from mamp_trainer.objectives.targets import denormalise_tokens, masked_error, no
 from mamp_trainer.training.runtime import choose_device
 
 
-class MaskedReconstruction(NamedTuple):
-    """A body of a clip, its true target and the prediction, as arrays on the host.
-
-    Attributes:
-        clip: its name.
-        label: its class, -1 where unknown.
-        body: 0-based.
-        joints: (T, V, 3) positions of the sample, metres.
-        truth: (T, V, 3) the target, metres: motion or joints.
-        predicted: (T, V, 3) the prediction for every token, hidden or not.
-        hidden: (Te, V) bool.
-        error: the loss on it (eq. 11).
-    """
-
-    clip: str
-    label: int
-    body: int
-    joints: NDArray[np.float32]
-    truth: NDArray[np.float32]
-    predicted: NDArray[np.float32]
-    hidden: NDArray[np.bool_]
-    error: float
-
-
 def reconstruct_masked(
     source: Path, store_path: StoragePath, count: int, device: str = "auto"
-) -> list[MaskedReconstruction]:
-    """Hide tokens of some test clips as in training, and predict them.
+) -> ReconstructionAnalysis:
+    """Mask tokens of some test clips as in training, and predict them.
 
-    The clips are drawn by the recipe's seed, one of each of `count` equal parts of the test side by mean intensity,
-    from slow to fast. They are cropped as in testing and not turned. Of each, the body that
-    moves most is returned. Where the network predicts tokens without their mean and variance, it is given the true
-    token's: what is to be compared is the course of the token's frames.
+    The test clips are sorted by mean intensity and divided into `count` equal parts; the recipe's seed draws one clip
+    of each part. Clips are cropped as in testing and not rotated. Of each clip, the body that moves most is returned.
+    Where the network predicts tokens without their mean and variance, those of the true token are put back: what can
+    be compared is the course of a token's frames, not its level.
 
     Args:
-        source: a pre-training's run, or one of its checkpoints.
+        source: the folder of a pre-training run, or of one of its checkpoints.
         store_path: the store that it was trained on, with its manifest.
-        count: how many clips; all, where there are fewer.
+        count: how many clips; all, if there are fewer.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
@@ -72,18 +47,33 @@ def reconstruct_masked(
     saved = read_checkpoint(resolve_checkpoint(source))
     recipe = parse_recipe(saved.recipe, f"the recipe of {saved.path}")
     if not isinstance(recipe, MaskedRecipe):
-        raise CheckpointError(f"{source}: no pre-training, which is what predicts hidden tokens")
-    side, where = TestSubset.open(saved.path, recipe, store_path), choose_device(device)
-    chosen = side.sample_by_motion(count)
-    batch = side.batches(chosen, where, len(chosen)).batch(0)
+        raise CheckpointError(f"{source}: no pre-training with masked tokens, whose predictions could be shown")
+    subset, torch_device = TestSubset.open(saved.path, recipe, store_path), choose_device(device)
+    clips = subset.sample_by_motion(count)
+    batch = subset.batches(clips, torch_device, len(clips)).batch(0)
     model = MAMP(recipe.model, recipe.masking, recipe.target)
     load_exact(model, saved.weights, str(saved.path))
-    names = [side.store.ids[clip] for clip in chosen]
-    return _reconstruct_batch(model.eval().to(where), recipe, batch, names)
+    ids = [subset.store.ids[clip] for clip in clips]
+    return ReconstructionAnalysis(
+        target=recipe.target.kind,
+        normalised=recipe.target.normalise,
+        masking=_describe_masking(recipe),
+        skeleton=subset.store.metadata.skeleton,
+        examples=tuple(_reconstruct_batch(model.eval().to(torch_device), recipe, batch, ids)),
+    )
+
+
+def _describe_masking(recipe: MaskedRecipe) -> str:
+    masking = recipe.masking
+    temperature = f", τ {masking.temperature:g}" if masking.strategy == "motion" else ""
+    return f"{masking.strategy}, ratio {masking.ratio:g}{temperature}"
 
 
 @torch.no_grad()
-def _reconstruct_batch(model: MAMP, recipe: MaskedRecipe, batch: Batch, names: list[str]) -> list[MaskedReconstruction]:
+def _reconstruct_batch(
+    model: MAMP, recipe: MaskedRecipe, batch: Batch, ids: list[str]
+) -> Iterator[MaskedReconstruction]:
+    """Yield what is predicted of the fastest body of each clip of a batch, in the order of `ids`."""
     slots, spec = batch.x.shape[1], recipe.model
     x_BTVC = batch.x.flatten(0, 1)
     trajectory = x_BTVC if batch.trajectory is None else batch.trajectory.flatten(0, 1)
@@ -94,27 +84,23 @@ def _reconstruct_batch(model: MAMP, recipe: MaskedRecipe, batch: Batch, names: l
     truth = target_tokens(x_BTVC, trajectory, spec.segment, recipe.target)
     target = normalise_tokens(truth) if recipe.target.normalise else truth
     in_metres = denormalise_tokens(pred, truth) if recipe.target.normalise else pred
-    moved = x_BTVC.diff(dim=1).abs().mean(dim=(1, 2, 3)).view(-1, slots)
-    bodies = torch.where(batch.real, moved, -1).argmax(dim=1)
-    found = []
-    for place in batch.clip.argsort().tolist():
-        at = slice(place * slots + int(bodies[place]), place * slots + int(bodies[place]) + 1)
-        hidden = output.mask[at]
-        found.append(
-            MaskedReconstruction(
-                clip=names[int(batch.clip[place])],
-                label=int(batch.label[place]),
-                body=int(bodies[place]),
-                joints=_to_numpy(x_BTVC[at]),
-                truth=_to_numpy(from_tokens(truth[at], spec.joints)),
-                predicted=_to_numpy(from_tokens(in_metres[at], spec.joints)),
-                hidden=hidden.view(spec.segments, spec.joints).cpu().numpy(),
-                error=float(masked_error(pred[at], target[at], hidden)),
-            )
+    motion = x_BTVC.diff(dim=1).abs().mean(dim=(1, 2, 3)).view(-1, slots)
+    fastest = torch.where(batch.real, motion, -1).argmax(dim=1)
+    for row in batch.clip.argsort().tolist():
+        body = int(fastest[row])
+        sequence = slice(row * slots + body, row * slots + body + 1)
+        mask = output.mask[sequence]
+        yield MaskedReconstruction(
+            clip=ids[int(batch.clip[row])],
+            label=int(batch.label[row]),
+            body=body,
+            joints=_array(x_BTVC[sequence]),
+            truth=_array(from_tokens(truth[sequence], spec.joints)),
+            predicted=_array(from_tokens(in_metres[sequence], spec.joints)),
+            masked=ArrayData.of(mask.view(spec.segments, spec.joints).bool().cpu().numpy()),
+            loss=float(masked_error(pred[sequence], target[sequence], mask)),
         )
-    return found
 
 
-def _to_numpy(x_1TVC: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = x_1TVC[0].contiguous().cpu().numpy()
-    return array
+def _array(x_1TVC: Tensor) -> ArrayData:
+    return ArrayData.of(x_1TVC[0].float().cpu().numpy())

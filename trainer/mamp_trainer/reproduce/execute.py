@@ -11,6 +11,7 @@ from mamp_schemas.io.run_files import read_runs
 from mamp_schemas.models.recipe import EvaluationRecipe, PretrainRecipe
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_schemas.progress import Progress
+from mamp_trainer.analysis.run_analysis import analyse_finished_run
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.classification import train_classifier
@@ -123,6 +124,7 @@ def _train_planned(
                 dist_context=seat.dist_context,
                 run_id=seat.run_id,
             )
+        analyse_finished_run(run, store, seat.device, seat.dist_context)
     except MampctlError as problem:
         if seat.dist_context.world_size > 1:
             raise

@@ -1,12 +1,6 @@
 // Owns a run page's curves: loss, learning rate, accuracy, throughput and memory of the runs that are shown.
 "use strict";
 
-/** Tasks whose losses mean the same. */
-const KINDS = [
-  ["Pre-training", (run) => run.kind === "pretrain", "squared error of hidden tokens"],
-  ["Linear evaluation", (run) => run.kind === "linear", "cross-entropy on the training clips"],
-  ["Fine-tuning", (run) => !["pretrain", "linear"].includes(run.kind), "smoothed cross-entropy on the training clips"],
-];
 const AXES = { epoch: "epoch", step: "optimiser step", hours: "hours" };
 
 /** Return the traces of what runs measured: of each step's lines thin, of each epoch's strong. */
@@ -46,9 +40,10 @@ function addCurves(section, caption, keep, curve) {
 function addAllCurves() {
   const loss = { measure: "loss", unit: "loss", from: ["train", "epochs"] };
   const lr = { measure: "lr", unit: "learning rate", from: ["train"], start: 0 };
-  for (const [title, keep, error] of KINDS) {
-    addCurves("curve-charts", `${title}: ${error}`, keep, loss);
-    addCurves("curve-charts", `${title}: learning rate`, keep, lr);
+  // Losses of different objectives and protocols do not mean the same: each has charts of its own.
+  for (const method of new Set(page.runs.map((run) => run.method))) {
+    addCurves("curve-charts", `${method}: loss on the training clips`, (run) => run.method === method, loss);
+    addCurves("curve-charts", `${method}: learning rate`, (run) => run.method === method, lr);
   }
   const top = (k) => ({ measure: `top${k}`, unit: "%", from: ["epochs"] });
   addCurves("curve-charts", "Top-1 accuracy on the test clips after each epoch", () => true, top(1));

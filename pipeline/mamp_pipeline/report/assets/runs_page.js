@@ -88,10 +88,10 @@ writeLegend();
 writeOutcomes();
 writeCurveNotes();
 addAllCurves();
-prepareMovement();
+prepareReconstruction();
 chooseRun("confusion", (run) => run.kind !== "pretrain", showConfusion);
 chooseRun("features", () => true, showFeatures);
-chooseRun("predictions", (run) => run.kind === "pretrain", showPredictions);
+chooseRun("reconstruction", (run) => run.kind === "pretrain", showReconstruction);
 watchCharts();
 find("axis").addEventListener("change", () => {
   view.axis = find("axis").value;

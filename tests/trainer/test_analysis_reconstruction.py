@@ -1,4 +1,4 @@
-"""What a pre-trained network predicts of hidden tokens: as in training, and back in metres."""
+"""Predictions of masked tokens: masked as in training, and back in metres."""
 
 from pathlib import Path
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.models.analysis import ArrayData
 from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
 from mamp_trainer.analysis.reconstruction import reconstruct_masked
 from mamp_trainer.models.tokens import from_tokens, motion, to_tokens
@@ -15,6 +17,11 @@ from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.objectives.targets import denormalise_tokens, normalise_tokens
 from tests.trainer.runs import MODEL, evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 from tests.trainer.stores import make_clips, write_manifest, write_store
+
+
+def tensor(values: ArrayData) -> Tensor:
+    """Return an array as a batch of one."""
+    return torch.from_numpy(values.to_numpy().copy())[None]
 
 
 @pytest.fixture(scope="module")
@@ -34,67 +41,66 @@ def test_from_tokens__is_the_inverse_of_to_tokens() -> None:
     assert torch.equal(from_tokens(to_tokens(x, 4), 5), x)
 
 
-def test_denormalise__is_the_inverse_of_normalise() -> None:
+def test_denormalise_tokens__is_the_inverse_of_normalise() -> None:
     tokens = 0.01 * torch.randn(2, 6, 12) + 1
     torch.testing.assert_close(denormalise_tokens(normalise_tokens(tokens), tokens), tokens)
 
 
-def test_predict_hidden__from_slow_to_fast(store: Path, run: Path) -> None:
+def test_reconstruct_masked__from_slow_to_fast(store: Path, run: Path) -> None:
     column = zarr.open_group(store)["clips/mean_intensity"]
     before = column[...]
     column[...] = np.arange(33)[::-1] / 100  # metres, as in real stores
-    names = [body.clip for body in reconstruct_masked(run, store, 7, "cpu")]
+    names = [body.clip for body in reconstruct_masked(run, store, 7, "cpu").examples]
     column[...] = before
     assert names == [f"clip{number:03d}" for number in range(32, 25, -1)]
 
 
-def test_predict_hidden__draws_clips_of_the_test_side_by_the_seed(store: Path, run: Path) -> None:
-    names = [body.clip for body in reconstruct_masked(run, store, 4, "cpu")]
+def test_reconstruct_masked__draws_clips_of_the_test_side_by_the_seed(store: Path, run: Path) -> None:
+    names = [body.clip for body in reconstruct_masked(run, store, 4, "cpu").examples]
     assert len(set(names)) == 4
     assert set(names) <= {f"clip{number:03d}" for number in range(26, 33)}
-    assert [body.clip for body in reconstruct_masked(run, store, 4, "cpu")] == names
-    assert len(reconstruct_masked(run, store, 100, "cpu")) == 7
+    assert [body.clip for body in reconstruct_masked(run, store, 4, "cpu").examples] == names
+    assert len(reconstruct_masked(run, store, 100, "cpu").examples) == 7
 
 
-def test_predict_hidden__truth_is_the_motion_of_the_sample(store: Path, run: Path) -> None:
-    body = reconstruct_masked(run, store, 1, "cpu")[0]
+def test_reconstruct_masked__truth_is_the_motion_of_the_sample(store: Path, run: Path) -> None:
+    body = reconstruct_masked(run, store, 1, "cpu").examples[0]
     assert body.joints.shape == body.truth.shape == body.predicted.shape == (MODEL.frames, 25, 3)
-    expected = motion(torch.from_numpy(body.joints)[None], 1)[0]
-    np.testing.assert_allclose(body.truth, expected, atol=1e-6)
+    np.testing.assert_allclose(body.truth.to_numpy(), motion(tensor(body.joints), 1)[0], atol=1e-6)
 
 
-def test_predict_hidden__hides_the_recipe_s_share(store: Path, run: Path) -> None:
-    for body in reconstruct_masked(run, store, 3, "cpu"):
-        assert body.hidden.shape == (MODEL.segments, 25)
-        assert body.hidden.sum() == MODEL.tokens - int(MODEL.tokens * (1 - MaskingSpec().ratio))
+def test_reconstruct_masked__masks_the_recipe_s_share(store: Path, run: Path) -> None:
+    for body in reconstruct_masked(run, store, 3, "cpu").examples:
+        assert body.masked.shape == (MODEL.segments, 25)
+        assert body.masked.to_numpy().sum() == MODEL.tokens - int(MODEL.tokens * (1 - MaskingSpec().ratio))
 
 
-def test_predict_hidden__error_is_the_loss_of_the_prediction(store: Path, run: Path) -> None:
-    for body in reconstruct_masked(run, store, 3, "cpu"):
+def test_reconstruct_masked__error_is_the_loss_of_the_prediction(store: Path, run: Path) -> None:
+    for body in reconstruct_masked(run, store, 3, "cpu").examples:
         truth, predicted = (
-            to_tokens(torch.from_numpy(each)[None], MODEL.segment).double() for each in (body.truth, body.predicted)
+            to_tokens(tensor(values), MODEL.segment).double() for values in (body.truth, body.predicted)
         )
         variance, mean = torch.var_mean(truth, dim=-1, keepdim=True)
         scale = (variance + 1e-6).sqrt()
         error = ((predicted - mean) / scale - (truth - mean) / scale).square().mean(dim=-1)
-        hidden = torch.from_numpy(body.hidden).view(1, -1)
-        assert body.error == pytest.approx(float(error[hidden].mean()), rel=1e-3)
+        masked = tensor(body.masked).view(1, -1)
+        assert body.loss == pytest.approx(float(error[masked].mean()), rel=1e-3)
 
 
-def test_predict_hidden__of_joints_that_are_not_normalised(store: Path, tmp_path: Path) -> None:
+def test_reconstruct_masked__of_joints_that_are_not_normalised(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(target=TargetSpec(kind="joint", normalise=False))
     pretrain(recipe, store, tmp_path / "run", device="cpu")
-    body = reconstruct_masked(tmp_path / "run", store, 1, "cpu")[0]
-    np.testing.assert_array_equal(body.truth, body.joints)
+    body = reconstruct_masked(tmp_path / "run", store, 1, "cpu").examples[0]
+    assert body.truth == body.joints
 
 
-def test_predict_hidden__takes_stored_motion_where_training_did(store: Path, tmp_path: Path) -> None:
+def test_reconstruct_masked__takes_stored_motion_where_training_did(store: Path, tmp_path: Path) -> None:
     pretrain(pretrain_recipe(motion_source="stored"), store, tmp_path / "run", device="cpu")
-    body = reconstruct_masked(tmp_path / "run", store, 1, "cpu")[0]
-    np.testing.assert_allclose(body.truth, motion(torch.from_numpy(body.joints)[None], 1)[0], atol=1e-4)
+    body = reconstruct_masked(tmp_path / "run", store, 1, "cpu").examples[0]
+    np.testing.assert_allclose(body.truth.to_numpy(), motion(tensor(body.joints), 1)[0], atol=1e-4)
 
 
-def test_predict_hidden__of_two_bodies_shows_the_one_that_moves_more(tmp_path: Path) -> None:
+def test_reconstruct_masked__of_two_bodies_shows_the_one_that_moves_more(tmp_path: Path) -> None:
     clips = make_clips([(2, 30)] * 6)
     for clip in clips:
         clip.joints[0] *= 0.01
@@ -102,10 +108,10 @@ def test_predict_hidden__of_two_bodies_shows_the_one_that_moves_more(tmp_path: P
     ids = [clip.id for clip in clips]
     write_manifest(store, ids[:4], ids[4:])
     pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
-    assert [body.body for body in reconstruct_masked(tmp_path / "run", store, 2, "cpu")] == [1, 1]
+    assert [body.body for body in reconstruct_masked(tmp_path / "run", store, 2, "cpu").examples] == [1, 1]
 
 
-def test_predict_hidden__refuses_a_classifier(store: Path, tmp_path: Path) -> None:
+def test_reconstruct_masked__refuses_a_classifier(store: Path, tmp_path: Path) -> None:
     evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
     with pytest.raises(CheckpointError, match="no pre-training"):
         reconstruct_masked(tmp_path / "run", store, 1, "cpu")

@@ -1,4 +1,4 @@
-// Owns predicted against true motion: a body with its hidden joints, and a joint's course, true and predicted.
+// Owns predicted against true motion: a body with its masked joints, and a joint's course, true and predicted.
 "use strict";
 
 const FRAME_RATE = 30;
@@ -13,17 +13,17 @@ function unpackLengths({ extent, values }) {
 function unpackExample(packed, joints) {
   const example = { ...packed };
   for (const name of ["joints", "truth", "predicted"]) example[name] = unpackLengths(packed[name]);
-  const isHidden = (frame, joint) => packed.hidden[Math.floor(frame / packed.segment) * joints + joint] === 1;
+  const isMasked = (frame, joint) => packed.masked[Math.floor(frame / packed.segment) * joints + joint] === 1;
   const at = (values, frame, joint) => Array.from(values.subarray((frame * joints + joint) * 3, (frame * joints + joint) * 3 + 3));
   const moved = Array.from({ length: joints }, (_, joint) => {
     let sum = 0;
     for (let frame = 1; frame < packed.frames; frame++) {
       const [one, other] = [at(example.joints, frame, joint), at(example.joints, frame - 1, joint)];
-      if (isHidden(frame, joint)) sum += Math.hypot(...one.map((value, axis) => value - other[axis]));
+      if (isMasked(frame, joint)) sum += Math.hypot(...one.map((value, axis) => value - other[axis]));
     }
     return sum;
   });
-  return { ...example, isHidden, at, moved };
+  return { ...example, isMasked, at, moved };
 }
 
 /** Return the frame after which the joints move most. */
@@ -36,12 +36,12 @@ function busiestFrame({ joints, frames }, perFrame) {
   return moves.indexOf(Math.max(...moves));
 }
 
-/** Return the points of a frame's arrows, [from, to] in metres, of hidden joints. */
+/** Return the points of a frame's arrows, [from, to] in metres, of masked joints. */
 function arrowsOf(state, from) {
   const { example, frame, factor, target } = state;
   const arrows = [];
   for (let joint = 0; joint < state.joints.length; joint++) {
-    if (!example.isHidden(frame, joint)) continue;
+    if (!example.isMasked(frame, joint)) continue;
     const start = example.at(example.joints, frame, joint);
     const value = example.at(example[from], frame, joint);
     arrows.push([start, target === "motion" ? start.map((place, axis) => place + factor * value[axis]) : value]);
@@ -69,7 +69,7 @@ function drawMovement(state) {
   const points = joints.map((_, joint) => example.at(example.joints, frame, joint));
   const body = {
     points,
-    colours: joints.map((_, joint) => styleColour(example.isHidden(frame, joint) ? "--panel" : "--bone")),
+    colours: joints.map((_, joint) => styleColour(example.isMasked(frame, joint) ? "--panel" : "--bone")),
     ringed: joints.map((_, joint) => joint === state.joint),
   };
   drawBodies(canvas, [body], state.parents, state.scene, state.turn);
@@ -91,14 +91,14 @@ function drawCourse(place, { example, joint }) {
       { ...common, name: "true", y: frames.map((frame) => value("truth", frame, axis)), line: { color: markColour(0), width: 1.8 }, hovertemplate: hover("true") },
       {
         ...common,
-        name: "predicted where hidden",
-        y: frames.map((frame) => (example.isHidden(frame - 1, joint) ? value("predicted", frame, axis) : null)),
+        name: "predicted where masked",
+        y: frames.map((frame) => (example.isMasked(frame - 1, joint) ? value("predicted", frame, axis) : null)),
         line: { color: markColour(1), width: 1.8 },
         hovertemplate: hover("predicted"),
       },
     ];
   });
-  const kept = Array.from({ length: example.frames / example.segment }, (_, segment) => segment).filter((segment) => !example.isHidden(segment * example.segment, joint));
+  const kept = Array.from({ length: example.frames / example.segment }, (_, segment) => segment).filter((segment) => !example.isMasked(segment * example.segment, joint));
   const shapes = kept.map((segment) => ({
     type: "rect", xref: "x", yref: "paper", x0: segment * example.segment + 0.5, x1: (segment + 1) * example.segment + 0.5, y0: 0, y1: 1,
     fillcolor: styleColour("--faded"), opacity: 0.45, line: { width: 0 }, layer: "below",
@@ -141,10 +141,10 @@ function playMovement(playing) {
   else drawMovement(movement);
 }
 
-function showExample(predictions, packed) {
-  const { joints, parents } = predictions.skeleton;
+function showExample(reconstruction, packed) {
+  const { joints, parents } = reconstruction.skeleton;
   const example = unpackExample(packed, joints.length);
-  Object.assign(movement, { example, joints, parents, target: predictions.target, playing: false });
+  Object.assign(movement, { example, joints, parents, target: reconstruction.target, playing: false });
   movement.frame = busiestFrame(example, joints.length * 3);
   movement.joint = example.moved.indexOf(Math.max(...example.moved));
   movement.scene = measureScene(example.joints, joints.length * 3);
@@ -152,10 +152,10 @@ function showExample(predictions, packed) {
   find("motion-frame").max = example.frames - 1;
   const order = joints.map((_, joint) => joint).sort((a, b) => example.moved[b] - example.moved[a]);
   find("motion-joint").replaceChildren(...order.map((joint) => element("option", joints[joint].replaceAll("_", " "), { value: joint })));
-  const hidden = packed.hidden.reduce((sum, flag) => sum + flag, 0);
-  const shown = predictions.target === "motion" ? `Lines are the motion to the next frame, ${movement.factor} times as long.` : "Lines lead from where a joint is to where it was predicted.";
+  const masked = packed.masked.reduce((sum, flag) => sum + flag, 0);
+  const shown = reconstruction.target === "motion" ? `Lines are the motion to the next frame, ${movement.factor} times as long.` : "Lines lead from where a joint is to where it was predicted.";
   find("motion-facts").textContent =
-    `Class ${packed.label}, body ${packed.body}: ${hidden} of ${packed.hidden.length} tokens hidden, loss ${packed.error}. ${shown} Hidden joints are hollow, the one chosen is ringed.`;
+    `Class ${packed.label}, body ${packed.body}: ${masked} of ${packed.masked.length} tokens masked, loss ${packed.loss}. ${shown} Masked joints are hollow, the one chosen is ringed.`;
   const drawStage = () => drawMovement(movement);
   const drawJoint = () => drawCourse(find("motion-course"), movement);
   showAgain(find("motion-stage"), drawStage);
@@ -167,19 +167,19 @@ function showExample(predictions, packed) {
   };
 }
 
-function showPredictions(predictions) {
-  find("predictions-source").textContent = predictions.source + (
-    predictions.normalised
+function showReconstruction(reconstruction) {
+  find("reconstruction-source").textContent = reconstruction.source + (
+    reconstruction.normalised
       ? " The network predicts each token without its mean and size; here it is given those of the true token, so compare the course within a segment."
       : ""
   );
-  find("motion-clip").replaceChildren(...predictions.examples.map(({ clip, label }, i) => element("option", `${clip} (${label})`, { value: i })));
-  const show = () => showExample(predictions, predictions.examples[Number(find("motion-clip").value)]);
+  find("motion-clip").replaceChildren(...reconstruction.examples.map(({ clip, label }, i) => element("option", `${clip} (${label})`, { value: i })));
+  const show = () => showExample(reconstruction, reconstruction.examples[Number(find("motion-clip").value)]);
   find("motion-clip").onchange = show;
   show();
 }
 
-function prepareMovement() {
+function prepareReconstruction() {
   const go = (frame) => {
     movement.playing = false;
     movement.frame = (frame + movement.example.frames) % movement.example.frames;
