@@ -1,45 +1,141 @@
-"""How SIGINT and SIGTERM are handled."""
+"""What happens on SIGINT (Ctrl-C) and SIGTERM (a batch system, a container's end, `timeout`).
+
+The policy of the whole project. No other module sets a signal handler.
+
+What a user sees: the command ends within seconds, with one line that says how to continue, and nothing unfinished under
+a final name. The exit code is 130 after SIGINT and 75 after SIGTERM (EX_TEMPFAIL: batch systems run the job again); see
+`errors.ExitCode`. While a signal stops a command it is an exception: `errors.Interrupted`, a `KeyboardInterrupt` that
+knows its signal. Only the command line (`mampctl.runtime`) catches it and turns it into the exit code.
+
+Who handles a signal, and when it raises:
+
+- Any command, from its first line on (`handle_sigterm`): both raise at once. SIGINT has Python's own handler. After a
+  SIGTERM further ones are ignored, so that cleaning up is not interrupted.
+- A training before its first step (`interrupt_immediately`): both raise at once, whenever they come.
+- The training loop, and writing predictions (`interruptible`): both wait for the end of the step. All ranks stop after
+  the same step and write a checkpoint. A second SIGINT raises at once; a second SIGTERM changes nothing.
+- The launcher of ranks, `--devices` (`record_signals`): both are forwarded to the ranks, which stop as above. The
+  launcher waits for them.
+- The start of local Dask workers (`block_sigint`, `defer_sigterm`): both wait until the workers are known, then raise,
+  and the workers are closed. The workers themselves never see SIGINT.
+
+Ingest needs no handler of its own: whatever raises, staging files stay and the same command continues. An ingest on a
+remote scheduler leaves the workers as they are.
+
+Python runs handlers in the main thread only, between two bytecodes. In any other thread the functions here do nothing.
+An exception that a handler raises inside a destructor or a callback of compiled code (h5py) would be lost;
+`handle_sigterm` sends such a signal again. Waiting inside compiled code for long (torch's rendezvous) is done in a
+thread, so that the main thread can handle signals.
+
+SIGKILL cannot be handled. What it leaves behind is unfinished under a `.partial` name or in staging; locks are released
+by the operating system (`io.locks`); ranks notice that their launcher is gone and end.
+"""
 
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from mamp_schemas.errors import Interrupted
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_RESEND_DELAY_S = 0.05
+
+
+@contextmanager
+def handle_sigterm() -> Iterator[None]:
+    """Raise `Interrupted` at the first SIGTERM, for any command. SIGINT keeps Python's own handler.
+
+    Without it the first process of a container would not react to SIGTERM at all.
+    """
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # cleaning up is not interrupted again
+        raise Interrupted(number)
+
+    with _handlers((signal.SIGTERM,), receive), _resend_lost_signals():
+        yield
+
+
+@contextmanager
+def interrupt_immediately() -> Iterator[None]:
+    """Raise `Interrupted` as soon as SIGINT or SIGTERM comes: before training, when nothing is lost by it."""
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    with _handlers(_STOP_SIGNALS, receive):
+        yield
+
+
+@contextmanager
+def interruptible(agree: Callable[[int], int] = int) -> Iterator[Callable[[], None]]:
+    """Hold back SIGINT and SIGTERM until the work asks for them, where it can stop.
+
+    A second SIGINT does not wait: it raises a plain `KeyboardInterrupt` wherever the work is. A second SIGTERM does:
+    `timeout` sends two, one to the process and one to its group.
+
+    Args:
+        agree: returns the largest number of all processes that work together, of which 0 means no signal. All call it
+            at the same points of the work.
+
+    Yields:
+        A function to call at these points. It raises `Interrupted` in all processes if any got a signal.
+    """
+    received: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1 and number == signal.SIGINT:
+            raise KeyboardInterrupt(signal.Signals(number).name)
+
+    def check_interrupt() -> None:
+        number = agree(received[0] if received else 0)
+        if number:
+            raise Interrupted(number)
+
+    with _handlers(_STOP_SIGNALS, receive):
+        yield check_interrupt
+
+
+@contextmanager
+def record_signals() -> Iterator[list[int]]:
+    """Yield a list to which every SIGINT and SIGTERM is appended, for a process that forwards them."""
+    received: list[int] = []
+    with _handlers(_STOP_SIGNALS, lambda number, _frame: received.append(number)):
+        yield received
 
 
 @contextmanager
 def defer_sigterm() -> Iterator[None]:
     """Hold SIGTERM back until the context ends: Dask cannot close a cluster that has not started yet.
 
-    From this process only: its workers end by SIGTERM.
+    Child processes do not inherit this: the workers still end by SIGTERM.
     """
-    if threading.current_thread() is not threading.main_thread():  # only there are signals heard
-        yield
-        return
     received: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _frame: received.append(number))
     try:
-        yield
+        with _handlers((signal.SIGTERM,), lambda number, _frame: received.append(number)):
+            yield
     finally:
-        signal.signal(signal.SIGTERM, before)
         if received:
             signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager
 def block_sigint() -> Iterator[None]:
-    """Hold SIGINT back until the context ends, and for good from threads and processes that are started in it.
+    """Hold SIGINT back until the context ends, and forever in threads and processes that are started inside.
 
-    A terminal sends Ctrl-C to all processes. This one ends the others in order; they are not to end by themselves,
-    each with a traceback, nor is it to be interrupted between starting them and knowing them.
+    A terminal sends Ctrl-C to all processes. This process ends the others in order, so they must not end by themselves
+    with tracebacks, and it must not be interrupted between starting them and knowing them.
     """
-    from multiprocessing import resource_tracker  # not at the start of every command
+    from multiprocessing import resource_tracker  # slow to import, and only ingest needs it
 
-    resource_tracker.ensure_running()  # a process that all others share; to start it lets signals through again
+    # It is shared by all child processes, and starting it unblocks signals: so it is started before they are blocked.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -47,57 +143,12 @@ def block_sigint() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_RESEND_DELAY_S = 0.05
-
-
 @contextmanager
-def handle_sigterm() -> Iterator[None]:
-    """Stop at SIGTERM as at Ctrl-C: batch systems send it, and the first process of a container would not hear it."""
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # what is being put in order now is not to be interrupted again
-        raise Interrupted(number)
-
-    before = signal.signal(signal.SIGTERM, receive)
-    try:
-        with reraise_signals_from_destructors():
-            yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def reraise_signals_from_destructors() -> Iterator[None]:
-    """Send a signal again whose exception had nowhere to go: raised in a callback of compiled code, as h5py's.
-
-    Python tells of such an exception and goes on, and so would the command.
-    """
-    before, heard = sys.unraisablehook, signal.getsignal(signal.SIGTERM)
-    again: list[threading.Timer] = []
-
-    def tell(lost: "sys.UnraisableHookArgs") -> None:
-        if not isinstance(lost.exc_value, KeyboardInterrupt):
-            before(lost)
-            return
-        number = lost.exc_value.signal if isinstance(lost.exc_value, Interrupted) else signal.SIGINT
-        if number == signal.SIGTERM:
-            signal.signal(number, heard)
-        # Not from here, which is that callback still.
-        again.append(threading.Timer(_RESEND_DELAY_S, os.kill, (os.getpid(), number)))
-        again[-1].start()
-
-    sys.unraisablehook = tell
-    try:
+def _handlers(numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle signals by `handler` inside the context, and as before after it. Does nothing outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
         yield
-    finally:
-        sys.unraisablehook = before
-        for timer in again:
-            timer.cancel()
-
-
-@contextmanager
-def signal_handlers(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle signals by `handler` within the context, and as before after it."""
+        return
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -107,16 +158,29 @@ def signal_handlers(numbers: Iterable[int], handler: Callable[[int, FrameType | 
 
 
 @contextmanager
-def interrupt_immediately() -> Iterator[None]:
-    """Raise `Interrupted` as soon as SIGINT or SIGTERM comes, where nothing is lost by it: before training."""
+def _resend_lost_signals() -> Iterator[None]:
+    """Send a signal again whose exception was lost in a destructor or a callback of compiled code (h5py).
 
-    def receive(number: int, _frame: FrameType | None) -> None:
-        raise Interrupted(number)
+    Python only prints such an exception and continues, and so would the command.
+    """
+    hook_before, sigterm_handler = sys.unraisablehook, signal.getsignal(signal.SIGTERM)
+    timers: list[threading.Timer] = []
 
-    with signal_handlers((signal.SIGINT, signal.SIGTERM), receive):
+    def resend(lost: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            hook_before(lost)
+            return
+        number = lost.exc_value.signal if isinstance(lost.exc_value, Interrupted) else signal.SIGINT
+        if number == signal.SIGTERM:
+            signal.signal(number, sigterm_handler)
+        # Not from here: this still runs inside that callback.
+        timers.append(threading.Timer(_RESEND_DELAY_S, os.kill, (os.getpid(), number)))
+        timers[-1].start()
+
+    sys.unraisablehook = resend
+    try:
         yield
-
-
-def in_main_thread() -> bool:
-    """Whether this is the main thread, the only one that may set signal handlers."""
-    return threading.current_thread() is threading.main_thread()
+    finally:
+        sys.unraisablehook = hook_before
+        for timer in timers:
+            timer.cancel()

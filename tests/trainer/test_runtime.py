@@ -7,10 +7,10 @@ import torch
 import torch.distributed as dist
 
 from mamp_schemas.errors import Interrupted, TrainingError, UsageError
-from mamp_schemas.signals import interrupt_immediately
+from mamp_schemas.signals import interruptible
 from mamp_trainer.distributed.context import DistContext
 from mamp_trainer.training.run_dir import package_versions
-from mamp_trainer.training.runtime import choose_device, interruptible, seeded
+from mamp_trainer.training.runtime import choose_device, seeded
 
 
 def test_choose_device__auto_takes_a_gpu_where_there_is_one() -> None:
@@ -39,60 +39,22 @@ def test_seeded__repeats_and_leaves_the_global_generator() -> None:
         assert torch.equal(torch.rand(3), one)
 
 
-def test_interruptible__waits_for_a_place_to_stop() -> None:
-    with interruptible() as pause:
-        pause()
-        signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(Interrupted, match="SIGTERM"):
-            pause()
-
-
-def test_interruptible__a_second_signal_does_not_wait() -> None:
-    with interruptible():
-        signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt) as caught:
-            signal.raise_signal(signal.SIGINT)
-    assert not isinstance(caught.value, Interrupted)
-
-
-def test_interruptible__sigterm_may_come_twice() -> None:
-    with interruptible() as pause:
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(Interrupted, match="SIGTERM"):
-            pause()
-
-
-def test_interruptible__gives_the_handlers_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with interruptible():
-        assert signal.getsignal(signal.SIGTERM) is not before
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
 def test_interruptible__a_signal_to_one_rank_stops_all() -> None:
     store = dist.HashStore()
 
     def work(rank: int) -> int:
         ranks = DistContext(rank, 2, rank, 2, dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=60)))
-        with interruptible(ranks) as pause:
-            pause()
+        with interruptible(ranks.all_reduce_max) as check_interrupt:
+            check_interrupt()
             if ranks.is_main:
                 signal.raise_signal(signal.SIGTERM)
             with pytest.raises(Interrupted, match="SIGTERM") as caught:
-                pause()
+                check_interrupt()
         return caught.value.exit_code
 
     with ThreadPoolExecutor(1) as threads:
         other = threads.submit(work, 1)  # only the main thread is given signals
         assert work(0) == other.result() == 75
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
-def test_stopped_at_once__raises_where_the_signal_comes(number: signal.Signals, code: int) -> None:
-    with interrupt_immediately(), pytest.raises(Interrupted, match=number.name) as caught:
-        signal.raise_signal(number)
-    assert caught.value.exit_code == code
 
 
 def test_choose_device__one_gpu_for_several_ranks_is_refused() -> None:

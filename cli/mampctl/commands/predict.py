@@ -100,9 +100,9 @@ def _write_batch(
     lines: Sequence[_OutputLine], predictor: "Predictor", names: Sequence[str], top: int, out: TextIO
 ) -> None:
     """Classify the clips among some lines, and write all of these; a signal waits until they are written."""
+    from mamp_schemas.signals import interruptible
     from mamp_trainer.data.dataset import Recording
     from mamp_trainer.protocols.predictions import top_classes
-    from mamp_trainer.training.runtime import interruptible
 
     recordings = [Recording(line.clip.joints, line.clip.valid_frames) for line in lines if line.clip]
     told = iter(top_classes(predictor.logits(recordings), top) if recordings else ())
@@ -115,7 +115,7 @@ def _write_batch(
             ]
             content = {**content, "predictions": predictions}
         texts.append(json.dumps(content) + "\n")
-    with interruptible() as pause:
+    with interruptible() as check_interrupt:
         out.write("".join(texts))
         out.flush()
-        pause()
+        check_interrupt()

@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from mamp_schemas.errors import EXIT_CODES, Interrupted, LostRankError, MampctlError, TrainingError
-from mamp_schemas.signals import signal_handlers
+from mamp_schemas.signals import record_signals
 from mamp_trainer.distributed.context import DistContext
 from mamp_trainer.distributed.env import LAUNCHER_PID, RankEnv
 
@@ -115,8 +115,7 @@ def launch(command: Sequence[str], world_size: int, cores: int, grace_seconds: f
     """
     store = RendezvousStore.host(HOST)
     ranks: list[subprocess.Popen[bytes]] = []
-    received: list[int] = []
-    with signal_handlers((signal.SIGINT, signal.SIGTERM), lambda number, _frame: received.append(number)):
+    with record_signals() as received:
         try:
             for rank in range(world_size):
                 environment = os.environ | _rank_environment(rank, world_size, store.port, cores)

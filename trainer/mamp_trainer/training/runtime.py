@@ -1,19 +1,16 @@
-"""The machine's side of a run; its device, its initial seed and its interruption."""
+"""The device, the threads and the initial seed of a run."""
 
 import os
 import platform
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 import torch
 
-from mamp_schemas.errors import Interrupted, TrainingError, UsageError
+from mamp_schemas.errors import TrainingError, UsageError
 from mamp_schemas.progress import Progress
-from mamp_schemas.signals import in_main_thread, signal_handlers
 from mamp_schemas.system import count_cores
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 
@@ -95,30 +92,3 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         yield
-
-
-@contextmanager
-def interruptible(dist_context: DistContext = SINGLE_PROCESS) -> Iterator[Callable[[], None]]:
-    """Hold back SIGINT and SIGTERM until the work is at a place where it can stop.
-
-    Yields:
-        A function to be called at such places, by all ranks: raises `Interrupted` on all of them when a signal
-        came to any. A SIGINT after a first signal does not wait: it raises a plain KeyboardInterrupt wherever the work
-        is. A SIGTERM does: `timeout` sends two, to the process and to its group.
-    """
-    received: list[int] = []
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        if len(received) > 1 and number == signal.SIGINT:
-            raise KeyboardInterrupt(signal.Signals(number).name)
-
-    def pause() -> None:
-        number = dist_context.all_reduce_max(received[0] if received else 0)
-        if number:
-            raise Interrupted(number)
-
-    # Python lets only the main thread handle signals.
-    watched = (signal.SIGINT, signal.SIGTERM) if in_main_thread() else ()
-    with signal_handlers(watched, receive):
-        yield pause

@@ -17,6 +17,7 @@ from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.models.recipe import Recipe, ScheduleSpec
 from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, PretrainResult, RunRecord
 from mamp_schemas.progress import Progress
+from mamp_schemas.signals import interruptible
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
 from mamp_trainer.checkpoints.manager import CheckpointWriter
 from mamp_trainer.data.collate import Batch
@@ -28,7 +29,6 @@ from mamp_trainer.telemetry.writers import MetricsWriter, discard_metrics
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch, MicrobatchSampler
 from mamp_trainer.training.optim import LR_SCALE, learning_rate
 from mamp_trainer.training.run_dir import describe_hardware, init_run_dir, package_versions, utc_now, write_record
-from mamp_trainer.training.runtime import interruptible
 from mamp_trainer.training.state import MetricsLogger, Position, StepStats, TrainState, capture_state, restore_state
 
 logger = logging.getLogger(__name__)
@@ -335,7 +335,7 @@ class Trainer:
     def _interrupt_checks(self) -> Iterator[InterruptCheck]:
         """Yield what is called between steps."""
         steps = self.profile_steps if self.dist_context.is_main else 0
-        with interruptible(self.dist_context) as pause, profile_steps(self.run, steps) as profile_step:
+        with interruptible(self.dist_context.all_reduce_max) as pause, profile_steps(self.run, steps) as profile_step:
 
             def between() -> None:
                 profile_step()
