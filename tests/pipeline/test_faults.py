@@ -137,7 +137,7 @@ def test_interrupt__from_a_terminal_is_one_line(undisturbed: Undisturbed, tmp_pa
         ended = victim.process.poll() is not None
         assert victim.interrupt_all() == (0 if ended else 130)
         lines = [line for line in victim.stderr().splitlines() if not line.startswith("{")]
-        assert lines in ([], ["interrupted: run the same command again, it goes on where it stopped"])
+        assert lines in ([], ["interrupted: run the same command again, it continues where it stopped"])
     with command(undisturbed.raw, out) as victim:
         check_store(out, victim.finish(), undisturbed)
 

@@ -22,24 +22,28 @@ logger = logging.getLogger(__name__)
 
 
 DEFAULT_DRAWS = 5
-"""As many as the paper averages over."""
+"""The number of draws that the paper averages over."""
 
 
 def build_splits(
     protocol: SplitProtocolOption,
     store: OnlyStoreOption = None,
     fraction: Annotated[
-        float | None, typer.Option(help="Draw this share of the training clips, for semi-supervised evaluation.")
+        float | None,
+        typer.Option(help="Draw this share (0 to 1) of the training clips, for semi-supervised evaluation."),
     ] = None,
-    draws: Annotated[int | None, typer.Option(min=1, help=f"How many draws. [default: {DEFAULT_DRAWS}]")] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help=f"Number of draws. [default: {DEFAULT_DRAWS}]")] = None,
     sampling: Annotated[
         SubsetSampling | None,
-        typer.Option(help="uniform over all clips, as the authors; stratified by class. [default: uniform]"),
+        typer.Option(help="uniform, as the authors, or stratified: the same share of each class. [default: uniform]"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the draws. [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draws. [default: 0]")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Divide a store's clips by a protocol and hold the counts against the official ones; or draw a part of them."""
+    """Write the train/test split of a protocol.
+
+    Counts are compared with the official ones. With --fraction, draws of the training clips are written as well.
+    """
     from mamp_schemas.io.store_reader import open_store
 
     subsets = _requested_subsets(fraction, draws, sampling, seed)
@@ -53,16 +57,18 @@ def build_splits(
 def _requested_subsets(
     fraction: float | None, draws: int | None, sampling: SubsetSampling | None, seed: int | None
 ) -> list[Subset]:
-    """Return the draws that are asked for; none without a fraction."""
+    """Return the draws that the options ask for; none without a fraction."""
     if fraction is None:
         if (draws, sampling, seed) != (None, None, None):
             raise UsageError(
-                "--draws, --sampling and --seed say how a part of the training clips is drawn",
-                remedy="Say how large a part: --fraction 0.01",
+                "--draws, --sampling and --seed need --fraction, the share of the training clips to draw",
+                remedy="Add, say, --fraction 0.01",
             )
         return []
     if not 0 < fraction < 1:
-        raise UsageError(f"--fraction is {fraction}, expected a share between 0 and 1", remedy="Say, --fraction 0.1")
+        raise UsageError(
+            f"--fraction is {fraction}, expected a share between 0 and 1", remedy="Give, say, --fraction 0.1"
+        )
     return [
         Subset(fraction=fraction, sampling=sampling or "uniform", seed=seed or 0, draw=draw)
         for draw in range(1, (draws or DEFAULT_DRAWS) + 1)
@@ -89,15 +95,15 @@ def _write_split(store: "Store", protocol: str, as_json: bool) -> None:
 def _print_counts(counts: SplitCounts, what: str, hint: str) -> None:
     if counts.official_train is None or counts.official_test is None:
         print_table([("train", f"{counts.train:,}"), ("test", f"{counts.test:,}")], ("side", "clips"))
-        print_line(f"no official count of {what}")
+        print_line(f"there are no official counts of {what}")
     else:
         official = (("train", counts.train, counts.official_train), ("test", counts.test, counts.official_test))
         rows = [(side, f"{got:,}", f"{wanted:,}", f"{got - wanted:+,}") for side, got, wanted in official]
         print_table(rows, ("side", "clips", "official", "difference"))
         if any(got != wanted for _, got, wanted in official):
-            print_line(f"the counts differ from the official ones of {what}, which are of all raw files{hint}")
+            print_line(f"the counts differ from the official ones of {what}, which are for the full dataset{hint}")
     if counts.unlisted:
-        print_line(f"{counts.unlisted:,} clips are on neither side: left out")
+        print_line(f"{counts.unlisted:,} clips are in neither split and are left out")
 
 
 def _write_subsets(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: bool) -> None:
@@ -128,7 +134,7 @@ def _print_subsets(drawn: Mapping[StoragePath, Mapping[int, int]], clips: int) -
     counts = [list(labels.values()) for labels in drawn.values()]
     rows = [(at, f"{sum(each):,}", sum(map(bool, each)), min(each), max(each)) for at, each in enumerate(counts, 1)]
     print_table(rows, ("draw", "clips", "classes", "fewest of one", "most of one"))
-    print_line(f"of {clips:,} training clips of {len(counts[0])} classes; the test side stays whole")
+    print_line(f"of {clips:,} training clips of {len(counts[0])} classes; the test split is not changed")
     for path in drawn:
         print_line(f"{path}")
     print_summary(next(iter(drawn)).parent, f"{len(drawn)} manifests")

@@ -31,13 +31,14 @@ NEXT_STEPS = """next, on real data (the archives come from the NTU RGB+D site, a
 def demo(
     out: Annotated[
         Path | None,
-        path_option("A new folder to keep everything in. [default: a temporary one, removed]"),
+        path_option("Keep everything in this new folder. [default: a temporary folder, removed at the end]"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run synth, ingest, build-splits, verify, pre-training and two linear probes, under 5 minutes on 2 cores.
+    """Run the whole chain on synthetic clips.
 
-    Without PyTorch it ends at the store, and says so.
+    It runs synth, ingest, build-splits, verify, pre-training and two linear evaluations, in under 5 minutes on 2 cores.
+    Without PyTorch it stops after the store.
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
@@ -56,13 +57,13 @@ def demo(
     elif missing:
         _print_without_training(missing, store, kept=out is not None)
     where = f"{out}: raw files, store and runs; " if out and results else ""
-    print_line(f"{where}{elapsed():.0f} s in all; made-up clips: these numbers say nothing of real data")
+    print_line(f"{where}{elapsed():.0f} s in all; the clips are synthetic: these numbers say nothing about real data")
     print_line(NEXT_STEPS)
 
 
 @contextmanager
 def _output_folder(out: Path | None) -> Iterator[str]:
-    """Yield the folder for everything; a temporary one is gone in the end, and it is said so when that comes early."""
+    """Yield the folder for everything; a temporary one is removed, with a warning after an interruption."""
     if out:
         yield str(out)
         return
@@ -70,12 +71,12 @@ def _output_folder(out: Path | None) -> Iterator[str]:
         try:
             yield name
         except KeyboardInterrupt:
-            logger.warning("nothing of the demo is kept; it begins anew, or goes into a folder with --out")
+            logger.warning("nothing of the demo is kept; with --out FOLDER the files stay")
             raise
 
 
 def _missing_trainer_extra() -> MissingExtraError | None:
-    """Return what this installation lacks for training; None where it lacks nothing."""
+    """Return the error for what training needs and is not installed; None if nothing is missing."""
     try:
         with needed_extras():
             import mamp_trainer.objectives.pretrain  # noqa: F401
@@ -85,7 +86,7 @@ def _missing_trainer_extra() -> MissingExtraError | None:
 
 
 def _results_as_json(out: Path | None, results: tuple[EvaluationResult, EvaluationResult] | None) -> dict[str, object]:
-    """Return the result as JSON has it: null where training was left out."""
+    """Return the result for JSON output: null where training was left out."""
     pretrained, untrained = (result.model_dump(mode="json") for result in results) if results else (None, None)
     return {"folder": str(out) if out else None, "pretrained": pretrained, "untrained": untrained}
 

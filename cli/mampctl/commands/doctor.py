@@ -22,9 +22,10 @@ def doctor(
     context: typer.Context,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at versions, devices, memory and data: what is missing, and the command that mends it.
+    """Check the installation, the machine and the data.
 
-    Exit code 1 where something hinders; a warning, such as an extra that is not installed, does not.
+    Every finding that needs something names the command that fixes it. Exit code 1 where there is a problem; warnings,
+    such as an extra that is not installed, do not change it.
     """
     findings = run_checks(unknown_variables(cast("TyperGroup", context.find_root().command), os.environ))
     counts = {state: count_state(findings, state) for state in ("ok", "warning", "problem")}
@@ -38,7 +39,7 @@ def doctor(
 
 
 def run_checks(unknown_variables: Collection[str]) -> list[Finding]:
-    """Return what every check finds; `unknown_variables` are variables that stand for no option."""
+    """Return the findings of all checks; `unknown_variables` are variables that set no option."""
     from mampctl.doctor.data import check_data
     from mampctl.doctor.machine import check_environment, check_machine
     from mampctl.doctor.packages import check_packages

@@ -37,7 +37,7 @@ _SPLITS: dict[str, tuple[Split, ...]] = {"train": ("train",), "test": ("test",),
 def embed(
     out: Annotated[Path, path_option("FILE.npz or FILE.h5.")],
     encoder: EncoderArgument = None,
-    side: Annotated[Literal["train", "test", "both"], typer.Option(help="Whose clips.")] = "both",
+    side: Annotated[Literal["train", "test", "both"], typer.Option(help="The split whose clips to take.")] = "both",
     recipe: EncoderRecipeOption = None,
     store: StoreOption = None,
     set_: SetOption = None,
@@ -45,7 +45,10 @@ def embed(
     devices: DevicesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the features of clips: the mean over bodies, segments and joints of what the encoder makes of them."""
+    """Write an encoder's features of clips to a file.
+
+    A clip's features are the mean of the encoder's output over bodies, segments and joints.
+    """
     write = _choose_writer(out)
 
     def prepare() -> "tuple[Path | None, Recipe, StoragePath]":
@@ -69,11 +72,11 @@ def embed(
 
 
 def _choose_writer(out: Path) -> "Writer":
-    """Return what writes a file of this suffix.
+    """Return the writer for the suffix of a file.
 
     Raises:
-        UsageError: no format has it.
-        MissingExtraError: the format needs what is not installed.
+        UsageError: no format has this suffix.
+        MissingExtraError: a package for this format is not installed.
     """
     if out.suffix == ".npz":
         return lambda features, facts, path: features.write_npz(path, facts)

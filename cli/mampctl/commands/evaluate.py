@@ -37,13 +37,16 @@ def evaluate(
     set_: SetOption = None,
     out: Annotated[
         Path | None,
-        path_option("A new folder for the report, tables and scores."),
+        path_option("Write the report, tables and scores into this new folder."),
     ] = None,
     device: DeviceOption = "auto",
     devices: DevicesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a classifier on the test side: top-1, top-5, each class, and which are taken for which."""
+    """Measure a classifier on the test split.
+
+    Printed are top-1, top-5 and the classes that are confused most; --out writes all classes and scores.
+    """
 
     def prepare() -> "tuple[Path, EvaluationRecipe, StoragePath]":
         _require_empty_folder(out)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mamp_schemas.models.splits import SplitManifest
 
 
-app = typer.Typer(help="Write a store's clips in a format other code reads.", no_args_is_help=True)
+app = typer.Typer(help="Write a store's clips in the format of another project.", no_args_is_help=True)
 OutFileOption = Annotated[Path, path_option("The file.")]
 
 
@@ -24,7 +24,10 @@ OutFileOption = Annotated[Path, path_option("The file.")]
 def npz(
     protocol: SplitProtocolOption, out: OutFileOption, store: OnlyStoreOption = None, as_json: JsonOption = False
 ) -> None:
-    """Write x, y and names of both sides: (clips, 300, 150) float32 and one-hot labels."""
+    """Write an .npz file.
+
+    It has x, y and names of both splits: (clips, 300, 150) float32 and one-hot labels.
+    """
     from mamp_pipeline.convert.npz import export_npz
 
     opened, manifest = _open(store, protocol)
@@ -37,7 +40,10 @@ def npz(
 def h5(
     protocol: SplitProtocolOption, out: OutFileOption, store: OnlyStoreOption = None, as_json: JsonOption = False
 ) -> None:
-    """Write x, y, valid_x, valid_y, test_x, test_y and names: (clips, 300, 150) float32 and one-hot labels."""
+    """Write an HDF5 file.
+
+    It has x, y, valid_x, valid_y, test_x, test_y and names: (clips, 300, 150) float32 and one-hot labels.
+    """
     with needed_extras():
         from mamp_pipeline.convert.h5 import export_h5
 
@@ -54,7 +60,10 @@ def pyskl(
     store: OnlyStoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a pickle of splits and annotations: keypoint (bodies, frames, joints, 3) float32."""
+    """Write a PYSKL pickle.
+
+    It has splits and annotations, with keypoint (bodies, frames, joints, 3) float32.
+    """
     from mamp_pipeline.convert.pyskl import export_pyskl
     from mamp_schemas.io.manifests import manifest_path, read_manifest
     from mamp_schemas.io.storage import is_file

@@ -36,7 +36,10 @@ def export_model(
     layout: LayoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a classifier, or the encoder of a pre-training, as ONNX or torch.export; checked by running it."""
+    """Write a trained network as ONNX or torch.export.
+
+    The network is a classifier, or the encoder of a pre-training. The file is read back, run and compared.
+    """
     make = _choose_exporter(out)
     require_new_file(out)
     with needed_extras():
@@ -58,15 +61,15 @@ def export_model(
         return
     print_summary(out, f"{len(content) / 1e6:,.1f} MB, outputs {' and '.join(network.outputs)}")
     print_line(facts["input"])
-    print_line(f"read back and run, it differs from the model by {difference:.1e} at most")
+    print_line(f"read back and run, its outputs differ from the model's by at most {difference:.1e}")
 
 
 def _choose_exporter(out: Path) -> "Maker":
-    """Return what makes a file of this suffix.
+    """Return the exporter for the suffix of a file.
 
     Raises:
-        UsageError: no format has it.
-        MissingExtraError: the format needs what is not installed.
+        UsageError: no format has this suffix.
+        MissingExtraError: a package for this format is not installed.
     """
     with needed_extras():
         if out.suffix == ".onnx":

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from mamp_schemas.progress import Progress
 
 
-app = typer.Typer(help="Make a store from a file that other code wrote.", no_args_is_help=True)
+app = typer.Typer(help="Make a store from a file of another project.", no_args_is_help=True)
 
-FileArgument = Annotated[Path, typer.Argument(help="The file.")]
+FileArgument = Annotated[Path, typer.Argument(help="The file to read.")]
 
 
 def _check_dataset(dataset: str | None) -> str | None:
@@ -46,7 +46,10 @@ def npz(
     dataset: DatasetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import x_train, y_train, x_test and y_test, and names_train and names_test where they are there."""
+    """Import an .npz file.
+
+    Read are x_train, y_train, x_test and y_test, and names_train and names_test where the file has them.
+    """
     from mamp_pipeline.convert.npz import read_npz
 
     with show_progress() as progress:
@@ -61,7 +64,10 @@ def h5(
     dataset: DatasetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import x, y, valid_x, valid_y, test_x and test_y; valid clips are part of the train side."""
+    """Import an HDF5 file.
+
+    Read are x, y, valid_x, valid_y, test_x and test_y. Validation clips become part of the train split.
+    """
     with needed_extras():
         from mamp_pipeline.convert.h5 import read_h5
 
@@ -71,7 +77,10 @@ def h5(
 
 @app.command("pyskl")
 def pyskl(file: FileArgument, out: NewStoreOption, dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
-    """Import a pickle of 3D annotations and splits; a pickle that holds anything else is refused unread."""
+    """Import a PYSKL pickle of 3D annotations and splits.
+
+    A pickle with anything else inside is refused before it is executed.
+    """
     from mamp_pipeline.convert.pyskl import read_pyskl
 
     with show_progress() as progress:

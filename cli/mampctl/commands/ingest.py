@@ -42,52 +42,56 @@ def ingest(
     ],
     raw: Annotated[
         list[str],
-        typer.Option(
-            metavar="PATH", help="A folder or zip archive of raw files, or one of them; may be given several times."
-        ),
+        typer.Option(metavar="PATH", help="A folder or zip archive of raw files, or a single raw file. Repeatable."),
     ],
     out: Annotated[
         str | None, typer.Option(metavar="PATH", help="The store. [default: $MAMPCTL_DATA/DATASET.zarr]")
     ] = None,
     exclude: Annotated[
         Path | None,
-        path_option("A list of clips to leave out, one name a line: the missing-skeleton list."),
+        path_option("A list of clips to leave out, one name a line, such as the official missing-skeleton list."),
     ] = None,
     layout: Annotated[
-        str | None, typer.Option(help="What own recordings look like: a shipped layout's name, or a YAML file.")
+        str | None, typer.Option(help="The layout of own recordings: a shipped layout's name, or a YAML file.")
     ] = None,
     policy: Annotated[
         PolicyName,
-        typer.Option(help="paper equals the authors' scripts; corrected mends what they do by accident."),
+        typer.Option(
+            help="How clips are cleaned. paper: as the authors' scripts; corrected: without their accidental behaviour."
+        ),
     ] = "paper",
     append: Annotated[
-        bool, typer.Option("--append", help="Extend the finished store at --out by these raw files.")
+        bool, typer.Option("--append", help="Add these raw files to the finished store at --out.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes to work in; 0 is this one. [default: one a core]")
+        int | None, typer.Option(min=0, help="Worker processes; 0 works in this process. [default: one per core]")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(help="Work on the cluster of this Dask scheduler instead: tcp://HOST:PORT.")
+        str | None, typer.Option(help="Use the workers of this Dask scheduler instead: tcp://HOST:PORT.")
     ] = None,
     compression: Annotated[
         Literal["none", "zstd"] | None,
-        typer.Option(help="Of a new store: zstd saves a fifth, and takes time to read. [default: none]"),
+        typer.Option(
+            help="Compression of a new store; zstd saves a fifth of the space and is slower to read. [default: none]"
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 when files were quarantined.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a store from raw files. Files that cannot be read are quarantined with the reason.
+    """Make a store from raw files.
 
-    Raw files and the store may lie in a bucket: s3://BUCKET/KEY, with endpoint and credentials from AWS_... variables.
+    Files that cannot be read are quarantined with the reason.
 
-    Run the same command again after an interruption: it goes on where it stopped.
+    Raw files and the store may be in a bucket: s3://BUCKET/KEY, with endpoint and credentials from AWS_... variables.
+
+    After an interruption, run the same command again: it continues where it stopped.
     """
     from mamp_pipeline.ingest.request import IngestRequest
     from mamp_pipeline.ingest.run import ingest as run
 
     if append and compression:
         raise UsageError(
-            "--compression is for a new store: what --append adds is written as the store is", remedy="Leave it out."
+            "--compression is for a new store: --append writes rows as the store has them", remedy="Leave it out."
         )
     described = find_layout(dataset, layout)
     request = IngestRequest(
@@ -107,7 +111,7 @@ def ingest(
                 logger.info(f"writing to {request.out}")
             metadata = run(request, progress, crew)
     except KeyboardInterrupt as stop:
-        print_interrupted("run the same command again, it goes on where it stopped")
+        print_interrupted("run the same command again, it continues where it stopped")
         raise typer.Exit(exit_code(stop)) from None
     if as_json:
         print_json(metadata.model_dump(mode="json"))
@@ -127,7 +131,7 @@ def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":
     from mamp_schemas.system import count_cores
 
     if scheduler and count is not None:
-        raise UsageError("--workers and --scheduler name two places to work in", remedy="Give one of them.")
+        raise UsageError("--workers and --scheduler exclude each other", remedy="Give one of them.")
     return Workers(count_cores() if count is None else count, scheduler)
 
 

@@ -32,13 +32,17 @@ def knn(
     store: StoreOption = None,
     set_: SetOption = None,
     k: Annotated[
-        list[int] | None, typer.Option("--k", min=1, help="How many neighbours vote. Repeatable. [default: 1 and 20]")
+        list[int] | None,
+        typer.Option("--k", min=1, help="Number of neighbours that vote. Repeatable. [default: 1 and 20]"),
     ] = None,
     device: DeviceOption = "auto",
     devices: DevicesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Classify and retrieve test clips by the training clips whose features are nearest (cosine similarity)."""
+    """Measure features by nearest neighbours.
+
+    Test clips are classified, and retrieved, by the training clips with the most similar features (cosine).
+    """
 
     def prepare() -> "tuple[Path | None, Recipe, StoragePath]":
         loaded = encoder_recipe(encoder, recipe, store, set_)

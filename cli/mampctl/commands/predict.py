@@ -27,11 +27,11 @@ logger = logging.getLogger(__name__)
 
 
 BATCH_LINES = 32
-"""Lines that are written together, their clips classified as one: few enough that lines come soon, on a CPU too."""
+"""Lines whose clips are classified and written together: few enough that lines come soon on a CPU."""
 
 
 class _OutputLine(NamedTuple):
-    """A line to be written, and the clip whose prediction it is to tell; None where it tells a fault."""
+    """A line of output and the clip to classify; without a clip the line reports a fault."""
 
     content: dict[str, object]
     clip: "Clip | None"
@@ -43,10 +43,13 @@ def predict(
     recipe: ReleasedRecipeOption = None,
     policy: PolicyOption = None,
     layout: LayoutOption = None,
-    top: Annotated[int, typer.Option(min=1, help="How many classes to tell, the most probable first.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to print, the most probable first.")] = 5,
     device: DeviceOption = "auto",
 ) -> None:
-    """Name the actions in raw skeleton files: a JSON line a clip, with the most probable classes."""
+    """Classify raw files: one JSON line per clip.
+
+    A line has the most probable classes, or the reason why a file gave no clip.
+    """
     with needed_extras():
         from mamp_pipeline.datasets.base import find_reader
         from mamp_pipeline.ingest.read_files import find_files, read_files
@@ -80,7 +83,7 @@ def _progress_beside(out: TextIO) -> AbstractContextManager[Progress]:
 
 
 def _batches(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_OutputLine]]:
-    """Gather what files give, until there are enough lines for a batch; a video's stay together."""
+    """Yield batches of at least `BATCH_LINES` lines, the last may have fewer; lines of one file stay together."""
     lines: list[_OutputLine] = []
     for file in files:
         place = file.source.location
@@ -99,7 +102,7 @@ def _batches(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[
 def _write_batch(
     lines: Sequence[_OutputLine], predictor: "Predictor", names: Sequence[str], top: int, out: TextIO
 ) -> None:
-    """Classify the clips among some lines, and write all of these; a signal waits until they are written."""
+    """Classify the clips of some lines and write the lines; a signal is handled once they are written."""
     from mamp_schemas.signals import interruptible
     from mamp_trainer.data.dataset import Recording
     from mamp_trainer.protocols.predictions import top_classes

@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 def report(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="A store; or the folders of runs.", autocompletion=complete_store),
+        typer.Argument(metavar="PATH...", help="One store, or the folders of runs.", autocompletion=complete_store),
     ],
     out: Annotated[
         Path,
-        path_option("The HTML file; one that is there is replaced."),
+        path_option("The HTML file; an existing file is overwritten."),
     ],
     as_json: JsonOption = False,
 ) -> None:

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def make_manifests(recipes: Sequence[Recipe], catalog: "DataCatalog") -> None:
-    """Make the manifests that recipes lack, as `mampctl build-splits` does; what is there stays as it is.
+    """Make the missing manifests of recipes, as `mampctl build-splits` does; existing ones stay as they are.
 
     If one cannot be made, a warning is logged; the runs that need it fail with what is missing.
     """
@@ -67,22 +67,25 @@ def reproduce(
     ],
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="DATASET/PROTOCOL", help="Run what these columns need, say ntu60/xsub. Repeatable."),
+        typer.Option(metavar="DATASET/PROTOCOL", help="Run only what this column needs, say ntu60/xsub. Repeatable."),
     ] = None,
-    scale: Annotated[Scale, typer.Option(help="As published, or reduced to see that it works.")] = "full",
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting, with seeds from 0 on.")] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan with estimated times, and leave.")] = False,
+    scale: Annotated[
+        Scale, typer.Option(help="full: as published; small: reduced, only to see that it works.")
+    ] = "full",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of runs of each setting, with seeds from 0.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with estimated times and stop.")] = False,
     out: Annotated[
         Path | None,
-        path_option("Where runs/ and tables/ are made. [default: $MAMPCTL_DATA]"),
+        path_option("The folder for runs/ and tables/. [default: $MAMPCTL_DATA]"),
     ] = None,
     device: DeviceOption = "auto",
     devices: DevicesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Reproduce a table of the paper: run what is missing, and write it beside the published numbers.
+    """Reproduce a table of the paper.
 
-    Called again, it goes on where it stopped. Stores are $MAMPCTL_DATA/DATASET.zarr.
+    Runs that are missing are trained; the table has the results beside the published numbers. The same command again
+    continues where it stopped. Stores are $MAMPCTL_DATA/DATASET.zarr.
     """
     with needed_extras():
         from mamp_trainer.reproduce.plan import choose_runs, make_plan
@@ -111,7 +114,7 @@ def reproduce(
                 plan, wanted, folder / "runs", shelf, ExecutionContext(device, progress, ranks, run_id()), tell
             )
         except Interrupted:
-            logger.info("the table is written as far as it has come; the same command, without --resume, goes on")
+            logger.info("the table so far is written; the same command, without --resume, continues")
             raise
         if ranks.is_main:
             _print_tables(plan, outcome, shelf, folder, as_json)

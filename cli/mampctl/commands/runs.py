@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-app = typer.Typer(help="What was trained, with what outcome, and why numbers differ.", no_args_is_help=True)
+app = typer.Typer(help="List, show and compare training runs.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -28,14 +28,14 @@ def list_(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            parser=parse_local_path, metavar="[FOLDER]...", help="Where runs are. [default: $MAMPCTL_DATA/runs]"
+            parser=parse_local_path, metavar="[FOLDER]...", help="Folders that hold runs. [default: $MAMPCTL_DATA/runs]"
         ),
     ] = None,
     task: Annotated[str | None, typer.Option(autocompletion=complete_task, help="Only runs of this task.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Only runs on this dataset.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the runs below some folders, complete or not."""
+    """List runs, complete or not."""
     from mamp_schemas.io.run_files import read_runs
     from mamp_trainer.runs.index import summarise_run
     from mampctl.output.tables import print_runs
@@ -55,7 +55,10 @@ def show(
     run: Annotated[Path, typer.Argument(parser=parse_local_path, metavar="RUN", help="The run's folder.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show all that is known of a run, and where its recipe differs from the shipped one of that name."""
+    """Show everything known of a run.
+
+    Also shown is where its recipe differs from the shipped recipe of that name.
+    """
     from mamp_trainer.runs.index import run_detail
     from mampctl.output.tables import print_detail
 
@@ -69,16 +72,19 @@ def show(
 @app.command("compare")
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(parser=parse_local_path, metavar="RUN RUN...", help="Folders of two runs or more.")
+        list[Path], typer.Argument(parser=parse_local_path, metavar="RUN RUN...", help="Folders of two or more runs.")
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Say what differs between runs, and what came out; with mean and deviation over seeds."""
+    """Compare runs: settings and results.
+
+    For runs that differ in the seed only, mean and standard deviation are shown.
+    """
     from mamp_trainer.runs.compare import compare as compare_runs
     from mampctl.output.tables import print_comparison
 
     if len(runs) < 2:
-        raise UsageError("there is one run, and nothing to compare it with", remedy="Name two folders or more.")
+        raise UsageError("got one run, expected two or more", remedy="Name the folders of two or more runs.")
     found = compare_runs([_find_run(run) for run in runs])
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -87,17 +93,19 @@ def compare(
 
 
 def _find_run_folders(folders: list[Path] | None) -> list[Path]:
-    """Return the folders that the user named, by default that of the data folder, which need not be there yet.
+    """Return the folders that the user named; the default, in the data folder, may not exist yet.
 
     Raises:
-        UsageError: a named one is not there.
+        UsageError: a named folder does not exist.
     """
     if not folders:
         folder = data_folder() / "runs"
         logger.info(f"runs in {folder}")
         return [folder]
     if missing := [str(folder) for folder in folders if not folder.is_dir()]:
-        raise UsageError(f"no such folder: {', '.join(missing)}", remedy="Name folders that hold runs, or are runs'.")
+        raise UsageError(
+            f"no such folder: {', '.join(missing)}", remedy="Name folders of runs, or folders that hold such folders."
+        )
     return folders
 
 
@@ -105,7 +113,7 @@ def _find_run(folder: Path) -> "Run":
     """Return the run that a folder holds.
 
     Raises:
-        UsageError: it holds none.
+        UsageError: the folder holds no run.
     """
     from mamp_schemas.io.run_files import holds_run, read_run
 

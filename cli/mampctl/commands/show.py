@@ -21,15 +21,18 @@ _MATPLOTLIB_VARIABLE = "MPLCONFIGDIR"
 def show(
     store: StoreArgument,
     clip: Annotated[str, typer.Argument(help="The clip's id.", autocompletion=complete_clip)],
-    html: Annotated[Path | None, path_option("Write a page that plays it.")] = None,
-    gif: Annotated[Path | None, path_option("Write a moving picture.")] = None,
+    html: Annotated[Path | None, path_option("Write an HTML page that plays it.")] = None,
+    gif: Annotated[Path | None, path_option("Write an animated GIF.")] = None,
     png: Annotated[
         Path | None,
-        path_option("Write a picture of the frame that moves most."),
+        path_option("Write a picture of the frame with the most motion."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one clip: where it moves, and what a motion-aware mask hides of it."""
+    """Show one clip: its motion and a mask.
+
+    The mask is motion-aware, as in pre-training.
+    """
     from mamp_pipeline.report.clip_view import clip_summary, find_clip, summary_lines, view_clip
     from mamp_schemas.io.store_reader import open_store
 
@@ -61,7 +64,7 @@ def show(
 
 @contextmanager
 def _temporary_matplotlib_cache() -> Iterator[None]:
-    """Give matplotlib, while it is imported, a folder for what it keeps of fonts: its own is in the home folder."""
+    """Give matplotlib a temporary folder for its font cache while it is imported; the default is in the home folder."""
     if os.environ.get(_MATPLOTLIB_VARIABLE):
         yield
         return
@@ -74,7 +77,7 @@ def _temporary_matplotlib_cache() -> Iterator[None]:
 
 
 def _write_files(made: list[tuple[Path, bytes]]) -> dict[str, int]:
-    """Write what was made; return the bytes of each file."""
+    """Write the files; return the size of each in bytes."""
     from mamp_schemas.io.atomic import write_file
 
     return {str(out): write_file(out, content, make_parents=True) for out, content in made}

@@ -15,16 +15,21 @@ logger = logging.getLogger(__name__)
 
 
 def synth(
-    dataset: Annotated[Literal["ntu60", "ntu120"], typer.Argument(help="Whose naming and numbering to follow.")],
+    dataset: Annotated[
+        Literal["ntu60", "ntu120"], typer.Argument(help="The dataset whose names and numbers to follow.")
+    ],
     out: Annotated[Path, path_option("A new folder, or a zip archive.")],
-    clips: Annotated[int, typer.Option(min=1, help="How many clips.")],
-    classes: Annotated[int, typer.Option(min=1, help="How many action classes.")] = 10,
-    setups: Annotated[int, typer.Option(min=1, help="How many setups.")] = 4,
-    subjects: Annotated[int, typer.Option(min=1, help="How many subjects.")] = 10,
+    clips: Annotated[int, typer.Option(min=1, help="Number of clips.")],
+    classes: Annotated[int, typer.Option(min=1, help="Number of action classes.")] = 10,
+    setups: Annotated[int, typer.Option(min=1, help="Number of setups.")] = 4,
+    subjects: Annotated[int, typer.Option(min=1, help="Number of subjects.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Write seeded raw skeleton files with class-dependent movement, two-body clips and tracking gaps."""
+    """Write synthetic raw files in NTU's format.
+
+    Movements depend on the class; some clips have two bodies or gaps in tracking. The same seed gives the same files.
+    """
     from mamp_pipeline.synth.ntu import synthesise
 
     with show_progress() as progress:

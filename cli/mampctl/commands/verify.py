@@ -14,7 +14,10 @@ def verify(
     store: StoreArgument,
     as_json: JsonOption = False,
 ) -> None:
-    """Read every row again: digests, motion, intensity and content hash must agree."""
+    """Check a whole store against its digests.
+
+    Every row is read; digests, motion, intensity and content hash must agree.
+    """
     from mamp_pipeline.store.verify import verify_store as run
     from mamp_schemas.io.store_reader import open_store
 

@@ -43,7 +43,7 @@ app = typer.Typer(
     cls=MampctlGroup,
     help="Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores.",
     no_args_is_help=True,
-    epilog="Every option may come from the environment: MAMPCTL_COMMAND_OPTION (docs/environment.md).",
+    epilog="Every option can be set by a variable, MAMPCTL_COMMAND_OPTION: see docs/environment.md.",
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -82,7 +82,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _global_options(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     _quiet: QuietOption = False,
     _run_id: RunIdOption = None,
