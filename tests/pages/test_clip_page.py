@@ -8,8 +8,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from mamp_pipeline.motion import masking_probability, sample_mask, token_intensity
 from mamp_pipeline.report.clip_view import find_clip, view_clip
-from mamp_pipeline.report.masking import masking_probability, sample_mask, token_intensity
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.objectives import MaskingSpec
 from tests.pages.conftest import Browser
@@ -88,11 +88,11 @@ def test_clip__frames_outside_of_the_crop_belong_to_no_segment(page: Browser) ->
     assert segments == [int((frame + 0.5) * 120 / 58 / 4) for frame in range(58)]
 
 
-@pytest.mark.parametrize(("ratio", "hidden"), [(0.9, 676), (0.5, 375), (0.05, 38), (0.95, 713)])
-def test_clip__ratio_slider_changes_how_many_tokens_are_hidden(page: Browser, ratio: float, hidden: int) -> None:
+@pytest.mark.parametrize(("ratio", "masked"), [(0.9, 676), (0.5, 375), (0.05, 38), (0.95, 713)])
+def test_clip__ratio_slider_changes_how_many_tokens_are_masked(page: Browser, ratio: float, masked: int) -> None:
     set_slider(page, "ratio", ratio)
-    assert part(page, "mask-facts").startswith(f"{hidden} of 750 tokens hidden, {750 - hidden} kept.")
-    assert page.run("return viewer.state.hidden.reduce((a, b) => a + b)") == hidden
+    assert part(page, "mask-facts").startswith(f"{masked} of 750 tokens masked, {750 - masked} kept.")
+    assert page.run("return viewer.state.masked.reduce((a, b) => a + b)") == masked
 
 
 def test_clip__sliders_work_by_keyboard(page: Browser) -> None:
@@ -112,24 +112,24 @@ def test_clip__mask_is_that_of_the_equations(
     set_slider(page, "temperature", temperature)
     press(page, "n")
     found = page.run(
-        "return [[...viewer.state.probability], [...viewer.state.hidden], [...drawUniform(750, viewer.state.seed)]]"
+        "return [[...viewer.state.probability], [...viewer.state.masked], [...drawUniform(750, viewer.state.seed)]]"
     )
-    probability, hidden, u = (np.array(numbers, dtype=np.float64).reshape(30, 25) for numbers in found)
+    probability, masked, u = (np.array(numbers, dtype=np.float64).reshape(30, 25) for numbers in found)
     tokens = view_clip(gestures, find_clip(gestures, "sit down/pair_s2_c2")).tokens[body].astype(np.float64)
     np.testing.assert_allclose(probability, masking_probability(tokens, temperature), rtol=1e-12)
-    assert np.array_equal(hidden, sample_mask(tokens, u, MaskingSpec(ratio=ratio, temperature=temperature)))
+    assert np.array_equal(masked, sample_mask(tokens, u, MaskingSpec(ratio=ratio, temperature=temperature)))
     assert part(page, "mask-facts").endswith(f"to {probability.max() * 100:.3f} % (light).")
 
 
 @pytest.mark.parametrize(("case", "ratio", "temperature"), GOLDEN_MASKS)
-def test_masking_script__equals_the_authors(page: Browser, case: str, ratio: float, temperature: float) -> None:
-    script = "return [...hideTokens(maskingProbability(arguments[0], arguments[1]), arguments[2], arguments[3])]"
+def test_mask_tokens__equals_the_authors(page: Browser, case: str, ratio: float, temperature: float) -> None:
+    script = "return [...maskTokens(...arguments).masked]"
     with np.load(GOLDEN / "model.npz") as golden:
         sequences = golden["x"].transpose(0, 4, 2, 3, 1).reshape(-1, 24, 25, 3)
         draws, masks = golden["u"], golden[f"{case}/mask"]
     for sample, u, mask in zip(sequences, draws, masks, strict=True):
         intensity = token_intensity(sample, 4).ravel().tolist()
-        assert page.run(script, intensity, temperature, u.tolist(), ratio) == mask.astype(int).tolist()
+        assert page.run(script, intensity, u.tolist(), ratio, temperature) == mask.astype(int).tolist()
 
 
 def test_draw_uniform__is_uniform_and_follows_its_seed(page: Browser) -> None:
@@ -141,9 +141,9 @@ def test_draw_uniform__is_uniform_and_follows_its_seed(page: Browser) -> None:
     assert page.run(script, 20, 2) != u[:20].tolist()
 
 
-def test_clip__new_draw_hides_others_but_as_many(page: Browser) -> None:
-    before = page.run("return [...viewer.state.hidden]")
+def test_clip__new_draw_masks_others_but_as_many(page: Browser) -> None:
+    before = page.run("return [...viewer.state.masked]")
     page.driver.find_element(By.CSS_SELECTOR, "[data-part='draw']").click()
-    after = page.run("return [...viewer.state.hidden]")
+    after = page.run("return [...viewer.state.masked]")
     assert before != after
     assert sum(before) == sum(after)

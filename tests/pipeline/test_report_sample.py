@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.masking import Crop, centre_crop, resize_crop
+from mamp_pipeline.report.sample import Crop, centre_crop, paper_masking, resize_crop
+from mamp_schemas.models.dataset import dataset_spec
 from tests.paths import GOLDEN
 
 CLIPS = np.load(GOLDEN / "transforms.npz")
@@ -28,3 +29,10 @@ def test_resize__a_single_frame_is_repeated() -> None:
 
 def test_centre_crop__leaves_the_middle() -> None:
     assert centre_crop(74, 0.9) == Crop(3, 68)
+
+
+def test_paper_masking__ntu120_has_its_own_temperature() -> None:
+    assert (paper_masking(dataset_spec("ntu60")).temperature, paper_masking(dataset_spec("ntu120")).temperature) == (
+        0.8,
+        0.75,
+    )

@@ -6,18 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.motion import index_rows
+from mamp_pipeline.motion import index_rows, masking_probability, token_intensity
 from mamp_pipeline.report.counts import class_names, label_name
 from mamp_pipeline.report.html import encode_base64, quantise
-from mamp_pipeline.report.masking import (
-    Crop,
-    centre_crop,
-    masking_probability,
-    paper_masking,
-    resize_crop,
-    token_intensity,
-)
 from mamp_pipeline.report.quality import Jumps, find_jumps, step_lengths
+from mamp_pipeline.report.sample import Crop, centre_crop, paper_masking, resize_crop
 from mamp_schemas.errors import StoreError
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.objectives import MaskingSpec
@@ -146,7 +139,7 @@ def pack_clip(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
     """Return a clip for the viewer, about 10 kB for 100 frames of a body of 25 joints.
 
     Positions are rounded to 1/32767 of the clip's extent and intensities to 1/255 of the lightest colour's, which is
-    finer than a screen shows; the tokens' intensities, from which the page computes masks, stay float32.
+    finer than a screen shows. The tokens' intensities, from which masks are drawn, stay float32.
     """
     extent, joints = quantise(view.joints)
     largest = float(np.quantile(view.intensity, COLOUR_QUANTILE)) or 1.0
@@ -238,9 +231,9 @@ def summary_lines(view: ClipView, skeleton: Skeleton) -> list[tuple[str, str]]:
     ]
     for body, segments in enumerate(facts["segment_intensity"], start=1):
         lines.append((f"  body {body}", f"{sparkline(np.array(segments))}  up to {max(segments) * 100:.1f} cm"))
-    hidden = f"{mask['hidden']} of {mask['tokens']} tokens hidden at ratio {mask['ratio']:g}, τ {mask['temperature']:g}"
+    masked = f"{mask['hidden']} of {mask['tokens']} tokens masked at ratio {mask['ratio']:g}, τ {mask['temperature']:g}"
     ranges = "; ".join(f"{low:.3%} to {high:.3%}" for low, high in mask["probability"])
-    return [*lines, ("masking", f"{hidden}; probability of a token {ranges}")]
+    return [*lines, ("masking", f"{masked}; probability of a token {ranges}")]
 
 
 def _class_of(view: ClipView) -> tuple[str, ...]:

@@ -11,15 +11,13 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
-from mamp_pipeline.report.clip_view import ClipView
-from mamp_pipeline.report.masking import masking_probability, sample_mask
+from mamp_pipeline.motion import masking_probability, sample_mask
+from mamp_pipeline.report.clip_view import COLOUR_QUANTILE, ClipView
 from mamp_schemas.models.skeleton import Skeleton
 
 WIDTH, HEIGHT, DPI = 1000, 560, 100
 VIEW_ANGLE = 0.35
 """Radians that the bodies are turned about the upright axis, so that depth shows."""
-COLOUR_QUANTILE = 0.99
-"""The quantile of intensity that gets the lightest colour."""
 MAX_GIF_FRAMES = 150
 """Of longer clips every second frame is drawn, or every third, and so on."""
 

@@ -47,7 +47,7 @@ def encode_base64(values: NDArray[Any]) -> str:
     return base64.b64encode(values.tobytes()).decode("ascii")
 
 
-_VIEWER_SCRIPTS = ("colours.js", "masking.js", "clip_data.js", "skeleton.js", "token_maps.js", "viewer.js")
+_VIEWER_SCRIPTS = ("colours.js", "clip_data.js", "skeleton.js", "token_maps.js", "viewer.js")
 _STORE_SCRIPTS = ("store_data.js", "store_charts.js", "store_tables.js", "store_page.js")
 _RUNS_SCRIPTS = (
     *(

@@ -1,4 +1,4 @@
-// Owns the maps beside the skeleton: intensity over time, and joints by segments with their masking probability.
+// The maps beside the skeleton: intensity over time, and joints by segments with their masking probability.
 "use strict";
 
 const MAP_LEFT = 104;
@@ -56,7 +56,7 @@ function drawTimeLine(canvas, means, segment) {
 }
 
 /** Draw the tokens' probabilities, joints (rows) by segments (columns); where a mask is given, kept tokens are white. */
-function drawTokens(canvas, probability, names, segments, hidden, segment) {
+function drawTokens(canvas, probability, names, segments, masked, segment) {
   const { context, width, height } = prepareCanvas(canvas);
   const grid = segmentGrid(width, segments);
   const row = (height - MAP_BOTTOM - 2) / names.length;
@@ -68,7 +68,7 @@ function drawTokens(canvas, probability, names, segments, hidden, segment) {
     const top = 1 + (token % names.length) * row;
     context.fillStyle = viridis((value - low) / (high - low || 1));
     context.fillRect(left, top, grid.step + 0.3, row + 0.3);
-    if (hidden && !hidden[token]) {
+    if (masked && !masked[token]) {
       context.fillStyle = "#fff";
       context.fillRect(left + 1, top + 1, grid.step - 2, row - 2);
     }

@@ -1,4 +1,4 @@
-// Owns the clip viewer: a clip playing, its tokens' probabilities, and a mask drawn at the ratio and τ that are set.
+// The clip viewer: a clip playing, its tokens' probabilities, and a mask drawn at the chosen ratio and τ.
 "use strict";
 
 /**
@@ -35,18 +35,17 @@ function createViewer(root, skeleton, wholePage) {
     const intensity = clip.tokens.subarray(state.body * count, (state.body + 1) * count);
     const ratio = Number(part("ratio").value);
     const temperature = Number(part("temperature").value);
-    state.probability = maskingProbability(intensity, temperature);
-    state.hidden = hideTokens(state.probability, drawUniform(count, state.seed), ratio);
+    Object.assign(state, maskTokens(intensity, drawUniform(count, state.seed), ratio, temperature));
     state.means = Array.from({ length: count / joints }, (_, segment) => {
       const row = intensity.subarray(segment * joints, (segment + 1) * joints);
       return row.reduce((sum, value) => sum + value, 0) / joints;
     });
-    const hidden = state.hidden.reduce((sum, flag) => sum + flag, 0);
+    const masked = state.masked.reduce((sum, flag) => sum + flag, 0);
     part("ratio-value").textContent = ratio.toFixed(2);
     part("temperature-value").textContent = temperature.toFixed(2);
     const [low, high] = [Math.min(...state.probability), Math.max(...state.probability)];
     part("mask-facts").textContent =
-      `${hidden} of ${count} tokens hidden, ${count - hidden} kept. ` +
+      `${masked} of ${count} tokens masked, ${count - masked} kept. ` +
       `Probability from ${(low * 100).toFixed(3)} % (dark) to ${(high * 100).toFixed(3)} % (light).`;
     draw();
   }
@@ -67,7 +66,7 @@ function createViewer(root, skeleton, wholePage) {
         colours: indices.map((i) => viridis(clip.intensity[i] / clip.largest)),
         ringed:
           shown && body === state.body && segment >= 0
-            ? Array.from(state.hidden.subarray(segment * joints, (segment + 1) * joints), (hidden) => !hidden)
+            ? Array.from(state.masked.subarray(segment * joints, (segment + 1) * joints), (masked) => !masked)
             : null,
       });
     }
@@ -78,7 +77,7 @@ function createViewer(root, skeleton, wholePage) {
     part("segment").textContent = segment < 0 ? "outside of the crop" : `segment ${segment + 1} / ${state.means.length}`;
     part("play").textContent = state.playing ? "Pause" : "Play";
     drawTimeLine(part("time-line"), state.means, segment);
-    drawTokens(part("tokens"), state.probability, skeleton.joints, state.means.length, shown ? state.hidden : null, segment);
+    drawTokens(part("tokens"), state.probability, skeleton.joints, state.means.length, shown ? state.masked : null, segment);
   }
 
   function goTo(frame) {

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.masking import masking_probability, paper_masking, sample_mask, token_intensity
-from mamp_schemas.models.dataset import dataset_spec
+from mamp_pipeline.motion import masking_probability, sample_mask, token_intensity
 from mamp_schemas.models.objectives import MaskingSpec
 from tests.paths import GOLDEN
 
@@ -17,20 +16,20 @@ SEGMENT, JOINTS = 4, 25
 
 
 @pytest.mark.parametrize("case", MASKINGS)
-def test_hide_tokens__equals_the_authors(case: str) -> None:
+def test_sample_mask__equals_the_authors(case: str) -> None:
     with np.load(GOLDEN / "model.npz") as golden:
         sequences = golden["x"].transpose(0, 4, 2, 3, 1).reshape(-1, 24, JOINTS, 3)
         draws, masks = golden["u"], golden[f"{case}/mask"]
     for sample, u, mask in zip(sequences, draws, masks, strict=True):
         intensity = token_intensity(sample, SEGMENT)
-        hidden = sample_mask(intensity, u.reshape(intensity.shape), MASKINGS[case])
-        assert np.array_equal(hidden.ravel(), mask.astype(bool))
+        masked = sample_mask(intensity, u.reshape(intensity.shape), MASKINGS[case])
+        assert np.array_equal(masked.ravel(), mask.astype(bool))
 
 
-def test_hide_tokens__keeps_74_of_750() -> None:
+def test_sample_mask__keeps_74_of_750() -> None:
     rng = np.random.default_rng(0)
-    hidden = sample_mask(rng.random((30, 25)), rng.random((30, 25)), MaskingSpec())
-    assert np.count_nonzero(~hidden) == 74
+    masked = sample_mask(rng.random((30, 25)), rng.random((30, 25)), MaskingSpec())
+    assert np.count_nonzero(~masked) == 74
 
 
 def test_token_intensity__first_segment_copies_the_second() -> None:
@@ -48,10 +47,3 @@ def test_masking_probability__grows_by_e_from_rest_to_the_largest_at_temperature
 
 def test_masking_probability__is_uniform_without_motion() -> None:
     assert masking_probability(np.zeros((2, 5)), 0.8).tolist() == [[0.1] * 5] * 2
-
-
-def test_paper_masking__ntu120_has_its_own_temperature() -> None:
-    assert (paper_masking(dataset_spec("ntu60")).temperature, paper_masking(dataset_spec("ntu120")).temperature) == (
-        0.8,
-        0.75,
-    )
