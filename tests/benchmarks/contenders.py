@@ -12,11 +12,10 @@ from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.models.mamp import MAMP
-from mamp_trainer.objectives.pretrain import masked_loss
 from mamp_trainer.training.microbatch import Microbatch
 from mamp_trainer.training.optim import make_optimiser
-from mamp_trainer.training.trainer import TrainStep
 from tests.benchmarks.plain_step import PlainStep
+from tests.trainer.runs import make_trainer, masked_loss
 
 LR = 1e-4
 
@@ -40,12 +39,12 @@ def on(batch: Batch, device: torch.device) -> Batch:
 
 def make_network(recipe: MAMPRecipe, device: torch.device, seed: int = 0) -> MAMP:
     torch.manual_seed(seed)
-    return MAMP(recipe.model, recipe.masking, recipe.target).to(device)
+    return MAMP(recipe.model, recipe.masking).to(device)
 
 
 def our_step(model: MAMP, recipe: MAMPRecipe, batch: Batch) -> Callable[[], None]:
-    step = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
-    return lambda: step([Microbatch(batch, 1.0)], 0, 0, LR)
+    trainer = make_trainer(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), device=batch.x.device)
+    return lambda: trainer.train_step([Microbatch(batch, 1.0)], 0, 0, LR)
 
 
 def plain_step(model: MAMP, recipe: MAMPRecipe, batch: Batch) -> Callable[[], object]:

@@ -15,12 +15,10 @@ from mamp_schemas.models.recipe import Precision
 from mamp_trainer.data.batches import TrainBatches
 from mamp_trainer.models.precision import autocast, compile_network, matmul_precision
 from mamp_trainer.models.transformer import Blocks
-from mamp_trainer.objectives.pretrain import masked_loss
 from mamp_trainer.training.microbatch import Microbatch, MicrobatchSampler
 from mamp_trainer.training.optim import learning_rate, make_optimiser
-from mamp_trainer.training.trainer import TrainStep
 from tests.benchmarks.contenders import LR, make_network, our_step, plain_step, random_batch
-from tests.trainer.runs import open_source
+from tests.trainer.runs import make_trainer, masked_loss, open_source
 from tests.trainer.stores import Clip, write_manifest, write_store
 
 NTU60_XSUB_CLIPS, EPOCHS = 40_091, 400
@@ -144,10 +142,8 @@ def data_wait(scale: Scale, device: torch.device) -> dict[str, float]:
         model = make_network(recipe, device)
         if scale.compiled:
             compile_network(model, device)
-        step, steps = (
-            TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser)),
-            _counter(batches.steps),
-        )
+        optimiser, steps = make_optimiser(model, recipe.optimiser), _counter(batches.steps)
+        step = make_trainer(masked_loss(model, recipe), optimiser, device=device).train_step
         shares, fixed = MicrobatchSampler(batches), [Microbatch(batches.batch(0, 0), 1.0)]
         with_data = seconds_per_call(lambda: step(shares.microbatches(*next(steps)), 0, 0, LR), device, scale.rounds)
         without = seconds_per_call(lambda: step(fixed, 0, 0, LR), device, scale.rounds)
@@ -166,11 +162,14 @@ def loss_curve(scale: Scale, device: torch.device, precision: Precision, seed: i
     recipe = scale.recipe.replaced(precision=precision, seed=seed)
     with synthetic_batches(recipe, scale.clips, device) as batches, matmul_precision(precision):
         model = make_network(recipe, device, seed)
-        step = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
         shares = MicrobatchSampler(batches)
+        optimiser = make_optimiser(model, recipe.optimiser)
+        trainer = make_trainer(masked_loss(model, recipe), optimiser, device=device, microbatches=shares)
         for at, (epoch, place) in zip(range(scale.curve_steps), _counter(batches.steps), strict=False):
-            step(shares.microbatches(epoch, place), epoch, place, learning_rate(at, batches.steps, recipe.schedule))
-        return step.flush_metrics(shares.clip_ids).losses
+            trainer.train_step(
+                shares.microbatches(epoch, place), epoch, place, learning_rate(at, batches.steps, recipe.schedule)
+            )
+        return trainer.flush_metrics().losses
 
 
 def compare_curves(scale: Scale, device: torch.device) -> dict[str, object]:

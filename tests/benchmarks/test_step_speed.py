@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mamp_trainer.objectives.pretrain import masked_loss
 from mamp_trainer.recipes import load_recipe
 from tests.benchmarks.contenders import (
     LR,
@@ -23,6 +22,7 @@ from tests.benchmarks.contenders import (
     take_turns,
 )
 from tests.benchmarks.plain_step import PlainStep
+from tests.trainer.runs import masked_loss
 
 pytestmark = pytest.mark.benchmark
 

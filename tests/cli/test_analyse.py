@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.training.runtime import RunContext
 from tests.cli.conftest import Run
 from tests.trainer.runs import pretrain_recipe, write_toy_store
 
@@ -15,7 +16,7 @@ from tests.trainer.runs import pretrain_recipe, write_toy_store
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store and a pre-training on it that has no analysis."""
     folder = tmp_path_factory.mktemp("trained")
-    pretrain(pretrain_recipe(), write_toy_store(folder), folder / "mamp", device="cpu")
+    pretrain(pretrain_recipe(), write_toy_store(folder), RunContext(folder / "mamp", device="cpu"))
     return folder
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.training.runtime import RunContext
 from tests.cli.conftest import Run
 from tests.trainer.runs import evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 
@@ -22,7 +23,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("runs")
     store = write_toy_store(folder)
-    pretrain(pretrain_recipe(), store, folder / "encoder", device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(folder / "encoder", device="cpu"))
     evaluate_encoder(linear_recipe(), store, folder / "classifier", device="cpu")
     return folder
 

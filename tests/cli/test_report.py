@@ -14,6 +14,7 @@ from PIL import Image
 
 from mamp_trainer.analysis.run_analysis import analyse_run
 from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.training.runtime import RunContext
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN
 from tests.trainer.ledger_cases import write_recipe
@@ -100,7 +101,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store, a pre-training and a linear evaluation on it, and one that has only begun."""
     folder = tmp_path_factory.mktemp("trained")
     store = write_toy_store(folder)
-    pretrain(pretrain_recipe(), store, folder / "mamp", device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(folder / "mamp", device="cpu"))
     evaluate_encoder(linear_recipe(), store, folder / "probe", encoder_from=folder / "mamp", device="cpu")
     for name in ("mamp", "probe"):
         analyse_run(folder / name, store, "cpu")

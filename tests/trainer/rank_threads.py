@@ -21,17 +21,16 @@ from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.distributed.batchnorm import distribute_batchnorm
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
-from mamp_trainer.models.mamp import MAMP
-from mamp_trainer.objectives.pretrain import loss_terms, masked_loss
-from mamp_trainer.protocols.classification import loss_function
+from mamp_trainer.objectives.pretrain import loss_function, make_objective
+from mamp_trainer.protocols.classification import loss_function as protocol_loss
 from mamp_trainer.protocols.metrics import accuracy
 from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import predict_logits
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import make_optimiser, optimiser_of_groups
-from mamp_trainer.training.runtime import seeded
+from mamp_trainer.training.runtime import RunContext, seeded
 from mamp_trainer.training.state import TrainState
-from mamp_trainer.training.trainer import LossFn, Trainer, TrainStep
+from mamp_trainer.training.trainer import Loss, LossFn, Trainer
 from tests.trainer.runs import open_source
 from tests.waiting import HANG_SECONDS
 
@@ -74,14 +73,23 @@ def pretrain_in_double(
 ) -> dict[str, Tensor]:
     """Pre-train in float64 and return the weights."""
     source = open_source(store, recipe)
-    clips = source.load("train")
+    clips, objective = source.load("train"), make_objective(recipe)
     with _seeding, seeded(recipe.seed):  # torch's generator is the whole process's
-        model = MAMP(recipe.model, recipe.masking, recipe.target).double()
-    step = TrainStep(_doubled(masked_loss(model, recipe)), make_optimiser(model, recipe.optimiser), ranks)
-    terms = loss_terms(clips.table, source.slots, recipe)
-    shares = MicrobatchSampler(source.train_batches(clips, terms), ranks, recipe.micro_batch, source.ids["train"])
-    session = Trainer(run, recipe, source.run_identity(UNTRAINED), CPU, progress or NullProgress(), ranks)
-    session.train(model, step, shares, lambda _pause: {}, resume)
+        model = objective.build().double()
+    terms = objective.num_loss_terms(clips.table.bodies, source.slots)
+    batches = source.train_batches(clips, terms)
+    trainer = Trainer(
+        recipe=recipe,
+        identity=source.run_identity(UNTRAINED),
+        module=model,
+        loss_fn=_doubled(loss_function(objective, model)),
+        optimiser=make_optimiser(model, recipe.optimiser),
+        microbatches=MicrobatchSampler(batches, ranks, recipe.micro_batch, source.ids["train"]),
+        device=CPU,
+        context=RunContext(run, resume, "cpu", progress or NullProgress(), ranks),
+        hooks=objective,
+    )
+    trainer.fit()
     return _weights(model)
 
 
@@ -97,27 +105,26 @@ def classify_in_double(
         distribute_batchnorm(model.head, ranks)
     model.double()
     model.register_forward_pre_hook(lambda _model, inputs: (inputs[0].double(),))
-    optimiser = optimiser_of_groups(protocol.optimiser_groups(model, recipe), recipe.optimiser)
-    step = TrainStep(_doubled(loss_function(model, recipe, protocol)), optimiser, ranks)
-    shares, tests = (
-        MicrobatchSampler(source.train_batches(train), ranks, ids=source.ids["train"]),
-        source.test_batches(test),
-    )
-    session = Trainer(run, recipe, source.run_identity(UNTRAINED), CPU, NullProgress(), ranks)
-    tally = session.train(
-        model,
-        step,
-        shares,
-        lambda pause: accuracy(predict_logits(model, tests, pause, ranks), test.table.label),
-        resume=False,
+    tests = source.test_batches(test)
+    trainer = Trainer(
+        recipe=recipe,
+        identity=source.run_identity(UNTRAINED),
+        module=model,
+        loss_fn=_doubled(protocol_loss(model, recipe, protocol)),
+        optimiser=optimiser_of_groups(protocol.optimiser_groups(model, recipe), recipe.optimiser),
+        microbatches=MicrobatchSampler(source.train_batches(train), ranks, ids=source.ids["train"]),
+        device=CPU,
+        context=RunContext(run, device="cpu", dist_context=ranks),
+        evaluate=lambda check: accuracy(predict_logits(model, tests, check, ranks), test.table.label),
         monitor=TOP1,
     )
-    return _weights(model), tally
+    state = trainer.fit()
+    return _weights(model), state
 
 
-def _doubled(objective: LossFn) -> LossFn:
-    def loss(batch: Batch, epoch: int) -> Tensor:
-        return objective(replace(batch, x=batch.x.double()), epoch)
+def _doubled(loss_fn: LossFn) -> LossFn:
+    def loss(batch: Batch, epoch: int) -> Loss:
+        return loss_fn(replace(batch, x=batch.x.double()), epoch)
 
     return loss
 

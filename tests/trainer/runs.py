@@ -3,14 +3,15 @@
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from mamp_schemas.io.run_files import latest_checkpoint
+from mamp_schemas.io.run_files import UNTRAINED, latest_checkpoint
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_schemas.models.recipe import (
@@ -21,6 +22,7 @@ from mamp_schemas.models.recipe import (
     LinearRecipe,
     ModelSpec,
     PretrainingData,
+    PretrainRecipe,
     Recipe,
     SamplingSpec,
     ScheduleSpec,
@@ -29,13 +31,15 @@ from mamp_schemas.models.recipe import (
 )
 from mamp_schemas.models.results import EvaluationResult
 from mamp_schemas.models.splits import Subset
-from mamp_trainer.checkpoints.files import Checkpoint, read_checkpoint
+from mamp_trainer.checkpoints.files import Checkpoint, RunIdentity, read_checkpoint
 from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.dataset import RunData
 from mamp_trainer.data.residency import MemoryBudget
+from mamp_trainer.objectives.pretrain import loss_function, make_objective
 from mamp_trainer.protocols.classification import train_classifier
 from mamp_trainer.training.runtime import RunContext
+from mamp_trainer.training.trainer import Loss, Trainer
 from tests.trainer.stores import Clip, write_manifest, write_store
 
 CPU = torch.device("cpu")
@@ -146,6 +150,43 @@ def make_batch(real: Sequence[Sequence[bool]], frames: int = MODEL.frames, copie
     clip = torch.arange(len(filled))
     x = torch.where(filled[:, :, None, None, None], x, empty)
     return Batch(x, None, clip % CLASSES, clip, filled, find_unique_bodies(filled, copies))
+
+
+def masked_loss(model: nn.Module, recipe: PretrainRecipe) -> Callable[[Batch, int], Tensor]:
+    """Return the loss of a recipe's objective, by batch and epoch."""
+    loss = loss_function(make_objective(recipe), model)
+    return lambda batch, epoch: loss(batch, epoch).total
+
+
+class OneStepAnEpoch:
+    """Batches of which only the number of steps is asked for."""
+
+    batch_size, steps = 1, 1
+
+    def clip_ids(self, epoch: int, step: int) -> list[str]:
+        return [f"clip{epoch}", f"clip{step}"]
+
+
+def make_trainer(
+    loss: Callable[[Batch, int], Tensor | Loss], optimiser: torch.optim.Optimizer, **changes: Any
+) -> Trainer:
+    """Return a trainer whose steps can be taken one by one; it has no run folder."""
+
+    def loss_fn(batch: Batch, epoch: int) -> Loss:
+        made = loss(batch, epoch)
+        return made if isinstance(made, Loss) else Loss(made)
+
+    settings: dict[str, Any] = {
+        "recipe": pretrain_recipe(),
+        "identity": RunIdentity(task="pretrain", store_hash="s", manifest_hash="m", encoder=UNTRAINED),
+        "module": nn.Identity(),
+        "loss_fn": loss_fn,
+        "optimiser": optimiser,
+        "microbatches": OneStepAnEpoch(),
+        "device": CPU,
+        "context": RunContext(Path("none")),
+    }
+    return Trainer(**{**settings, **changes})
 
 
 class SignalAfter:

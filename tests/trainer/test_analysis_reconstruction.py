@@ -13,8 +13,9 @@ from mamp_schemas.models.analysis import ArrayData
 from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
 from mamp_trainer.analysis.reconstruction import reconstruct_masked
 from mamp_trainer.models.tokens import from_tokens, motion, to_tokens
+from mamp_trainer.objectives.mamp import denormalise_tokens, normalise_tokens
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.objectives.targets import denormalise_tokens, normalise_tokens
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import MODEL, evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 from tests.trainer.stores import make_clips, write_manifest, write_store
 
@@ -32,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pretrained") / "run"
-    pretrain(pretrain_recipe(), store, folder, device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(folder, device="cpu"))
     return folder
 
 
@@ -89,13 +90,13 @@ def test_reconstruct_masked__error_is_the_loss_of_the_prediction(store: Path, ru
 
 def test_reconstruct_masked__of_joints_that_are_not_normalised(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(target=TargetSpec(kind="joint", normalise=False))
-    pretrain(recipe, store, tmp_path / "run", device="cpu")
+    pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu"))
     body = reconstruct_masked(tmp_path / "run", store, 1, "cpu").examples[0]
     assert body.truth == body.joints
 
 
 def test_reconstruct_masked__takes_stored_motion_where_training_did(store: Path, tmp_path: Path) -> None:
-    pretrain(pretrain_recipe(motion_source="stored"), store, tmp_path / "run", device="cpu")
+    pretrain(pretrain_recipe(motion_source="stored"), store, RunContext(tmp_path / "run", device="cpu"))
     body = reconstruct_masked(tmp_path / "run", store, 1, "cpu").examples[0]
     np.testing.assert_allclose(body.truth.to_numpy(), motion(tensor(body.joints), 1)[0], atol=1e-4)
 
@@ -107,7 +108,7 @@ def test_reconstruct_masked__of_two_bodies_shows_the_one_that_moves_more(tmp_pat
     store = write_store(tmp_path / "pairs.zarr", clips)
     ids = [clip.id for clip in clips]
     write_manifest(store, ids[:4], ids[4:])
-    pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
     assert [body.body for body in reconstruct_masked(tmp_path / "run", store, 2, "cpu").examples] == [1, 1]
 
 

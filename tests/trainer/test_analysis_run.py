@@ -26,6 +26,7 @@ from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import MODEL, evaluate_encoder, linear_recipe, open_source, pretrain_recipe, write_toy_store
 
 
@@ -87,7 +88,7 @@ def test_compute_predictions__on_another_store(store: Path, run: Path, tmp_path:
 
 def test_embed_test_clips__are_mean_features_of_the_encoder(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe()
-    pretrain(recipe, store, tmp_path / "run", device="cpu")
+    pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu"))
     placed = embed_test_clips(tmp_path / "run", store, 100, "cpu", NullProgress())
     assert (len(placed.clips), placed.total) == (7, 7)
     source = open_source(store, linear_recipe())
@@ -121,7 +122,7 @@ def test_analyse_run__writes_the_parts_of_a_classifier(store: Path, run: Path) -
 
 
 def test_analyse_run__writes_the_parts_of_a_pretraining_and_keeps_the_random_state(store: Path, tmp_path: Path) -> None:
-    pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
     before = torch.get_rng_state()
     analysis = analyse_run(tmp_path / "run", store, "cpu")
     assert torch.equal(torch.get_rng_state(), before)

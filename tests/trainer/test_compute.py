@@ -9,8 +9,9 @@ from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.models.precision import autocast, compile_network, matmul_dtype, matmul_precision
 from mamp_trainer.models.transformer import MLP
-from mamp_trainer.objectives.pretrain import masked_loss, pretrain
-from tests.trainer.runs import make_batch, pretrain_recipe, write_toy_store
+from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.training.runtime import RunContext
+from tests.trainer.runs import make_batch, masked_loss, pretrain_recipe, write_toy_store
 
 CPU = torch.device("cpu")
 BATCH = make_batch([[True, True], [True, False]])
@@ -21,7 +22,7 @@ torchs_own_warnings = pytest.mark.filterwarnings("ignore:::torch")
 def network() -> MAMP:
     recipe = pretrain_recipe()
     torch.manual_seed(0)
-    return MAMP(recipe.model, recipe.masking, recipe.target)
+    return MAMP(recipe.model, recipe.masking)
 
 
 def test_matmul_precision__is_put_back_after_the_run() -> None:
@@ -84,7 +85,7 @@ def test_masked_loss__tf32_is_float32_on_a_cpu() -> None:
 
 def test_pretrain__bf16_leaves_float32_checkpoints(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    pretrain(pretrain_recipe(precision="bf16"), write_toy_store(tmp_path), run, device="cpu")
+    pretrain(pretrain_recipe(precision="bf16"), write_toy_store(tmp_path), RunContext(run, device="cpu"))
     folder = latest_checkpoint(run)
     assert folder is not None
     saved = read_checkpoint(folder)

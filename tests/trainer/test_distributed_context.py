@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from mamp_trainer.data.collate import Batch
 from mamp_trainer.distributed.batchnorm import DistributedBatchNorm
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch
-from mamp_trainer.training.trainer import TrainStep
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.rank_threads import together
+from tests.trainer.runs import make_trainer
 from tests.waiting import HANG_SECONDS
 
 
@@ -114,11 +116,14 @@ EMPTY = torch.empty(0)
 def failing(value: float) -> Callable[[DistContext], str]:
     def work(ranks: DistContext) -> str:
         weight = nn.Parameter(torch.tensor(1.0))
-        step = TrainStep(lambda batch, _epoch: weight * batch.x.sum(), torch.optim.SGD([weight], lr=0.0), ranks)
+        optimiser, context = torch.optim.SGD([weight], lr=0.0), RunContext(Path("none"), dist_context=ranks)
+        trainer = make_trainer(lambda batch, _epoch: weight * batch.x.sum(), optimiser, context=context)
         x = torch.tensor([1.0 if ranks.is_main else value])
-        step([Microbatch(Batch(x, None, EMPTY, EMPTY, EMPTY, UniqueBodies(EMPTY, EMPTY)), 0.5)], 2, 4, lr=0.0)
+        trainer.train_step(
+            [Microbatch(Batch(x, None, EMPTY, EMPTY, EMPTY, UniqueBodies(EMPTY, EMPTY)), 0.5)], 2, 4, lr=0.0
+        )
         with pytest.raises(TrainingError) as caught:
-            step.flush_metrics(lambda epoch, step: [f"clip{epoch}{step}"])
+            trainer.flush_metrics()
         return caught.value.message
 
     return work
@@ -129,4 +134,4 @@ def test_flush_metrics__a_loss_that_is_not_finite_on_one_rank_is_an_error_on_all
     first, second = together(2, failing(value))
     assert first == second
     assert "step 5 of epoch 3" in first
-    assert "clip24" in first
+    assert "clip2 clip4" in first

@@ -13,8 +13,7 @@ from mamp_trainer.protocols.finetune import FINETUNE, draw_drop_masks
 from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.training.microbatch import Microbatch
 from mamp_trainer.training.optim import LR_SCALE, optimiser_of_groups
-from mamp_trainer.training.trainer import TrainStep
-from tests.trainer.runs import CLASSES, finetune_recipe
+from tests.trainer.runs import CLASSES, finetune_recipe, make_trainer
 from tests.trainer.test_weights import save_mamp
 
 RECIPE = finetune_recipe()
@@ -45,7 +44,7 @@ def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() ->
     model, batch = frozen_norm(make_classifier(recipe, CLASSES, None)), make_batch()
 
     with torch.no_grad():
-        loss = loss_function(model, recipe, FINETUNE)(batch, 0)
+        loss = loss_function(model, recipe, FINETUNE)(batch, 0).total
 
     expected = 0.0
     for logits, label in zip(model(batch.x).tolist(), batch.label.tolist(), strict=True):
@@ -57,7 +56,7 @@ def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() ->
 def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
     loss = loss_function(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE, FINETUNE)
     with torch.no_grad():
-        first, again, other = loss(make_batch(), 0), loss(make_batch(), 0), loss(make_batch(), 1)
+        first, again, other = (loss(make_batch(), epoch).total for epoch in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -66,7 +65,7 @@ def test_smoothed_loss__drops_branches_of_the_encoder_and_features_of_the_head()
     model, batch = frozen_norm(make_classifier(RECIPE, CLASSES, None)), make_batch()
     masks = draw_drop_masks(RECIPE, 2, batch.clip, slots=2)
     with torch.no_grad():
-        loss = loss_function(model, RECIPE, FINETUNE)(batch, 2)
+        loss = loss_function(model, RECIPE, FINETUNE)(batch, 2).total
         logits = model.head(model.encode(batch.x, drop_path=masks.drop_path), masks.dropout)
     expected = torch.nn.functional.cross_entropy(logits, batch.label, label_smoothing=RECIPE.label_smoothing)
     torch.testing.assert_close(loss, expected)
@@ -76,8 +75,8 @@ def test_smoothed_loss__of_a_batch_is_the_mean_of_its_parts() -> None:
     """What a clip loses does not depend on who takes it: two ranks have the loss of one."""
     loss = loss_function(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE, FINETUNE)
     with torch.no_grad():
-        whole = loss(make_batch(), 3)
-        parts = [loss(make_batch(part), 3) for part in (torch.tensor([4, 0, 2]), torch.tensor([1, 5, 3]))]
+        whole = loss(make_batch(), 3).total
+        parts = [loss(make_batch(part), 3).total for part in (torch.tensor([4, 0, 2]), torch.tensor([1, 5, 3]))]
     torch.testing.assert_close(whole, torch.stack(parts).mean())
 
 
@@ -98,18 +97,18 @@ def test_make_classifier__fine_tuning_takes_the_encoder_and_the_seeds_head(tmp_p
 
 def test_step__scales_the_learning_rate_of_each_layer() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
-    step = TrainStep(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
-    step([Microbatch(make_batch(), 1.0)], 0, 0, lr=0.5)
-    assert isinstance(step.optimiser, torch.optim.AdamW)
-    assert step.optimiser.param_groups[0]["betas"] == (0.9, 0.999)
-    rates = {group[LR_SCALE]: group["lr"] for group in step.optimiser.param_groups}
+    trainer = make_trainer(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
+    trainer.train_step([Microbatch(make_batch(), 1.0)], 0, 0, lr=0.5)
+    assert isinstance(trainer.optimiser, torch.optim.AdamW)
+    assert trainer.optimiser.param_groups[0]["betas"] == (0.9, 0.999)
+    rates = {group[LR_SCALE]: group["lr"] for group in trainer.optimiser.param_groups}
     assert rates == pytest.approx({0.8**power: 0.5 * 0.8**power for power in range(4)})
 
 
 def test_step__fine_tuning_learns_what_it_sees() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
-    step = TrainStep(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
+    trainer = make_trainer(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
     for number in range(40):
-        step([Microbatch(make_batch(), 1.0)], number, 0, lr=0.003)
-    losses, _ = step.flush_metrics(lambda *_: [])
+        trainer.train_step([Microbatch(make_batch(), 1.0)], number, 0, lr=0.003)
+    losses = trainer.flush_metrics().losses
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])

@@ -11,6 +11,7 @@ import pytest
 
 from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import assert_same_run, pretrain_recipe, write_toy_store
 
 RECIPE = pretrain_recipe(schedule=ScheduleSpec(epochs=15, lr=0.01), checkpoint_every=1)
@@ -22,22 +23,23 @@ import signal, sys
 from pathlib import Path
 import torch
 from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import SignalAfter
 from tests.trainer.test_kill import RECIPE
 torch.set_num_threads(1)
 progress = SignalAfter(int(sys.argv[3]), signal.SIGKILL)
-pretrain(RECIPE, Path(sys.argv[1]), Path(sys.argv[2]), resume=True, device="cpu", progress=progress)
+pretrain(RECIPE, Path(sys.argv[1]), RunContext(Path(sys.argv[2]), True, "cpu", progress))
 """
 
 
 @pytest.mark.parametrize("moments", [3, pytest.param(10, marks=pytest.mark.soak)])
 def test_pretrain__killed_at_random_steps_ends_with_the_same_weights(tmp_path: Path, moments: int) -> None:
     store = write_toy_store(tmp_path)
-    pretrain(RECIPE, store, tmp_path / "whole", device="cpu")
+    pretrain(RECIPE, store, RunContext(tmp_path / "whole", device="cpu"))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for step in sorted(random.Random(moments).sample(range(1, STEPS), moments)):
         arguments = [str(store), str(tmp_path / "run"), str(step)]
         killed = subprocess.run([sys.executable, "-c", VICTIM, *arguments], env=environment, capture_output=True)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
-    pretrain(RECIPE, store, tmp_path / "run", resume=True, device="cpu")
+    pretrain(RECIPE, store, RunContext(tmp_path / "run", resume=True, device="cpu"))
     assert_same_run(tmp_path / "whole", tmp_path / "run")

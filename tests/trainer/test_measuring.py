@@ -20,6 +20,7 @@ from mamp_trainer.protocols.embeddings import embed_clips
 from mamp_trainer.protocols.evaluate import EvaluationContext, evaluate, measure_encoder
 from mamp_trainer.protocols.networks import trained_recipe
 from mamp_trainer.protocols.predictions import ClipPredictions
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.rank_threads import together
 from tests.trainer.runs import (
     MODEL,
@@ -46,7 +47,7 @@ def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("pretrained") / "run"
-    pretrain(pretrain_recipe(), store, run, device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(run, device="cpu"))
     return run
 
 

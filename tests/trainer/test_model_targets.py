@@ -3,7 +3,7 @@ import torch
 
 from mamp_schemas.models.objectives import TargetSpec
 from mamp_trainer.models.tokens import motion, to_tokens
-from mamp_trainer.objectives.targets import normalise_tokens, prediction_target
+from mamp_trainer.objectives.mamp import normalise_tokens, prediction_target
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
+from mamp_schemas.models.objectives import MaskingSpec
 from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.checkpoints.released import from_released, load_released, resize_segments, to_released
 from mamp_trainer.models.mamp import MAMP
@@ -35,7 +35,7 @@ def released(tmp_path):
 
 
 def test_from_official__gives_the_names_of_the_model():
-    model = MAMP(SPEC, MaskingSpec(), TargetSpec())
+    model = MAMP(SPEC, MaskingSpec())
 
     assert from_released(official_weights()).keys() == model.state_dict().keys()
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
+from mamp_schemas.models.objectives import MaskingSpec
 from mamp_schemas.models.recipe import SGD, AdamW, ScheduleSpec
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.training.optim import learning_rate, make_optimiser, parameter_groups
@@ -53,7 +53,7 @@ def test_learning_rate__never_leaves_its_bounds(step: int, steps_per_epoch: int)
 
 
 def test_parameter_groups__spare_exactly_the_one_dimensional() -> None:
-    model = MAMP(MODEL, MaskingSpec(), TargetSpec())
+    model = MAMP(MODEL, MaskingSpec())
     names = {parameter: name for name, parameter in model.named_parameters()}
     decayed, spared = parameter_groups(model, 0.05)
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.05, 0.0)

@@ -4,9 +4,10 @@ import torch
 from mamp_schemas.models.recipe import ModelSpec, Precision
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.models.precision import autocast
-from mamp_trainer.objectives.pretrain import masked_loss
-from mamp_trainer.training.memory import activation_bytes, choose_activation_checkpointing
-from tests.trainer.runs import make_batch, pretrain_recipe
+from mamp_trainer.models.transformer import set_activation_checkpointing
+from mamp_trainer.objectives.pretrain import make_objective
+from mamp_trainer.training.memory import choose_activation_checkpointing
+from tests.trainer.runs import make_batch, masked_loss, pretrain_recipe
 
 SPEC = ModelSpec(frames=32, width=64, depth=4, heads=4, decoder_width=64, decoder_depth=2, decoder_heads=4)
 CPU = torch.device("cpu")
@@ -28,34 +29,35 @@ def measured_bytes(model: MAMP, precision: Precision, sequences: int) -> int:
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_kept_bytes__is_near_what_is_kept(precision: Precision) -> None:
-    recipe = pretrain_recipe(model=SPEC)
-    model = MAMP(SPEC, recipe.masking, recipe.target)
-    estimate = activation_bytes(SPEC, int(SPEC.tokens * (1 - recipe.masking.ratio)), 4, precision)
+    recipe = pretrain_recipe(model=SPEC, precision=precision)
+    model = MAMP(SPEC, recipe.masking)
+    estimate = 4 * make_objective(recipe).activation_bytes()
     assert 0.95 < measured_bytes(model, precision, 4) / estimate < 1.15
 
 
 def test_choose_recompute__where_memory_is_short() -> None:
-    recipe = pretrain_recipe()
-    need = activation_bytes(recipe.model, int(recipe.model.tokens * 0.1), 8, "float32")
-    short, reason = choose_activation_checkpointing(recipe, 8, need)
-    enough, _ = choose_activation_checkpointing(recipe, 8, 2 * need)
+    short, reason = choose_activation_checkpointing("auto", 10**9, 10**9)
+    enough, _ = choose_activation_checkpointing("auto", 10**9, 2 * 10**9)
     assert (short, enough) == (True, False)
-    assert "8 sequences" in reason
-    assert "free" in reason
+    assert "1.00 GB needed, 1.00 GB free" in reason
+
+
+def test_choose_recompute__an_objective_that_does_not_know_what_it_keeps_keeps_it() -> None:
+    assert not choose_activation_checkpointing("auto", 0, 10)[0]
 
 
 @pytest.mark.parametrize(("says", "expected"), [("always", True), ("never", False)])
 def test_choose_recompute__as_the_recipe_says(says: str, expected: bool) -> None:
     for free in (0, 10**12):
-        assert choose_activation_checkpointing(pretrain_recipe(recompute=says), 8, free)[0] == expected
+        assert choose_activation_checkpointing(says, 8, free)[0] == expected
 
 
 def test_set_recompute__loss_and_gradients_are_the_same_bit_for_bit() -> None:
     recipe, batch, found = pretrain_recipe(), make_batch([[True, True], [True, False]]), []
     torch.manual_seed(0)
-    model = MAMP(recipe.model, recipe.masking, recipe.target)
+    model = MAMP(recipe.model, recipe.masking)
     for recompute in (False, True):
-        model.set_activation_checkpointing(recompute)
+        set_activation_checkpointing(model, recompute)
         loss = masked_loss(model, recipe)(batch, 0)
         found.append((loss, *torch.autograd.grad(loss, list(model.parameters()))))
     assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))

@@ -18,6 +18,7 @@ from mamp_trainer.reproduce.execute import ExecutionContext, execute
 from mamp_trainer.reproduce.match_runs import match_run
 from mamp_trainer.reproduce.plan import Outcome, make_plan
 from mamp_trainer.reproduce.tables import collect, read_losses
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.ledger_cases import write_metrics, write_run
 from tests.trainer.runs import SignalAfter, pretrain_recipe, write_toy_store
 from tests.trainer.stores import Clip, write_store
@@ -61,7 +62,7 @@ def test_execute__goes_on_with_the_order_of_a_streamed_run(data: Path) -> None:
     run = data / "runs" / PLANNED.name
     streamed = pretrain_recipe(residency="stream", shuffle_window=1)
     with pytest.raises(KeyboardInterrupt):
-        pretrain(streamed, data / "ntu60.zarr", run, device="cpu", progress=SignalAfter(18))
+        pretrain(streamed, data / "ntu60.zarr", RunContext(run, device="cpu", progress=SignalAfter(18)))
     plan = ReproductionPlan(table="8", scale="full", tables=(), runs=(PLANNED,))
     seat = ExecutionContext("cpu", NullProgress())
     outcome = execute(plan, frozenset({PLANNED.name}), data / "runs", DataCatalog(data), seat, lambda _outcome: None)

@@ -18,6 +18,7 @@ from mamp_trainer.reproduce.catalog import DataCatalog, count_clips
 from mamp_trainer.reproduce.dry_run import ASSUMED_SHARE, Rates, count_operations, estimate, measure_rates
 from mamp_trainer.reproduce.plan import make_plan
 from mamp_trainer.reproduce.tables import file_stem, list_notes, to_csv, to_markdown, write_table
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import CPU, finetune_recipe, linear_recipe, pretrain_recipe, write_toy_store
 
 
@@ -156,7 +157,7 @@ def test_estimate__by_finished_runs_of_the_same_network_and_task(tmp_path: Path)
     store.rename(tmp_path / "ntu60.zarr")
     (tmp_path / "toy.xsub.json").rename(tmp_path / "ntu60.xsub.json")
     recipe = pretrain_recipe()
-    result = pretrain(recipe, tmp_path / "ntu60.zarr", tmp_path / "run", device="cpu")
+    result = pretrain(recipe, tmp_path / "ntu60.zarr", RunContext(tmp_path / "run", device="cpu"))
     shelf = DataCatalog(tmp_path)
     rates = measure_rates([read_run(tmp_path / "run")], shelf, CPU)
     twice = recipe.replaced(schedule=recipe.schedule.replaced(epochs=6))
@@ -171,7 +172,7 @@ def test_estimate__by_finished_runs_of_the_same_network_and_task(tmp_path: Path)
 
 def test_measure_rates__runs_on_other_devices_or_data_say_nothing(tmp_path: Path) -> None:
     store = write_toy_store(tmp_path)
-    pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
     store.rename(tmp_path / "ntu60.zarr")
     (tmp_path / "toy.xsub.json").rename(tmp_path / "ntu60.xsub.json")
     run = read_run(tmp_path / "run")

@@ -13,6 +13,7 @@ from mamp_schemas.models.recipe import PretrainRecipe, ScheduleSpec
 from mamp_schemas.models.results import RunRecord
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols import classification
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import (
     SignalAfter,
     assert_same_run,
@@ -30,7 +31,7 @@ STEPS = 13
 
 def interrupt(recipe: PretrainRecipe, store: Path, run: Path, steps: int) -> None:
     with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
-        pretrain(recipe, store, run, device="cpu", progress=SignalAfter(steps))
+        pretrain(recipe, store, RunContext(run, device="cpu", progress=SignalAfter(steps)))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("whole") / "run"
-    pretrain(pretrain_recipe(), store, run, device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(run, device="cpu"))
     return run
 
 
@@ -50,7 +51,7 @@ def test_pretrain__resumed_equals_uninterrupted(store: Path, whole: Path, tmp_pa
     run = tmp_path / "run"
     interrupt(pretrain_recipe(), store, run, steps)
     assert last_checkpoint(run).step == steps
-    pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
     assert_same_run(whole, run)
 
 
@@ -59,8 +60,8 @@ def test_pretrain__interrupted_again_and_again(store: Path, whole: Path, tmp_pat
     interrupt(pretrain_recipe(), store, run, 4)
     for steps in (4 + 6, 10 + 7, 17 + 15):
         with pytest.raises(KeyboardInterrupt):
-            pretrain(pretrain_recipe(), store, run, resume=True, device="cpu", progress=SignalAfter(steps))
-    pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+            pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu", progress=SignalAfter(steps)))
+    pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
     assert_same_run(whole, run)
     assert parse_model_json(RunRecord, (run / "run.json").read_text(), "run.json").sittings == 5
 
@@ -70,26 +71,26 @@ def test_pretrain__killed_after_a_checkpoint_repeats_the_lost_steps(store: Path,
     interrupt(pretrain_recipe(), store, run, STEPS + 5)
     with (run / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"event": "train", "epoch": 2, "step": STEPS + 10, "loss": 9.0, "lr": 9.0}) + "\n")
-    pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
     assert_same_run(whole, run)
 
 
 def test_pretrain__resume_of_a_complete_run_changes_nothing(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=1, lr=0.01))
-    first = pretrain(recipe, store, tmp_path / "run", device="cpu")
+    first = pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu"))
     weights, record = last_checkpoint(tmp_path / "run").weights, tmp_path / "run" / "run.json"
     record.write_text(record.read_text().replace('"finished": "20', '"finished": "19'))
     before = record.read_text()
-    again = pretrain(recipe, store, tmp_path / "run", resume=True, device="cpu")
+    again = pretrain(recipe, store, RunContext(tmp_path / "run", resume=True, device="cpu"))
     assert (again.last_loss, again.steps) == (first.last_loss, first.steps)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in last_checkpoint(tmp_path / "run").weights.items())
     assert record.read_text() == before
 
 
 def test_pretrain__resume_without_a_checkpoint_begins(store: Path, whole: Path, tmp_path: Path) -> None:
-    pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
     shutil.rmtree(tmp_path / "run" / "checkpoints")
-    pretrain(pretrain_recipe(), store, tmp_path / "run", resume=True, device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", resume=True, device="cpu"))
     assert_same_run(whole, tmp_path / "run")
 
 
@@ -99,7 +100,7 @@ def test_pretrain__tells_how_to_go_on(
 ) -> None:
     progress = SignalAfter(2, number)
     with pytest.raises(KeyboardInterrupt, match=number.name):
-        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu", progress=progress)
+        pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu", progress=progress))
     assert "--resume" in caplog.messages[-1]
     assert "step 2" in caplog.messages[-1]
 
@@ -137,7 +138,7 @@ def interrupting(class_scores: Any) -> Any:
 def test_resume__another_recipe_is_refused_and_its_keys_named(store: Path, whole: Path) -> None:
     other = pretrain_recipe(schedule=ScheduleSpec(epochs=4, warmup_epochs=1, lr=0.01, final_lr=0.001), seed=1)
     with pytest.raises(CheckpointError, match=r"(?s)schedule\.epochs: 3 then, 4 now.*seed: 0 then, 1 now") as caught:
-        pretrain(other, store, whole, resume=True, device="cpu")
+        pretrain(other, store, RunContext(whole, resume=True, device="cpu"))
     assert "schedule.lr" not in str(caught.value)
 
 
@@ -146,7 +147,7 @@ def test_resume__another_split_is_refused(whole: Path, tmp_path: Path) -> None:
     ids = [f"clip{number:03d}" for number in range(33)]
     write_manifest(store, ids[:25], ids[25:])
     with pytest.raises(CheckpointError, match="manifest_hash"):
-        pretrain(pretrain_recipe(), store, whole, resume=True, device="cpu")
+        pretrain(pretrain_recipe(), store, RunContext(whole, resume=True, device="cpu"))
 
 
 def test_resume__another_encoder_is_refused(store: Path, whole: Path, tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_resume__another_store_is_refused(store: Path, tmp_path: Path) -> None:
     meta = run / "checkpoints" / "step-00000001" / "meta.json"
     meta.write_text(meta.read_text().replace("c" * 64, "d" * 64))
     with pytest.raises(CheckpointError, match="store_hash: dddddddddddd… then, cccccccccccc… now"):
-        pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+        pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
 
 
 def test_resume__a_damaged_checkpoint_is_named(store: Path, tmp_path: Path) -> None:
@@ -170,12 +171,12 @@ def test_resume__a_damaged_checkpoint_is_named(store: Path, tmp_path: Path) -> N
     weights = run / "checkpoints" / "step-00000001" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(CheckpointError, match=r"step-00000001.model\.safetensors"):
-        pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+        pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
 
 
 def test_resume__a_recipe_that_was_cut_off_while_it_was_written_is_no_other_run(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     (run / ".recipe.yaml.partial").write_text("kind: pre")
-    pretrain(pretrain_recipe(), store, run, resume=True, device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
     assert last_checkpoint(run).step

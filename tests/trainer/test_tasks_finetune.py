@@ -15,6 +15,7 @@ from mamp_trainer.checkpoints.released import to_released
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.networks import load_classifier, make_classifier, trained_recipe
 from mamp_trainer.protocols.predictions import ClipPredictions
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import (
     MODEL,
     SignalAfter,
@@ -43,7 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("pretrained") / "run"
-    pretrain(pretrain_recipe(), store, run, device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(run, device="cpu"))
     return run
 
 

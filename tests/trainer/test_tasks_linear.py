@@ -15,6 +15,7 @@ from mamp_trainer.protocols.linear import LINEAR
 from mamp_trainer.protocols.metrics import accuracy
 from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import ClipPredictions, predict_logits
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.rank_threads import together
 from tests.trainer.runs import (
     MODEL,
@@ -40,7 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("pretrained") / "run"
-    pretrain(pretrain_recipe(), store, run, device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(run, device="cpu"))
     return run
 
 

@@ -13,11 +13,12 @@ from mamp_trainer.data.body_dedup import UniqueBodies
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rng import MASK, uniform
 from mamp_trainer.models.mamp import MAMP
-from mamp_trainer.objectives.pretrain import loss_terms, masked_loss
+from mamp_trainer.models.transformer import set_activation_checkpointing
+from mamp_trainer.objectives.mamp import masked_error, prediction_target
+from mamp_trainer.objectives.pretrain import make_objective
 from mamp_trainer.training.microbatch import Microbatch
 from mamp_trainer.training.optim import make_optimiser
-from mamp_trainer.training.trainer import TrainStep
-from tests.trainer.runs import make_batch, open_source, pretrain_recipe, write_toy_store
+from tests.trainer.runs import make_batch, make_trainer, masked_loss, open_source, pretrain_recipe, write_toy_store
 
 KEEP, SKIP = pretrain_recipe(), pretrain_recipe(empty_bodies="skip")
 BATCH = make_batch([[True, False], [True, True], [True, False]])
@@ -25,7 +26,7 @@ BATCH = make_batch([[True, False], [True, True], [True, False]])
 
 def network() -> MAMP:
     torch.manual_seed(0)
-    return MAMP(KEEP.model, KEEP.masking, KEEP.target)
+    return MAMP(KEEP.model, KEEP.masking)
 
 
 def outputs(model: MAMP) -> list[Any]:
@@ -49,7 +50,10 @@ def test_masked_loss__skip_is_the_mean_over_real_bodies(copies: bool) -> None:
     batch, model = make_batch(BATCH.real.tolist(), copies=copies), network()
     tokens = KEEP.model.tokens
     u = uniform(0, 2, MASK, batch.clip, 2 * tokens).view(-1, tokens)
-    alone = [model(batch.x.flatten(0, 1)[[at]], u[[at]]).loss for at in batch.unique_bodies.bodies.tolist()]
+    x, alone = batch.x.flatten(0, 1), []
+    for at in batch.unique_bodies.bodies.tolist():
+        pred, mask = model(x[[at]], u[[at]])
+        alone.append(masked_error(pred, prediction_target(x[[at]], x[[at]], KEEP.model.segment, KEEP.target), mask))
     torch.testing.assert_close(masked_loss(model, SKIP)(batch, 2), torch.stack(alone).mean())
 
 
@@ -69,7 +73,7 @@ def test_loss_terms__weigh_parts_of_a_batch_to_its_loss(tmp_path: Path) -> None:
         source, model = open_source(write_toy_store(tmp_path / recipe.empty_bodies), recipe), network()
         batches = source.train_batches(source.load("train"))
         whole, parts = batches.batch(0, 3), [batches.batch(0, 3, rank, 2) for rank in range(2)]
-        terms = loss_terms(source.tables["train"], source.slots, recipe)
+        terms = make_objective(recipe).num_loss_terms(source.tables["train"].bodies, source.slots)
         weights = torch.stack([terms[part.clip].sum() for part in parts]).float()
         losses = torch.stack([masked_loss(model, recipe)(part, 0) for part in parts])
         torch.testing.assert_close((weights * losses).sum() / weights.sum(), masked_loss(model, recipe)(whole, 0))
@@ -78,7 +82,7 @@ def test_loss_terms__weigh_parts_of_a_batch_to_its_loss(tmp_path: Path) -> None:
 def test_loss_terms__are_the_sequences_of_a_batch(tmp_path: Path) -> None:
     source = open_source(write_toy_store(tmp_path), SKIP)
     batch = source.train_batches(source.load("train")).batch(0, 0)
-    terms = loss_terms(source.tables["train"], source.slots, SKIP)
+    terms = make_objective(SKIP).num_loss_terms(source.tables["train"].bodies, source.slots)
     assert int(terms[batch.clip].sum()) == len(batch.unique_bodies.bodies) == int(batch.real.sum())
 
 
@@ -92,7 +96,7 @@ def test_masked_loss__needs_no_number_from_the_device(recipe: Any) -> None:
     slots = UniqueBodies(*map(elsewhere, BATCH.unique_bodies))
     batch = Batch(elsewhere(BATCH.x), None, *map(elsewhere, (BATCH.label, BATCH.clip, BATCH.real)), slots)
     model = network().to("meta")
-    model.set_activation_checkpointing(recipe.recompute == "always")
+    set_activation_checkpointing(model, recipe.recompute == "always")
     loss = masked_loss(model, recipe)(batch, 0)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -121,11 +125,11 @@ class Synchronisations(TorchDispatchMode):
 @pytest.mark.parametrize("recipe", [KEEP, SKIP])
 def test_step__does_not_wait_for_the_device(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
-    step = TrainStep(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
+    trainer = make_trainer(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
     for name in ("tolist", "numpy", "cpu"):
         monkeypatch.setattr(Tensor, name, lambda *_: pytest.fail("a tensor was fetched"))
     with Synchronisations() as found:
-        step([Microbatch(BATCH, 1.0)], 0, 0, 1e-3)
+        trainer.train_step([Microbatch(BATCH, 1.0)], 0, 0, 1e-3)
         assert found.seen == []
         bool(BATCH.real.all())
         assert found.seen == ["aten._local_scalar_dense.default"]

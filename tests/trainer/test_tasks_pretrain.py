@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from torch import nn
 
 from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
 from mamp_schemas.io.run_files import latest_checkpoint
@@ -13,13 +14,15 @@ from mamp_schemas.models.objectives import MAMPRecipe, MaskingSpec, TargetSpec
 from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.models.results import RunRecord
 from mamp_trainer.checkpoints.files import read_checkpoint
+from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.rng import Draws
 from mamp_trainer.distributed.context import SINGLE_PROCESS
-from mamp_trainer.models.mamp import MAMP
-from mamp_trainer.objectives import pretrain as pretrain_task
-from mamp_trainer.objectives.pretrain import masked_loss, pretrain
+from mamp_trainer.objectives.mamp import MAMPObjective
+from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.training import run_dir as folder_module
 from mamp_trainer.training.run_dir import lock_run_dir
-from mamp_trainer.training.trainer import LossFn
+from mamp_trainer.training.runtime import RunContext
+from mamp_trainer.training.trainer import Loss
 from tests.trainer.runs import SignalAfter, last_checkpoint, pretrain_recipe, read_metrics, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_manifest, write_store
 
@@ -41,7 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_pretrain__lowers_the_loss(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=6, warmup_epochs=1, lr=0.01))
-    result = pretrain(recipe, store, tmp_path / "run", device="cpu")
+    result = pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu"))
     assert (result.epochs, result.steps) == (6, 6 * 13)
     assert result.first_loss is not None
     assert result.last_loss is not None
@@ -50,7 +53,7 @@ def test_pretrain__lowers_the_loss(store: Path, tmp_path: Path) -> None:
 
 def test_pretrain__leaves_recipe_record_and_metrics(store: Path, tmp_path: Path) -> None:
     run, recipe = tmp_path / "run", pretrain_recipe()
-    result = pretrain(recipe, store, run, device="cpu")
+    result = pretrain(recipe, store, RunContext(run, device="cpu"))
     assert parse_model_data(MAMPRecipe, yaml.safe_load((run / "recipe.yaml").read_text()), "") == recipe
     record = parse_model_json(RunRecord, (run / "run.json").read_text(), "run.json")
     assert (record.result, record.recipe_hash, record.store_hash) == (result, recipe.digest(), "c" * 64)
@@ -66,21 +69,21 @@ def test_pretrain__leaves_recipe_record_and_metrics(store: Path, tmp_path: Path)
 def test_pretrain__depends_on_nothing_but_its_arguments(store: Path, tmp_path: Path) -> None:
     for name, global_seed in (("one", 1), ("two", 2)):
         torch.manual_seed(global_seed)
-        pretrain(pretrain_recipe(schedule=SHORT), store, tmp_path / name, device="cpu")
+        pretrain(pretrain_recipe(schedule=SHORT), store, RunContext(tmp_path / name, device="cpu"))
     one, two = final_weights(tmp_path / "one"), final_weights(tmp_path / "two")
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_pretrain__the_seed_changes_the_weights(store: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
-        pretrain(pretrain_recipe(schedule=SHORT, seed=seed), store, tmp_path / str(seed), device="cpu")
+        pretrain(pretrain_recipe(schedule=SHORT, seed=seed), store, RunContext(tmp_path / str(seed), device="cpu"))
     one, two = (final_weights(tmp_path / name)["encoder.joints_embed.proj.weight"] for name in "01")
     assert not torch.equal(one, two)
 
 
 def test_pretrain__stored_motion_trains_as_online(store: Path, tmp_path: Path) -> None:
     results = [
-        pretrain(pretrain_recipe(schedule=SHORT, motion_source=name), store, tmp_path / name, device="cpu")
+        pretrain(pretrain_recipe(schedule=SHORT, motion_source=name), store, RunContext(tmp_path / name, device="cpu"))
         for name in ("online", "stored")
     ]
     assert results[1].first_loss == pytest.approx(results[0].first_loss, rel=1e-4)
@@ -95,32 +98,32 @@ def test_pretrain__each_objective_of_the_paper(
     store: Path, tmp_path: Path, masking: MaskingSpec, target: TargetSpec
 ) -> None:
     recipe = pretrain_recipe(schedule=SHORT, masking=masking, target=target)
-    assert pretrain(recipe, store, tmp_path / "run", device="cpu").steps == 13
+    assert pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu")).steps == 13
 
 
 def test_pretrain__no_epoch_leaves_the_initial_weights(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=0, lr=0.01))
-    result = pretrain(recipe, store, tmp_path / "run", device="cpu")
+    result = pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu"))
     assert (result.epochs, result.first_loss, result.last_loss) == (0, None, None)
     assert final_weights(tmp_path / "run")
 
 
 def test_pretrain__fewer_clips_than_a_batch_still_train(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(schedule=SHORT, batch_size=100)
-    assert pretrain(recipe, store, tmp_path / "run", device="cpu").steps == 1
+    assert pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu")).steps == 1
 
 
 def test_pretrain__refuses_a_folder_that_holds_a_run(store: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "recipe.yaml").write_text("")
     with pytest.raises(OutputError, match="--resume"):
-        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+        pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
 
 
 def test_pretrain__leaves_no_folder_when_the_recipe_does_not_fit(tmp_path: Path) -> None:
     store = write_store(tmp_path / "other.zarr", make_clips([(1, 20)], joints=20), dataset="nwucla")
     with pytest.raises(RecipeError):
-        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+        pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
     assert not (tmp_path / "run").exists()
 
 
@@ -128,7 +131,7 @@ def test_pretrain__empty_train_side_is_refused(tmp_path: Path) -> None:
     store = write_store(tmp_path / "s.zarr", make_clips([(1, 20)]))
     write_manifest(store, [], ["clip000"])
     with pytest.raises(ManifestError, match="train"):
-        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+        pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
 
 
 def test_pretrain__a_loss_that_is_not_finite_stops_it_without_a_checkpoint(tmp_path: Path) -> None:
@@ -137,7 +140,7 @@ def test_pretrain__a_loss_that_is_not_finite_stops_it_without_a_checkpoint(tmp_p
     store = write_store(tmp_path / "s.zarr", [Clip("clip000", huge), Clip("clip001", huge)])
     write_manifest(store, ["clip000", "clip001"], [])
     with pytest.raises(TrainingError, match="step 1 "):
-        pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+        pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
     assert latest_checkpoint(tmp_path / "run") is None
     assert not (tmp_path / "run" / "run.json").exists()
 
@@ -146,14 +149,15 @@ def test_pretrain__a_loss_that_is_not_finite_stops_it_without_a_checkpoint(tmp_p
 def test_pretrain__no_checkpoint_follows_a_step_that_is_not_finite(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
-    def spoilt(model: MAMP, recipe: MAMPRecipe) -> LossFn:
-        loss = masked_loss(model, recipe)
-        return lambda batch, epoch: loss(batch, epoch) * (1.0 if epoch == 0 else float("nan"))
+    loss_of = MAMPObjective.loss
 
-    monkeypatch.setattr(pretrain_task, "masked_loss", spoilt)
+    def spoilt(self: MAMPObjective, module: nn.Module, batch: Batch, draws: Draws) -> Loss:
+        return Loss(loss_of(self, module, batch, draws).total * (1.0 if draws.epoch == 0 else float("nan")))
+
+    monkeypatch.setattr(MAMPObjective, "loss", spoilt)
     run, progress = tmp_path / "run", SignalAfter(stop_at)
     with pytest.raises(TrainingError, match=r"(?s)step 1 of epoch 2: the loss is nan.*clip0\d\d clip0\d\d"):
-        pretrain(pretrain_recipe(checkpoint_every=1), store, run, device="cpu", progress=progress)
+        pretrain(pretrain_recipe(checkpoint_every=1), store, RunContext(run, device="cpu", progress=progress))
     left = last_checkpoint(run)
     assert left.step == STEPS
     assert all(torch.isfinite(tensor).all() for tensor in left.weights.values())
@@ -163,7 +167,7 @@ def test_pretrain__no_checkpoint_follows_a_step_that_is_not_finite(
 
 def test_pretrain__unknown_device_is_refused(store: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'tpu'"):
-        pretrain(pretrain_recipe(), store, tmp_path / "run", device="tpu")
+        pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="tpu"))
 
 
 def test_pretrain__two_in_one_folder_are_refused(store: Path, tmp_path: Path) -> None:
@@ -171,9 +175,9 @@ def test_pretrain__two_in_one_folder_are_refused(store: Path, tmp_path: Path) ->
     with lock_run_dir(run, resume=False, dist_context=SINGLE_PROCESS):
         for resume in (False, True):
             with pytest.raises(OutputError, match="another training is writing there"):
-                pretrain(pretrain_recipe(schedule=SHORT), store, run, resume=resume, device="cpu")
+                pretrain(pretrain_recipe(schedule=SHORT), store, RunContext(run, resume=resume, device="cpu"))
     assert not run.exists()
-    pretrain(pretrain_recipe(schedule=SHORT), store, run, device="cpu")
+    pretrain(pretrain_recipe(schedule=SHORT), store, RunContext(run, device="cpu"))
 
 
 def test_pretrain__a_folder_that_is_removed_meanwhile_is_an_error(
@@ -187,4 +191,4 @@ def test_pretrain__a_folder_that_is_removed_meanwhile_is_an_error(
 
     monkeypatch.setattr(folder_module, "write_file", removing)
     with pytest.raises(OutputError, match="cannot be written"):
-        pretrain(pretrain_recipe(schedule=SHORT), store, run, device="cpu")
+        pretrain(pretrain_recipe(schedule=SHORT), store, RunContext(run, device="cpu"))

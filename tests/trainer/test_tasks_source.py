@@ -13,6 +13,7 @@ from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.splits import Subset, manifest_name
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import (
     SignalAfter,
     evaluate_encoder,
@@ -53,7 +54,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 def messages(caplog: pytest.LogCaptureFixture, store: Path, run: Path, **changes: Any) -> list[str]:
     caplog.clear()
-    pretrain(pretrain_recipe(**changes), store, run, device="cpu")
+    pretrain(pretrain_recipe(**changes), store, RunContext(run, device="cpu"))
     return [message for message in caplog.messages if message.startswith("clips: ")]
 
 
@@ -61,7 +62,7 @@ def messages(caplog: pytest.LogCaptureFixture, store: Path, run: Path, **changes
 def test_pretrain__is_the_same_wherever_clips_live(store: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     for residency in ("device", "host", "stream"):
         recipe = pretrain_recipe(residency=residency, **changes)
-        pretrain(recipe, store, tmp_path / residency, device="cpu")
+        pretrain(recipe, store, RunContext(tmp_path / residency, device="cpu"))
     assert_same_weights(tmp_path / "device", tmp_path / "host")
     assert_same_weights(tmp_path / "device", tmp_path / "stream")
     assert read_metrics(tmp_path / "device") == read_metrics(tmp_path / "stream")
@@ -80,10 +81,10 @@ def test_linear__is_the_same_wherever_clips_live(store: Path, tmp_path: Path) ->
 
 def test_pretrain__goes_on_with_clips_that_live_elsewhere(store: Path, tmp_path: Path) -> None:
     there, elsewhere = (pretrain_recipe(residency=residency, shuffle_window=3) for residency in ("device", "stream"))
-    pretrain(there, store, tmp_path / "whole", device="cpu")
+    pretrain(there, store, RunContext(tmp_path / "whole", device="cpu"))
     with pytest.raises(KeyboardInterrupt):
-        pretrain(there, store, tmp_path / "run", device="cpu", progress=SignalAfter(18))
-    pretrain(elsewhere, store, tmp_path / "run", resume=True, device="cpu")
+        pretrain(there, store, RunContext(tmp_path / "run", device="cpu", progress=SignalAfter(18)))
+    pretrain(elsewhere, store, RunContext(tmp_path / "run", resume=True, device="cpu"))
     assert_same_weights(tmp_path / "whole", tmp_path / "run")
 
 
@@ -98,11 +99,11 @@ def test_pretrain__says_where_clips_live_and_why(store: Path, tmp_path: Path, ca
 def test_pretrain__the_window_that_a_stream_sets_is_kept_with_the_run(store: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(residency_budget_gb=TINY)
     with pytest.raises(KeyboardInterrupt):
-        pretrain(recipe, store, tmp_path / "run", device="cpu", progress=SignalAfter(18))
+        pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu", progress=SignalAfter(18)))
     assert yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())["shuffle_window"] == 1
     with pytest.raises(CheckpointError, match="shuffle_window: 1 then, None now"):
-        pretrain(pretrain_recipe(), store, tmp_path / "run", resume=True, device="cpu")
-    pretrain(recipe, store, tmp_path / "run", resume=True, device="cpu")
+        pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", resume=True, device="cpu"))
+    pretrain(recipe, store, RunContext(tmp_path / "run", resume=True, device="cpu"))
 
 
 def test_pretrain__a_shard_that_vanishes_stops_it_and_is_named(own: Path, tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_pretrain__a_shard_that_vanishes_stops_it_and_is_named(own: Path, tmp_pa
                 shutil.rmtree(own / "joints" / "c")
 
     with pytest.raises(DamagedStoreError, match=r"toy.zarr: .* joints/c/\d+/0/0 .* is gone"):
-        pretrain(recipe, own, tmp_path / "run", device="cpu", progress=Vandal(18))
+        pretrain(recipe, own, RunContext(tmp_path / "run", device="cpu", progress=Vandal(18)))
     folder = latest_checkpoint(tmp_path / "run")
     assert folder is not None
     assert read_checkpoint(folder).step == 13

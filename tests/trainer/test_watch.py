@@ -8,12 +8,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.models.mamp import MAMP
-from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.objectives.pretrain import make_objective, pretrain
 from mamp_trainer.protocols.linear import LINEAR
 from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.telemetry import meter as gauges
-from mamp_trainer.telemetry.flops import decoder_flops, encoder_flops, loss_term_flops
+from mamp_trainer.telemetry.flops import decoder_flops, encoder_flops
 from mamp_trainer.telemetry.meter import ThroughputMeter, device_peak_flops, peak_memory
+from mamp_trainer.training.runtime import RunContext
 from tests.trainer.rank_threads import StopAfter
 from tests.trainer.runs import evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 
@@ -29,13 +30,13 @@ def test_term_flops__of_a_sequence_are_those_of_the_paper_s_network() -> None:
     recipe = pretrain_recipe(model=ModelSpec())
     forward = encoder_flops(recipe.model, 74) + decoder_flops(recipe.model, 74)
     assert forward == pytest.approx(9.8e9, rel=0.01)
-    assert loss_term_flops(recipe) == 3 * forward
+    assert make_objective(recipe).flops() == 3 * forward
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_term_flops__equal_what_torch_counts(batch: int) -> None:
     recipe = pretrain_recipe()
-    model = MAMP(recipe.model, recipe.masking, recipe.target)
+    model = MAMP(recipe.model, recipe.masking)
     x = torch.randn(batch, recipe.model.frames, recipe.model.joints, 3)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(x, torch.rand(batch, recipe.model.tokens))
@@ -73,7 +74,7 @@ def test_gauge__measures_the_peak_once_and_only_in_long_runs(monkeypatch: pytest
         measured.append(device)
         return 2e12
 
-    monkeypatch.setattr(gauges, "measure_peak", peak)
+    monkeypatch.setattr(gauges, "device_peak_flops", peak)
     monkeypatch.setattr(gauges, "PEAK_AFTER", -1.0)
     gauge = ThroughputMeter(CPU, flops=10**9, world_size=4)
     for _ in range(2):
@@ -88,7 +89,7 @@ def test_measure_peak__is_a_rate() -> None:
 
 
 def test_pretrain__lines_of_metrics_tell_what_training_costs(store: Path, tmp_path: Path) -> None:
-    pretrain(pretrain_recipe(), store, tmp_path / "run", device="cpu")
+    pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     train = next(line for line in lines if line["event"] == "train")
     names = {"loss", "lr", "gradient_norm", "clips_per_s", "step_s", "data_s", "memory_gb", "tflops"}
@@ -103,7 +104,7 @@ def test_pretrain__profile_is_a_trace_of_the_steps_asked_for(
     run = tmp_path / "run"
     progress = StopAfter(7, 15)
     with pytest.raises(KeyboardInterrupt):
-        pretrain(pretrain_recipe(), store, run, device="cpu", progress=progress, profile=3)
+        pretrain(pretrain_recipe(), store, RunContext(run, device="cpu", progress=progress, profile_steps=3))
     trace = json.loads((run / "profile.json").read_text())
     steps = {event["name"] for event in trace["traceEvents"] if event["name"].startswith("ProfilerStep")}
     assert steps == {"ProfilerStep#2", "ProfilerStep#3", "ProfilerStep#4"}

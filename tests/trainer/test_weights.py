@@ -7,7 +7,7 @@ from torch import nn
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.run_files import UNTRAINED
-from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
+from mamp_schemas.models.objectives import MaskingSpec
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
 from mamp_trainer.checkpoints.load import load_encoder, load_exact, weights_digest
@@ -20,7 +20,7 @@ BELONGING = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" 
 
 
 def save_mamp(run: Path, spec: ModelSpec = MODEL, step: int = 1) -> MAMP:
-    model = MAMP(spec, MaskingSpec(), TargetSpec())
+    model = MAMP(spec, MaskingSpec())
     save_checkpoint(run, Snapshot.take(step, model, {}, pretrain_recipe(), BELONGING))
     return model
 
@@ -44,7 +44,7 @@ def test_load_encoder__of_a_checkpoint_folder(tmp_path: Path) -> None:
 
 
 def test_load_encoder__of_a_released_file_whatever_its_decoder(tmp_path: Path) -> None:
-    model = MAMP(MODEL.replaced(decoder_depth=3), MaskingSpec(), TargetSpec())
+    model = MAMP(MODEL.replaced(decoder_depth=3), MaskingSpec())
     torch.save({"model": to_released(model.state_dict()), "args": argparse.Namespace(lr=0.1)}, tmp_path / "r.pth")
     assert_encoder(load_encoder(tmp_path / "r.pth", MODEL), model)
 

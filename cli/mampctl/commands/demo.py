@@ -140,7 +140,7 @@ def _train(folder: Path, store: Path, progress: Progress) -> tuple[EvaluationRes
     from mamp_trainer.training.runtime import RunContext
 
     run = folder / "runs" / "pretrain"
-    pretrain(load_recipe("pretrain", RECIPE), store, run, progress=progress)
+    pretrain(load_recipe("pretrain", RECIPE), store, RunContext(run, progress=progress))
     recipe = load_evaluation_recipe("linear", RECIPE)
     results = [
         train_classifier(recipe, store, source, RunContext(folder / "runs" / name, progress=progress))

@@ -83,19 +83,11 @@ def pretrain(
     with distributed_run(prepare, device, devices) as ((loaded, place, run), ranks, progress):
         from mamp_trainer.analysis.run_analysis import analyse_finished_run
         from mamp_trainer.objectives.pretrain import pretrain as train
+        from mamp_trainer.training.runtime import RunContext
 
         logger.info(f"recipe {loaded.name}, store {place}, run {run}")
-        result = train(
-            loaded,
-            place,
-            run,
-            resume=resume,
-            device=device,
-            progress=progress,
-            dist_context=ranks,
-            profile=profile,
-            run_id=run_id(),
-        )
+        context = RunContext(run, resume, device, progress, ranks, profile, run_id())
+        result = train(loaded, place, context)
         analyse_finished_run(run, place, device, ranks)
     if not ranks.is_main:
         return

@@ -60,10 +60,6 @@ class JointTargetSpec(Model):
     normalise: bool = True
 
 
-AnyMaskingSpec = MaskingSpec | UniformMaskingSpec
-AnyTargetSpec = TargetSpec | JointTargetSpec
-
-
 class MAMPRecipe(PretrainRecipe):
     """Masked motion prediction (section 3); other masking and targets are the paper's ablations.
 
@@ -111,9 +107,6 @@ class SkeletonMAERecipe(PretrainRecipe):
     def _fits_network(self) -> Self:
         check_masking_ratio(self, self.masking.ratio)
         return self
-
-
-MaskedRecipe = MAMPRecipe | SkeletonMAERecipe
 
 
 def check_masking_ratio(recipe: PretrainRecipe, ratio: float) -> None:

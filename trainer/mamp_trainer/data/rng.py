@@ -4,7 +4,9 @@ No generator is kept, so the numbers depend neither on the device, nor on how cl
 number of ranks, and a run can go on from any step.
 """
 
+import hashlib
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,6 +49,42 @@ def uniform(seed: int, epoch: int, stream: int, index: Tensor, count: int) -> Te
     counters = torch.arange(1, count + 1, device=index.device) * _INCREMENT
     bits = _mix(hash_index(seed, epoch, stream, index)[:, None] + counters)
     return _shift(bits, 64 - _BITS).to(torch.float32) * 2.0**-_BITS
+
+
+class Draws(NamedTuple):
+    """The random numbers of a batch in an epoch.
+
+    Attributes:
+        seed: of the run.
+        epoch: 0-based.
+        clip: (N,) int64, global clip indices.
+        namespace: of named streams; whose streams never meet those of another namespace, or numbered ones.
+    """
+
+    seed: int
+    epoch: int
+    clip: Tensor
+    namespace: str = ""
+
+    def uniform(self, stream: int | str, count: int) -> Tensor:
+        """Draw `count` numbers for each clip.
+
+        Args:
+            stream: what the numbers are for: any name within the namespace, or one of this module's numbers.
+            count: numbers a clip.
+
+        Returns:
+            (N, count) float32 on the device of `clip`, in [0, 1).
+        """
+        number = stream if isinstance(stream, int) else _named_stream(self.namespace, stream)
+        return uniform(self.seed, self.epoch, number, self.clip, count)
+
+
+@lru_cache(maxsize=64)
+def _named_stream(namespace: str, name: str) -> int:
+    """Return a stream's number, 2^32 or more: numbered streams are below."""
+    digest = hashlib.sha256(f"{namespace}/{name}".encode()).digest()
+    return 2**32 + int.from_bytes(digest[:7], "big")
 
 
 def hash_index(seed: int, epoch: int, stream: int, index: Tensor) -> Tensor:

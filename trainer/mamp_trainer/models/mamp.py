@@ -17,11 +17,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mamp_schemas.models.objectives import AnyMaskingSpec, AnyTargetSpec
+from mamp_schemas.models.objectives import MaskingSpec
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.models.tokens import COORDINATES, motion, to_tokens
 from mamp_trainer.models.transformer import Blocks, Linear, xavier_linear
-from mamp_trainer.objectives.targets import masked_error, prediction_target
 
 LOG_EPSILON = 1e-10
 
@@ -167,12 +166,10 @@ class MAMPOutput(NamedTuple):
     """What a forward pass gives.
 
     Attributes:
-        loss: scalar (eq. 11).
         pred: (B, L, l·C), the prediction for every token, hidden or not.
         mask: (B, L) bool, true where hidden.
     """
 
-    loss: Tensor
     pred: Tensor
     mask: Tensor
 
@@ -183,32 +180,24 @@ class MAMP(nn.Module):
     Initial weights are drawn from torch's global generator: seed it with `torch.manual_seed`.
     """
 
-    def __init__(self, spec: ModelSpec, masking: AnyMaskingSpec, target: AnyTargetSpec) -> None:
+    def __init__(self, spec: ModelSpec, masking: MaskingSpec) -> None:
         super().__init__()
         self.spec = spec
         self.masking = masking
-        self.target = target
         self.encoder = Encoder(spec)
         self.decoder = Decoder(spec)
 
-    def set_activation_checkpointing(self, enabled: bool) -> None:
-        """Choose whether the backward pass computes the blocks again; the numbers are the same."""
-        self.encoder.blocks.activation_checkpointing = self.decoder.blocks.activation_checkpointing = enabled
-
     def forward(self, x_BTVC: Tensor, u_BL: Tensor, trajectory_BTVC: Tensor | None = None) -> MAMPOutput:
-        """Predict hidden tokens and measure the error.
+        """Hide tokens and predict all of them.
 
         Args:
             x_BTVC: (B, T, V, C), metres.
             u_BL: (B, L), drawn from U(0, 1): which tokens are hidden depends on nothing else that is random.
-            trajectory_BTVC: (B, T, V, C), what motion intensity and motion target are taken from; `x_BTVC`
-                by default.
+            trajectory_BTVC: (B, T, V, C), what motion intensity is taken from; `x_BTVC` by default.
         """
         trajectory = x_BTVC if trajectory_BTVC is None else trajectory_BTVC
         keep, mask = keep_smallest(self._masking_score(trajectory, u_BL), self.masking.ratio)
-        pred: Tensor = self.decoder(self.encoder(x_BTVC, keep), keep)
-        target = prediction_target(x_BTVC, trajectory, self.spec.segment, self.target)
-        return MAMPOutput(masked_error(pred, target, mask), pred, mask)
+        return MAMPOutput(self.decoder(self.encoder(x_BTVC, keep), keep), mask)
 
     def _masking_score(self, trajectory: Tensor, u: Tensor) -> Tensor:
         if self.masking.strategy == "uniform":

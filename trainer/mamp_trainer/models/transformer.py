@@ -131,5 +131,12 @@ class Blocks(nn.Sequential):
         return x
 
 
+def set_activation_checkpointing(network: nn.Module, enabled: bool) -> None:
+    """Choose whether the backward pass computes the blocks of a network again; the numbers are the same."""
+    for module in network.modules():
+        if isinstance(module, Blocks):
+            module.activation_checkpointing = enabled
+
+
 def _scale(branch: Tensor, factor: Tensor | None) -> Tensor:
     return branch if factor is None else branch * factor

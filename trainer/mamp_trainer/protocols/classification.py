@@ -5,15 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from mamp_schemas.errors import RecipeError
 from mamp_schemas.io.atomic import write_file
 from mamp_schemas.io.run_files import TOP1, TOP5, UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import EvaluationRecipe
 from mamp_schemas.models.results import EvaluationResult
-from mamp_schemas.progress import NullProgress
 from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.checkpoints.load import weights_digest
 from mamp_trainer.checkpoints.provenance import encoder_provenance, read_training
@@ -32,11 +29,10 @@ from mamp_trainer.training.memory import measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import optimiser_of_groups
 from mamp_trainer.training.run_dir import lock_run_dir
-from mamp_trainer.training.runtime import RunContext, choose_device, describe_device
+from mamp_trainer.training.runtime import RunContext
 from mamp_trainer.training.state import TrainState
-from mamp_trainer.training.trainer import InterruptCheck, LossFn, Trainer, TrainStep
+from mamp_trainer.training.trainer import InterruptCheck, Loss, LossFn, Trainer, never_interrupt
 
-logger = logging.getLogger(__name__)
 logger = logging.getLogger(__name__)
 
 
@@ -60,9 +56,9 @@ def train_classifier(
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
     """
     protocol: TrainedProtocol[Any] = PROTOCOLS.get(recipe.kind)
-    run, ranks, progress = context.run, context.dist_context, context.progress or NullProgress()
+    run, ranks = context.run_dir, context.dist_context
     with lock_run_dir(run, context.resume, ranks), matmul_precision(recipe.precision):
-        device = choose_device(context.device, ranks.device_index)
+        device = context.torch_device()
         data = RunData.open(store_path, recipe, device, measure_budget(device, ranks))
         recipe = recipe.replaced(shuffle_window=data.residency.window)
         model = make_classifier(recipe, data.store.metadata.dataset_spec().classes, encoder_from).to(device)
@@ -76,30 +72,37 @@ def train_classifier(
         if ranks.world_size > 1:
             distribute_batchnorm(model.head, ranks)
         optimiser = optimiser_of_groups(protocol.optimiser_groups(model, recipe), recipe.optimiser)
-        step = TrainStep(loss_function(model, recipe, protocol), optimiser, ranks)
-        microbatches = MicrobatchSampler(data.train_batches(train), ranks, ids=data.ids["train"])
         tests = data.test_batches(test)
-        flops = protocol.flops(recipe, data.slots)
-        identity = data.run_identity(encoder)
-        trainer = Trainer(run, recipe, identity, device, progress, ranks, context.profile_steps, flops, context.run_id)
-        evaluate = _evaluation(model, tests, protocol, ranks)
-        state = trainer.train(model, step, microbatches, evaluate, context.resume, monitor=protocol.monitor)
-        logits = predict_logits(model, tests, _never_interrupt, ranks)
+        trainer = Trainer(
+            recipe=recipe,
+            identity=data.run_identity(encoder),
+            module=model,
+            loss_fn=loss_function(model, recipe, protocol),
+            optimiser=optimiser,
+            microbatches=MicrobatchSampler(data.train_batches(train), ranks, ids=data.ids["train"]),
+            device=device,
+            context=context,
+            evaluate=_evaluation(model, tests, protocol, ranks),
+            monitor=protocol.monitor,
+            flops_per_term=protocol.flops(recipe, data.slots),
+        )
+        state = trainer.fit()
+        logits = predict_logits(model, tests, never_interrupt, ranks)
         if ranks.is_main:
             write_file(run / SCORES_FILE, ClipPredictions(data.ids["test"], test.table.label, logits).to_bytes())
         result = _evaluation_result(recipe, protocol, state, len(test))
-        trainer.record(result, state, str(encoder_from or UNTRAINED), describe_device(device), origin)
+        trainer.record(result, str(encoder_from or UNTRAINED), origin)
         return result
 
 
 def loss_function(model: Classifier, recipe: EvaluationRecipe, protocol: TrainedProtocol[Any]) -> LossFn:
     """Return the loss of a batch; a frozen encoder stays in evaluation mode."""
 
-    def loss(batch: Batch, epoch: int) -> Tensor:
+    def loss(batch: Batch, epoch: int) -> Loss:
         model.train()
         if recipe.frozen_encoder:
             model.encoder.eval()
-        return protocol.loss(model, batch, recipe, epoch)
+        return Loss(protocol.loss(model, batch, recipe, epoch))
 
     return loss
 
@@ -135,10 +138,6 @@ def _evaluation(
         return {**accuracy(logits, label), **protocol.metrics(logits, label.to(logits.device))}
 
     return evaluate
-
-
-def _never_interrupt() -> None:
-    """Let the final test run to its end: the last checkpoint is written, and a signal loses nothing."""
 
 
 def _check_batch_size(clips: int) -> None:

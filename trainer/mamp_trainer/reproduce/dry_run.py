@@ -10,14 +10,14 @@ import torch
 from mamp_schemas.errors import MampctlError
 from mamp_schemas.io.run_files import Run, read_run_progress, read_runs
 from mamp_schemas.models.dataset import DatasetSpec
-from mamp_schemas.models.objectives import MaskedRecipe
-from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.recipe import PretrainRecipe, Recipe
 from mamp_schemas.models.reproduction import DryRun, DryRunLine, PlannedRun, ReproductionPlan, Scale
 from mamp_schemas.registry import DATASETS, PROTOCOLS
+from mamp_trainer.objectives.pretrain import make_objective
 from mamp_trainer.reproduce.catalog import DataCatalog, count_clips
 from mamp_trainer.reproduce.match_runs import match_all_runs
 from mamp_trainer.runs.index import read_recipe
-from mamp_trainer.telemetry.flops import encoder_flops, loss_term_flops
+from mamp_trainer.telemetry.flops import encoder_flops
 from mamp_trainer.telemetry.meter import device_peak_flops
 from mamp_trainer.training.runtime import describe_device
 
@@ -44,8 +44,8 @@ def count_operations(recipe: Recipe, train: int, test: int) -> float:
     """Return the operations of a run, the accuracy after every epoch included."""
     spec = DATASETS.options(recipe.dataset)
     slots = spec.bodies if isinstance(spec, DatasetSpec) else 2
-    if isinstance(recipe, MaskedRecipe):
-        return recipe.schedule.epochs * train * slots * loss_term_flops(recipe)
+    if isinstance(recipe, PretrainRecipe):
+        return recipe.schedule.epochs * train * slots * make_objective(recipe).flops()
     tested = test * slots * encoder_flops(recipe.model, recipe.model.tokens)
     trained = train * PROTOCOLS.get(recipe.kind).flops(recipe, slots)
     return float(recipe.schedule.epochs * (trained + tested))

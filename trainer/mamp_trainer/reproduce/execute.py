@@ -108,22 +108,13 @@ def _train_planned(
     """Train a run, or go on with it; return what stood in its way, if anything."""
     run, store = folder / planned.name, shelf.store_path(planned.recipe)
     recipe = _with_begun_window(planned, run).recipe
+    context = RunContext(run, True, seat.device, seat.progress, seat.dist_context, 0, seat.run_id)
     try:
         if isinstance(recipe, EvaluationRecipe):
             parent = None if planned.parent is None else outcome.done[planned.parent]
-            sitting = RunContext(run, True, seat.device, seat.progress, seat.dist_context, 0, seat.run_id)
-            train_classifier(recipe, store, parent, sitting)
+            train_classifier(recipe, store, parent, context)
         elif isinstance(recipe, PretrainRecipe):
-            pretrain(
-                recipe,
-                store,
-                run,
-                resume=True,
-                device=seat.device,
-                progress=seat.progress,
-                dist_context=seat.dist_context,
-                run_id=seat.run_id,
-            )
+            pretrain(recipe, store, context)
         analyse_finished_run(run, store, seat.device, seat.dist_context)
     except MampctlError as problem:
         if seat.dist_context.world_size > 1:

@@ -1,17 +1,10 @@
 """Floating-point operations that a network takes, counting matrix products only, 2 for each multiply-add."""
 
-from mamp_schemas.models.objectives import MaskedRecipe
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.models.tokens import COORDINATES
 
 BACKWARD = 2
 """A backward pass takes two products, for inputs and weights, where the forward pass takes one."""
-
-
-def loss_term_flops(recipe: MaskedRecipe) -> int:
-    """Return the operations that one term of the loss, a sequence, takes in pre-training."""
-    kept = int(recipe.model.tokens * (1 - recipe.masking.ratio))
-    return (1 + BACKWARD) * (encoder_flops(recipe.model, kept) + decoder_flops(recipe.model, kept))
 
 
 def encoder_flops(model: ModelSpec, kept: int) -> int:

@@ -4,38 +4,48 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
 from mamp_schemas.errors import TrainingError, UsageError
-from mamp_schemas.progress import Progress
+from mamp_schemas.progress import NullProgress, Progress
 from mamp_schemas.system import count_cores
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 
 
-class RunContext(NamedTuple):
-    """Where and how a run is trained, on which none of its numbers depends.
+@dataclass(frozen=True)
+class RunContext:
+    """Where and how a run is trained; none of its numbers depends on it.
 
     Attributes:
-        run: the folder to be made: recipe.yaml, metrics.jsonl, tensorboard/, checkpoints/, and at the end
-            scores.npz, what the last epoch's classifier says of the test clips, and run.json.
-        resume: go on from the run's latest checkpoint.
+        run_dir: the run's folder, made by the run: recipe.yaml, metrics.jsonl, tensorboard/, checkpoints/, and at the
+            end run.json and, of evaluations, scores.npz (the last epoch's predictions for the test clips).
+        resume: whether to go on from the run's latest checkpoint.
         device: `auto`, `cpu` or `cuda`.
-        progress: who watches.
-        dist_context: who trains together; this process is one of them.
+        progress: shows progress and messages.
+        dist_context: the ranks that train together; this process is one of them.
         profile_steps: steps to be profiled, into the run's folder.
-        run_id: what the user calls it in his logs.
+        run_id: the run's name in the user's logs, that of a batch system, say.
     """
 
-    run: Path
+    run_dir: Path
     resume: bool = False
     device: str = "auto"
-    progress: Progress | None = None
+    progress: Progress = field(default_factory=NullProgress)
     dist_context: DistContext = SINGLE_PROCESS
     profile_steps: int = 0
     run_id: str | None = None
+
+    def torch_device(self) -> torch.device:
+        """Return the device that this process trains on, and keep torch to the cores that it may use.
+
+        Raises:
+            UsageError: an unknown name, or one GPU named for several ranks.
+            TrainingError: a GPU that is not there.
+        """
+        return choose_device(self.device, self.dist_context.device_index)
 
 
 def limit_torch_threads(cores: int) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from torch import nn
@@ -25,10 +26,17 @@ class Position(NamedTuple):
 
 
 class StepStats(NamedTuple):
-    """What steps left, one number a step: the loss of the global batch, and the norm of its gradient."""
+    """What steps left, one number a step.
+
+    Attributes:
+        losses: of the global batch.
+        norms: of its gradient.
+        parts: named parts of the loss.
+    """
 
     losses: list[float]
     norms: list[float]
+    parts: Mapping[str, list[float]] = MappingProxyType({})
 
 
 @dataclass
@@ -53,16 +61,17 @@ class RunningMean:
 
 @dataclass
 class TrainState:
-    """What metrics remember, kept in checkpoints.
+    """The part of a training's state that metrics and the run's record are made of; kept in checkpoints.
 
     Attributes:
         lines: lines of metrics.jsonl so far.
         window, epoch: losses since the last line, and of the epoch so far.
         norms: norms of the gradient since the last line.
-        history: one mapping an epoch: its mean loss, and what was measured at its end.
+        history: the metrics of each finished epoch, its mean loss among them.
         seconds: time spent, over all sessions of the run.
-        started: when the first of them began (UTC, ISO 8601); empty where an older version began the run.
-        sittings: how many there were.
+        started: when the first session began (UTC, ISO 8601); empty where an older version began the run.
+        sittings: number of sessions.
+        window_parts, epoch_parts: as `window` and `epoch`, of each named part of the loss.
     """
 
     lines: int = 0
@@ -73,6 +82,8 @@ class TrainState:
     seconds: float = 0.0
     started: str = ""
     sittings: int = 1
+    window_parts: dict[str, RunningMean] = field(default_factory=dict)
+    epoch_parts: dict[str, RunningMean] = field(default_factory=dict)
 
     def state_dict(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""
@@ -82,25 +93,29 @@ class TrainState:
     def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
         """Return what `state` was taken from."""
         means = {name: RunningMean(**state[name]) for name in ("window", "epoch", "norms") if name in state}
-        return cls(**{**state, **means})
+        parts = {
+            name: {part: RunningMean(**mean) for part, mean in state.get(name, {}).items()}
+            for name in ("window_parts", "epoch_parts")
+        }
+        return cls(**{**state, **means, **parts})
 
-    def improved(self, measure: str) -> bool:
-        """Return whether the last epoch's measure is above those of all epochs before it."""
-        *before, last = (epoch[measure] for epoch in self.history)
+    def improved(self, metric: str) -> bool:
+        """Return whether the last epoch's metric is above that of all epochs before it."""
+        *before, last = (epoch[metric] for epoch in self.history)
         return last > max(before, default=float("-inf"))
 
 
 WriteMetrics = Callable[[str, int, int, Mapping[str, float]], None]
-"""Where a line goes: event, epoch, step and facts."""
+"""Writes a line of metrics: event, epoch, step, and numbers by name."""
 
 
 class MetricsLogger:
-    """Makes lines of metrics of what training leaves. On all ranks alike, but only the first writes them.
+    """Turns the losses of steps into lines of metrics; on all ranks alike, but only the first one writes them.
 
     Args:
-        write: where lines go.
-        progress: who watches.
-        state: what is known so far; goes on to be updated.
+        write: writes a line.
+        progress: shows the numbers of a line.
+        state: running means and history, updated here.
         meter: measures rates and times.
     """
 
@@ -115,10 +130,13 @@ class MetricsLogger:
         self._progress.advance(1)
 
     def add_stats(self, stats: StepStats) -> None:
-        """Take in what the steps that were counted before have left."""
+        """Add the losses and gradient norms of steps that have been counted."""
         self.state.window.add(stats.losses)
         self.state.epoch.add(stats.losses)
         self.state.norms.add(stats.norms)
+        for name, values in stats.parts.items():
+            self.state.window_parts.setdefault(name, RunningMean()).add(values)
+            self.state.epoch_parts.setdefault(name, RunningMean()).add(values)
         self.state.seconds = time.monotonic() - self._started
 
     def log_steps(self, epoch: int, step: int, lr: float) -> None:
@@ -129,36 +147,65 @@ class MetricsLogger:
             step: optimiser steps done.
             lr: of the last of them.
         """
-        means = {"loss": self.state.window.pop(), "lr": lr, "gradient_norm": self.state.norms.pop()}
+        loss = {"loss": self.state.window.pop(), **_pop_parts(self.state.window_parts)}
+        means = {**loss, "lr": lr, "gradient_norm": self.state.norms.pop()}
         self._write("train", epoch, step, means | self.meter.read(with_peak=self._write_line is not discard_metrics))
 
     def log_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """Write a line about an epoch, with what was measured at its end."""
-        facts = {"loss": self.state.epoch.pop(), **metrics}
-        self.state.history.append(facts)
-        self._write("epoch", epoch, step, {**facts, "seconds": self.state.seconds})
+        values = {"loss": self.state.epoch.pop(), **_pop_parts(self.state.epoch_parts), **metrics}
+        self.state.history.append(values)
+        self._write("epoch", epoch, step, {**values, "seconds": self.state.seconds})
         self.state.window.pop()
+        _pop_parts(self.state.window_parts)
         self.state.norms.pop()
         self.meter.reset()
 
-    def _write(self, event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
-        self._write_line(event, epoch, step, facts)
+    def _write(self, event: str, epoch: int, step: int, values: Mapping[str, float]) -> None:
+        self._write_line(event, epoch, step, values)
         self.state.lines += 1
-        self._progress.advance(0, epoch=epoch, **facts)
+        self._progress.advance(0, epoch=epoch, **values)
 
 
-def capture_state(optimiser: Optimizer, position: Position, state: TrainState) -> dict[str, Any]:
-    """Return what a checkpoint holds besides weights; random draws need no state, being functions of the step."""
-    return {"optimiser": optimiser.state_dict(), "position": list(position), "tally": state.state_dict()}
+def _pop_parts(parts: Mapping[str, RunningMean]) -> dict[str, float]:
+    return {f"loss_{name}": mean.pop() for name, mean in parts.items()}
+
+
+def capture_state(
+    optimiser: Optimizer, position: Position, state: TrainState, hooks: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a checkpoint holds besides weights; random draws need no state, being functions of the step.
+
+    Args:
+        optimiser: the optimiser.
+        position: finished epochs, and steps of the current one.
+        state: running means and history.
+        hooks: what the training's hooks keep; left out where it is empty.
+    """
+    saved = {"optimiser": optimiser.state_dict(), "position": list(position), "tally": state.state_dict()}
+    return {**saved, "objective": dict(hooks)} if hooks else saved
 
 
 def restore_state(
-    folder: Path, recipe: Recipe, identity: RunIdentity, module: nn.Module, optimiser: Optimizer
+    folder: Path,
+    recipe: Recipe,
+    identity: RunIdentity,
+    module: nn.Module,
+    optimiser: Optimizer,
+    load_hooks: Callable[[Mapping[str, Any]], None],
 ) -> tuple[Position, TrainState]:
-    """Bring module and optimiser to a checkpoint.
+    """Bring module, optimiser and hooks to a checkpoint.
+
+    Args:
+        folder: the checkpoint's.
+        recipe: of the run that goes on.
+        identity: of that run.
+        module: takes the weights.
+        optimiser: takes its moments.
+        load_hooks: takes what the hooks had kept.
 
     Returns:
-        Where the run has come to.
+        Finished epochs and steps of the current one; running means and history.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or was made with another recipe, store, split or encoder;
@@ -173,4 +220,6 @@ def restore_state(
     check_same_run(folder, {**then, **before}, {**now, **after})
     load_exact(module, checkpoint.weights, str(folder))
     optimiser.load_state_dict(checkpoint.state["optimiser"])
+    if "objective" in checkpoint.state:
+        load_hooks(checkpoint.state["objective"])
     return Position(*checkpoint.state["position"]), TrainState.from_state_dict(checkpoint.state["tally"])

@@ -1,12 +1,14 @@
-"""The training loop, from the optimiser step to the run as a whole; epochs, measurements, checkpoints."""
+"""The training loop: epochs, optimiser steps, evaluations and checkpoints. `Trainer.fit` is where to begin."""
 
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +16,12 @@ from torch.optim import Optimizer
 
 from mamp_schemas.errors import Interrupted, TrainingError
 from mamp_schemas.io.run_files import latest_checkpoint
-from mamp_schemas.models.recipe import Recipe, ScheduleSpec
+from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, PretrainResult, RunRecord
-from mamp_schemas.progress import Progress
 from mamp_schemas.signals import interruptible
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
 from mamp_trainer.checkpoints.manager import CheckpointWriter
 from mamp_trainer.data.collate import Batch
-from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.precision import matmul_dtype
 from mamp_trainer.telemetry.meter import ThroughputMeter
 from mamp_trainer.telemetry.profiler import profile_steps
@@ -29,261 +29,252 @@ from mamp_trainer.telemetry.writers import MetricsWriter, discard_metrics
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch, MicrobatchSampler
 from mamp_trainer.training.optim import LR_SCALE, learning_rate
 from mamp_trainer.training.run_dir import describe_hardware, init_run_dir, package_versions, utc_now, write_record
-from mamp_trainer.training.state import MetricsLogger, Position, StepStats, TrainState, capture_state, restore_state
+from mamp_trainer.training.runtime import RunContext, describe_device
+from mamp_trainer.training.state import (
+    MetricsLogger,
+    Position,
+    StepStats,
+    TrainState,
+    WriteMetrics,
+    capture_state,
+    restore_state,
+)
 
 logger = logging.getLogger(__name__)
 
+LOG_EVERY = 10
+"""Steps between two lines of metrics; each line waits once for the device."""
 
-LossFn = Callable[[Batch, int], Tensor]
-"""The mean loss, a scalar tensor, of a batch in an epoch."""
 
+class Loss(NamedTuple):
+    """The loss of a batch.
 
-class TrainStep:
-    """An optimiser step that never waits for the device.
-
-    Args:
-        loss_fn: the loss to go down.
-        optimiser: over the parameters that the objective depends on.
-        dist_context: who takes the step together.
+    Attributes:
+        total: scalar tensor, the mean over the batch's loss terms; what is minimised.
+        parts: named scalars to be logged beside it, means over the same terms; the same names in every step.
     """
 
-    def __init__(self, loss_fn: LossFn, optimiser: Optimizer, dist_context: DistContext = SINGLE_PROCESS) -> None:
-        self.loss_fn = loss_fn
-        self.optimiser = optimiser
-        self.dist_context = dist_context
-        self._gradients = FlatGradients([each for group in optimiser.param_groups for each in group["params"]])
-        self._pending: list[tuple[int, int, Tensor, Tensor]] = []
+    total: Tensor
+    parts: Mapping[str, Tensor] = MappingProxyType({})
 
-    def __call__(self, microbatches: Iterable[Microbatch], epoch: int, step: int, lr: float) -> None:
-        """Take one step.
+
+LossFn = Callable[[Batch, int], Loss]
+"""The loss of a batch in a 0-based epoch."""
+
+InterruptCheck = Callable[[], None]
+"""Raises `Interrupted` where the run is to stop; called between steps and between test batches."""
+
+
+def never_interrupt() -> None:
+    """Do not stop: there is nothing to lose."""
+
+
+def _no_evaluation(_check_interrupt: InterruptCheck) -> Mapping[str, float]:
+    return {}
+
+
+class Hooks:
+    """What a training may do besides minimising its loss; by default nothing. On all ranks alike."""
+
+    def clip_gradients(self, gradients: FlatGradients) -> None:
+        """Change the gradients of the whole batch before the optimiser's step."""
+
+    def after_step(self, module: nn.Module, step: int, steps: int) -> None:
+        """Follow an optimiser's step: move teachers, queues, schedules.
 
         Args:
-            microbatches: this rank's clips, at least one part.
-            epoch: 0-based.
-            step: 0-based, within the epoch.
-            lr: of this step; parameter groups may scale it.
+            module: the network after the step.
+            step: optimiser steps done, from 1 on.
+            steps: of the whole training.
         """
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr * group.get(LR_SCALE, 1.0)
-        self._gradients.zero()
-        losses = [self._forward_backward(part, epoch) for part in microbatches]
-        self._gradients.all_reduce(self.dist_context)
-        self.optimiser.step()
-        self._pending.append((epoch, step, torch.stack(losses).sum(), self._gradients.norm()))
 
-    def flush_metrics(self, clip_ids: Callable[[int, int], list[str]]) -> StepStats:
-        """Fetch what steps left since the last call, in one transfer, and check it; called by all ranks.
+    def state_dict(self) -> dict[str, Any]:
+        """Return what checkpoints are to keep besides the module: plain data and tensors."""
+        return {}
 
-        Args:
-            clip_ids: returns the ids of the clips of a step, by epoch and step within it.
-
-        Raises:
-            TrainingError: a loss or gradient is not finite; names the first such step and its clips.
-        """
-        if not self._pending:
-            return StepStats([], [])
-        losses = self.dist_context.ordered_all_reduce(torch.stack([loss for _, _, loss, _ in self._pending]))
-        norms = torch.stack([norm for _, _, _, norm in self._pending])
-        taken = StepStats(*torch.stack((losses.to(norms.dtype), norms)).tolist())
-        for (epoch, step, _, _), loss, norm in zip(self._pending, *taken, strict=True):
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise _non_finite_error(epoch, step, loss, norm, clip_ids(epoch, step))
-        self._pending.clear()
-        return taken
-
-    def _forward_backward(self, microbatch: Microbatch, epoch: int) -> Tensor:
-        """Add a part's gradients to the others, and return its part of the loss."""
-        loss = self.loss_fn(microbatch.batch, epoch) * microbatch.weight
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
-
-
-def _non_finite_error(epoch: int, step: int, loss: float, norm: float, clips: list[str]) -> TrainingError:
-    what = f"loss is {loss}" if not math.isfinite(loss) else f"loss is {loss:.6g}, its gradient's norm {norm}"
-    return TrainingError(
-        f"step {step + 1} of epoch {epoch + 1}: the {what}, not a finite number. The clips of the batch:\n"
-        f"  {' '.join(clips)}",
-        remedy="Check the store with `mampctl verify`, or lower schedule.lr. "
-        "The checkpoints kept are from before this step, and sound.",
-    )
-
-
-LOG_EVERY = 10
-"""Steps between two lines of metrics; each waits once for the device."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state_dict` returned."""
 
 
 @dataclass
-class TrainingLoop:
-    """A training under way.
+class Trainer:
+    """Trains a module from the start, or from a run's latest checkpoint, to the end of the recipe's schedule.
+
+    All ranks run the same code on their shares of each batch; only the first one writes.
 
     Attributes:
-        step: takes an optimiser step.
-        microbatches: what it is taken on.
-        schedule: learning rate and number of epochs.
-        checkpoint_every: epochs between checkpoints.
-        monitor: which measure makes the best epoch, whose checkpoint is kept; None for none.
-        metrics: where losses go.
-        evaluate: called at the end of an epoch; what it returns goes into the epoch's metrics.
-        save: writes a checkpoint of `position`.
-        check_interrupt: called between steps; raises KeyboardInterrupt when the run is to stop.
-        position: where it has come to.
+        recipe: schedule, precision, and what is recorded.
+        identity: what the run's checkpoints belong to.
+        module: what is trained, and saved.
+        loss_fn: the loss to be minimised.
+        optimiser: over the parameters that it depends on.
+        microbatches: the batches of an epoch, and this rank's share of each.
+        device: the one that this rank trains on.
+        context: the run's folder, ranks and progress.
+        evaluate: called at the end of each epoch; what it returns goes into the epoch's metrics.
+        monitor: the metric whose best epoch keeps its checkpoint, the higher the better; None for none.
+        hooks: what else happens in a step.
+        flops_per_term: floating-point operations of one loss term.
+        position: finished epochs, and steps of the current one.
     """
 
-    step: TrainStep
+    recipe: Recipe
+    identity: RunIdentity
+    module: nn.Module
+    loss_fn: LossFn
+    optimiser: Optimizer
     microbatches: MicrobatchSampler
-    schedule: ScheduleSpec
-    checkpoint_every: int
-    monitor: str | None
-    metrics: MetricsLogger
-    evaluate: Callable[[], Mapping[str, float]]
-    save: Callable[[], None]
-    check_interrupt: Callable[[], None]
-    position: Position
+    device: torch.device
+    context: RunContext
+    evaluate: Callable[[InterruptCheck], Mapping[str, float]] = _no_evaluation
+    monitor: str | None = None
+    hooks: Hooks = field(default_factory=Hooks)
+    flops_per_term: int = 0
+    position: Position = field(default=Position(), init=False)
+
+    def __post_init__(self) -> None:
+        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        self.gradients = FlatGradients(parameters)
+        self.check_interrupt: InterruptCheck = never_interrupt
+        self.metrics = self._metrics_logger(TrainState())
+        self._writer: CheckpointWriter | None = None
+        self._pending: list[_PendingStep] = []
+
+    def fit(self) -> TrainState:
+        """Train to the end of the schedule.
+
+        Raises:
+            TrainingError: a loss or gradient is not finite.
+            Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
+        """
+        state = self._begin_or_resume()
+        schedule, progress = self.recipe.schedule, self.context.progress
+        progress.start(self.recipe.kind, schedule.epochs * self.microbatches.steps, "steps", self.steps_done)
+        with self._open_outputs(state):
+            try:
+                while self.position.epoch < schedule.epochs:
+                    self.train_epoch()
+            except Interrupted as stop:
+                self._save_interrupted(stop)
+                raise
+            if self._latest_checkpoint() is None:
+                self.save()
+        return state
+
+    def train_epoch(self) -> None:
+        """Take the steps that are left of the current epoch, evaluate, and save a checkpoint where one is due."""
+        epoch, first = self.position
+        for step in range(first, self.microbatches.steps):
+            lr = learning_rate(self.steps_done, self.microbatches.steps, self.recipe.schedule)
+            microbatches = self.microbatches.microbatches(epoch, step)
+            self.train_step(self.metrics.meter.timed_microbatches(microbatches), epoch, step, lr)
+            self.position = Position(epoch, step + 1)
+            self.metrics.add_step(self.microbatches.batch_size, self.microbatches.num_loss_terms(epoch, step))
+            if self.steps_done % LOG_EVERY == 0:
+                self.flush_metrics()
+                self.metrics.log_steps(epoch + 1, self.steps_done, lr)
+            self.check_interrupt()
+        measured = self.evaluate(self.check_interrupt)
+        self.flush_metrics()
+        self.metrics.log_epoch(epoch + 1, self.steps_done, measured)
+        self.position = Position(epoch + 1)
+        if self.should_checkpoint():
+            self.save()
+
+    def train_step(self, microbatches: Iterable[Microbatch], epoch: int, step: int, lr: float) -> None:
+        """Take one optimiser step, without waiting for the device.
+
+        Args:
+            microbatches: this rank's share of the batch, at least one.
+            epoch: 0-based.
+            step: 0-based, within the epoch.
+            lr: learning rate; parameter groups may scale it.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr * group.get(LR_SCALE, 1.0)
+        self.gradients.zero()
+        losses = [self._forward_backward(microbatch, epoch) for microbatch in microbatches]
+        self.gradients.all_reduce(self.context.dist_context)
+        norm = self.gradients.norm()
+        self.hooks.clip_gradients(self.gradients)
+        self.optimiser.step()
+        steps = self.microbatches.steps
+        self.hooks.after_step(self.module, epoch * steps + step + 1, self.recipe.schedule.epochs * steps)
+        self._pending.append(_PendingStep(epoch, step, _add(losses), norm))
+
+    def _forward_backward(self, microbatch: Microbatch, epoch: int) -> Loss:
+        """Add a microbatch's gradients to the others, and return its share of the loss."""
+        loss = self.loss_fn(microbatch.batch, epoch)
+        weighted = loss.total * microbatch.weight
+        weighted.backward()  # type: ignore[no-untyped-call]
+        parts = {name: part.detach() * microbatch.weight for name, part in loss.parts.items()}
+        return Loss(weighted.detach(), parts)
 
     @property
     def steps_done(self) -> int:
         """Optimiser steps done, over all epochs."""
         return self.position.epoch * self.microbatches.steps + self.position.step
 
-    def flush_metrics(self) -> None:
-        """Check the losses of the steps done, and tell the metrics; called by all ranks."""
-        self.metrics.add_stats(self.step.flush_metrics(self.microbatches.clip_ids))
+    def flush_metrics(self) -> StepStats:
+        """Fetch the losses of the steps since the last call in one transfer, check and log them; on all ranks.
+
+        Raises:
+            TrainingError: a loss or gradient is not finite; names the first such step and its clips.
+        """
+        if not self._pending:
+            return StepStats([], [])
+        names = list(self._pending[0].loss.parts)
+        losses = self.context.dist_context.ordered_all_reduce(torch.stack([step.loss.total for step in self._pending]))
+        norms = torch.stack([step.norm for step in self._pending])
+        rows = [losses.to(norms.dtype), norms]
+        if names:
+            parts = [torch.stack([step.loss.parts[name] for name in names]) for step in self._pending]
+            rows += self.context.dist_context.ordered_all_reduce(torch.stack(parts)).to(norms.dtype).unbind(1)
+        total, norm, *values = torch.stack(rows).tolist()
+        stats = StepStats(total, norm, dict(zip(names, values, strict=True)))
+        for pending, loss, norm in zip(self._pending, stats.losses, stats.norms, strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                clips = self.microbatches.clip_ids(pending.epoch, pending.step)
+                raise _non_finite_error(pending.epoch, pending.step, loss, norm, clips)
+        self._pending.clear()
+        self.metrics.add_stats(stats)
+        return stats
 
     def should_checkpoint(self) -> bool:
         """Return whether the epoch that has ended leaves a checkpoint."""
         done = self.position.epoch
         best = self.monitor is not None and self.metrics.state.improved(self.monitor)
-        return best or done % self.checkpoint_every == 0 or done == self.schedule.epochs
+        return best or done % self.recipe.checkpoint_every == 0 or done == self.recipe.schedule.epochs
 
     def monitored_value(self) -> float | None:
-        """Return what the epoch was judged by that has ended just now; None in the middle of one."""
+        """Return the monitored metric of the last finished epoch; None in the middle of an epoch."""
         if self.monitor is None or self.position.step or not self.metrics.state.history:
             return None
         return self.metrics.state.history[-1][self.monitor]
 
-
-def train_epochs(training: TrainingLoop) -> None:
-    """Go on from the training's position to the end of its schedule."""
-    while training.position.epoch < training.schedule.epochs:
-        train_epoch(training)
-        measured = training.evaluate()
-        done = training.position.epoch + 1
-        training.flush_metrics()
-        training.metrics.log_epoch(done, training.steps_done, measured)
-        training.position = Position(done)
-        if training.should_checkpoint():
-            training.save()
-
-
-def train_epoch(training: TrainingLoop) -> None:
-    """Take the steps that are left of the current epoch."""
-    shares, metrics = training.microbatches, training.metrics
-    epoch, first = training.position
-    for step in range(first, shares.steps):
-        lr = learning_rate(training.steps_done, shares.steps, training.schedule)
-        training.step(metrics.meter.timed_microbatches(shares.microbatches(epoch, step)), epoch, step, lr)
-        training.position = Position(epoch, step + 1)
-        metrics.add_step(shares.batch_size, shares.num_loss_terms(epoch, step))
-        if training.steps_done % LOG_EVERY == 0:
-            training.flush_metrics()
-            metrics.log_steps(epoch + 1, training.steps_done, lr)
-        training.check_interrupt()
-
-
-InterruptCheck = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """One sitting of a run, as one of its ranks sees it. The first rank writes and tells, for all of them.
-
-    Attributes:
-        run: its folder.
-        recipe: what is trained.
-        identity: what its checkpoints belong to.
-        device: the one that this rank trains on.
-        progress: who watches.
-        dist_context: who trains together.
-        profile_steps: steps to be profiled.
-        flops_per_term: floating-point operations that a term of the loss takes.
-        run_id: what the user calls this sitting in his logs.
-    """
-
-    run: Path
-    recipe: Recipe
-    identity: RunIdentity
-    device: torch.device
-    progress: Progress
-    dist_context: DistContext = SINGLE_PROCESS
-    profile_steps: int = 0
-    flops_per_term: int = 0
-    run_id: str | None = None
-
-    def train(
-        self,
-        module: nn.Module,
-        step: TrainStep,
-        microbatches: MicrobatchSampler,
-        evaluate: Callable[[InterruptCheck], Mapping[str, float]],
-        resume: bool,
-        monitor: str | None = None,
-    ) -> TrainState:
-        """Train from the start or from the latest checkpoint to the end of the schedule.
-
-        Args:
-            module: what is saved.
-            step: takes optimiser steps on some of its parameters.
-            microbatches: what they are taken on.
-            evaluate: called at the end of an epoch, with what it may call where it can be interrupted.
-            resume: whether to go on from the run's latest checkpoint.
-            monitor: which measure makes the best epoch, whose checkpoint is kept.
-
-        Raises:
-            Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
-        """
-        position, tally = self._begin_or_resume(module, step, resume)
-        done = position.epoch * microbatches.steps + position.step
-        self.progress.start(self.recipe.kind, self.recipe.schedule.epochs * microbatches.steps, "steps", done)
-        with (
-            self._metrics(tally, done) as metrics,
-            CheckpointWriter(self.run) as writer,
-            self._interrupt_checks() as pause,
-        ):
-            training = TrainingLoop(
-                step=step,
-                microbatches=microbatches,
-                schedule=self.recipe.schedule,
-                checkpoint_every=self.recipe.checkpoint_every,
-                monitor=monitor,
-                metrics=metrics,
-                evaluate=lambda: evaluate(pause),
-                save=lambda: self._save(module, training, writer),
-                check_interrupt=pause,
-                position=position,
-            )
-            self._train_until_stopped(training, writer)
-        return tally
+    def save(self) -> None:
+        """Write a checkpoint of where the training is, in the background; called by all ranks."""
+        self.flush_metrics()
+        if self._writer is None:
+            return
+        state = capture_state(self.optimiser, self.position, self.metrics.state, self.hooks.state_dict())
+        measure = self.monitored_value()
+        self._writer.submit(Snapshot.take(self.steps_done, self.module, state, self.recipe, self.identity, measure))
 
     def record(
-        self,
-        result: PretrainResult | EvaluationResult,
-        state: TrainState,
-        encoder: str,
-        device: str,
-        origin: EncoderProvenance | None = None,
+        self, result: PretrainResult | EvaluationResult, encoder: str, origin: EncoderProvenance | None = None
     ) -> None:
         """Write the run's record: its presence says that the run is complete.
 
         Args:
             result: the outcome.
-            state: what training has left.
             encoder: what the encoder was at the start, in words.
-            device: what it ran on.
             origin: where the encoder came from, if it was trained.
         """
-        if not self.dist_context.is_main:
+        recipe, state, ranks = self.recipe, self.metrics.state, self.context.dist_context
+        if not ranks.is_main:
             return
-        recipe = self.recipe
+        device = describe_device(self.device)
         record = RunRecord(
             format_version=2,
             task=recipe.kind,
@@ -297,72 +288,97 @@ class Trainer:
             encoder=encoder,
             origin=origin,
             seed=recipe.seed,
-            device=device if self.dist_context.world_size == 1 else f"{self.dist_context.world_size} × {device}",
-            hardware=describe_hardware(self.dist_context.world_size),
+            device=device if ranks.world_size == 1 else f"{ranks.world_size} × {device}",
+            hardware=describe_hardware(ranks.world_size),
             versions=package_versions(),
             started=datetime.fromisoformat(state.started) if state.started else None,
             finished=utc_now(),
             sittings=state.sittings if state.started else None,
-            run_id=self.run_id,
+            run_id=self.context.run_id,
             result=result,
         )
-        write_record(self.run, record)
+        write_record(self.context.run_dir, record)
 
-    def _begin_or_resume(self, module: nn.Module, step: TrainStep, resume: bool) -> tuple[Position, TrainState]:
-        """Take up the run or begin it: from the same checkpoint on all ranks, that which the first one sees."""
-        folder = latest_checkpoint(self.run) if resume and self.dist_context.is_main else None
-        name = self.dist_context.broadcast_str(str(folder or ""))
+    def _begin_or_resume(self) -> TrainState:
+        """Take up the run, or begin it: on all ranks from the checkpoint that the first rank sees."""
+        context = self.context
+        folder = self._latest_checkpoint() if context.resume and context.dist_context.is_main else None
+        name = context.dist_context.broadcast_str(str(folder or ""))
         if name:
-            position, tally = restore_state(Path(name), self.recipe, self.identity, module, step.optimiser)
-            tally.sittings += 1
-            logger.info(f"going on after epoch {position.epoch}, step {position.step} of the next")
-            return position, tally
-        if self.dist_context.is_main:
-            init_run_dir(self.run, self.recipe, resume)
-        return Position(), TrainState(started=utc_now().isoformat())
-
-    @contextmanager
-    def _metrics(self, state: TrainState, done: int) -> Iterator[MetricsLogger]:
-        dtype = matmul_dtype(self.recipe.precision)
-        gauge = ThroughputMeter(self.device, self.flops_per_term, self.dist_context.world_size, dtype)
-        if not self.dist_context.is_main:
-            yield MetricsLogger(discard_metrics, self.progress, state, gauge)
-            return
-        with MetricsWriter(self.run, state.lines, done) as files:
-            yield MetricsLogger(files.write, self.progress, state, gauge)
-
-    @contextmanager
-    def _interrupt_checks(self) -> Iterator[InterruptCheck]:
-        """Yield what is called between steps."""
-        steps = self.profile_steps if self.dist_context.is_main else 0
-        with interruptible(self.dist_context.all_reduce_max) as pause, profile_steps(self.run, steps) as profile_step:
-
-            def between() -> None:
-                profile_step()
-                pause()
-
-            yield between
-
-    def _train_until_stopped(self, training: TrainingLoop, writer: CheckpointWriter) -> None:
-        try:
-            train_epochs(training)
-        except Interrupted as stop:
-            training.save()
-            writer.wait()
-            logger.warning(
-                f"interrupted by {stop} after step {training.steps_done}; a checkpoint is written. "
-                f"Go on with the same command and --resume (run: {self.run})."
+            self.position, state = restore_state(
+                Path(name), self.recipe, self.identity, self.module, self.optimiser, self.hooks.load_state_dict
             )
-            stop.user_informed = True
-            raise
-        writer.wait()
-        if latest_checkpoint(self.run) is None:
-            training.save()
+            state.sittings += 1
+            logger.info(f"going on after epoch {self.position.epoch}, step {self.position.step} of the next")
+            return state
+        if context.dist_context.is_main:
+            init_run_dir(context.run_dir, self.recipe, context.resume)
+        return TrainState(started=utc_now().isoformat())
 
-    def _save(self, module: nn.Module, training: TrainingLoop, writer: CheckpointWriter) -> None:
-        training.flush_metrics()
-        if not self.dist_context.is_main:
-            return
-        state = capture_state(training.step.optimiser, training.position, training.metrics.state)
-        measure = training.monitored_value()
-        writer.submit(Snapshot.take(training.steps_done, module, state, self.recipe, self.identity, measure))
+    @contextmanager
+    def _open_outputs(self, state: TrainState) -> Iterator[None]:
+        """Open metrics and checkpoints for writing, and catch signals; at the end all is written."""
+        context = self.context
+        main = context.dist_context.is_main
+        with ExitStack() as stack:
+            write = discard_metrics
+            if main:
+                write = stack.enter_context(MetricsWriter(context.run_dir, state.lines, self.steps_done)).write
+            self.metrics = self._metrics_logger(state, write)
+            writer = stack.enter_context(CheckpointWriter(context.run_dir))
+            self._writer = writer if main else None
+            check_signals = stack.enter_context(interruptible(context.dist_context.all_reduce_max))
+            steps = context.profile_steps if main else 0
+            profile_step = stack.enter_context(profile_steps(context.run_dir, steps))
+
+            def check_interrupt() -> None:
+                profile_step()
+                check_signals()
+
+            self.check_interrupt = check_interrupt
+            yield
+            writer.wait()
+
+    def _save_interrupted(self, stop: Interrupted) -> None:
+        self.save()
+        if self._writer is not None:
+            self._writer.wait()
+        logger.warning(
+            f"interrupted by {stop} after step {self.steps_done}; a checkpoint is written. "
+            f"Go on with the same command and --resume (run: {self.context.run_dir})."
+        )
+        stop.user_informed = True
+
+    def _latest_checkpoint(self) -> Path | None:
+        if self._writer is not None:
+            self._writer.wait()
+        return latest_checkpoint(self.context.run_dir)
+
+    def _metrics_logger(self, state: TrainState, write: WriteMetrics = discard_metrics) -> MetricsLogger:
+        dtype = matmul_dtype(self.recipe.precision)
+        meter = ThroughputMeter(self.device, self.flops_per_term, self.context.dist_context.world_size, dtype)
+        return MetricsLogger(write, self.context.progress, state, meter)
+
+
+class _PendingStep(NamedTuple):
+    """A step whose loss and gradient norm are still on the device."""
+
+    epoch: int
+    step: int
+    loss: Loss
+    norm: Tensor
+
+
+def _add(losses: list[Loss]) -> Loss:
+    parts = {name: torch.stack([loss.parts[name] for loss in losses]).sum() for name in losses[0].parts}
+    return Loss(torch.stack([loss.total for loss in losses]).sum(), parts)
+
+
+def _non_finite_error(epoch: int, step: int, loss: float, norm: float, clips: list[str]) -> TrainingError:
+    what = f"loss is {loss}" if not math.isfinite(loss) else f"loss is {loss:.6g}, its gradient's norm {norm}"
+    return TrainingError(
+        f"step {step + 1} of epoch {epoch + 1}: the {what}, not a finite number. The clips of the batch:\n"
+        f"  {' '.join(clips)}",
+        remedy="Check the store with `mampctl verify`, or lower schedule.lr. "
+        "The checkpoints kept are from before this step, and sound.",
+    )
