@@ -1,4 +1,9 @@
-"""What this process may use of the machine, cores and memory, within the limits of its control groups."""
+"""The cores and memory that this process may use, within the limits of its control groups, and the CPU's name.
+
+Containers, batch jobs and systemd limit a process by Linux control groups (cgroups): version 2 has one tree, version 1
+one tree for each controller. A limit may be set at any level, so the smallest of a group and those above it counts. The
+folders are parameters so that tests can give their own.
+"""
 
 import os
 import platform
@@ -7,52 +12,91 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-CGROUP_ROOT, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+PROC = Path("/proc")
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+PROCESS_CGROUPS = PROC / "self" / "cgroup"
+"""Lists the control groups of this process."""
 
 _MEMORY_FILES = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
-"""Of version 2 and of version 1: the limit, what is used of it, and the part of that which is given back at need."""
+"""For versions 2 and 1: the limit, the memory in use, and the key of the cache in it that can be given back."""
 
 
 class MemoryLimit(NamedTuple):
-    """Bytes that a group may have, and those that it has and cannot give back."""
+    """The memory limit of a control group.
+
+    Attributes:
+        limit: bytes that it may use.
+        used: bytes in use that it cannot give back.
+    """
 
     limit: int
     used: int
 
 
-def count_cores(root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> int:
-    """Return how many cores this process may use: by its affinity, and by its share, rounded up."""
+def count_cores(root: Path = CGROUP_ROOT, groups: Path = PROCESS_CGROUPS) -> int:
+    """Return the cores that this process may use, by its affinity and its CPU quota (rounded up)."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = cpu_quota(root, own)
-    return allowed if share is None else max(1, min(allowed, ceil(share)))
+    quota = cpu_quota(root, groups)
+    return allowed if quota is None else max(1, min(allowed, ceil(quota)))
 
 
-def cpu_quota(root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> float | None:
-    """Return the cores' worth of time that the groups grant; None where they set no limit."""
-    quotas = (_read_cpu_quota(folder) for folder in _cgroup_folders("cpu", root, own))
-    shares = [int(quota) / int(period) for quota, period in quotas if quota not in ("max", "-1")]
-    return min(shares, default=None)
+def cpu_quota(root: Path = CGROUP_ROOT, groups: Path = PROCESS_CGROUPS) -> float | None:
+    """Return the CPU time that the control groups grant, in cores; None if they set no limit."""
+    quotas = (_read_cpu_quota(folder) for folder in _cgroup_folders("cpu", root, groups))
+    return min((int(quota) / int(period) for quota, period in quotas if quota not in ("max", "-1")), default=None)
 
 
-def memory_limits(root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> list[MemoryLimit]:
-    """Return the limits that the groups set; version 1 says none by a number beyond any machine's memory."""
+def memory_limits(root: Path = CGROUP_ROOT, groups: Path = PROCESS_CGROUPS) -> list[MemoryLimit]:
+    """Return the memory limits of the control groups. Version 1 has a huge number where there is no limit."""
     return [
-        MemoryLimit(int(text), int((folder / used).read_text()) - read_table_value(folder / "memory.stat", spare))
-        for folder in _cgroup_folders("memory", root, own)
-        for limit, used, spare in _MEMORY_FILES
+        MemoryLimit(int(text), int((folder / used).read_text()) - _read_number(folder / "memory.stat", cache))
+        for folder in _cgroup_folders("memory", root, groups)
+        for limit, used, cache in _MEMORY_FILES
         if (text := _read_text(folder / limit)) not in ("", "max")
     ]
 
 
-def read_table_value(table: Path, name: str) -> int:
-    """Return a number from a table of one name and number a line."""
-    return next(int(line.split()[1]) for line in table.read_text().splitlines() if line.split()[0] == name)
+def total_memory(root: Path = CGROUP_ROOT, groups: Path = PROCESS_CGROUPS) -> int:
+    """Return the bytes of memory of the machine, or of the container or job."""
+    return min([_installed_memory(), *(limit.limit for limit in memory_limits(root, groups))])
+
+
+def free_host_memory(meminfo: Path = PROC / "meminfo", root: Path = CGROUP_ROOT, groups: Path = PROCESS_CGROUPS) -> int:
+    """Return the bytes of memory that are free, on the machine and within the control groups.
+
+    Args:
+        meminfo: the kernel's file; where there is none, half of the installed memory counts as free.
+        root: the folder of control groups.
+        groups: the list of those of this process.
+    """
+    if not meminfo.exists():
+        return _installed_memory() // 2
+    free = [limit.limit - limit.used for limit in memory_limits(root, groups)]
+    return max(min([1024 * _read_number(meminfo, "MemAvailable:"), *free]), 0)
+
+
+def cpu_name(proc: Path = PROC) -> str:
+    """Return the CPU's model name from the kernel, or its architecture."""
+    cpuinfo = proc / "cpuinfo"
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _installed_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _read_number(file: Path, key: str) -> int:
+    """Return a number from a file that has one key and number a line."""
+    return next(int(line.split()[1]) for line in file.read_text().splitlines() if line.split()[0] == key)
 
 
 def _read_cpu_quota(folder: Path) -> tuple[str, str]:
+    """Return a group's CPU quota and its period, microseconds; "max" or "-1" for no limit."""
     if limit := _read_text(folder / "cpu.max"):
         quota, period = limit.split()
         return quota, period
@@ -63,46 +107,12 @@ def _read_text(file: Path) -> str:
     return file.read_text().strip() if file.exists() else ""
 
 
-def _cgroup_folders(controller: str, root: Path, own: Path) -> Iterator[Path]:
-    """Yield the folders of the groups that this process is in, each followed by those above it.
-
-    Of version 2 there is one tree, of version 1 one for each controller.
-    """
-    for line in own.read_text().splitlines() if own.exists() else ():
-        _, names, path = line.split(":", 2)
-        if names and controller not in names.split(","):
+def _cgroup_folders(controller: str, root: Path, groups: Path) -> Iterator[Path]:
+    """Yield the folders of this process's control groups, each followed by those above it."""
+    for line in groups.read_text().splitlines() if groups.exists() else ():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
             continue
-        tree = root / controller if names else root
+        tree = root / controller if controllers else root
         group = tree / path.lstrip("/")
         yield from (folder for folder in (group, *group.parents) if folder == tree or tree in folder.parents)
-
-
-def free_host_memory(meminfo: Path = Path("/proc/meminfo"), root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> int:
-    """Return the bytes that new work may take: what the system and the limits of a container or job leave.
-
-    Args:
-        meminfo: the kernel's account; where there is none, half of the machine's memory counts as free.
-        root: the folder of control groups.
-        own: the list of those that this process is in.
-    """
-    if not meminfo.exists():
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    left = [limit.limit - limit.used for limit in memory_limits(root, own)]
-    return max(min([1024 * read_table_value(meminfo, "MemAvailable:"), *left]), 0)
-
-
-_PROC = Path("/proc")
-
-
-def cpu_name(proc: Path = _PROC) -> str:
-    """Return the processor's model as the kernel tells it, else its architecture."""
-    table = proc / "cpuinfo"
-    lines = table.read_text().splitlines() if table.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
-
-
-def total_memory(root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> int:
-    """Return the bytes of memory that the machine has, or that a container or job may have of them."""
-    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([installed, *(limit.limit for limit in memory_limits(root, own))])
