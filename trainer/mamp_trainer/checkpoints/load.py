@@ -1,4 +1,4 @@
-"""Loads weights into networks; every tensor must be there, no other, and each in its shape."""
+"""Load weights into networks: every tensor must be there, no other, and each in its shape."""
 
 import hashlib
 import logging
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.run_files import latest_checkpoint
-from mamp_schemas.models.recipe import ModelSpec
+from mamp_schemas.models.recipe import DEFAULT_OBJECTIVE, PRETRAIN, ModelSpec
+from mamp_schemas.registry import OBJECTIVES
 from mamp_trainer.checkpoints.files import Checkpoint, is_checkpoint, read_checkpoint
 from mamp_trainer.checkpoints.released import load_released, resize_segments
 from mamp_trainer.models.mamp import Encoder
@@ -17,7 +18,9 @@ from mamp_trainer.models.mamp import Encoder
 logger = logging.getLogger(__name__)
 
 
-_PREFIX = "encoder."
+ENCODER_PREFIX = "encoder."
+"""Where the encoder is in released files, in classifiers, and in what most objectives train."""
+
 _TEMPORAL = "encoder.temp_embed"
 
 
@@ -61,22 +64,30 @@ def load_encoder(source: Path, spec: ModelSpec) -> dict[str, Tensor]:
         CheckpointError: there is no checkpoint, it is damaged, or its encoder has another shape.
     """
     if source.is_file():
-        weights = fit_temporal_embedding(load_released(source), spec, source)
+        weights, prefix = fit_temporal_embedding(load_released(source), spec, source), ENCODER_PREFIX
     else:
         saved = read_checkpoint(resolve_checkpoint(source))
         _check_encoder_settings(saved, spec)
-        weights = saved.weights
-    found = {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
-    load_exact(Encoder(spec), found, str(source))
-    return found
+        weights, prefix = saved.weights, _encoder_prefix(saved)
+    encoder = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
+    load_exact(Encoder(spec), encoder, str(source))
+    return encoder
+
+
+def _encoder_prefix(saved: Checkpoint) -> str:
+    """Return where in a checkpoint's weights the encoder is that evaluations load: its objective says so."""
+    if saved.recipe["kind"] != PRETRAIN:
+        return ENCODER_PREFIX
+    prefix: str = OBJECTIVES.get(saved.recipe.get("objective", DEFAULT_OBJECTIVE)).encoder_prefix
+    return prefix
 
 
 def fit_temporal_embedding(weights: dict[str, Tensor], spec: ModelSpec, source: Path) -> dict[str, Tensor]:
-    """Bring the temporal embedding of a released file to the recipe's number of segments, with a warning.
+    """Interpolate the temporal embedding of a released file to the recipe's number of segments, with a warning.
 
     Args:
         weights: under our names.
-        spec: says how many segments there are to be.
+        spec: the shape that the encoder is to have.
         source: the file, named in the warning.
     """
     embedding = weights.get(_TEMPORAL)
@@ -102,7 +113,7 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
 
 
 def resolve_checkpoint(source: Path) -> Path:
-    """Return the checkpoint that a user names, or the latest of the run that he names.
+    """Return a checkpoint that the user names, or the latest one of a run that the user names.
 
     Raises:
         CheckpointError: there is none.
@@ -119,7 +130,7 @@ def resolve_checkpoint(source: Path) -> Path:
 
 
 def _check_encoder_settings(saved: Checkpoint, spec: ModelSpec) -> None:
-    """Compare what no tensor's shape tells: the number of attention heads, and what the encoder sees."""
+    """Compare settings that no tensor's shape shows: the number of attention heads, and the encoder's input."""
     model = saved.recipe["model"]
     if model["heads"] != spec.heads:
         raise _mismatch_error(
