@@ -128,7 +128,7 @@ def test_gather__reads_no_further_than_a_batch() -> None:
         for number in range(10 * BATCH_LINES):
             read.append(number)
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
-            yield FileClips(source, [(ClipInfo(source.id, 0), clip)], [])
+            yield FileClips(source, [(ClipInfo(source.id, 0), clip)])
 
     first = next(_batches(files(), NullProgress()))
     assert len(first) == len(read) == BATCH_LINES
@@ -141,7 +141,7 @@ def test_gather__writes_faults_without_waiting_for_clips() -> None:
         for number in range(10 * BATCH_LINES):
             read.append(number)
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
-            yield FileClips(source, [], [QuarantinedFile(file=source.location, line=0, reason="damaged")])
+            yield FileClips(source, [], [QuarantinedFile(file=source.portable_path, line=0, reason="damaged")])
 
     assert len(next(_batches(files(), NullProgress()))) == len(read) == BATCH_LINES
 

@@ -275,10 +275,10 @@ def nothing_left(folder: Path) -> Path:
     return folder / "bad.zip"
 
 
-def test_ingest__a_store_without_a_clip_gives_way(archives: tuple[Path, Path], tmp_path: Path) -> None:
+def test_ingest__a_store_without_a_clip_is_replaced(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "s.zarr"
     assert ingest(request(out, nothing_left(tmp_path)), NullProgress()).counts.clips == 0
-    with pytest.raises(StoreExistsError, match="a store without a clip, to which nothing is to be appended"):
+    with pytest.raises(StoreExistsError, match="the store holds no clip, so it cannot be extended"):
         ingest(request(out, archives[0], append=True), NullProgress())
     metadata = ingest(request(out, archives[0]), NullProgress())
     assert metadata.content_hash == ingest(request(tmp_path / "new.zarr", archives[0]), NullProgress()).content_hash

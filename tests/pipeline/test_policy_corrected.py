@@ -1,6 +1,7 @@
 """The `corrected` policy: what each deviation changes, and which clips it is counted for."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from mamp_pipeline.cleaning.video_segment import make_segment_clip, segment_note
 from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.clips import Clip, RawBodies, RawSegment
 from mamp_pipeline.datasets.discover import find_sources
-from mamp_pipeline.ingest.read_files import SourceClips, read_clips
+from mamp_pipeline.ingest.read_files import read_file
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.dataset import dataset_spec, fixed_specs
 from mamp_schemas.models.policy import (
@@ -192,14 +193,15 @@ def test_find_touched__nothing_under_paper() -> None:
 
 
 @pytest.mark.parametrize("dataset", ["ntu60", "ntu120"])
-def test_read_clips__golden_clips_touched(dataset: str) -> None:
-    found = SourceClips()
-    for source in find_sources([GOLDEN / dataset / "raw.zip"], find_reader(dataset)).sources:
-        read_clips(source, find_reader(dataset), CORRECTED[dataset], found)
+def test_read_file__golden_clips_touched(dataset: str) -> None:
+    reader = find_reader(dataset)
+    sources = find_sources([GOLDEN / dataset / "raw.zip"], reader).sources
+    files = [read_file(source, reader, CORRECTED[dataset]) for source in sources]
+    counts = sum((file.counts for file in files), Counter())
     kinds = json.loads((GOLDEN / dataset / "kinds.json").read_text())
-    assert found.counts["tracking_gaps"] == sum(kind in ("single_gap", "body_gap", "reid") for kind in kinds.values())
-    single = sum(len(clip.joints) == 1 for _, clip in found.clips)
-    assert found.counts["empty_slot"] == (single if dataset == "ntu120" else 0)
+    assert counts["tracking_gaps"] == sum(kind in ("single_gap", "body_gap", "reid") for kind in kinds.values())
+    single = sum(len(clip.joints) == 1 for file in files for _, clip in file.clips)
+    assert counts["empty_slot"] == (single if dataset == "ntu120" else 0)
 
 
 def test_make_instance__paper_takes_frames_as_they_are() -> None:

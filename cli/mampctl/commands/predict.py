@@ -90,7 +90,7 @@ def _batches(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[
         lines += [_OutputLine({"clip": info.id, "file": place}, clip) for info, clip in file.clips]
         lines += [
             _OutputLine({"file": fault.file, "line": fault.line, "error": fault.reason}, None)
-            for fault in file.problems
+            for fault in file.problems()
         ]
         progress.advance(1)
         if len(lines) >= BATCH_LINES:

@@ -1,4 +1,4 @@
-"""The clip table and the metadata of a store in the making, gathered from its staged parts."""
+"""The clip table and the metadata of the store that an ingest makes, from its staged parts."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,15 @@ from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile, StoreM
 
 @dataclass(frozen=True)
 class ClipTable:
-    """All clips of all pieces, in order.
+    """All clips of the store, in order: those it has already, then those of each staged part.
 
     Attributes:
         ids: clip ids.
         columns: every clip column of the store.
         existing_clips: how many of the clips the store has already.
-        part_rows: (pieces + 1,) the first row of each piece in the store, and the total.
-        quarantined: files left out of the pieces.
-        counts: the pieces' tallies, summed.
+        part_rows: (parts + 1,) the first row of each staged part in the store, and the total.
+        quarantined: files that gave no clip.
+        counts: the counts of the staged parts, summed.
     """
 
     ids: list[str]
@@ -51,47 +51,57 @@ class ClipTable:
         return int(self.part_rows[0])
 
 
-def gather_table(pieces: Sequence[StoragePath], base: Store | None) -> ClipTable:
-    """Read the tables of all pieces, without their rows, behind that of the store they extend."""
-    read = [open_staged_part(path, rows=False) for path in pieces]
-    tables: list[Columns] = [*([base.columns] if base else []), *(piece.columns for piece in read)]
+def gather_table(part_paths: Sequence[StoragePath], base: Store | None) -> ClipTable:
+    """Read the clip tables of staged parts, without their rows.
+
+    Args:
+        part_paths: of the staged parts, in order.
+        base: the store that they extend; its clips come first.
+    """
+    parts = [open_staged_part(path, rows=False) for path in part_paths]
+    tables: list[Columns] = [*([base.columns] if base else []), *(part.columns for part in parts)]
     columns: dict[str, NDArray[Any]] = {
-        name: np.concatenate([table[name] for table in tables]) for name in read[0].columns
+        name: np.concatenate([table[name] for table in tables]) for name in parts[0].columns
     }
-    ids = [*(base.ids if base else []), *(name for piece in read for name in piece.ids)]
+    ids = [*(base.ids if base else []), *(name for part in parts for name in part.ids)]
     frames, bodies = columns["frames"].astype(np.int64), columns["bodies"].astype(np.int64)
     columns["id"] = pack_ids(ids)
     columns["first_row"] = first_rows(frames, bodies)
-    kept = len(base.ids) if base else 0
-    places = kept + np.cumsum([0, *(len(piece.ids) for piece in read)])
-    ends = np.concatenate([[0], np.cumsum(frames * bodies)])
-    quarantined = tuple(entry for piece in read for entry in piece.quarantined)
-    tally = sum((Counter(piece.counts) for piece in read), Counter())
-    return ClipTable(ids, columns, kept, ends[places].astype(np.int64), quarantined, tally)
+    existing = len(base.ids) if base else 0
+    first_clips = existing + np.cumsum([0, *(len(part.ids) for part in parts)])
+    clip_ends = np.concatenate([[0], np.cumsum(frames * bodies)])
+    return ClipTable(
+        ids,
+        columns,
+        existing_clips=existing,
+        part_rows=clip_ends[first_clips].astype(np.int64),
+        quarantined=tuple(entry for part in parts for entry in part.quarantined),
+        counts=sum((Counter(part.counts) for part in parts), Counter()),
+    )
 
 
 def build_metadata(request: IngestRequest, raw_input: RawInput, table: ClipTable, base: Store | None) -> StoreMetadata:
-    """Return the metadata of the store that the table describes.
+    """Return the metadata of the store.
 
     Args:
         request: the ingest.
         raw_input: its input.
-        table: of the whole store.
-        base: the store it extends, whose source, quarantine and counts are added.
+        table: the clips of the whole store.
+        base: the store that is extended; its source, quarantine and counts are added.
     """
     source = fingerprint(raw_input.sources)
-    account = IngestSummary(
+    deviations = single_field_deviations(request.policy, request.spec.paper_policy)
+    summary = IngestSummary(
         source=source,
         ingests=(source,),
         excluded=raw_input.excluded,
         foreign=raw_input.foreign,
         quarantined=table.quarantined,
-        touched={
-            field: table.counts.get(field, 0)
-            for field in single_field_deviations(request.policy, request.spec.paper_policy)
-        },
+        touched={field: table.counts.get(field, 0) for field in deviations},
         noted={note: table.counts[note] for note in NOTE_DESCRIPTIONS if table.counts.get(note)},
     )
+    if base:
+        summary = _add_base(summary, base.metadata, raw_input, request.reader)
     return make_store_metadata(
         dataset=request.dataset,
         layout=request.layout,
@@ -99,37 +109,34 @@ def build_metadata(request: IngestRequest, raw_input: RawInput, table: ClipTable
         motion=request.motion,
         ids=table.ids,
         columns=table.columns,
-        summary=_add_counts(base.metadata, account, raw_input, request.reader) if base else account,
+        summary=summary,
     )
 
 
-def _add_counts(
-    before: StoreMetadata, account: IngestSummary, raw_input: RawInput, reader: DatasetReader
-) -> IngestSummary:
-    """Add up two accounts; a file that was quarantined before and has now been read again is told of anew.
+def _add_base(summary: IngestSummary, base: StoreMetadata, raw_input: RawInput, reader: DatasetReader) -> IngestSummary:
+    """Add the summary of the store that is extended.
 
-    It is known by the id in its name: a mended file may come in an archive, or folder, of another name.
+    A file that was quarantined before and is read again now is listed by what it gives now. It is known by the id in
+    its name, because a repaired file may come in an archive or folder of another name.
     """
-    again = {source.id for source in raw_input.sources}
+    read_again = {source.id for source in raw_input.sources}
+    still_quarantined = (entry for entry in base.quarantined if _file_id(entry, reader) not in read_again)
     return IngestSummary(
-        source=add_fingerprints(before.source, account.source),
-        ingests=(*(before.ingests or (before.source,)), *account.ingests),
-        excluded=before.counts.excluded + account.excluded,
-        foreign=before.counts.foreign + account.foreign,
-        quarantined=(
-            *(each for each in before.quarantined if _raw_file_id(each, reader) not in again),
-            *account.quarantined,
-        ),
-        touched={field: before.touched.get(field, 0) + clips for field, clips in account.touched.items()},
+        source=add_fingerprints(base.source, summary.source),
+        ingests=(*(base.ingests or (base.source,)), *summary.ingests),
+        excluded=base.counts.excluded + summary.excluded,
+        foreign=base.counts.foreign + summary.foreign,
+        quarantined=(*still_quarantined, *summary.quarantined),
+        touched={field: base.touched.get(field, 0) + clips for field, clips in summary.touched.items()},
         noted={
-            note: before.noted.get(note, 0) + account.noted.get(note, 0)
+            note: base.noted.get(note, 0) + summary.noted.get(note, 0)
             for note in NOTE_DESCRIPTIONS
-            if note in before.noted or note in account.noted
+            if note in base.noted or note in summary.noted
         },
     )
 
 
-def _raw_file_id(entry: QuarantinedFile, reader: DatasetReader) -> str | None:
-    """Return the id of the raw file an entry is about; its `file` is the container's name, then the path inside."""
+def _file_id(entry: QuarantinedFile, reader: DatasetReader) -> str | None:
+    """Return the id in a quarantined file's name; `entry.file` is the container's name, then the path inside."""
     info = reader.parse_path(entry.file.partition("/")[2])
     return info.id if info else None

@@ -1,4 +1,4 @@
-"""The plan of an ingest, which raw files make which part. Pure, and the same on every run."""
+"""The plan of an ingest: which raw files each part holds. Pure, and the same on every run."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +13,12 @@ from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.store import MotionSpec
 
 PART_BYTES = 48 * 2**20
-"""Text of one part: small enough to hold as bytes and clips, large enough that tasks stay few."""
+"""Bytes of raw files in one part: few enough to hold in memory as text and clips, enough to keep tasks few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The files one task parses: a contiguous run of the sorted sources."""
+    """The files that one task parses: a contiguous run of the sorted sources."""
 
     number: int
     sources: tuple[RawSource, ...]
@@ -32,23 +32,23 @@ def plan_parts(sources: Sequence[RawSource]) -> Iterator[Part]:
 
 
 def divide_sizes(blocks: Iterable[NDArray[np.int64]]) -> Iterator[slice]:
-    """Divide files into runs that hold as many as fit into `PART_BYTES`, and at least one.
+    """Divide files into runs of as many as fit into `PART_BYTES`, and at least one.
 
-    A run is found by a search in sums, not by a look at each file: a hundred million files take seconds, and of
-    their sizes only one block is held at a time.
+    Searches cumulative sums instead of visiting each file: a hundred million files take seconds, and only one block
+    of their sizes is in memory at a time.
 
     Args:
         blocks: the sizes of all files in bytes, in their order, in blocks of any length.
 
     Yields:
-        The places of each run's files.
+        The index range of each run's files.
     """
     first, rest = 0, np.zeros(0, dtype=np.int64)
     for block in blocks:
         sizes = np.concatenate((rest, block))
         ends = np.cumsum(sizes)
         start, before = 0, 0
-        # The last run of a block may go on in the next one.
+        # The last run of a block may continue in the next one.
         while (stop := int(ends.searchsorted(before + PART_BYTES, side="right"))) < len(ends):
             stop = max(stop, start + 1)
             yield slice(first + start, first + stop)
@@ -61,7 +61,7 @@ def divide_sizes(blocks: Iterable[NDArray[np.int64]]) -> Iterator[slice]:
 def fingerprint(sources: Iterable[RawSource]) -> str:
     """Return the fingerprint of raw input: the sum of the sha256 of its files' identities, modulo 2^256.
 
-    A sum, so that the fingerprint of an archive added later can be added as well (`add_fingerprints`).
+    A sum, so that the fingerprint of files that are appended later can be added (`add_fingerprints`).
     """
     total = sum(_parse_digest(hashlib.sha256(f"{source.identity}\n".encode()).hexdigest()) for source in sources)
     return _format_digest(total)
@@ -81,12 +81,13 @@ def _format_digest(total: int) -> str:
 
 
 def plan_hash(dataset: str, policy: IngestPolicy, motion: MotionSpec, sources: Sequence[RawSource]) -> str:
-    """Return the sha256 of what an ingest is to do: the mark of its staging folder.
+    """Return the sha256 of an ingest's task, by which it recognises its staging folder.
 
-    Files count by their ids and sizes: an edited one costs its own piece, which knows what it was made of, not all.
+    Files count by id and size only. An edited file does not change the plan: its staged part, which has a digest of
+    its own input, is parsed again.
 
     Args:
-        dataset: what it is known by (`identify`).
+        dataset: the dataset's identity (`dataset_identity`).
         policy: how clips are made.
         motion: how motion and intensity are made.
         sources: the raw files.

@@ -1,4 +1,4 @@
-"""Raw files to cleaned clips, file by file, for an ingest or without any store."""
+"""Reads raw files into cleaned clips, file by file, for an ingest or without any store."""
 
 import logging
 from collections import Counter
@@ -21,52 +21,65 @@ from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile
 logger = logging.getLogger(__name__)
 
 
-@dataclass
-class SourceClips:
-    """What raw files gave.
+@dataclass(frozen=True, slots=True)
+class FileClips:
+    """The clips of one raw file.
 
     Attributes:
-        clips: in order of id.
-        quarantined: files, and labels in them, that gave no clip.
-        counts: clips that a policy's field touches, and what `NOTES` names.
+        source: the file.
+        clips: in order of id; several where the file is a video.
+        quarantined: why the file, or labels of it, gave no clip.
+        counts: clips that a field of the policy changes, and what `NOTE_DESCRIPTIONS` names.
     """
 
+    source: RawSource
     clips: list[tuple[ClipInfo, Clip]] = field(default_factory=list)
     quarantined: list[QuarantinedFile] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
+    def problems(self) -> Iterator[QuarantinedFile]:
+        """Yield why the file, or labels of it, gave no clip; files are named as the user named them."""
+        locations = {file.portable_path: file.location for file in self.source.files}
+        for entry in self.quarantined:
+            yield entry.replaced(file=locations[entry.file])
+        empty = self.counts["all_zero"]
+        if empty:
+            reason = f"{empty} {NOTE_DESCRIPTIONS['all_zero']}"
+            yield QuarantinedFile(file=self.source.location, line=0, reason=reason)
 
-def read_clips(source: RawSource, reader: DatasetReader, policy: IngestPolicy, result: SourceClips) -> None:
-    """Read, parse and clean a raw file's clips; what cannot become a clip is quarantined.
+
+def read_file(source: RawSource, reader: DatasetReader, policy: IngestPolicy) -> FileClips:
+    """Read, parse and clean the clips of a raw file; what cannot become a clip is quarantined.
 
     Args:
         source: the file.
-        reader: its dataset's.
+        reader: its dataset's reader.
         policy: how bodies become a clip.
-        result: what the file gives is added to it.
     """
+    result = FileClips(source)
     try:
         raw_clips = reader.open(source)
     except RawFileError as problem:
         result.quarantined.append(_quarantine(source, problem))
-        return
+        return result
     for raw in raw_clips:
         try:
-            _add_clip(raw, reader, policy, result)
+            _clean(raw, reader, policy, result)
         except RawFileError as problem:
             result.quarantined.append(_quarantine(raw.source, problem))
+    return result
 
 
-def _add_clip(raw: RawClip, reader: DatasetReader, policy: IngestPolicy, result: SourceClips) -> None:
+def _clean(raw: RawClip, reader: DatasetReader, policy: IngestPolicy, result: FileClips) -> None:
     if isinstance(raw.content, RawFileError):
         raise raw.content
-    make = partial(reader.clean, raw.content)
-    clip = make(policy)
+    make_clip = partial(reader.clean, raw.content)
+    clip = make_clip(policy)
     if clip is None:
         result.counts["all_zero"] += 1
         return
     result.clips.append((raw.info, clip))
-    result.counts.update(find_changing_fields(make, policy, reader.options))
+    result.counts.update(find_changing_fields(make_clip, policy, reader.options))
     result.counts.update(reader.cleaning_notes(raw.content, policy))
 
 
@@ -74,27 +87,12 @@ def _quarantine(source: RawSource, problem: RawFileError) -> QuarantinedFile:
     return QuarantinedFile(file=source.portable_path, line=problem.line, reason=problem.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class FileClips:
-    """What one raw file gave.
-
-    Attributes:
-        source: the file.
-        clips: in order of id; several where it is a video.
-        problems: why it, or labels of it, gave no clip; their files as the user named them.
-    """
-
-    source: RawSource
-    clips: Sequence[tuple[ClipInfo, Clip]]
-    problems: Sequence[QuarantinedFile]
-
-
 def find_files(paths: Sequence[StoragePath], reader: DatasetReader) -> list[RawSource]:
-    """List the raw files of a dataset, sorted by id; those of another dataset are left out, and counted aloud.
+    """List the raw files of a dataset, sorted by id; files of another dataset are left out, and their number logged.
 
     Args:
         paths: single files, folders and zip archives.
-        reader: the dataset's.
+        reader: the dataset's reader.
 
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
@@ -115,21 +113,10 @@ def read_files(sources: Sequence[RawSource], reader: DatasetReader, policy: Inge
 
     Args:
         sources: sorted by id.
-        reader: their dataset's.
+        reader: their dataset's reader.
         policy: how bodies become a clip.
     """
     for part in plan_parts(sources):
         with prefetch(part.sources):
             for source in part.sources:
-                result = SourceClips()
-                read_clips(source, reader, policy, result)
-                yield FileClips(source, result.clips, list(_list_problems(source, result)))
-
-
-def _list_problems(source: RawSource, result: SourceClips) -> Iterator[QuarantinedFile]:
-    places = {file.portable_path: file.location for file in source.files}
-    for fault in result.quarantined:
-        yield fault.replaced(file=places[fault.file])
-    empty = result.counts["all_zero"]
-    if empty:
-        yield QuarantinedFile(file=source.location, line=0, reason=f"{empty} {NOTE_DESCRIPTIONS['all_zero']}")
+                yield read_file(source, reader, policy)

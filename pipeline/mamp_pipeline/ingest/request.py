@@ -1,4 +1,4 @@
-"""What an ingest is asked to do, the raw files it finds, and what already stands at its output."""
+"""The request of an ingest, the raw files that it finds, and the store that may already be at its output."""
 
 import logging
 from dataclasses import dataclass, field
@@ -59,13 +59,13 @@ class IngestRequest:
 
     @property
     def identity(self) -> str:
-        """What the dataset is known by in hashes."""
+        """How hashes name the dataset."""
         return dataset_identity(self.dataset, self.layout)
 
 
 @dataclass(frozen=True)
 class RawInput:
-    """The sources of an ingest, sorted by clip id, and how many files were left out."""
+    """The sources of an ingest, sorted by id, and how many files were left out by its list or as another dataset's."""
 
     sources: list[RawSource]
     excluded: int
@@ -100,32 +100,32 @@ def find_raw_input(request: IngestRequest) -> RawInput:
 
 
 _IDENTITY_CHARS = 19
-"""Characters of an identity that messages show: of own recordings `custom` and 12 digits of their layout's digest."""
+"""Characters of an identity that messages show: for own recordings `custom` and 12 digits of the layout's digest."""
 
 
 def open_existing_store(request: IngestRequest) -> Store | None:
-    """Open the finished store at the output, if there is one; a store without a clip gives way to another.
+    """Open the finished store at the output; None if there is none, or one without a clip, which is replaced.
 
     Raises:
-        StoreError: it cannot be read; or it is to be extended and is not there, or not finished.
-        StoreExistsError: it is to be extended and holds no clip.
+        StoreError: it cannot be read, or `append` is set and there is no finished store.
+        StoreExistsError: `append` is set and the store holds no clip.
     """
     if not request.append and not is_complete(request.out):
         return None
-    standing = open_store(request.out)
-    if request.append and not standing.ids:
+    store = open_store(request.out)
+    if request.append and not store.ids:
         raise StoreExistsError(
-            f"{request.out}: a store without a clip, to which nothing is to be appended",
-            remedy="Run the same command without --append: the empty store gives way.",
+            f"{request.out}: the store holds no clip, so it cannot be extended",
+            remedy="Run the same command without --append: it replaces the empty store.",
         )
-    return standing if standing.ids else None
+    return store if store.ids else None
 
 
 def already_complete(request: IngestRequest, raw_input: RawInput, existing: Store) -> StoreMetadata | None:
-    """Return the metadata of a finished store that holds the request's input already; None if it is to be extended.
+    """Return the metadata of a finished store that already holds the request's input; None if it is to be extended.
 
     Raises:
-        StoreExistsError: it does not hold that input, and extending it is not asked for or not possible.
+        StoreExistsError: it holds other input, and cannot be extended or the request does not ask for it.
     """
     metadata = existing.metadata
     same_kind = (metadata.dataset_identity(), metadata.policy, metadata.motion) == (
@@ -151,7 +151,7 @@ def already_complete(request: IngestRequest, raw_input: RawInput, existing: Stor
 
 
 def remove_leftovers(request: IngestRequest, plan: str) -> None:
-    """Remove what a process that died after the last step left of this plan's staging; tell of another plan's."""
+    """Remove the staging folder that a process left which died after its last step; warn of another plan's."""
     staging = staging_path(request.out)
     if exists(staging):
         with lock_output(request.out):
@@ -165,7 +165,7 @@ def remove_leftovers(request: IngestRequest, plan: str) -> None:
 
 
 def _reject_present_clips(request: IngestRequest, raw_input: RawInput, existing: Store) -> None:
-    """Refuse to append clips that the store has; a file that gave none may be appended when it is mended."""
+    """Refuse to append clips that the store has; a file that gave no clip may be appended once it is repaired."""
     ids = set(map(request.reader.source_id, existing.ids))
     present = [source for source in raw_input.sources if source.id in ids]
     if len(present) == len(raw_input.sources):

@@ -1,4 +1,4 @@
-"""Runs an ingest from raw files to a finished store. Plan, parse, pack, finish; resumes after any interruption."""
+"""Runs an ingest from raw files to a finished store: plan, parse, pack, finish. Resumes after any interruption."""
 
 import json
 import logging
@@ -45,13 +45,13 @@ logger = logging.getLogger(__name__)
 
 
 class _Throughput:
-    """Megabytes a second since it was made."""
+    """Measures megabytes a second."""
 
     def __init__(self) -> None:
         self._started, self._bytes = time.monotonic(), 0
 
     def add(self, size: int) -> float:
-        """Count some bytes; return the rate of all so far."""
+        """Count bytes; return the rate since the beginning."""
         self._bytes += size
         return round(self._bytes / 1e6 / max(time.monotonic() - self._started, 1e-9), 1)
 
@@ -59,7 +59,7 @@ class _Throughput:
 def parse_parts(
     request: IngestRequest, parts: Sequence[Part], staging: StoragePath, plan: str, engine: Engine, progress: Progress
 ) -> None:
-    """Parse every part that has no piece of its present files yet."""
+    """Parse every part that has no staged part of its present files yet."""
     jobs = [
         ParseJob(
             part,
@@ -72,8 +72,8 @@ def parse_parts(
         )
         for part in parts
     ]
-    there = list_file_sizes(staging)
-    left = [job for job in jobs if job.target.name not in there or not _is_parsed(job)]
+    staged = list_file_sizes(staging)
+    left = [job for job in jobs if job.target.name not in staged or not _is_parsed(job)]
     if len(left) < len(jobs):
         logger.info(f"{len(jobs) - len(left):,} of {len(jobs):,} parts are parsed already")
     progress.start("parse", sum(len(job.part.sources) for job in left), "files")
@@ -92,23 +92,23 @@ def pack_shards(
     engine: Engine,
     progress: Progress,
 ) -> None:
-    """Write every shard that has no receipt for the present table yet.
+    """Write every shard that has no manifest of the present clip table yet.
 
     Args:
         request: the ingest.
-        table: of the whole store.
-        staging: its staging folder, with a piece for each of the table's.
-        plan: the staging folder's mark.
+        table: the clips of the whole store.
+        staging: its staging folder, with all staged parts.
+        plan: the plan that the staging folder belongs to.
         table_digest: digest of the table.
-        engine: does the work.
-        progress: told of it.
+        engine: runs the tasks.
+        progress: counts rows.
     """
-    pieces = [staged_part_path(staging, number) for number in range(len(table.part_rows) - 1)]
+    parts = [staged_part_path(staging, number) for number in range(len(table.part_rows) - 1)]
     jobs = [
         PackJob(
             request.out.absolute(),
             rows,
-            tuple(_overlapping_parts(table, pieces, rows)),
+            tuple(_overlapping_parts(table, parts, rows)),
             table.existing_rows,
             request.motion,
             plan,
@@ -118,77 +118,75 @@ def pack_shards(
         for rows in plan_shards(table.rows)
         if rows.stop > table.existing_rows
     ]
-    there = list_file_sizes(staging)
-    sizes = list_file_sizes(request.out) if any(job.shard_manifest.name in there for job in jobs) else {}
-    left = [job for job in jobs if job.shard_manifest.name not in there or not _is_packed(job, sizes)]
+    staged = list_file_sizes(staging)
+    sizes = list_file_sizes(request.out) if any(job.shard_manifest.name in staged for job in jobs) else {}
+    left = [job for job in jobs if job.shard_manifest.name not in staged or not _is_packed(job, sizes)]
     progress.start("pack", sum(job.rows.stop - job.rows.start for job in left), "rows")
     for job, _ in engine.run(pack_shard, left):
         progress.advance(job.rows.stop - job.rows.start)
 
 
 def _is_parsed(job: ParseJob) -> bool:
-    found = read_job_digest(job.target)
-    if found is None:
+    digest, expected = read_job_digest(job.target), job.digest()
+    if digest is None:
         logger.warning(f"{job.target.name} is damaged: its part is parsed again")
-    elif found != job.digest():
+    elif digest != expected:
         logger.info(f"{job.target.name} is of files that changed since: its part is parsed again")
-    return found == job.digest()
+    return digest == expected
 
 
 def _is_packed(job: PackJob, sizes: Mapping[str, int]) -> bool:
     try:
-        receipt = json.loads(read_bytes(job.shard_manifest))
+        manifest = json.loads(read_bytes(job.shard_manifest))
     except (FileNotFoundError, ValueError):
         return False
-    return bool(receipt == {"state": job.table_digest, "files": {key: sizes.get(key) for key in receipt["files"]}})
+    files = {key: sizes.get(key) for key in manifest["files"]}
+    return bool(manifest == {"state": job.table_digest, "files": files})
 
 
 def _overlapping_parts(
-    table: ClipTable, pieces: Sequence[StoragePath], rows: RowRange
+    table: ClipTable, parts: Sequence[StoragePath], rows: RowRange
 ) -> Iterator[tuple[StoragePath, int]]:
-    """Yield the pieces that hold rows of a shard, and the first row of each; a piece can hold none at all."""
+    """Yield the staged parts that hold rows of a shard, and the first row of each; a part may hold none at all."""
     starts, stops = table.part_rows[:-1], table.part_rows[1:]
     first, last = stops.searchsorted(rows.start, side="right"), starts.searchsorted(rows.stop, side="left")
     for index in range(int(first), int(last)):
         if stops[index] > starts[index]:
-            yield pieces[index], int(starts[index])
-
-
-__all__ = ["IngestRequest", "ingest"]
+            yield parts[index], int(starts[index])
 
 
 def ingest(request: IngestRequest, progress: Progress, workers: Workers | None = None) -> StoreMetadata:
-    """Make a store from raw files, or extend one; run again after any interruption, it goes on where it stopped.
+    """Make a store from raw files, or extend one. Called again after an interruption, it continues where it stopped.
 
     Args:
-        request: what to do.
-        progress: told of it.
-        workers: where the work runs; by default in this process.
+        request: what to ingest, and how.
+        progress: counts files and rows.
+        workers: where the tasks run; by default in this process.
 
     Raises:
         RawInputError: nothing to ingest was found, or a clip was found twice.
-        StoreExistsError: another store, or something else, stands at the output, or it cannot be extended by this.
+        StoreExistsError: there is another store or something else at the output, or it cannot be extended by this.
         ClusterError: the workers cannot be used, or were lost.
         OutputError: the disk is full or the folder cannot be written.
     """
     request = replace(request, out=request.out.resolve())
-    standing = open_existing_store(request)
-    found = find_raw_input(request)
-    plan = plan_hash(request.identity, request.policy, request.motion, found.sources)
+    existing = open_existing_store(request)
+    raw_input = find_raw_input(request)
+    plan = plan_hash(request.identity, request.policy, request.motion, raw_input.sources)
     with output_errors(request.out):
-        done = already_complete(request, found, standing) if standing else None
+        done = already_complete(request, raw_input, existing) if existing else None
         if done:
             remove_leftovers(request, plan)
             logger.info(f"{request.out} is complete and holds this input: nothing to do")
             return done
         with lock_output(request.out):
-            return _ingest_locked(request, found, plan, workers or Workers(), progress)
+            return _ingest_locked(request, raw_input, plan, workers or Workers(), progress)
 
 
 def _ingest_locked(
     request: IngestRequest, raw_input: RawInput, plan: str, workers: Workers, progress: Progress
 ) -> StoreMetadata:
-    # Again, now that nobody else can write there: another ingest may have ended since.
+    # Again, now that no other ingest can write there: one may have ended in the meantime.
     base = open_existing_store(request)
     done = already_complete(request, raw_input, base) if base else None
     if done:
@@ -196,14 +194,14 @@ def _ingest_locked(
     begun = read_owner_marker(staging_path(request.out)) == plan
     staging = acquire(request.out, plan, replacing=base is not None or is_complete(request.out))
     parts = list(plan_parts(raw_input.sources))
-    sight = choose_probe(staging, raw_input.sources)
-    with _release_without_engine(staging, begun), open_engine(workers, len(parts), sight) as engine:
+    probe = choose_probe(staging, raw_input.sources)
+    with _release_without_engine(staging, begun), open_engine(workers, len(parts), probe) as engine:
         parse_parts(request, parts, staging, plan, engine, progress)
         table = gather_table([staged_part_path(staging, part.number) for part in parts], base)
         metadata = build_metadata(request, raw_input, table, base)
-        state = f"{metadata.content_hash} {table.existing_rows} {SHARD_ROWS} {request.compression}"
-        _prepare_arrays(request, table, staging, state)
-        pack_shards(request, table, staging, plan, state, engine, progress)
+        table_digest = f"{metadata.content_hash} {table.existing_rows} {SHARD_ROWS} {request.compression}"
+        _prepare_arrays(request, table, staging, table_digest)
+        pack_shards(request, table, staging, plan, table_digest, engine, progress)
         write_metadata(request.out, metadata)
         remove_staging(staging)
     return metadata
@@ -211,7 +209,7 @@ def _ingest_locked(
 
 @contextmanager
 def _release_without_engine(staging: StoragePath, begun: bool) -> Iterator[None]:
-    """Leave no staging folder behind when the work has not begun: there was no cluster for it."""
+    """Remove the staging folder where the work could not begin, because there was no cluster for it."""
     try:
         yield
     except ClusterError:
@@ -221,12 +219,12 @@ def _release_without_engine(staging: StoragePath, begun: bool) -> Iterator[None]
 
 
 def _prepare_arrays(request: IngestRequest, table: ClipTable, staging: StoragePath, table_digest: str) -> None:
-    """Create or extend the arrays for a table, once: anew, created arrays would lose the shards they hold."""
-    mark = staging / "arrays"
-    if is_file(mark) and read_bytes(mark) == table_digest.encode() and is_file(request.out / "zarr.json"):
+    """Create or extend the arrays of a table, once: creating them again would lose the shards that they hold."""
+    marker = staging / "arrays"
+    if is_file(marker) and read_bytes(marker) == table_digest.encode() and is_file(request.out / "zarr.json"):
         return
     if table.existing_clips:
         extend_arrays(request.out, table.rows, table.columns, table.existing_clips)
     else:
         create_arrays(request.out, table.rows, request.spec.skeleton, table.columns, request.compression)
-    write_atomic(mark, table_digest.encode())
+    write_atomic(marker, table_digest.encode())

@@ -1,4 +1,4 @@
-"""The staging folder beside a store in the making, which ingest owns it, and the paths inside it."""
+"""The staging folder beside an unfinished store: the paths inside it, and which ingest it belongs to."""
 
 import platform
 from pathlib import Path
@@ -19,20 +19,20 @@ def staging_path(out: StoragePathT) -> StoragePathT:
 
 
 def staged_part_path(staging: StoragePath, number: int) -> StoragePath:
-    """Return where the piece of part `number` stands."""
+    """Return the path of the staged part of a number."""
     return staging / f"part-{number:06d}"
 
 
 def shard_manifest_path(staging: StoragePath, number: int) -> StoragePath:
-    """Return where the receipt of shard `number` stands."""
+    """Return the path of the file that says that the shard of a number is written."""
     return staging / f"shard-{number:06d}.json"
 
 
 def open_staged_part(path: StoragePath, *, rows: bool = True) -> StagedPart:
-    """Read a piece; a damaged one is removed, so that the next run makes it anew.
+    """Read a staged part; a damaged one is removed, so that the next run parses its files again.
 
     Raises:
-        DamagedPieceError: it is damaged or not there.
+        DamagedPartError: it is damaged or missing.
     """
     try:
         return read_part(path, rows=rows)
@@ -42,7 +42,7 @@ def open_staged_part(path: StoragePath, *, rows: bool = True) -> StagedPart:
 
 
 def read_owner_marker(staging: StoragePath) -> str | None:
-    """Return the hash of the plan a staging folder belongs to, None where there is none."""
+    """Return the hash of the plan that a staging folder belongs to; None for none."""
     try:
         return read_bytes(staging / OWNER_MARKER).decode()
     except (FileNotFoundError, NotADirectoryError):
@@ -50,14 +50,14 @@ def read_owner_marker(staging: StoragePath) -> str | None:
 
 
 def check_owner_marker(staging: StoragePath, plan: str) -> None:
-    """Check that a staging folder is there and of a plan: a task may outlive the command that sent it.
+    """Check that a staging folder exists and belongs to a plan: a task may outlive the command that sent it.
 
     Raises:
-        StoreError: it is not there as seen from here, or of another plan.
+        StoreError: this machine does not see it, or it belongs to another plan.
     """
-    mark = read_owner_marker(staging)
-    if mark != plan:
-        state = "is not there" if mark is None else "is of another plan"
+    owner = read_owner_marker(staging)
+    if owner != plan:
+        state = "is not there" if owner is None else "is of another plan"
         raise StoreError(
             f"{staging}: {state}, as seen from {platform.node()}",
             remedy="Every worker must see the output's folder under the same path, as one shared file system, or in "
@@ -66,27 +66,27 @@ def check_owner_marker(staging: StoragePath, plan: str) -> None:
 
 
 def acquire(out: StoragePathT, plan: str, *, replacing: bool) -> StoragePathT:
-    """Make the staging folder for this plan; what another plan left there is removed.
+    """Make the staging folder of a plan; the leftovers of another plan are removed.
 
     Args:
         out: the store.
         plan: hash of the plan.
-        replacing: whether a finished store stands at `out`, to be appended to or, being empty, to give way.
+        replacing: whether there is a finished store at `out`, to be extended or, if it is empty, replaced.
 
     Returns:
         The staging folder.
 
     Raises:
-        StoreExistsError: something stands at `out` that is no store and that no ingest began.
+        StoreExistsError: there is something at `out` that is no store and that no ingest began.
     """
     staging = staging_path(out)
-    mark = read_owner_marker(staging)
-    if mark is None and not replacing and _is_occupied(out):
+    owner = read_owner_marker(staging)
+    if owner is None and not replacing and _is_occupied(out):
         raise StoreExistsError(
             f"{out}: something stands there that is no finished store and that this command did not begin",
             remedy="Choose another --out, or remove it.",
         )
-    if mark not in (None, plan):
+    if owner not in (None, plan):
         clear_folder(staging, OWNER_MARKER)
     make_folder(staging)
     write_atomic(staging / OWNER_MARKER, plan.encode())
@@ -94,7 +94,7 @@ def acquire(out: StoragePathT, plan: str, *, replacing: bool) -> StoragePathT:
 
 
 def remove_staging(staging: StoragePath) -> None:
-    """Remove the staging folder, its mark last."""
+    """Remove the staging folder, its owner marker last."""
     clear_folder(staging, OWNER_MARKER)
     remove_file(staging / OWNER_MARKER)
     if isinstance(staging, Path):

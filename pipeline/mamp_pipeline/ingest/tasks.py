@@ -1,7 +1,8 @@
-"""The two tasks of an ingest, to parse a part into a staged part and to pack a shard from staged parts."""
+"""The two tasks of an ingest: parse raw files into a staged part, and pack a shard from staged parts."""
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.io.read import prefetch
 from mamp_pipeline.ingest.plan import Part
-from mamp_pipeline.ingest.read_files import SourceClips, read_clips
+from mamp_pipeline.ingest.read_files import read_file
 from mamp_pipeline.ingest.staging import check_owner_marker, open_staged_part
 from mamp_pipeline.motion import compute_intensity, compute_motion, index_rows
 from mamp_pipeline.store.shards import RowRange
@@ -33,7 +34,13 @@ from mamp_schemas.models.store import MotionSpec
 
 @dataclass(frozen=True, slots=True)
 class _WholeClips:
-    """Whole clips that follow each other: their rows, the first one's place in the store, frames and bodies."""
+    """Whole consecutive clips.
+
+    Attributes:
+        joints: (rows, V, 3).
+        first: the row in the store of the first clip.
+        frames, bodies: (clips,).
+    """
 
     joints: NDArray[np.float32]
     first: int
@@ -42,42 +49,52 @@ class _WholeClips:
 
 
 def assemble_rows(
-    pieces: Sequence[tuple[StagedPart, int]], rows: RowRange, motion: MotionSpec
+    parts: Sequence[tuple[StagedPart, int]], rows: RowRange, motion: MotionSpec
 ) -> dict[str, NDArray[np.float32]]:
     """Return the row arrays of a range of the store.
 
     Args:
-        pieces: in order, those that hold the rows, each with its first row in the store.
+        parts: those that hold the rows, in order, each with its first row in the store.
         rows: the range.
         motion: how motion and intensity are computed.
     """
-    runs = [_clips_in_range(piece, first, rows) for piece, first in pieces]
+    runs = [_clips_in_range(part, first, rows) for part, first in parts]
     joints = np.concatenate([run.joints for run in runs])
-    places = index_rows(np.concatenate([run.frames for run in runs]), np.concatenate([run.bodies for run in runs]))
+    index = index_rows(np.concatenate([run.frames for run in runs]), np.concatenate([run.bodies for run in runs]))
     inside = slice(rows.start - runs[0].first, rows.stop - runs[0].first)
     return {
         "joints": joints[inside],
-        "motion": compute_motion(joints, places, motion.stride)[inside],
-        "intensity": compute_intensity(joints, places, motion.segment)[inside],
+        "motion": compute_motion(joints, index, motion.stride)[inside],
+        "intensity": compute_intensity(joints, index, motion.segment)[inside],
     }
 
 
-def _clips_in_range(piece: StagedPart, first: int, rows: RowRange) -> _WholeClips:
-    """Cut out the clips that have rows in the range: motion and intensity need them whole."""
-    if piece.joints is None:
-        raise ValueError("only the table of the piece was read")
-    frames, bodies = piece.columns["frames"], piece.columns["bodies"]
+def _clips_in_range(part: StagedPart, first: int, rows: RowRange) -> _WholeClips:
+    """Return the clips that have rows in the range, whole, because motion and intensity need whole clips."""
+    if part.joints is None:
+        raise ValueError("only the table of the staged part was read")
+    frames, bodies = part.columns["frames"], part.columns["bodies"]
     stops = first + np.cumsum(frames * bodies)
     starts = stops - frames * bodies
     low = int(np.searchsorted(stops, rows.start, side="right"))
     high = int(np.searchsorted(starts, rows.stop, side="left"))
     start, stop = int(starts[low]), int(stops[high - 1])
-    return _WholeClips(piece.joints[start - first : stop - first], start, frames[low:high], bodies[low:high])
+    return _WholeClips(part.joints[start - first : stop - first], start, frames[low:high], bodies[low:high])
 
 
 @dataclass(frozen=True, slots=True)
 class ParseJob:
-    """Parse one part into the piece at `target`, in the staging folder of `plan`; own recordings by their layout."""
+    """Parse the files of a part.
+
+    Attributes:
+        part: the files.
+        dataset: the name of their dataset.
+        policy: how bodies become a clip.
+        motion: how intensity is computed.
+        plan: the plan that the staging folder belongs to.
+        target: the staged part to write.
+        layout: describes own recordings.
+    """
 
     part: Part
     dataset: str
@@ -88,7 +105,7 @@ class ParseJob:
     layout: Layout | None = None
 
     def digest(self) -> str:
-        """Return the sha256 of all the piece depends on: a file written anew since gives another one."""
+        """Return the sha256 of all that the staged part depends on; a file that was written again changes it."""
         files = [
             [source.identity, *([file.portable_path, file.size, file.change_token] for file in source.files)]
             for source in self.part.sources
@@ -103,19 +120,19 @@ class PackJob:
     """Pack rows of one shard.
 
     Attributes:
-        store: where to.
-        rows: of one shard.
-        pieces: those that overlap it, and the first row of each in the store.
-        existing_rows: rows of the store before this one are there already and stay: those of the store being extended.
+        store: the store to write to.
+        rows: rows of one shard.
+        parts: paths of the staged parts that overlap them, and the first row of each in the store.
+        existing_rows: rows before this one belong to the store that is extended, and stay.
         motion: how motion and intensity are computed.
-        plan: whose staging folder it is.
-        shard_manifest: file to say in that the shard is written.
-        table_digest: digest of the table the rows are of.
+        plan: the plan that the staging folder belongs to.
+        shard_manifest: the file that says that the shard is written.
+        table_digest: digest of the clip table that the rows belong to.
     """
 
     store: StoragePath
     rows: RowRange
-    pieces: tuple[tuple[StoragePath, int], ...]
+    parts: tuple[tuple[StoragePath, int], ...]
     existing_rows: int
     motion: MotionSpec
     plan: str
@@ -127,31 +144,35 @@ def parse_part(job: ParseJob) -> None:
     """Read, parse and clean a part's files; a file that cannot become a clip is quarantined.
 
     Raises:
-        RawInputError: a whole folder or archive is out of sight: that is no damage of its files.
-        StoreError: the staging folder is out of sight, or not of this plan any more.
+        RawInputError: a whole folder or archive is missing, which does not mean that its files are damaged.
+        StoreError: this worker does not see the staging folder, or it belongs to another plan by now.
     """
     check_owner_marker(job.target.parent, job.plan)
     _check_containers(job.part)
-    reader, result = find_reader(job.dataset, job.layout), SourceClips()
+    reader = find_reader(job.dataset, job.layout)
     with prefetch(job.part.sources):
-        for source in job.part.sources:
-            read_clips(source, reader, job.policy, result)
+        files = [read_file(source, reader, job.policy) for source in job.part.sources]
     _check_containers(job.part)
-    joints = len(reader.options.skeleton.joints)
-    piece = pack_part(result.clips, result.quarantined, joints, job.motion, result.counts)
-    write_part(job.target, piece, job.digest())
+    part = pack_part(
+        [clip for file in files for clip in file.clips],
+        [entry for file in files for entry in file.quarantined],
+        len(reader.options.skeleton.joints),
+        job.motion,
+        sum((file.counts for file in files), Counter()),
+    )
+    write_part(job.target, part, job.digest())
 
 
 def pack_shard(job: PackJob) -> None:
-    """Copy the shard's rows from its pieces, compute their motion and intensity, and write them.
+    """Copy a shard's rows from staged parts, compute their motion and intensity, and write them.
 
     Raises:
-        DamagedPieceError: a piece is damaged; it is removed, so that the next run makes it anew.
-        StoreError: the staging folder is out of sight, or not of this plan any more.
+        DamagedPartError: a staged part is damaged; it is removed, so that the next run parses its files again.
+        StoreError: this worker does not see the staging folder, or it belongs to another plan by now.
     """
     check_owner_marker(job.shard_manifest.parent, job.plan)
     new = RowRange(max(job.rows.start, job.existing_rows), job.rows.stop)
-    arrays = assemble_rows([(open_staged_part(path), first) for path, first in job.pieces], new, job.motion)
+    arrays = assemble_rows([(open_staged_part(path), first) for path, first in job.parts], new, job.motion)
     if job.rows.start < job.existing_rows:
         store = open_store(job.store)
         arrays = {
@@ -165,10 +186,10 @@ def pack_shard(job: PackJob) -> None:
 def _check_containers(part: Part) -> None:
     for container in {file.container for source in part.sources for file in source.files}:
         try:
-            seen = exists(container)
+            visible = exists(container)
         except PermissionError:
-            seen = False
-        if not seen:
+            visible = False
+        if not visible:
             raise RawInputError(
                 f"{container}: not there any more, or not to be seen from this worker",
                 remedy="Make it visible under the same path to every worker, then run the same command again.",

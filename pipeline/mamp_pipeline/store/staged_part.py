@@ -132,7 +132,7 @@ def read_part(path: StoragePath, *, rows: bool = True) -> StagedPart:
     """Read a piece, with its rows or only its table.
 
     Raises:
-        DamagedPieceError: the piece is damaged or not there.
+        DamagedPartError: the piece is damaged or not there.
     """
     try:
         with open_binary(path, whole=rows) as file:
