@@ -80,7 +80,8 @@ def default_recipe(task: str, store: str | None) -> str:
     names = [recipe.name for recipe in find(task)]
     model = recipe_class(task)
     if not names or (issubclass(model, EvaluationRecipe) and not model.has_default):
-        raise UsageError(f"train {task} needs --recipe", remedy=f"Choose one: {', '.join(names)}")
+        remedy = f"Choose one: {', '.join(names)}" if names else "Name a YAML file: no recipe of this task is built in."
+        raise UsageError(f"train {task} needs --recipe", remedy=remedy)
     metadata = open_store(find_store(store)).metadata
     protocol = next((protocol.name for protocol in metadata.dataset_spec().protocols), "NAME")
     name = f"{metadata.dataset}-{protocol}"

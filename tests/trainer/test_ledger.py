@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mamp_schemas.errors import RecordError
 from mamp_schemas.io.run_files import read_curve, read_record, read_run, read_run_progress, read_runs
@@ -75,6 +76,17 @@ def test_describe_run__of_an_incomplete_one_by_recipe_and_metrics(tmp_path: Path
     line = summarise_run(read_run(folder))
     assert (line.state, line.epochs, line.planned_epochs, line.step) == ("incomplete", 2, 3, 10)
     assert (line.last_top1, line.last_loss, line.seconds) == (30.0, None, 4.0)
+
+
+def test_summarise_run__of_a_protocol_that_is_not_installed(tmp_path: Path) -> None:
+    folder = write_recipe(tmp_path / "run", linear_recipe())
+    fields = linear_recipe().model_dump(mode="json") | {"kind": "attentive", "queries": 4}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(fields))
+    line = summarise_run(read_run(folder))
+    assert (line.state, line.task, line.dataset, line.planned_epochs) == ("incomplete", "attentive", "ntu60", 3)
+    detail = run_detail(read_run(folder))
+    assert detail.recipe == fields
+    assert "there is no task 'attentive'" in detail.notes[0]
 
 
 def test_describe_run__a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> None:

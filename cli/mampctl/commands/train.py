@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from mamp_schemas.errors import CheckpointError, UsageError
 from mamp_schemas.io.storage_path import StoragePath
@@ -49,7 +50,10 @@ def print_recipes(task: str, as_json: bool) -> None:
     if as_json:
         print_json([recipe.model_dump(mode="json") for recipe in recipes])
         return
-    width = max((len(recipe.name) for recipe in recipes), default=0)
+    if not recipes:
+        logger.info(f"no recipe of train {task} is built in: write one to a YAML file, and name it with --recipe")
+        return
+    width = max(len(recipe.name) for recipe in recipes)
     for recipe in recipes:
         print_line(f"{recipe.name:<{width}}  {recipe.summary}")
 
@@ -100,6 +104,15 @@ def pretrain(
     print_hint("train", "linear", *suggest_linear_options(loaded).split(), "--from", run, "--store", place)
 
 
+class ProtocolCommand(TyperCommand):
+    """The command of a protocol; its own help begins with the protocol's summary, which may have to be imported."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        self.help = PROTOCOLS.summary(self.name or "")
+        super().format_help(ctx, formatter)
+
+
 def add_protocol_commands(app: typer.Typer) -> None:
     """Add a command for each evaluation protocol that trains; what differs between them stands in their recipes.
 
@@ -109,7 +122,8 @@ def add_protocol_commands(app: typer.Typer) -> None:
         entry = PROTOCOLS.entry(name)
         summary = entry.summary or f"Evaluate by the protocol '{name}' of {entry.distribution}."
         has_draws = entry.distribution is None and issubclass(PROTOCOLS.options(name), SemiRecipe)
-        app.command(name, help=summary)(_command_with_draws(name) if has_draws else _command(name))
+        function = _command_with_draws(name) if has_draws else _command(name)
+        app.command(name, cls=ProtocolCommand, help=summary)(function)
 
 
 def _command(task: str) -> Callable[..., None]:

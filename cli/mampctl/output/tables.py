@@ -97,8 +97,10 @@ def _format_duration(seconds: float) -> str:
 
 def _record_fields(record: RunRecord) -> dict[str, object]:
     origin, times = record.origin, (record.started, record.finished)
+    result = record.result.model_dump(exclude={"kind", "metrics"})
+    result |= record.result.model_dump().get("metrics", {})
     return {
-        "result": ", ".join(f"{name} {value}" for name, value in record.result.model_dump(exclude={"kind"}).items()),
+        "result": ", ".join(f"{name} {value}" for name, value in result.items()),
         "recipe hash": record.recipe_hash,
         "store hash": record.store_hash,
         "manifest hash": record.manifest_hash,

@@ -1,4 +1,4 @@
-"""Compares runs, on what they agree and on what not, and the spread of those with one setting."""
+"""Comparing runs: on which inputs they agree or differ, and the spread over runs of one setting."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from mamp_schemas.models.base import Model, canonical_json, digest_dumped
 from mamp_schemas.models.differences import Difference, find_differences, flatten
 from mamp_schemas.models.recipe import EXECUTION_FIELDS
 from mamp_schemas.models.results import RunRecord, Spread
-from mamp_trainer.runs.index import RunSummary, read_recipe, summarise_run
+from mamp_trainer.runs.index import RunSummary, read_settings, summarise_run
 
 RunInputs = dict[str, Any]
 """Flat fields of one aspect of a run."""
@@ -26,7 +26,7 @@ RECIPE, SEED, STORE, SPLIT, ENCODER, PRETRAINING, PLACEMENT_ASPECT, VERSIONS, HA
     "versions",
     "hardware",
 )
-"""In the order in which they are told: what decides on numbers first."""
+"""In the order in which they are printed: those that numbers depend on first."""
 
 _TITLE_FIELDS = frozenset({"name", "summary"})
 _SEED_FIELDS = frozenset({"seed", "subset.draw"})
@@ -50,7 +50,7 @@ def run_inputs(run: Run) -> dict[str, RunInputs | None]:
 
 
 def _pretraining(record: RunRecord) -> RunInputs | None:
-    """Return what the encoder was trained by and on, if its run is still where it was, and still that run."""
+    """Return recipe and data of the run that trained the encoder, if it is still in its folder and unchanged."""
     if record.encoder == UNTRAINED:
         return None
     named = Path(record.origin.checkpoint if record.origin else record.encoder.partition(" (weights ")[0])
@@ -75,9 +75,9 @@ def _placement(settings: RunInputs | None, record: RunRecord | None) -> RunInput
 
 
 def _settings(folder: Path) -> RunInputs | None:
-    """Return the fields of a run's recipe, those included that came up after it with their defaults."""
+    """Return the fields of a run's recipe; None where it cannot be read."""
     try:
-        return flatten(read_recipe(folder).model_dump(mode="json"))
+        return flatten(read_settings(folder))
     except (ConfigError, RecordError):
         return None
 
@@ -87,12 +87,12 @@ def _without(settings: RunInputs, keys: frozenset[str]) -> RunInputs:
 
 
 class Aspect(Model):
-    """How runs compare in one of the things that numbers depend on.
+    """How runs compare in one aspect.
 
     Attributes:
         name: one of `ASPECTS`.
-        state: `unknown` where those of which it is known agree, and there are others.
-        differences: between those of which it is known.
+        state: `unknown` where the aspect is unknown of some runs, and the others agree.
+        differences: between the runs of which it is known.
     """
 
     name: str
@@ -101,13 +101,14 @@ class Aspect(Model):
 
 
 class Group(Model):
-    """Complete runs of one setting: the same recipe, store, split and way to the encoder.
+    """Complete runs of one setting: the same recipe, store, split and pre-training.
 
-    Seeds may differ, the pre-training's too, draws of the training clips, placement, versions and hardware.
+    They may differ in their seeds, the pre-training's too, in the draw of the training clips, placement, versions and
+    hardware.
 
     Attributes:
         runs: their folders.
-        seeds, draws: of each; draws are of `semi`.
+        seeds, draws: of each run; draws where only a part of the training clips was used.
         last_top1, best_top1: of evaluations, in percent.
         last_loss: of pre-trainings.
     """
@@ -130,17 +131,17 @@ class Comparison(Model):
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Compare at least two runs."""
-    facts, lines = [run_inputs(run) for run in runs], [summarise_run(run) for run in runs]
-    aspects = [_compare_aspect(name, [each[name] for each in facts]) for name in ASPECTS]
+    inputs, lines = [run_inputs(run) for run in runs], [summarise_run(run) for run in runs]
+    aspects = [_compare_aspect(name, [of_run[name] for of_run in inputs]) for name in ASPECTS]
     return Comparison(
         runs=tuple(lines),
         aspects=tuple(aspect for aspect in aspects if aspect is not None),
-        groups=tuple(_find_groups(lines, facts)),
+        groups=tuple(_find_groups(lines, inputs)),
     )
 
 
 def _compare_aspect(name: str, sides: Sequence[RunInputs | None]) -> Aspect | None:
-    """Compare one aspect; None of pre-trainings of which there are no two to compare."""
+    """Compare one aspect; None for pre-trainings where fewer than two are known."""
     known = [side for side in sides if side is not None]
     if name == PRETRAINING and len(known) < 2:
         return None
@@ -150,23 +151,25 @@ def _compare_aspect(name: str, sides: Sequence[RunInputs | None]) -> Aspect | No
     return Aspect(name=name, state="same" if len(known) == len(sides) else "unknown")
 
 
-def _find_groups(lines: Sequence[RunSummary], facts: Sequence[Mapping[str, RunInputs | None]]) -> list[Group]:
+def _find_groups(lines: Sequence[RunSummary], inputs: Sequence[Mapping[str, RunInputs | None]]) -> list[Group]:
     members: dict[bytes, list[RunSummary]] = {}
-    for line, each in zip(lines, facts, strict=True):
-        if line.state == "complete" and each[RECIPE] is not None:
-            members.setdefault(canonical_json(_setting(line, each)), []).append(line)
+    for line, of_run in zip(lines, inputs, strict=True):
+        if line.state == "complete" and of_run[RECIPE] is not None:
+            members.setdefault(canonical_json(_setting(line, of_run)), []).append(line)
     return [_spread(group) for group in members.values() if len(group) > 1]
 
 
-def _setting(line: RunSummary, facts: Mapping[str, RunInputs | None]) -> list[RunInputs | None]:
+def _setting(line: RunSummary, inputs: Mapping[str, RunInputs | None]) -> list[RunInputs | None]:
     """Return what runs of one group have in common.
 
-    A draw has a manifest of its own; an encoder counts by the recipe that it was trained by, its seed left out,
-    where that is known.
+    The split manifest does not count where only a draw of the training clips is used: each draw has its own. Encoders
+    are alike if their pre-trainings are, apart from the seed; if a pre-training is unknown, if their weights are.
     """
-    trained = facts[PRETRAINING]
-    encoder = facts[ENCODER] if trained is None else {key: trained[key] for key in trained if key != "seed"}
-    return [facts[RECIPE], facts[STORE], None if line.subset else facts[SPLIT], encoder]
+    pretraining = inputs[PRETRAINING]
+    encoder = inputs[ENCODER]
+    if pretraining is not None:
+        encoder = {key: value for key, value in pretraining.items() if key != "seed"}
+    return [inputs[RECIPE], inputs[STORE], None if line.subset else inputs[SPLIT], encoder]
 
 
 def _spread(group: Sequence[RunSummary]) -> Group:
