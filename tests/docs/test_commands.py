@@ -31,7 +31,7 @@ FROM_RAW = {
 SHORT = ("schedule.epochs=1", "schedule.warmup_epochs=0", "batch_size=4")
 SMALL = ("model.frames=16", "model.width=16", "model.depth=1", "model.heads=2")
 SMALL_DECODER = ("model.decoder_width=16", "model.decoder_depth=1", "model.decoder_heads=2")
-TRAINING = ("pretrain", "linear", "finetune", "semi", "transfer")
+TRAINING = ("pretrain", "linear", "finetune", "semi", "transfer", "maxpool")
 
 Run = Callable[[Command], int]
 

@@ -41,6 +41,8 @@ def test_contributing__plug_ins_work(tmp_path: Path) -> None:
     """The walk-throughs' files and entry points, installed as a distribution, run the walk-throughs' commands."""
     install_plug_ins(tmp_path / "site")
     write_recordings(tmp_path / "recordings")
+    for name, content in titled_blocks("yaml"):
+        (tmp_path / name).write_text(content)
     for command in find_commands(PAGE):
         if command.arguments:
             arguments = reduced(command.arguments)
@@ -58,11 +60,16 @@ def test_contributing__damaged_recording_is_quarantined(tmp_path: Path) -> None:
     assert run_with_plug_ins(tmp_path, *arguments).returncode == 3
 
 
+def titled_blocks(language: str) -> list[tuple[str, str]]:
+    """Return the title and the content of the page's blocks in a language."""
+    return re.findall(rf'^```{language} title="([\w.-]+)"\n(.*?)^```', TEXT, re.DOTALL | re.MULTILINE)
+
+
 def install_plug_ins(site: Path) -> None:
     """Write the page's Python files, and the entry points that register them, as an installed distribution."""
     info = site / "walk_through-1.0.dist-info"
     info.mkdir(parents=True)
-    for name, content in re.findall(r'^```python title="(\w+\.py)"\n(.*?)^```', TEXT, re.DOTALL | re.MULTILINE):
+    for name, content in titled_blocks("python"):
         (site / name).write_text(content)
     lines = []
     for table in re.findall(r"^```toml\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE):
