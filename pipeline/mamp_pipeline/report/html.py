@@ -48,40 +48,30 @@ def encode_base64(values: NDArray[Any]) -> str:
 
 
 _VIEWER_SCRIPTS = ("colours.js", "clip_data.js", "skeleton.js", "token_maps.js", "viewer.js")
-_STORE_SCRIPTS = ("store_data.js", "store_charts.js", "store_tables.js", "store_page.js")
+_CLIP_SCRIPTS = (*_VIEWER_SCRIPTS, "clip_page.js")
+_STORE_SCRIPTS = (*_VIEWER_SCRIPTS, "tables.js", "charts.js", "store_page.js")
 _RUNS_SCRIPTS = (
-    *(
-        "colours.js",
-        "clip_data.js",
-        "skeleton.js",
-        "runs_data.js",
-        "runs_choice.js",
-        "runs_curves.js",
-        "runs_classes.js",
-    ),
-    *("runs_features.js", "runs_reconstruction.js", "runs_page.js"),
+    *("colours.js", "clip_data.js", "skeleton.js", "tables.js", "charts.js"),
+    *("runs_analysis.js", "runs_reconstruction.js", "runs_page.js"),
 )
-_REPORT_SCRIPTS = ("page.js", "tables.js", "charts.js", "lazy_charts.js")
 
 
 def render_clip_page(title: str, data: Any) -> str:
     """Return the page of a single clip."""
-    return _fill_template(
-        "clip_page.html", title, data, [_read_asset(name) for name in (*_VIEWER_SCRIPTS, "clip_page.js")]
-    )
+    return _fill_template("clip_page.html", title, data, [_read_asset(name) for name in _CLIP_SCRIPTS])
 
 
 def render_store_page(title: str, data: Any) -> str:
     """Return the page of a store, with plotly's script in it (4.8 MB)."""
-    return _render_report("store_page.html", title, data, (*_VIEWER_SCRIPTS, *_REPORT_SCRIPTS, *_STORE_SCRIPTS))
+    return _render_with_plotly("store_page.html", title, data, _STORE_SCRIPTS)
 
 
 def render_runs_page(title: str, data: Any) -> str:
     """Return the page of runs, with plotly's script in it."""
-    return _render_report("runs_page.html", title, data, (*_REPORT_SCRIPTS, *_RUNS_SCRIPTS))
+    return _render_with_plotly("runs_page.html", title, data, _RUNS_SCRIPTS)
 
 
-def _render_report(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
+def _render_with_plotly(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
     from plotly.offline import get_plotlyjs
 
     return _fill_template(template, title, data, [get_plotlyjs(), *(_read_asset(name) for name in scripts)])

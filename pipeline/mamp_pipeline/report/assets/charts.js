@@ -1,5 +1,36 @@
-// Owns the charts: plotly figures in the page's colours, of tables by class summed over the classes chosen.
+// The data of a page, and charts that are drawn when they come into sight.
 "use strict";
+
+const page = JSON.parse(document.getElementById("data").textContent);
+const find = (id) => document.getElementById(id);
+const counted = (number) => number.toLocaleString("en");
+
+const charts = [];
+
+function addChart(place, draw) {
+  charts.push({ place, draw, drawn: false });
+}
+
+const sight = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) {
+      const chart = charts.find((each) => each.place === entry.target);
+      if (!entry.isIntersecting || chart.drawn) continue;
+      chart.drawn = true;
+      chart.draw();
+    }
+  },
+  { rootMargin: "300px" },
+);
+
+function redraw() {
+  for (const chart of charts) if (chart.drawn) chart.draw();
+}
+
+/** Have the figures drawn that are in sight, or come into it. */
+function watchCharts() {
+  for (const { place } of charts) sight.observe(place);
+}
 
 /** Plotly reads some markup in labels: write it so that it stays text. */
 function plainLabel(text) {

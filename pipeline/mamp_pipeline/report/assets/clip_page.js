@@ -1,4 +1,4 @@
-// Owns the page of a single clip.
+// The page of a single clip.
 "use strict";
 
 const page = JSON.parse(document.getElementById("data").textContent);

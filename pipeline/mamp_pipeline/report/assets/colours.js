@@ -1,4 +1,4 @@
-// Owns colours: the viridis scale, and what the page's style says for light and dark.
+// Colours: the viridis scale, and what the page's style says for light and dark.
 "use strict";
 
 const VIRIDIS = [

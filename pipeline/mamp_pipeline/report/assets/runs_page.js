@@ -1,5 +1,139 @@
-// Owns the page of runs: its head, the legend that shows and hides runs, and the axis of the curves.
+// The page of runs: the legend that shows and hides runs, outcomes, curves, and the choice of a run in other sections.
 "use strict";
+
+const DASHES = ["solid", "dash", "dot", "dashdot"];
+const COLOURS = 6;
+const view = { hidden: new Set(), axis: "epoch" };
+
+/** Return the runs that are shown, with their places among all of them. */
+function shownRuns(keep = () => true) {
+  return page.runs.map((run, i) => ({ run, i })).filter(({ run, i }) => keep(run) && !view.hidden.has(i));
+}
+
+/** Return the colour of a run or class, one of six that differ for any kind of colour vision. */
+function markColour(place) {
+  return styleColour(`--mark${place % COLOURS}`);
+}
+
+/** Return the line of a run: its colour, and after six runs another dash. */
+function runLine(place, width = 1.8) {
+  return { color: markColour(place), dash: DASHES[Math.floor(place / COLOURS) % DASHES.length], width };
+}
+
+/** Return a duration in words. */
+function lasting(hours) {
+  if (hours < 1 / 60) return `${(hours * 3600).toFixed(0)} s`;
+  return hours < 1 ? `${(hours * 60).toFixed(0)} min` : `${hours.toFixed(1)} h`;
+}
+
+/**
+ * Let a section show one run at a time, of those that could have what it shows; say why the chosen one has not.
+ * name: of the section's element and of the runs' field; able: which runs could have it; show: called with the field
+ * and the run.
+ */
+function chooseRun(name, able, show) {
+  const section = find(name);
+  const runs = page.runs.filter(able);
+  section.hidden = !runs.length;
+  document.querySelector(`nav a[href="#${name}"]`).hidden = !runs.length;
+  if (!runs.length) return;
+  const select = find(`${name}-run`);
+  select.replaceChildren(...runs.map((run) => element("option", run.name, { value: page.runs.indexOf(run) })));
+  select.parentElement.hidden = runs.length < 2;
+  const first = runs.find((run) => !run[name].missing) || runs[0];
+  select.value = page.runs.indexOf(first);
+  const update = () => {
+    const run = page.runs[Number(select.value)];
+    const { missing } = run[name];
+    find(`${name}-missing`).textContent = missing || "";
+    find(`${name}-body`).hidden = Boolean(missing);
+    if (!missing) show(run[name], run);
+  };
+  select.addEventListener("change", update);
+  update();
+}
+
+/** Return a name that is cut to a number of characters. */
+function cut(name, length) {
+  return name.length > length ? `${name.slice(0, length - 1)}…` : name;
+}
+
+/** Return which of so many labels have room, in pixels, and what they say, for an axis that counts from 0. */
+function axisLabels(names, room, length) {
+  const every = Math.max(1, Math.ceil((names.length * 13) / room));
+  const places = names.map((_, i) => i).filter((i) => i % every === 0);
+  return { tickvals: places, ticktext: places.map((i) => plainLabel(cut(names[i], length))) };
+}
+
+/** Have a figure drawn when it comes into sight, and again at once when it has been: what it shows has changed. */
+function showAgain(place, draw) {
+  const chart = charts.find((each) => each.place === place);
+  if (!chart) addChart(place, draw);
+  else {
+    chart.draw = draw;
+    if (chart.drawn) draw();
+  }
+}
+
+const AXES = { epoch: "epoch", step: "optimiser step", hours: "hours" };
+
+/** Return the traces of what runs measured: of each step's lines thin, of each epoch's strong. */
+function curveTraces(keep, measure, from) {
+  return shownRuns(keep).flatMap(({ run, i }) =>
+    from.map((lines) => ({
+      type: "scatter",
+      mode: lines === "epochs" && run.epochs.step.length < 3 ? "lines+markers" : "lines",
+      name: plainLabel(run.name),
+      x: run[lines][view.axis],
+      y: run[lines][measure],
+      line: runLine(i),
+      opacity: lines === "train" && from.length > 1 ? 0.35 : 1,
+      hovertemplate: `%{y:.4~g}<extra>${plainLabel(run.name)}${from.length > 1 ? (lines === "train" ? ", steps" : ", epoch") : ""}</extra>`,
+    })),
+  );
+}
+
+function drawCurves(place, keep, { measure, unit, from, start }) {
+  const layout = chartLayout(AXES[view.axis], unit, {
+    xaxis: { type: "linear", showgrid: true, nticks: 8, rangemode: "tozero" },
+    yaxis: { rangemode: start === 0 ? "tozero" : "normal", exponentformat: "e" },
+  });
+  plot(place, curveTraces(keep, measure, from), { ...layout, showlegend: false, hovermode: "closest" });
+}
+
+function addCurves(section, caption, keep, curve) {
+  const measured = page.runs.filter(keep).some((run) => curve.from.some((lines) => run[lines][curve.measure].some((value) => value !== null)));
+  if (!measured) return;
+  const figure = element("figure");
+  const chart = element("div", "", { class: "chart" });
+  figure.append(element("figcaption", caption), chart);
+  find(section).append(figure);
+  addChart(chart, () => drawCurves(chart, keep, curve));
+}
+
+function addAllCurves() {
+  const loss = { measure: "loss", unit: "loss", from: ["train", "epochs"] };
+  const lr = { measure: "lr", unit: "learning rate", from: ["train"], start: 0 };
+  // Losses of different objectives and protocols do not mean the same: each has charts of its own.
+  for (const method of new Set(page.runs.map((run) => run.method))) {
+    addCurves("curve-charts", `${method}: loss on the training clips`, (run) => run.method === method, loss);
+    addCurves("curve-charts", `${method}: learning rate`, (run) => run.method === method, lr);
+  }
+  const top = (k) => ({ measure: `top${k}`, unit: "%", from: ["epochs"] });
+  addCurves("curve-charts", "Top-1 accuracy on the test clips after each epoch", () => true, top(1));
+  addCurves("curve-charts", "Top-5 accuracy on the test clips after each epoch", () => true, top(5));
+  addCurves("cost-charts", "Training clips per second", () => true, { measure: "rate", unit: "clips/s", from: ["train"], start: 0 });
+  addCurves("cost-charts", "Peak memory", () => true, { measure: "memory", unit: "GB", from: ["train"], start: 0 });
+}
+
+function writeCurveNotes() {
+  const steps = page.runs.some((run) => run.train.loss.length) ? "Thin lines are means of the steps between two lines of metrics, strong ones those of epochs. " : "";
+  const together = page.runs.filter((run) => run.together > 1).map((run) => `${run.name}: ${run.together} lines of metrics are one point.`);
+  const early = page.runs.filter((run) => run.train.step.length && !run.epochs.step.length).map((run) => `${run.name} has not finished an epoch: it is seen over steps and hours only.`);
+  const none = page.runs.filter((run) => !run.train.step.length && !run.epochs.step.length).map((run) => `${run.name} has no metrics yet.`);
+  find("curves-note").textContent = steps + [...together, ...early, ...none].join(" ");
+  find("cost-note").textContent = "Throughput is that of training, measurements after an epoch aside. Memory is the most that tensors took on the first rank's GPU; on a CPU, the most that its process took.";
+}
 
 function writeHead() {
   const single = page.runs.length === 1 ? page.runs[0] : null;

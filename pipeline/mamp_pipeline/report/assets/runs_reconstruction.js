@@ -1,4 +1,4 @@
-// Owns predicted against true motion: a body with its masked joints, and a joint's course, true and predicted.
+// Predicted against true motion: a body with its masked joints, and the course of one joint, true and predicted.
 "use strict";
 
 const FRAME_RATE = 30;

@@ -1,4 +1,4 @@
-// Owns the skeleton's picture: a perspective view of one frame on a canvas, from wherever one looks.
+// The skeleton's picture: a perspective view of one frame on a canvas, from wherever one looks.
 "use strict";
 
 /** Return the centre and radius, in metres, of what a clip's bodies reach; frames in which a body is all zeros aside. */

@@ -1,4 +1,4 @@
-// Owns tables that sort and filter. Cells are text or elements; nothing is ever read as markup.
+// Tables that sort and filter. Cells are text or elements; nothing is ever read as markup.
 "use strict";
 
 const ROWS_SHOWN = 200;
