@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.s3_server import Bucket, Server, run_server
@@ -18,6 +19,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Messages reach `caplog`.
 for package in ("mampctl", "mamp_pipeline", "mamp_trainer", "mamp_schemas"):
     logging.getLogger(package).setLevel(logging.INFO)
+
+# No test depends on the speed of the machine.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 ROOT = Path(__file__).parents[1]
 

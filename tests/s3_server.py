@@ -5,22 +5,21 @@ import re
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mamp_schemas.io.storage_path import ObjectUrl
+from tests.waiting import HANG_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
 KEY_ID, SECRET = "AKIATESTEXAMPLE", "secret-that-no-log-may-hold"
-_DEADLINE = 30.0
 
 
 @dataclass(frozen=True)
@@ -43,27 +42,27 @@ class Server:
     def make_bucket(self) -> "Bucket":
         """Make a bucket of a new name."""
         name = f"bucket-{uuid.uuid4().hex[:12]}"
-        self._send("PUT", f"/{name}")
+        self.send("PUT", f"/{name}")
         return Bucket(self, ObjectUrl(name, ""))
 
     @contextmanager
     def closed(self) -> Iterator[None]:
         """Let nobody in: the server then knows no key, and says so as S3 does."""
-        self._send("POST", "/moto-api/reset-auth", b"0")
+        self.send("POST", "/moto-api/reset-auth", b"0")
         try:
             yield
         finally:
-            self._send("POST", "/moto-api/reset-auth", b"inf")
+            self.send("POST", "/moto-api/reset-auth", b"inf")
 
     def requests(self) -> list[str]:
         """Return the request lines so far, without the colours: `GET /bucket/key HTTP/1.1`."""
         plain = re.sub(r"\x1b\[\d+m", "", self.log.read_text())
         return [line.split('"')[1] for line in plain.splitlines() if line.count('"') == 2]
 
-    def _send(self, method: str, path: str, data: bytes | None = None) -> None:
+    def send(self, method: str, path: str, data: bytes | None = None) -> None:
         headers = {"Content-Type": "text/plain"}
         request = urllib.request.Request(self.endpoint + path, data=data, method=method, headers=headers)
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=HANG_SECONDS).close()
 
 
 @dataclass(frozen=True)
@@ -126,12 +125,11 @@ def run_server(folder: Path) -> Iterator[Server]:
 
 
 def _wait(server: Server, process: "subprocess.Popen[bytes]") -> None:
-    started = time.monotonic()
-    while process.poll() is None and time.monotonic() - started < _DEADLINE:
-        try:
-            server._send("GET", "/moto-api/data.json")
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise TimeoutError(f"the S3 server did not start: {server.log.read_text()}")
+    def answers() -> bool:
+        with suppress(OSError):
+            server.send("GET", "/moto-api/data.json")
+            return True
+        return False
+
+    wait_until(lambda: answers() or process.poll() is not None, server.log.read_text)
+    assert process.poll() is None, server.log.read_text()

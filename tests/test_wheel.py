@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import sysconfig
-import time
 import venv
 import zipfile
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DEMO_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +46,11 @@ def test_wheel__runs_the_demo_outside_the_repository(wheel: Path, tmp_path: Path
     where = "import mamp_schemas, mamp_pipeline, mamp_trainer, mampctl as m; print(m.__file__, mamp_trainer.__file__)"
     found = subprocess.run([bin_folder / "python", "-c", where], cwd=work, check=True, capture_output=True, text=True)
     assert all(path.startswith(str(environment)) for path in found.stdout.split())
-    started = time.monotonic()
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     demo = subprocess.run(
         [bin_folder / "mampctl", "demo"], cwd=work, env=clean, capture_output=True, text=True, check=False
     )
     assert demo.returncode == 0, demo.stderr
-    assert time.monotonic() - started < DEMO_SECONDS
     assert "pre-trained by MAMP" in demo.stdout
     assert "untrained" in demo.stdout
     assert "mampctl ingest ntu60 --raw nturgbd_skeletons_s001_to_s017.zip" in demo.stdout

@@ -15,6 +15,7 @@ from mampctl.commands import demo
 from mampctl.output.progress import JsonProgress
 from tests.cli.conftest import Outcome, Run
 from tests.paths import GOLDEN
+from tests.waiting import HANG_SECONDS
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
 SLOW = """
@@ -205,7 +206,7 @@ class Deaf:
 
 def work(store, progress):
     Deaf()
-    time.sleep(30)
+    time.sleep(600)
 
 mamp_schemas.io.store_reader.open_store = lambda store, **options: store
 mamp_pipeline.store.verify.verify_store = work
@@ -218,6 +219,6 @@ main()
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_interrupt__is_heard_where_its_exception_is_swallowed(number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-c", DEAF, "verify", "any.zarr", str(int(number))]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    process = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert process.returncode == code, process.stderr
     assert [json.loads(line)["text"].partition(":")[0] for line in process.stderr.splitlines()] == ["interrupted"]

@@ -19,6 +19,7 @@ from mampctl.output import progress
 from mampctl.output.log import handle_log
 from mampctl.output.progress import TerminalProgress, show_progress
 from tests.pipeline.victims import SMALL
+from tests.waiting import HANG_SECONDS
 
 logger = logging.getLogger("mamp_pipeline.ingest")
 
@@ -53,7 +54,7 @@ def test_ingest__on_a_terminal_shows_rates_and_time_left(tmp_path: Path) -> None
         while piece := os.read(ours, 65_536):
             shown += piece
     os.close(ours)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=HANG_SECONDS) == 0
     text = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", shown.decode())
     assert re.search(r"parse .*120/120 +files +[\d,.]+/s +\d:\d\d:\d\d", text)
     assert re.search(r"mb_per_s \d", text)

@@ -13,6 +13,7 @@ import torch
 from mamp_schemas.models.reproduction import ObtainedTable
 from tests.cli.conftest import Outcome, Run
 from tests.trainer.runs import write_toy_store
+from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 ONE_DATASET = ("--scale", "small", "--only", "ntu60/xsub", "--device", "cpu")
@@ -113,7 +114,7 @@ def test_reproduce__stopped_in_the_middle_goes_on_there(
     command = ("reproduce", "8", *ONE_DATASET, "--out", str(cut))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     victim = [sys.executable, "-c", VICTIM, *command, str(int(number))]
-    killed = subprocess.run(victim, env=environment, capture_output=True, text=True, timeout=120)
+    killed = subprocess.run(victim, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert killed.returncode == code, killed.stderr
     (first,), (second,) = (list((cut / "runs").glob(f"{kind}-*")) for kind in ("pretrain", "linear"))
     record = (first / "run.json").read_bytes()

@@ -23,6 +23,7 @@ from tests.trainer.runs import (
     write_toy_store,
 )
 from tests.trainer.stores import Clip, write_store
+from tests.waiting import finish
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -200,7 +201,7 @@ def test_pretrain__stopped_by_a_signal_and_resumed_gives_the_same_weights(
     process = start(*arguments, str(tmp_path / "cut"))
     wait_for_metrics(tmp_path / "cut", process, lines=4)
     process.send_signal(number)
-    _, err = process.communicate(timeout=10)
+    _, err = finish(process)
     assert process.returncode == code, err
     assert f"{number.name}: stopped after step" in err
     assert not (tmp_path / "cut" / "run.json").exists()

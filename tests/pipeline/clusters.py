@@ -4,13 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_DEADLINE = 60.0
+from tests.waiting import HANG_SECONDS, wait_until
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,15 @@ def _run(before: Sequence[str], *command: str) -> Iterator[subprocess.Popen[byte
 
 
 def _wait(file: Path) -> dict[str, object]:
-    started = time.monotonic()
-    while time.monotonic() - started < _DEADLINE:
-        try:
-            return dict(json.loads(file.read_text()))
-        except (FileNotFoundError, ValueError):
-            time.sleep(0.05)
-    raise TimeoutError("the scheduler did not start")
+    found: dict[str, object] = {}
+
+    def read() -> bool:
+        with suppress(FileNotFoundError, ValueError):
+            found.update(json.loads(file.read_text()))
+        return bool(found)
+
+    wait_until(read, "the scheduler starts")
+    return found
 
 
 def wait_for_workers(address: str, count: int) -> None:
@@ -73,4 +74,4 @@ def wait_for_workers(address: str, count: int) -> None:
 
     if count:
         with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(count, timeout=_DEADLINE)
+            client.wait_for_workers(count, timeout=HANG_SECONDS)

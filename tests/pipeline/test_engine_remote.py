@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
 from tests.pipeline.engine_tasks import square
+from tests.waiting import wait_until
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
 VIEW = ProbeResult("here", {"/raw": "a.skeleton has 3 bytes"}, {"numpy": "2.0", "zarr": "3.1"})
@@ -78,8 +78,9 @@ def test_join_cluster__waits_for_a_first_worker(tmp_path: Path, caplog: pytest.L
     with run_cluster(tmp_path, workers=0) as running, ThreadPoolExecutor(1) as pool:
         asked = Workers(scheduler=running.address)
         found = pool.submit(ingest, request(tmp_path / "s.zarr"), NullProgress(), asked)
-        while not found.done() and not any("no worker yet" in message for message in caplog.messages):
-            time.sleep(0.02)
+        wait_until(
+            lambda: found.done() or any("no worker yet" in message for message in caplog.messages), "the ingest waits"
+        )
         with run_worker(running.address):
             assert found.result().counts.clips > 0
 

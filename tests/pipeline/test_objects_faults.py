@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -26,9 +25,9 @@ from tests.paths import GOLDEN
 from tests.pipeline.clusters import run_cluster
 from tests.pipeline.victims import SMALL
 from tests.s3_server import KEY_ID, SECRET, Bucket
+from tests.waiting import finish, wait_until
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
-DEADLINE = 60.0
 
 
 def request(out: StoragePath, raw: StoragePath = RAW) -> IngestRequest:
@@ -49,10 +48,7 @@ def command(raw: StoragePath, out: StoragePath) -> Iterator["subprocess.Popen[st
 
 
 def wait_for_object(bucket: Bucket, part: str, process: "subprocess.Popen[str]") -> None:
-    started = time.monotonic()
-    while not any(part in name for name in bucket.names()) and process.poll() is None:
-        assert time.monotonic() - started < DEADLINE
-        time.sleep(0.005)
+    wait_until(lambda: any(part in name for name in bucket.names()) or process.poll() is not None, part)
 
 
 def test_kill__the_command_in_each_phase(bucket: Bucket, tmp_path: Path) -> None:
@@ -67,7 +63,7 @@ def test_kill__the_command_in_each_phase(bucket: Bucket, tmp_path: Path) -> None
         assert process.returncode == -signal.SIGKILL
         assert not is_complete(out)
     with command(raw, out) as process:
-        printed, told = process.communicate(timeout=DEADLINE)
+        printed, told = finish(process)
     assert process.returncode == 0, told
     assert json.loads(printed)["content_hash"] == expected
     assert "parts are parsed already" in told
@@ -92,7 +88,7 @@ def test_ingest__tells_no_secret(bucket: Bucket, door: str) -> None:
     """Neither in what it prints nor in what it stores, be it done or refused."""
     raw, out = bucket.put("raw.zip", RAW), bucket.url / "s.zarr"
     with bucket.server.closed() if door == "closed" else nullcontext(), command(raw, out) as process:
-        printed, told = process.communicate(timeout=DEADLINE)
+        printed, told = finish(process)
     assert process.returncode == (0 if door == "open" else 1), told
     assert ('"event": "error"' in told) == (door == "closed")
     assert "Traceback" not in told

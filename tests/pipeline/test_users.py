@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,10 +21,10 @@ from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_w
 from tests.pipeline.victims import SMALL
 from tests.s3_server import Bucket
 from tests.users import as_user, needs_root, own_folder, shared_folder
+from tests.waiting import finish, wait_until
 
 RAW = GOLDEN / "pku1" / "raw.zip"
 SCHEDULER, FIRST, SECOND, INGEST = 12_001, 12_002, 12_003, 12_004
-DEADLINE = 60.0
 
 pytestmark = needs_root
 
@@ -62,12 +61,10 @@ def ingest_and_kill(
         line = [*as_member(base, INGEST), sys.executable, "-c", SMALL, *words]
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            deadline = time.monotonic() + DEADLINE
-            while not list_pieces() and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.002)
+            wait_until(lambda: list_pieces() or process.poll() is not None, "a piece")
             assert process.poll() is None, process.communicate()
             running.workers[0].kill()
-            printed, told = process.communicate(timeout=DEADLINE)
+            printed, told = finish(process)
         finally:
             process.kill()
         assert process.returncode == 0, told

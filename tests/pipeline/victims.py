@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from tests.waiting import assert_gone, finish, wait_until
 
 PART_BYTES, SHARD_ROWS = 300_000, 256
 SMALL = f"""
@@ -24,7 +26,6 @@ for module in (shards, writer, run):
 from mampctl.runtime.main import main
 main()
 """
-DEADLINE = 120.0
 
 
 class Victim:
@@ -46,17 +47,19 @@ class Victim:
 
     def wait_for(self, pattern: str, count: int) -> None:
         """Return once so many entries of the staging folder fit a pattern, or the process has ended."""
-        deadline = time.monotonic() + DEADLINE
-        while len(list(self.staging.glob(pattern))) < count and self.process.poll() is None:
-            assert time.monotonic() < deadline, self.stderr()
-            time.sleep(0.002)
+        self.wait_until(lambda: len(list(self.staging.glob(pattern))) >= count)
 
     def wait_for_word(self, word: str) -> None:
         """Return once it has written a word to standard error, or has ended."""
-        deadline = time.monotonic() + DEADLINE
-        while word not in self.stderr() and self.process.poll() is None:
-            assert time.monotonic() < deadline, self.stderr()
-            time.sleep(0.002)
+        self.wait_until(lambda: word in self.stderr())
+
+    def wait_for_workers(self, count: int) -> None:
+        """Return once so many worker processes run, or the process has ended."""
+        self.wait_until(lambda: len(self.workers()) >= count)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return once a condition holds, or the process has ended."""
+        wait_until(lambda: condition() or self.process.poll() is not None, self.stderr)
 
     def workers(self) -> list[psutil.Process]:
         """Return its worker processes; none where it has ended or has not started them."""
@@ -67,7 +70,7 @@ class Victim:
 
     def finish(self) -> dict[str, object]:
         """Wait for its success; return the metadata it printed."""
-        out, _ = self.process.communicate(timeout=DEADLINE)
+        out, _ = finish(self.process)
         assert self.process.returncode == 0, self.stderr()
         return dict(json.loads(out))
 
@@ -76,9 +79,8 @@ class Victim:
         workers = self.workers()
         with suppress(ProcessLookupError):
             os.kill(self.process.pid, number)
-        self.process.communicate(timeout=DEADLINE)
-        _, alive = psutil.wait_procs(workers, timeout=20)
-        assert not alive, "workers outlived the command"
+        finish(self.process)
+        assert_gone(workers)
         return self.process.returncode
 
     def interrupt_all(self) -> int:
@@ -86,9 +88,8 @@ class Victim:
         workers = self.workers()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGINT)
-        self.process.communicate(timeout=DEADLINE)
-        _, alive = psutil.wait_procs(workers, timeout=20)
-        assert not alive, "workers outlived the command"
+        finish(self.process)
+        assert_gone(workers)
         return self.process.returncode
 
     def stderr(self) -> str:

@@ -12,12 +12,12 @@ from mamp_schemas.errors import StoreExistsError
 from mamp_schemas.io.locks import lock_output
 
 HOLD = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from mamp_schemas.io.locks import lock_output
 with lock_output(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 

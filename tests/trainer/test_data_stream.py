@@ -3,7 +3,6 @@ import os
 import resource
 import shutil
 import threading
-import time
 from concurrent.futures import wait
 from dataclasses import fields
 from pathlib import Path
@@ -23,6 +22,7 @@ from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rows import RowSource
 from mamp_trainer.data.streaming import StreamedRows, load_all_rows
 from tests.trainer.stores import SHARD_ROWS, make_clips, write_store
+from tests.waiting import wait_until
 
 CPU = torch.device("cpu")
 SHAPES = [(1 + number % 2, 5 + 7 * number % 23) for number in range(40)] + [(1, 100), (1, 3), (2, 40)]
@@ -207,10 +207,7 @@ def test_streamed_rows__readers_end_with_them(path: Path) -> None:
     assert readers() > 0
     del streamed
     gc.collect()
-    deadline = time.monotonic() + 10
-    while readers() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert readers() == 0
+    wait_until(lambda: readers() == 0, "the readers end")
 
 
 def test_streamed_rows__memory_stays_flat(tmp_path: Path) -> None:
