@@ -155,7 +155,7 @@ def test_pretrain__sigterm_stops_all_ranks_and_one_process_goes_on(
     process.send_signal(signal.SIGTERM)
     _, err = finish(process)
     assert process.returncode == 75, err
-    assert err.count("SIGTERM: stopped after step") == 1
+    assert err.count("interrupted by SIGTERM after step") == 1
     assert run(*arguments, tmp_path / "cut", *longer, "--resume").code == 0
     assert last_checkpoint(tmp_path / "cut").step == 15 * 13
 

@@ -203,7 +203,7 @@ def test_pretrain__stopped_by_a_signal_and_resumed_gives_the_same_weights(
     process.send_signal(number)
     _, err = finish(process)
     assert process.returncode == code, err
-    assert f"{number.name}: stopped after step" in err
+    assert f"interrupted by {number.name} after step" in err
     assert not (tmp_path / "cut" / "run.json").exists()
     assert run(*arguments, tmp_path / "cut", "--resume").code == 0
     assert run(*arguments, tmp_path / "whole").code == 0

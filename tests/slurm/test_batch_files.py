@@ -128,7 +128,7 @@ def test_pretrain__out_of_time_is_queued_again_and_ends_with_the_same_weights(
     slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=60")
     end = slurm.finish(job)
     assert (end["JobState"], end["ExitCode"], end["Restarts"]) == ("COMPLETED", "0:0", "1"), slurm.log(job)
-    assert "SIGTERM: stopped after step" in slurm.log(job)
+    assert "interrupted by SIGTERM after step" in slurm.log(job)
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 

@@ -1,6 +1,16 @@
 """Start the ranks of a run, connect them and end them together. Only the first failure is reported.
 
 `launch` starts the ranks on this machine and waits for them. `rendezvous` runs inside each rank, whoever started it.
+
+Why not `torch.distributed.launcher.api.elastic_launch`? It was tried with torch 2.13 in place of `launch`. Exit codes,
+forwarded signals and a second SIGTERM worked, but four promises did not hold:
+
+- If one rank fails, the agent sends SIGTERM to the others. Rank 0 then reports "interrupted" although nobody
+  interrupted it, and the user sees two messages, one of them wrong.
+- A signal while the agent starts the ranks raises inside the agent, which loses track of them: they keep running.
+- One `shutdown_timeout` limits both the ranks that must end after a failure and the ranks that write a checkpoint after
+  a signal. Here only the first has a limit.
+- After a signal the exit codes of the ranks are lost, so the launcher cannot know whether rank 0 has told the user.
 """
 
 import math
