@@ -16,7 +16,7 @@ NOT_RUN = {
     r"^(dask|torchrun|srun|sbatch|if|docker|podman|kubectl|buildah)\b": "several hosts, or other programs",
     r"\$SHARED|/shared/|tcp://": "several hosts; tests/pipeline/test_engine_remote.py runs a scheduler and workers",
     r"s3://": "a bucket; tests/cli/test_objects.py runs the same commands against a server",
-    r"--devices": "several GPUs; tests/cli/test_ranks.py runs several processes",
+    r"--devices": "several GPUs; tests/cli/test_runtime_distributed.py runs several processes",
     r"^mampctl demo": "a minute; tests/test_wheel.py runs it",
     r"\.pth\b": "the authors' files cannot be distributed; tests/cli/test_measuring.py makes such files",
     r"^mampctl import": "its input comes from other projects; tests/cli/test_convert.py runs it",

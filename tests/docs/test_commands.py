@@ -67,6 +67,12 @@ def test_not_run__has_no_pattern_without_a_command(pattern: str) -> None:
     assert any(re.search(pattern, command.line) for command in COMMANDS)
 
 
+def test_not_run__reasons_name_tests_that_exist() -> None:
+    named = {path for reason in NOT_RUN.values() for path in re.findall(r"tests/[\w/]+\.py", reason)}
+    assert named
+    assert sorted(path for path in named if not (ROOT / path).is_file()) == []
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     def run_command(command: Command) -> int:
