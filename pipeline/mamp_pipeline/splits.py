@@ -1,4 +1,4 @@
-"""Splits the clips of a store by a protocol, into those to train on and those to test on."""
+"""Divide the clips of a store into training and test clips, by a protocol."""
 
 from collections.abc import Sequence
 
@@ -16,17 +16,17 @@ from mamp_schemas.models.store import StoreMetadata
 def split_clips(
     ids: Sequence[str], values: NDArray[np.integer], protocol: SplitProtocol
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Divide clips into (train ids, test ids), each sorted; a clip may be on neither side.
+    """Divide clips into (train ids, test ids), each sorted; a clip may be in neither split.
 
     Args:
         ids: clip ids.
-        values: (clips,) the protocol's column.
-        protocol: says which values train and which test.
+        values: (clips,) the column that the protocol splits by.
+        protocol: which values are training and which test clips.
     """
-    sides = {value: protocol.split_of(value) for value in np.unique(values).tolist()}
+    splits = {value: protocol.split_of(value) for value in np.unique(values).tolist()}
     names = np.asarray(ids, dtype=np.str_)
     train, test = (
-        np.isin(values, [value for value, side in sides.items() if side == wanted]) for wanted in ("train", "test")
+        np.isin(values, [value for value, split in splits.items() if split == wanted]) for wanted in ("train", "test")
     )
     return tuple(sorted(names[train].tolist())), tuple(sorted(names[test].tolist()))
 
@@ -36,12 +36,12 @@ def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
 
     Raises:
         UsageError: the dataset has no such protocol.
-        ManifestError: the store holds no clips, or does not tell which side they are on.
+        ManifestError: the store has no clips, or does not say which split they are in.
     """
     protocol = store.metadata.dataset_spec().protocol(protocol_name)
     if not store.ids:
         raise ManifestError(
-            f"{store.path}: the store holds no clips, nothing to split",
+            f"{store.path}: the store has no clips to split",
             remedy=f"See why its files were quarantined: mampctl info {store.path}",
         )
     values = store.columns[protocol.column]
@@ -57,7 +57,7 @@ def make_manifest(
     test: tuple[str, ...],
     valid: tuple[str, ...] = (),
 ) -> SplitManifest:
-    """Return the manifest of a store's sides, counted."""
+    """Return the manifest of two splits, with their counts."""
     return SplitManifest(
         format_version=1,
         dataset=metadata.dataset,
@@ -77,7 +77,7 @@ def make_manifest(
 
 
 def _check_split_values(store: Store, protocol: SplitProtocol, values: NDArray[np.integer]) -> None:
-    """Make sure that each clip's side is known, or, where lists name both sides, that of any clip."""
+    """Check that the split of each clip is known; of any clip where lists name both splits."""
     unknown = values < 0
     if not (unknown.any() if protocol.test is None else unknown.all()):
         return
@@ -86,8 +86,8 @@ def _check_split_values(store: Store, protocol: SplitProtocol, values: NDArray[n
     elif protocol.listed:
         remedy = "Ingest again with the split list of that protocol among --raw, to another --out."
     else:
-        remedy = "The names of the recordings must tell it: see docs/own-data.md."
-    what = f"side in {protocol.name} by a split list" if protocol.listed else f"{protocol.column} number to split by"
+        remedy = "The names of the recordings must contain it: see docs/own-data.md."
+    what = f"split in {protocol.name} by a split list" if protocol.listed else f"{protocol.column} number to split by"
     raise ManifestError(
         f"{store.path}: {np.count_nonzero(unknown):,} clips have no {what}, the first is "
         f"{store.ids[int(np.argmax(unknown))]}",

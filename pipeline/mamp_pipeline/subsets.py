@@ -14,37 +14,37 @@ from mamp_schemas.models.splits import SplitCounts, SplitManifest, Subset
 
 
 def sample_clips(ids: Sequence[str], labels: Sequence[int], subset: Subset) -> tuple[str, ...]:
-    """Draw a part of clips: those that come first in an order that a hash of seed, draw and id gives.
+    """Draw a subset of clips: the first ones in the order of a hash of seed, draw and id.
 
-    So a draw depends neither on the order of the clips nor on any generator, and a smaller fraction is a part of a
+    So a draw depends on neither the order of the clips nor a random generator, and a smaller fraction is a subset of a
     larger one of the same seed and draw.
 
     Args:
         ids: clip ids.
         labels: their classes.
-        subset: how much is drawn, and how.
+        subset: how many to draw, and how.
 
     Returns:
-        The ids drawn, sorted.
+        The drawn ids, sorted.
     """
     ranked = sorted(zip(ids, labels, strict=True), key=lambda clip: (_sort_key(clip[0], subset), clip[0]))
     if subset.sampling == "uniform":
         return tuple(sorted(name for name, _ in ranked[: int(len(ranked) * subset.fraction)]))
-    left = {label: max(1, round(clips * subset.fraction)) for label, clips in Counter(labels).items()}
+    remaining = {label: max(1, round(clips * subset.fraction)) for label, clips in Counter(labels).items()}
     drawn = []
     for name, label in ranked:
-        if left[label]:
-            left[label] -= 1
+        if remaining[label]:
+            remaining[label] -= 1
             drawn.append(name)
     return tuple(sorted(drawn))
 
 
 def subset_manifest(store: Store, parent: SplitManifest, subset: Subset) -> SplitManifest:
-    """Return the manifest of a draw: a part of the parent's training clips, and its whole test side.
+    """Return the manifest of a subset of the parent's training clips, with all of its test clips.
 
     Raises:
         ManifestError: a training clip has no label.
-        UsageError: there are so few training clips that the fraction of them is none.
+        UsageError: the fraction of the training clips is less than one clip.
     """
     labels = train_labels(store, parent)
     train = sample_clips(parent.train, labels.tolist(), subset)
@@ -60,7 +60,7 @@ def subset_manifest(store: Store, parent: SplitManifest, subset: Subset) -> Spli
 
 
 def write_subsets(store: Store, parent: SplitManifest, subsets: Sequence[Subset]) -> list[SplitManifest]:
-    """Make manifests of draws and write them beside the store, once all of them are made."""
+    """Make the manifests of subsets, then write them beside the store."""
     manifests = [subset_manifest(store, parent, subset) for subset in subsets]
     for subset, manifest in zip(subsets, manifests, strict=True):
         write_manifest(manifest_path(store.path, parent.protocol, subset), manifest)
@@ -73,14 +73,13 @@ def train_labels(store: Store, manifest: SplitManifest) -> NDArray[np.int64]:
     Raises:
         ManifestError: a clip has none.
     """
-    at = {name: place for place, name in enumerate(store.ids)}
-    labels = np.asarray(store.columns["label"][[at[name] for name in manifest.train]], dtype=np.int64)
+    labels = store.column("label")[store.clip_indices(manifest.train)]
     unknown = np.flatnonzero(labels < 0)
     if unknown.size:
         raise ManifestError(
             f"{store.path}: {unknown.size:,} training clips have no label, the first is "
             f"{manifest.train[int(unknown[0])]}",
-            remedy="A part of them is drawn to learn their labels: ingest them with labels, or leave them out.",
+            remedy="Drawing a subset needs the labels: ingest these clips with labels, or leave them out.",
         )
     return labels
 

@@ -115,7 +115,7 @@ def test_pad_clips__any_order_in_bounded_blocks(tmp_path: Path, monkeypatch: pyt
     np.testing.assert_array_equal(np.concatenate(blocks), [expected[clip] for clip in order])
 
 
-def test_find_clips__names_the_missing_clip(tmp_path: Path) -> None:
+def test_clip_indices__names_the_missing_clip(tmp_path: Path) -> None:
     store = import_npz(write_npz(tmp_path / "f.npz", npz_arrays([pad(3)], [])))
     with pytest.raises(ManifestError, match="the first is nobody"):
-        padded.clip_indices(store, ["train_000001", "nobody"])
+        store.clip_indices(["train_000001", "nobody"])

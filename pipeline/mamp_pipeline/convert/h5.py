@@ -15,7 +15,6 @@ from mamp_pipeline.convert.padded import (
     PaddedRequest,
     SplitKeys,
     check_exportable,
-    clip_indices,
     pad_clips,
     padded_labels,
     padded_names,
@@ -55,7 +54,7 @@ def export_h5(store: Store, manifest: SplitManifest, out: Path, progress: Progre
         "valid": manifest.valid,
         "test": manifest.test,
     }
-    sides = {side: clip_indices(store, names) for side, names in ids.items()}
+    sides = {side: store.clip_indices(names) for side, names in ids.items()}
     check_exportable(store, np.concatenate(list(sides.values())))
     with atomic_file(out) as temporary, h5py.File(temporary, "w") as file:
         progress.start("export", sum(len(clips) for clips in sides.values()), "clips")

@@ -17,7 +17,6 @@ from mamp_pipeline.convert.padded import (
     PaddedRequest,
     SplitKeys,
     check_exportable,
-    clip_indices,
     pad_clips,
     padded_labels,
     padded_names,
@@ -118,7 +117,7 @@ def export_npz(store: Store, manifest: SplitManifest, out: Path, progress: Progr
         ManifestError: the manifest names a clip that the store does not have.
         StoreError: a clip does not fit the layout.
     """
-    sides = {"train": clip_indices(store, manifest.train), "test": clip_indices(store, manifest.test)}
+    sides = {"train": store.clip_indices(manifest.train), "test": store.clip_indices(manifest.test)}
     check_exportable(store, np.concatenate(list(sides.values())))
     with atomic_file(out) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
         progress.start("export", sum(len(clips) for clips in sides.values()), "clips")

@@ -27,7 +27,7 @@ from mamp_pipeline.convert.source import (
     generate_ids,
     make_clip_infos,
 )
-from mamp_schemas.errors import ManifestError, RawInputError, StoreError
+from mamp_schemas.errors import RawInputError, StoreError
 from mamp_schemas.io.store_reader import BLOCK_ROWS, Store, clip_ends
 from mamp_schemas.models.dataset import DatasetSpec, dataset_spec
 from mamp_schemas.models.policy import ImportedPolicy
@@ -40,22 +40,6 @@ BLOCK_CLIPS = 256
 def padded_width(store: Store) -> int:
     """Return M·V·3, the numbers of a padded frame."""
     return store.metadata.dataset_spec().bodies * len(store.metadata.skeleton.joints) * 3
-
-
-def clip_indices(store: Store, ids: Sequence[str]) -> NDArray[np.int64]:
-    """Return the places of ids among a store's clips.
-
-    Raises:
-        ManifestError: the store does not have one of them.
-    """
-    index = {name: place for place, name in enumerate(store.ids)}
-    missing = [name for name in ids if name not in index]
-    if missing:
-        raise ManifestError(
-            f"{store.path}: {len(missing)} clips of the split manifest are not in the store, the first is {missing[0]}",
-            remedy="Make the manifest again with mampctl build-splits.",
-        )
-    return np.array([index[name] for name in ids], dtype=np.int64)
 
 
 def check_labelled(store: Store, clips: NDArray[np.int64]) -> None:

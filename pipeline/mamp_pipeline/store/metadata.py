@@ -1,4 +1,4 @@
-"""The metadata of a new store: a digest per clip, and a content hash that no division of the work changes."""
+"""The metadata of a new store: a digest for each clip, and a content hash, however the work is divided."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,21 +31,21 @@ CLIP_NUMBERS = ("label", "subject", "camera", "setup", "replication", "xsub", "x
 def clip_digest(info: ClipInfo, joints: NDArray[np.float32], valid_frames: int) -> bytes:
     """Return the blake2b digest (16 bytes) of a clip: its columns and the bytes of its joints.
 
-    Motion and intensity are functions of the joints and the motion spec, so they need no share in it.
+    Motion and intensity are not part of it: they follow from the joints and the motion spec.
 
     Args:
         info: id, label and numbers.
         joints: (M, T, V, 3) float32.
         valid_frames: Tv.
     """
-    facts = {
+    numbers = {
         "id": info.id, "label": info.label, "subject": info.subject, "camera": info.camera,
         "setup": info.setup, "replication": info.replication, "valid_frames": valid_frames,
         "shape": list(joints.shape),
     }  # fmt: skip
-    sides = {"xsub": info.xsub, "xview": info.xview}
-    facts.update({name: side for name, side in sides.items() if side != UNLISTED})
-    state = hashlib.blake2b(canonical_json(facts), digest_size=DIGEST_BYTES)
+    splits = {"xsub": info.xsub, "xview": info.xview}
+    numbers.update({name: split for name, split in splits.items() if split != UNLISTED})
+    state = hashlib.blake2b(canonical_json(numbers), digest_size=DIGEST_BYTES)
     state.update(np.ascontiguousarray(joints, dtype="<f4").data)
     return state.digest()
 
@@ -54,7 +54,7 @@ def content_hash(dataset: str, policy: StorePolicy, motion: MotionSpec, clips: I
     """Return the sha256 of a store's content.
 
     Args:
-        dataset: what the dataset is known by (`identify`).
+        dataset: its identity (`dataset_identity`).
         policy: how clips were made.
         motion: how motion and intensity were made.
         clips: (id, digest) of every clip, in any order.
@@ -73,13 +73,13 @@ def content_hash(dataset: str, policy: StorePolicy, motion: MotionSpec, clips: I
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """Where a store's clips come from, and what happened on the way.
+    """Where a store's clips come from, and what was left out.
 
     Attributes:
         source: fingerprint of the input.
         ingests: as in `StoreMetadata`.
         excluded: files left out by a list.
-        foreign: files left out as those of another dataset.
+        foreign: files of another dataset, left out.
         quarantined: files that gave no clip.
         touched, noted: as in `StoreMetadata`.
     """
@@ -106,11 +106,11 @@ def make_store_metadata(
     """Return the metadata of a store.
 
     Args:
-        dataset: whose clips they are.
-        layout: what own recordings were read by.
+        dataset: its name.
+        layout: the layout file of own recordings.
         policy: how clips were made.
         motion: how motion and intensity were made.
-        ids: of the clips, in the order of the columns.
+        ids: clip ids, in the order of the columns.
         columns: frames, bodies and digest at least.
         summary: where the clips come from.
     """

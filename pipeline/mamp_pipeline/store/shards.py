@@ -1,4 +1,4 @@
-"""The planned arrays of a store (chunks, shards and their row ranges) and the bytes of one shard. Pure."""
+"""How rows and clips are laid out in a store's arrays (chunks, shards, row ranges), and the bytes of a shard. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 CHUNK_ROWS = 2_048
 SHARD_ROWS = 32 * CHUNK_ROWS
-"""65,536 rows: 20 MB of joints for 25 joints, some 600 clips; 180 shards an array for NTU-120."""
+"""65,536 rows: 20 MB for 25 joints, about 600 clips; NTU-120 has 180 shards an array."""
 
 CHUNK_CLIPS = 16_384
-"""Clips a chunk of the clip columns."""
+"""Clips in a chunk of the clip columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class RowRange:
 
 
 def plan_shards(rows: int) -> Iterator[RowRange]:
-    """Divide the rows into whole shards: no shard is ever written by two tasks."""
+    """Yield the rows of each shard, so that no shard is written by two tasks."""
     for start in range(0, rows, SHARD_ROWS):
         yield RowRange(start, min(start + SHARD_ROWS, rows))
 
@@ -45,21 +45,21 @@ _ABSENT = np.iinfo(np.uint64).max
 
 
 def encode_shard(values: NDArray[np.float32], shard_rows: int, chunk_rows: int) -> Iterator[memoryview]:
-    """Yield a shard's bytes: whole chunks of rows, the last one filled up with NaN, and the index.
+    """Yield a shard's bytes as zarr's sharding codec writes them: chunks, the last one filled up with NaN, and index.
 
     Args:
-        values: (R, ...) rows from the shard's first on, R ≤ `shard_rows`; one chunk spans the other axes.
+        values: (R, ...) the shard's rows, R ≤ `shard_rows`; a chunk spans the other axes.
         shard_rows: rows of a shard.
         chunk_rows: rows of a chunk.
     """
     index = np.full((shard_rows // chunk_rows, 2), _ABSENT, dtype="<u8")
-    place = 0
+    offset = 0
     for number, start in enumerate(range(0, len(values), chunk_rows)):
         chunk = _little_endian_bytes(_pad_with_nan(values[start : start + chunk_rows], chunk_rows))
         yield chunk.data
         yield _checksum(chunk).data
-        index[number] = place, len(chunk) + 4
-        place += len(chunk) + 4
+        index[number] = offset, len(chunk) + 4
+        offset += len(chunk) + 4
     yield _little_endian_bytes(index).data
     yield _checksum(_little_endian_bytes(index)).data
 

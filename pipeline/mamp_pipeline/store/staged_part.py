@@ -1,8 +1,7 @@
 """A staged part: parsed clips that wait to be packed into the store, in memory and as a file.
 
-The file is a JSON head followed by the bytes of each array, every one with a CRC-32C. Parts are written once, read
-twice
-and removed, so the copies of an archive format would cost as much as parsing.
+The file is a JSON header followed by the bytes of each array, each with a CRC-32C. Staged parts are written once, read
+twice and removed; the copies that an archive format makes would take as long as parsing.
 """
 
 import json
@@ -29,14 +28,14 @@ from mamp_schemas.models.store import DIGEST_BYTES, MotionSpec, QuarantinedFile
 
 @dataclass(frozen=True)
 class StagedPart:
-    """The clips of one part, rows packed body after body.
+    """The clips of one part of the input, rows packed body after body.
 
     Attributes:
         ids: clip ids, sorted.
         columns: label, numbers, frames, bodies, valid_frames (clips,), digest (clips, 16).
-        joints: (rows, V, 3) float32, or None where only the table was read.
-        quarantined: files of the part left out.
-        counts: what else was counted: clips that a policy's field touches, and what `NOTES` names.
+        joints: (rows, V, 3) float32; None if only the columns were read.
+        quarantined: files of the part that gave no clip.
+        counts: clips that a field of the policy touches, and the notes of `NOTE_DESCRIPTIONS`.
     """
 
     ids: list[str]
@@ -53,14 +52,14 @@ def pack_part(
     motion: MotionSpec,
     counts: Mapping[str, int] | None = None,
 ) -> StagedPart:
-    """Pack the clips of a part.
+    """Pack the clips of one part of the input.
 
     Args:
         clips: in order of id.
-        quarantined: files left out.
-        joints: V, needed where no clip is left.
+        quarantined: files that gave no clip.
+        joints: V; there may be no clip to take it from.
         motion: how intensity is computed.
-        counts: what else was counted.
+        counts: as in `StagedPart`.
     """
     columns: dict[str, NDArray[Any]] = {
         name: np.array([getattr(info, name) for info, _ in clips], dtype=np.int64) for name in CLIP_NUMBERS
@@ -78,21 +77,21 @@ def pack_part(
 
 
 _PREFIX = struct.Struct("<8sQI")
-_MAGIC = b"mampiece"
+_MAGIC = b"mamppart"
 
 
 class DamagedPartError(StoreError):
-    """A staged piece cannot be read."""
+    """A staged part cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """What the head says: notes, and name, dtype, shape and CRC of every array, in order."""
+    """The header: notes, and the name, dtype, shape and CRC of every array, in order."""
 
     job: str
     ids: list[str]
     quarantined: list[dict[str, Any]]
-    tally: dict[str, int]
+    counts: dict[str, int]
     arrays: list[tuple[str, str, list[int], int]]
 
     def array_bytes(self, array: tuple[str, str, list[int], int]) -> int:
@@ -101,64 +100,64 @@ class _Header:
 
 
 def write_part(path: StoragePath, part: StagedPart, job_digest: str) -> None:
-    """Write a piece under its final name in one step, so that a piece that is there is whole.
+    """Write a staged part in one step.
 
     Args:
-        path: where to.
+        path: its file.
         part: with its rows.
-        job_digest: digest of all the piece was made from, kept with it.
+        job_digest: digest of everything that the part was made from, kept with it.
     """
     if part.joints is None:
-        raise StoreError(f"{path}: a piece without rows cannot be written")
+        raise StoreError(f"{path}: a staged part without rows cannot be written")
     arrays = {name: np.ascontiguousarray(values) for name, values in (*part.columns.items(), ("joints", part.joints))}
     buffers = [values.reshape(-1).view(np.uint8) for values in arrays.values()]
-    head = {
+    header = {
         "job": job_digest,
         "ids": part.ids,
         "quarantined": [entry.model_dump(mode="json") for entry in part.quarantined],
-        "tally": dict(part.counts),
+        "counts": dict(part.counts),
         "arrays": [
             (name, values.dtype.str, values.shape, google_crc32c.value(buffer))
             for (name, values), buffer in zip(arrays.items(), buffers, strict=True)
         ],
     }
-    text = json.dumps(head).encode()
+    text = json.dumps(header).encode()
     write_atomic(
         path, _PREFIX.pack(_MAGIC, len(text), google_crc32c.value(text)), text, *(buffer.data for buffer in buffers)
     )
 
 
 def read_part(path: StoragePath, *, rows: bool = True) -> StagedPart:
-    """Read a piece, with its rows or only its table.
+    """Read a staged part, with its rows or only its columns.
 
     Raises:
-        DamagedPartError: the piece is damaged or not there.
+        DamagedPartError: it is damaged or missing.
     """
     try:
         with open_binary(path, whole=rows) as file:
-            head = _read_header(file)
-            wanted = [array for array in head.arrays if rows or array[0] != "joints"]
-            arrays = {array[0]: _read_array(file, head, array) for array in wanted}
+            header = _read_header(file)
+            wanted = [array for array in header.arrays if rows or array[0] != "joints"]
+            arrays = {array[0]: _read_array(file, header, array) for array in wanted}
     except (OSError, ValueError) as problem:
         raise DamagedPartError(
-            f"{path}: staged piece cannot be read: {problem}",
-            remedy="Run the same mampctl ingest command again: it makes that piece anew.",
+            f"{path}: staged part cannot be read: {problem}",
+            remedy="Run the same mampctl ingest command again: it makes this part anew.",
         ) from problem
     joints = arrays.pop("joints", None)
-    quarantined = tuple(QuarantinedFile(**entry) for entry in head.quarantined)
-    return StagedPart(head.ids, arrays, joints, quarantined, head.tally)
+    quarantined = tuple(QuarantinedFile(**entry) for entry in header.quarantined)
+    return StagedPart(header.ids, arrays, joints, quarantined, header.counts)
 
 
 def read_job_digest(path: StoragePath) -> str | None:
-    """Return the digest of what a piece was made from; None where it is missing, cut short or its head is damaged.
+    """Return the digest of what a part was made from; None if it is missing, cut short or has a damaged header.
 
-    A cheap look: the arrays' CRCs are checked when they are read.
+    Fast: the CRCs of the arrays are checked when they are read.
     """
     try:
         with open_binary(path) as file:
-            head = _read_header(file)
-            expected = file.tell() + sum(head.array_bytes(array) for array in head.arrays)
-            return head.job if file.seek(0, os.SEEK_END) == expected else None
+            header = _read_header(file)
+            expected = file.tell() + sum(header.array_bytes(array) for array in header.arrays)
+            return header.job if file.seek(0, os.SEEK_END) == expected else None
     except (OSError, ValueError):
         return None
 
@@ -166,17 +165,17 @@ def read_job_digest(path: StoragePath) -> str | None:
 def _read_header(file: BufferedIOBase) -> _Header:
     start = file.read(_PREFIX.size)
     if len(start) < _PREFIX.size or not start.startswith(_MAGIC):
-        raise ValueError("it has no head")
+        raise ValueError("it has no header")
     _, length, checksum = _PREFIX.unpack(start)
     text = file.read(length)
     if len(text) < length or google_crc32c.value(text) != checksum:
-        raise ValueError("its head does not have its checksum")
+        raise ValueError("the checksum of its header is wrong")
     return _Header(**json.loads(text))
 
 
-def _read_array(file: BufferedIOBase, head: _Header, array: tuple[str, str, list[int], int]) -> NDArray[Any]:
+def _read_array(file: BufferedIOBase, header: _Header, array: tuple[str, str, list[int], int]) -> NDArray[Any]:
     name, dtype, shape, checksum = array
-    values = np.empty(head.array_bytes(array), np.uint8)
+    values = np.empty(header.array_bytes(array), np.uint8)
     if file.readinto(values.data) < len(values) or google_crc32c.value(values) != checksum:
-        raise ValueError(f"'{name}' does not have its checksum")
+        raise ValueError(f"the checksum of '{name}' is wrong")
     return values.view(dtype).reshape(shape)

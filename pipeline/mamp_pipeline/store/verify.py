@@ -1,4 +1,4 @@
-"""Verify a store. All rows are read, digests are compared, motion and intensity are recomputed."""
+"""Verify a store: read all rows, compare digests, recompute motion and intensity."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,12 @@ from mamp_schemas.progress import Progress
 
 
 def verify_store(store: Store, progress: Progress) -> VerifyReport:
-    """Read a whole store and compare it with its digests; every problem is reported, not only the first."""
+    """Read a whole store and compare it with its digests. Reports every problem, not only the first.
+
+    Args:
+        store: opened without `check_columns`, whose problems would end the verification.
+        progress: shows how far it is.
+    """
     problems = list(_check_layout(store))
     progress.start("verify", len(store.ids), "clips")
     if not problems:
@@ -86,10 +91,10 @@ def _recompute_digest(store: Store, clip: int, joints: NDArray[np.float32], star
 def _check_hash(store: Store) -> Iterator[str]:
     metadata = store.metadata
     digests = (digest.tobytes() for digest in store.columns["digest"])
-    found = content_hash(
+    computed = content_hash(
         metadata.dataset_identity(), metadata.policy, metadata.motion, zip(store.ids, digests, strict=True)
     )
-    if found != metadata.content_hash:
-        yield f"the content hash is {found[:12]}…, the metadata says {metadata.content_hash[:12]}…"
+    if computed != metadata.content_hash:
+        yield f"the content hash is {computed[:12]}…, the metadata says {metadata.content_hash[:12]}…"
     if metadata.policy.digest() != metadata.policy_hash:
         yield "the policy does not match its hash"

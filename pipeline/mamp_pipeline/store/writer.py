@@ -1,7 +1,7 @@
-"""The only writer of stores. Arrays are created first, rows are written shard by shard, and the metadata comes last.
+"""The only writer of stores: arrays first, then rows shard by shard, the metadata last.
 
-A reader sees only what the root object says, including the shapes of all arrays. A finished store can therefore be
-extended while it is read: rows and columns beyond the old shapes stay invisible until the root is replaced.
+A reader knows only what the root object says, which includes the shapes of all arrays. So a finished store can be
+extended while it is read: rows and columns beyond the old shapes are invisible until the root is replaced.
 """
 
 import json
@@ -24,7 +24,7 @@ from mamp_schemas.models.skeleton import Skeleton
 from mamp_schemas.models.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
 
 Compression = Literal["none", "zstd"]
-"""Of the row arrays. `zstd` shuffles bytes first: the low ones of measured floats are noise, the high ones repeat."""
+"""Of the row arrays. `zstd` first groups bytes: the low bytes of measured floats are noise, the high ones repeat."""
 
 _NODE_METADATA = "zarr.json"
 
@@ -34,7 +34,7 @@ def create_arrays(
 ) -> None:
     """Create a store's arrays without their rows, and write its clip columns.
 
-    A missing shard reads as NaN, never as plausible zeros; every chunk carries a CRC-32C.
+    A missing shard reads as NaN, never as plausible zeros. Every chunk has a CRC-32C.
     """
     group = zarr.create_group(zarr_store(path), zarr_format=3, overwrite=True)
     packing = [BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=4)] if compression == "zstd" else []
@@ -53,7 +53,7 @@ def create_arrays(
     clips = group.create_group("clips")
     for name, dtype in CLIP_COLUMNS.items():
         column = columns[name].astype(dtype, copy=False)
-        # Chunks longer than most tables let an append go on in the last one; what is empty compresses to nothing.
+        # A chunk has room for more clips than most stores have: an append continues in it. Empty room compresses well.
         clips.create_array(
             name,
             data=column,
@@ -67,12 +67,12 @@ def extend_arrays(path: StoragePath, rows: int, columns: Columns, clips: int) ->
 
     Args:
         path: the store.
-        rows: of the whole store to be.
-        columns: of the whole store to be; as they are up to `clips`.
-        clips: how many there were.
+        rows: rows of the extended store.
+        columns: clip columns of the extended store; unchanged up to `clips`.
+        clips: clips of the store before.
 
     Raises:
-        StoreError: the new clips' ids are longer than the store's column of ids is wide.
+        StoreError: a new clip's id is longer than the store's column of ids is wide.
     """
     group = _open_for_writing(path)
     for name in ROW_ARRAYS:
@@ -98,7 +98,7 @@ def write_shard(path: StoragePath, rows: RowRange, arrays: dict[str, NDArray[np.
         arrays: `joints`, `motion` and `intensity` of these rows.
 
     Returns:
-        The objects written, by their path in the store, and their bytes.
+        The bytes of each object written, by its path in the store.
 
     Raises:
         StoreError: the range is not a whole shard, so that two tasks could write the same object.
@@ -112,8 +112,8 @@ def write_shard(path: StoragePath, rows: RowRange, arrays: dict[str, NDArray[np.
                 f"{path}: rows {rows.start}..{rows.stop} of '{name}' are not whole shards of {shard} rows; "
                 "two tasks writing one shard would lose each other's rows"
             )
-        place = (rows.start // shard, *(0 for _ in array.shape[1:]))
-        key = f"{name}/{array.metadata.encode_chunk_key(place)}"
+        chunk = (rows.start // shard, *(0 for _ in array.shape[1:]))
+        key = f"{name}/{array.metadata.encode_chunk_key(chunk)}"
         if array.compressors == (Crc32cCodec(),):
             make_folder((path / key).parent)
             written[key] = write_atomic(path / key, *encode_shard(values, shard, array.chunks[0]))
@@ -124,7 +124,7 @@ def write_shard(path: StoragePath, rows: RowRange, arrays: dict[str, NDArray[np.
 
 
 def write_metadata(path: StoragePath, metadata: StoreMetadata) -> None:
-    """Write the root, attributes and shapes of all arrays, in one step: from here on the store is complete."""
+    """Write the root object, attributes and shapes of all arrays, in one step: from then on the store is complete."""
     for left in path.rglob(f"*{PARTIAL_SUFFIX}") if isinstance(path, Path) else ():
         left.unlink()  # zarr's and ours, of processes that died
     nodes = sorted([*ROW_ARRAYS, "clips", *(f"clips/{name}" for name in CLIP_COLUMNS)])
@@ -139,5 +139,5 @@ def write_metadata(path: StoragePath, metadata: StoreMetadata) -> None:
 
 
 def _open_for_writing(path: StoragePath) -> zarr.Group:
-    """Open for writing, by the arrays' own metadata: the root's copy holds what readers may see."""
+    """Open a store by its arrays' own metadata: the copy in the root says what readers see."""
     return zarr.open_group(zarr_store(path), mode="r+", zarr_format=3, use_consolidated=False)

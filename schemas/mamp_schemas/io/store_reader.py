@@ -13,7 +13,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.errors import BaseZarrError
 
-from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, StoreError
+from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, ManifestError, StoreError
 from mamp_schemas.io.storage import exists
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.zarr_store import zarr_store
@@ -56,9 +56,16 @@ class Store:
         """Return the indices of clips, in the order of `ids`.
 
         Raises:
-            KeyError: the store has no clip of that id.
+            ManifestError: a clip is not in the store.
         """
         index = {name: clip for clip, name in enumerate(self.ids)}
+        missing = [name for name in ids if name not in index]
+        if missing:
+            raise ManifestError(
+                f"{self.path}: {len(missing)} clips of the split manifest are not in the store, the first is "
+                f"{missing[0]}",
+                remedy="Make the manifest again with mampctl build-splits.",
+            )
         return np.array([index[name] for name in ids], dtype=np.int64)
 
     @property
