@@ -1,8 +1,13 @@
 """Pipeline and trainer import without each other's packages, and the command line answers at once."""
 
+import ast
+import importlib
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +32,7 @@ PIPELINE = ("torch", "safetensors", "tensorboard", "obstore", "mamp_trainer", "m
 TRAINER = ("dask", "distributed", "h5py", "numba", "obstore", "mamp_pipeline", "mampctl")
 SCHEMAS = (*PIPELINE, *TRAINER, "mamp_pipeline", "typer", "rich")
 MODELS = (*SCHEMAS, "zarr")
+PACKAGES = ("mamp_schemas", "mamp_pipeline", "mamp_trainer", "mampctl")
 
 
 @pytest.mark.parametrize(
@@ -44,6 +50,33 @@ def test_import__every_module_without_the_forbidden_packages(package: str, forbi
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stderr
     assert int(outcome.stdout) >= 8
+
+
+def imports_of(path: Path, modules: Mapping[str, Path]) -> set[str]:
+    """Return which of the modules a file imports, at its top or inside functions but not for types alone."""
+    tree, found = ast.parse(path.read_text()), set[str]()
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    for_types = {id(node) for block in blocks for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & modules.keys()) or {node.module}
+    return found & modules.keys()
+
+
+def test_import__no_cycles() -> None:
+    roots = [Path(importlib.import_module(name).__path__[0]) for name in PACKAGES]
+    modules = {
+        ".".join(file.relative_to(root.parent).with_suffix("").parts).removesuffix(".__init__"): file
+        for root in roots
+        for file in root.rglob("*.py")
+    }
+    graph = {name: imports_of(file, modules) - {name} for name, file in modules.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(modules) > 200
 
 
 def test_help__answers_in_half_a_second() -> None:

@@ -28,6 +28,7 @@ from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import predict_logits
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import make_optimiser, optimiser_of_groups
+from mamp_trainer.training.run_dir import run_identity
 from mamp_trainer.training.runtime import RunContext, seeded
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import Loss, LossFn, Trainer
@@ -80,7 +81,7 @@ def pretrain_in_double(
     batches = source.train_batches(clips, terms)
     trainer = Trainer(
         recipe=recipe,
-        identity=source.run_identity(UNTRAINED),
+        identity=run_identity(source, UNTRAINED),
         module=model,
         loss_fn=_doubled(loss_function(objective, model)),
         optimiser=make_optimiser(model, recipe.optimiser),
@@ -108,7 +109,7 @@ def classify_in_double(
     tests = source.test_batches(test)
     trainer = Trainer(
         recipe=recipe,
-        identity=source.run_identity(UNTRAINED),
+        identity=run_identity(source, UNTRAINED),
         module=model,
         loss_fn=_doubled(protocol_loss(model, recipe, protocol)),
         optimiser=optimiser_of_groups(protocol.optimiser_groups(model, recipe), recipe.optimiser),

@@ -12,7 +12,7 @@ from mamp_schemas.errors import CheckpointError
 from mamp_schemas.models.analysis import ArrayData
 from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
 from mamp_trainer.analysis.reconstruction import reconstruct_masked
-from mamp_trainer.models.tokens import from_tokens, motion, to_tokens
+from mamp_trainer.models.mamp import from_tokens, motion, to_tokens
 from mamp_trainer.objectives.mamp import denormalise_tokens, normalise_tokens
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.training.runtime import RunContext

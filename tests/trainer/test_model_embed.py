@@ -2,8 +2,7 @@ import torch
 from torch import nn
 
 from mamp_schemas.models.recipe import ModelSpec
-from mamp_trainer.models.mamp import JointEmbedding, learnable
-from mamp_trainer.models.tokens import COORDINATES, to_tokens
+from mamp_trainer.models.mamp import COORDINATES, JointEmbedding, learnable, to_tokens
 
 SPEC = ModelSpec(joints=3, frames=8, segment=4, width=16, depth=1, heads=2)
 

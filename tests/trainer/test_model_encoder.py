@@ -1,8 +1,7 @@
 import torch
 
 from mamp_schemas.models.recipe import ModelSpec
-from mamp_trainer.models.mamp import Encoder
-from mamp_trainer.models.tokens import motion
+from mamp_trainer.models.mamp import Encoder, motion
 
 SPEC = ModelSpec(joints=3, frames=8, segment=4, width=16, depth=2, heads=2)
 

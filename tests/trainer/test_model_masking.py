@@ -3,8 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamp_trainer.models.mamp import keep_smallest, masking_score, motion_intensity
-from mamp_trainer.models.tokens import to_tokens
+from mamp_trainer.models.mamp import keep_smallest, masking_score, motion_intensity, to_tokens
 
 
 def sequence(*positions: float) -> torch.Tensor:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mamp_schemas.models.objectives import TargetSpec
-from mamp_trainer.models.tokens import motion, to_tokens
+from mamp_trainer.models.mamp import motion, to_tokens
 from mamp_trainer.objectives.mamp import normalise_tokens, prediction_target
 
 

@@ -13,6 +13,7 @@ from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.splits import Subset, manifest_name
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
+from mamp_trainer.training.run_dir import run_identity
 from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import (
     SignalAfter,
@@ -141,4 +142,4 @@ def test_source__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_side
     own.with_name(manifest_name(own.name, "xsub", subset)).write_text(drawn.model_dump_json())
     source = open_source(own, semi_recipe(subset=subset))
     assert source.ids == {"train": list(parent.train[3:8]), "test": list(parent.test)}
-    assert source.run_identity("untrained").manifest_hash == drawn.digest()
+    assert run_identity(source, "untrained").manifest_hash == drawn.digest()

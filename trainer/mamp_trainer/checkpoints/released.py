@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
-from mamp_trainer.models.tokens import COORDINATES
+from mamp_trainer.models.mamp import COORDINATES
 
 _EMBEDDING = "joints_embed.proj.weight"
 _LOAD_ERRORS = (

@@ -17,7 +17,6 @@ from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.protocol import Split
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.splits import SplitManifest
-from mamp_trainer.checkpoints.files import RunIdentity
 from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
 from mamp_trainer.data.clips import ClipTable, clip_table, store_clip_table
 from mamp_trainer.data.residency import DataSize, MemoryBudget, ResidencyChoice, choose_residency
@@ -144,16 +143,6 @@ class RunData:
     def slots(self) -> int:
         """M, body slots of a sample."""
         return self.store.metadata.dataset_spec().bodies
-
-    def run_identity(self, encoder: str) -> RunIdentity:
-        """Return what the checkpoints of a run on this data belong to."""
-        return RunIdentity(
-            task=self.recipe.kind,
-            store_hash=self.store.metadata.content_hash,
-            manifest_hash=self.manifest.digest(),
-            encoder=encoder,
-            policy=self.store.metadata.policy.name,
-        )
 
     def load(self, split: Split) -> Clips:
         """Return the clips of a side: loaded, or ready to be streamed.

@@ -1,4 +1,4 @@
-"""The network of the paper (section 3): embed tokens, hide some of them, encode the others, decode all.
+"""The network of the paper (section 3): cut clips into tokens, mask some, encode the others, decode all.
 
 Shapes, here and in the modules around:
 
@@ -9,7 +9,8 @@ Shapes, here and in the modules around:
     K  kept tokens (74)          Te  segments, T/l (30)
                                  L   tokens, Te·V (750)
 
-Every body is a sequence of its own, empty ones included. Lengths are metres.
+Every body is a sequence of its own, empty ones included. Lengths are in metres. `MAMP`, at the end, puts the parts
+together; what is predicted, and the loss, are the objective's (`mamp_trainer.objectives`).
 """
 
 from typing import NamedTuple
@@ -19,10 +20,49 @@ from torch import Tensor, nn
 
 from mamp_schemas.models.objectives import MaskingSpec
 from mamp_schemas.models.recipe import ModelSpec
-from mamp_trainer.models.tokens import COORDINATES, motion, to_tokens
 from mamp_trainer.models.transformer import Blocks, Linear, xavier_linear
 
+COORDINATES = 3
+"""C: the x, y and z of a joint."""
+
 LOG_EPSILON = 1e-10
+
+
+def to_tokens(x_BTVC: Tensor, segment: int) -> Tensor:
+    """Cut sequences into tokens (section 3.2).
+
+    Args:
+        x_BTVC: (B, T, V, C), T a multiple of `segment`.
+        segment: l, frames of a token.
+
+    Returns:
+        (B, L, l·C): tokens in the order (segment, joint), their numbers in the order (frame, coordinate).
+    """
+    segments = torch.unflatten(x_BTVC, 1, (-1, segment))
+    return segments.transpose(2, 3).flatten(3).flatten(1, 2)
+
+
+def from_tokens(tokens: Tensor, joints: int) -> Tensor:
+    """Put tokens (B, L, l·C) together to sequences (B, T, V, C): the inverse of `to_tokens`.
+
+    Args:
+        tokens: in the order (segment, joint).
+        joints: V.
+    """
+    parts = torch.unflatten(torch.unflatten(tokens, 2, (-1, COORDINATES)), 1, (-1, joints))
+    return parts.transpose(2, 3).flatten(1, 2)
+
+
+def motion(x_BTVC: Tensor, stride: int) -> Tensor:
+    """Return x[t + m] - x[t] in metres (eq. 2), zero in the last m frames (eq. 3).
+
+    Args:
+        x_BTVC: (B, T, V, C).
+        stride: m.
+    """
+    differences = torch.zeros_like(x_BTVC)
+    differences[:, :-stride] = x_BTVC[:, stride:] - x_BTVC[:, :-stride]
+    return differences
 
 
 def motion_intensity(tokens: Tensor, joints: int, temperature: float) -> Tensor:
@@ -46,7 +86,7 @@ def motion_intensity(tokens: Tensor, joints: int, temperature: float) -> Tensor:
 
 
 def masking_score(intensity: Tensor, u: Tensor) -> Tensor:
-    """Return log-probabilities with Gumbel noise added (eq. 5–6); the largest are to be hidden.
+    """Return log-probabilities plus Gumbel noise (eq. 5-6); the tokens of the largest scores are masked.
 
     Args:
         intensity: (B, L), from `motion_intensity`.
@@ -56,17 +96,17 @@ def masking_score(intensity: Tensor, u: Tensor) -> Tensor:
 
 
 def keep_smallest(score: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
-    """Keep the tokens of the smallest scores and hide the others.
+    """Keep the tokens of the smallest scores and mask the others.
 
     int(L · (1 - ratio)) tokens are kept, by floating-point truncation as published: 74 of 750 at 0.9.
 
     Args:
         score: (B, L).
-        ratio: the share to hide.
+        ratio: share of the tokens to be masked.
 
     Returns:
         keep: (B, K) indices of the kept tokens, smallest score first.
-        mask: (B, L) bool, true where hidden.
+        mask: (B, L) bool, true where masked.
     """
     kept = int(score.shape[1] * (1 - ratio))
     keep = score.argsort(dim=1, stable=True)[:, :kept]
@@ -82,8 +122,8 @@ def learnable(*shape: int) -> nn.Parameter:
 class JointEmbedding(nn.Module):
     """One linear map from a token's numbers to D (eq. 1).
 
-    The weights start as those of the equal convolution over frames would: torch's default for the same
-    fan-in, unlike the Xavier-uniform linears of the rest of the network.
+    Its initial weights are torch's default, those of the equivalent convolution over frames; the other linear layers
+    of the network start from Xavier-uniform weights.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -97,7 +137,7 @@ class JointEmbedding(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A transformer over the tokens of a sequence; parameters bear the names of the released checkpoints."""
+    """A transformer over the kept tokens of a sequence; its parameters have the names of the released checkpoints."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -112,15 +152,14 @@ class Encoder(nn.Module):
         """Encode sequences.
 
         Args:
-            x_BTVC: (B, T, V, C), metres; with `spec.input` motion, their differences are what is encoded.
+            x_BTVC: (B, T, V, C), metres; with `spec.input` motion, their differences from frame to frame are encoded.
             keep: (B, K) indices of the tokens to encode; all of them by default.
-            drop_path: (B, depth, 2), factors of the blocks' branches; 1 by default.
+            drop_path: (B, depth, 2), factors of the branches of each block (stochastic depth); 1 by default.
 
         Returns:
             (B, K, D) in the order of `keep`, or (B, L, D) in the order (segment, joint).
         """
-        seen = motion(x_BTVC, 1) if self.spec.input == "motion" else x_BTVC
-        tokens = to_tokens(seen, self.spec.segment)
+        tokens = to_tokens(motion(x_BTVC, 1) if self.spec.input == "motion" else x_BTVC, self.spec.segment)
         positions = (self.temp_embed + self.pos_embed).flatten(0, 2)
         if keep is not None:
             tokens, positions = tokens.take_along_dim(keep[:, :, None], dim=1), positions[keep]
@@ -129,7 +168,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A transformer over all tokens, a shared mask token in the place of the hidden ones."""
+    """A transformer over all tokens; a shared, learned token stands for the masked ones."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -154,20 +193,20 @@ class Decoder(nn.Module):
             (B, L, l·C).
         """
         kept: Tensor = self.embed(features)
-        # Under autocast the linear's output has another dtype than the parameter; scatter needs one.
-        hidden = self.mask_token.to(kept.dtype).expand(len(kept), self.spec.tokens, -1)
-        tokens = hidden.scatter(1, keep[:, :, None].expand_as(kept), kept)
+        # Under autocast the linear layer's output has another dtype than the parameter; scatter needs one dtype.
+        masked = self.mask_token.to(kept.dtype).expand(len(kept), self.spec.tokens, -1)
+        tokens = masked.scatter(1, keep[:, :, None].expand_as(kept), kept)
         positions = (self.temp_embed + self.pos_embed).flatten(1, 2)
         predicted: Tensor = self.pred(self.norm(self.blocks(tokens + positions)))
         return predicted
 
 
 class MAMPOutput(NamedTuple):
-    """What a forward pass gives.
+    """The output of a forward pass.
 
     Attributes:
-        pred: (B, L, l·C), the prediction for every token, hidden or not.
-        mask: (B, L) bool, true where hidden.
+        pred: (B, L, l·C), the prediction for every token, masked or not.
+        mask: (B, L) bool, true where masked.
     """
 
     pred: Tensor
@@ -188,11 +227,11 @@ class MAMP(nn.Module):
         self.decoder = Decoder(spec)
 
     def forward(self, x_BTVC: Tensor, u_BL: Tensor, trajectory_BTVC: Tensor | None = None) -> MAMPOutput:
-        """Hide tokens and predict all of them.
+        """Mask tokens and predict all of them.
 
         Args:
             x_BTVC: (B, T, V, C), metres.
-            u_BL: (B, L), drawn from U(0, 1): which tokens are hidden depends on nothing else that is random.
+            u_BL: (B, L), drawn from U(0, 1), the only random numbers of the masking.
             trajectory_BTVC: (B, T, V, C), what motion intensity is taken from; `x_BTVC` by default.
         """
         trajectory = x_BTVC if trajectory_BTVC is None else trajectory_BTVC

@@ -13,9 +13,8 @@ from mamp_schemas.models.objectives import MAMPRecipe, MaskingSpec, SkeletonMAER
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rng import MASK, Draws
-from mamp_trainer.models.mamp import MAMP
+from mamp_trainer.models.mamp import MAMP, from_tokens, motion, to_tokens
 from mamp_trainer.models.precision import autocast
-from mamp_trainer.models.tokens import from_tokens, motion, to_tokens
 from mamp_trainer.objectives.base import Loss, Objective, Reconstruction
 from mamp_trainer.telemetry.flops import BACKWARD, decoder_flops, encoder_flops
 

@@ -18,7 +18,7 @@ from mamp_trainer.objectives.base import Objective
 from mamp_trainer.training.memory import choose_activation_checkpointing, free_memory, measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import optimiser_of_groups
-from mamp_trainer.training.run_dir import lock_run_dir
+from mamp_trainer.training.run_dir import lock_run_dir, run_identity
 from mamp_trainer.training.runtime import RunContext, seeded
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import Loss, LossFn, Trainer
@@ -63,7 +63,7 @@ def pretrain(recipe: PretrainRecipe, store_path: StoragePath, context: RunContex
             compile_network(network, device)
         trainer = Trainer(
             recipe=recipe,
-            identity=data.run_identity(UNTRAINED),
+            identity=run_identity(data, UNTRAINED),
             module=network,
             loss_fn=loss_function(objective, network),
             optimiser=optimiser_of_groups(objective.optimiser_groups(network), recipe.optimiser),

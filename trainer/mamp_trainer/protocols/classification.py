@@ -28,7 +28,7 @@ from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions, pre
 from mamp_trainer.training.memory import measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import optimiser_of_groups
-from mamp_trainer.training.run_dir import lock_run_dir
+from mamp_trainer.training.run_dir import lock_run_dir, run_identity
 from mamp_trainer.training.runtime import RunContext
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import InterruptCheck, Loss, LossFn, Trainer, never_interrupt
@@ -75,7 +75,7 @@ def train_classifier(
         tests = data.test_batches(test)
         trainer = Trainer(
             recipe=recipe,
-            identity=data.run_identity(encoder),
+            identity=run_identity(data, encoder),
             module=model,
             loss_fn=loss_function(model, recipe, protocol),
             optimiser=optimiser,

@@ -1,7 +1,7 @@
 """Floating-point operations that a network takes, counting matrix products only, 2 for each multiply-add."""
 
 from mamp_schemas.models.recipe import ModelSpec
-from mamp_trainer.models.tokens import COORDINATES
+from mamp_trainer.models.mamp import COORDINATES
 
 BACKWARD = 2
 """A backward pass takes two products, for inputs and weights, where the forward pass takes one."""

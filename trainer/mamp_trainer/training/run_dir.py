@@ -20,6 +20,8 @@ from mamp_schemas.io.run_files import RECIPE_FILE, RECORD_FILE, read_run
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import Hardware, RunRecord
 from mamp_schemas.system import count_cores, cpu_name, total_memory
+from mamp_trainer.checkpoints.files import RunIdentity
+from mamp_trainer.data.dataset import RunData
 from mamp_trainer.distributed.context import DistContext
 
 logger = logging.getLogger(__name__)
@@ -81,6 +83,22 @@ def lock_run_dir(run: Path, resume: bool, dist_context: DistContext) -> Iterator
 
 def _entries(run: Path) -> list[Path]:
     return [entry for entry in run.iterdir() if entry.name != LOCK_FILE] if run.exists() else []
+
+
+def run_identity(data: RunData, encoder: str) -> RunIdentity:
+    """Return what the checkpoints of a run belong to.
+
+    Args:
+        data: the store and split that the run trains on.
+        encoder: `untrained`, or the digest of the encoder's weights at the start.
+    """
+    return RunIdentity(
+        task=data.recipe.kind,
+        store_hash=data.store.metadata.content_hash,
+        manifest_hash=data.manifest.digest(),
+        encoder=encoder,
+        policy=data.store.metadata.policy.name,
+    )
 
 
 def init_run_dir(run: Path, recipe: Recipe, resume: bool) -> None:
