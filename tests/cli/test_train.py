@@ -219,7 +219,7 @@ def test_transfer__without_an_encoder_is_refused_at_once(run: Run) -> None:
 def test_finetune__a_run_that_is_not_there_is_named_at_once(run: Run, tmp_path: Path) -> None:
     outcome = run("train", "finetune", "--recipe", "nwucla-small", "--from", tmp_path / "gone")
     assert outcome.code == 1
-    assert f"--from {tmp_path / 'gone'}: there is nothing" in outcome.err
+    assert f"--from: no such run or checkpoint: {tmp_path / 'gone'}" in outcome.err
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> Path:

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.models.recipe import FinetuneRecipe
+from mamp_trainer.data.rng import Draws
 from mamp_trainer.protocols.finetune import DropMasks, draw_drop_masks, drop_path_rates, inverted_dropout_mask
 from tests.trainer.runs import finetune_recipe
 
@@ -12,7 +13,8 @@ SPEC = RECIPE.model
 
 
 def draw(clips: int | Tensor, epoch: int = 0, recipe: FinetuneRecipe = RECIPE) -> DropMasks:
-    return draw_drop_masks(recipe, epoch, torch.arange(clips) if isinstance(clips, int) else clips, SLOTS)
+    clip = torch.arange(clips) if isinstance(clips, int) else clips
+    return draw_drop_masks(recipe, Draws(recipe.seed, epoch, clip), SLOTS)
 
 
 def test_path_rates__grow_linearly_from_nothing():

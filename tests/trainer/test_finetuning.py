@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.rng import Draws
 from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.protocols.classification import loss_function
 from mamp_trainer.protocols.finetune import FINETUNE, draw_drop_masks
@@ -63,7 +64,7 @@ def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
 
 def test_smoothed_loss__drops_branches_of_the_encoder_and_features_of_the_head() -> None:
     model, batch = frozen_norm(make_classifier(RECIPE, CLASSES, None)), make_batch()
-    masks = draw_drop_masks(RECIPE, 2, batch.clip, slots=2)
+    masks = draw_drop_masks(RECIPE, Draws(RECIPE.seed, 2, batch.clip), slots=2)
     with torch.no_grad():
         loss = loss_function(model, RECIPE, FINETUNE)(batch, 2).total
         logits = model.head(model.encode(batch.x, drop_path=masks.drop_path), masks.dropout)

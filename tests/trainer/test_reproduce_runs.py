@@ -10,12 +10,10 @@ import pytest
 from mamp_schemas.errors import RecordError
 from mamp_schemas.io.run_files import read_record, read_runs
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
-from mamp_schemas.progress import NullProgress
 from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.reproduce.catalog import DataCatalog, count_clips
-from mamp_trainer.reproduce.execute import ExecutionContext, execute
-from mamp_trainer.reproduce.match_runs import match_run
+from mamp_trainer.reproduce.execute import execute, match_run
 from mamp_trainer.reproduce.plan import Outcome, make_plan
 from mamp_trainer.reproduce.tables import collect, read_losses
 from mamp_trainer.training.runtime import RunContext
@@ -64,8 +62,8 @@ def test_execute__goes_on_with_the_order_of_a_streamed_run(data: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         pretrain(streamed, data / "ntu60.zarr", RunContext(run, device="cpu", progress=SignalAfter(18)))
     plan = ReproductionPlan(table="8", scale="full", tables=(), runs=(PLANNED,))
-    seat = ExecutionContext("cpu", NullProgress())
-    outcome = execute(plan, frozenset({PLANNED.name}), data / "runs", DataCatalog(data), seat, lambda _outcome: None)
+    context = RunContext(data / "runs", device="cpu")
+    outcome = execute(plan, frozenset({PLANNED.name}), DataCatalog(data), context, lambda _outcome: None)
     assert outcome.problems == {}
     assert read_record(run).recipe_hash == pretrain_recipe(shuffle_window=1).digest()
 

@@ -19,8 +19,6 @@ from mampctl.runtime.errors import needed_extras
 
 if TYPE_CHECKING:
     from mamp_trainer.reproduce.catalog import DataCatalog
-if TYPE_CHECKING:
-    from mamp_trainer.reproduce.catalog import DataCatalog
     from mamp_trainer.reproduce.plan import Outcome
 
 logger = logging.getLogger(__name__)
@@ -43,7 +41,7 @@ def make_manifests(recipes: Sequence[Recipe], catalog: "DataCatalog") -> None:
                 logger.warning(f"no manifest for {recipe.dataset} {recipe.protocol}: {problem}")
 
 
-def _make_manifest(recipe: Recipe, shelf: "DataCatalog") -> None:
+def _make_manifest(recipe: Recipe, catalog: "DataCatalog") -> None:
     with needed_extras():
         from mamp_pipeline.splits import build_manifest
         from mamp_pipeline.subsets import write_subsets
@@ -51,7 +49,7 @@ def _make_manifest(recipe: Recipe, shelf: "DataCatalog") -> None:
         from mamp_schemas.io.storage import exists
         from mamp_schemas.io.store_reader import open_store
 
-    store, subset = open_store(shelf.store_path(recipe).resolve()), recipe.training_subset
+    store, subset = open_store(catalog.store_path(recipe).resolve()), recipe.training_subset
     whole = manifest_path(store.path, recipe.protocol)
     if not exists(whole):
         write_manifest(whole, build_manifest(store, recipe.protocol))
@@ -97,39 +95,39 @@ def reproduce(
         return
     with distributed_run(lambda: None, device, devices) as (_, ranks, progress):
         from mamp_trainer.reproduce.catalog import DataCatalog
-        from mamp_trainer.reproduce.execute import ExecutionContext, execute
+        from mamp_trainer.reproduce.execute import execute
+        from mamp_trainer.training.runtime import RunContext
 
-        shelf = DataCatalog(data_folder())
+        catalog = DataCatalog(data_folder())
         if ranks.is_main:
-            make_manifests([run.recipe for run in plan.runs if run.name in wanted], shelf)
+            make_manifests([run.recipe for run in plan.runs if run.name in wanted], catalog)
             if not as_json:
                 _print_plan(plan, wanted, folder, device, as_json)
         ranks.all_reduce_max(0)  # the others read manifests when they are there
 
-        def tell(now: "Outcome") -> None:
-            _write_tables(plan, now, shelf, folder)
+        def on_change(outcome: "Outcome") -> None:
+            _write_tables(plan, outcome, catalog, folder)
 
+        context = RunContext(folder / "runs", device=device, progress=progress, dist_context=ranks, run_id=run_id())
         try:
-            outcome = execute(
-                plan, wanted, folder / "runs", shelf, ExecutionContext(device, progress, ranks, run_id()), tell
-            )
+            outcome = execute(plan, wanted, catalog, context, on_change)
         except Interrupted:
             logger.info("the table so far is written; the same command, without --resume, continues")
             raise
         if ranks.is_main:
-            _print_tables(plan, outcome, shelf, folder, as_json)
+            _print_tables(plan, outcome, catalog, folder, as_json)
         ranks.all_reduce_max(0)  # an error of one rank would end the first before it has shown them
         if outcome.problems:
             raise TrainingError(
                 f"{len(outcome.problems)} of {len(wanted)} runs are missing: the table says why",
-                remedy="Once that is mended, run the same command again: what is done is not done twice.",
+                remedy="Fix the cause and run the same command again: finished runs are not repeated.",
             )
 
 
-def _write_tables(plan: ReproductionPlan, outcome: "Outcome", shelf: "DataCatalog", folder: Path) -> None:
+def _write_tables(plan: ReproductionPlan, outcome: "Outcome", catalog: "DataCatalog", folder: Path) -> None:
     from mamp_trainer.reproduce.tables import collect, write_table
 
-    for table in collect(plan, outcome, shelf, folder / "tables"):
+    for table in collect(plan, outcome, catalog, folder / "tables"):
         write_table(folder / "tables", table)
 
 
@@ -148,12 +146,12 @@ def _print_plan(plan: ReproductionPlan, wanted: frozenset[str], folder: Path, de
 
 
 def _print_tables(
-    plan: ReproductionPlan, outcome: "Outcome", shelf: "DataCatalog", folder: Path, as_json: bool
+    plan: ReproductionPlan, outcome: "Outcome", catalog: "DataCatalog", folder: Path, as_json: bool
 ) -> None:
     from mamp_trainer.reproduce.tables import collect, table_files
     from mampctl.output.tables import print_tables
 
-    tables = collect(plan, outcome, shelf, folder / "tables")
+    tables = collect(plan, outcome, catalog, folder / "tables")
     if as_json:
         print_json([each.model_dump(mode="json") for each in tables])
         return

@@ -43,9 +43,13 @@ from mamp_schemas.models.recipe import EvaluationRecipe
 from mamp_schemas.models.results import NetworkMeasurement
 from mamp_trainer.checkpoints.provenance import EncoderTraining
 from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.rng import Draws
 from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.telemetry.flops import BACKWARD, encoder_flops
 from mamp_trainer.training.optim import parameter_groups
+from mamp_trainer.training.trainer import Loss
+
+__all__ = ["Batch", "Draws", "EncodedClips", "Loss", "MeasuredProtocol", "TrainedProtocol"]
 
 R = TypeVar("R", bound=EvaluationRecipe)
 O = TypeVar("O", bound=Model)  # noqa: E741
@@ -74,17 +78,17 @@ class TrainedProtocol(ABC, Generic[R]):
         Called under the recipe's seed. Every `BatchNorm1d` in it works over the clips of all ranks.
         """
 
-    def loss(self, model: Classifier, batch: Batch, recipe: R, epoch: int) -> Tensor:  # noqa: ARG002
-        """Return the mean loss of a batch, a scalar; by default the cross-entropy.
+    def loss(self, model: Classifier, batch: Batch, recipe: R, draws: Draws) -> Loss:  # noqa: ARG002
+        """Return the mean loss of a batch, and named parts of it for the metrics; by default the cross-entropy.
 
         Args:
             model: in training mode, a frozen encoder in evaluation mode.
             batch: clips `x` (N, M, T, V, C) with `label` (N,).
             recipe: the protocol's recipe.
-            epoch: 0-based. Draw random numbers from `mamp_trainer.data.rng.uniform(recipe.seed, epoch, …, batch.clip)`:
-                then resumed and distributed runs draw the same.
+            draws: random numbers that depend on seed, epoch and clip alone. Take all randomness from here: then
+                resumed and distributed runs draw the same.
         """
-        return F.cross_entropy(model(batch.x, batch.unique_bodies), batch.label)
+        return Loss(F.cross_entropy(model(batch.x, batch.unique_bodies), batch.label))
 
     def optimiser_groups(self, model: Classifier, recipe: R) -> list[dict[str, Any]]:
         """Return the groups of trainable parameters; by default two, with and without weight decay."""

@@ -17,6 +17,7 @@ from mamp_trainer.checkpoints.provenance import encoder_provenance, read_trainin
 from mamp_trainer.data.batches import TestBatches
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.dataset import RunData
+from mamp_trainer.data.rng import Draws
 from mamp_trainer.distributed.batchnorm import distribute_batchnorm
 from mamp_trainer.distributed.context import DistContext
 from mamp_trainer.models.clip_encoder import Classifier
@@ -102,7 +103,7 @@ def loss_function(model: Classifier, recipe: EvaluationRecipe, protocol: Trained
         model.train()
         if recipe.frozen_encoder:
             model.encoder.eval()
-        return Loss(protocol.loss(model, batch, recipe, epoch))
+        return protocol.loss(model, batch, recipe, Draws(recipe.seed, epoch, batch.clip, recipe.kind))
 
     return loss
 

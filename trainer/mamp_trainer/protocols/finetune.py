@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from mamp_schemas.models.recipe import FinetuneRecipe
 from mamp_trainer.data.collate import Batch
-from mamp_trainer.data.rng import DROP_PATH, DROPOUT, uniform
+from mamp_trainer.data.rng import DROP_PATH, DROPOUT, Draws
 from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.models.transformer import xavier_linear
 from mamp_trainer.protocols.base import TrainedProtocol
 from mamp_trainer.training.optim import layer_groups
+from mamp_trainer.training.trainer import Loss
 
 R = TypeVar("R", bound=FinetuneRecipe)
 
@@ -61,22 +62,21 @@ class DropMasks(NamedTuple):
     dropout: Tensor
 
 
-def draw_drop_masks(recipe: FinetuneRecipe, epoch: int, clip: Tensor, slots: int) -> DropMasks:
+def draw_drop_masks(recipe: FinetuneRecipe, draws: Draws, slots: int) -> DropMasks:
     """Draw what is dropped of clips.
 
     Args:
-        recipe: says how likely it is.
-        epoch: 0-based.
-        clip: (N,) int64, global clip indices.
+        recipe: gives the rates.
+        draws: the random numbers of the N clips.
         slots: M.
 
     Returns:
-        Factors on the device of `clip`, float32.
+        Factors on the device of `draws.clip`, float32.
     """
     spec = recipe.model
-    u_paths = uniform(recipe.seed, epoch, DROP_PATH, clip, slots * spec.depth * 2)
-    u_features = uniform(recipe.seed, epoch, DROPOUT, clip, slots * spec.tokens * spec.width)
-    rates = drop_path_rates(spec.depth, recipe.drop_path).to(clip.device)
+    u_paths = draws.uniform(DROP_PATH, slots * spec.depth * 2)
+    u_features = draws.uniform(DROPOUT, slots * spec.tokens * spec.width)
+    rates = drop_path_rates(spec.depth, recipe.drop_path).to(draws.clip.device)
     return DropMasks(
         drop_path=inverted_dropout_mask(u_paths.view(-1, spec.depth, 2), rates[:, None]),
         dropout=inverted_dropout_mask(
@@ -109,11 +109,11 @@ class FinetuneProtocol(TrainedProtocol[R]):
         """Return a new head of two layers."""
         return FinetuneHead(recipe.model.width, recipe.model.joints, classes, recipe.head_width)
 
-    def loss(self, model: Classifier, batch: Batch, recipe: R, epoch: int) -> Tensor:
+    def loss(self, model: Classifier, batch: Batch, recipe: R, draws: Draws) -> Loss:
         """Return the mean cross-entropy of a batch, of which some is dropped, against smoothed labels."""
-        masks = draw_drop_masks(recipe, epoch, batch.clip, batch.x.shape[1])
+        masks = draw_drop_masks(recipe, draws, batch.x.shape[1])
         logits = model.head(model.encode(batch.x, drop_path=masks.drop_path), masks.dropout)
-        return F.cross_entropy(logits, batch.label, label_smoothing=recipe.label_smoothing)
+        return Loss(F.cross_entropy(logits, batch.label, label_smoothing=recipe.label_smoothing))
 
     def optimiser_groups(self, model: Classifier, recipe: R) -> list[dict[str, Any]]:
         """Return parameter groups by layer, with layer-wise decay of the learning rate."""

@@ -1,4 +1,4 @@
-"""The stores and split manifests of a data folder, as plans see them."""
+"""The stores and split manifests of a data folder."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ SplitKey = tuple[str, str, Subset | None]
 
 @dataclass(frozen=True)
 class SplitInfo:
-    """What a run's numbers depend on besides its recipe and encoder: the clips of its two sides, and what they hold.
+    """The data of a run: which clips train and test, and what they hold.
 
     Attributes:
-        policy: the name of the one by which the clips were made.
+        policy: the name of the policy that the clips were made by.
     """
 
     store_hash: str
@@ -32,26 +32,26 @@ class SplitInfo:
 
     @property
     def official(self) -> bool:
-        """Whether the sides have as many clips as published, those of a draw apart."""
-        found, wanted = (self.counts.train, self.counts.test), (self.counts.official_train, self.counts.official_test)
-        return found == wanted
+        """Whether the whole splits have as many clips as published."""
+        counts = self.counts
+        return (counts.train, counts.test) == (counts.official_train, counts.official_test)
 
     @property
     def corrected(self) -> bool:
-        """Whether the clips are others than the authors' scripts make; of imported ones nobody knows."""
+        """Whether the clips differ from those of the authors' scripts; false if that is unknown."""
         return self.policy == "corrected"
 
 
 @dataclass
 class DataCatalog:
-    """The stores of a folder, each read once: `DATASET.zarr` and the manifests beside it."""
+    """The stores of a folder, `DATASET.zarr` with the manifests beside it; each is read once."""
 
     folder: Path
     _stores: dict[str, Store] = field(default_factory=dict)
     _splits: dict[SplitKey, SplitInfo] = field(default_factory=dict)
 
     def store_path(self, recipe: Recipe) -> Path:
-        """Return where a recipe's store is to stand."""
+        """Return the path of a recipe's store, whether or not it exists."""
         return self.folder / f"{recipe.dataset}.zarr"
 
     def split(self, recipe: Recipe, *, whole: bool = False) -> SplitInfo:
@@ -59,11 +59,11 @@ class DataCatalog:
 
         Args:
             recipe: the recipe.
-            whole: whether to leave out that only a draw of the training clips is used.
+            whole: whether to return the whole split where the recipe uses only a draw of the training clips.
 
         Raises:
-            StoreError: there is no store, or none that can be read; says how to make it.
-            ManifestError: so of the manifest.
+            StoreError: the store is missing or unreadable; says how to make it.
+            ManifestError: the manifest is missing or unreadable; says how to make it.
         """
         subset = None if whole else recipe.training_subset
         key = (recipe.dataset, recipe.protocol, subset)
@@ -84,15 +84,15 @@ class DataCatalog:
         return True
 
     def lacks_manifest(self, recipe: Recipe) -> bool:
-        """Return whether a recipe's store is there, and its manifest is not."""
-        place = self.store_path(recipe).resolve()
-        names = (manifest_name(place.name, recipe.protocol, subset) for subset in {None, recipe.training_subset})
-        return self.has_store(recipe) and not all(place.with_name(name).exists() for name in names)
+        """Return whether a recipe's store exists and its manifest does not."""
+        path = self.store_path(recipe).resolve()
+        names = (manifest_name(path.name, recipe.protocol, subset) for subset in {None, recipe.training_subset})
+        return self.has_store(recipe) and not all(path.with_name(name).exists() for name in names)
 
     def problems(self, recipes: Iterable[Recipe]) -> list[str]:
-        """Return what is missing of the data of recipes, each once, with what makes it."""
-        found = dict.fromkeys(problem for recipe in recipes if (problem := self._problem(recipe)) is not None)
-        return list(found)
+        """Return what is missing of the data of recipes, each once, with the command that makes it."""
+        problems = (self._problem(recipe) for recipe in recipes)
+        return list(dict.fromkeys(problem for problem in problems if problem is not None))
 
     def _problem(self, recipe: Recipe) -> str | None:
         try:
@@ -102,16 +102,16 @@ class DataCatalog:
         return None
 
     def count_split_clips(self, recipe: Recipe) -> tuple[int, int]:
-        """Return the clips of the two sides as the store's columns tell them, where there is no manifest yet.
+        """Return the numbers of training and test clips by the store's columns, for a store without a manifest.
 
         Raises:
             StoreError: there is no store.
         """
         store = self._open(recipe)
         protocol = store.metadata.dataset_spec().protocol(recipe.protocol)
-        found = Counter(protocol.split_of(value) for value in store.column(protocol.column).tolist())
+        counts = Counter(protocol.split_of(value) for value in store.column(protocol.column).tolist())
         subset = recipe.training_subset
-        return int(found["train"] * (subset.fraction if subset else 1)), found["test"]
+        return int(counts["train"] * (subset.fraction if subset else 1)), counts["test"]
 
     def _open(self, recipe: Recipe) -> Store:
         if recipe.dataset not in self._stores:
@@ -119,34 +119,34 @@ class DataCatalog:
         return self._stores[recipe.dataset]
 
     def _read(self, recipe: Recipe) -> Store:
-        place = self.store_path(recipe)
-        if not place.exists():
+        path = self.store_path(recipe)
+        if not path.exists():
             raise StoreError(
-                f"{place}: there is no store of {recipe.dataset}",
-                remedy=f"Make it: mampctl ingest {recipe.dataset} --raw PATH --out {place}",
+                f"{path}: there is no store of {recipe.dataset}",
+                remedy=f"Make it: mampctl ingest {recipe.dataset} --raw PATH --out {path}",
             )
-        store = open_store(place)
+        store = open_store(path)
         if store.metadata.dataset != recipe.dataset:
             raise StoreError(
-                f"{place}: holds {store.metadata.dataset}, not {recipe.dataset}", remedy="Move it out of the way."
+                f"{path}: holds {store.metadata.dataset}, not {recipe.dataset}", remedy="Move it to another folder."
             )
         return store
 
 
 def error_line(problem: MampctlError) -> str:
-    """Return what went wrong and what to do next, as a table and a line of a terminal can hold it."""
+    """Return an error's message and remedy in one line, for tables and terminals."""
     return " ".join(f"{problem.message.rstrip('.')}. {problem.remedy}".split())
 
 
-def count_clips(recipe: Recipe, shelf: DataCatalog) -> tuple[int, int] | None:
-    """Return the clips of the training and of the test side, official ones where there is no store.
+def count_clips(recipe: Recipe, catalog: DataCatalog) -> tuple[int, int] | None:
+    """Return the numbers of training and test clips: the store's, or the official ones where there is no store.
 
     None where neither is known.
     """
     try:
-        counts = shelf.split(recipe).counts
+        counts = catalog.split(recipe).counts
     except ManifestError:
-        return shelf.count_split_clips(recipe)
+        return catalog.count_split_clips(recipe)
     except StoreError:
         return _official_counts(recipe)
     return counts.train, counts.test

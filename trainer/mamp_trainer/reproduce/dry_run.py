@@ -1,4 +1,4 @@
-"""What is done of a plan, what is missing, and how long it will take."""
+"""A plan before it is run: which runs are finished, what is missing, and how long the rest will take."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,33 +15,33 @@ from mamp_schemas.models.reproduction import DryRun, DryRunLine, PlannedRun, Rep
 from mamp_schemas.registry import DATASETS, PROTOCOLS
 from mamp_trainer.objectives.pretrain import make_objective
 from mamp_trainer.reproduce.catalog import DataCatalog, count_clips
-from mamp_trainer.reproduce.match_runs import match_all_runs
+from mamp_trainer.reproduce.execute import match_all_runs
 from mamp_trainer.runs.index import read_recipe
 from mamp_trainer.telemetry.flops import encoder_flops
 from mamp_trainer.telemetry.meter import device_peak_flops
 from mamp_trainer.training.runtime import describe_device
 
 ASSUMED_SHARE = 0.3
-"""Of the rate of large matrix products, where no finished run says more: 0.5 was measured of full size on a CPU
-(docs/performance.md), less is usual of small networks."""
+"""Assumed share of the rate of large matrix products, where no finished run tells the rate. 0.5 was measured for the
+full-size network on a CPU (docs/performance.md); small networks reach less."""
 
 
 class Estimate(NamedTuple):
-    """Seconds that a run will take, and whether finished runs say so."""
+    """Seconds that a run will take, and whether they are derived from finished runs."""
 
     seconds: float
     recorded: bool
 
 
 class Rates(NamedTuple):
-    """Floating-point operations a second: of finished runs by task and network, and what is assumed without any."""
+    """Floating-point operations a second: of finished runs by task and network, and the assumed rate without any."""
 
     recorded: Mapping[tuple[object, ...], float]
     assumed: float
 
 
 def count_operations(recipe: Recipe, train: int, test: int) -> float:
-    """Return the operations of a run, the accuracy after every epoch included."""
+    """Return the operations of a run, including the test after every epoch."""
     spec = DATASETS.options(recipe.dataset)
     slots = spec.bodies if isinstance(spec, DatasetSpec) else 2
     if isinstance(recipe, PretrainRecipe):
@@ -51,27 +51,27 @@ def count_operations(recipe: Recipe, train: int, test: int) -> float:
     return float(recipe.schedule.epochs * (trained + tested))
 
 
-def measure_rates(runs: Iterable[Run], shelf: DataCatalog, device: torch.device) -> Rates:
-    """Return at which rates runs were trained on a device of this name, on the data that is here now."""
-    found: dict[tuple[object, ...], list[float]] = {}
+def measure_rates(runs: Iterable[Run], catalog: DataCatalog, device: torch.device) -> Rates:
+    """Return the rates of finished runs on a device of the same name and on the stores of the catalog."""
+    samples: dict[tuple[object, ...], list[float]] = {}
     for run in runs:
         if run.record is None or run.record.device != describe_device(device) or not run.record.result.seconds:
             continue
         try:
             recipe = read_recipe(run.folder)
-            split = shelf.split(recipe)
+            split = catalog.split(recipe)
         except MampctlError:
             continue
         if split.store_hash == run.record.store_hash:
             operations = count_operations(recipe, split.counts.train, split.counts.test)
-            found.setdefault(_rate_key(recipe), []).append(operations / run.record.result.seconds)
-    rates = {kind: median(each) for kind, each in found.items()}
-    return Rates(rates, ASSUMED_SHARE * device_peak_flops(device))
+            samples.setdefault(_rate_key(recipe), []).append(operations / run.record.result.seconds)
+    recorded = {key: median(rates) for key, rates in samples.items()}
+    return Rates(recorded, ASSUMED_SHARE * device_peak_flops(device))
 
 
-def estimate(planned: PlannedRun, shelf: DataCatalog, rates: Rates) -> Estimate | None:
-    """Return how long a run will take; None where nobody knows how many clips there are."""
-    clips = count_clips(planned.recipe, shelf)
+def estimate(planned: PlannedRun, catalog: DataCatalog, rates: Rates) -> Estimate | None:
+    """Return how long a run will take; None where the number of clips is unknown."""
+    clips = count_clips(planned.recipe, catalog)
     if clips is None:
         return None
     rate = rates.recorded.get(_rate_key(planned.recipe))
@@ -79,43 +79,45 @@ def estimate(planned: PlannedRun, shelf: DataCatalog, rates: Rates) -> Estimate 
 
 
 def _rate_key(recipe: Recipe) -> tuple[object, ...]:
-    """Return what runs of one rate have in common: how they are trained, and how large their network is."""
+    """Return what runs of equal rate have in common: task, size of the network, precision, compilation."""
     model = recipe.model
     return recipe.kind, model.width, model.depth, model.tokens, recipe.precision, recipe.compile
 
 
 def dry_run(
-    plan: ReproductionPlan, wanted: frozenset[str], folder: Path, shelf: DataCatalog, device: torch.device
+    plan: ReproductionPlan, wanted: frozenset[str], folder: Path, catalog: DataCatalog, device: torch.device
 ) -> DryRun:
-    """Look at a plan.
+    """Return a plan's runs with their states and estimated times, without running anything.
 
     Args:
         plan: the plan.
-        wanted: the names of the runs that are to be done.
-        folder: where runs are.
-        shelf: the data.
-        device: what would train.
+        wanted: the names of the runs that are to be trained.
+        folder: the folder that holds the runs.
+        catalog: the data.
+        device: the device that would train.
     """
     runs = read_runs([folder])
-    done = match_all_runs(plan, runs, folder, shelf)
-    rates = measure_rates(runs, shelf, device)
-    lines = [_preview_line(run, done, folder, shelf, rates) for run in plan.runs if run.name in wanted]
+    done = match_all_runs(plan, runs, folder, catalog)
+    rates = measure_rates(runs, catalog, device)
+    lines = [_preview_line(run, done, folder, catalog, rates) for run in plan.runs if run.name in wanted]
     left = [run.recipe for run in plan.runs if run.name in wanted and run.name not in done]
-    unmade = [recipe for recipe in left if shelf.lacks_manifest(recipe)]
+    unmade = [recipe for recipe in left if catalog.lacks_manifest(recipe)]
     recorded = [line.recorded for line in lines if line.state != "done"]
     return DryRun(
         lines=tuple(lines),
         device=describe_device(device),
         basis=_describe_basis(recorded, plan.scale),
         manifests=len({(recipe.dataset, recipe.protocol, str(recipe.training_subset)) for recipe in unmade}),
-        missing=tuple(shelf.problems(recipe for recipe in left if recipe not in unmade)),
+        missing=tuple(catalog.problems(recipe for recipe in left if recipe not in unmade)),
     )
 
 
-def _preview_line(run: PlannedRun, done: dict[str, Path], folder: Path, shelf: DataCatalog, rates: Rates) -> DryRunLine:
-    clips, time = count_clips(run.recipe, shelf), estimate(run, shelf, rates)
-    own, epochs = folder / run.name, run.recipe.schedule.epochs
-    reached = read_run_progress(own) if run.name not in done else None
+def _preview_line(
+    run: PlannedRun, done: dict[str, Path], folder: Path, catalog: DataCatalog, rates: Rates
+) -> DryRunLine:
+    clips, time = count_clips(run.recipe, catalog), estimate(run, catalog, rates)
+    epochs = run.recipe.schedule.epochs
+    reached = read_run_progress(folder / run.name) if run.name not in done else None
     begun: Literal["begun", "to do"] = "to do" if reached is None else "begun"
     left = 1 if reached is None else 1 - (reached.epoch - 1) / epochs
     return DryRunLine(

@@ -1,81 +1,121 @@
-"""Runs what is missing of a plan, in order; each run can be resumed, and one that fails does not stop the others."""
+"""Training what is missing of a plan, in order: finished runs are found, and a failed run does not stop the others."""
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from mamp_schemas.errors import CheckpointError, ConfigError, MampctlError, RecordError
-from mamp_schemas.io.run_files import read_runs
-from mamp_schemas.models.recipe import EvaluationRecipe, PretrainRecipe
+from mamp_schemas.io.run_files import UNTRAINED, Run, read_run, read_runs
+from mamp_schemas.models.recipe import EvaluationRecipe, PretrainRecipe, Recipe
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
-from mamp_schemas.progress import Progress
 from mamp_trainer.analysis.run_analysis import analyse_finished_run
-from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
+from mamp_trainer.checkpoints.load import load_encoder, weights_digest
+from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW
+from mamp_trainer.distributed.context import DistContext
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.classification import train_classifier
 from mamp_trainer.reproduce.catalog import DataCatalog, error_line
-from mamp_trainer.reproduce.match_runs import match_run
 from mamp_trainer.reproduce.plan import Outcome
-from mamp_trainer.runs.index import read_recipe
+from mamp_trainer.runs.index import find_finished, read_recipe
 from mamp_trainer.training.runtime import RunContext
 
 logger = logging.getLogger(__name__)
 
 
-class ExecutionContext(NamedTuple):
-    """How runs are trained, on which none of their numbers depends; as `Sitting` has it."""
+def match_run(
+    planned: PlannedRun, parent: Path | None, runs: Iterable[Run], own_folder: Path, catalog: DataCatalog
+) -> Run | None:
+    """Return a finished run with a planned run's recipe, store, manifest and encoder; None if there is none.
 
-    device: str
-    progress: Progress
-    dist_context: DistContext = SINGLE_PROCESS
-    run_id: str | None = None
+    A run whose clips were streamed counts too: its recipe has the shuffle window that streaming sets.
+
+    Args:
+        planned: the planned run.
+        parent: the run of its pre-training, if it has one.
+        runs: the candidates; the one that finished first is taken, so that later ones change nothing.
+        own_folder: the folder that the planned run would get; it is looked at first.
+        catalog: the data.
+
+    Raises:
+        MampctlError: the data is missing, or the parent's checkpoint cannot be read.
+    """
+    split = catalog.split(planned.recipe)
+    encoder = UNTRAINED if parent is None else weights_digest(load_encoder(parent, planned.recipe.model))
+    candidates = [read_run(own_folder)] if own_folder.exists() else []
+    candidates += sorted((run for run in runs if run.record), key=_finished_at)
+    for recipe in (planned.recipe, planned.recipe.replaced(shuffle_window=DEFAULT_SHUFFLE_WINDOW)):
+        run = find_finished(candidates, recipe.digest(), split.store_hash, split.manifest_hash, encoder)
+        if run is not None:
+            return run
+    return None
+
+
+def match_all_runs(plan: ReproductionPlan, runs: list[Run], folder: Path, catalog: DataCatalog) -> dict[str, Path]:
+    """Return the folders of a plan's finished runs, by name; a run whose data is missing counts as not finished."""
+    done: dict[str, Path] = {}
+    for planned in plan.runs:
+        if planned.parent is not None and planned.parent not in done:
+            continue
+        parent = None if planned.parent is None else done[planned.parent]
+        try:
+            run = match_run(planned, parent, runs, folder / planned.name, catalog)
+        except MampctlError:
+            continue
+        if run is not None:
+            done[planned.name] = run.folder
+    return done
+
+
+def _finished_at(run: Run) -> datetime:
+    """Return when a run was finished; records of format 1 do not say, and are the oldest."""
+    return (run.record.finished if run.record else None) or datetime.min.replace(tzinfo=UTC)
 
 
 def execute(
     plan: ReproductionPlan,
     wanted: frozenset[str],
-    folder: Path,
     catalog: DataCatalog,
-    context: ExecutionContext,
+    context: RunContext,
     on_change: Callable[[Outcome], None],
 ) -> Outcome:
-    """Find what is done of a plan, and run what is wanted and missing.
+    """Find the finished runs of a plan, and train those that are wanted and missing.
 
-    A run that fails is told, and the others go on; under several ranks it ends them all, for the others may wait for
-    the one that failed.
+    A run that fails is reported, and the next one begins; with several ranks it ends them all, because the others may
+    be waiting for the rank that failed.
 
     Args:
         plan: the runs.
-        wanted: the names of those that may be run.
-        folder: where runs are, and are made.
+        wanted: the names of those that may be trained.
         catalog: the data.
-        context: who trains, and on what.
+        context: device, ranks and progress; its `run_dir` is the folder that holds the runs.
         on_change: called by the first rank when something has changed.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came; a checkpoint of the run under way has been written.
+        Interrupted: SIGINT or SIGTERM came; a checkpoint of the current run has been written.
         MampctlError: a run failed under several ranks.
     """
     outcome = Outcome()
-    for at, planned in enumerate(plan.runs, start=1):
+    for number, planned in enumerate(plan.runs, start=1):
         if planned.parent is not None and planned.parent not in outcome.done:
             if planned.name in wanted:
                 cause = outcome.problems.get(planned.parent, "it is not done")
                 outcome.problems[planned.name] = f"of its pre-training {planned.parent}: {cause}"
             continue
-        found, problem = _find_done(planned, outcome, folder, catalog, context.dist_context)
-        if found is not None:
-            outcome.done[planned.name] = found
+        parent = None if planned.parent is None else outcome.done[planned.parent]
+        run_dir, problem = _find_done(planned, parent, context.run_dir, catalog, context.dist_context)
+        if run_dir is not None:
+            outcome.done[planned.name] = run_dir
             continue
         if planned.name not in wanted:
             continue
         if context.dist_context.is_main:
             on_change(outcome)
-        logger.info(f"run {at} of {len(plan.runs)}: {planned.name}")
+        logger.info(f"run {number} of {len(plan.runs)}: {planned.name}")
         if problem is None:
-            problem = _train_planned(planned, outcome, folder, catalog, context)
+            problem = _train_planned(planned, parent, outcome, catalog, context)
         if problem is not None:
             outcome.problems[planned.name] = problem
             logger.error(f"{planned.name}: {problem}")
@@ -85,54 +125,52 @@ def execute(
 
 
 def _find_done(
-    planned: PlannedRun, outcome: Outcome, folder: Path, shelf: DataCatalog, dist_context: DistContext
+    planned: PlannedRun, parent: Path | None, folder: Path, catalog: DataCatalog, dist_context: DistContext
 ) -> tuple[Path | None, str | None]:
-    """Return the folder of a run if it is done, and what stands in its way: as the first rank sees it."""
-    found: tuple[str | None, str | None] = (None, None)
+    """Return the folder of a run if it is finished, and what prevents it: on all ranks as the first rank sees it."""
+    answer: tuple[str | None, str | None] = (None, None)
     if dist_context.is_main:
-        parent = None if planned.parent is None else outcome.done[planned.parent]
         try:
-            run = match_run(planned, parent, read_runs([folder]), folder / planned.name, shelf)
-            found = (None if run is None else str(run.folder), None)
+            run = match_run(planned, parent, read_runs([folder]), folder / planned.name, catalog)
+            answer = (None if run is None else str(run.folder), None)
         except MampctlError as problem:
             if isinstance(problem, CheckpointError):
                 problem.remedy = f"Remove {parent} to pre-train anew."
-            found = (None, error_line(problem))
-    place, hindrance = json.loads(dist_context.broadcast_str(json.dumps(found)))
-    return None if place is None else Path(place), hindrance
+            answer = (None, error_line(problem))
+    run_dir, hindrance = json.loads(dist_context.broadcast_str(json.dumps(answer)))
+    return None if run_dir is None else Path(run_dir), hindrance
 
 
 def _train_planned(
-    planned: PlannedRun, outcome: Outcome, folder: Path, shelf: DataCatalog, seat: ExecutionContext
+    planned: PlannedRun, parent: Path | None, outcome: Outcome, catalog: DataCatalog, context: RunContext
 ) -> str | None:
-    """Train a run, or go on with it; return what stood in its way, if anything."""
-    run, store = folder / planned.name, shelf.store_path(planned.recipe)
-    recipe = _with_begun_window(planned, run).recipe
-    context = RunContext(run, True, seat.device, seat.progress, seat.dist_context, 0, seat.run_id)
+    """Train a run, or resume it; return what prevented it, if anything."""
+    store = catalog.store_path(planned.recipe)
+    of_run = replace(context, run_dir=context.run_dir / planned.name, resume=True)
+    recipe = _with_begun_window(planned.recipe, of_run.run_dir)
     try:
         if isinstance(recipe, EvaluationRecipe):
-            parent = None if planned.parent is None else outcome.done[planned.parent]
-            train_classifier(recipe, store, parent, context)
+            train_classifier(recipe, store, parent, of_run)
         elif isinstance(recipe, PretrainRecipe):
-            pretrain(recipe, store, context)
-        analyse_finished_run(run, store, seat.device, seat.dist_context)
+            pretrain(recipe, store, of_run)
+        analyse_finished_run(of_run.run_dir, store, of_run.device, of_run.dist_context)
     except MampctlError as problem:
-        if seat.dist_context.world_size > 1:
+        if context.dist_context.world_size > 1:
             raise
-        if isinstance(problem, CheckpointError):  # a run's folder is named by its plan: there is no other one to name
-            problem.remedy = f"Remove {run} to train it anew, or name another --out."
+        if isinstance(problem, CheckpointError):  # the plan names the run's folder: the user cannot name another one
+            problem.remedy = f"Remove {of_run.run_dir} to train it anew, or name another --out."
         return error_line(problem)
-    outcome.done[planned.name] = run
+    outcome.done[planned.name] = of_run.run_dir
     return None
 
 
-def _with_begun_window(planned: PlannedRun, run: Path) -> PlannedRun:
-    """Return a planned run with the shuffle window of what is to be gone on with: a stream may have set one.
+def _with_begun_window(recipe: Recipe, run_dir: Path) -> Recipe:
+    """Return a recipe with the shuffle window of the run that is resumed: streaming may have set one.
 
-    Where clips live depends on the memory that is free at the moment, and a run keeps its order.
+    Where clips live depends on the memory that is free now, but a run keeps its order.
     """
     try:
-        window = read_recipe(run).shuffle_window
+        window = read_recipe(run_dir).shuffle_window
     except (ConfigError, RecordError):
-        return planned  # it has not begun, or training says what is wrong
-    return planned.replaced(recipe=planned.recipe.replaced(shuffle_window=window))
+        return recipe  # the run has not begun, or training reports what is wrong
+    return recipe.replaced(shuffle_window=window)

@@ -1,4 +1,4 @@
-"""Plans the runs of a table of the paper, each of them once, at full or reduced scale; pure and without torch."""
+"""Planning the runs of a table of the paper, each run once, at full or reduced scale; pure and without torch."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,26 +16,26 @@ from mamp_trainer.recipes import load_evaluation_recipe, load_recipe
 
 MAMP_METHOD, SKELETON_MAE, SCRATCH = "MAMP", "SkeletonMAE*", "W/o pre-training"
 RUNNABLE = (MAMP_METHOD, SKELETON_MAE, SCRATCH)
-"""The methods that there are recipes of; the numbers of others are printed as published."""
+"""The methods that have recipes; numbers of other methods are printed as published."""
 
 DRAWS = 5
 """Draws of the training clips that the paper averages (section 4.3)."""
 
 ENCODER_FIELDS = ("model.input", "model.frames", "model.segment")
-"""Fields of an ablation that an evaluation shares with its encoder."""
+"""Fields of an ablation that the evaluation must share with the pre-training."""
 
 R = TypeVar("R", bound=PretrainRecipe | EvaluationRecipe)
 
 
 class LabelledRecipe(NamedTuple, Generic[R]):
-    """A recipe, and what its run's folder is called by: the recipe's name and what differs from it."""
+    """A recipe and the label in its run folder's name: the built-in recipe's name and the changed fields."""
 
     label: str
     recipe: R
 
 
 class CellRecipes(NamedTuple):
-    """What a number takes: a pre-training (none from scratch), and its evaluations, whose mean the number is."""
+    """The recipes of one number: a pre-training (None from scratch), and evaluations whose mean is the number."""
 
     pretrain: LabelledRecipe[PretrainRecipe] | None
     evaluations: tuple[LabelledRecipe[EvaluationRecipe], ...]
@@ -91,7 +91,7 @@ def _pretrain(name: str, overrides: tuple[str, ...] = ()) -> PretrainRecipe:
 
 
 def _pretrained_on(column: Column) -> tuple[str, str]:
-    """Return what the encoder learns from: the column's own training clips, or, in transfer, another xsub's."""
+    """Return the pre-training data: the column's own dataset and protocol, in transfer the source's xsub."""
     return (column.dataset, column.protocol) if column.source is None else (column.source, "xsub")
 
 
@@ -113,15 +113,15 @@ def _label(changed: Mapping[str, object]) -> str:
 
 
 WIDTH_DIVISOR = 8
-"""By which widths and batches are divided: what a table varies keeps its proportions."""
+"""Divisor of widths and batch sizes; the proportions that a table varies stay."""
 
 SEGMENTS = 4
-"""Te of the reduced network, 30 in the paper: T is as many segments, of whatever length (table 9)."""
+"""Te of the reduced network (30 in the paper); T is this many segments of any length (table 9)."""
 
 DEPTH, HEADS = 2, 4
 
 PRETRAIN_EPOCHS_DIVISOR, EVALUATION_EPOCHS_DIVISOR = 40, 10
-"""By which epochs are divided: 400 become 10, 100 as well, and the schedules of figure 5 stay in proportion."""
+"""Divisors of epochs: 400 and 100 become 10, and the schedules of figure 5 stay in proportion."""
 
 CHECKPOINT_EVERY = 2
 MIN_FRAMES = 16
@@ -163,11 +163,11 @@ def _scaled_schedule(schedule: ScheduleSpec, by: int) -> ScheduleSpec:
 
 @dataclass
 class Outcome:
-    """How far a plan has come.
+    """The state of a plan's runs.
 
     Attributes:
-        done: folders of the runs that are done, by name.
-        problems: of those that cannot be: what stands in the way.
+        done: folders of the finished runs, by name.
+        problems: what went wrong, by the name of the run.
     """
 
     done: dict[str, Path] = field(default_factory=dict)
@@ -176,7 +176,7 @@ class Outcome:
 
 _PARTS = {"10": ("10a", "10b")}
 NAMES = (*(str(number) for number in range(1, 11)), *FIGURES)
-"""What can be reproduced; 10a and 10b, the parts of table 10, can also be named alone."""
+"""The tables and figures that can be reproduced; 10a and 10b, the parts of table 10, can be named alone."""
 
 _DIGEST_DIGITS = 8
 """Digits of the digest in a folder's name."""
@@ -199,7 +199,7 @@ def make_plan(table: str, scale: Scale = "full", seeds: int = 1) -> Reproduction
 
 
 def choose_runs(plan: ReproductionPlan, only: Sequence[str]) -> frozenset[str]:
-    """Return the names of the runs that some columns need, pre-trainings included; of all without any.
+    """Return the names of the runs that some columns need, pre-trainings included; all runs if no column is named.
 
     Args:
         plan: the plan.
@@ -248,7 +248,7 @@ def _plan_table(published: PublishedTable, scale: Scale, seeds: int, runs: dict[
 
 
 def _plan_cell(recipes: CellRecipes, scale: Scale, seed: int, runs: dict[str, PlannedRun]) -> list[str]:
-    """Put the runs of one seed among the others, and return the names of those whose number counts."""
+    """Add the runs of one seed, and return the names of the runs whose number counts."""
     parent = None if recipes.pretrain is None else _add_run(recipes.pretrain, None, scale, seed, runs)
     if not recipes.evaluations and parent is not None:
         return [parent]
@@ -262,7 +262,7 @@ def _add_run(
     seed: int,
     runs: dict[str, PlannedRun],
 ) -> str:
-    """Put a run among the others unless it is there, and return its name: that of its settings and its parent."""
+    """Add a run unless it is there, and return its name, which is made of its settings and its parent."""
     recipe = scaled_down(labelled.recipe) if scale == "small" else labelled.recipe
     recipe = recipe.replaced(seed=seed) if seed else recipe
     digest = hashlib.sha256(f"{recipe.digest()} {parent}".encode()).hexdigest()[:_DIGEST_DIGITS]

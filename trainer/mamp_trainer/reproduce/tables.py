@@ -1,4 +1,4 @@
-"""The results of runs beside the published table, as Markdown, CSV and JSON."""
+"""Published tables with the numbers that runs obtained, as Markdown, CSV and JSON."""
 
 import csv
 import io
@@ -47,7 +47,7 @@ def list_notes(published: PublishedTable, scale: Scale, odd: Sequence[str]) -> I
     Args:
         published: the table.
         scale: at which it was obtained.
-        odd: what is other than the published about clips and splits.
+        odd: how clips and splits differ from the published ones.
     """
     if scale == "small":
         yield (
@@ -69,23 +69,23 @@ def list_notes(published: PublishedTable, scale: Scale, odd: Sequence[str]) -> I
         yield _OF_TABLES[published.name]
 
 
-def collect(plan: ReproductionPlan, outcome: Outcome, shelf: DataCatalog, tables_folder: Path) -> list[ObtainedTable]:
-    """Return a plan's tables as far as they have come.
+def collect(plan: ReproductionPlan, outcome: Outcome, catalog: DataCatalog, tables_folder: Path) -> list[ObtainedTable]:
+    """Return a plan's tables with the numbers obtained so far.
 
     Args:
         plan: the tables.
-        outcome: the runs that are done, and what stands in the way of others.
-        shelf: the data.
-        tables_folder: the folder that the tables are written to, which paths of runs start from.
+        outcome: the finished runs, and the problems of others.
+        catalog: the data.
+        tables_folder: the folder that the tables are written to; paths of runs are relative to it.
 
     Raises:
         RecordError: a run's record cannot be read.
     """
-    return [_collect_table(planned, plan, outcome, shelf, tables_folder) for planned in plan.tables]
+    return [_collect_table(planned, plan, outcome, catalog, tables_folder) for planned in plan.tables]
 
 
 def _collect_table(
-    planned: PlannedTable, plan: ReproductionPlan, outcome: Outcome, shelf: DataCatalog, beside: Path
+    planned: PlannedTable, plan: ReproductionPlan, outcome: Outcome, catalog: DataCatalog, beside: Path
 ) -> ObtainedTable:
     recipes = {run.name: run.recipe for run in plan.runs}
     parents = {run.name: run.parent for run in plan.runs}
@@ -94,7 +94,7 @@ def _collect_table(
     done = {
         name: _read_result(name, outcome.done[name], recipes[name], beside) for name in names if name in outcome.done
     }
-    odd = _find_data_differences([recipes[name] for name in used], shelf)
+    odd = _find_data_differences([recipes[name] for name in used], catalog)
     measure: TableMetric = "loss" if planned.published.evaluation == "pretrain" else "top1"
     return ObtainedTable(
         published=planned.published,
@@ -173,12 +173,12 @@ def read_losses(run: Path) -> tuple[float, ...]:
         ) from problem
 
 
-def _find_data_differences(recipes: list[Recipe], shelf: DataCatalog) -> list[str]:
-    """Return what to say of clips that are not the published ones; of data that is not there, nothing."""
+def _find_data_differences(recipes: list[Recipe], catalog: DataCatalog) -> list[str]:
+    """Return how the clips of the stores differ from the published ones; missing stores are left out."""
     said = {}
     for recipe in recipes:
         try:
-            split = shelf.split(recipe, whole=True)
+            split = catalog.split(recipe, whole=True)
         except MampctlError:
             continue
         if odd := [*_data_differences(split)]:
@@ -217,7 +217,7 @@ def file_stem(table: str, scale: Scale) -> str:
 
 
 def table_files(folder: Path, table: ObtainedTable) -> dict[Path, str]:
-    """Return a table's files and what stands in them."""
+    """Return a table's files and their contents."""
     contents = {".md": to_markdown(table), ".csv": to_csv(table), ".json": table.model_dump_json(indent=1) + "\n"}
     if table.measure == "loss":
         contents["-curves.csv"] = curves_to_csv(table)
@@ -265,7 +265,7 @@ def to_markdown(table: ObtainedTable) -> str:
 
 
 def table_title(table: ObtainedTable) -> str:
-    """Return a table's title, which says whether it reproduces anything."""
+    """Return a table's title; it says where the table is not a reproduction."""
     name = table.published.name
     what = f"{'Figure' if name.startswith('fig-') else 'Table'} {name.removeprefix('fig-')}: {table.published.title}"
     if table.scale == "small":
@@ -298,7 +298,7 @@ def show_cell(cell: ObtainedCell, measure: str) -> tuple[str, str, str]:
 
 
 def to_csv(table: ObtainedTable) -> str:
-    """Return a table as CSV: a line for each published or planned number; what is not there is empty."""
+    """Return a table as CSV: a line for each published or planned number; missing values are empty."""
     cells = {(cell.row, cell.column): cell for cell in table.cells}
     lines = [
         _record(table, row, column, row.values[column_at], cells.get((row_at, column_at)))
