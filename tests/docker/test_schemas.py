@@ -1,4 +1,4 @@
-"""Compose, Kubernetes and SLURM files against their schemas, and what in them must agree with each other."""
+"""Compose, Kubernetes and SLURM files follow their schemas and agree with each other."""
 
 import json
 import re
@@ -38,7 +38,7 @@ SBATCH_OPTIONS = {
     *("ntasks", "ntasks-per-gpu", "ntasks-per-node", "open-mode", "output", "partition", "qos", "requeue", "signal"),
     *("time", "tmp"),
 }
-"""Long options of sbatch, after its manual."""
+"""Long options of sbatch, from its manual."""
 
 
 def load(name: str) -> Any:
@@ -55,24 +55,24 @@ def documents(name: str) -> list[dict[str, Any]]:
 
 
 def job(name: str) -> dict[str, Any]:
-    (found,) = (document for document in documents(name) if document["kind"] == "Job")
-    return found
+    (document,) = (document for document in documents(name) if document["kind"] == "Job")
+    return document
 
 
 def called(words: list[str]) -> TyperCommand:
-    """Return the command that words call; its options may stand between them in any order."""
+    """Return the command that words call, after any groups."""
     group = root_command()
     for word in words:
-        found = group.commands[word]
-        if isinstance(found, TyperCommand):
-            return found
-        assert isinstance(found, TyperGroup)
-        group = found
+        command = group.commands[word]
+        if isinstance(command, TyperCommand):
+            return command
+        assert isinstance(command, TyperGroup)
+        group = command
     raise AssertionError(words)
 
 
 def refused(words: list[str]) -> set[str]:
-    """Return the options among words that the command they call does not know."""
+    """Return the options among words that their command does not have."""
     known = {name for option in called(words).params for name in option.opts}
     return {word for word in words if word.startswith("--")} - known
 
@@ -109,10 +109,10 @@ def test_commands__in_kubernetes_and_slurm_know_their_options() -> None:
 
 def test_compose__every_service_is_locked_or_the_bucket() -> None:
     services = load("compose.yaml")["services"]
-    own = {name: service for name, service in services.items() if service["image"].startswith("mampctl-")}
-    assert set(services) - set(own) == {"bucket", "new-bucket"}
-    assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in own.values())
-    assert {name for name, service in own.items() if "healthcheck" in service} == {"scheduler", "worker"}
+    ours = {name: service for name, service in services.items() if service["image"].startswith("mampctl-")}
+    assert set(services) - set(ours) == {"bucket", "new-bucket"}
+    assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in ours.values())
+    assert {name for name, service in ours.items() if "healthcheck" in service} == {"scheduler", "worker"}
 
 
 def test_compose__credentials_come_from_the_settings_alone() -> None:
@@ -155,13 +155,13 @@ def test_kubernetes__a_training_that_was_stopped_is_no_failure() -> None:
 
 def test_kubernetes__pods_of_the_training_meet_at_the_first_one() -> None:
     service = next(document for document in documents("pretrain.yaml") if document["kind"] == "Service")
-    found = job("pretrain.yaml")
-    (container,) = found["spec"]["template"]["spec"]["containers"]
+    training = job("pretrain.yaml")
+    (container,) = training["spec"]["template"]["spec"]["containers"]
     environment = {entry["name"]: entry["value"] for entry in container["env"]}
-    name, subdomain = found["metadata"]["name"], found["spec"]["template"]["spec"]["subdomain"]
+    name, subdomain = training["metadata"]["name"], training["spec"]["template"]["spec"]["subdomain"]
     assert environment["MEETING_PLACE"] == f"{name}-0.{subdomain}"
     assert (service["metadata"]["name"], service["spec"]["clusterIP"]) == (subdomain, "None")
-    assert int(environment["NODES"]) == found["spec"]["completions"] == found["spec"]["parallelism"]
+    assert int(environment["NODES"]) == training["spec"]["completions"] == training["spec"]["parallelism"]
     assert environment["GPUS"] == container["resources"]["limits"]["nvidia.com/gpu"]
 
 
@@ -172,8 +172,8 @@ def test_slurm__script_parses_and_its_options_are_known(name: str) -> None:
     lines = [line for line in path.read_text().splitlines() if line.startswith("#SBATCH")]
     options = [re.fullmatch(r"#SBATCH --([a-z-]+)(?:=(\S+))?", line) for line in lines]
     assert all(options), lines
-    found = {option[1]: option[2] for option in options if option}
-    assert set(found) <= SBATCH_OPTIONS
-    assert len(found) == len(lines)
-    assert "requeue" in found
-    assert found["signal"] == "B:TERM@120"
+    values = {option[1]: option[2] for option in options if option}
+    assert set(values) <= SBATCH_OPTIONS
+    assert len(values) == len(lines)
+    assert "requeue" in values
+    assert values["signal"] == "B:TERM@120"

@@ -1,4 +1,4 @@
-"""Looking at images and running commands in them, by docker, podman or buildah: whichever built them."""
+"""Inspect images and run commands in them, with docker, podman or buildah: whichever built them."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ STRANGER = "12345:0"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left: exit code, standard output, standard error."""
+    """Exit code, standard output and standard error of a command."""
 
     code: int
     out: str
@@ -24,7 +24,7 @@ class Outcome:
 
 @cache
 def engine() -> str:
-    """Return the tool that docker/build takes."""
+    """Return the tool that docker/build uses."""
     for name in ("docker", "podman", "buildah"):
         if shutil.which(name) and _call(name, "info").code == 0:
             return name
@@ -36,13 +36,13 @@ def inspect(image: str) -> dict[str, Any]:
     looking = ("inspect", "--type", "image") if engine() == "buildah" else ("image", "inspect")
     outcome = _call(engine(), *looking, image)
     assert outcome.code == 0, outcome.err
-    found = json.loads(outcome.out)
-    config: dict[str, Any] = found["OCIv1"]["config"] if engine() == "buildah" else found[0]["Config"]
+    details = json.loads(outcome.out)
+    config: dict[str, Any] = details["OCIv1"]["config"] if engine() == "buildah" else details[0]["Config"]
     return config
 
 
 def run(image: str, *command: str, data: Path | None = None, user: str = STRANGER) -> Outcome:
-    """Run a command in an image with a folder of this machine as /data, its root read-only where the tool can."""
+    """Run a command in an image, with a folder of this machine as /data and a read-only root if the tool can."""
     volumes = ("--volume", f"{data}:/data") if data else ()
     if engine() != "buildah":
         options = ("--rm", "--read-only", "--tmpfs", "/tmp", "--user", user, *volumes, "--entrypoint", command[0])
@@ -55,9 +55,9 @@ def run(image: str, *command: str, data: Path | None = None, user: str = STRANGE
 
 
 def megabytes(image: str) -> float:
-    """Return how many bytes all files of an image hold, which is what the tools list as its size.
+    """Return the size of all files of an image in megabytes, as the tools list it.
 
-    Without what apt keeps of its downloads: the official base has none of it, a base made by debootstrap does.
+    Apt's downloads do not count: the official base has none, a base made by debootstrap has some.
     """
     counting = ("--summarize", "--one-file-system", "--apparent-size", "--block-size=1000")
     apt = ("--exclude=/var/cache/apt/*", "--exclude=/var/lib/apt/lists/*")

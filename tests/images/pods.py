@@ -1,5 +1,7 @@
-"""Pods of the Kubernetes files as containers of docker or podman, on a network of their own: no kubelet, but all that
-a container is told by its template is read from the file."""
+"""Pods of the Kubernetes files, run as containers of docker or podman on a network of their own.
+
+There is no kubelet, but all settings of a container come from its template in the file.
+"""
 
 import subprocess
 import uuid
@@ -17,32 +19,33 @@ MANIFESTS = Path(__file__).parents[2] / "docker" / "kubernetes"
 
 
 def document(name: str, kind: str, component: str) -> dict[str, Any]:
-    """Return one of a file's documents; all of a pod template's values are below its spec.template.spec."""
-    found = yaml.safe_load_all((MANIFESTS / name).read_text())
-    (chosen,) = (each for each in found if (each["kind"], each["metadata"]["name"]) == (kind, f"mampctl-{component}"))
-    return dict(chosen)
+    """Return a document of a file."""
+    documents = yaml.safe_load_all((MANIFESTS / name).read_text())
+    named = (kind, f"mampctl-{component}")
+    (match,) = (document for document in documents if (document["kind"], document["metadata"]["name"]) == named)
+    return dict(match)
 
 
 @dataclass(frozen=True)
 class Pod:
-    """A container that runs; `seconds` is what it is given between SIGTERM and SIGKILL."""
+    """A running container; `seconds` is the time between SIGTERM and SIGKILL."""
 
     name: str
     seconds: int
 
     def wait(self) -> int:
-        """Return its exit code, once it has ended."""
+        """Wait for its end and return its exit code."""
         return int(_call("wait", self.name))
 
     def running(self) -> bool:
         return _call("inspect", "--format", "{{.State.Running}}", self.name) == "true"
 
     def terminate(self) -> None:
-        """End it as a kubelet does."""
+        """Stop it as a kubelet does."""
         _call("stop", "--time", str(self.seconds), self.name)
 
     def run(self, *command: str) -> str:
-        """Run a command beside its own, and return what it printed."""
+        """Run a command in the container and return its output."""
         return _call("exec", self.name, *command)
 
     def logs(self) -> str:
@@ -52,7 +55,7 @@ class Pod:
 
 @dataclass
 class Cluster:
-    """A network, a folder in the place of the claim, and the containers."""
+    """A network, a folder instead of the claim, and the containers."""
 
     data: Path
     images: Mapping[str, str]
@@ -73,15 +76,15 @@ class Cluster:
 
         Args:
             owner: the document.
-            container: its name in the template, an init container's as well.
+            container: its name in the template; may be an init container.
             index: which pod of an indexed Job.
-            arguments: in place of its `args`.
-            environment: in place of values in its `env`, and more.
-            alias: a Service's name that leads to it.
+            arguments: replace its `args`.
+            environment: replaces and extends its `env`.
+            alias: the name of its Service.
         """
         template = owner["spec"]["template"]["spec"]
         every = [*template["containers"], *template.get("initContainers", [])]
-        (spec,) = (each for each in every if each["name"] == container)
+        (spec,) = (candidate for candidate in every if candidate["name"] == container)
         host = f"{owner['metadata']['name']}-{index}"
         aliases = [alias] if alias else []
         aliases += [f"{host}.{template['subdomain']}"] if "subdomain" in template else []
@@ -115,7 +118,7 @@ class Cluster:
 
 @contextmanager
 def cluster(data: Path, images: Mapping[str, str]) -> Iterator[Cluster]:
-    """Make a network; at the end remove it and all containers in it."""
+    """Create a network; at the end remove it with all its containers."""
     found = Cluster(data, images)
     _call("network", "create", found.network)
     try:

@@ -1,4 +1,4 @@
-"""A project of Compose: a copy of `docker/` with settings of its own, by Docker's compose or podman-compose."""
+"""A project of Compose: a copy of `docker/` with its own settings, run by Docker's compose or podman-compose."""
 
 import importlib.util
 import json
@@ -18,12 +18,12 @@ from tests.images.engine import Outcome, engine
 DOCKER = Path(__file__).parents[2] / "docker"
 DEADLINE = 240.0
 _JOB = ("run", "--rm", "-T", "--env", "OMP_NUM_THREADS=1")
-"""One thread: tests share their machine, and torch's threads wait for each other."""
+"""One thread: tests share the machine, and torch's threads wait for each other."""
 
 
 @cache
 def find_compose() -> tuple[str, ...]:
-    """Return the command that runs Compose files by the tool that has the images, empty where there is none."""
+    """Return the command that runs Compose files with the tool that has the images; empty if there is none."""
     try:
         tool = engine()
     except RuntimeError:
@@ -37,14 +37,14 @@ def find_compose() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Job:
-    """A job that runs: what it writes is in files, to be looked at meanwhile."""
+    """A running job; its output goes to files, so that tests can read it meanwhile."""
 
     process: "subprocess.Popen[bytes]"
     out: Path
     err: Path
 
     def wait_for(self, event: str, task: str) -> None:
-        """Return once the job has told an event of a task.
+        """Wait until the job has logged an event of a task.
 
         Raises:
             TimeoutError: It ended without it, or took too long.
@@ -56,7 +56,7 @@ class Job:
             time.sleep(0.02)
 
     def told(self, event: str, task: str) -> bool:
-        """Return whether an event of a task is in its log."""
+        """Return whether its log has an event of a task."""
         lines = [line for line in self.err.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
         return any((told["event"], told.get("task")) == (event, task) for told in map(json.loads, lines))
 
@@ -76,7 +76,7 @@ class Project:
 
     @classmethod
     def make(cls, name: str, folder: Path, settings: Mapping[str, str], *overrides: Path) -> "Project":
-        """Copy the files as they are and set values in the file of settings, as who uses them does."""
+        """Copy the files and set values in the settings file, as a user does."""
         shutil.copytree(DOCKER, folder, symlinks=True)
         path = folder / "settings.env"
         text = path.read_text()
@@ -108,12 +108,12 @@ class Project:
         return call_engine("ps", "--all", "--quiet", *filters).out.split()
 
     def logs(self) -> str:
-        """Return what all containers that are there have logged."""
+        """Return the logs of all existing containers."""
         outcomes = [call_engine("logs", container) for container in self.containers()]
         return "".join(outcome.out + outcome.err for outcome in outcomes)
 
     def wait_healthy(self, service: str, number: int = 1) -> None:
-        """Return once so many containers of a service are healthy.
+        """Wait until a number of containers of a service are healthy.
 
         Raises:
             TimeoutError: They were not in time.
@@ -134,13 +134,13 @@ class Project:
 
 
 def call_engine(*words: str) -> Outcome:
-    """Run a command of the tool that has the containers."""
+    """Run a command of the tool that runs the containers."""
     done = subprocess.run([engine(), *words], capture_output=True, text=True, timeout=DEADLINE)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def _healthy(container: str) -> bool:
-    """Tell whether a container's health check passes: podman has none running by itself where systemd is missing."""
+    """Run a container's health check and return whether it passes: without systemd podman runs none by itself."""
     if engine() == "podman":
         return call_engine("healthcheck", "run", container).code == 0
     return call_engine("inspect", "--format", "{{.State.Health.Status}}", container).out.strip() == "healthy"

@@ -1,4 +1,4 @@
-"""docker/compose.yaml, used as its page tells. `make images` builds what it runs, `make test-images` runs this."""
+"""docker/compose.yaml works as docs/containers.md says; `make images` builds, and `make test-images` runs this."""
 
 import json
 import subprocess
@@ -21,14 +21,14 @@ pytestmark = pytest.mark.images
 
 KEY_ID, SECRET = "mampctl-test-key-id", "secret-that-no-log-may-hold"
 CLIPS = 2_000
-"""Parsed by two workers in some seconds: time to kill one of them."""
+"""Two workers parse these in some seconds: long enough to kill one of them."""
 TRAINING = ("--recipe", "ntu60-demo", "--set", "schedule.epochs=2")
 STAND_IN = Path(__file__).parent / "stand_in"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A project that is up, with its folders on this machine."""
+    """A running project, with its folders on this machine."""
 
     project: Project
     raw: Path
@@ -37,7 +37,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A scheduler, two workers and a bucket that serve; afterwards nothing of them is left."""
+    """A healthy scheduler, two workers and a bucket; all are removed at the end."""
     if not find_compose():
         pytest.skip("neither Docker's compose nor podman with podman-compose is here")
     folder = tmp_path_factory.mktemp("compose")
@@ -67,7 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def write_stand_in(path: Path) -> Path:
-    """Write what puts the image of the pipeline and the test environment's S3 server in the place of MinIO's image."""
+    """Write an override that replaces MinIO's image by the pipeline's image with the test environment's S3 server."""
     packages = Path(moto.__file__).parents[1]
     stand_in = {
         "image": PIPELINE,
@@ -100,7 +100,7 @@ def assert_no_secret(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def ingested(place: Place) -> Outcome:
-    """What an ingest left of which one worker was killed while it parsed."""
+    """The result of an ingest during which one worker was killed while it parsed."""
     job = place.project.start("ingest", "ntu60", "--json")
     job.wait_for("start", "parse")
     victim = place.project.containers("worker")[0]

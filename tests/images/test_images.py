@@ -1,4 +1,4 @@
-"""What the built images hold and do. `make images` builds them, `make test-images` runs this."""
+"""Content and behaviour of the built images. `make images` builds them, `make test-images` runs this."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ pytestmark = pytest.mark.images
 
 PIPELINE, TRAINER = "mampctl-pipeline:latest", "mampctl-trainer:latest"
 MEGABYTES = 700
-"""What the pipeline's image may hold, its base included."""
+"""The largest allowed size of the pipeline's image, with its base."""
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A folder that any user may write."""
+    """A folder that any user may write to."""
     folder = tmp_path / "data"
     folder.mkdir()
     folder.chmod(0o777)

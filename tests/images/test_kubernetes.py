@@ -1,4 +1,4 @@
-"""What the Kubernetes files say of their pods, run as containers that find each other by the names of the Services."""
+"""The pods of the Kubernetes files, run as containers that find each other by the names of the Services."""
 
 import json
 import time
@@ -41,7 +41,7 @@ def pods(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def start_training(pods: Cluster, out: str, *options: str) -> list[Pod]:
-    """Start the Job's pods, one rank each, on a toy store and with a tiny recipe and further options."""
+    """Start the Job's pods, one rank each, with a toy store, a tiny recipe and further options."""
     job = document("pretrain.yaml", "Job", "pretrain")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     paths = {"ntu120-xsub": "/data/tiny.yaml", "/data/ntu120.zarr": "/data/toy.zarr", "/data/runs/ntu120-xsub": out}
@@ -84,7 +84,7 @@ def test_pretrain__sigterm_to_one_pod_stops_both_and_two_others_go_on(pods: Clus
 
 
 def test_pretrain__a_wrong_option_is_the_end_of_every_pod(pods: Cluster) -> None:
-    """By the code at which the Job gives up."""
+    """The exit code makes the Job fail without a retry."""
     started = start_training(pods, "/data/run", "--no-such-option")
     assert end(started) == [2, 2], started[0].logs()
 

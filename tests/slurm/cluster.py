@@ -1,4 +1,4 @@
-"""A SLURM of this machine's own: munged, slurmctld and a slurmd a node, as processes of the user who runs the tests."""
+"""A local SLURM: munged, slurmctld and one slurmd for each node, as processes of the user who runs the tests."""
 
 import getpass
 import os
@@ -16,10 +16,10 @@ from pathlib import Path
 DAEMONS = ("munged", "slurmctld", "slurmd")
 HOST = socket.gethostname().partition(".")[0]
 NODES = (HOST, f"{HOST}-too")
-"""The ranks of a training meet at the first one by its name, so that one must resolve."""
+"""The name of the first node must resolve: the ranks of a training meet there."""
 
 GPUS, CPUS, MEGABYTES = 4, 32, 400_000
-"""What each node says it has; nothing holds the jobs to it."""
+"""What each node claims to have; nothing enforces it."""
 
 CONFIGURATION = """
 ClusterName=tests
@@ -50,7 +50,7 @@ SECONDS_TO_START = 30.0
 
 
 def missing() -> str:
-    """Return why no SLURM can be started here, or nothing."""
+    """Return why SLURM cannot be started here; empty if it can."""
     lacking = [name for name in (*DAEMONS, "sbatch") if find_program(name) is None]
     return f"{', '.join(lacking)} missing (Debian: slurm-wlm, munge)" if lacking else ""
 
@@ -61,12 +61,12 @@ def find_program(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Slurm:
-    """A running cluster; `folder` holds all that belongs to it."""
+    """A running cluster; `folder` holds all its files."""
 
     folder: Path
 
     def call(self, *words: object, environment: Mapping[str, str] | None = None) -> str:
-        """Run one of SLURM's commands, and return what it printed."""
+        """Run a command of SLURM and return its output."""
         line = [str(word) for word in words]
         merged = {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf"), **(environment or {})}
         done = subprocess.run(line, capture_output=True, text=True, env=merged, cwd=self.folder)
@@ -75,37 +75,37 @@ class Slurm:
         return done.stdout
 
     def submit(self, script: Path, *words: object, environment: Mapping[str, str]) -> str:
-        """Submit a batch file; return the job's number. `words` are sbatch's options, a `--`, and the file's own."""
+        """Submit a batch file and return the job's number; `words` are options of sbatch, a `--`, and its own."""
         cut = words.index("--") if "--" in words else len(words)
         line = ("sbatch", "--parsable", *words[:cut], script, *words[cut + 1 :])
         return self.call(*line, environment=environment).strip()
 
     def look(self, job: str) -> dict[str, str]:
-        """Return what `scontrol show job` tells of it: JobState, Restarts, ExitCode and more."""
+        """Return the fields of `scontrol show job`: JobState, Restarts, ExitCode and more."""
         words = self.call("scontrol", "--oneliner", "show", "job", job).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
     def log(self, job: str) -> str:
-        """Return what a job has written so far, in all of its sittings."""
+        """Return the output of a job so far, over all its starts."""
         return "".join(path.read_text() for path in self.folder.glob(f"*-{job}.log"))
 
     def wait(self, job: str, until: Callable[[dict[str, str]], bool], seconds: float) -> dict[str, str]:
-        """Return what is told of a job once `until` finds it so."""
+        """Wait until the fields of a job meet a condition, and return them."""
         deadline = time.monotonic() + seconds
-        while not until(found := self.look(job)):
+        while not until(fields := self.look(job)):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{found}\n{self.log(job)}")
+                raise TimeoutError(f"{fields}\n{self.log(job)}")
             time.sleep(0.2)
-        return found
+        return fields
 
     def finish(self, job: str, seconds: float = 240) -> dict[str, str]:
-        """Return what is told of a job that neither runs nor will."""
-        return self.wait(job, lambda found: found["JobState"] not in ("PENDING", "RUNNING", "COMPLETING"), seconds)
+        """Wait for the final end of a job, and return its fields."""
+        return self.wait(job, lambda fields: fields["JobState"] not in ("PENDING", "RUNNING", "COMPLETING"), seconds)
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Slurm]:
-    """Start a cluster of two nodes whose files are in a new folder; at the end all of its jobs and processes end."""
+    """Start a cluster of two nodes with its files in a new folder; stop all jobs and processes at the end."""
     _write_configuration(folder)
     slurm = Slurm(folder)
     with ExitStack() as started:
@@ -165,16 +165,16 @@ def _daemon(folder: Path, name: str, *words: str) -> Iterator[None]:
 
 
 def _wait_for_nodes(slurm: Slurm) -> None:
-    deadline, told = time.monotonic() + SECONDS_TO_START, ""
+    deadline, states = time.monotonic() + SECONDS_TO_START, ""
     while time.monotonic() < deadline:
         try:
-            told = slurm.call("sinfo", "--noheader", "--Node", "--partition=normal", "--format=%T")
+            states = slurm.call("sinfo", "--noheader", "--Node", "--partition=normal", "--format=%T")
         except RuntimeError as problem:
-            told = str(problem)
-        if told.split() == ["idle"] * len(NODES):
+            states = str(problem)
+        if states.split() == ["idle"] * len(NODES):
             return
         time.sleep(0.2)
-    raise TimeoutError(f"the nodes did not come: {told}; see {slurm.folder}")
+    raise TimeoutError(f"the nodes are not idle: {states}; see {slurm.folder}")
 
 
 def _wait_for_end_of_jobs(slurm: Slurm) -> None:
@@ -185,7 +185,7 @@ def _wait_for_end_of_jobs(slurm: Slurm) -> None:
 
 def _free_ports(count: int) -> list[int]:
     with ExitStack() as held:
-        found = [held.enter_context(socket.socket()) for _ in range(count)]
-        for free in found:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
             free.bind(("127.0.0.1", 0))
-        return [int(free.getsockname()[1]) for free in found]
+        return [int(free.getsockname()[1]) for free in sockets]

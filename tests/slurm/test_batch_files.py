@@ -1,4 +1,4 @@
-"""Both batch files under a real SLURM of two nodes on this machine. `make test-slurm` runs this."""
+"""Both batch files on a local SLURM of two nodes. `make test-slurm` runs this."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def content_hash(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
-    """Of the store that an undisturbed run of this machine makes."""
+    """The content hash of an undisturbed local ingest."""
     local = Victim(raw, tmp_path_factory.mktemp("local") / "ntu60.zarr", "--workers", 2)
     try:
         return local.finish()["content_hash"]
@@ -51,7 +51,7 @@ def content_hash(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
 
 @pytest.fixture
 def ingest(raw: Path, tmp_path: Path) -> dict[str, str]:
-    """The environment in which `ingest.sbatch` is submitted: the `mampctl` on its path makes small parts, many."""
+    """The environment of `ingest.sbatch`: the `mampctl` on its path makes many small parts."""
     command = tmp_path / "bin" / "mampctl"
     command.parent.mkdir()
     command.write_text(f"#!{sys.executable}\n{SMALL}")
@@ -62,7 +62,7 @@ def ingest(raw: Path, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def pretrain(tmp_path: Path) -> dict[str, str]:
-    """The environment in which `pretrain.sbatch` is submitted: a toy store and a tiny recipe."""
+    """The environment of `pretrain.sbatch`: a toy store and a tiny recipe."""
     store, recipe = write_toy_store(tmp_path), tmp_path / "tiny.yaml"
     recipe.write_text(yaml.safe_dump(pretrain_recipe(batch_size=4).model_dump(mode="json")))
     settings = {"SHARED": str(tmp_path), "STORE": str(store), "RECIPE": str(recipe), "RUN": str(tmp_path / "run")}
@@ -75,33 +75,33 @@ def environment(*folders: str) -> dict[str, str]:
 
 
 def wait_for_file(pattern: str, folder: Path, slurm: Slurm, job: str) -> None:
-    """Return once a job has written a file that fits a pattern, while it runs."""
-    found = slurm.wait(job, lambda found: found["JobState"] == "FAILED" or any(folder.glob(pattern)), seconds=60)
-    assert found["JobState"] == "RUNNING", slurm.log(job)
+    """Wait until a running job has written a file that matches a pattern."""
+    fields = slurm.wait(job, lambda fields: fields["JobState"] == "FAILED" or any(folder.glob(pattern)), seconds=60)
+    assert fields["JobState"] == "RUNNING", slurm.log(job)
 
 
 def workers(job: str) -> list[psutil.Process]:
-    """Return the workers of a job's Dask cluster, of all nodes."""
-    found = []
+    """Return the workers of a job's Dask cluster on all nodes."""
+    processes = []
     for process in psutil.process_iter(["cmdline"]):
         if {"worker", "--no-nanny"} <= set(process.info["cmdline"] or ()) and "srun" not in process.info["cmdline"][0]:
-            found += [process] if process.environ().get("SLURM_JOB_ID") == job else []
-    return found
+            processes += [process] if process.environ().get("SLURM_JOB_ID") == job else []
+    return processes
 
 
-def test_ingest__told_to_end_is_queued_again_and_goes_on(
+def test_ingest__after_sigterm_is_requeued_and_continues(
     slurm: Slurm, ingest: dict[str, str], content_hash: object, tmp_path: Path
 ) -> None:
     job = slurm.submit(FILES / "ingest.sbatch", *WORKERS, environment=ingest)
     wait_for_file("ntu60.zarr.staging/part-*", tmp_path, slurm, job)
-    # What --signal does when the time is nearly up.
+    # As --signal does shortly before the end of the time.
     slurm.call("scancel", "--batch", "--signal=TERM", job)
     end = slurm.finish(job)
     assert (end["JobState"], end["ExitCode"], end["Restarts"]) == ("COMPLETED", "0:0", "1"), slurm.log(job)
     assert json.loads((tmp_path / "ntu60.zarr" / "zarr.json").read_text())["attributes"]["content_hash"] == content_hash
 
 
-def test_ingest__goes_on_without_a_worker(
+def test_ingest__continues_without_a_worker(
     slurm: Slurm, ingest: dict[str, str], content_hash: object, tmp_path: Path
 ) -> None:
     job = slurm.submit(FILES / "ingest.sbatch", *WORKERS, environment=ingest)
@@ -113,10 +113,10 @@ def test_ingest__goes_on_without_a_worker(
     assert json.loads((tmp_path / "ntu60.zarr" / "zarr.json").read_text())["attributes"]["content_hash"] == content_hash
 
 
-def test_pretrain__out_of_time_is_queued_again_and_ends_with_the_same_weights(
+def test_pretrain__out_of_time_is_requeued_and_ends_with_the_same_weights(
     slurm: Slurm, pretrain: dict[str, str], tmp_path: Path
 ) -> None:
-    """Two nodes of two ranks. SLURM looks at the time left every 30 s: training has to take longer than that."""
+    """Two nodes of two ranks. SLURM checks the time left every 30 s, so training has to take longer than that."""
     longer = ("--set", "schedule.epochs=400", "--device", "cpu")
     whole = pretrain | {"RUN": str(tmp_path / "whole")}
     undisturbed = slurm.submit(FILES / "pretrain.sbatch", *RANKS, "--", *longer, environment=whole)
@@ -124,7 +124,7 @@ def test_pretrain__out_of_time_is_queued_again_and_ends_with_the_same_weights(
     job = slurm.submit(FILES / "pretrain.sbatch", *RANKS, "--", *longer, environment=pretrain)
     wait_for_file("run/metrics.jsonl", tmp_path, slurm, job)
     slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=2")
-    slurm.wait(job, lambda found: found["Restarts"] == "1", seconds=90)
+    slurm.wait(job, lambda fields: fields["Restarts"] == "1", seconds=90)
     slurm.call("scontrol", "update", f"JobId={job}", "TimeLimit=60")
     end = slurm.finish(job)
     assert (end["JobState"], end["ExitCode"], end["Restarts"]) == ("COMPLETED", "0:0", "1"), slurm.log(job)
@@ -133,9 +133,7 @@ def test_pretrain__out_of_time_is_queued_again_and_ends_with_the_same_weights(
 
 
 @pytest.mark.parametrize("name", ["ingest", "pretrain"])
-def test_scancel__of_a_job_that_works_is_the_end_of_it(
-    slurm: Slurm, request: pytest.FixtureRequest, tmp_path: Path, name: str
-) -> None:
+def test_scancel__ends_a_running_job(slurm: Slurm, request: pytest.FixtureRequest, tmp_path: Path, name: str) -> None:
     settings = request.getfixturevalue(name)
     what = {"ingest": (*WORKERS, "--"), "pretrain": (*RANKS, "--", "--device", "cpu", "--set", TOO_LONG)}[name]
     job = slurm.submit(FILES / f"{name}.sbatch", *what, environment=settings)
