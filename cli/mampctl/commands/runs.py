@@ -84,7 +84,9 @@ def compare(
     from mampctl.output.tables import print_comparison
 
     if len(runs) < 2:
-        raise UsageError("got one run, expected two or more", remedy="Name the folders of two or more runs.")
+        raise UsageError(
+            "runs compare got one run, expected two or more", remedy="Name the folders of two or more runs."
+        )
     found = compare_runs([_find_run(run) for run in runs])
     if as_json:
         print_json(found.model_dump(mode="json"))

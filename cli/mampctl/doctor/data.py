@@ -1,11 +1,9 @@
-"""Checks the data folder, that is stores, their split manifests, and runs."""
+"""Checks of the data folder: stores, their split manifests, and runs."""
 
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import yaml
 
 from mamp_schemas.errors import IncompleteStoreError, MampctlError, ManifestError
 from mampctl.doctor.finding import Finding, finding_of_error
@@ -16,14 +14,14 @@ if TYPE_CHECKING:
 
 
 READER_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError)
-"""What damaged files may still bring about in the readers: a finding here, never the end of the doctor's visit."""
+"""Errors that readers may raise on damaged files; `doctor` reports them as a finding and goes on."""
 
 
 def check_data(folder: Path) -> list[Finding]:
-    """Look through the data folder."""
+    """Check the stores and the runs of the data folder."""
     if not folder.is_dir():
-        remedy = "Make a store with: mampctl ingest DATASET --raw PATH; or set MAMPCTL_DATA to where yours are."
-        return [Finding("warning", "data", f"{folder} is not there yet", remedy)]
+        remedy = "Make a store with: mampctl ingest DATASET --raw PATH; or set MAMPCTL_DATA to their folder."
+        return [Finding("warning", "data", f"{folder} does not exist yet", remedy)]
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == ".zarr")
     except OSError as problem:
@@ -37,7 +35,7 @@ def check_data(folder: Path) -> list[Finding]:
 
 
 def check_store(path: Path) -> Iterator[Finding]:
-    """Yield what is to be said of a store and of each of its protocols."""
+    """Yield the findings on a store, and on the manifest of each of its protocols."""
     from mamp_schemas.io.store_reader import open_store
 
     try:
@@ -57,7 +55,7 @@ def check_store(path: Path) -> Iterator[Finding]:
 
 
 def check_manifest(store: "Store", protocol: str) -> Finding:
-    """Look at a protocol's manifest beside a store."""
+    """Check that the manifest of a protocol is beside a store and belongs to it."""
     from mamp_schemas.io.manifests import manifest_path, read_manifest
     from mamp_schemas.io.storage import is_file
 
@@ -73,25 +71,26 @@ def check_manifest(store: "Store", protocol: str) -> Finding:
 
 
 def check_runs(folder: Path) -> list[Finding]:
-    """Look at every run; those that are complete are counted, the others told one by one."""
+    """Check every run; complete ones are counted, each other one is a finding of its own."""
     from mamp_schemas.io.run_files import read_runs
 
     runs = read_runs([folder])
     complete = sum(run.state == "complete" for run in runs)
-    found = [Finding("ok", "runs", f"{complete} complete in {folder}")] if runs else []
-    return [*found, *(check_run(run) for run in runs if run.state != "complete")]
+    summary = [Finding("ok", "runs", f"{complete} complete in {folder}")] if runs else []
+    return [*summary, *(check_run(run) for run in runs if run.state != "complete")]
 
 
 def check_run(run: "Run") -> Finding:
-    """Tell how an incomplete run goes on, or that a record is damaged."""
+    """Report how to continue an incomplete run, or that its files are damaged."""
+    from mamp_schemas.io.run_files import RECIPE_FILE, read_recipe_data
+
     if run.state == "damaged":
-        return Finding("problem", "run", " ".join(run.problem.split()), "Remove run.json, then go on with --resume.")
-    recipe = run.folder / "recipe.yaml"
+        return Finding("problem", "run", " ".join(run.problem.split()), "Remove run.json, then continue with --resume.")
     try:
-        task = str(yaml.safe_load(recipe.read_text(encoding="utf-8"))["kind"])
-    except (*READER_ERRORS, yaml.YAMLError):
+        task = str(read_recipe_data(run.folder)["kind"])
+    except (MampctlError, *READER_ERRORS):
         text = f"{run.folder}: not complete, and its recipe.yaml cannot be read"
-        return Finding("problem", "run", text, "Remove the folder, or give it the recipe.yaml of its run again.")
-    words = ("mampctl", "train", task, "--recipe", str(recipe), "--out", str(run.folder), "--resume")
+        return Finding("problem", "run", text, "Remove the folder, or restore the recipe.yaml of its run.")
+    words = ("mampctl", "train", task, "--recipe", str(run.folder / RECIPE_FILE), "--out", str(run.folder), "--resume")
     same = "the same --store" if task == "pretrain" else "the same --store and --from"
     return Finding("warning", "run", f"{run.folder}: not complete", f"{shlex.join(words)}, with {same} if any")

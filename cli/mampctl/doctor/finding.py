@@ -1,4 +1,4 @@
-"""The result of one check of `mampctl doctor`, and its remedy."""
+"""The result of one check of `mampctl doctor`, with its remedy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,17 +7,18 @@ from typing import Literal
 from mamp_schemas.errors import MampctlError
 
 State = Literal["ok", "warning", "problem"]
-"""As it should be; something is missing that some command needs; something hinders."""
+"""Good; something that some command needs is missing; something that prevents work is wrong."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's.
+    """One result of a check.
 
     Attributes:
-        about: what was looked at: `python`, `torch`, `store`.
-        text: what was found.
-        remedy: what mends it, where there is something to mend.
+        state: good, a warning or a problem.
+        about: what was checked: `python`, `torch`, `store`.
+        text: the result.
+        remedy: what to do about it; empty where nothing is to be done.
     """
 
     state: State
@@ -27,10 +28,10 @@ class Finding:
 
 
 def finding_of_error(state: State, about: str, error: MampctlError) -> Finding:
-    """Return an error as a finding, on one line."""
+    """Return an error as a finding with its text on one line."""
     return Finding(state, about, " ".join(error.message.split()), error.remedy)
 
 
 def count_state(findings: Sequence[Finding], state: State) -> int:
-    """Return how many findings are of a state."""
+    """Return the number of findings in a state."""
     return sum(finding.state == state for finding in findings)

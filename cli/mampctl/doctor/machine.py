@@ -1,4 +1,4 @@
-"""Checks the machine and its environment variables: cores, memory, disk, GPUs, compilers, credentials."""
+"""Checks of the machine and its environment variables: cores, memory, disk, GPUs, compilers, credentials."""
 
 import os
 import platform
@@ -9,22 +9,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from mamp_schemas.system import CGROUP_ROOT, count_cores, cpu_quota, free_host_memory
 from mampctl.doctor.finding import Finding
 
-if TYPE_CHECKING:
-    pass
-
-
 GIB = 2**30
 LOW_MEMORY, LOW_DISK = 2 * GIB, 10 * GIB
-"""Below these, a word of warning. Of disk, NTU RGB+D 120 takes 7.6 GB, at 67 kB a clip."""
+"""Less than this gives a warning. NTU RGB+D 120 takes 7.6 GB of disk, 67 kB a clip."""
 
 
 def check_machine(folder: Path) -> list[Finding]:
-    """Look at the machine; `folder` is where stores and runs are to stand."""
+    """Check the machine; `folder` is the data folder, which need not exist."""
     return [
         check_cores(),
         check_memory(free_host_memory()),
@@ -36,37 +31,40 @@ def check_machine(folder: Path) -> list[Finding]:
 
 
 def check_cores(cgroup: Path = CGROUP_ROOT) -> Finding:
-    """Tell how many cores this process may use: by its affinity, and by a container's share of time."""
-    present, share = os.cpu_count() or 1, cpu_quota(cgroup)
-    limit = f", a container's limit leaves {share:g}" if share is not None and share < present else ""
+    """Report how many cores this process may use, by its affinity and by the CPU quota of its container."""
+    present, quota = os.cpu_count() or 1, cpu_quota(cgroup)
+    limit = f", a container's limit leaves {quota:g}" if quota is not None and quota < present else ""
     return Finding("ok", "cores", f"{count_cores(cgroup)} usable of {present} ({platform.machine()}){limit}")
 
 
+_USE_OTHER_FOLDER = "Set MAMPCTL_DATA to a folder you may write to."
+
+
 def check_memory(free: int) -> Finding:
-    """Judge the bytes that new work may take."""
+    """Report the free memory, in bytes, with a warning if it is low."""
     text = f"{free / GIB:.1f} GiB free"
     if free >= LOW_MEMORY:
         return Finding("ok", "memory", text)
-    return Finding("warning", "memory", text, "End other programs, or set batch_size lower: --set batch_size=16")
+    return Finding("warning", "memory", text, "Close other programs, or use smaller batches: --set batch_size=16")
 
 
 def check_disk(folder: Path) -> Finding:
-    """Judge the room where stores and runs are to stand, or would, were the folder there."""
-    there = next((each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir()), Path("/"))
+    """Report the free space for the data folder, on the disk where it is or would be made."""
+    existing = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir()), Path("/"))
     try:
-        free = shutil.disk_usage(there).free
+        free = shutil.disk_usage(existing).free
     except OSError as problem:
-        return Finding("problem", "disk", f"{there}: {problem.strerror}", "Set MAMPCTL_DATA to a folder you may use.")
-    text = f"{free / GIB:.1f} GiB free in {there}"
-    if not os.access(there, os.W_OK):
-        return Finding("problem", "disk", f"{there} may not be written to", "Set MAMPCTL_DATA to a folder you may use.")
+        return Finding("problem", "disk", f"{existing}: {problem.strerror}", _USE_OTHER_FOLDER)
+    text = f"{free / GIB:.1f} GiB free in {existing}"
+    if not os.access(existing, os.W_OK):
+        return Finding("problem", "disk", f"{existing} may not be written to", _USE_OTHER_FOLDER)
     if free < LOW_DISK:
         return Finding("warning", "disk", text, "Free some space, or set MAMPCTL_DATA to a larger disk.")
     return Finding("ok", "disk", text)
 
 
 def check_torch() -> list[Finding]:
-    """Tell of PyTorch's build and of every GPU it sees."""
+    """Report PyTorch's build and every GPU it sees."""
     torch, findings = _try_import("torch", "pip install --upgrade 'mampctl[trainer]'")
     if torch is None:
         return findings
@@ -76,7 +74,7 @@ def check_torch() -> list[Finding]:
 
 
 def check_gpu(torch: ModuleType, index: int) -> Finding:
-    """Tell a GPU's name, memory, compute capability, and whether it multiplies in bfloat16."""
+    """Report a GPU's name, memory, compute capability, and whether it computes in bfloat16."""
     try:
         properties = torch.cuda.get_device_properties(index)
         free, total = torch.cuda.mem_get_info(index)
@@ -85,12 +83,12 @@ def check_gpu(torch: ModuleType, index: int) -> Finding:
         return Finding("problem", f"cuda:{index}", reason, "Choose another with --device, or --device cpu.")
     bf16 = "bf16" if properties.major >= 8 else "no bf16"
     memory = f"{free / GIB:.1f} of {total / GIB:.1f} GiB free"
-    what = f"{properties.name}, {memory}, capability {properties.major}.{properties.minor}, {bf16}"
-    return Finding("ok", f"cuda:{index}", what)
+    text = f"{properties.name}, {memory}, capability {properties.major}.{properties.minor}, {bf16}"
+    return Finding("ok", f"cuda:{index}", text)
 
 
 def check_no_gpu(driver: Path = Path("/proc/driver/nvidia")) -> Finding:
-    """Tell that trainings run on the CPU; a warning where the machine has a GPU that PyTorch does not see."""
+    """Report that trainings run on the CPU; a warning if the machine has a GPU that PyTorch does not see."""
     if driver.exists() or shutil.which("nvidia-smi"):
         remedy = "Install the CUDA build of PyTorch for its driver: see https://pytorch.org/get-started/locally"
         return Finding("warning", "devices", "an NVIDIA driver is here, but PyTorch sees no GPU", remedy)
@@ -98,7 +96,7 @@ def check_no_gpu(driver: Path = Path("/proc/driver/nvidia")) -> Finding:
 
 
 def check_cpp() -> Finding:
-    """Tell whether `compile: true` has its compiler; without it trainings run all the same."""
+    """Report whether the compiler that `compile: true` needs is there; trainings run without it, too."""
     compiler = next((path for name in ("g++", "clang++", "c++") if (path := shutil.which(name))), None)
     triton = "Triton for GPUs" if _is_installed("triton") else "no Triton, which GPUs need"
     if compiler:
@@ -107,7 +105,7 @@ def check_cpp() -> Finding:
 
 
 def check_numba() -> list[Finding]:
-    """Tell whether the readers can be compiled: Numba brings its compiler along, but wants a NumPy it knows."""
+    """Report whether Numba, which compiles the readers, can be imported: it needs a NumPy version it knows."""
     numba, findings = _try_import("numba", "pip install --upgrade 'mampctl[pipeline]'")
     if numba is None:
         return findings
@@ -115,7 +113,7 @@ def check_numba() -> list[Finding]:
 
 
 def _try_import(name: str, remedy: str) -> tuple[ModuleType | None, list[Finding]]:
-    """Return a package, or why it cannot be imported; that it is not there is told of its extra already."""
+    """Return a package, or a finding why it cannot be imported; `check_extra` reports missing packages."""
     try:
         return import_module(name), []
     except ModuleNotFoundError as problem:
@@ -138,7 +136,7 @@ CREDENTIAL_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 _URL_PASSWORD = re.compile(r"//[^/@\s]*@")
-"""What a URL has in front of its host: no finding repeats it."""
+"""User and password of a URL, which no finding shows."""
 
 
 def _is_mampctl_variable(name: str) -> bool:
@@ -146,22 +144,22 @@ def _is_mampctl_variable(name: str) -> bool:
 
 
 def check_environment(unknown: Collection[str], environment: Mapping[str, str] = os.environ) -> list[Finding]:
-    """Name the variables that commands go by; of credentials only whether they are there, never what they are.
+    """Report the variables that set options; of credentials only whether they are set, never their values.
 
     Args:
         unknown: variables named like ours that set no option; their values are not shown.
-        environment: all that are set.
+        environment: all variables.
     """
     known = {
         name: value for name, value in sorted(environment.items()) if _is_mampctl_variable(name) and name not in unknown
     }
-    own = [f"{name}={_URL_PASSWORD.sub('//…@', value)}" for name, value in known.items()]
-    there = [name for name in CREDENTIAL_VARIABLES if environment.get(name)]
-    if len(there) == 1:
+    shown = [f"{name}={_URL_PASSWORD.sub('//…@', value)}" for name, value in known.items()]
+    credentials = [name for name in CREDENTIAL_VARIABLES if environment.get(name)]
+    if len(credentials) == 1:
         remedy = f"Set {' and '.join(CREDENTIAL_VARIABLES)} both, or neither."
-        buckets = Finding("warning", "buckets", f"only {there[0]} is set", remedy)
+        buckets = Finding("warning", "buckets", f"only {credentials[0]} is set", remedy)
     else:
         endpoint = ", AWS_ENDPOINT_URL too" if environment.get("AWS_ENDPOINT_URL") else ""
-        text = f"credentials are set{endpoint}" if there else "no credentials in AWS_...: s3:// needs them"
+        text = f"credentials are set{endpoint}" if credentials else "no credentials in AWS_...: s3:// needs them"
         buckets = Finding("ok", "buckets", text)
-    return [Finding("ok", "variables", ", ".join(own) or "no MAMPCTL_... is set"), buckets]
+    return [Finding("ok", "variables", ", ".join(shown) or "no MAMPCTL_... is set"), buckets]

@@ -3,24 +3,21 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mamp_schemas.models.reproduction import DryRun, ObtainedTable, ReproductionPlan
-from mamp_schemas.models.results import Hardware, NetworkMeasurement, RunRecord, Spread
 from mampctl.output.console import print_line, print_summary, print_table
 
 if TYPE_CHECKING:
+    from mamp_schemas.models.reproduction import DryRun, ObtainedTable, ReproductionPlan
+    from mamp_schemas.models.results import Hardware, NetworkMeasurement, RunRecord, Spread
     from mamp_trainer.runs.compare import Aspect, Comparison, Group
     from mamp_trainer.runs.index import RunDetail, RunSummary
-if TYPE_CHECKING:
-    pass
-
 
 _RUN_HEADER = ("run", "task", "recipe", "data", "seed", "state", "last", "best (epoch)", "time", "finished (UTC)")
 _DIGEST_ASPECTS = ("store", "split manifest", "encoder")
-"""Aspects that are one digest."""
+"""Aspects whose value is a digest."""
 
 
 def print_runs(lines: Sequence["RunSummary"]) -> None:
-    """Print a table of runs, and what is wrong with any of them."""
+    """Print a table of runs, and the problems of damaged ones."""
     if not lines:
         print_line("no runs")
         return
@@ -30,50 +27,50 @@ def print_runs(lines: Sequence["RunSummary"]) -> None:
             print_line(f"problem: {line.problem}")
 
 
-def print_detail(found: "RunDetail") -> None:
-    """Print all that is known of a run."""
-    line, record = found.line, found.record
-    facts = dict(zip(_RUN_HEADER, _run_row(line), strict=True)) | (_record_fields(record) if record else {})
-    for name, value in facts.items():
+def print_detail(detail: "RunDetail") -> None:
+    """Print everything known of a run."""
+    line, record = detail.line, detail.record
+    fields = dict(zip(_RUN_HEADER, _run_row(line), strict=True)) | (_record_fields(record) if record else {})
+    for name, value in fields.items():
         if value != "":
             print_line(f"{name:<14} {value}")
     if line.problem:
         print_line(f"problem: {line.problem}")
-    for note in found.notes:
+    for note in detail.notes:
         print_line(f"note: {note}")
-    if found.recipe is None:
+    if detail.recipe is None:
         return
-    if not found.shipped:
-        print_line(f"recipe {line.recipe}: none of that name comes along; its fields stand in recipe.yaml")
+    if not detail.shipped:
+        print_line(f"recipe {line.recipe} is not a built-in; see recipe.yaml")
         return
-    print_line(f"recipe {line.recipe}: as shipped{' but for (shipped / this run)' if found.changes else ''}")
-    for change in found.changes:
+    print_line(f"recipe {line.recipe}: as shipped{', except for (shipped / this run)' if detail.changes else ''}")
+    for change in detail.changes:
         print_line(f"  {change}")
 
 
-def print_comparison(found: "Comparison") -> None:
-    """Print runs side by side, what differs between them, and the spread of those of one setting."""
-    print_runs(found.runs)
+def print_comparison(comparison: "Comparison") -> None:
+    """Print a table of runs, what differs between them, and the spread over the runs of one setting."""
+    print_runs(comparison.runs)
     print_line()
-    for aspect in found.aspects:
+    for aspect in comparison.aspects:
         _print_aspect(aspect)
-    if all(aspect.state == "same" for aspect in found.aspects):
-        print_line("nothing that is recorded differs")
-    for group in found.groups:
+    if all(aspect.state == "same" for aspect in comparison.aspects):
+        print_line("the records do not differ")
+    for group in comparison.groups:
         print_line()
         _print_group(group)
 
 
 def _run_row(line: "RunSummary") -> tuple[object, ...]:
-    part = f" {100 * line.subset.fraction:g} % draw {line.subset.draw}" if line.subset else ""
-    going = f" {line.epochs}/{line.planned_epochs}" if line.state == "incomplete" else ""
+    subset = f" {100 * line.subset.fraction:g} % draw {line.subset.draw}" if line.subset else ""
+    epochs = f" {line.epochs}/{line.planned_epochs}" if line.state == "incomplete" else ""
     return (
         line.run,
         line.task or "",
         line.recipe or "",
-        f"{line.dataset} {line.protocol}{part}" if line.dataset else "",
+        f"{line.dataset} {line.protocol}{subset}" if line.dataset else "",
         "" if line.seed is None else line.seed,
-        f"{line.state}{going}",
+        f"{line.state}{epochs}",
         _last_metric(line),
         "" if line.best_top1 is None else f"{line.best_top1:.2f} % ({line.best_epoch})",
         "" if line.seconds is None else _format_duration(line.seconds),
@@ -88,14 +85,14 @@ def _last_metric(line: "RunSummary") -> str:
 
 
 def _format_duration(seconds: float) -> str:
-    """Return a wall time as people say it."""
+    """Return a wall time in seconds, minutes or hours."""
     if seconds < 120:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _record_fields(record: RunRecord) -> dict[str, object]:
+def _record_fields(record: "RunRecord") -> dict[str, object]:
     origin, times = record.origin, (record.started, record.finished)
     result = record.result.model_dump(exclude={"kind", "metrics"})
     result |= record.result.model_dump().get("metrics", {})
@@ -117,19 +114,25 @@ def _record_fields(record: RunRecord) -> dict[str, object]:
     }
 
 
-def _format_hardware(found: Hardware) -> str:
-    gpus = [f"{count} × {name}" for name, count in found.gpus.items()] or ["no GPU"]
-    cores = f"{found.cores} of {found.cores_present} cores"
+def _format_hardware(hardware: "Hardware") -> str:
+    gpus = [f"{count} × {name}" for name, count in hardware.gpus.items()] or ["no GPU"]
+    cores = f"{hardware.cores} of {hardware.cores_present} cores"
     return ", ".join(
-        (found.cpu, cores, f"{found.memory_gb:g} GB", *gpus, f"{found.ranks} rank{'s' * (found.ranks > 1)}")
+        (
+            hardware.cpu,
+            cores,
+            f"{hardware.memory_gb:g} GB",
+            *gpus,
+            f"{hardware.ranks} rank{'s' * (hardware.ranks > 1)}",
+        )
     )
 
 
 def _print_aspect(aspect: "Aspect") -> None:
     name, differences = f"{aspect.name:<14}", aspect.differences
     if aspect.state != "differs":
-        said = "same" if aspect.state == "same" else "not known of every run; no difference where it is"
-        print_line(f"{name}  {said}")
+        state = "same" if aspect.state == "same" else "not known of every run; the same where known"
+        print_line(f"{name}  {state}")
     elif aspect.name in _DIGEST_ASPECTS:
         print_line(f"{name}  other: {differences[0].show_values()}")
     elif len(differences) == 1:
@@ -142,8 +145,8 @@ def _print_aspect(aspect: "Aspect") -> None:
 
 def _print_group(group: "Group") -> None:
     several = {"seeds": group.seeds, "draws": group.draws}
-    told = "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in several.items() if values)
-    print_line(f"{len(group.runs)} runs of one setting ({told})")
+    varied = "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in several.items() if values)
+    print_line(f"{len(group.runs)} runs of one setting ({varied})")
     spreads: dict[str, Spread | None] = {
         "top-1 %, last epoch": group.last_top1,
         "top-1 %, best epoch": group.best_top1,
@@ -154,8 +157,8 @@ def _print_group(group: "Group") -> None:
             print_line(f"  {name:<20} {spread}")
 
 
-def print_dry_run(plan: ReproductionPlan, preview: DryRun) -> None:
-    """Print which runs a table takes, how far they are, and how long the others will take."""
+def print_dry_run(plan: "ReproductionPlan", preview: "DryRun") -> None:
+    """Print the runs of a table: their state, and the estimated time of those to do."""
     rows = [
         (
             line.run,
@@ -179,8 +182,8 @@ def print_dry_run(plan: ReproductionPlan, preview: DryRun) -> None:
         print_line(f"missing: {problem}")
 
 
-def print_tables(tables: Sequence[ObtainedTable]) -> None:
-    """Print what was obtained beside what is published."""
+def print_tables(tables: "Sequence[ObtainedTable]") -> None:
+    """Print reproduced results beside the published ones."""
     from mamp_trainer.reproduce.tables import describe_column, describe_row, show_cell, table_title
 
     for table in tables:
@@ -201,7 +204,7 @@ def print_tables(tables: Sequence[ObtainedTable]) -> None:
 
 
 def _format_estimate(seconds: float) -> str:
-    """Return a time that is only estimated, in what it is about."""
+    """Return an estimated time, rounded."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -210,6 +213,6 @@ def _format_estimate(seconds: float) -> str:
     return f"{hours:.1f} h" if hours < 72 else f"{hours / 24:.1f} d"
 
 
-def print_measured_network(found: NetworkMeasurement, clips: str) -> None:
-    """Print what is measured, on what, and how long it took."""
-    print_summary(f"{found.network} (recipe {found.recipe}), {found.dataset} {found.protocol}", clips)
+def print_measured_network(measured: "NetworkMeasurement", clips: str) -> None:
+    """Print the measured network, its data, and how long it took."""
+    print_summary(f"{measured.network} (recipe {measured.recipe}), {measured.dataset} {measured.protocol}", clips)

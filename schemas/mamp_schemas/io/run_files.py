@@ -11,14 +11,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mamp_schemas.errors import RecordError
-from mamp_schemas.models.analysis import RunAnalysis
 from mamp_schemas.models.base import parse_model_json, parse_yaml
 from mamp_schemas.models.results import RunRecord
+
+if TYPE_CHECKING:
+    from mamp_schemas.models.analysis import RunAnalysis
 
 UNTRAINED = "untrained"
 """The name of an encoder with initial weights."""
@@ -186,7 +188,7 @@ def read_curve(folder: Path) -> TrainingCurve:
     return curve
 
 
-def read_analysis(folder: Path) -> RunAnalysis | None:
+def read_analysis(folder: Path) -> "RunAnalysis | None":
     """Return the analysis of a run's network, None if the run has none.
 
     Raises:
@@ -195,13 +197,15 @@ def read_analysis(folder: Path) -> RunAnalysis | None:
     path = folder / ANALYSIS_FILE
     if not path.exists():
         return None
+    from mamp_schemas.models.analysis import RunAnalysis  # imports numpy
+
     try:
         return parse_model_json(RunAnalysis, read_run_text(path), str(path), RecordError)
     except RecordError as problem:
         raise RecordError(problem.message, remedy=f"Make it again: mampctl analyse {quote(str(folder))}") from None
 
 
-def analysis_problem(folder: Path, analysis: RunAnalysis) -> str:
+def analysis_problem(folder: Path, analysis: "RunAnalysis") -> str:
     """Return why an analysis does not belong to a run's present weights; empty if it does, or if there are none."""
     checkpoint = latest_checkpoint(folder)
     if checkpoint is None or weights_sha256(checkpoint) in (None, analysis.weights):
