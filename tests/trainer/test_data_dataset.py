@@ -64,7 +64,7 @@ def test_read_manifest__refuses_damaged_text(tmp_path: Path) -> None:
         read_manifest(store, "xsub")
 
 
-def test_side_clips__returns_ascending_store_indices(tmp_path: Path) -> None:
+def test_split_clips__returns_ascending_store_indices(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     write_manifest(store.path, [IDS[3], IDS[1]], [IDS[0]])
     manifest = read_manifest(store, "xsub")
@@ -72,10 +72,10 @@ def test_side_clips__returns_ascending_store_indices(tmp_path: Path) -> None:
     assert split_clips(store, manifest, "test").tolist() == [0]
 
 
-def test_side_clips__refuses_an_empty_side(tmp_path: Path) -> None:
+def test_split_clips__refuses_an_empty_split(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     write_manifest(store.path, IDS, [])
-    with pytest.raises(ManifestError, match="the test side of 'xsub' has no clips"):
+    with pytest.raises(ManifestError, match="the test split of 'xsub' has no clips"):
         split_clips(store, read_manifest(store, "xsub"), "test")
 
 

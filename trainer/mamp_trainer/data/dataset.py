@@ -1,4 +1,4 @@
-"""A run's data, the clips that its recipe selects from a store by a split manifest, or clips held in memory."""
+"""A run's data: the clips that a recipe selects from a store by a split manifest; or clips in memory."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -27,21 +27,20 @@ logger = logging.getLogger(__name__)
 
 
 def split_clips(store: Store, manifest: SplitManifest, split: Split) -> NDArray[np.int64]:
-    """Return the clips of one side as ascending indices into the store's clips.
+    """Return the clips of a split as ascending indices into the store's clips.
 
-    A clip's place in this list is its global index: what order and random draws go by.
+    A clip's position in this list is its global index, on which order and random draws depend.
 
     Raises:
-        ManifestError: the side has no clip.
+        ManifestError: the split has no clip.
     """
-    ids = set(manifest.train if split == "train" else manifest.test)
-    chosen = np.array([at for at, name in enumerate(store.ids) if name in ids], dtype=np.int64)
-    if not chosen.size:
+    clips = np.sort(store.clip_indices(manifest.train if split == "train" else manifest.test))
+    if not clips.size:
         raise ManifestError(
-            f"{store.path}: the {split} side of '{manifest.protocol}' has no clips",
-            remedy="Ingest the files of that side as well, or choose another protocol.",
+            f"{store.path}: the {split} split of '{manifest.protocol}' has no clips",
+            remedy="Ingest the files of that split as well, or choose another protocol.",
         )
-    return chosen
+    return clips
 
 
 def check_recipe(recipe: Recipe, store: Store) -> None:
@@ -73,7 +72,7 @@ def _check_stored_motion(recipe: Recipe, wanted: Mapping[str, int], store: Store
         for name, value in wanted.items()
         if getattr(motion, name) != value
     ]
-    # Longer strides form interleaved chains, which do not say how far they lie apart.
+    # Longer strides form interleaved chains of frames with an unknown offset between them.
     if motion.stride != 1:
         differing.append(f"stride {motion.stride}, and only stride 1 adds up to a trajectory")
     if differing:
@@ -84,17 +83,21 @@ def _check_stored_motion(recipe: Recipe, wanted: Mapping[str, int], store: Store
 
 
 TEST_STREAM_WINDOW = 1
-"""Shards of a window of streamed test clips, which are not shuffled."""
+"""Shards in a window of streamed test clips, which are not shuffled."""
 
 
 @dataclass(frozen=True)
 class RunData:
-    """A store and a manifest that fit a recipe, and where the clips of the recipe's sides are to live.
+    """A store and a manifest that fit a recipe, and where the recipe's clips are kept.
 
     Attributes:
-        tables: the clips of each side that the recipe uses.
-        ids: what they are called.
-        device: the one that trains.
+        store: the open store.
+        manifest: the split manifest of the recipe's protocol or subset.
+        recipe: what is trained.
+        tables: the clips of each split that the recipe uses.
+        ids: their ids.
+        residency: whether they are kept on the device, on the host or streamed.
+        device: the device that trains.
     """
 
     store: Store
@@ -114,30 +117,30 @@ class RunData:
         budget: MemoryBudget,
         splits: Sequence[Split] | None = None,
     ) -> Self:
-        """Open a store for a recipe, and choose where its clips live.
+        """Open a store for a recipe, and choose where its clips are kept.
 
         Args:
             path: the store.
-            recipe: what is to be trained.
-            device: the one that trains.
-            budget: memory for clips, where the recipe does not say.
-            splits: those to be opened; by default those that the recipe's training needs.
+            recipe: what is trained.
+            device: the device that trains.
+            budget: memory for clips, unless the recipe says where they are kept.
+            splits: the splits to open; by default those that the recipe's training needs.
 
         Raises:
             StoreError: the store cannot be read.
             RecipeError: the recipe is not for this store.
-            ManifestError: the protocol's manifest is missing, not this store's, or without clips on a side.
+            ManifestError: the protocol's manifest is missing, belongs to another store, or has an empty split.
         """
         store = open_store(path)
         check_recipe(recipe, store)
         manifest = read_manifest(store, recipe.protocol, recipe.training_subset)
         wanted: Sequence[Split] = splits or recipe.splits
-        clips = {side: split_clips(store, manifest, side) for side in wanted}
-        tables = {side: store_clip_table(store, clips[side]) for side in wanted}
-        ids = {side: [store.ids[clip] for clip in clips[side]] for side in wanted}
-        placement = choose_residency(recipe, _data_size(store, recipe, tables), budget, str(device))
-        logger.info(f"clips: {placement.location}, {placement.reason}")
-        return cls(store, manifest, recipe, tables, ids, placement, device)
+        clips = {split: split_clips(store, manifest, split) for split in wanted}
+        tables = {split: store_clip_table(store, clips[split]) for split in wanted}
+        ids = {split: [store.ids[clip] for clip in clips[split]] for split in wanted}
+        residency = choose_residency(recipe, _data_size(store, recipe, tables), budget, str(device))
+        logger.info(f"clips: {residency.location}, {residency.reason}")
+        return cls(store, manifest, recipe, tables, ids, residency, device)
 
     @property
     def slots(self) -> int:
@@ -145,7 +148,7 @@ class RunData:
         return self.store.metadata.dataset_spec().bodies
 
     def load(self, split: Split) -> Clips:
-        """Return the clips of a side: loaded, or ready to be streamed.
+        """Return the clips of a split: loaded, or ready to be streamed.
 
         Raises:
             DamagedStoreError: rows are missing or unreadable.
@@ -158,7 +161,7 @@ class RunData:
         return Clips(table, load_all_rows(self.store, table, home, with_motion), self.residency.window, self.device)
 
     def load_labelled(self, split: Split) -> Clips:
-        """Return the clips of a side, all of which must have a label.
+        """Return the clips of a split, all of which must have a label.
 
         Raises:
             ManifestError: a label is not one of the dataset's classes.
@@ -174,7 +177,7 @@ class RunData:
         return self.load(split)
 
     def train_batches(self, clips: Clips, loss_terms: Tensor | None = None) -> TrainBatches:
-        """Return training batches of clips, each of which gives `loss_terms` equal terms of the loss."""
+        """Return training batches of clips; `loss_terms` is the number of equal loss terms of each clip."""
         recipe, empty_slot = self.recipe, self.store.metadata.policy.empty_slot
         return TrainBatches(
             clips,
@@ -209,10 +212,10 @@ def _data_size(store: Store, recipe: Recipe, tables: Mapping[Split, ClipTable]) 
 
 
 class Recording(NamedTuple):
-    """A clip as an ingest makes it.
+    """A cleaned clip in memory, as an ingest would store it.
 
     Attributes:
-        joints: (M, T, V, 3) float32 of the real bodies only, metres.
+        joints: (M, T, V, 3) float32, metres; real bodies only.
         valid_frames: Tv, at least 1.
     """
 
@@ -221,17 +224,17 @@ class Recording(NamedTuple):
 
 
 def clips_from_memory(recordings: Sequence[Recording], device: torch.device) -> Clips:
-    """Return clips, without labels, in one shard on a device.
+    """Return clips without labels, in one shard on a device.
 
     Args:
-        recordings: at least one, all of V joints; a clip's place among them is its global index.
-        device: the one that computes.
+        recordings: at least one, all with V joints; a clip's position among them is its global index.
+        device: the device that computes.
     """
-    bodies, frames = (torch.tensor([each.joints.shape[axis] for each in recordings]) for axis in (0, 1))
-    valid = torch.tensor([each.valid_frames for each in recordings])
+    bodies, frames = (torch.tensor([recording.joints.shape[axis] for recording in recordings]) for axis in (0, 1))
+    valid = torch.tensor([recording.valid_frames for recording in recordings])
     count = bodies * frames
     total = int(count.sum())
     table = clip_table(count.cumsum(0) - count, frames, bodies, valid, torch.full_like(frames, -1), shard_rows=total)
-    rows = np.concatenate([each.joints.reshape(-1, *each.joints.shape[2:]) for each in recordings])
+    rows = np.concatenate([recording.joints.reshape(-1, *recording.joints.shape[2:]) for recording in recordings])
     joints = torch.from_numpy(np.ascontiguousarray(rows.swapaxes(1, 2))).to(device)
     return Clips(table, ResidentRows(RowBuffer(joints, None, torch.zeros(1, dtype=torch.int64))), None, device)

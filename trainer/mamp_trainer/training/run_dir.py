@@ -1,4 +1,4 @@
-"""A run's folder, its lock, the recipe that it begins with, and the record that it ends with."""
+"""A run's folder: its lock, the recipe written at the start and the record written at the end."""
 
 import logging
 import os
@@ -40,7 +40,7 @@ def refuse_existing(run: Path, resume: bool) -> None:
         raise OutputError(f"{run} is a file, not a run's folder", remedy="Name another folder.")
     if not resume and _entries(run):
         raise OutputError(
-            f"{run} already holds a run", remedy="Go on with it by --resume, or name another folder with --out."
+            f"{run} already holds a run", remedy="Continue it with --resume, or name another folder with --out."
         )
 
 
@@ -122,9 +122,9 @@ def init_run_dir(run: Path, recipe: Recipe, resume: bool) -> None:
 
 
 def write_record(run: Path, record: RunRecord) -> None:
-    """Write a run's record: its presence says that the run is complete.
+    """Write a run's record, which marks the run as complete.
 
-    A complete run that is taken up again has nothing to do, and keeps the record of when it was done.
+    A complete run that is resumed has nothing to do and keeps its first record.
     """
     earlier = read_run(run).record
     if earlier is not None and earlier.result == record.result:
@@ -133,21 +133,21 @@ def write_record(run: Path, record: RunRecord) -> None:
 
 
 def _refuse_other_run(run: Path, settings: str) -> None:
-    """Refuse to begin anew in a folder of other things, or of another recipe's run."""
+    """Refuse to begin in a folder of other things, or of another recipe's run."""
     recipe = run / RECIPE_FILE
-    own = recipe.exists() and recipe.read_text() == settings
-    if _entries(run) and not own:
+    if _entries(run) and not (recipe.exists() and recipe.read_text() == settings):
         raise OutputError(
-            f"{run}: there is no checkpoint to go on from, and what it holds is not of this recipe's run",
+            f"{run}: there is no checkpoint to resume from, and the folder holds something else than a run of this "
+            "recipe",
             remedy="Name another folder with --out.",
         )
 
 
 def describe_hardware(ranks: int) -> Hardware:
-    """Return what this process trains on; nothing of it names the machine or its user.
+    """Return the hardware of this process; nothing in it names the machine or its user.
 
     Args:
-        ranks: processes that train together.
+        ranks: the number of processes that train together.
     """
     present = os.cpu_count() or 1
     return Hardware(
@@ -164,7 +164,7 @@ _RECORDED_PACKAGES = ("mampctl", "torch", "numpy", "zarr", "pydantic", "safetens
 
 
 def utc_now() -> datetime:
-    """Return the time, UTC, to the second."""
+    """Return the current time, UTC, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
