@@ -198,7 +198,7 @@ def test_show__prints_a_summary(run: Run, store: Path) -> None:
     outcome = run("show", store, CLIP)
     assert outcome.code == 0
     assert "class      A042, staggering, " in outcome.out
-    assert "sides      xsub train, xview test" in outcome.out
+    assert "splits     xsub train, xview test" in outcome.out
     assert "676 of 750 tokens masked at ratio 0.9, τ 0.8" in outcome.out
     assert f"next: mampctl show {store} {CLIP} --html clip.html" in outcome.out
 

@@ -10,7 +10,7 @@ from tests.run_cases import make_features
 
 
 def test_principal_components__are_those_of_a_plain_svd() -> None:
-    values = make_features(clips=60).values.astype(np.float64)
+    values = make_features(clips=60).features.to_numpy().astype(np.float64)
     centred = values - values.mean(axis=0)
     left, singular, _ = np.linalg.svd(centred, full_matrices=False)
     places, shares = principal_components(values.astype(np.float32))
@@ -31,22 +31,22 @@ def test_principal_components__of_clips_that_are_alike() -> None:
     assert not shares.any()
 
 
-def test_project__without_the_packages_says_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_project_features__without_the_packages_says_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     monkeypatch.setitem(sys.modules, "umap.umap_", None)
-    found, absent = project_features(make_features().values)
+    found, absent = project_features(make_features().features.to_numpy())
     assert [each.title for each in found] == ["PCA"]
     assert absent == ["t-SNE: pip install scikit-learn", "UMAP: pip install umap-learn"]
 
 
-def test_project__keeps_neighbours_together_by_tsne() -> None:
+def test_project_features__keeps_neighbours_together_by_tsne() -> None:
     features = make_features(clips=3 * MIN_CLIPS)
-    places = {each.title: each.points for each in project_features(features.values)[0]}["t-SNE"]
+    places = {each.title: each.points for each in project_features(features.features.to_numpy())[0]}["t-SNE"]
     assert places.shape == (3 * MIN_CLIPS, 2)
     distances = np.linalg.norm(places[:, None] - places, axis=2) + np.diag(np.full(len(places), np.inf))
-    assert (features.label[distances.argmin(axis=1)] == features.label).mean() > 0.9
+    assert (np.array(features.labels)[distances.argmin(axis=1)] == np.array(features.labels)).mean() > 0.9
 
 
-def test_project__few_clips_have_no_neighbours_to_speak_of() -> None:
-    found, _ = project_features(make_features(clips=MIN_CLIPS - 1).values)
+def test_project_features__few_clips_have_no_neighbours_to_speak_of() -> None:
+    found, _ = project_features(make_features(clips=MIN_CLIPS - 1).features.to_numpy())
     assert [each.title for each in found] == ["PCA"]

@@ -21,7 +21,7 @@ from mamp_schemas.models.skeleton import Skeleton
 KINECT_FPS = 30.0
 SHOWN_NUMBERS = ("setup", "camera", "subject", "replication")
 FRAMES, SEGMENT, TEST_CROP = ModelSpec().frames, ModelSpec().segment, SamplingSpec().test_crop
-"""T, l and p of a test sample, as the paper has them."""
+"""T, l and p of a test sample, as in the paper."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,23 @@ class ClipView:
 
     Attributes:
         label: its class, as the files of its dataset write it.
-        action: what that class is called; empty where it has no label.
-        numbers: setup, camera and so on, those that are known.
-        sides: by protocol, where the clip's columns tell.
+        action: the name of that class; empty if the clip has no label.
+        numbers: setup, camera and so on, as far as known.
+        splits: train or test by protocol, as far as the clip's columns say.
         joints: (M, F, V, 3) float32, metres.
         intensity: (M, F, V) float32, as stored, metres.
-        crop: the frames of which the sample is made.
-        tokens: (M, Te, V) float32, each sample's intensity by token (eq. 4), metres.
-        masking: ratio and τ to begin with.
+        crop: the frames of the sample.
+        tokens: (M, Te, V) float32, the intensity of each token of the sample (eq. 4), metres.
+        masking: the ratio and τ that the viewer starts with.
         jumps: of the rows, body after body.
-        fps: frames per second, 30 where the store does not tell.
+        fps: frames per second, 30 if the store does not say.
     """
 
     id: str
     label: str
     action: str
     numbers: dict[str, int]
-    sides: dict[str, Split]
+    splits: dict[str, Split]
     valid_frames: int
     joints: NDArray[np.float32]
     intensity: NDArray[np.float32]
@@ -58,32 +58,32 @@ class ClipView:
 
     @property
     def title(self) -> str:
-        """The class's number and name, or one of the two where the other says no more."""
+        """The class's number and name, or the number alone if there is no other name."""
         return self.label if self.action in ("", self.label) else f"{self.label} {self.action}"
 
 
 def find_clip(store: Store, clip: str) -> int:
-    """Return a clip's place in the store.
+    """Return the index of a clip in the store.
 
     Raises:
-        StoreError: the store has no such clip; names those that come nearest.
+        StoreError: the store has no such clip; names similar ones.
     """
     try:
         return store.ids.index(clip)
     except ValueError:
-        alike = [name for name in store.ids if clip.lower() in name.lower()][:3] or store.ids[:3]
+        similar = [name for name in store.ids if clip.lower() in name.lower()][:3] or store.ids[:3]
         raise StoreError(
             f"{store.path}: no clip '{clip}' among its {len(store.ids):,}",
-            remedy=f"Its clips have names such as: {', '.join(alike)}" if alike else "The store holds no clips.",
+            remedy=f"Its clips have names such as: {', '.join(similar)}" if similar else "The store holds no clips.",
         ) from None
 
 
 def view_clip(store: Store, clip: int) -> ClipView:
-    """Read a clip, and make its test sample's tokens.
+    """Read a clip and compute the tokens of its test sample.
 
     Args:
-        store: where it is.
-        clip: its place there.
+        store: the store.
+        clip: its index there.
 
     Raises:
         DamagedStoreError: its rows cannot be read.
@@ -96,14 +96,14 @@ def view_clip(store: Store, clip: int) -> ClipView:
     rows = store.read_rows("joints", first, first + frames * bodies)
     intensity = store.read_rows("intensity", first, first + frames * bodies)
     joints = rows.reshape(bodies, frames, *rows.shape[1:])
-    places = index_rows(np.array([frames]), np.array([bodies]))
+    index = index_rows(np.array([frames]), np.array([bodies]))
     crop = centre_crop(valid_frames, TEST_CROP)
     return ClipView(
         id=store.ids[clip],
         label=label_name(class_names(store.metadata), column["label"]),
         action=_action_name(store, column["label"]),
         numbers={name: column[name] for name in SHOWN_NUMBERS if column[name] >= 0},
-        sides=_clip_splits(store, clip),
+        splits=_clip_splits(store, clip),
         valid_frames=valid_frames,
         joints=joints,
         intensity=intensity.reshape(joints.shape[:3]),
@@ -112,7 +112,7 @@ def view_clip(store: Store, clip: int) -> ClipView:
             np.float32
         ),
         masking=paper_masking(store.metadata.dataset_spec()),
-        jumps=find_jumps(step_lengths(rows, places), places),
+        jumps=find_jumps(step_lengths(rows, index), index),
         fps=(store.metadata.layout.fps if store.metadata.layout else None) or KINECT_FPS,
     )
 
@@ -122,17 +122,17 @@ def _action_name(store: Store, label: int) -> str:
 
 
 def _clip_splits(store: Store, clip: int) -> dict[str, Split]:
-    sides: dict[str, Split] = {}
+    splits: dict[str, Split] = {}
     for protocol in store.metadata.dataset_spec().protocols:
         value = int(store.columns[protocol.column][clip])
-        side = protocol.split_of(value) if value >= 0 else None
-        if side:
-            sides[protocol.name] = side
-    return sides
+        split = protocol.split_of(value) if value >= 0 else None
+        if split:
+            splits[protocol.name] = split
+    return splits
 
 
 COLOUR_QUANTILE = 0.99
-"""The quantile of a clip's intensity that gets the lightest colour: a single jump would leave all else dark."""
+"""The quantile of a clip's intensity with the lightest colour: with the maximum, one jump would darken the rest."""
 
 
 def pack_clip(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
@@ -181,7 +181,7 @@ MAX_JUMPS_LISTED = 4
 
 
 def clip_summary(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
-    """Return what the summary tells, as plain data; intensities in metres, frames and bodies counted from 1."""
+    """Return the summary as plain data; intensities in metres, frames and bodies counted from 1."""
     bodies, frames = view.joints.shape[:2]
     by_joint = view.intensity.mean(axis=(0, 1), dtype=np.float64)
     tokens = view.tokens[0].size
@@ -190,7 +190,7 @@ def clip_summary(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
         "class": view.label,
         "action": view.action,
         **view.numbers,
-        "sides": view.sides,
+        "sides": view.splits,
         "frames": frames,
         "valid_frames": view.valid_frames,
         "bodies": bodies,
@@ -216,20 +216,20 @@ def clip_summary(view: ClipView, skeleton: Skeleton) -> dict[str, Any]:
 
 def summary_lines(view: ClipView, skeleton: Skeleton) -> list[tuple[str, str]]:
     """Return (name, text) of each line of the summary."""
-    facts = clip_summary(view, skeleton)
-    most = sorted(facts["joint_intensity"].items(), key=lambda entry: -entry[1])[:MAX_JOINTS_LISTED]
+    summary = clip_summary(view, skeleton)
+    most = sorted(summary["joint_intensity"].items(), key=lambda entry: -entry[1])[:MAX_JOINTS_LISTED]
     moving = ", ".join(f"{joint} {metres * 100:.1f}" for joint, metres in most)
-    mask, (first, last) = facts["masking"], facts["crop"]
+    mask, (first, last) = summary["masking"], summary["crop"]
     lines = [
         ("clip", view.id),
         ("class", ", ".join((*_class_of(view), *(f"{name} {number}" for name, number in view.numbers.items())))),
-        ("sides", ", ".join(f"{protocol} {side}" for protocol, side in view.sides.items()) or "none known"),
-        ("frames", f"{facts['frames']}, {facts['valid_frames']} of them valid; bodies: {facts['bodies']}"),
-        ("intensity", f"{facts['mean_intensity'] * 100:.1f} cm, most: {moving}"),
-        ("jumps", _jumps_text(facts["jumps"])),
+        ("splits", ", ".join(f"{protocol} {split}" for protocol, split in view.splits.items()) or "none known"),
+        ("frames", f"{summary['frames']}, {summary['valid_frames']} of them valid; bodies: {summary['bodies']}"),
+        ("intensity", f"{summary['mean_intensity'] * 100:.1f} cm, most: {moving}"),
+        ("jumps", _jumps_text(summary["jumps"])),
         ("sample", f"frames {first} to {last}, resized to {FRAMES}; intensity of its {view.tokens.shape[1]} segments:"),
     ]
-    for body, segments in enumerate(facts["segment_intensity"], start=1):
+    for body, segments in enumerate(summary["segment_intensity"], start=1):
         lines.append((f"  body {body}", f"{sparkline(np.array(segments))}  up to {max(segments) * 100:.1f} cm"))
     masked = f"{mask['hidden']} of {mask['tokens']} tokens masked at ratio {mask['ratio']:g}, τ {mask['temperature']:g}"
     ranges = "; ".join(f"{low:.3%} to {high:.3%}" for low, high in mask["probability"])
@@ -237,7 +237,7 @@ def summary_lines(view: ClipView, skeleton: Skeleton) -> list[tuple[str, str]]:
 
 
 def _class_of(view: ClipView) -> tuple[str, ...]:
-    """Return a clip's class, and what it is called where that says more."""
+    """Return a clip's class, and the name of the class if that is another one."""
     return (view.label,) if view.action in ("", view.label) else (view.label, view.action)
 
 
@@ -253,9 +253,9 @@ def _probability_range(intensity: NDArray[np.float32], temperature: float) -> tu
 
 
 def _jumps_text(jumps: list[dict[str, Any]]) -> str:
-    told = [
+    texts = [
         f"body {jump['body']} frame {jump['frame']}: {jump['joint']} {jump['metres']:.2f} m"
         for jump in jumps[:MAX_JUMPS_LISTED]
     ]
-    more = len(jumps) - len(told)
-    return "; ".join((*told, *([f"and {more} more"] if more else []))) or "none"
+    more = len(jumps) - len(texts)
+    return "; ".join((*texts, *([f"and {more} more"] if more else []))) or "none"

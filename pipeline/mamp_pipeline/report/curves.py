@@ -1,4 +1,4 @@
-"""Training curves of a run, placed in epochs and hours and reduced to as many points as a screen shows. Pure."""
+"""Training curves of a run over steps, epochs and hours, reduced to as many points as a screen shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 MetricLines = Sequence[Mapping[str, float]]
-"""Lines of metrics: numbers by name, `epoch` and `step` among them."""
+"""Lines of metrics: numbers by name, with `epoch` and `step`."""
 
 
 MAX_POINTS = 1_000
-"""Points of a curve at most: a screen shows no more."""
+"""Most points of a curve: a screen shows no more."""
 DIGITS = 6
-"""Digits that a page carries of a number: enough for a million steps."""
+"""Significant digits of a number on a page: enough for a million steps."""
 
 _TRAIN_KEYS = {"loss": "loss", "lr": "lr", "rate": "clips_per_s", "memory": "memory_gb"}
 _EPOCH_KEYS = {"loss": "loss", "top1": "test_top1", "top5": "test_top5"}
@@ -24,16 +24,16 @@ Floats = NDArray[np.float64]
 def training_curves(train: MetricLines, epochs: MetricLines) -> dict[str, Any]:
     """Return the curves of a run for its page.
 
-    Lines of steps say in which step they were written, those of epochs also when. In between, and after the last
-    epoch, steps are taken to be of equal length; before the end of the first, epochs are not known and None.
+    Lines of training steps have a step; lines of epochs also have a time. Between the ends of epochs, and after the
+    last one, steps count as equally long. Before the end of the first epoch, epochs are None.
 
     Args:
-        train: lines of some steps each; more than `POINTS` of them are brought together, several to a point.
-        epochs: lines of an epoch each.
+        train: lines of some steps each; more than `MAX_POINTS` of them are averaged, several to a point.
+        epochs: lines of one epoch each.
 
     Returns:
-        `train` and `epochs`, with lists `step`, `epoch` and `hours` and those of what is measured; and `together`,
-        how many lines are one point of `train`.
+        `train` and `epochs`, each with lists `step`, `epoch`, `hours` and the metrics; and `together`, how many lines
+        one point of `train` stands for.
     """
     together = -(-len(train) // MAX_POINTS) or 1
     step = _column(train, "step")
@@ -59,7 +59,7 @@ def training_curves(train: MetricLines, epochs: MetricLines) -> dict[str, Any]:
 
 
 def to_json_numbers(values: Floats) -> list[float | None]:
-    """Return numbers of `DIGITS` digits, None where one is not finite."""
+    """Return numbers with `DIGITS` digits, None for one that is not finite."""
     return [float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None for value in values.tolist()]
 
 
@@ -72,13 +72,13 @@ def _column(lines: MetricLines, key: str) -> Floats:
 
 
 def _interpolate_over_steps(step: Floats, epochs: MetricLines, key: str) -> Floats:
-    """Return where steps stand on another measure, of which the ends of epochs are known."""
+    """Return a quantity (epochs or seconds) at each step, interpolated between its values at the ends of epochs."""
     if not epochs:
         return np.full(len(step), np.nan)
     knots, values = np.append(0, _column(epochs, "step")), np.append(0, _column(epochs, key))
     slope = (values[-1] - values[-2]) / max(knots[-1] - knots[-2], 1)
-    places: Floats = np.interp(step, knots, values) + np.maximum(step - knots[-1], 0) * slope
-    return places
+    interpolated: Floats = np.interp(step, knots, values) + np.maximum(step - knots[-1], 0) * slope
+    return interpolated
 
 
 def _hours(step: Floats, train: MetricLines, epochs: MetricLines) -> Floats:
@@ -88,7 +88,7 @@ def _hours(step: Floats, train: MetricLines, epochs: MetricLines) -> Floats:
 
 
 def _downsample(values: Floats, together: int, highest: bool) -> Floats:
-    """Return the mean, or the highest, of so many values each."""
+    """Return the mean, or the highest, of each group of `together` values."""
     starts = np.arange(0, len(values), together)
     if highest or not len(values):
         return np.maximum.reduceat(values, starts) if len(values) else values
@@ -98,17 +98,17 @@ def _downsample(values: Floats, together: int, highest: bool) -> Floats:
 
 
 def _last_of_each_group(columns: dict[str, Floats], together: int) -> dict[str, Floats]:
-    """Return the last of so many values each."""
+    """Return the last of each group of `together` values."""
     length = len(columns["step"])
     last = np.minimum(np.arange(together - 1, length + together - 1, together), length - 1)
     return {name: values[last] for name, values in columns.items()}
 
 
 def shortest_unique_paths(paths: Sequence[Sequence[str]]) -> list[str]:
-    """Return the shortest ends of paths that tell them apart.
+    """Return the shortest ends of paths that differ from each other.
 
     Args:
-        paths: the parts of each.
+        paths: the parts of each path.
     """
     for length in range(1, max((len(parts) for parts in paths), default=1) + 1):
         names = ["/".join(parts[-length:]) for parts in paths]

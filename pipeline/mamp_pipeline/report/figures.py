@@ -17,9 +17,9 @@ from mamp_schemas.models.skeleton import Skeleton
 
 WIDTH, HEIGHT, DPI = 1000, 560, 100
 VIEW_ANGLE = 0.35
-"""Radians that the bodies are turned about the upright axis, so that depth shows."""
+"""Rotation of the bodies about the vertical axis, in radians, so that depth is visible."""
 MAX_GIF_FRAMES = 150
-"""Of longer clips every second frame is drawn, or every third, and so on."""
+"""Longer clips are drawn at every second frame, or every third, and so on."""
 
 
 class ClipFigure:
@@ -44,7 +44,7 @@ class ClipFigure:
         _draw_segment_intensity(parts["time"], view.tokens[body], body)
         _draw_token_map(parts["tokens"], view, body, skeleton)
         self._canvas.draw()
-        # What does not move is drawn once.
+        # The background is drawn once.
         self._background = self._canvas.copy_from_bbox(figure.bbox)
 
     def busiest_frame(self) -> int:
@@ -66,8 +66,8 @@ class ClipFigure:
 
     def _prepare_axes(self) -> tuple[LineCollection, PathCollection, Text]:
         axes = self._axes
-        places = self._points[self._view.joints.any(axis=(2, 3))].reshape(-1, 2)
-        low, high = (places.min(axis=0), places.max(axis=0)) if len(places) else (np.zeros(2), np.ones(2))
+        points = self._points[self._view.joints.any(axis=(2, 3))].reshape(-1, 2)
+        low, high = (points.min(axis=0), points.max(axis=0)) if len(points) else (np.zeros(2), np.ones(2))
         centre, reach = (low + high) / 2, float((high - low).max()) * 0.55 or 0.5
         axes.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach))
         axes.set(aspect="equal", xticks=[], yticks=[])
@@ -88,7 +88,7 @@ def render_png(view: ClipView, skeleton: Skeleton) -> bytes:
 
 
 def render_gif(view: ClipView, skeleton: Skeleton) -> bytes:
-    """Return a GIF of a clip at its own speed, over and over."""
+    """Return a GIF of a clip at its own speed, in a loop."""
     picture, out = ClipFigure(view, skeleton), BytesIO()
     frames = view.joints.shape[1]
     every = -(-frames // MAX_GIF_FRAMES)
@@ -102,7 +102,7 @@ def render_gif(view: ClipView, skeleton: Skeleton) -> bytes:
 
 
 def _project_to_plane(joints: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (…, 2) places of (…, 3) points, turned a little, as the camera sees them: x grows to the camera's left."""
+    """Return (…, 2) points of (…, 3) points, rotated a little, as the camera sees them: x grows to its left."""
     across = joints[..., 2] * np.sin(VIEW_ANGLE) - joints[..., 0] * np.cos(VIEW_ANGLE)
     return np.stack((across, joints[..., 1]), axis=-1)
 
@@ -118,10 +118,10 @@ def _draw_segment_intensity(axes: Axes, tokens: NDArray[np.float32], body: int) 
 def _draw_token_map(axes: Axes, view: ClipView, body: int, skeleton: Skeleton) -> None:
     intensity = view.tokens[body].astype(np.float64)
     probability = masking_probability(intensity, view.masking.temperature)
-    hidden = sample_mask(intensity, np.random.default_rng(0).random(intensity.shape), view.masking)
+    masked = sample_mask(intensity, np.random.default_rng(0).random(intensity.shape), view.masking)
     segments, joints = intensity.shape
     image = axes.imshow(
-        np.where(hidden, probability * 100, np.nan).T,
+        np.where(masked, probability * 100, np.nan).T,
         aspect="auto",
         extent=(0.5, segments + 0.5, joints - 0.5, -0.5),
         interpolation="nearest",
@@ -129,8 +129,8 @@ def _draw_token_map(axes: Axes, view: ClipView, body: int, skeleton: Skeleton) -
         vmax=probability.max() * 100,
     )
     axes.figure.colorbar(image, ax=axes, label="%").ax.tick_params(labelsize=7)
-    told = f"ratio {view.masking.ratio:g}, τ {view.masking.temperature:g}"
-    axes.set_title(f"probability to be masked; white: kept in a draw at {told}", fontsize=9)
+    setting = f"ratio {view.masking.ratio:g}, τ {view.masking.temperature:g}"
+    axes.set_title(f"probability to be masked; white: kept in a draw at {setting}", fontsize=9)
     axes.set_yticks(range(joints), [name.replace("_", " ") for name in skeleton.joints], fontsize=6, parse_math=False)
     axes.set_xlabel("segment", fontsize=8)
     axes.tick_params(axis="x", labelsize=7)

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages. Template, style, scripts and data go into one file that needs no network."""
+"""Self-contained HTML pages: template, style, scripts and data in one file that needs no network."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u202
 
 
 def embed_json(data: Any) -> str:
-    """Return JSON that may stand inside a script element, whatever its strings hold.
+    """Return JSON that is safe inside a script element, whatever its strings contain.
 
     Raises:
         ValueError: a number is not finite.
@@ -32,18 +32,18 @@ def pack_skeleton(skeleton: Skeleton) -> dict[str, Any]:
 
 
 def quantise(values: NDArray[np.floating]) -> tuple[float, str]:
-    """Return numbers as text, in steps of 1/32767 of the largest magnitude, and that magnitude."""
+    """Return the largest magnitude of numbers, and the numbers as base64 in steps of 1/32767 of it."""
     extent = float(np.abs(values).max()) or 1.0
     return extent, encode_base64(np.round(values / extent * _QUANTISATION_STEPS).astype("<i2"))
 
 
 def round_table(values: NDArray[np.floating], digits: int = 5) -> list[Any]:
-    """Return a table as lists of numbers of so many decimals, None where it is NaN."""
+    """Return a table as lists of rounded numbers, None for NaN."""
     return [[None if np.isnan(cell) else round(float(cell), digits) for cell in row] for row in values]
 
 
 def encode_base64(values: NDArray[Any]) -> str:
-    """Return the bytes of an array as text that pages decode."""
+    """Return the bytes of an array as base64."""
     return base64.b64encode(values.tobytes()).decode("ascii")
 
 
@@ -80,8 +80,8 @@ def _render_with_plotly(template: str, title: str, data: Any, scripts: Sequence[
 def _fill_template(template: str, title: str, data: Any, scripts: Sequence[str]) -> str:
     """Fill a template.
 
-    The page's policy allows no request at all, and only these very scripts: markup in a clip's name could not run
-    even if it were not escaped.
+    The page's content security policy allows no request, and only these scripts by their hashes: markup in a clip's
+    name could not run even if it were not escaped.
     """
     hashes = " ".join(f"'sha256-{_script_hash(script)}'" for script in scripts)
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
@@ -93,7 +93,7 @@ def _fill_template(template: str, title: str, data: Any, scripts: Sequence[str])
         "data": embed_json(data),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
-    # Split before filling in: what is filled in may itself look like a placeholder.
+    # Split first, because the data may contain text that looks like a placeholder.
     pieces = _read_asset(template).split("{{")
     filled = [pieces[0]]
     for piece in pieces[1:]:

@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 PERPLEXITY = 30
 NEIGHBOURS = 15
-"""Both the packages' own defaults; fewer where there are few clips."""
+"""Both are the packages' defaults; fewer if there are few clips."""
 SEED = 0
 MIN_CLIPS = 8
-"""Clips from which on t-SNE and UMAP have neighbours to speak of."""
+"""t-SNE and UMAP need this many clips for meaningful neighbours."""
 
 
 class Projection(NamedTuple):
-    """Clips on a plane.
+    """Clips as points of a plane.
 
     Attributes:
         title: PCA, t-SNE or UMAP.
         points: (N, 2).
-        axes: what the axes are called.
+        axes: the names of the axes.
     """
 
     title: str
@@ -30,27 +30,26 @@ class Projection(NamedTuple):
 
 
 def project_features(features: NDArray[np.float32]) -> tuple[list[Projection], list[str]]:
-    """Project features (N, D) in every way that is installed; return also what is not installed, and how to."""
-    found, absent = [_project_by_pca(features)], []
-    for title, module, package, by in OPTIONAL_METHODS:
+    """Return projections of features (N, D) by every method that is installed, and how to install the others."""
+    projections, absent = [_project_by_pca(features)], []
+    for title, module, package, project in OPTIONAL_METHODS:
         try:
             import_module(module)
         except ImportError:
             absent.append(f"{title}: pip install {package}")
             continue
         if len(features) >= MIN_CLIPS:
-            found.append(Projection(title, by(features).astype(np.float64), (f"{title} 1", f"{title} 2")))
-    return found, absent
+            projections.append(Projection(title, project(features).astype(np.float64), (f"{title} 1", f"{title} 2")))
+    return projections, absent
 
 
 def principal_components(features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return places (N, 2) on the two directions of largest variance, and their shares (2,) of all variance.
+    """Return coordinates (N, 2) along the two directions of largest variance, and their shares (2,) of the variance.
 
-    Of a direction and its opposite, that is taken whose largest number is positive, so that no sign depends on the
-    linear algebra library.
+    The sign of a direction is chosen so that its largest number is positive, whatever the linear algebra library does.
     """
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    # Of N clips and D numbers, only the D × D matrix is decomposed: N may be large.
+    # Only a D × D matrix is decomposed: N may be large.
     variances, directions = np.linalg.eigh(centred.T @ centred)
     first = directions[:, ::-1][:, :2]
     first = first * np.sign(np.take_along_axis(first, np.abs(first).argmax(axis=0)[None], axis=0))
@@ -59,28 +58,28 @@ def principal_components(features: NDArray[np.float32]) -> tuple[NDArray[np.floa
 
 
 def _project_by_pca(features: NDArray[np.float32]) -> Projection:
-    places, shares = principal_components(features)
+    points, shares = principal_components(features)
     first, second = (f"component {number}, {100 * share:.0f} % of variance" for number, share in enumerate(shares, 1))
-    return Projection("PCA", places, (first, second))
+    return Projection("PCA", points, (first, second))
 
 
 def _project_by_tsne(features: NDArray[np.float32]) -> NDArray[np.float32]:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    by = TSNE(perplexity=min(PERPLEXITY, (len(features) - 1) / 3), init="pca", random_state=SEED)
-    # Where others use the cores, its threads wait for each other: 24 s instead of 2 were seen.
+    tsne = TSNE(perplexity=min(PERPLEXITY, (len(features) - 1) / 3), init="pca", random_state=SEED)
+    # With busy cores its threads wait for each other: 24 s instead of 2 were measured.
     with threadpool_limits(1):
-        places: NDArray[np.float32] = by.fit_transform(features)
-    return places
+        points: NDArray[np.float32] = tsne.fit_transform(features)
+    return points
 
 
 def _project_by_umap(features: NDArray[np.float32]) -> NDArray[np.float32]:
     from umap.umap_ import UMAP
 
     neighbours = min(NEIGHBOURS, len(features) - 1)
-    places: NDArray[np.float32] = UMAP(n_neighbors=neighbours, random_state=SEED, n_jobs=1).fit_transform(features)
-    return places
+    points: NDArray[np.float32] = UMAP(n_neighbors=neighbours, random_state=SEED, n_jobs=1).fit_transform(features)
+    return points
 
 
 OPTIONAL_METHODS: tuple[tuple[str, str, str, Callable[[NDArray[np.float32]], NDArray[np.float32]]], ...] = (

@@ -1,6 +1,6 @@
-"""Data quality of a store: one pass over its rows, and the clips that stand out.
+"""Data quality of a store: joints that jump, frozen clips, bones that change, and the clips that are outliers.
 
-Measures take packed rows: R rows are the frames of bodies, clip after clip, body after body within a clip.
+Functions take packed rows: R rows are the frames of bodies, clip after clip, body after body within a clip.
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from mamp_schemas.io.store_reader import Store
 from mamp_schemas.progress import Progress
 
 JUMP_METRES = 0.5
-"""A step this long between two frames, 15 m/s at 30 frames/s, is no movement of a hand or foot."""
+"""Longest step of a hand or foot between two frames: 15 m/s at 30 frames/s."""
 JUMP_RATIO = 5.0
-"""A jump is also this many times the median of the joint's steps around it: fast movement is fast for longer."""
+"""A jump is also this many times the median of the joint's steps around it: fast movement lasts for several steps."""
 JUMP_WINDOW = 3
-"""Steps before and after a step that count as around it."""
+"""Steps before and after a step over which the median is taken."""
 STILL_METRES = 1e-4
 """A sensor's noise moves joints by more than this from frame to frame; a repeated frame does not."""
 MIN_BONE_METRES = 0.1
-"""Bones shorter than this, hands and thumbs, are within the sensor's noise and not measured."""
+"""Shorter bones, hands and thumbs, are not measured: their lengths are within the sensor's noise."""
 BONE_QUANTILES = (0.05, 0.95)
-"""Quantiles of a bone's length over time, between which it is taken to spread."""
+"""The spread of a bone's length over time lies between these quantiles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jumps:
-    """J steps that are too long to be movement.
+    """J steps that are too long for a movement.
 
     Attributes:
         row: (J,) int64, the row before the step, ascending.
@@ -48,39 +48,39 @@ def visible_rows(joints: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(joints.any(axis=(1, 2)), dtype=np.bool_)
 
 
-def step_lengths(joints: NDArray[np.float32], places: RowIndex) -> NDArray[np.float32]:
+def step_lengths(joints: NDArray[np.float32], index: RowIndex) -> NDArray[np.float32]:
     """Return how far each joint moves to the next frame of its body.
 
     Args:
         joints: (R, V, 3) metres.
-        places: of the R rows.
+        index: of the R rows.
 
     Returns:
-        (R, V) metres; NaN in a body's last frame, and where the body is not seen (all zeros) before or after.
+        (R, V) metres; NaN in a body's last frame, and if the body is absent (all zeros) in one of the two frames.
     """
     steps = np.full(joints.shape[:2], np.nan, dtype=np.float32)
     difference = joints[1:] - joints[:-1]
     steps[:-1] = _norms(difference)
     seen = visible_rows(joints)
     steps[:-1][~(seen[1:] & seen[:-1])] = np.nan
-    steps[places.frame + 1 >= places.frames] = np.nan
+    steps[index.frame + 1 >= index.frames] = np.nan
     return steps
 
 
-def find_jumps(steps: NDArray[np.float32], places: RowIndex) -> Jumps:
-    """Find joints that teleport: steps over `JUMP_METRES` and `JUMP_RATIO` times the median of those around.
+def find_jumps(steps: NDArray[np.float32], index: RowIndex) -> Jumps:
+    """Find joints that teleport: steps over `JUMP_METRES` and over `JUMP_RATIO` times the median of the steps around.
 
     The median is taken over a joint's steps from `JUMP_WINDOW` before to as many after, the step itself included,
-    so neither a fast movement, which has several long steps in a row, nor the way back of a short glitch hides it.
+    so that a fast movement, with several long steps in a row, is not a jump, and a glitch of one or two frames is.
 
     Args:
-        steps: (R, V) metres, from `measure_steps`.
-        places: of the R rows.
+        steps: (R, V) metres, from `step_lengths`.
+        index: of the R rows.
     """
     row, joint = np.nonzero(steps > JUMP_METRES)
     offsets = np.arange(-JUMP_WINDOW, JUMP_WINDOW + 1)
-    frame = places.frame[row, None] + offsets
-    inside = (frame >= 0) & (frame < places.frames[row, None])
+    frame = index.frame[row, None] + offsets
+    inside = (frame >= 0) & (frame < index.frames[row, None])
     around = steps[np.where(inside, row[:, None] + offsets, row[:, None]), joint[:, None]]
     median = np.nanmedian(np.where(inside, around, np.nan), axis=1)
     metres = steps[row, joint]
@@ -92,12 +92,12 @@ def still_fraction(steps: NDArray[np.float32], row_clip: NDArray[np.int64], clip
     """Return the share of each clip's steps in which no joint moves by more than `STILL_METRES`.
 
     Args:
-        steps: (R, V) metres, from `measure_steps`.
+        steps: (R, V) metres, from `step_lengths`.
         row_clip: (R,) the clip of each row.
         clips: how many clips there are.
 
     Returns:
-        (clips,); 1 for a clip without any step: a single frame, or nobody seen.
+        (clips,); 1 for a clip without any step: a single frame, or no body.
     """
     known = ~np.isnan(steps[:, 0])
     still = known & ~(steps > STILL_METRES).any(axis=1)
@@ -114,13 +114,13 @@ def bone_lengths(joints: NDArray[np.float32], parents: NDArray[np.int64]) -> NDA
 def bone_length_change(lengths: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how much each bone of one body changes its length over time, relative to its median length.
 
-    The spread is that between two quantiles, so a glitch in a few frames, which `find_jumps` finds, does not count.
+    The change is the spread between two quantiles, so that a glitch of a few frames, see `find_jumps`, does not count.
 
     Args:
-        lengths: (T, V) metres, the frames in which the body is seen.
+        lengths: (T, V) metres, the frames in which the body is present.
 
     Returns:
-        (V,); 0 for bones shorter than `BONE_METRES`, the root, and a body that is never seen.
+        (V,); 0 for bones shorter than `MIN_BONE_METRES`, the root, and a body that is never present.
     """
     frames = len(lengths)
     if not frames:
@@ -138,10 +138,10 @@ def _norms(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the rows of N clips tell, K classes and V joints.
+    """Quality of N clips, and mean intensities of K classes and V joints.
 
     Attributes:
-        jumps: (N,) int32, joints' steps that are too long to be movement.
+        jumps: (N,) int32, how many jumps its joints make.
         jump_metres: (N,) float32, the longest of them; 0 where there is none.
         jump_joint: (N,) int16, its joint.
         still: (N,) float32, share of steps in which no joint moves.
@@ -149,7 +149,7 @@ class Survey:
         bone: (N,) int16, the joint at that bone's end.
         intensity: (K + 1, V) mean intensity of the classes' rows, metres; the last row is of clips without a label;
             NaN where there are no rows.
-        rows: (K + 1,) int64, the rows these means are of.
+        rows: (K + 1,) int64, the number of rows of each mean.
         pose: (V, 3) metres, the mean of all poses about their root joint.
     """
 
@@ -180,7 +180,7 @@ def survey_store(store: Store, progress: Progress) -> Survey:
 
 
 class _SurveyAccumulator:
-    """A survey in the making."""
+    """Collects a survey block by block."""
 
     def __init__(self, store: Store) -> None:
         clips, skeleton = len(store.ids), store.metadata.skeleton
@@ -196,12 +196,12 @@ class _SurveyAccumulator:
         self._pose, self._poses = np.zeros((joints, 3)), 0
 
     def add(self, first: int, last: int, joints: NDArray[np.float32], intensity: NDArray[np.float32]) -> None:
-        """Take in the clips [first, last): their rows (R, V, 3), and the stored intensity (R, V)."""
+        """Add the clips [first, last): their rows (R, V, 3), and the stored intensity (R, V)."""
         frames, bodies = (self._columns[name][first:last].astype(np.int64) for name in ("frames", "bodies"))
-        places, row_clip = index_rows(frames, bodies), np.repeat(np.arange(last - first), frames * bodies)
-        steps = step_lengths(joints, places)
+        index, row_clip = index_rows(frames, bodies), np.repeat(np.arange(last - first), frames * bodies)
+        steps = step_lengths(joints, index)
         self._still[first:last] = still_fraction(steps, row_clip, last - first)
-        self._add_jumps(steps, places, row_clip + first)
+        self._add_jumps(steps, index, row_clip + first)
         self._add_bones(joints, frames, bodies, first)
         self._add_intensity(intensity, self._columns["label"][first:last].astype(np.int64), frames * bodies)
         seen = joints[visible_rows(joints)]
@@ -209,7 +209,7 @@ class _SurveyAccumulator:
         self._poses += len(seen)
 
     def result(self) -> Survey:
-        """Return the survey of what was added."""
+        """Return the survey of the clips that were added."""
         with np.errstate(invalid="ignore"):
             mean = self._intensity / self._rows[:, None]
         return Survey(
@@ -224,11 +224,11 @@ class _SurveyAccumulator:
             pose=self._pose / max(self._poses, 1),
         )
 
-    def _add_jumps(self, steps: NDArray[np.float32], places: RowIndex, row_clip: NDArray[np.int64]) -> None:
-        jumps = find_jumps(steps, places)
+    def _add_jumps(self, steps: NDArray[np.float32], index: RowIndex, row_clip: NDArray[np.int64]) -> None:
+        jumps = find_jumps(steps, index)
         clip, order = row_clip[jumps.row], np.argsort(jumps.metres, kind="stable")
         self._jumps += np.bincount(clip, minlength=len(self._jumps)).astype(np.int32)
-        # Ascending: of several values for a clip the last one, the longest, stays.
+        # In ascending order, so that the longest jump of a clip is written last.
         self._jump_metres[clip[order]] = jumps.metres[order]
         self._jump_joint[clip[order]] = jumps.joint[order]
 
@@ -256,11 +256,11 @@ class _SurveyAccumulator:
 OutlierKind = Literal["jumps", "still", "bones"]
 
 MAX_STILL_FRACTION = 0.5
-"""A clip is frozen when no joint moves in more than this share of its steps."""
+"""A clip is frozen if no joint moves in more than this share of its steps."""
 MAX_ROBUST_SCORE = 3.5
 """Iglewicz and Hoaglin's bound for the modified z-score."""
 MAD_TO_SIGMA = 1.4826
-"""What a normal distribution's median absolute deviation is to be multiplied by to give its standard deviation."""
+"""The ratio of a normal distribution's standard deviation to its median absolute deviation."""
 
 CRITERIA: dict[OutlierKind, tuple[str, str]] = {
     "jumps": (
@@ -271,27 +271,25 @@ CRITERIA: dict[OutlierKind, tuple[str, str]] = {
     "still": (
         "Frozen clips",
         f"In more than {MAX_STILL_FRACTION:.0%} of the steps no joint moves by more than {STILL_METRES * 1000:g} mm; "
-        "clips "
-        "without any step count, too.",
+        "clips without any step count, too.",
     ),
     "bones": (
         "Changing bones",
         f"A bone of at least {MIN_BONE_METRES} m changes its length so much, 5 % to 95 % quantile over its median, "
-        "that "
-        f"the logarithm lies {MAX_ROBUST_SCORE} robust standard deviations above the median of this store's clips.",
+        f"that its logarithm is {MAX_ROBUST_SCORE} robust standard deviations above the median of this store's clips.",
     ),
 }
-"""Title and criterion of each kind, as shown."""
+"""Title and criterion of each kind, for pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlier:
-    """A clip that stands out.
+    """A clip that is an outlier.
 
     Attributes:
-        clip: its place in the store.
-        value: how much it stands out: metres, share, relative change.
-        detail: which joints, where it is about some.
+        clip: its index in the store.
+        value: by how much: metres, share, or relative change.
+        detail: which joints, if it is about joints.
     """
 
     kind: OutlierKind
@@ -307,7 +305,7 @@ def robust_scores(values: NDArray[np.floating]) -> NDArray[np.float64]:
         values: (N,).
 
     Returns:
-        (N,); zeros where more than half of the values are equal, for then nothing tells what is usual.
+        (N,); zeros if more than half of the values are equal, because then the deviation is zero.
     """
     if not len(values):
         return np.zeros(0)
@@ -317,10 +315,10 @@ def robust_scores(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def find_outliers(survey: Survey, joints: Sequence[str]) -> dict[OutlierKind, list[Outlier]]:
-    """Return the clips that stand out, by kind, the worst first.
+    """Return the outliers by kind, the worst first.
 
     Args:
-        survey: the measures.
+        survey: of all clips.
         joints: V names.
     """
     changes = survey.bone_change > 0
@@ -343,6 +341,6 @@ def find_outliers(survey: Survey, joints: Sequence[str]) -> dict[OutlierKind, li
 
 
 def _clips_above(values: NDArray[np.floating], bound: float) -> list[tuple[int, float]]:
-    """Return (clip, value) of values above a bound, largest first, equal ones in store order."""
+    """Return (clip, value) of values above a bound, the largest first, equal ones in store order."""
     order = np.argsort(-values, kind="stable")
     return [(int(clip), float(values[clip])) for clip in order[: np.count_nonzero(values > bound)]]

@@ -33,12 +33,12 @@ SPLIT_NAMES = {TRAIN: "train", TEST: "test", NEITHER: "neither"}
 
 @dataclass(frozen=True)
 class ProtocolSplit:
-    """On which side of a protocol each clip is.
+    """The split of a protocol.
 
     Attributes:
-        split: (N,) int64 of `SIDE_NAMES`, or None where the store does not tell.
-        official: the official counts of train and test, None where there are none.
-        problem: why the sides are not known; empty where they are.
+        split: (N,) int64, keys of `SPLIT_NAMES`, or None if it is not known.
+        official: the official counts of train and test clips, None if there are none.
+        problem: why the split is not known; empty if it is.
     """
 
     protocol: str
@@ -48,38 +48,38 @@ class ProtocolSplit:
 
 
 def find_protocol_splits(store: Store) -> list[ProtocolSplit]:
-    """Return the sides by each of the dataset's protocols: from the clip columns, else from the manifest beside."""
-    found = []
+    """Return the split of each of the dataset's protocols: from the clip columns, else from the manifest beside."""
+    splits = []
     for protocol in store.metadata.dataset_spec().protocols:
         official = (protocol.official_train, protocol.official_test)
         try:
-            side, problem = _split_of_clips(store, _find_manifest(store, protocol.name)), ""
+            split, problem = _split_of_clips(store, _find_manifest(store, protocol.name)), ""
         except ManifestError as unknown:
-            # Pages name no place on the machine.
-            side, problem = None, unknown.message.removeprefix(f"{store.path}: ")
-        found.append(ProtocolSplit(protocol.name, side, official, problem))
-    return found
+            # Pages contain no paths of the machine.
+            split, problem = None, unknown.message.removeprefix(f"{store.path}: ")
+        splits.append(ProtocolSplit(protocol.name, split, official, problem))
+    return splits
 
 
 def _find_manifest(store: Store, protocol: str) -> SplitManifest:
     try:
         return build_manifest(store, protocol)
-    except ManifestError as untold:
+    except ManifestError as unknown:
         try:
             return read_manifest(store, protocol)
         except ManifestError:
-            raise untold from None
+            raise unknown from None
 
 
 def _split_of_clips(store: Store, manifest: SplitManifest) -> NDArray[np.int64]:
-    sides = dict.fromkeys(manifest.train, TRAIN) | dict.fromkeys(manifest.test, TEST)
-    return np.array([sides.get(clip, NEITHER) for clip in store.ids], dtype=np.int64)
+    splits = dict.fromkeys(manifest.train, TRAIN) | dict.fromkeys(manifest.test, TEST)
+    return np.array([splits.get(clip, NEITHER) for clip in store.ids], dtype=np.int64)
 
 
 def provenance_rows(metadata: StoreMetadata) -> list[tuple[str, str]]:
-    """Return (name, value) of everything a store's metadata says of its making."""
+    """Return (name, value) of how a store was made, from its metadata."""
     policy, counts = metadata.policy, metadata.counts
-    facts = [
+    rows = [
         ("content hash", metadata.content_hash),
         ("source fingerprint", metadata.source),
         ("policy", policy.name),
@@ -96,25 +96,25 @@ def provenance_rows(metadata: StoreMetadata) -> list[tuple[str, str]]:
         *((f"made with {name}", version) for name, version in metadata.versions.items()),
     ]
     if metadata.layout:
-        facts += [("layout", metadata.layout.name), ("layout hash", metadata.layout.digest())]
-    return facts
+        rows += [("layout", metadata.layout.name), ("layout hash", metadata.layout.digest())]
+    return rows
 
 
 MAX_OUTLIERS = 100
-"""Of each kind, the worst."""
+"""The worst of each kind."""
 MAX_QUARANTINED = 5_000
 MAX_CLIP_BYTES = 2_500_000
-"""What the clips that come with a page may take of its 10 MB; plotly's script takes half of them."""
+"""The share of a page's 10 MB that clips may take; plotly's script takes half of them."""
 
 
 @dataclass(frozen=True)
 class StoreReportSummary:
-    """What a report tells in short.
+    """A report in short.
 
     Attributes:
         size: bytes of the page.
-        outliers: clips that stand out, by kind.
-        viewable: clips that the page can play.
+        outliers: the number of outliers by kind.
+        viewable: how many clips the page can play.
     """
 
     size: int
@@ -127,8 +127,8 @@ def write_store_page(store: Store, out: Path, progress: Progress) -> StoreReport
 
     Args:
         store: the store.
-        out: the file; one that is there is replaced.
-        progress: told of the clips read.
+        out: the file; an existing one is replaced.
+        progress: receives the number of clips read.
 
     Raises:
         DamagedStoreError: rows cannot be read.
@@ -145,13 +145,13 @@ def write_store_page(store: Store, out: Path, progress: Progress) -> StoreReport
 
 
 def store_page_data(store: Store, surveyed: Survey, outliers: dict[OutlierKind, list[Outlier]]) -> dict[str, Any]:
-    """Return the page's data but for the clips: tables by class, of a size that does not grow with the clips."""
+    """Return the page's data without the clips: tables by class, whose size does not grow with the number of clips."""
     metadata, label = store.metadata, store.columns["label"]
     names = class_names(metadata)
     titles = metadata.dataset_spec().class_titles
-    sides = find_protocol_splits(store)
+    splits = find_protocol_splits(store)
     groups = cross_tabulate_columns(store.columns, len(names))
-    for protocol in sides:
+    for protocol in splits:
         if protocol.split is not None:
             groups[f"side {protocol.protocol}"] = cross_tabulate(label, protocol.split, len(names), SPLIT_NAMES)
     return {
@@ -161,7 +161,9 @@ def store_page_data(store: Store, surveyed: Survey, outliers: dict[OutlierKind, 
         "classMarks": [*names, label_name(names, -1)],
         "counts": metadata.counts.model_dump(mode="json"),
         "groups": {name: {"names": table.names, "counts": table.counts.tolist()} for name, table in groups.items()},
-        "protocols": [{"name": each.protocol, "official": each.official, "problem": each.problem} for each in sides],
+        "protocols": [
+            {"name": split.protocol, "official": split.official, "problem": split.problem} for split in splits
+        ],
         "quantiles": round_table(intensity_quantiles(label, store.columns["mean_intensity"], len(names))),
         "jointIntensity": round_table(surveyed.intensity),
         "rows": surveyed.rows.tolist(),
@@ -188,31 +190,29 @@ def _outlier_table(store: Store, kind: OutlierKind, found: list[Outlier], titles
 
 
 def _choose_clips(store: Store, outliers: dict[OutlierKind, list[Outlier]]) -> Iterable[int]:
-    """Yield clips worth looking at: by turns the worst of each kind and the next class's most usual clip."""
-    usual = _median_clips(store)
-    worst = [[outlier.clip for outlier in found] for found in outliers.values()]
-    longest = max(map(len, (usual, *worst)), default=0)
-    chosen = (row[place] for place in range(longest) for row in (*worst, usual) if place < len(row))
-    yield from dict.fromkeys(chosen)
+    """Yield clips worth looking at: in turn the worst of each kind of outlier, and the median clip of a class."""
+    rankings = [*([outlier.clip for outlier in kind] for kind in outliers.values()), _median_clips(store)]
+    longest = max(map(len, rankings))
+    yield from dict.fromkeys(ranking[rank] for rank in range(longest) for ranking in rankings if rank < len(ranking))
 
 
 def _median_clips(store: Store) -> list[int]:
-    """Return the clip of each class whose mean intensity is the class's median."""
+    """Return for each class the clip whose mean intensity is the median of the class."""
     label, intensity = store.columns["label"], store.columns["mean_intensity"]
-    usual = []
+    clips = []
     for number in np.unique(label).tolist():
         members = np.flatnonzero(label == number)
-        usual.append(int(members[np.argsort(intensity[members], kind="stable")[(len(members) - 1) // 2]]))
-    return usual
+        clips.append(int(members[np.argsort(intensity[members], kind="stable")[(len(members) - 1) // 2]]))
+    return clips
 
 
 def _pack_clips(store: Store, clips: Iterable[int]) -> list[dict[str, Any]]:
     """Pack clips until their share of the page is used up."""
-    packed, left = [], MAX_CLIP_BYTES
+    packed, room = [], MAX_CLIP_BYTES
     for clip in clips:
         view = pack_clip(view_clip(store, clip), store.metadata.skeleton)
-        left -= len(embed_json(view))
-        if left < 0:
+        room -= len(embed_json(view))
+        if room < 0:
             break
         packed.append(view)
     return packed

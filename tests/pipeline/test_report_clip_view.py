@@ -34,8 +34,8 @@ def test_find_clip__names_clips_that_come_near(gestures: Store) -> None:
     assert "sit down/pair_s2_c2" in caught.value.remedy
 
 
-def test_view_clip__tells_class_numbers_and_sides(pair: ClipView) -> None:
-    assert (pair.label, pair.numbers, pair.sides) == ("sit down", {"camera": 2, "subject": 2}, {"xsub": "test"})
+def test_view_clip__has_class_numbers_and_splits(pair: ClipView) -> None:
+    assert (pair.label, pair.numbers, pair.splits) == ("sit down", {"camera": 2, "subject": 2}, {"xsub": "test"})
 
 
 def test_view_clip__holds_both_bodies(pair: ClipView) -> None:
@@ -71,20 +71,20 @@ def test_embed_json__refuses_numbers_that_are_no_json() -> None:
         embed_json([float("nan")])
 
 
-def test_find_sides__from_the_columns(gestures: Store) -> None:
+def test_find_protocol_splits__from_the_columns(gestures: Store) -> None:
     (sides,) = find_protocol_splits(gestures)
     assert sides.split is not None
     assert np.array_equal(sides.split == 0, gestures.columns["subject"] == 1)
     assert sides.official == (None, None)
 
 
-def test_summarise__counts_hidden_tokens(gestures: Store, pair: ClipView) -> None:
+def test_clip_summary__counts_masked_tokens(gestures: Store, pair: ClipView) -> None:
     facts = clip_summary(pair, gestures.metadata.skeleton)
     assert (facts["masking"]["hidden"], facts["masking"]["tokens"]) == (676, 750)
     json.dumps(facts, allow_nan=False)
 
 
-def test_summarise__jumps_count_from_one(gestures: Store) -> None:
+def test_clip_summary__jumps_count_from_one(gestures: Store) -> None:
     facts = clip_summary(view_clip(gestures, find_clip(gestures, JUMPING)), gestures.metadata.skeleton)
     assert [(jump["body"], jump["frame"], jump["joint"]) for jump in facts["jumps"]] == [
         (1, 20, "hand_left"),
@@ -92,7 +92,7 @@ def test_summarise__jumps_count_from_one(gestures: Store) -> None:
     ]
 
 
-def test_list_lines__every_clip_has_its_lines(gestures: Store) -> None:
+def test_summary_lines__every_clip_has_its_lines(gestures: Store) -> None:
     for place, name in enumerate(gestures.ids):
         lines = dict(summary_lines(view_clip(gestures, place), gestures.metadata.skeleton))
         assert lines["clip"] == name
@@ -101,15 +101,15 @@ def test_list_lines__every_clip_has_its_lines(gestures: Store) -> None:
         assert label not in rest
 
 
-def test_draw_bars__from_the_lowest_to_the_largest() -> None:
+def test_sparkline__from_the_lowest_to_the_largest() -> None:
     assert sparkline(np.array([0.0, 1.0, 2.0])) == "▁▅█"
 
 
-def test_draw_bars__without_any_motion() -> None:
+def test_sparkline__without_any_motion() -> None:
     assert sparkline(np.zeros(3)) == "▁▁▁"
 
 
-def test_title__is_number_and_name_unless_they_are_the_same(pair: ClipView) -> None:
+def test_clip_view_title__is_number_and_name_unless_they_are_the_same(pair: ClipView) -> None:
     assert pair.title == "sit down"
     assert replace(pair, label="A008", action="sitting down").title == "A008 sitting down"
     assert replace(pair, label="no label", action="").title == "no label"

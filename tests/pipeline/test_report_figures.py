@@ -16,7 +16,7 @@ def pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB")).astype(int)
 
 
-def test_make_png__shows_the_clip(gestures: Store) -> None:
+def test_render_png__shows_the_clip(gestures: Store) -> None:
     view = view_clip(gestures, find_clip(gestures, "sit down/pair_s2_c2"))
     image = Image.open(BytesIO(render_png(view, gestures.metadata.skeleton)))
     assert (image.format, image.size) == ("PNG", (WIDTH, HEIGHT))
@@ -28,12 +28,12 @@ def test_make_png__shows_the_clip(gestures: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["walk/still_s2_c1", JUMPING])
-def test_make_png__of_clips_that_stand_still_or_jump(gestures: Store, name: str) -> None:
+def test_render_png__of_clips_that_stand_still_or_jump(gestures: Store, name: str) -> None:
     view = view_clip(gestures, find_clip(gestures, name))
     assert Image.open(BytesIO(render_png(view, gestures.metadata.skeleton))).size == (WIDTH, HEIGHT)
 
 
-def test_make_gif__moves_and_lasts_as_long_as_the_clip(gestures: Store) -> None:
+def test_render_gif__moves_and_lasts_as_long_as_the_clip(gestures: Store) -> None:
     view = view_clip(gestures, find_clip(gestures, JUMPING))
     gif = Image.open(BytesIO(render_gif(view, gestures.metadata.skeleton)))
     assert (gif.format, gif.size, gif.n_frames) == ("GIF", (WIDTH, HEIGHT), 60)

@@ -29,18 +29,18 @@ def page(gestures: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
     return out.read_text()
 
 
-def test_write_report__counts_what_stands_out(gestures: Store, tmp_path: Path) -> None:
+def test_write_store_page__counts_what_stands_out(gestures: Store, tmp_path: Path) -> None:
     result = write_store_page(gestures, tmp_path / "report.html", NullProgress())
     assert result.outliers == {"jumps": 1, "still": 1, "bones": 1}
     assert result.viewable == 3 + len(CLASSES)
     assert result.size == (tmp_path / "report.html").stat().st_size
 
 
-def test_write_report__names_no_place_on_the_machine(gestures: Store, page: str) -> None:
+def test_write_store_page__names_no_path_of_the_machine(gestures: Store, page: str) -> None:
     assert str(gestures.path.parent) not in page
 
 
-def test_write_report__of_a_store_without_clips(tmp_path: Path) -> None:
+def test_write_store_page__of_a_store_without_clips(tmp_path: Path) -> None:
     (tmp_path / "S001C001P001R001A001.skeleton").write_text("0\n")
     ingest(
         IngestRequest("ntu60", (tmp_path,), tmp_path / "empty.zarr", dataset_spec("ntu60").paper_policy), NullProgress()
@@ -85,12 +85,12 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return store_page_data(store, surveyed, outliers)
 
 
-def test_store_page__of_all_of_ntu120_is_small(described: dict[str, Any]) -> None:
+def test_write_store_page__of_all_of_ntu120_is_small(described: dict[str, Any]) -> None:
     page = render_store_page("NTU", {**described, "clips": []})
     assert len(page.encode()) + MAX_CLIP_BYTES < PAGE_BYTES
 
 
-def test_describe_store__classes_bear_their_names(described: dict[str, Any]) -> None:
+def test_store_page_data__classes_bear_their_names(described: dict[str, Any]) -> None:
     assert described["classes"][7] == "A008 sitting down"
     assert described["classMarks"][7] == "A008"
     assert described["classes"][-1] == described["classMarks"][-1] == "no label"

@@ -21,7 +21,7 @@ def clip(store: Store, name: str) -> int:
     return next(place for place, found in enumerate(store.ids) if name in found)
 
 
-def test_survey__finds_the_joint_that_jumps_there_and_back(gestures: Store, surveyed: Survey) -> None:
+def test_survey_store__finds_the_joint_that_jumps_there_and_back(gestures: Store, surveyed: Survey) -> None:
     at = gestures.ids.index(JUMPING)
     assert np.flatnonzero(surveyed.jumps).tolist() == [at]
     assert surveyed.jumps[at] == 2
@@ -29,19 +29,19 @@ def test_survey__finds_the_joint_that_jumps_there_and_back(gestures: Store, surv
     assert surveyed.jump_metres[at] == pytest.approx(2, abs=0.05)
 
 
-def test_survey__finds_the_clip_that_stands_still(gestures: Store, surveyed: Survey) -> None:
+def test_survey_store__finds_the_clip_that_stands_still(gestures: Store, surveyed: Survey) -> None:
     assert np.flatnonzero(surveyed.still).tolist() == [clip(gestures, "still")]
     assert surveyed.still.max() == 1
 
 
-def test_survey__finds_the_bone_that_grows(gestures: Store, surveyed: Survey) -> None:
+def test_survey_store__finds_the_bone_that_grows(gestures: Store, surveyed: Survey) -> None:
     at = clip(gestures, "stretch")
     assert int(surveyed.bone_change.argmax()) == at
     assert surveyed.bone[at] == HEAD
     assert surveyed.bone_change[at] == pytest.approx(0.9 * 4 / 3, rel=0.1)  # the neck swings, too
 
 
-def test_survey__mean_intensity_is_that_of_the_clip_columns(gestures: Store, surveyed: Survey) -> None:
+def test_survey_store__mean_intensity_is_that_of_the_clip_columns(gestures: Store, surveyed: Survey) -> None:
     columns = gestures.columns
     rows = columns["frames"].astype(int) * columns["bodies"]
     for label in range(3):
@@ -52,7 +52,7 @@ def test_survey__mean_intensity_is_that_of_the_clip_columns(gestures: Store, sur
     assert np.isnan(surveyed.intensity[3]).all()
 
 
-def test_survey__is_the_same_in_other_blocks(
+def test_survey_store__is_the_same_in_other_blocks(
     gestures: Store, surveyed: Survey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read, "BLOCK_ROWS", 150)
