@@ -48,7 +48,7 @@ def test_write_store_page__of_a_store_without_clips(tmp_path: Path) -> None:
     result = write_store_page(open_store(tmp_path / "empty.zarr"), tmp_path / "report.html", NullProgress())
     assert (result.outliers, result.viewable) == ({"jumps": 0, "still": 0, "bones": 0}, 0)
     page = (tmp_path / "report.html").read_text()
-    assert "nothing to split" in page
+    assert "no clips to split" in page
     assert str(tmp_path) not in page
 
 
