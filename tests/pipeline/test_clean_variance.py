@@ -30,4 +30,4 @@ def test_sum_variances__by_numpy_where_numba_is_missing(monkeypatch: pytest.Monk
     for name in ("mamp_pipeline.jit", "mamp_pipeline.cleaning.variance_kernel"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.delattr("mamp_pipeline.cleaning.variance_kernel")
-    assert variance._choose_sum_variances.__wrapped__() is variance.sum_variances_numpy
+    assert variance.choose_sum_variances.__wrapped__() is variance.sum_variances_numpy

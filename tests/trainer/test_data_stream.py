@@ -78,14 +78,12 @@ def reads(own: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def settle(made: TrainBatches) -> None:
     """Wait until nothing more is being read."""
     assert isinstance(made.clips.rows, StreamedRows)
-    wait([shard for reading in made.clips.rows._readings for shard in reading.shards])
+    wait([shard for window_read in made.clips.rows.window_reads for shard in window_read.shards])
 
 
 def shard_numbers(made: TrainBatches, epoch: int, windows: slice) -> set[int]:
     table = made.clips.table
-    return {
-        int(table.shard_numbers[shard]) for window in made._order(epoch).windows[windows] for shard in window.shards
-    }
+    return {int(table.shard_numbers[shard]) for window in made.order(epoch).windows[windows] for shard in window.shards}
 
 
 @pytest.mark.parametrize("with_motion", [False, True])
@@ -144,7 +142,7 @@ def test_streamed_rows__steps_may_come_in_any_order(path: Path, steps: list[int]
 
 def test_streamed_rows__going_on_within_an_epoch_reads_nothing_that_lies_before(own: Path, reads: list[int]) -> None:
     streamed = train(clips_of(own, 3, streamed=True), batch_size=1)
-    streamed.batch(1, streamed._order(1).windows[4].start + 1)
+    streamed.batch(1, streamed.order(1).windows[4].start + 1)
     settle(streamed)
     assert sorted(reads) == sorted(shard_numbers(streamed, 1, slice(4, 6)))
 
@@ -154,7 +152,7 @@ def test_streamed_rows__one_window_is_read_ahead_and_no_more(own: Path, reads: l
     streamed.batch(0, 0)
     settle(streamed)
     assert set(reads) == shard_numbers(streamed, 0, slice(2))
-    streamed.batch(0, streamed._order(0).windows[0].stop)
+    streamed.batch(0, streamed.order(0).windows[0].stop)
     settle(streamed)
     assert set(reads) == shard_numbers(streamed, 0, slice(3))
 
@@ -168,7 +166,7 @@ def test_streamed_rows__the_next_epoch_is_read_ahead(own: Path, reads: list[int]
 
 
 def first_shard(made: TrainBatches, window: int) -> int:
-    return int(made.clips.table.shard_numbers[made._order(0).windows[window].shards[0]])
+    return int(made.clips.table.shard_numbers[made.order(0).windows[window].shards[0]])
 
 
 @pytest.mark.parametrize("left", [0, 1000])
@@ -177,7 +175,7 @@ def test_streamed_rows__a_truncated_shard_is_named_where_it_is_needed(own: Path,
     number = first_shard(streamed, 2)
     shard = own / "joints" / "c" / str(number) / "0" / "0"
     shard.write_bytes(shard.read_bytes()[:left])
-    order = streamed._order(0)
+    order = streamed.order(0)
     run(streamed, 0, order.windows[1].start)
     with pytest.raises(DamagedStoreError, match=f"own.zarr.*joints/c/{number}/0/0") as caught:
         run(streamed, order.windows[1].start, order.windows[2].stop)

@@ -12,7 +12,7 @@ from mamp_schemas.errors import RawFileError
 
 def sum_variances(points: NDArray[np.float32]) -> np.float32:
     """Return the variances of x, y and z over (n, 3) positions, added up."""
-    return np.float32(_choose_sum_variances()(points))
+    return np.float32(choose_sum_variances()(points))
 
 
 def sum_variances_numpy(points: NDArray[np.float32]) -> np.float32:
@@ -21,7 +21,8 @@ def sum_variances_numpy(points: NDArray[np.float32]) -> np.float32:
 
 
 @cache
-def _choose_sum_variances() -> Callable[[NDArray[np.float32]], np.float32]:
+def choose_sum_variances() -> Callable[[NDArray[np.float32]], np.float32]:
+    """Return the compiled function, or the one in NumPy if numba is not installed."""
     try:
         from mamp_pipeline.cleaning import variance_kernel
     except ModuleNotFoundError as problem:

@@ -90,16 +90,16 @@ class TrainBatches:
             DamagedStoreError: clips are streamed, and rows are missing or unreadable.
         """
         share = self._share(step, rank, world_size)
-        clip = self._order(epoch).clip[share]
+        clip = self.order(epoch).clip[share]
         crop = uniform(self.seed, epoch, CROP, clip, 2)
         start, length = augment.random_crop(self.clips.table.valid_frames[clip], crop, self.sampling)
         angles = uniform(self.seed, epoch, ROTATION, clip, 3)
         crops = CropPlan(clip, start, length, augment.random_rotations(angles, self.sampling.rotation))
-        return _collate_crops(self, crops, self._order, epoch, share)
+        return _collate_crops(self, crops, self.order, epoch, share)
 
     def clip_indices(self, epoch: int, step: int, rank: int = 0, world_size: int = 1) -> Tensor:
         """Return the clips of a rank's share, (N,) int64 on the host, without making samples of them."""
-        return self._order(epoch).clip[self._share(step, rank, world_size)]
+        return self.order(epoch).clip[self._share(step, rank, world_size)]
 
     def num_loss_terms(self, epoch: int, step: int, rank: int = 0, world_size: int = 1) -> int:
         """Return how many terms of the loss a rank's share gives."""
@@ -109,7 +109,8 @@ class TrainBatches:
     def _share(self, step: int, rank: int, ranks: int) -> slice:
         return batch_positions(step, self.batch_size, len(self.clips), rank, ranks)
 
-    def _order(self, epoch: int) -> ClipOrder:
+    def order(self, epoch: int) -> ClipOrder:
+        """Return the order of the clips in an epoch."""
         if epoch not in self._orders:
             kept = {near: order for near, order in self._orders.items() if abs(near - epoch) == 1}
             self._orders = kept | {epoch: epoch_order(self.seed, epoch, self.clips.table, self.clips.window)}

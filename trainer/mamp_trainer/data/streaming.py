@@ -109,7 +109,7 @@ take zarr's event loop along without its thread."""
 
 
 @dataclass(frozen=True, slots=True)
-class _WindowRead:
+class WindowRead:
     """A window being read into memory of its own."""
 
     window: Window
@@ -143,6 +143,9 @@ class StreamedRows:
         table: the clips.
         window: shards of a window, as in the order; None for all.
         with_motion: whether to add up the stored motion to trajectories.
+
+    Attributes:
+        window_reads: the windows in memory or being read, the current one first.
     """
 
     def __init__(self, store: Store, table: ClipTable, window: int | None, with_motion: bool) -> None:
@@ -150,7 +153,7 @@ class StreamedRows:
         host = torch.device("cpu")
         self._store, self._table = store, table
         self._free = [allocate_buffer(store, rows, with_motion, host) for _ in range(2)]
-        self._readings: deque[_WindowRead] = deque()
+        self.window_reads: deque[WindowRead] = deque()
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="mampctl-reader")
         self._stopped = Event()
         weakref.finalize(self, _stop_readers, self._readers, self._stopped)
@@ -163,13 +166,13 @@ class StreamedRows:
     def _read_window(self, plan: OrderOfEpoch, epoch: int, number: int) -> RowBuffer:
         """Return a window's rows: the current one, the next one, or any other, read from now on."""
         wanted = plan(epoch).windows[number]
-        while self._readings and self._readings[0].window is not wanted:
-            self._free.append(self._readings.popleft().cancel())
-        if not self._readings:
+        while self.window_reads and self.window_reads[0].window is not wanted:
+            self._free.append(self.window_reads.popleft().cancel())
+        if not self.window_reads:
             self._start_reading(wanted)
-        if len(self._readings) == 1:
+        if len(self.window_reads) == 1:
             self._start_reading(_next_window(plan, epoch, number))
-        return self._readings[0].finish()
+        return self.window_reads[0].finish()
 
     def _start_reading(self, window: Window) -> None:
         memory, offset = self._free.pop(), self._table.shard_offsets(window.shards)
@@ -180,7 +183,7 @@ class StreamedRows:
             for shard in window.shards.tolist()
         ]
         held = RowBuffer(memory.joints, memory.trajectory, offset)
-        self._readings.append(_WindowRead(window, memory, held, shards))
+        self.window_reads.append(WindowRead(window, memory, held, shards))
 
 
 def _next_window(plan: OrderOfEpoch, epoch: int, number: int) -> Window:
