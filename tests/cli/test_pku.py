@@ -131,7 +131,7 @@ def test_info__tells_what_was_noted(run: Run, tmp_path: Path, faulty: Path) -> N
 def test_ingest__videos_in_no_list_are_kept_and_said(run: Run, tmp_path: Path, faulty: Path) -> None:
     outcome = run("ingest", "pku1", "--raw", faulty, "--out", tmp_path / "s.zarr")
     assert "no cross-view list in --raw" in outcome.err
-    assert "2 videos stand in no cross-subject list" in outcome.err
+    assert "2 videos are in no cross-subject list" in outcome.err
 
 
 def test_build_splits__no_side_of_any_clip_is_known(run: Run, tmp_path: Path, faulty: Path) -> None:
@@ -151,8 +151,8 @@ def test_build_splits__unlisted_clips_and_absent_official_counts(run: Run, tmp_p
     store = tmp_path / "s.zarr"
     run("ingest", "pku1", "--raw", write_archive(tmp_path / "raw.zip", files), "--out", store)
     outcome = run("build-splits", "--protocol", "xview", "--store", store)
-    assert "no official count of PKU-MMD I, xview" in outcome.out
-    assert "1 clips are on neither side: left out" in outcome.out
+    assert "there are no official counts of PKU-MMD I, xview" in outcome.out
+    assert "1 clips are in neither split and are left out" in outcome.out
     counts = json.loads(run("build-splits", "--protocol", "xview", "--store", store, "--json").out)
     assert (counts["train"], counts["test"], counts["unlisted"], counts["official_train"]) == (1, 2, 1, None)
 

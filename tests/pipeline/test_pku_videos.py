@@ -150,7 +150,7 @@ def test_describe_videos__says_which_lists_are_missing_or_short(tmp_path: Path) 
     files = {"0002-L.txt": VIDEO, "0009-L.txt": VIDEO, "cross_view.txt": XVIEW}
     subject, view = describe_split_lists(find_sources([write_files(tmp_path, files)], find_reader("pku1")).sources)
     assert "no cross-subject list" in subject
-    assert "1 videos stand in no cross-view list" in view
+    assert "1 videos are in no cross-view list" in view
 
 
 def test_read_head__of_a_member(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamp_pipeline.cleaning.clip import make_clip
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.clips import ClipInfo
 from mamp_pipeline.datasets.ntu.dataset import parse_ntu_name
 from mamp_pipeline.datasets.ntu.parse import parse_ntu
-from mamp_pipeline.datasets.registry import RAW_FORMATS
 from mamp_pipeline.synth.ntu import SynthDataset, make_clip_text, plan_clips, synthesise
 from mamp_schemas.datasets.ntu import NTU60
 from mamp_schemas.errors import OutputError, UsageError
@@ -47,7 +47,7 @@ def test_list_clips__valid_distinct_names(
     room = classes * subjects * 6 * (setups if dataset == "ntu60" else setups // 2)
     infos = plan_clips(dataset, clips=min(clips, room), classes=classes, setups=setups, subjects=subjects)
     assert len({info.id for info in infos}) == min(clips, room)
-    assert all(RAW_FORMATS[dataset].parse_path(f"{info.id}.skeleton") == info for info in infos)
+    assert all(find_reader(dataset).parse_path(f"{info.id}.skeleton") == info for info in infos)
     assert max(Counter(info.label for info in infos).values()) <= -(-len(infos) // classes)
 
 

@@ -1,4 +1,4 @@
-"""Lays tracks into the one or two body slots of a clip, and finds and cuts empty frames (reference.md §2.3)."""
+"""Assigns tracks to the one or two body slots of a clip, and finds and cuts empty frames (reference.md §2.3)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,13 @@ from mamp_schemas.models.policy import ValidFrameRule
 
 
 def tracks_to_slots(tracks: list[Track], frames: int) -> NDArray[np.float32]:
-    """Lay tracks into slots: a single one into one slot, several into two.
+    """Assign tracks to slots: a single track to one slot, several to two.
 
-    The first track is actor 1. Each further track joins actor 1 when it overlaps with it by at most one frame,
-    else actor 2 by the same rule, else it is lost. Where frames of one slot coincide, the later track wins.
+    The first track is actor 1. Each further track joins actor 1 if it overlaps with it by at most one frame, else
+    actor 2 by the same rule, else it is dropped. Where frames of one slot coincide, the later track wins.
 
     Returns:
-        (T, M, V, 3) float32, zeros where a slot holds nobody; M = 1 for a single track, else 2. A single track
+        (T, M, V, 3) float32, zeros where a slot holds no body; M = 1 for a single track, else 2. A single track
         that fills every frame is returned as it is, not copied.
 
     Raises:
@@ -49,10 +49,10 @@ def trim_empty_frames(slots: NDArray[np.float32], rule: ValidFrameRule) -> NDArr
 
 
 def find_empty_frames(slots: NDArray[np.float32], rule: ValidFrameRule) -> NDArray[np.bool_]:
-    """Return (T,) which frames of (T, ..., V, 3) are taken for empty.
+    """Return (T,) bool: the frames of (T, ..., V, 3) that count as empty.
 
-    Those whose float32 coordinate sum, in numpy's order along (T, M·V·3) rows, is 0 by `signed_sum`; those
-    without a coordinate other than 0 by `true_count`.
+    By `signed_sum`, frames whose float32 coordinate sum, in numpy's order along (T, M·V·3) rows, is 0; by
+    `true_count`, frames in which every coordinate is 0.
     """
     rows = slots.reshape(len(slots), -1)
     return np.asarray(rows.sum(axis=1) == 0 if rule == "signed_sum" else ~rows.any(axis=1))

@@ -1,4 +1,4 @@
-"""Makes a clip from body records, step by step as the policy says, and centres it (reference.md §2)."""
+"""Makes a clip from body records as the policy says, and centres it (reference.md §2)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def centre_slots(
     Args:
         slots: (T, M, V, 3) float32.
         joint: index of the joint that becomes the origin.
-        rule: how empty frames are told.
+        rule: which frames count as empty.
         keep_gaps: whether a single slot's empty frames stay zeros.
 
     Returns:
@@ -32,7 +32,7 @@ def centre_slots(
         RawFileError: actor 1 has no non-zero frame.
     """
     origin = slots[_first_filled(slots[:, 0]), 0, joint]
-    # All of a row at once: over three neighbours at a time numpy takes many times longer.
+    # Whole rows at once: numpy is many times slower over three neighbours at a time.
     spread = np.empty(slots.shape[2:], dtype=np.float32)
     spread[:] = origin
     rows = slots.reshape(-1, spread.size)
@@ -62,7 +62,7 @@ def make_clip(raw: RawBodies, policy: IngestPolicy, skeleton: Skeleton) -> Clip:
         skeleton: the joint layout, for the joint to centre on.
 
     Raises:
-        RawFileError: the records give no clip; where the authors' scripts crash, and where no frame is valid.
+        RawFileError: the records give no clip: the authors' scripts crash on them, or no frame is valid.
     """
     keep_gaps = policy.tracking_gaps == "keep"
     tracks, frames = group_tracks(raw, keep_gaps=keep_gaps)
@@ -83,13 +83,13 @@ def make_clip(raw: RawBodies, policy: IngestPolicy, skeleton: Skeleton) -> Clip:
 def count_valid_frames(slots: NDArray[np.float32], rule: ValidFrameRule = "signed_sum") -> int:
     """Count the valid frames of (T, M, V, 3) (reference.md §3).
 
-    By `true_count` all of them. By `signed_sum` those whose signed sum over C, then M, then V, is not 0. These
-    float32 sums are those of the authors' loader. It sums two slots always; an empty second slot of zeros
-    leaves every sum as it is and a copy doubles it, both exactly, so one slot gives the same count.
+    By `true_count`, all of them. By `signed_sum`, frames whose signed sum over C, then M, then V, is not 0: the
+    float32 sums of the authors' loader. The loader always sums two slots; a second slot of zeros leaves every sum as
+    it is and a copy doubles it, both exactly, so one slot gives the same count.
     """
     if rule == "true_count":
         return len(slots)
-    # Coordinates added by hand: in NumPy's order, which over three neighbours is slow to set up.
+    # Coordinates are added one by one, in NumPy's order: its own sum over three neighbours is slow.
     sums_TMV = slots[..., 0] + slots[..., 1]
     sums_TMV += slots[..., 2]
     sums_TV = sums_TMV[:, 0] if slots.shape[1] == 1 else sums_TMV.sum(axis=1)

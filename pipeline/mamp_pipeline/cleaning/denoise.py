@@ -11,12 +11,12 @@ from mamp_schemas.errors import RawFileError
 
 
 def sum_variances(points: NDArray[np.float32]) -> np.float32:
-    """Return the variances of x, y and z over (n, 3) positions, added up."""
+    """Return the sum of the variances of x, y and z over (n, 3) positions."""
     return np.float32(choose_sum_variances()(points))
 
 
 def sum_variances_numpy(points: NDArray[np.float32]) -> np.float32:
-    """The same by numpy, which takes twenty times longer: its loops run over three numbers at a time."""
+    """Return the same by numpy, which takes twenty times longer: its inner loops have three numbers each."""
     return np.float32(np.sum(np.var(points, axis=0)))
 
 
@@ -33,7 +33,7 @@ def choose_sum_variances() -> Callable[[NDArray[np.float32]], np.float32]:
 
 
 MAX_NOISE_FRAMES = 11
-"""Tracks of at most so many frames are noise."""
+"""Tracks of at most this many frames are noise."""
 
 MAX_WIDTH_TO_HEIGHT = np.float32(0.8)
 """A frame is noisy when the body is wider (x) than this share of its height (y)."""
@@ -78,7 +78,7 @@ def find_noisy_frames(joints: NDArray[np.float32]) -> NDArray[np.bool_]:
 def _drop_noisy_tracks(tracks: list[Track]) -> list[tuple[Track, NDArray[np.bool_]]]:
     """Drop tracks of mostly noisy frames until one is left; return the rest with their noisy frames.
 
-    A last track is not looked at: it counts as free of noise.
+    The last remaining track is not examined: it counts as free of noise.
     """
     left = len(tracks)
     kept = []

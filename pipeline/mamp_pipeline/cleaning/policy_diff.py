@@ -1,4 +1,4 @@
-"""Finds the policy fields whose deviation from `paper` changes a clip by itself."""
+"""Finds the policy fields that, deviating from `paper` alone, change a clip."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,24 +15,24 @@ MakeClip = Callable[[IngestPolicy], Clip | None]
 def find_changing_fields(make: MakeClip, policy: IngestPolicy, dataset: DatasetSpec) -> Iterator[str]:
     """Yield the fields in which a policy differs from `paper` and that, changed alone, change the clip.
 
-    A clip is what a reader gets: both slots and the number of valid frames. One that `paper` has and the field
-    alone would lose, or the reverse, is changed too.
+    A clip is compared as a reader gets it: both slots and the number of valid frames. A clip that exists only under
+    `paper`, or only with the field changed, counts as changed.
 
     Args:
         make: makes the clip under a policy; raises RawFileError or returns None where there is none.
         policy: the policy in use.
-        dataset: the dataset whose `paper` policy it is held against.
+        dataset: the dataset whose `paper` policy it is compared with.
     """
-    changed = single_field_deviations(policy, dataset.paper_policy)
-    if not changed:
+    deviations = single_field_deviations(policy, dataset.paper_policy)
+    if not deviations:
         return
     paper = _try_make(make, dataset.paper_policy)
-    for field, alone in changed.items():
+    for field, alone in deviations.items():
         if field == "empty_slot":
-            touched = paper is not None and len(paper.joints) < dataset.bodies
+            changes = paper is not None and len(paper.joints) < dataset.bodies
         else:
-            touched = not _same_clip(paper, _try_make(make, alone))
-        if touched:
+            changes = not _same_clip(paper, _try_make(make, alone))
+        if changes:
             yield field
 
 

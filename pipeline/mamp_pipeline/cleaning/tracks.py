@@ -9,8 +9,8 @@ from mamp_pipeline.datasets.clips import RawBodies
 from mamp_schemas.errors import RawFileError
 
 MAX_GAP_RATIO, ALWAYS_ALLOWED_FRAMES = 10, 1_000
-"""Gaps are kept up to so many frames for each that holds a body, and these besides: more is a damaged file, and
-would take memory out of proportion to it."""
+"""Gaps are kept while the frames are fewer than the ratio times those that hold a body, plus these. More frames mean a
+damaged file, and would take memory out of proportion to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Track:
     """One body.
 
     Attributes:
-        start: the frame of its first record; how frames are counted is `group_tracks`' choice.
+        start: the frame of its first record, as `group_tracks` counts frames.
         joints: (n, V, 3) float32, its n >= 1 records, metres.
         frame_indices: (n,) the ascending frame of each record; None where each follows the one before.
     """
@@ -36,12 +36,12 @@ class Track:
 def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track], int]:
     """Group a file's records into tracks, in order of first appearance.
 
-    Frames without a body do not count. A body that vanishes and returns goes on in the frame after its last
+    Frames without a body are not counted. A body that vanishes and returns continues in the frame after its last
     one, so its later frames shift earlier, as in the authors' scripts (reference.md §2.1).
 
     Args:
         raw: the file's records.
-        keep_gaps: leave every record in its own frame instead, counted from the first that holds a body.
+        keep_gaps: leave every record in its frame instead, counted from the first frame that holds a body.
 
     Returns:
         The tracks, and the number of frames counted.
@@ -54,19 +54,19 @@ def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track
         raise RawFileError(f"no body in any of its {raw.frames} frames")
     steps = raw.frame[1:] != raw.frame[:-1]
     filled = 1 + int(np.count_nonzero(steps))
-    alone = (raw.body_id == raw.body_id[0]).all()
-    if alone and not keep_gaps:
+    single_body = (raw.body_id == raw.body_id[0]).all()
+    if single_body and not keep_gaps:
         return [Track(0, raw.joints)], filled
     index = _recorded_frames(raw, filled) if keep_gaps else np.append(0, np.cumsum(steps))
     frames = int(index[-1]) + 1
-    if alone:
+    if single_body:
         return [Track(0, raw.joints, _indices_if_gaps(index))], frames
     ids, first = np.unique(raw.body_id, return_index=True)
     tracks = []
     for k in np.argsort(first, kind="stable"):
-        own = raw.body_id == ids[k]
-        places = _indices_if_gaps(index[own]) if keep_gaps else None
-        tracks.append(Track(int(index[first[k]]), raw.joints[own], places))
+        records = raw.body_id == ids[k]
+        frame_indices = _indices_if_gaps(index[records]) if keep_gaps else None
+        tracks.append(Track(int(index[first[k]]), raw.joints[records], frame_indices))
     return tracks, frames
 
 
@@ -77,9 +77,9 @@ def _recorded_frames(raw: RawBodies, filled: int) -> NDArray[np.int64]:
     return np.asarray(frames, dtype=np.int64)
 
 
-def _indices_if_gaps(places: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Return a body's frames where they leave any out, else None."""
-    steps = np.diff(places)
+def _indices_if_gaps(frames: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the frames of a body's records if there are gaps between them, else None."""
+    steps = np.diff(frames)
     if np.any(steps == 0):
         raise RawFileError(f"a body's id occurs more than once in a frame, in {np.count_nonzero(steps == 0)} frames")
-    return places if np.any(steps != 1) else None
+    return frames if np.any(steps != 1) else None

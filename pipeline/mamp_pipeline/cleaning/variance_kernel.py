@@ -1,4 +1,4 @@
-"""The compiled sum of variances, bit for bit as NumPy adds up along the first of two axes."""
+"""The compiled sum of variances, bit for bit as NumPy adds along the first of two axes."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mamp_pipeline.jit import cached_njit
 
 @cached_njit
 def sum_variances_compiled(points: Any) -> Any:
-    """Return the variances of the columns of (n, 3) float32, added up; the bits of `variance.by_numpy`."""
+    """Return the sum of the variances of the columns of (n, 3) float32, equal to `sum_variances_numpy` bit for bit."""
     count = np.float32(len(points))
     x, y, z = np.float32(0), np.float32(0), np.float32(0)
     for row in range(len(points)):

@@ -13,19 +13,19 @@ from mamp_schemas.models.skeleton import Skeleton
 
 
 def make_segment_clip(raw: RawSegment, policy: IngestPolicy, skeleton: Skeleton) -> Clip | None:
-    """Cut an instance out of its video (reference.md §1, PKU-MMD).
+    """Cut a labelled segment out of its video (reference.md §1, PKU-MMD).
 
     An interval that runs beyond the video's end is cut there, as slicing does in the authors' script. Frames
     without a body stay where they are.
 
     Args:
         raw: the video and the labelled interval.
-        policy: how an instance becomes a clip.
+        policy: how a segment becomes a clip.
         skeleton: the joint layout, for the joint to centre on.
 
     Returns:
-        The clip; None where the instance holds no position: by `signed_sum`, where all its coordinates sum up to
-        0, which is the authors' test, by `true_count`, where all are 0.
+        The clip; None where the segment holds no position: by `signed_sum`, if all its coordinates sum up to 0,
+        which is the authors' test; by `true_count`, if all are 0.
 
     Raises:
         RawFileError: no frame of the video is in the interval, or no frame of it can be used.
@@ -48,7 +48,7 @@ def make_segment_clip(raw: RawSegment, policy: IngestPolicy, skeleton: Skeleton)
 
 
 def segment_notes(raw: RawSegment, policy: IngestPolicy) -> Iterator[str]:
-    """Yield the keys of `NOTES` that tell how an instance was cut."""
+    """Yield the keys of `NOTE_DESCRIPTIONS` that tell how a segment was cut."""
     if raw.end > len(raw.video):
         yield "interval_cut"
     frames = min(raw.end, len(raw.video)) - _first_frame(raw, policy)

@@ -1,1 +1,1 @@
-"""The datasets, one room or file each, and how their raw files are found and read."""
+"""Readers of the datasets, one folder or file each, and how raw files are found and read."""

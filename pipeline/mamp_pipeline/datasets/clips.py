@@ -1,4 +1,4 @@
-"""The types between parsing, cleaning and writing, from the body records of a raw file to a cleaned clip."""
+"""The types that pass from parsing to cleaning to writing: body records, raw clips, cleaned clips."""
 
 from dataclasses import dataclass
 
@@ -29,11 +29,11 @@ class RawBodies:
 
 @dataclass(frozen=True, slots=True)
 class RawSegment:
-    """An action in a video, as its label says.
+    """A labelled action in a video.
 
     Attributes:
-        video: (F, 2, V, 3) float64, all of the video's frames, metres; zeros where a slot holds nobody.
-        start, end: the labelled interval; a policy says how they count.
+        video: (F, 2, V, 3) float64, all frames of the video, metres; zeros where a slot holds no body.
+        start, end: the labelled interval; the policy says how frames are counted.
         line: the label's line in its file.
     """
 
@@ -45,11 +45,12 @@ class RawSegment:
 
 @dataclass(frozen=True, slots=True)
 class ClipInfo:
-    """What a clip's name and file say of it; numbers are -1 where unknown.
+    """What name and file say about a clip; numbers are -1 where unknown.
 
     Attributes:
         id: the clip's name.
         label: 0-based class.
+        subject, camera, setup, replication: as the dataset numbers them.
         xsub, xview: the sides by the dataset's split lists; see `mamp_schemas.models.protocol`.
     """
 
@@ -65,12 +66,12 @@ class ClipInfo:
 
 @dataclass(frozen=True, slots=True)
 class RawClip:
-    """What the raw input holds of one clip; a file may hold several.
+    """One clip of a raw file, parsed but not cleaned; a file may hold several.
 
     Attributes:
         info: id, label and numbers.
-        content: what a clip is made from, or why there is nothing to make it from.
-        source: the file to name where the clip cannot be made.
+        content: what the dataset's reader cleans into a clip, or why there is nothing to clean.
+        source: the file to name if the clip cannot be made.
     """
 
     info: ClipInfo
@@ -83,7 +84,7 @@ class Clip:
     """A cleaned clip.
 
     Attributes:
-        joints: (M, T, V, 3) float32 with the real bodies only, M = 1 or 2, metres from the clip's origin.
+        joints: (M, T, V, 3) float32, only slots with a body, M = 1 or 2, metres from the clip's origin.
         valid_frames: Tv of reference.md §3, at least 1.
     """
 

@@ -29,8 +29,7 @@ class _File(BaseModel):
 def parse_nwucla_name(file_name: str) -> ClipInfo | None:
     """Read a name of the form `aAA_sSS_eEE_vVV.json`; None for any other.
 
-    The label is -1: it stands in the file, and AA is not the label (actions 7 and 10 were left out by the
-    dataset's authors).
+    The label is -1 because it is in the file; AA is not the label (the dataset's authors left out actions 7 and 10).
     """
     match = _NAME.fullmatch(file_name)
     if match is None:
@@ -49,7 +48,7 @@ def parse_nwucla(data: bytes, clip_id: str) -> tuple[int, RawBodies]:
 
     Args:
         data: the file's bytes.
-        clip_id: the clip the file's own `file_name` must name.
+        clip_id: the id that the key `file_name` must have.
 
     Returns:
         The 0-based label and the bodies.

@@ -1,4 +1,4 @@
-"""Synthetic raw files in the NTU format. Clip names, file text, and writing them into a folder or a zip archive."""
+"""Synthetic raw files in the NTU format: clip names, file text, and a folder or zip archive of them."""
 
 import zipfile
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ _REPLICATIONS = 2
 
 
 def plan_clips(dataset: SynthDataset, *, clips: int, classes: int, setups: int, subjects: int) -> list[ClipInfo]:
-    """Name clips so that every count of them is spread evenly, and both sides of each protocol occur.
+    """Name clips so that classes, setups and subjects are spread evenly, and both sides of each protocol occur.
 
     Classes are chosen evenly over the dataset's, so two-person classes occur; NTU-120's later setups hold its
     actions 61-120 only, as in the dataset.
@@ -93,7 +93,7 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
 
 _NUMBERS_PER_JOINT = 12
 _LEAF_JOINTS = [3, 15, 19, 21, 22, 23, 24]
-"""Joints the Kinect gives no orientation: their four numbers are 0."""
+"""Joints for which the Kinect gives no orientation: their four numbers are 0."""
 
 _CRLF_CHANCE = 0.25
 
@@ -102,7 +102,7 @@ def make_clip_text(info: ClipInfo, seed: int) -> bytes:
     """Return a clip's raw file: the same bytes for the same clip and seed.
 
     Numbers have up to 7 significant digits and uppercase exponents, body ids exceed 2^53, and about a quarter
-    of the files have CRLF line ends, as the real ones.
+    of the files have CRLF line ends, as the real files do.
     """
     numbers = (info.setup, info.camera, info.subject, info.replication, info.label)
     rng = np.random.default_rng([seed, *numbers])
@@ -133,7 +133,7 @@ def _joint_records(joints: NDArray[np.float64], rng: np.random.Generator) -> NDA
 
 
 def _text_template(scene: RawBodies) -> str:
-    """Return the file with a place for every number of `_measure`, after two for the body's lean."""
+    """Return the file's text with a format code for each number: two for a body's lean, then its joint records."""
     count = scene.joints.shape[1]
     rows = ("%.7G " * (_NUMBERS_PER_JOINT - 1) + "%.7G\n") * count
     bodies = [f"{body_id} 0 1 1 1 1 0 %.7G %.7G 2\n{count}\n{rows}" for body_id in scene.body_id.tolist()]
@@ -160,9 +160,9 @@ def synthesise(
     """Write synthetic raw files in the NTU format; the same arguments give the same bytes.
 
     Args:
-        dataset: whose names and classes to use.
+        dataset: the dataset whose names and classes to use.
         out: a folder that does not exist or is empty, or, ending in `.zip`, an archive that does not exist.
-        progress: is told of every file.
+        progress: counts files.
         clips: number of files.
         classes: number of classes, spread evenly over the dataset's.
         setups: number of setups.
@@ -195,5 +195,5 @@ def _make_files(infos: list[ClipInfo], seed: int, progress: Progress) -> _NamedF
 def _write_archive(path: Path, files: _NamedFiles) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, data in files:
-            # ZipInfo's own date, a constant: the time of day would make equal archives differ.
+            # The constant date of ZipInfo: with the present time, equal archives would differ.
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, compresslevel=1)

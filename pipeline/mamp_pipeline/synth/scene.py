@@ -1,4 +1,4 @@
-"""Synthetic people before a Kinect that move by their class, and the tracker's gaps, losses and phantoms."""
+"""Synthetic people in front of a Kinect: class-dependent movement, and the tracker's gaps and phantoms."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +24,7 @@ _STANDING_POSE = np.array(
 """(V, 3) metres from the spine base of a person 1.70 m tall who faces the camera: x across, y up, z away."""
 
 _DRIVER_JOINTS = np.array([1, 2, 5, 6, 7, 9, 10, 11, 13, 14, 17, 18])
-"""Joints a class may move; what hangs on them follows."""
+"""Joints that a class may move; the joints below them follow."""
 
 _NUM_DRIVERS = 3
 _MAX_SWING = 0.22
@@ -34,7 +34,13 @@ _SENSOR_NOISE = 0.004
 
 @dataclass(frozen=True, slots=True)
 class _MotionPattern:
-    """What one role of a class does: per driver where it is held (K, 3), swings (K, 3), hertz and phase (K,)."""
+    """The movement of one role of a class, for K driver joints.
+
+    Attributes:
+        follows: (V, K) 1 where a joint follows a driver.
+        posture, swing: (K, 3) metres.
+        hertz, phase: (K,).
+    """
 
     follows: NDArray[np.float64]
     posture: NDArray[np.float64]
@@ -46,15 +52,15 @@ class _MotionPattern:
 def move_person(action: int, role: int, subject: int, frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return (T, V, 3) metres about a person's spine base, facing the camera.
 
-    The movement is the class's; its size, tempo and phase vary a little from clip to clip, the body's height
-    with the subject.
+    The class determines the movement; its size, tempo and phase vary a little from clip to clip, the body's height
+    from subject to subject.
 
     Args:
         action: 1-based class.
         role: 0 for the acting person, 1 for the other.
-        subject: whose body it is.
+        subject: determines the body.
         frames: T.
-        rng: draws what is the clip's own.
+        rng: draws what varies from clip to clip.
     """
     pattern = _motion_pattern(action, role)
     seconds = np.arange(frames)[:, None] / FRAMES_PER_SECOND * rng.uniform(0.9, 1.1)
@@ -81,12 +87,12 @@ def _motion_pattern(action: int, role: int) -> _MotionPattern:
 
 @cache
 def _joint_descendants() -> NDArray[np.float64]:
-    """Return (V, V): 1 where the row's joint hangs on the column's, itself included."""
+    """Return (V, V): 1 where the row's joint is the column's joint or below it."""
     count = len(KINECT_V2.parents)
-    hangs = np.eye(count)
+    below = np.eye(count)
     for _ in range(count):
-        hangs = np.maximum(hangs, hangs[list(KINECT_V2.parents)])
-    return hangs
+        below = np.maximum(below, below[list(KINECT_V2.parents)])
+    return below
 
 
 TWO_PERSON_ACTIONS = frozenset((*range(50, 61), *range(106, 121)))
@@ -103,11 +109,11 @@ _TrackedBody = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 
 def make_scene(info: ClipInfo, rng: np.random.Generator) -> RawBodies:
-    """Return a clip's bodies as a Kinect would record them: one or two people, now and then a phantom.
+    """Return a clip's bodies as a Kinect would record them: one or two people, sometimes a phantom.
 
     Args:
         info: the clip's class, subject and camera.
-        rng: draws all that is the clip's own.
+        rng: draws what varies from clip to clip.
     """
     frames = int(rng.integers(_FRAMES[0], _FRAMES[1] + 1))
     bodies = [(joints, _tracked_frames(frames, rng)) for joints in _place_people(info, frames, rng)]
@@ -119,14 +125,14 @@ def make_scene(info: ClipInfo, rng: np.random.Generator) -> RawBodies:
 def _place_people(info: ClipInfo, frames: int, rng: np.random.Generator) -> list[NDArray[np.float64]]:
     """Return people 3 m before the camera: one at the centre of the scene, two face to face across it."""
     action = info.label + 1
-    place = np.random.default_rng([info.subject, 2]).uniform((-0.3, -0.25, 2.8), (0.3, 0.05, 3.4))
+    position = np.random.default_rng([info.subject, 2]).uniform((-0.3, -0.25, 2.8), (0.3, 0.05, 3.4))
     view = _CAMERA_YAW[info.camera]
     if action not in TWO_PERSON_ACTIONS:
-        return [_rotate_yaw(move_person(action, 0, info.subject, frames, rng), view) + place]
+        return [_rotate_yaw(move_person(action, 0, info.subject, frames, rng), view) + position]
     aside = np.array((0.45, 0, 0))
     left = _rotate_yaw(move_person(action, 0, info.subject, frames, rng), np.pi / 3) - aside
     right = _rotate_yaw(move_person(action, 1, info.subject, frames, rng), -np.pi / 3) + aside
-    return [_rotate_yaw(left, view) + place, _rotate_yaw(right, view) + place]
+    return [_rotate_yaw(left, view) + position, _rotate_yaw(right, view) + position]
 
 
 def _rotate_yaw(joints: NDArray[np.float64], yaw: float) -> NDArray[np.float64]:

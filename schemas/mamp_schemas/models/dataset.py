@@ -110,10 +110,20 @@ def dataset_spec(dataset: str, layout: "Layout | None" = None) -> DatasetSpec:
     return spec
 
 
+def fixed_spec(dataset: str) -> DatasetSpec | None:
+    """Return the specification of a registered dataset; None for own recordings, each of which has its own.
+
+    Raises:
+        UsageError: no such dataset is registered.
+    """
+    options = DATASETS.options(dataset)
+    return None if options.needs_layout else dataset_spec(dataset)
+
+
 def fixed_specs() -> dict[str, DatasetSpec]:
-    """Return the specifications of all registered datasets that need no layout, by name."""
-    options = {name: DATASETS.options(name) for name in DATASETS.names()}
-    return {name: spec for name, spec in options.items() if isinstance(spec, DatasetSpec)}
+    """Return the specifications of all registered datasets but own recordings, by name."""
+    specs = {name: fixed_spec(name) for name in DATASETS.names()}
+    return {name: spec for name, spec in specs.items() if spec is not None}
 
 
 def dataset_identity(dataset: str, layout: "Layout | None") -> str:

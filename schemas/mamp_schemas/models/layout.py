@@ -18,7 +18,7 @@ Suffix = Annotated[str, Field(pattern=r"^\.\w+$")]
 
 
 class CsvFiles(Model):
-    """CSV: a line for each body in a frame, or, where `joint` is given, for each joint of a body in a frame.
+    """CSV: a line for each body in a frame, or, if `joint` is given, for each joint of a body in a frame.
 
     Attributes:
         suffix: how file names end.
@@ -76,17 +76,17 @@ class NpyFiles(Model):
 
 
 class JsonFiles(Model):
-    """JSON: a list of frames. A place is keys joined by dots, empty for the thing itself.
+    """JSON: a list of frames. Fields hold keys joined by dots; an empty text is the value itself.
 
     Joints are a list of V points or an object of points by joint name; a point is [x, y, z] or an object with x, y
     and z, whose other keys do not matter. null, and a list without items, stand for what is missing.
 
     Attributes:
         suffix: how file names end.
-        frames: place of the list of frames in the file.
-        bodies: place of the list of bodies in a frame; without it a frame is one body.
-        id: place of a body's id in the body; without it bodies are told apart by their place in the list.
-        joints: place of the joints in a body.
+        frames: keys of the list of frames in the file.
+        bodies: keys of the list of bodies in a frame; without it a frame is one body.
+        id: keys of a body's id in the body; without it a body is known by its position in the list.
+        joints: keys of the joints in a body.
     """
 
     format: Literal["json"]
@@ -105,14 +105,14 @@ class JsonFiles(Model):
 
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 NUMERIC_NAME_GROUPS = ("subject", "camera", "setup", "replication")
-"""What a file's name may tell of a clip, besides its label."""
+"""Numbers that a file's name may give, besides the label."""
 
 METRES_PER_UNIT = {"metres": 1.0, "millimetres": 1000.0}
 """How many of a unit make a metre."""
 
 
 def _parse_skeleton(value: Any) -> Any:
-    """Read a skeleton's name or a joint map; whatever else, a stored layout's skeleton too, is left to `Skeleton`."""
+    """Turn a skeleton's name or a joint map into a skeleton; anything else is left to `Skeleton` to check."""
     if isinstance(value, str):
         if value not in SKELETONS:
             raise ValueError(f"no skeleton of that name; the named ones are: {', '.join(SKELETONS)}")
@@ -121,17 +121,17 @@ def _parse_skeleton(value: Any) -> Any:
         return value
     joints = value.get("joints")
     if isinstance(joints, dict) and "centre" in value:
-        places = {name: place for place, name in enumerate(joints)}
+        index = {name: number for number, name in enumerate(joints)}
         for name in (*joints.values(), value["centre"]):
-            if not isinstance(name, str) or name not in places:
+            if not isinstance(name, str) or name not in index:
                 raise ValueError(f"'{name}' is named as a parent or as the centre, but is none of the joints")
-        parents = tuple(places[name] for name in joints.values())
-        return {**value, "joints": tuple(joints), "parents": parents, "centre": places[value["centre"]]}
+        parents = tuple(index[name] for name in joints.values())
+        return {**value, "joints": tuple(joints), "parents": parents, "centre": index[value["centre"]]}
     return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
 
 
 class Layout(Model):
-    """What a folder of own recordings looks like: one file a clip.
+    """Describes a folder of own recordings, one file per clip.
 
     Attributes:
         name: what the recordings are called.
@@ -140,16 +140,16 @@ class Layout(Model):
         files: how one file is laid out.
         units: what the files' coordinates are in; stores hold metres.
         axes: which coordinates of the files, with which sign, become the clip's x, y (up) and z.
-        missing: what becomes of a joint without a position in a frame in which its body has others: the file is
-            refused, the joint stands at the file's origin (zeros), or it keeps its last position (hold), before
-            the first one its first.
-        bodies: M, body slots of a clip; of files with more bodies those that move most are kept.
+        missing: what to do with a joint without a position in a frame in which its body has others: refuse the file,
+            put the joint at the file's origin (zeros), or keep its last position, before the first one its first
+            (hold).
+        bodies: M, body slots of a clip; if a file has more bodies, those that move most are kept.
         fps: frames per second, recorded with the store; nothing is resampled.
         names: a regular expression that file names without folder and suffix must match as a whole; its groups
             `subject`, `camera`, `setup` and `replication` are read as numbers, its group `label` as text.
-        labels: where a clip's label stands: in its `name`, as the name of the innermost `folder`, or nowhere.
-        classes: the labels as names or folders write them; a clip's class is its label's place in this list.
-        protocols: which subjects, cameras or setups train; all others test.
+        labels: where a clip's label is: in its `name`, in the name of the innermost `folder`, or nowhere.
+        classes: the labels as in names or folders; a clip's class is its label's index in this list.
+        protocols: which subjects, cameras or setups are for training; all others are for testing.
     """
 
     name: str = Field(min_length=1)

@@ -22,23 +22,22 @@ class _BasePolicy(Model):
 
 
 class IngestPolicy(_BasePolicy):
-    """How raw bodies become a clip. A field that does not apply to the dataset is None.
+    """How raw bodies become a clip. Fields that do not apply to the dataset are None.
 
     Attributes:
         name: the policy's name.
-        denoise: drop short and spread-out bodies where a file has several (reference.md §2.2).
-        tracking_gaps: `shift` leaves out frames without a body and moves a returning body's frames up to its
-            last one, as the authors' scripts do; `keep` leaves every frame where it was recorded, from the first
-            that holds a body to the last, with zeros where a body is not seen.
-        valid_frames: `signed_sum` takes a frame for empty when its signed coordinate sum is 0, and counts the
-            others as valid; `true_count` takes it for empty only when every coordinate is 0, and all frames of a
-            clip are valid.
+        denoise: whether to drop short and spread-out bodies if a file has several (reference.md §2.2).
+        tracking_gaps: `shift` leaves out frames without a body and moves the frames of a body that returns up to its
+            last frame, as the authors' scripts do; `keep` leaves every frame where it was recorded, from the first
+            to the last that holds a body, with zeros where a body is not seen.
+        valid_frames: by `signed_sum` a frame is empty if its signed coordinate sum is 0, and the other frames are
+            valid; by `true_count` a frame is empty only if every coordinate is 0, and all frames of a clip are valid.
         centre: `first_frame` subtracts actor 1's centre joint in its first non-zero frame; `none` leaves the
             camera's coordinates.
-        empty_slot: what a reader puts into the second body slot of a one-body clip.
-        interval_start: which frame a label's start names where clips are cut out of videos: `zero_based` takes
+        empty_slot: what the second body slot of a clip with one body is filled with when the clip is read.
+        interval_start: how a label's frames are counted, for clips cut out of videos: `zero_based` takes
             frames start to end - 1 counted from 0, `one_based` frames start to end counted from 1.
-        max_frames: frames after which a clip is cut.
+        max_frames: the length to which longer clips are cut.
     """
 
     name: PolicyName
@@ -52,12 +51,12 @@ class IngestPolicy(_BasePolicy):
 
 
 class ImportedPolicy(_BasePolicy):
-    """What is known of clips that came in an existing file: others cleaned them, and the file does not say how.
+    """What is known about clips imported from a file: they were cleaned elsewhere, and the file does not say how.
 
     Attributes:
         name: the policy's name.
         origin: the file's format.
-        ids: whether the clips' ids stood in the `file` or were `made` from their order.
+        ids: whether the clips' ids come from the `file` or were `made` from their order.
         labels: whether the file held `one_hot` rows or class numbers (`index`); exports write the same again.
         valid_frames: as in `IngestPolicy`, counted by the import, and at least 1.
         empty_slot: as in `IngestPolicy`, taken from the clips themselves.

@@ -17,9 +17,9 @@ from pydantic_core import to_json
 
 from mamp_schemas.errors import ConfigError, UsageError
 from mamp_schemas.models.base import Model, parse_model_data
-from mamp_schemas.models.dataset import DatasetName, DatasetSpec
+from mamp_schemas.models.dataset import DatasetName, fixed_spec
 from mamp_schemas.models.splits import Subset
-from mamp_schemas.registry import DATASETS, OBJECTIVES, PROTOCOLS, unknown_name
+from mamp_schemas.registry import OBJECTIVES, PROTOCOLS, unknown_name
 
 
 class ModelSpec(Model):
@@ -187,8 +187,8 @@ class Recipe(Model):
 
     @model_validator(mode="after")
     def _fits_dataset(self) -> Self:
-        spec = DATASETS.options(self.dataset)
-        if not isinstance(spec, DatasetSpec):  # the store says how many joints and which protocols recordings have
+        spec = fixed_spec(self.dataset)
+        if spec is None:  # the store says how many joints and which protocols recordings have
             return self
         if self.model.joints != len(spec.skeleton.joints):
             raise ValueError(

@@ -46,20 +46,20 @@ CLIP_COLUMNS: dict[str, str] = {
 }
 """Columns of `clips/` and their dtypes. `id` is (clips, width) of NUL-padded ASCII, `digest` (clips, 16);
 the others are (clips,). Body b of a clip has rows first_row + b·frames ... + frames; -1 where unknown.
-`xsub` and `xview` are the side by the dataset's own split lists: 0 train, 1 test, -1 in no list."""
+`xsub` and `xview` are the side in the dataset's own split lists: 0 train, 1 test, -1 in no list."""
 
 NOTE_DESCRIPTIONS: dict[str, str] = {
     "all_zero": "instances without any position, dropped",
     "interval_cut": "clips whose labelled interval runs beyond the video's end, cut there",
     "frames_cut": "clips longer than the policy's max_frames, cut there",
 }
-"""What an ingest counts besides, by the keys of `StoreMetadata.noted`."""
+"""What an ingest counts besides clips and files, by the keys of `StoreMetadata.noted`."""
 
 DIGEST_BYTES = 16
 
 
 class QuarantinedFile(Model):
-    """A raw file left out, and why. `line` is 1-based; 0 where no line is to blame."""
+    """A raw file that was left out, and why. `line` is 1-based; 0 if the reason concerns no line."""
 
     file: str
     line: int
@@ -86,13 +86,12 @@ class StoreMetadata(Model):
             for the same input and policy, however the work was divided.
         source: fingerprint of the raw input: the sum, modulo 2^256, of the sha256 of each file's id, size and
             CRC or time of writing, of a video also of its labels and sides; of an imported file its sha256.
-        ingests: the fingerprint of every ingest whose input the store holds, the first and all appends; empty where
-            the store is of one ingest by an older version, whose fingerprint is `source`.
-        touched: for each field in which the policy differs from `paper`, the clips it touches: those that a
-            reader would get otherwise, or not at all, were this field alone changed in `paper`. A clip as a
-            reader gets it is both slots and the number of valid frames.
-        noted: how often something worth knowing happened, by the keys of `NOTES`; those that never did are left
-            out.
+        ingests: the fingerprint of every ingest whose input the store holds, the first and all appends; empty in
+            stores of one ingest by an older version, whose fingerprint is `source`.
+        touched: for each field in which the policy differs from `paper`, how many clips would be other clips, or
+            none, if this field alone were changed in `paper`. Clips are compared as they are read: both slots and the
+            number of valid frames.
+        noted: how often something worth knowing happened, by the keys of `NOTE_DESCRIPTIONS`, without zeros.
         versions: package versions that made the store.
         layout: what own recordings were read by; None for datasets with a format of their own.
         spec: the dataset's specification, where another distribution brings the dataset: the store can be read
@@ -144,5 +143,5 @@ class StoreMetadata(Model):
         return fingerprint in (self.source, *self.ingests)
 
     def dataset_identity(self) -> str:
-        """Return what the dataset is known by in the content hash."""
+        """Return how the content hash names the dataset."""
         return dataset_identity(self.dataset, self.layout)

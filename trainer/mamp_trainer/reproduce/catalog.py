@@ -8,10 +8,9 @@ from pathlib import Path
 from mamp_schemas.errors import MampctlError, ManifestError, StoreError
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.store_reader import Store, open_store
-from mamp_schemas.models.dataset import DatasetSpec
+from mamp_schemas.models.dataset import fixed_spec
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.splits import SplitCounts, Subset, manifest_name
-from mamp_schemas.registry import DATASETS
 
 SplitKey = tuple[str, str, Subset | None]
 """Dataset, protocol and draw."""
@@ -153,8 +152,8 @@ def count_clips(recipe: Recipe, catalog: DataCatalog) -> tuple[int, int] | None:
 
 
 def _official_counts(recipe: Recipe) -> tuple[int, int] | None:
-    spec = DATASETS.options(recipe.dataset)
-    if not isinstance(spec, DatasetSpec):
+    spec = fixed_spec(recipe.dataset)
+    if spec is None:
         return None
     protocol, subset = spec.protocol(recipe.protocol), recipe.training_subset
     if protocol.official_train is None or protocol.official_test is None:

@@ -9,10 +9,10 @@ import torch
 
 from mamp_schemas.errors import MampctlError
 from mamp_schemas.io.run_files import Run, read_run_progress, read_runs
-from mamp_schemas.models.dataset import DatasetSpec
+from mamp_schemas.models.dataset import fixed_spec
 from mamp_schemas.models.recipe import PretrainRecipe, Recipe
 from mamp_schemas.models.reproduction import DryRun, DryRunLine, PlannedRun, ReproductionPlan, Scale
-from mamp_schemas.registry import DATASETS, PROTOCOLS
+from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.objectives.pretrain import make_objective
 from mamp_trainer.reproduce.catalog import DataCatalog, count_clips
 from mamp_trainer.reproduce.execute import match_all_runs
@@ -42,8 +42,8 @@ class Rates(NamedTuple):
 
 def count_operations(recipe: Recipe, train: int, test: int) -> float:
     """Return the operations of a run, including the test after every epoch."""
-    spec = DATASETS.options(recipe.dataset)
-    slots = spec.bodies if isinstance(spec, DatasetSpec) else 2
+    spec = fixed_spec(recipe.dataset)
+    slots = spec.bodies if spec else 2
     if isinstance(recipe, PretrainRecipe):
         return recipe.schedule.epochs * train * slots * make_objective(recipe).flops()
     tested = test * slots * encoder_flops(recipe.model, recipe.model.tokens)

@@ -1,4 +1,4 @@
-"""Own recordings as CSV, with a line for each body in a frame or for each joint of it."""
+"""Own recordings as CSV, with a line for each body in a frame, or for each joint of it."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ def read_csv_lines(data: bytes, delimiter: str) -> Iterator[Line]:
     """Yield the lines that are not blank.
 
     Raises:
-        RawFileError: not UTF-8 text, or a cell that runs on for ever.
+        RawFileError: the text is not UTF-8 or not CSV.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -122,12 +122,12 @@ def _shorten(names: list[str]) -> str:
 
 @dataclass
 class _Records:
-    """The records read so far: B of them.
+    """The records read so far.
 
     Attributes:
-        index: of each (frame, body): its record.
+        index: the record of each (frame, body).
         frame: of each record, as the file gives it.
-        body: of each record, the text that tells bodies apart.
+        body: of each record, the text that identifies its body.
         line: of each record's first line.
     """
 
@@ -161,7 +161,7 @@ class _Records:
 
 
 def parse_csv(data: bytes, files: CsvFiles, skeleton: Skeleton) -> Positions:
-    """Parse one file; blank lines are passed over, empty cells and nan are missing.
+    """Parse one file; blank lines are skipped, empty cells and nan are missing values.
 
     Raises:
         RawFileError: not UTF-8 text, a column that is not there, a line with more or fewer cells than the first, a
@@ -214,7 +214,7 @@ def _body_text(cells: list[str], columns: Columns) -> str:
 
 
 def _parse_frame(text: str, line: int) -> float:
-    """Read a frame's number or time stamp: as a whole number where it is one, for those may exceed 2^53."""
+    """Read a frame's number or time stamp; whole numbers stay exact, because time stamps may exceed 2^53."""
     value: float
     try:
         value = int(text)

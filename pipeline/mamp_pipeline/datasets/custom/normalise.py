@@ -1,4 +1,4 @@
-"""Brings the positions of a recording into the store's order, axes and units, and fills or refuses missing joints."""
+"""Brings recorded positions into the store's order, axes and units, and fills or refuses missing joints."""
 
 from dataclasses import dataclass
 
@@ -17,9 +17,9 @@ class Positions:
     Attributes:
         frames: the number of frames.
         frame: (B,) int64, the 0-based frame of each record.
-        body: (B,) int64, whose record it is.
+        body: (B,) int64, the body of each record.
         xyz: (B, V, 3) float64, NaN where missing.
-        line: (B,) int64, the 1-based line each record stands on or begins, 0 where the format has no lines.
+        line: (B,) int64, the 1-based line on which each record begins; 0 if the format has no lines.
     """
 
     frames: int
@@ -29,7 +29,7 @@ class Positions:
     line: NDArray[np.int64]
 
     def take(self, indices: NDArray[np.int64]) -> "Positions":
-        """Return the records at some places, in their order."""
+        """Return the records of some indices, in their order."""
         parts = (self.frame[indices], self.body[indices], self.xyz[indices], self.line[indices])
         return Positions(self.frames, *parts)
 
@@ -39,7 +39,7 @@ def fill_missing(positions: Positions, layout: Layout) -> NDArray[np.float64]:
 
     Args:
         positions: records in order of their frames, NaN in all three coordinates of a missing joint.
-        layout: says what becomes of a missing joint.
+        layout: says what to do with a missing joint.
 
     Raises:
         RawFileError: a joint is missing and `missing` is `refuse`; the joint to centre on is missing in the first
@@ -59,8 +59,8 @@ def fill_missing(positions: Positions, layout: Layout) -> NDArray[np.float64]:
         return np.nan_to_num(positions.xyz, nan=0.0)
     filled = positions.xyz.copy()
     for body in np.unique(positions.body):
-        own = positions.body == body
-        filled[own] = _hold_last_positions(positions.xyz[own], gaps[own], names)
+        records = positions.body == body
+        filled[records] = _hold_last_positions(positions.xyz[records], gaps[records], names)
     return filled
 
 
@@ -72,7 +72,7 @@ def _missing_joint_error(positions: Positions, record: int, joint: str, why: str
 def _hold_last_positions(
     xyz: NDArray[np.float64], gaps: NDArray[np.bool_], names: tuple[str, ...]
 ) -> NDArray[np.float64]:
-    """Repeat the last position of each joint of one body, before the first one the first: (n, V, 3)."""
+    """Fill the gaps of one body's joints with their last position, before the first with the first: (n, V, 3)."""
     never = np.flatnonzero(gaps.all(axis=0))
     if len(never):
         raise RawFileError(f"joint '{names[never[0]]}' of a body has no position in any frame, so none to hold")
@@ -83,18 +83,18 @@ def _hold_last_positions(
 
 
 MAX_DISTANCE = 100.0
-"""Metres from the origin beyond which a position cannot be one: no depth camera sees half as far."""
+"""Metres from the origin beyond which a coordinate is not taken for a position: no depth camera sees half as far."""
 
 
 def normalise(positions: Positions, layout: Layout) -> RawBodies:
-    """Bring what a file holds into the order, number, axes and units of bodies in metres.
+    """Return the bodies of a file in frame order, in the layout's axes, in metres.
 
-    A body of which no joint has a position in a frame, be it missing or zeros throughout, is not in that frame.
-    Of more bodies than the layout has slots those that move most are kept.
+    A body is not in a frame in which all its joints are missing or zeros. If there are more bodies than the layout has
+    slots, those that move most are kept.
 
     Raises:
-        RawFileError: a body is twice in a frame, a joint is missing where the layout does not allow it, or a
-            position cannot be one in metres.
+        RawFileError: a body is twice in a frame, a joint is missing and the layout does not allow it, or a
+            coordinate is too far away to be a position in metres.
     """
     positions.xyz[np.isnan(positions.xyz).any(axis=2)] = np.nan
     positions = positions.take(np.flatnonzero(np.nan_to_num(positions.xyz).any(axis=(1, 2))))
@@ -104,8 +104,8 @@ def normalise(positions: Positions, layout: Layout) -> RawBodies:
     positions = _keep_most_moving(positions, layout.bodies)
     xyz = fill_missing(positions, layout)
     signs = [-1.0 if axis.startswith("-") else 1.0 for axis in layout.axes]
-    places = ["xyz".index(axis.strip("-")) for axis in layout.axes]
-    joints = (xyz[:, :, places] * signs / layout.metres_per_unit).astype(np.float32)
+    order = ["xyz".index(axis.strip("-")) for axis in layout.axes]
+    joints = (xyz[:, :, order] * signs / layout.metres_per_unit).astype(np.float32)
     return RawBodies(positions.frames, positions.frame, positions.body, joints)
 
 
@@ -121,7 +121,7 @@ def _reject_duplicate_bodies(positions: Positions) -> None:
 
 
 def _keep_most_moving(positions: Positions, bodies: int) -> Positions:
-    """Keep so many bodies: those with the largest variance of all joint positions, summed over xyz, as NTU's rule."""
+    """Keep the bodies with the largest variance of all joint positions, summed over xyz, as for NTU."""
     ids = np.unique(positions.body)
     if len(ids) <= bodies:
         return positions
@@ -137,7 +137,6 @@ def _reject_implausible(positions: Positions, layout: Layout) -> None:
         raise RawFileError(
             f"frame {positions.frame[record]}, joint '{layout.skeleton.joints[joint]}': a coordinate of "
             f"{positions.xyz[record, joint, axis]:g} {layout.units} is more than {MAX_DISTANCE:g} metres away; "
-            "the units "
-            "may be others, or the numbers pixels, which are no positions in space",
+            "the units may be others, or the numbers pixels, which are no positions in space",
             line=int(positions.line[record]),
         )

@@ -18,7 +18,7 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 
 def parse_npy(data: bytes, files: NpyFiles, skeleton: Skeleton) -> Positions:
-    """Parse one file; a body is known by its place along M.
+    """Parse one file; a body is known by its index along M.
 
     Raises:
         RawFileError: not an npy array of numbers, cut short, or not of the shape that layout and skeleton say.
@@ -37,7 +37,7 @@ def parse_npy(data: bytes, files: NpyFiles, skeleton: Skeleton) -> Positions:
             f"shape {array.shape} read as {files.order} has {joints} joints of {coordinates} coordinates, "
             f"expected {len(skeleton.joints)} ({skeleton.name}) of 3"
         )
-    with np.errstate(all="ignore"):  # what is beyond float64 becomes infinite, and is refused as such
+    with np.errstate(all="ignore"):  # numbers beyond float64 become infinite, and are refused as such
         xyz = xyz_TMVC.reshape(frames * bodies, joints, 3).astype(np.float64)
     return Positions(
         frames=frames,
@@ -49,11 +49,11 @@ def parse_npy(data: bytes, files: NpyFiles, skeleton: Skeleton) -> Positions:
 
 
 def _read_array(data: bytes) -> NDArray[np.generic]:
-    """Read the array in place: nothing is allocated on the word of its header."""
+    """Read the array as a view of the bytes: a false header cannot make it allocate memory."""
     file = io.BytesIO(data)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # headers of Python 2 are read all the same
+            warnings.simplefilter("ignore")  # headers of Python 2 are read too
             version = npy.read_magic(file)
             if version not in _HEADERS:
                 raise RawFileError(f"npy format version {version[0]}.{version[1]}, expected 1.0 or 2.0")

@@ -1,4 +1,4 @@
-"""Reads a recording, one clip a file. Its path gives id, label and numbers; its layout says how to parse it."""
+"""Reads own recordings, one clip a file: the path gives id, label and numbers, the layout says how to parse."""
 
 import re
 from typing import cast
@@ -22,7 +22,7 @@ _UNQUOTED = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
 def clip_id(member: str, suffix: str) -> str:
-    """Return the path without its suffix; as clip ids are ASCII, other characters and % become %XX."""
+    """Return the path without its suffix; characters outside of ASCII, and %, become %XX."""
     return quote(member.removesuffix(suffix), safe=_UNQUOTED)
 
 
@@ -30,8 +30,8 @@ def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
     """Read a path inside a folder or archive.
 
     Raises:
-        RawFileError: the name does not match the layout's `names`, a number is none or too large, or the label is
-            none of the classes.
+        RawFileError: the name does not match the layout's `names`, a number is malformed or too large, or the label
+            is none of the classes.
     """
     folder, _, file_name = member.rpartition("/")
     name = file_name.removesuffix(layout.files.suffix)

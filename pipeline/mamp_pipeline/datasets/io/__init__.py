@@ -1,1 +1,1 @@
-"""Where raw bytes come from, in folders, zip archives and buckets."""
+"""Lists and reads raw files in folders, zip archives and buckets."""

@@ -1,4 +1,4 @@
-"""Lists the files of a folder, a zip archive or a bucket prefix, with what is needed to read each later."""
+"""Lists the files of a folder, a zip archive or a bucket prefix, with all that is needed to read each later."""
 
 import os
 import zipfile
@@ -16,7 +16,14 @@ _ENCRYPTED_FLAG = 0x1
 
 
 class ListedFile(NamedTuple):
-    """A file: its path inside the container, bytes, place in an archive; in a folder `RawSource.modified`."""
+    """A listed file.
+
+    Attributes:
+        member: path inside the container.
+        size: bytes, unpacked.
+        entry: where an archive holds it; None in a folder or bucket.
+        modified: see `RawSource.modified`.
+    """
 
     member: str
     size: int
@@ -28,7 +35,7 @@ def list_files(path: StoragePath) -> Iterator[ListedFile]:
     """List the files of a folder, recursively, or of a zip archive, on this machine or in a bucket.
 
     Raises:
-        RawInputError: the path is missing, forbidden or no archive; or the archive is not to be trusted.
+        RawInputError: the path is missing, forbidden or no archive, or the archive has members that are refused.
         ObjectStoreError: the bucket cannot be used.
     """
     try:
@@ -48,8 +55,8 @@ def list_files(path: StoragePath) -> Iterator[ListedFile]:
 def list_file(path: StoragePath) -> ListedFile:
     """Describe a single file, as its folder's listing would."""
     if isinstance(path, ObjectUrl):
-        found = head_object(path)
-        return ListedFile(path.name, found.size, None, found.etag_hash) if found else ListedFile(path.name, 0, None, 0)
+        item = head_object(path)
+        return ListedFile(path.name, item.size, None, item.etag_hash) if item else ListedFile(path.name, 0, None, 0)
     return _stat_file(path, path.name)
 
 
@@ -58,17 +65,17 @@ def _missing_path_error(path: StoragePath) -> RawInputError:
 
 
 def _list_prefix(url: ObjectUrl) -> Iterator[ListedFile]:
-    """List a folder in a bucket by as few requests as there are thousands of objects, none for a single one."""
-    there = False
-    for found in list_objects(url):
-        there = True
-        yield ListedFile(found.name, found.size, None, found.etag_hash)
-    if not there:
+    """List a folder in a bucket, a request for every thousand objects."""
+    empty = True
+    for item in list_objects(url):
+        empty = False
+        yield ListedFile(item.name, item.size, None, item.etag_hash)
+    if empty:
         raise _missing_path_error(url)
 
 
 class _FollowedLinks:
-    """Which folders behind links are to be followed: each once, and none that is inside the folder listed anyway.
+    """Decides which links to folders to follow: each folder once, and none that is listed anyway.
 
     Args:
         root: the folder listed.
@@ -78,7 +85,7 @@ class _FollowedLinks:
         self._reached = [root.resolve()]
 
     def should_follow(self, link: Path) -> bool:
-        """Return whether a link to a folder is to be followed; a link that comes first counts."""
+        """Return whether to follow a link to a folder; of several links to one folder, the first is followed."""
         target = link.resolve()
         if any(target.is_relative_to(reached) or reached.is_relative_to(target) for reached in self._reached):
             return False
@@ -102,12 +109,12 @@ def _list_folder(path: Path, links: _FollowedLinks, inside: str = "") -> Iterato
 
 
 def _stat_file(entry: os.DirEntry[str] | Path, member: str) -> ListedFile:
-    """Return a file's facts; zeros where they cannot be had, for reading it will say why."""
+    """Return a file's size and time of change; zeros if they cannot be read: reading the file will say why."""
     try:
-        facts = entry.stat()
+        status = entry.stat()
     except OSError:
         return ListedFile(member, 0, None, 0)
-    return ListedFile(member, facts.st_size, None, facts.st_mtime_ns)
+    return ListedFile(member, status.st_size, None, status.st_mtime_ns)
 
 
 def _list_archive(path: StoragePath) -> Iterator[ListedFile]:

@@ -1,16 +1,16 @@
-"""Integers and decimal numbers as raw text files spell them, one field at a time."""
+"""Reads integers and decimal numbers of raw text files, one field at a time."""
 
 import re
 
 DECIMAL = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
-# Half a step above the largest float32: from here on a double rounds to infinity.
 FLOAT32_BOUND = 2.0**128 - 2.0**103
+"""Half a step above the largest float32: from here on a double rounds to infinity."""
 
 
 def read_integer(field: bytes) -> int | None:
-    """Return the integer a field spells, or None where it is none of 64 bits (or of more than 19 digits)."""
+    """Return the integer that a field spells; None if it is not an integer of 64 bits and at most 19 digits."""
     digits = field[1:] if field.startswith((b"+", b"-")) else field
     if not digits.isdigit() or len(digits) > 19:
         return None
@@ -19,7 +19,7 @@ def read_integer(field: bytes) -> int | None:
 
 
 def read_decimal(field: bytes) -> float | None:
-    """Return the correctly rounded double a field spells, or None where it is none or beyond float32."""
+    """Return the correctly rounded double that a field spells; None if it is not a number within float32."""
     if not DECIMAL.fullmatch(field):
         return None
     value = float(field)

@@ -16,11 +16,11 @@ from mamp_schemas.io.storage import open_binary, read_bytes, read_object, read_o
 from mamp_schemas.io.storage_path import ObjectUrl
 
 _MAX_REQUESTS = 16
-"""Requests under way: an object store takes long to begin an answer, and many at the same time."""
+"""Requests at the same time: an object store is slow to begin an answer, and answers many at once."""
 
 _LOCAL_HEADER_BYTES = 30
 _EXTRA_FIELD_BYTES = 1_024
-"""Bytes of a member's local header, and at most of its extra fields, which the archive's directory does not tell."""
+"""Bytes of a member's local header, and the most that its extra fields take: the directory does not give their size."""
 
 _FileBytes: TypeAlias = Mapping[tuple[ObjectUrl, str], bytes | memoryview]
 
@@ -29,7 +29,7 @@ _prefetched_bytes: ContextVar[_FileBytes] = ContextVar("_held", default={})  # n
 
 @contextmanager
 def prefetch(sources: Sequence[RawSource]) -> Iterator[None]:
-    """Hold the bytes of those sources that lie in buckets, for `find_fetched`; what is not there is left out.
+    """Hold the bytes of the sources that lie in buckets while the context lasts; missing files are left out.
 
     Raises:
         ObjectStoreError: a bucket cannot be used.
@@ -42,7 +42,7 @@ def prefetch(sources: Sequence[RawSource]) -> Iterator[None]:
 
 
 def prefetched(source: RawSource) -> bytes | memoryview | None:
-    """Return a file's bytes, or an archive's from its member's local header on; None where they are not held."""
+    """Return a file's prefetched bytes, or an archive's from its member's local header on; None if there are none."""
     place = source.container
     return _prefetched_bytes.get().get((place, source.member)) if isinstance(place, ObjectUrl) else None
 
@@ -78,7 +78,7 @@ def _read_members(archive: ObjectUrl, members: Sequence[RawSource]) -> _FileByte
 
 
 def _member_bytes(member: RawSource) -> int:
-    """Return how many bytes hold a member for sure, or almost: its reader looks."""
+    """Return how many bytes to fetch for a member; where that is too few, its reader fetches it again."""
     packed = member.entry.compressed_size if member.entry else 0
     return _LOCAL_HEADER_BYTES + len(member.member.encode()) + _EXTRA_FIELD_BYTES + packed
 
@@ -104,18 +104,18 @@ _inflater = choose_inflater()
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
 _ZIP_BOMB_MIN_BYTES, _MAX_COMPRESSION_RATIO = 2**24, 100
-"""A member beyond so many bytes that would unpack to more than so many times its own is none of recorded numbers,
-which deflate to a fifth: it is refused before it takes the memory."""
+"""A member of more than this many bytes, unpacked, and this many times its packed size is refused before it takes the
+memory: recorded numbers deflate to about a fifth."""
 
 _HEAD_BYTES = 4_096
-"""Packed bytes that hold the code tables of a member's first block and some text."""
+"""Packed bytes that hold the code tables of a member's first block, and some text."""
 
 
 def read_source(source: RawSource) -> bytes:
     """Read a raw file's bytes.
 
-    An archive's member is read from its known place: opening the archive as a whole would parse the directory
-    of all its members, half a second for NTU's, in every process again.
+    An archive's member is read from its known offset: opening the archive would parse the directory of all its
+    members, which takes half a second for NTU's, in every process.
 
     Raises:
         RawFileError: the file is unreadable, truncated, or does not have its CRC.
@@ -153,7 +153,7 @@ def read_head(source: RawSource, size: int) -> bytes:
 
 
 def _read_file(source: RawSource) -> bytes:
-    """Read a file unbuffered: a raw file is read once and whole, and a dataset has a hundred thousand."""
+    """Read a file unbuffered: raw files are read once and whole, and a dataset has a hundred thousand."""
     path = source.container / source.member
     if isinstance(path, ObjectUrl):
         fetched = prefetched(source)
@@ -193,7 +193,7 @@ def _reject_zip_bomb(size: int, entry: ArchiveEntry) -> None:
 
 
 def _inflate(packed: bytes, size: int) -> bytes:
-    """Inflate to at most `size` + 1 bytes: a wrong size in the archive shows without unpacking all there is."""
+    """Inflate to at most `size` + 1 bytes, which shows a wrong size in the archive without unpacking everything."""
     try:
         return bytes(_inflater.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1))
     except _inflater.error as problem:

@@ -1,4 +1,4 @@
-"""Where one raw file is, in a folder, an archive or a bucket. Small and picklable."""
+"""A raw file in a folder, an archive or a bucket: where it is and how to recognise it. Small and picklable."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from mamp_schemas.models.protocol import UNLISTED
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry:
-    """Where a zip archive holds a member: all that reading it needs besides the archive's path.
+    """Where a zip archive holds a member: all that is needed to read it, besides the archive's path.
 
     Attributes:
         crc: CRC-32 of the unpacked bytes.
@@ -25,13 +25,13 @@ class ArchiveEntry:
 
 @dataclass(frozen=True, slots=True)
 class VideoAnnotations:
-    """What the raw input says of a video besides its skeletons.
+    """What the raw input says about a video besides its skeletons.
 
     Attributes:
-        labels: its label file; None where none was found.
+        labels: its label file; None if none was found.
         labels_crc: CRC-32 of that file.
         xsub, xview: its sides by the split lists; see `mamp_schemas.models.protocol`.
-        problem: why no clip can come of it; empty where nothing is missing.
+        problem: why it gives no clip; empty if nothing is missing.
     """
 
     labels: "RawSource | None" = None
@@ -46,14 +46,14 @@ class RawSource:
     """One raw file in a folder or archive.
 
     Attributes:
-        id: the clip's id, or that of the video the clips are cut out of.
+        id: the clip's id, or the id of the video that the clips are cut out of.
         container: the folder or zip archive as named by the user.
         member: path inside it, with `/`.
         size: bytes of the unpacked file.
-        entry: its place in an archive; None in a folder.
-        modified: when a file in a folder was last written, nanoseconds since the epoch; of an object in a bucket 64
-            bits of its ETag; 0 in an archive.
-        video: what else belongs to a video; None where a file is a clip.
+        entry: where an archive holds it; None in a folder.
+        modified: for a file in a folder the time of its last change, in nanoseconds since the epoch; for an object
+            in a bucket 64 bits of its ETag; 0 in an archive.
+        video: what else belongs to a video; None if the file is a clip.
     """
 
     id: str
@@ -66,7 +66,7 @@ class RawSource:
 
     @property
     def change_token(self) -> int:
-        """What tells an edited file of the same size: the member's CRC-32, or what `modified` says."""
+        """A number that differs for an edited file of the same size: the member's CRC-32, or `modified`."""
         return self.entry.crc if self.entry else self.modified
 
     @property
@@ -86,17 +86,17 @@ class RawSource:
 
     @property
     def files(self) -> "tuple[RawSource, ...]":
-        """The file itself and, of a video, its labels."""
+        """The file itself, and for a video its labels."""
         return (self, self.video.labels) if self.video and self.video.labels else (self,)
 
     @property
     def portable_path(self) -> str:
-        """Place without the folders above the container: a store tells nothing of the machine it was made on."""
+        """The path without the folders above the container: a store says nothing about the machine it was made on."""
         return f"{self.container.name}/{self.member}"
 
     @property
     def identity(self) -> str:
-        """All that tells this input from another, an edited one of the same name and size included."""
+        """Text that differs for any other input, an edited file of the same name and size included."""
         video = self.video
-        facts = f" {video.labels_crc:08x} {video.xsub} {video.xview} {video.problem}" if video else ""
-        return f"{self.id} {self.size} {self.change_token}{facts}"
+        annotations = f" {video.labels_crc:08x} {video.xsub} {video.xview} {video.problem}" if video else ""
+        return f"{self.id} {self.size} {self.change_token}{annotations}"

@@ -28,18 +28,18 @@ _SplitLists = dict[ListedProtocol, SplitList]
 
 
 def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
-    """Bring together what belongs to each video of a phase.
+    """Find a phase's videos: skeletons, labels and split lists.
 
-    A file named like a video holds labels when its first line has commas, else skeletons; where one of the two is
-    damaged so that they look alike, their folders' names tell.
+    A file named like a video holds labels if its first line has commas, else skeletons. If one of the two is damaged
+    so that they look alike, the names of their folders decide.
 
     Args:
         files: every file of the raw input, with any id.
         phase: whose videos to look for.
 
     Returns:
-        The skeleton files with what belongs to them, sorted by video. A video whose labels or skeletons are
-        missing is there too, with that fault.
+        The skeleton files with their annotations, sorted by video. A video whose labels or skeletons are missing is
+        included, with that problem.
 
     Raises:
         RawInputError: a file is there twice, or a split list cannot be read or contradicts another.
@@ -52,19 +52,19 @@ def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
             videos.setdefault(video.id, []).append(replace(file, id=video.id))
         elif file.file_name.endswith(VIDEO_SUFFIX) and file.size <= _LIST_BYTES:
             _add_list(lists, file, phase)
-    sides = {protocol: split for protocol, (split, _) in lists.items()}
-    return [_annotate_video(*_skeletons_and_labels(videos[name]), sides) for name in sorted(videos)]
+    split_lists = {protocol: split for protocol, (split, _) in lists.items()}
+    return [_annotate_video(*_skeletons_and_labels(videos[name]), split_lists) for name in sorted(videos)]
 
 
 def describe_split_lists(sources: Sequence[RawSource]) -> Iterator[str]:
-    """Yield what a user should know of the videos' split lists; nothing for other sources."""
+    """Yield which protocols have no split list, and how many videos no list names."""
     videos = [source.video for source in sources if source.video is not None]
     for protocol, title in PROTOCOL_TITLES.items() if videos else ():
         unlisted = sum(getattr(video, protocol) == UNLISTED for video in videos)
         if unlisted == len(videos):
             yield f"no {title} list in --raw names any of the videos: there will be no manifest of {protocol}"
         elif unlisted:
-            yield f"{unlisted:,} videos stand in no {title} list: kept, but in no manifest of {protocol}"
+            yield f"{unlisted:,} videos are in no {title} list: kept, but in no manifest of {protocol}"
 
 
 def _skeletons_and_labels(files: Sequence[RawSource]) -> tuple[RawSource | None, RawSource | None]:
@@ -74,7 +74,7 @@ def _skeletons_and_labels(files: Sequence[RawSource]) -> tuple[RawSource | None,
         labelled = [_in_label_folder(file) for file in files]
     skeletons = [file for file, has_labels in zip(files, labelled, strict=True) if not has_labels]
     labels = [file for file, has_labels in zip(files, labelled, strict=True) if has_labels]
-    for first, *others in (each for each in (skeletons, labels) if each):
+    for first, *others in (group for group in (skeletons, labels) if group):
         if others:
             raise RawInputError(
                 f"video {first.id} is there twice: {first.location} and {others[0].location}", remedy=_DUPLICATE_REMEDY
@@ -105,26 +105,26 @@ def _add_list(lists: _ListFiles, file: RawSource, phase: Phase) -> None:
     if split is None:
         return
     protocol = detect_protocol(split, file.file_name, file.location)
-    first, place = lists.setdefault(protocol, (split, file))
+    first, first_file = lists.setdefault(protocol, (split, file))
     if first != split:
         raise RawInputError(
-            f"two {PROTOCOL_TITLES[protocol]} lists that differ: {place.location} and {file.location}",
+            f"two {PROTOCOL_TITLES[protocol]} lists that differ: {first_file.location} and {file.location}",
             remedy="Keep the one that belongs to the release, away from --raw the other.",
         )
 
 
 def _annotate_video(skeletons: RawSource | None, labels: RawSource | None, split_lists: _SplitLists) -> RawSource:
-    """Return the skeletons with what belongs to them, or the labels alone with that fault."""
+    """Return the skeleton file with its annotations, or the label file alone with that problem."""
     if skeletons is None:
         if labels is None:
             raise RawInputError("a video without any file")
         return replace(labels, video=VideoAnnotations(problem="no skeleton file of this video was found"))
     xsub, xview = (find_split_code(split_lists, protocol, skeletons.id) for protocol in PROTOCOL_TITLES)
     if labels is None:
-        facts = VideoAnnotations(None, 0, xsub, xview, problem="no label file of this video was found")
+        annotations = VideoAnnotations(None, 0, xsub, xview, problem="no label file of this video was found")
     else:
-        facts = VideoAnnotations(labels, _checksum(labels), xsub, xview)
-    return replace(skeletons, video=facts)
+        annotations = VideoAnnotations(labels, _checksum(labels), xsub, xview)
+    return replace(skeletons, video=annotations)
 
 
 def _checksum(file: RawSource) -> int:

@@ -23,7 +23,7 @@ class SplitList:
     test: frozenset[str]
 
     def split_code(self, video: str) -> int:
-        """Return the side of a video, as the store's columns have it."""
+        """Return the side of a video, as in the store's columns `xsub` and `xview`."""
         if video in self.train:
             return LISTED_TRAIN
         return LISTED_TEST if video in self.test else UNLISTED
@@ -32,8 +32,8 @@ class SplitList:
 def parse_split_list(text: str, phase: Phase, location: str) -> SplitList | None:
     """Parse a split list: a header and the training videos, a header and the validation videos.
 
-    Names are joined by commas or blanks over any number of lines. The first header stands for training unless it
-    speaks of validation or testing.
+    Names are separated by commas or blanks, over any number of lines. The first header means training unless it
+    mentions validation or testing.
 
     Args:
         text: the file's text.
@@ -41,7 +41,7 @@ def parse_split_list(text: str, phase: Phase, location: str) -> SplitList | None
         location: the file, named in errors.
 
     Returns:
-        The list; None where the file is something else, such as a list of the other phase.
+        The list; None if the file is something else, such as a list of the other phase.
 
     Raises:
         RawInputError: a word among the names is no video, or a video is on both sides.
@@ -68,7 +68,7 @@ def parse_split_list(text: str, phase: Phase, location: str) -> SplitList | None
 
 
 def _split_line(line: str, phase: Phase) -> tuple[str, list[str]]:
-    """Part a line into a header and names: names are what consists of videos for the most part."""
+    """Split a line into a header and names; text counts as names if most of its words are names of videos."""
     header, _, rest = line.rpartition(":")
     words = re.split(r"[,\s]+", rest.strip(" ,\t"))
     if 2 * sum(is_video_name(phase, word) for word in words) >= len(words):
@@ -77,13 +77,13 @@ def _split_line(line: str, phase: Phase) -> tuple[str, list[str]]:
 
 
 def detect_protocol(split: SplitList, file_name: str, location: str) -> ListedProtocol:
-    """Tell which protocol a list is of.
+    """Return the protocol of a split list.
 
-    Sides that share no view split by view, sides that share no recording (a video's name without its view) split
-    by subject. Where the content has both traits or neither, the file's name decides.
+    A list whose sides share no view splits by view; one whose sides share no recording (a video's name without its
+    view) splits by subject. If both or neither is the case, the file's name decides.
 
     Raises:
-        RawInputError: neither tells, or they contradict each other.
+        RawInputError: neither content nor name decides, or they contradict each other.
     """
     content, name = _protocol_by_content(split), _protocol_by_name(file_name)
     if content and name and content != name:
@@ -119,5 +119,5 @@ def _protocol_by_name(file_name: str) -> ListedProtocol | None:
 
 
 def find_split_code(lists: Mapping[ListedProtocol, SplitList], protocol: ListedProtocol, video: str) -> int:
-    """Return a video's side in a protocol; `UNLISTED` where no list of it was found."""
+    """Return a video's side in a protocol; `UNLISTED` if there is no list of the protocol."""
     return lists[protocol].split_code(video) if protocol in lists else UNLISTED

@@ -1,4 +1,4 @@
-"""Parses the skeletons and the labels of a PKU-MMD video, and cuts it into raw clips, one a label."""
+"""Parses the skeletons and labels of a PKU-MMD video; each label gives a raw clip."""
 
 import re
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class LabelledInterval:
 
     Attributes:
         label: 0-based class.
-        start, end: the interval, as the file names it.
+        start, end: the interval, as in the file.
         line: 1-based line of the file.
     """
 
@@ -51,11 +51,11 @@ def parse_video(data: bytes) -> NDArray[np.float64]:
     # float() takes more than decimal numbers: nan, inf, digits grouped by underscores.
     strict = bool(data.translate(None, _DECIMAL_TEXT))
     video = np.empty((len(numbers), _NUMBERS_PER_FRAME), dtype=np.float64)
-    for place, number in enumerate(numbers):
-        video[place] = _parse_frame(lines[number - 1], number, strict)
-    wild = np.flatnonzero(np.abs(video).max(axis=1) >= FLOAT32_BOUND)
-    if len(wild):
-        raise RawFileError("a number beyond the range of float32", line=numbers[wild[0]])
+    for frame, number in enumerate(numbers):
+        video[frame] = _parse_frame(lines[number - 1], number, strict)
+    too_large = np.flatnonzero(np.abs(video).max(axis=1) >= FLOAT32_BOUND)
+    if len(too_large):
+        raise RawFileError("a number beyond the range of float32", line=numbers[too_large[0]])
     return video.reshape(len(numbers), 2, _JOINTS, 3)
 
 
@@ -76,7 +76,7 @@ def parse_labels(data: bytes) -> list[LabelledInterval | RawFileError]:
     """Parse a label file: `action,start,end,confidence` a line, any number of lines.
 
     Returns:
-        What each line that is not blank says; of one that is malformed or names no action of 1 to 51, why.
+        For each line that is not blank its interval, or why it has none: malformed, or an action outside 1 to 51.
     """
     return [_parse_label(line, number) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
 
@@ -100,33 +100,33 @@ def read_video_clips(source: RawSource, info: ClipInfo) -> list[RawClip]:
     """Read a video and its labels.
 
     Args:
-        source: a video with what belongs to it.
+        source: a video with its annotations.
         info: what its name says.
 
     Returns:
-        What each clip is made from, in order of id `VIDEO_INDEX`; INDEX is the label's 0-based place in its file,
-        counting those that give no clip.
+        The raw clips in order of id `VIDEO_INDEX`; INDEX is the 0-based position of the label in its file, counting
+        labels that give no clip.
 
     Raises:
         RawFileError: labels or skeletons are missing, or the skeletons are damaged.
     """
-    facts = source.video
-    if facts is None or facts.labels is None:
-        raise RawFileError(facts.problem if facts else "a video without its labels")
-    info = replace(info, xsub=facts.xsub, xview=facts.xview)
+    annotations = source.video
+    if annotations is None or annotations.labels is None:
+        raise RawFileError(annotations.problem if annotations else "a video without its labels")
+    info = replace(info, xsub=annotations.xsub, xview=annotations.xview)
     try:
-        actions = parse_labels(read_source(facts.labels))
+        actions = parse_labels(read_source(annotations.labels))
     except RawFileError as problem:
-        return [RawClip(info, problem, facts.labels)]
+        return [RawClip(info, problem, annotations.labels)]
     if not actions:
-        return [RawClip(info, RawFileError("no label in the file"), facts.labels)]
+        return [RawClip(info, RawFileError("no label in the file"), annotations.labels)]
     video = parse_video(read_source(source))
     clips = []
     for index, action in enumerate(actions):
-        own = replace(info, id=f"{source.id}_{index}")
+        clip_info = replace(info, id=f"{source.id}_{index}")
         if isinstance(action, RawFileError):
-            clips.append(RawClip(own, action, facts.labels))
+            clips.append(RawClip(clip_info, action, annotations.labels))
         else:
             content = RawSegment(video, action.start, action.end, action.line)
-            clips.append(RawClip(replace(own, label=action.label), content, facts.labels))
+            clips.append(RawClip(replace(clip_info, label=action.label), content, annotations.labels))
     return sorted(clips, key=lambda clip: clip.info.id)

@@ -1,4 +1,4 @@
-"""Engines run the tasks of an ingest, in this process, in processes beside it, or on a cluster."""
+"""Engines run the tasks of an ingest: in this process, in local processes, or on a cluster."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """Runs tasks. Jobs and results are small and picklable: paths and specs travel, arrays never."""
+    """Runs tasks. Jobs and results are small and picklable: paths and specifications, no arrays."""
 
     def run(self, task: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
-        """Run a task on every job; yield each job with its result as it ends, in any order.
+        """Run a task on every job; yield each job with its result when it ends, in any order.
 
-        Jobs are taken one by one as there is room for them, so any number of them needs little memory.
+        Jobs are taken from the iterable only as there is room for them, so any number needs little memory.
 
         Raises:
-            MampctlError: what a task raises, or the engine itself was lost.
+            MampctlError: a task raised it, or the engine was lost.
         """
 
 
@@ -27,7 +27,7 @@ class Workers:
 
     Attributes:
         count: processes of one thread each on this machine; 0 is this process itself.
-        scheduler: address of a Dask scheduler that runs elsewhere, instead.
+        scheduler: address of a running Dask scheduler, used instead.
     """
 
     count: int = 0

@@ -30,10 +30,10 @@ SCHEDULER_TIMEOUT = 15.0
 """Seconds that a scheduler may take to answer."""
 
 _JOBS_PER_THREAD = 2
-"""Jobs in flight per thread: one runs, the next is there when it ends."""
+"""Jobs in flight per thread: one runs, the next waits for it to end."""
 
 _RETRIES = 2
-"""Times a task is tried again after an error that is not one of ours: a file system that stumbled."""
+"""Times a task is tried again after an error that is not a `MampctlError`, such as a file system's."""
 
 POLL_SECONDS = 5.0
 """Seconds without a result after which the scheduler is asked how many workers it has."""
@@ -42,7 +42,7 @@ RECOUNT_SECONDS = 5.0
 """Seconds between two counts of the threads while results come in: batch systems start workers one by one."""
 
 WORKER_TIMEOUT = 120.0
-"""Seconds without any worker before the work is given up: a batch system may be about to start some."""
+"""Seconds without any worker before giving up: a batch system may be about to start some."""
 
 # Dask's CommClosedError and every timeout are OSErrors; a pool of closed connections raises RuntimeError.
 _CONNECTION_ERRORS = (OSError, CancelledError, ClosedClientError, RuntimeError)
@@ -57,10 +57,10 @@ class DaskEngine:
         self._max_in_flight, self._counted_at = 0, -RECOUNT_SECONDS
 
     def run(self, task: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
-        """Run a task on every job; see `engine.Engine`.
+        """Run a task on every job; see `Engine`.
 
         Raises:
-            MampctlError: a task's own.
+            MampctlError: a task raised it.
             ClusterError: the scheduler, or all of its workers, were lost.
         """
         landed: SimpleQueue[Future[Any]] = SimpleQueue()
@@ -81,7 +81,7 @@ class DaskEngine:
         flying: "dict[Future[Any], Job]",
         landed: "SimpleQueue[Future[Any]]",
     ) -> None:
-        """Put jobs into flight, as many as the threads there are now have room for."""
+        """Submit as many jobs as the present threads have room for."""
         if time.monotonic() - self._counted_at >= RECOUNT_SECONDS:
             self._max_in_flight, self._counted_at = _JOBS_PER_THREAD * max(1, self._count_threads()), time.monotonic()
         for job in islice(waiting, max(0, self._max_in_flight - len(flying))):
@@ -104,7 +104,7 @@ class DaskEngine:
                 return future
 
     def _collect_result(self, future: Future[Any]) -> Any:
-        """Return a result. One that was lost with the worker that held it is waited for: another makes it again."""
+        """Return a result; if it was lost with its worker, wait until another worker computes it again."""
         while not _has_failed(future):
             try:
                 outcome = future.result(timeout=POLL_SECONDS)
@@ -128,7 +128,7 @@ class DaskEngine:
             return sum(self._client.sync(self._client.scheduler.ncores, callback_timeout=SCHEDULER_TIMEOUT).values())
 
     def _expect_workers(self) -> None:
-        """Ask the scheduler for its workers; where there are none, say so once, and give up after a while."""
+        """Ask the scheduler for its workers; if there are none, warn once, and give up after a while."""
         threads, now = self._count_threads(), time.monotonic()
         if threads:
             self._no_worker_since = None
@@ -144,7 +144,7 @@ class DaskEngine:
 
 @contextmanager
 def translate_connection_errors() -> Iterator[None]:
-    """Turn what Dask raises when its scheduler is gone into an error of ours.
+    """Turn what Dask raises when its scheduler is gone into a `ClusterError`.
 
     Raises:
         ClusterError: the scheduler is gone, or does not answer.
@@ -176,7 +176,7 @@ def _task_error(problem: BaseException) -> BaseException:
 
 
 def _run_task(task: Callable[[Job], Result], job: Job) -> Result | MampctlError:
-    """Run a task; its own errors are results, since trying again would not change them."""
+    """Run a task; a `MampctlError` is returned, because trying again would not help."""
     try:
         return task(job)
     except MampctlError as error:
@@ -184,15 +184,15 @@ def _run_task(task: Callable[[Job], Result], job: Job) -> Result | MampctlError:
 
 
 _ALLOWED_FAILURES = 10
-"""Workers on this machine that may die at one task."""
+"""How many workers on this machine may die at one task."""
 
 _START_ATTEMPTS = 3
 """Times the start of processes is tried."""
 
 MALLOC_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": 2**28, "MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_ARENA_MAX": 1}
-"""Keeps up to 256 MB of freed memory in a process: given back, every array's pages would be made anew.
+"""Keeps up to 256 MB of freed memory in a process, so that arrays do not fault in new pages every time.
 
-The C library reads these when a process starts, so they must be in its environment before.
+The C library reads these when a process starts, so they must be set before.
 """
 
 
@@ -213,7 +213,7 @@ def start_local_cluster(count: int) -> Iterator[Engine]:
             cluster = stack.enter_context(_start_processes(count))
             client = stack.enter_context(Client(cluster, set_as_default=False))
         logger.info(f"{count} worker processes{_dashboard_text(client)}")
-        # Dask's own objects are no garbage: to search them for any would stop its scheduler for 40 ms at a time.
+        # Dask's objects are no garbage: collecting among them stops its scheduler for 40 ms at a time.
         gc.freeze()
         yield DaskEngine(client)
 
@@ -230,7 +230,7 @@ def _start_processes(count: int) -> LocalCluster:
                 preload=["mamp_pipeline.ingest.engines.dask_preload"],
                 silence_logs=logging.CRITICAL,
             )
-        except RuntimeError as problem:  # a process died before it could be watched over
+        except RuntimeError as problem:  # a process died before its nanny watched it
             failure = problem
     raise ClusterError(
         f"worker processes do not start on this machine ({failure})",
@@ -240,13 +240,13 @@ def _start_processes(count: int) -> LocalCluster:
 
 @contextmanager
 def connect_cluster(address: str, probe_spec: ProbeSpec) -> Iterator[Engine]:
-    """Use the workers of a scheduler that runs elsewhere; they and it stay as they are.
+    """Use the workers of a running scheduler; scheduler and workers stay as they are.
 
     Raises:
-        ClusterError: nobody answers at the address, or a worker cannot do this work.
+        ClusterError: no scheduler answers at the address, or a worker cannot do this work.
     """
     _silence_dask_logs()
-    # Not only the first connection: whatever Dask connects to later must not wait for longer either.
+    # For all connections, not only the first one.
     with dask.config.set({"distributed.comm.timeouts.connect": SCHEDULER_TIMEOUT}), connect_client(address) as client:
         with translate_connection_errors():
             _await_workers(client, address)
@@ -263,7 +263,7 @@ def connect_client(address: str) -> Client:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # versions are compared below, in words of our own
+            warnings.simplefilter("ignore")  # versions are compared below
             return Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as problem:
         raise ClusterError(
@@ -289,27 +289,29 @@ def _await_workers(client: Client, address: str) -> None:
 def _check_workers(client: Client, probe_spec: ProbeSpec) -> int:
     installed = client.run(version, "mampctl", on_error="return")
     installed["the scheduler"] = _scheduler_version(client)
-    lacking = [place for place, found in installed.items() if isinstance(found, Exception)]
+    lacking = [worker for worker, answer in installed.items() if isinstance(answer, Exception)]
     if lacking:
         raise ClusterError(
             f"mampctl is not installed at {', '.join(lacking)}",
             remedy="Install mampctl[pipeline] in the environment of the scheduler and of every worker.",
         )
-    own, views = probe(probe_spec), client.run(probe, probe_spec, on_error="return")
-    problems = {place: _worker_problems(own, view) for place, view in views.items()}
-    for place, differences in problems.items():
+    expected, results = probe(probe_spec), client.run(probe, probe_spec, on_error="return")
+    problems = {worker: _worker_problems(expected, result) for worker, result in results.items()}
+    for worker, differences in problems.items():
         if differences:
             raise ClusterError(
-                f"worker {place} cannot do this work: " + "; ".join(differences),
-                remedy="Raw files and output must stand on a file system that every worker mounts under the same "
+                f"worker {worker} cannot do this work: " + "; ".join(differences),
+                remedy="Raw files and output must be on a file system that every worker mounts under the same "
                 "path, or in a bucket that the environment of every worker gives access to; and every worker needs "
                 "the same versions.",
             )
-    return len(views)
+    return len(results)
 
 
-def _worker_problems(own: ProbeResult, view: ProbeResult | Exception) -> list[str]:
-    return [f"{type(view).__name__}: {view}"] if isinstance(view, Exception) else list_probe_differences(own, view)
+def _worker_problems(expected: ProbeResult, result: ProbeResult | Exception) -> list[str]:
+    if isinstance(result, Exception):
+        return [f"{type(result).__name__}: {result}"]
+    return list_probe_differences(expected, result)
 
 
 def _scheduler_version(client: Client) -> str | Exception:
@@ -320,7 +322,7 @@ def _scheduler_version(client: Client) -> str | Exception:
 
 
 def _dashboard_text(client: Client) -> str:
-    """Return where to watch the work: without Bokeh, Dask has no dashboard, but pages of workers, tasks and logs."""
+    """Return the dashboard's address; without Bokeh, Dask has pages of workers, tasks and logs instead."""
     link = client.dashboard_link
     if not link:
         return ""
@@ -328,7 +330,7 @@ def _dashboard_text(client: Client) -> str:
 
 
 def _silence_dask_logs() -> None:
-    """Keep Dask's logs off standard error, where progress is written; errors reach the user as ours."""
+    """Keep Dask's logs off standard error, where progress is written; errors reach the user as `ClusterError`."""
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("distributed", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL)

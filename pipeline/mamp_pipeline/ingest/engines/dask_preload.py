@@ -1,4 +1,4 @@
-"""What a local worker process does before its first task. Dask preloads this module by its name."""
+"""Prepares a local worker process before its first task. Dask preloads this module by its name."""
 
 import atexit
 import gc
@@ -13,10 +13,7 @@ __all__ = ["dask_setup", "tasks"]
 
 
 def dask_setup(_worker: object) -> None:
-    """Load the compiled code, and spare the tasks the search for garbage among what is loaded by now: none is.
-
-    Nor is there any to search for at the process's end, which would take 0.2 s.
-    """
+    """Load the compiled code, and exempt what is loaded so far from garbage collection, also at the process's end."""
     warm_up_parser()
     sum_variances(np.zeros((1, 3), np.float32))
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Checks that a worker elsewhere reads the same raw files and staging folder and runs the same versions."""
+"""Checks that a cluster's worker reads the same raw files and staging folder, and has the same versions."""
 
 import platform
 import uuid
@@ -20,10 +20,10 @@ _PACKAGES = ("mampctl", "numpy", "zarr", "dask", "distributed")
 
 @dataclass(frozen=True, slots=True)
 class ProbeSpec:
-    """What to look at.
+    """What a probe reads.
 
     Attributes:
-        staging: the staging folder; a worker must read its mark and write beside it.
+        staging: the staging folder; a worker must read its owner marker and write beside it.
         samples: one raw file of each folder and archive.
     """
 
@@ -33,7 +33,7 @@ class ProbeSpec:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What one process saw: the state of each path, and the versions of the packages that make the content."""
+    """What one process sees: the state of each path, and the versions of the packages that affect the content."""
 
     host: str
     paths: dict[str, str]
@@ -41,7 +41,7 @@ class ProbeResult:
 
 
 def choose_probe(staging: StoragePath, sources: Iterable[RawSource]) -> ProbeSpec:
-    """Choose what to look at: the first file of each container."""
+    """Choose what to read: the first file of each container."""
     first: dict[StoragePath, RawSource] = {}
     for source in sources:
         for file in source.files:
@@ -50,18 +50,18 @@ def choose_probe(staging: StoragePath, sources: Iterable[RawSource]) -> ProbeSpe
 
 
 def probe(spec: ProbeSpec) -> ProbeResult:
-    """Look from the process this runs in."""
+    """Read the probe's files in this process."""
     paths = {str(source.container): _probe_source(source) for source in spec.samples}
     paths[str(spec.staging)] = _probe_staging(spec.staging)
     return ProbeResult(platform.node(), paths, {name: version(name) for name in _PACKAGES})
 
 
 def list_probe_differences(expected: ProbeResult, other: ProbeResult) -> list[str]:
-    """Say in which respect another process sees or is something else; nothing when it is fit to work."""
+    """Return the differences to another process's result; none if it can do the work."""
     versions = [
-        f"has {name} {other.versions.get(name, '(none)')}, here is {found}"
-        for name, found in expected.versions.items()
-        if other.versions.get(name) != found
+        f"has {name} {other.versions.get(name, '(none)')}, here is {here}"
+        for name, here in expected.versions.items()
+        if other.versions.get(name) != here
     ]
     paths = [
         f"{path}: {other.paths.get(path, 'not looked at')}; here it is: {state}"
@@ -83,10 +83,10 @@ def _probe_source(source: RawSource) -> str:
 
 def _probe_staging(staging: StoragePath) -> str:
     try:
-        mark = read_owner_marker(staging)
+        owner = read_owner_marker(staging)
     except MampctlError as problem:
         return problem.message
-    if mark is None:
+    if owner is None:
         return "not there"
     trial = staging / f"trial-{uuid.uuid4().hex}"
     try:
@@ -96,4 +96,4 @@ def _probe_staging(staging: StoragePath) -> str:
         return f"cannot be written ({problem.strerror})"
     except MampctlError as problem:
         return f"cannot be written ({problem.message})"
-    return f"there and writable, plan {mark[:12]}"
+    return f"there and writable, plan {owner[:12]}"
