@@ -17,7 +17,7 @@ from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.training.runtime import RunContext
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN
-from tests.trainer.ledger_cases import write_recipe
+from tests.trainer.run_folders import write_recipe
 from tests.trainer.runs import evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
 
 WITHOUT_TORCH = """

@@ -10,7 +10,7 @@ import pytest
 from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_trainer.recipes import load_recipe
 from tests.cli.conftest import Run
-from tests.trainer.ledger_cases import write_recipe, write_run
+from tests.trainer.run_folders import write_recipe, write_run
 from tests.trainer.runs import linear_recipe, pretrain_recipe
 
 

@@ -17,7 +17,7 @@ from mamp_trainer.reproduce.execute import execute, match_run
 from mamp_trainer.reproduce.plan import Outcome, make_plan
 from mamp_trainer.reproduce.tables import collect, read_losses
 from mamp_trainer.training.runtime import RunContext
-from tests.trainer.ledger_cases import write_metrics, write_run
+from tests.trainer.run_folders import write_metrics, write_run
 from tests.trainer.runs import SignalAfter, pretrain_recipe, write_toy_store
 from tests.trainer.stores import Clip, write_store
 
@@ -45,7 +45,7 @@ def change_json(path: Path, change: dict[str, Any], *keys: str) -> None:
 @pytest.mark.parametrize(
     ("window", "counts"), [(None, True), (DEFAULT_SHUFFLE_WINDOW, True), (DEFAULT_SHUFFLE_WINDOW + 1, False)]
 )
-def test_find_run__a_streamed_run_counts_and_one_of_another_order_does_not(
+def test_match_run__a_streamed_run_counts_and_one_of_another_order_does_not(
     data: Path, window: int | None, counts: bool
 ) -> None:
     shelf = DataCatalog(data)

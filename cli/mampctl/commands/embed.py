@@ -56,17 +56,17 @@ def embed(
         loaded = encoder_recipe(encoder, recipe, store, set_)
         return encoder, loaded, store_of_recipe(store, loaded)
 
-    with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+    with distributed_run(prepare, device, devices) as ((network, loaded, store_path), ranks, progress):
         from mamp_trainer.protocols.embeddings import embed_clips as make
         from mamp_trainer.protocols.evaluate import EvaluationContext
 
-        features, facts = make(network, loaded, EvaluationContext(place, device, progress, ranks), _SPLITS[side])
+        features, made_by = make(network, loaded, EvaluationContext(store_path, device, progress, ranks), _SPLITS[side])
     if not ranks.is_main:
         return
-    write(features, facts, out)
+    write(features, made_by, out)
     clips, width = features.features.shape
     if as_json:
-        print_json({"file": str(out), "clips": clips, "width": width, **facts})
+        print_json({"file": str(out), "clips": clips, "width": width, **made_by})
         return
     print_summary(out, f"clip, label, side and features of {clips:,} clips, {width} numbers each")
 
@@ -79,10 +79,10 @@ def _choose_writer(out: Path) -> "Writer":
         MissingExtraError: a package for this format is not installed.
     """
     if out.suffix == ".npz":
-        return lambda features, facts, path: features.write_npz(path, facts)
+        return lambda features, metadata, path: features.write_npz(path, metadata)
     if out.suffix in (".h5", ".hdf5"):
         with needed_extras():
             from mamp_pipeline.convert.h5 import write_features
 
-        return lambda features, facts, path: write_features(path, features._asdict(), facts)
+        return lambda features, metadata, path: write_features(path, features._asdict(), metadata)
     raise UsageError(f"--out {out}: no format ends in '{out.suffix}'", remedy="Name FILE.npz or FILE.h5.")

@@ -54,19 +54,19 @@ def evaluate(
         loaded = _load_classifier_recipe(network, recipe, set_)
         return network, loaded, store_of_recipe(store, loaded)
 
-    with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+    with distributed_run(prepare, device, devices) as ((network, loaded, store_path), ranks, progress):
         from mamp_trainer.protocols.evaluate import EvaluationContext
         from mamp_trainer.protocols.evaluate import evaluate as measure
 
-        found, scores = measure(network, loaded, EvaluationContext(place, device, progress, ranks))
+        evaluation, predictions = measure(network, loaded, EvaluationContext(store_path, device, progress, ranks))
     if not ranks.is_main:
         return
     if out:
-        _write_evaluation(out, found, scores)
+        _write_evaluation(out, evaluation, predictions)
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(evaluation.model_dump(mode="json"))
         return
-    _print_evaluation(found)
+    _print_evaluation(evaluation)
     if out:
         print_line(f"{out}: evaluation.json, classes.csv, confusion.csv, scores.npz")
 
@@ -86,33 +86,35 @@ def _require_empty_folder(out: Path | None) -> None:
         raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
 
 
-def _print_evaluation(found: ClassifierEvaluation) -> None:
-    print_measured_network(found, f"{found.clips:,} test clips")
-    print_line(f"top-1 {found.top1:.2f} %, top-5 {found.top5:.2f} %")
-    if found.metrics:
-        print_line(", ".join(f"{name} {value:.4g}" for name, value in found.metrics.items()))
-    if found.hardest:
+def _print_evaluation(evaluation: ClassifierEvaluation) -> None:
+    print_measured_network(evaluation, f"{evaluation.clips:,} test clips")
+    print_line(f"top-1 {evaluation.top1:.2f} %, top-5 {evaluation.top5:.2f} %")
+    if evaluation.metrics:
+        print_line(", ".join(f"{name} {value:.4g}" for name, value in evaluation.metrics.items()))
+    if evaluation.hardest:
         print_line()
-        names = [each.name for each in found.classes]
-        rows = [(names[pair.label], names[pair.taken_for], pair.clips, f"{pair.share:.1f}") for pair in found.hardest]
+        names = [accuracy.name for accuracy in evaluation.classes]
+        rows = [
+            (names[pair.label], names[pair.taken_for], pair.clips, f"{pair.share:.1f}") for pair in evaluation.hardest
+        ]
         print_table(rows, ("class", "taken for", "clips", "% of its clips"))
 
 
-def _write_evaluation(out: Path, found: ClassifierEvaluation, scores: "ClipPredictions") -> None:
+def _write_evaluation(out: Path, evaluation: ClassifierEvaluation, predictions: "ClipPredictions") -> None:
     from mamp_schemas.io.atomic import write_folder
     from mamp_trainer.protocols.predictions import SCORES_FILE
 
-    names = [each.name for each in found.classes]
+    names = [accuracy.name for accuracy in evaluation.classes]
     classes = [
-        (each.label, each.name, each.clips, each.top1, "" if each.taken_for is None else names[each.taken_for])
-        for each in found.classes
+        (row.label, row.name, row.clips, row.top1, "" if row.taken_for is None else names[row.taken_for])
+        for row in evaluation.classes
     ]
-    matrix = [(name, *row) for name, row in zip(names, found.matrix, strict=True)]
+    matrix = [(name, *row) for name, row in zip(names, evaluation.matrix, strict=True)]
     files = {
-        "evaluation.json": found.model_dump_json(indent=1).encode() + b"\n",
+        "evaluation.json": evaluation.model_dump_json(indent=1).encode() + b"\n",
         "classes.csv": _to_csv([("label", "class", "clips", "top1", "most_often_taken_for"), *classes]),
         "confusion.csv": _to_csv([("class", *names), *matrix]),
-        SCORES_FILE: scores.to_bytes(),
+        SCORES_FILE: predictions.to_bytes(),
     }
     write_folder(out, files)
 

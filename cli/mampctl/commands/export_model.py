@@ -52,15 +52,15 @@ def export_model(
     spec = dataset_spec(trained.dataset, described)
     cleaning = spec.policy(read_training_policy(checkpoint, policy))
     network = load_exported_network(checkpoint, trained)
-    facts = export_metadata(network, trained, spec, cleaning, spec.class_names)
-    content, difference = make(network, spec.bodies, facts, str(out))
+    metadata = export_metadata(network, trained, spec, cleaning, spec.class_names)
+    content, difference = make(network, spec.bodies, metadata, str(out))
     write_file(out, content)
-    result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **facts}
+    result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **metadata}
     if as_json:
         print_json(result)
         return
     print_summary(out, f"{len(content) / 1e6:,.1f} MB, outputs {' and '.join(network.outputs)}")
-    print_line(facts["input"])
+    print_line(metadata["input"])
     print_line(f"read back and run, its outputs differ from the model's by at most {difference:.1e}")
 
 

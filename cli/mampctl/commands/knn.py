@@ -48,19 +48,19 @@ def knn(
         loaded = encoder_recipe(encoder, recipe, store, set_)
         return encoder, loaded, store_of_recipe(store, loaded)
 
-    with distributed_run(prepare, device, devices) as ((network, loaded, place), ranks, progress):
+    with distributed_run(prepare, device, devices) as ((network, loaded, store_path), ranks, progress):
         from mamp_trainer.protocols.evaluate import EvaluationContext, measure_encoder
 
         options = KnnOptions(k=tuple(k)) if k else KnnOptions()
-        context = EvaluationContext(place, device, progress, ranks)
-        found = cast("RetrievalEvaluation", measure_encoder("knn", network, loaded, options, context))
+        context = EvaluationContext(store_path, device, progress, ranks)
+        retrieval = cast("RetrievalEvaluation", measure_encoder("knn", network, loaded, options, context))
     if not ranks.is_main:
         return
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(retrieval.model_dump(mode="json"))
         return
-    print_measured_network(found, f"{found.clips:,} test clips among {found.gallery:,} training clips")
-    print_table([(at, f"{share:.2f}") for at, share in found.knn.items()], ("k", "kNN top-1 %"))
+    print_measured_network(retrieval, f"{retrieval.clips:,} test clips among {retrieval.gallery:,} training clips")
+    print_table([(count, f"{share:.2f}") for count, share in retrieval.knn.items()], ("k", "kNN top-1 %"))
     print_line()
-    print_table([(at, f"{share:.2f}") for at, share in found.recall.items()], ("k", "recall@k %"))
-    print_line(f"mean average precision {found.mean_average_precision:.2f} %")
+    print_table([(count, f"{share:.2f}") for count, share in retrieval.recall.items()], ("k", "recall@k %"))
+    print_line(f"mean average precision {retrieval.mean_average_precision:.2f} %")

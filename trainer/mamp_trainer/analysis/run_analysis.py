@@ -22,7 +22,6 @@ from mamp_schemas.models.analysis import (
     RunAnalysis,
 )
 from mamp_schemas.models.recipe import PretrainRecipe
-from mamp_schemas.models.results import ConfusedPair
 from mamp_schemas.progress import NullProgress, Progress
 from mamp_trainer.analysis.reconstruction import reconstruct_masked
 from mamp_trainer.analysis.test_subset import TestSubset
@@ -32,7 +31,7 @@ from mamp_trainer.checkpoints.provenance import read_training_recipe
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.precision import matmul_precision
 from mamp_trainer.protocols.evaluate import EvaluationContext, evaluate
-from mamp_trainer.protocols.metrics import class_accuracy, confusion_matrix, most_confused_pairs
+from mamp_trainer.protocols.metrics import confusion
 from mamp_trainer.protocols.networks import load_feature_extractor, trained_recipe
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions, predict_logits
 from mamp_trainer.training.runtime import choose_device
@@ -169,15 +168,13 @@ class _RunAnalyser:
 
 def confusion_analysis(predictions: ClipPredictions, source: Literal["scores", "checkpoint"]) -> ConfusionAnalysis:
     """Return which classes are taken for which, by the highest score of each clip."""
-    classes = predictions.logits.shape[1]
-    matrix = confusion_matrix(predictions.logits.argmax(dim=1), predictions.label, classes)
-    pairs = most_confused_pairs(matrix, classes**2)
+    matrix, accuracy, pairs = confusion(predictions.logits, predictions.label)
     return ConfusionAnalysis(
         source=source,
         clips=len(predictions.clip),
         matrix=ArrayData.of(matrix.numpy()),
-        accuracy=tuple(None if math.isnan(value) else value for value in class_accuracy(matrix).tolist()),
-        pairs=tuple(ConfusedPair(**pair._asdict()) for pair in pairs[:MAX_PAIRS]),
+        accuracy=tuple(None if math.isnan(value) else value for value in accuracy.tolist()),
+        pairs=tuple(pairs[:MAX_PAIRS]),
         num_pairs=len(pairs),
     )
 

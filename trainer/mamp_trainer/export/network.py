@@ -1,4 +1,4 @@
-"""The network that is exported, what its file says of itself, and the check that an export gives its numbers."""
+"""The network that is exported, the metadata of its file, and the check that the export gives the same numbers."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -55,11 +55,11 @@ class ExportedNetwork(nn.Module):
 
 
 def load_exported_network(source: Path, recipe: Recipe) -> ExportedNetwork:
-    """Load what a run, a checkpoint or a released file holds: a classifier, or of a pre-training its encoder.
+    """Load a run's classifier, or the encoder of a pre-training.
 
     Args:
         source: the folder of a run or of a checkpoint, or a released `.pth` file.
-        recipe: what it was trained by.
+        recipe: the recipe that it was trained with.
 
     Raises:
         CheckpointError: it cannot be read or has another shape.
@@ -73,17 +73,17 @@ def load_exported_network(source: Path, recipe: Recipe) -> ExportedNetwork:
 
 
 TOLERANCE = 1e-4
-"""Largest difference, where the largest number is at most 1; relative to that number where it is larger."""
+"""Largest accepted difference: absolute, or relative to the largest output where that exceeds 1."""
 
 CHECK_BATCH_SIZES = (1, 3)
-"""Clips of the batches that are tried: neither is the size that the network is traced with."""
+"""Batch sizes of the check; neither is the size that the network is traced with."""
 
 RunExported = Callable[[Tensor], Sequence[Tensor]]
-"""What runs an exported network: clips to its outputs, in order."""
+"""Runs an exported network: from clips to its outputs, in order."""
 
 
 def synthetic_clips(count: int, bodies: int, frames: int, joints: int, seed: int = 0) -> Tensor:
-    """Return made-up samples, (N, M, T, V, 3): poses of a metre that wander; every other clip has a single body."""
+    """Return synthetic samples (N, M, T, V, 3): random poses of a metre that drift; every other clip has one body."""
     generator = torch.Generator().manual_seed(seed)
     pose = 0.5 * torch.randn(count, bodies, 1, joints, 3, generator=generator)
     clips = pose + 0.02 * torch.randn(count, bodies, frames, joints, 3, generator=generator).cumsum(dim=2)
@@ -93,16 +93,16 @@ def synthetic_clips(count: int, bodies: int, frames: int, joints: int, seed: int
 
 @torch.no_grad()
 def check_export(network: ExportedNetwork, run: RunExported, bodies: int, file_name: str) -> float:
-    """Compare an exported network with its origin, on batches of `TRIALS`.
+    """Compare an exported network with the original on synthetic batches of `CHECK_BATCH_SIZES`.
 
     Args:
-        network: the origin.
-        run: runs what was made of it.
+        network: the original.
+        run: runs the exported network.
         bodies: M.
         file_name: the file, named in errors.
 
     Returns:
-        The largest difference found, in units of what `TOLERANCE` is in.
+        The largest difference, absolute or relative as in `TOLERANCE`.
 
     Raises:
         ExportError: they differ by more than `TOLERANCE`.
@@ -135,19 +135,19 @@ def _mismatch_error(what: str, problem: str) -> ExportError:
 def export_metadata(
     network: ExportedNetwork, recipe: Recipe, spec: DatasetSpec, policy: IngestPolicy, classes: Sequence[str]
 ) -> dict[str, str]:
-    """Return what an exported file carries beside the network, all of it text.
+    """Return the metadata of an exported file: text by name.
 
     Args:
-        network: what is exported.
-        recipe: what it was trained by.
+        network: the network that is exported.
+        recipe: the recipe that it was trained with.
         spec: the dataset.
-        policy: how its clips were made.
-        classes: their names.
+        policy: the policy that the dataset's clips were made by.
+        classes: the names of the classes.
     """
     model, width = recipe.model, recipe.model.width
-    held = "a copy of the first body" if policy.empty_slot == "copy" else "zeros"
-    empty = f" A slot without a body holds {held}." if spec.bodies > 1 else ""
-    facts = {
+    empty_slot = "a copy of the first body" if policy.empty_slot == "copy" else "zeros"
+    empty = f" A slot without a body holds {empty_slot}." if spec.bodies > 1 else ""
+    metadata = {
         "made_by": f"mampctl {version('mampctl')}",
         "recipe": recipe.name,
         "recipe_hash": recipe.digest(),
@@ -163,16 +163,16 @@ def export_metadata(
         "joints": json.dumps(spec.skeleton.joints),
     }
     if network.head is None:
-        return facts
+        return metadata
     scores = {
         "logits": f"float32 (N, {network.classes}): softmax over classes gives probabilities",
         "classes": json.dumps(list(classes)),
     }
-    return facts | scores
+    return metadata | scores
 
 
 def _describe_origin(spec: DatasetSpec, policy: IngestPolicy) -> str:
-    """Say where the coordinates of a clip begin."""
+    """Return where the origin of a clip's coordinates is."""
     if policy.centre == "none":
         return "the camera's coordinates"
     return f"the origin is the first body's {spec.skeleton.joints[spec.skeleton.centre]} in its first frame"

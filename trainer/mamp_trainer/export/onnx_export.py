@@ -1,4 +1,4 @@
-"""Export to ONNX, a `.onnx` file that onnxruntime and others run; the only module that imports onnx."""
+"""Export to ONNX: a `.onnx` file for onnxruntime and other runtimes. The only module that imports onnx."""
 
 import logging
 import warnings
@@ -23,14 +23,14 @@ def export_onnx(
     Args:
         network: set to evaluation.
         bodies: M.
-        metadata: what the file says of itself, as metadata properties.
+        metadata: the file's metadata properties.
         file_name: the file, named in errors.
 
     Returns:
-        The content, and the largest difference found; see `check_equal`.
+        The content, and the largest difference; see `check_export`.
 
     Raises:
-        ExportError: onnxruntime does not get the network's numbers.
+        ExportError: onnxruntime's outputs differ from the network's.
     """
     with _silence_exporter():
         program = torch.onnx.export(
@@ -59,7 +59,7 @@ def export_onnx(
 
 @contextmanager
 def _silence_exporter() -> Iterator[None]:
-    """Keep torch's exporter from telling users what it finds deprecated, or missing, in itself."""
+    """Suppress torch's exporter's own warnings about deprecated and missing parts."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

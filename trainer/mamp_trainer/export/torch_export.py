@@ -1,4 +1,4 @@
-"""Export by torch itself, a `.pt2` file that `torch.export.load` reads."""
+"""Export by torch: a `.pt2` file that `torch.export.load` reads."""
 
 import io
 import json
@@ -11,15 +11,15 @@ from torch.export import Dim
 from mamp_trainer.export.network import INPUT, ExportedNetwork, check_export, synthetic_clips
 
 METADATA_FILE = "mampctl.json"
-"""The name under which a `.pt2` file holds what it says of itself: see `extra_files` of `torch.export.load`."""
+"""The metadata file inside a `.pt2` file: see `extra_files` of `torch.export.load`."""
 
 
 BATCH_AXIS = {INPUT: {0: Dim("batch", min=1)}}
-"""The axis of the clips: of any length."""
+"""The batch axis has any length."""
 
 
 def example_input(network: ExportedNetwork, bodies: int) -> tuple[Tensor]:
-    """Return what a network is traced with: two clips of M bodies, which is fixed."""
+    """Return the input that a network is traced with: two clips; M is fixed by it."""
     spec = network.encoder.spec
     return (synthetic_clips(2, bodies, spec.frames, spec.joints),)
 
@@ -33,14 +33,14 @@ def export_torch(
     Args:
         network: set to evaluation.
         bodies: M.
-        metadata: what the file says of itself.
+        metadata: the file's metadata.
         file_name: the file, named in errors.
 
     Returns:
-        The content, and the largest difference found; see `check_equal`.
+        The content, and the largest difference; see `check_export`.
 
     Raises:
-        ExportError: what is read back does not give the network's numbers.
+        ExportError: the outputs of the file, read back, differ from the network's.
     """
     buffer = io.BytesIO()
     program = torch.export.export(network, example_input(network, bodies), dynamic_shapes=BATCH_AXIS)

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
 from mamp_schemas.io.run_files import TOP1, TOP5, UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.base import Model
 from mamp_schemas.models.protocol import Split
 from mamp_schemas.models.recipe import EvaluationRecipe, Recipe
-from mamp_schemas.models.results import ClassAccuracy, ClassifierEvaluation, ConfusedPair, NetworkMeasurement
+from mamp_schemas.models.results import ClassAccuracy, ClassifierEvaluation, NetworkMeasurement
 from mamp_schemas.progress import NullProgress, Progress
 from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.checkpoints.load import weights_digest
@@ -20,7 +18,7 @@ from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.clip_encoder import ClipEncoder
 from mamp_trainer.models.precision import matmul_precision
 from mamp_trainer.protocols.base import EncodedClips, MeasuredProtocol
-from mamp_trainer.protocols.metrics import accuracy, class_accuracy, confusion_matrix, most_confused_pairs
+from mamp_trainer.protocols.metrics import Confusion, accuracy, confusion
 from mamp_trainer.protocols.networks import load_classifier, load_feature_extractor
 from mamp_trainer.protocols.predictions import ClipPredictions, predict_logits
 from mamp_trainer.training.memory import measure_budget
@@ -65,16 +63,16 @@ def evaluate(
     model = load_classifier(network, recipe)
     data = open_run_data(recipe, context, ("test",))
     predictions = predict_split(model, data, "test", context)
-    matrix = confusion_matrix(predictions.logits.argmax(dim=1), predictions.label, predictions.logits.shape[1])
+    confused = confusion(predictions.logits, predictions.label)
     measured = accuracy(predictions.logits, predictions.label)
     evaluation = ClassifierEvaluation(
         **network_measurement(network, model, data).model_dump(),
         clips=len(predictions.clip),
         top1=measured[TOP1],
         top5=measured[TOP5],
-        classes=tuple(_class_accuracies(matrix, data.store.metadata.dataset_spec().class_names)),
-        hardest=tuple(ConfusedPair(**pair._asdict()) for pair in most_confused_pairs(matrix, CONFUSED_PAIRS)),
-        matrix=tuple(map(tuple, matrix.tolist())),
+        classes=tuple(_class_accuracies(confused, data.store.metadata.dataset_spec().class_names)),
+        hardest=tuple(confused.pairs[:CONFUSED_PAIRS]),
+        matrix=tuple(map(tuple, confused.matrix.tolist())),
         metrics=dict(PROTOCOLS.get(recipe.kind).metrics(predictions.logits, predictions.label)),
     )
     return evaluation, predictions
@@ -138,9 +136,9 @@ def network_measurement(network: Path | None, model: ClipEncoder, data: RunData)
     )
 
 
-def _class_accuracies(matrix: Tensor, names: Sequence[str]) -> list[ClassAccuracy]:
-    clips, right = matrix.sum(dim=1).tolist(), class_accuracy(matrix).tolist()
-    wrong, instead = matrix.clone().fill_diagonal_(0).max(dim=1)
+def _class_accuracies(confused: Confusion, names: Sequence[str]) -> list[ClassAccuracy]:
+    clips, right = confused.matrix.sum(dim=1).tolist(), confused.accuracy.tolist()
+    wrong, instead = confused.matrix.clone().fill_diagonal_(0).max(dim=1)
     return [
         ClassAccuracy(
             label=label,

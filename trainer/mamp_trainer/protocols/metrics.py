@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.io.run_files import TOP1, TOP5
+from mamp_schemas.models.results import ConfusedPair
 
 
 def top_k_hits(logits: Tensor, label: Tensor, ks: tuple[int, ...] = (1, 5)) -> Tensor:
@@ -34,22 +35,6 @@ def accuracy(logits: Tensor, label: Tensor) -> dict[str, float]:
     hits = top_k_hits(logits, label.to(logits.device))
     top1, top5 = (100 * hits.double() / len(label)).tolist()
     return {TOP1: top1, TOP5: top5}
-
-
-class ConfusedPair(NamedTuple):
-    """A class that is taken for another one.
-
-    Attributes:
-        label: the class, 0-based.
-        taken_for: the class predicted.
-        clips: how many of its clips are.
-        share: of all its clips, in percent.
-    """
-
-    label: int
-    taken_for: int
-    clips: int
-    share: float
 
 
 def confusion_matrix(predicted: Tensor, label: Tensor, classes: int) -> Tensor:
@@ -86,5 +71,32 @@ def most_confused_pairs(matrix: Tensor, count: int) -> list[ConfusedPair]:
     ranked = shares.argsort(descending=True, stable=True)[:count]
     pairs = zip(ranked.tolist(), wrong[ranked].tolist(), shares[ranked].tolist(), strict=True)
     return [
-        ConfusedPair(pair // len(matrix), pair % len(matrix), number, share) for pair, number, share in pairs if number
+        ConfusedPair(label=pair // len(matrix), taken_for=pair % len(matrix), clips=number, share=share)
+        for pair, number, share in pairs
+        if number
     ]
+
+
+class Confusion(NamedTuple):
+    """Which classes are taken for which.
+
+    Attributes:
+        matrix: (K, K) int64, clips of each class (rows) taken for each class (columns).
+        accuracy: (K,) float64, percent of each class's clips; NaN for a class without clips.
+        pairs: all classes taken for another one, by the share of their clips.
+    """
+
+    matrix: Tensor
+    accuracy: Tensor
+    pairs: list[ConfusedPair]
+
+
+def confusion(logits: Tensor, label: Tensor) -> Confusion:
+    """Return which classes are taken for which, by the highest logit of each clip.
+
+    Args:
+        logits: (N, K).
+        label: (N,) int64.
+    """
+    matrix = confusion_matrix(logits.argmax(dim=1), label, logits.shape[1])
+    return Confusion(matrix, class_accuracy(matrix), most_confused_pairs(matrix, matrix.numel()))

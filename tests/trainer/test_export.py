@@ -54,7 +54,7 @@ def clips(count: int, spec: ModelSpec = MODEL) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", ["linear", "finetune"])
-def test_exported__logits_are_the_classifier_s(kind: str) -> None:
+def test_exported_network__logits_are_the_classifier_s(kind: str) -> None:
     model, x = classifier(kind), clips(3)
     real = torch.tensor([[True, False], [True, True], [True, False]])
     with torch.no_grad():
@@ -65,7 +65,7 @@ def test_exported__logits_are_the_classifier_s(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["linear", "finetune", "encoder"])
-def test_make_onnx__runs_on_any_number_of_clips(kind: str) -> None:
+def test_export_onnx__runs_on_any_number_of_clips(kind: str) -> None:
     network = exported(kind)
     content, difference = export_onnx(network, 2, FACTS, "m.onnx")
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -79,7 +79,7 @@ def test_make_onnx__runs_on_any_number_of_clips(kind: str) -> None:
     assert difference < 1e-5
 
 
-def test_make_onnx__linear_layers_stay_such_and_facts_stand_in_the_file() -> None:
+def test_export_onnx__linear_layers_stay_such_and_facts_stand_in_the_file() -> None:
     content, _ = export_onnx(exported("linear"), 2, FACTS, "m.onnx")
     model = onnx.load_from_string(content)
     assert "Conv" not in {node.op_type for node in model.graph.node}
@@ -87,7 +87,7 @@ def test_make_onnx__linear_layers_stay_such_and_facts_stand_in_the_file() -> Non
 
 
 @pytest.mark.parametrize("kind", ["finetune", "encoder"])
-def test_make_program__runs_on_any_number_of_clips(kind: str) -> None:
+def test_export_torch__runs_on_any_number_of_clips(kind: str) -> None:
     network = exported(kind)
     content, difference = export_torch(network, 2, FACTS, "m.pt2")
     files = {METADATA_FILE: ""}
@@ -99,7 +99,7 @@ def test_make_program__runs_on_any_number_of_clips(kind: str) -> None:
     assert difference < 1e-5
 
 
-def test_check_equal__other_numbers_are_refused() -> None:
+def test_check_export__other_numbers_are_refused() -> None:
     network = exported("linear")
 
     def run(x: Tensor) -> tuple[Tensor, ...]:
@@ -110,25 +110,25 @@ def test_check_equal__other_numbers_are_refused() -> None:
         check_export(network, run, 2, "m.onnx")
 
 
-def test_check_equal__numbers_that_are_none_are_refused() -> None:
+def test_check_export__numbers_that_are_none_are_refused() -> None:
     network = exported("encoder")
     with pytest.raises(ExportError, match="differs by nan"):
         check_export(network, lambda x: [network(x)[0] * float("nan")], 2, "m.onnx")
 
 
-def test_check_equal__another_shape_is_refused() -> None:
+def test_check_export__another_shape_is_refused() -> None:
     network = exported("encoder")
     with pytest.raises(ExportError, match=r"'features' has shape \(1, 8\), expected \(1, 16\)"):
         check_export(network, lambda x: [network(x)[0][:, :8]], 2, "m.onnx")
 
 
-def test_make_clips__some_have_a_single_body() -> None:
+def test_synthetic_clips__some_have_a_single_body() -> None:
     made = synthetic_clips(3, 2, 16, 25)
     assert (made[:, 1].abs().amax(dim=(1, 2, 3)) > 0).tolist() == [False, True, False]
     assert check.CHECK_BATCH_SIZES == (1, 3)
 
 
-def test_describe__says_shape_units_and_classes() -> None:
+def test_export_metadata__says_shape_units_and_classes() -> None:
     facts = export_metadata(
         exported("linear"), linear_recipe(), NTU60, dataset_spec("ntu60").paper_policy, NTU60.class_names
     )
@@ -139,7 +139,7 @@ def test_describe__says_shape_units_and_classes() -> None:
     assert json.loads(facts["classes"])[0] == "drink water"
 
 
-def test_describe__an_encoder_has_no_classes() -> None:
+def test_export_metadata__an_encoder_has_no_classes() -> None:
     facts = export_metadata(
         exported("encoder"), linear_recipe(), PKU1, dataset_spec("pku1").policy("corrected"), PKU1.class_names
     )
@@ -147,7 +147,7 @@ def test_describe__an_encoder_has_no_classes() -> None:
     assert "policy corrected" in facts["input"]
 
 
-def test_describe__says_where_coordinates_begin_and_what_fills_an_empty_slot() -> None:
+def test_export_metadata__says_where_coordinates_begin_and_what_fills_an_empty_slot() -> None:
     network, recipe = exported("encoder"), linear_recipe()
     ntu120 = export_metadata(network, recipe, NTU120, dataset_spec("ntu120").paper_policy, ())["input"]
     assert "the first body's spine_mid in its first frame" in ntu120

@@ -47,37 +47,39 @@ def recordings() -> list[Recording]:
 
 
 @pytest.mark.parametrize("empty_slot", ["zeros", "copy"])
-def test_logits__equal_those_of_the_same_clips_in_a_store(run: Path, tmp_path: Path, empty_slot: EmptySlot) -> None:
+def test_predictor_logits__equal_those_of_the_same_clips_in_a_store(
+    run: Path, tmp_path: Path, empty_slot: EmptySlot
+) -> None:
     predictor = Predictor.load(run, RECIPE, NTU60, empty_slot, "cpu")
     assert torch.equal(predictor.logits(recordings()), stored_scores(run, tmp_path, empty_slot, len(CLIPS)))
 
 
-def test_logits__do_not_depend_on_what_is_predicted_together(run: Path, tmp_path: Path) -> None:
+def test_predictor_logits__do_not_depend_on_what_is_predicted_together(run: Path, tmp_path: Path) -> None:
     predictor = Predictor.load(run, RECIPE, NTU60, "zeros", "cpu")
     single = torch.cat([predictor.logits([recording]) for recording in recordings()])
     torch.testing.assert_close(single, stored_scores(run, tmp_path, "zeros", 3), rtol=1e-5, atol=1e-6)
 
 
-def test_load__another_number_of_joints_is_refused(run: Path) -> None:
+def test_load_predictor__another_number_of_joints_is_refused(run: Path) -> None:
     with pytest.raises(RecipeError, match="for 25 joints, NW-UCLA has 20"):
         Predictor.load(run, RECIPE, NWUCLA, "zeros", "cpu")
 
 
-def test_load__another_number_of_classes_is_refused(run: Path) -> None:
+def test_load_predictor__another_number_of_classes_is_refused(run: Path) -> None:
     with pytest.raises(CheckpointError, match="classifier of 60 classes, NTU RGB\\+D 60 has 61"):
         Predictor.load(run, RECIPE, NTU60.replaced(class_names=(*NTU60.class_names, "another")), "zeros", "cpu")
 
 
-def test_load__another_kind_of_head_is_refused(run: Path) -> None:
+def test_load_predictor__another_kind_of_head_is_refused(run: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no classifier of `train finetune`"):
         Predictor.load(run, finetune_recipe(model=RECIPE.model), NTU60, "zeros", "cpu")
 
 
-def test_most_probable__highest_first() -> None:
+def test_top_classes__highest_first() -> None:
     told = top_classes(torch.tensor([[1.0, 3.0, 2.0]]).log(), 2)
     assert [[label for label, _ in clip] for clip in told] == [[1, 2]]
     assert [probability for _, probability in told[0]] == pytest.approx([1 / 2, 1 / 3])
 
 
-def test_most_probable__no_more_than_there_are_classes() -> None:
+def test_top_classes__no_more_than_there_are_classes() -> None:
     assert [len(clip) for clip in top_classes(torch.zeros(2, 3), 5)] == [3, 3]

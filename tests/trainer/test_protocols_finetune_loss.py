@@ -40,7 +40,7 @@ def make_optimiser(model: Classifier) -> torch.optim.Optimizer:
     return optimiser_of_groups(FINETUNE.optimiser_groups(model, RECIPE), RECIPE.optimiser)
 
 
-def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() -> None:
+def test_finetune_loss__is_cross_entropy_with_a_share_for_all_classes_alike() -> None:
     recipe = finetune_recipe(dropout=0.0, drop_path=0.0, label_smoothing=0.1)
     model, batch = frozen_norm(make_classifier(recipe, CLASSES, None)), make_batch()
 
@@ -54,7 +54,7 @@ def test_smoothed_loss__is_cross_entropy_with_a_share_for_all_classes_alike() ->
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
-def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
+def test_finetune_loss__drops_by_epoch_and_never_otherwise() -> None:
     loss = loss_function(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE, FINETUNE)
     with torch.no_grad():
         first, again, other = (loss(make_batch(), epoch).total for epoch in (0, 0, 1))
@@ -62,7 +62,7 @@ def test_smoothed_loss__drops_by_epoch_and_never_otherwise() -> None:
     assert not torch.equal(first, other)
 
 
-def test_smoothed_loss__drops_branches_of_the_encoder_and_features_of_the_head() -> None:
+def test_finetune_loss__drops_branches_of_the_encoder_and_features_of_the_head() -> None:
     model, batch = frozen_norm(make_classifier(RECIPE, CLASSES, None)), make_batch()
     masks = draw_drop_masks(RECIPE, Draws(RECIPE.seed, 2, batch.clip), slots=2)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def test_smoothed_loss__drops_branches_of_the_encoder_and_features_of_the_head()
     torch.testing.assert_close(loss, expected)
 
 
-def test_smoothed_loss__of_a_batch_is_the_mean_of_its_parts() -> None:
+def test_finetune_loss__of_a_batch_is_the_mean_of_its_parts() -> None:
     """What a clip loses does not depend on who takes it: two ranks have the loss of one."""
     loss = loss_function(frozen_norm(make_classifier(RECIPE, CLASSES, None)), RECIPE, FINETUNE)
     with torch.no_grad():
@@ -81,7 +81,7 @@ def test_smoothed_loss__of_a_batch_is_the_mean_of_its_parts() -> None:
     torch.testing.assert_close(whole, torch.stack(parts).mean())
 
 
-def test_make_classifier__fine_tuning_takes_the_encoder_and_the_seeds_head(tmp_path: Path) -> None:
+def test_make_classifier__of_fine_tuning_takes_the_encoder_and_the_seeds_head(tmp_path: Path) -> None:
     recipe = finetune_recipe(model=RECIPE.model.replaced(depth=1))
     pretrained = save_mamp(tmp_path)
 
@@ -96,7 +96,7 @@ def test_make_classifier__fine_tuning_takes_the_encoder_and_the_seeds_head(tmp_p
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_step__scales_the_learning_rate_of_each_layer() -> None:
+def test_optimiser_groups__scale_the_learning_rate_of_each_layer() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
     trainer = make_trainer(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
     trainer.train_step([Microbatch(make_batch(), 1.0)], 0, 0, lr=0.5)
@@ -106,7 +106,7 @@ def test_step__scales_the_learning_rate_of_each_layer() -> None:
     assert rates == pytest.approx({0.8**power: 0.5 * 0.8**power for power in range(4)})
 
 
-def test_step__fine_tuning_learns_what_it_sees() -> None:
+def test_finetune_loss__training_learns_what_it_sees() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
     trainer = make_trainer(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
     for number in range(40):

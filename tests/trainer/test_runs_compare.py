@@ -8,7 +8,7 @@ from mamp_schemas.models.objectives import MaskingSpec
 from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.models.splits import Subset
 from mamp_trainer.runs.compare import Aspect, compare
-from tests.trainer.ledger_cases import HARDWARE, encoder_of, write_recipe, write_run
+from tests.trainer.run_folders import HARDWARE, encoder_of, write_recipe, write_run
 from tests.trainer.runs import linear_recipe, pretrain_recipe, semi_recipe
 
 

@@ -100,7 +100,7 @@ def test_linear__tests_after_every_epoch(store: Path, tmp_path: Path) -> None:
     assert tested[-1] == result.last_top1
 
 
-def test_class_scores__every_test_clip_once(store: Path) -> None:
+def test_predict_logits__every_test_clip_once(store: Path) -> None:
     recipe = linear_recipe(batch_size=3)
     source = open_source(store, recipe)
     batches = source.test_batches(source.load_labelled("test"))
@@ -111,7 +111,7 @@ def test_class_scores__every_test_clip_once(store: Path) -> None:
     assert seen == [3, 3, 1]
 
 
-def test_class_scores__do_not_depend_on_the_batch_size(store: Path) -> None:
+def test_predict_logits__do_not_depend_on_the_batch_size(store: Path) -> None:
     found = []
     for batch_size in (1, 4, 7):
         recipe = linear_recipe(batch_size=batch_size)
@@ -122,7 +122,7 @@ def test_class_scores__do_not_depend_on_the_batch_size(store: Path) -> None:
     torch.testing.assert_close(found[0], found[2])
 
 
-def test_class_scores__among_more_ranks_than_clips_of_a_batch(store: Path) -> None:
+def test_predict_logits__among_more_ranks_than_clips_of_a_batch(store: Path) -> None:
     recipe = linear_recipe(batch_size=2)
     source = open_source(store, recipe)
     batches = source.test_batches(source.load_labelled("test"))

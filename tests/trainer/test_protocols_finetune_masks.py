@@ -17,30 +17,30 @@ def draw(clips: int | Tensor, epoch: int = 0, recipe: FinetuneRecipe = RECIPE) -
     return draw_drop_masks(recipe, Draws(recipe.seed, epoch, clip), SLOTS)
 
 
-def test_path_rates__grow_linearly_from_nothing():
+def test_drop_path_rates__grow_linearly_from_nothing():
     torch.testing.assert_close(drop_path_rates(4, 0.3), torch.tensor([0.0, 0.1, 0.2, 0.3]))
 
 
-def test_path_rates__a_single_block_is_never_passed_by():
+def test_drop_path_rates__a_single_block_is_never_dropped():
     assert drop_path_rates(1, 0.3).tolist() == [0.0]
 
 
-def test_keep_factors__of_the_draws_below_the_rate_are_zero():
+def test_inverted_dropout_mask__of_the_draws_below_the_rate_are_zero():
     u, rate = torch.tensor([0.0, 0.2, 0.25, 0.9]), torch.tensor(0.25)
     torch.testing.assert_close(inverted_dropout_mask(u, rate), torch.tensor([0.0, 0.0, 4 / 3, 4 / 3]))
 
 
-def test_keep_factors__nothing_is_left_out_at_rate_zero():
+def test_inverted_dropout_mask__nothing_is_left_out_at_rate_zero():
     assert inverted_dropout_mask(torch.tensor([0.0, 0.5]), torch.tensor(0.0)).tolist() == [1.0, 1.0]
 
 
-def test_draw_drops__shapes():
+def test_draw_drop_masks__shapes():
     drops = draw(3)
     assert drops.drop_path.shape == (3 * SLOTS, SPEC.depth, 2)
     assert drops.dropout.shape == (3, SLOTS, SPEC.segments, SPEC.joints, SPEC.width)
 
 
-def test_draw_drops__are_as_likely_as_the_recipe_says():
+def test_draw_drop_masks__are_as_likely_as_the_recipe_says():
     drops = draw(2000)
     left_out = (drops.drop_path == 0).double().mean(dim=0)
     deviation = (0.3 * 0.7 / 4000) ** 0.5
@@ -50,13 +50,13 @@ def test_draw_drops__are_as_likely_as_the_recipe_says():
     assert abs(features.mean() - 0.25) < 4 * (0.25 * 0.75 / features.numel()) ** 0.5
 
 
-def test_draw_drops__branches_and_bodies_are_left_out_independently():
+def test_draw_drop_masks__branches_and_bodies_are_left_out_independently():
     left_out = (draw(4000).drop_path[:, -1] == 0).double().view(-1, SLOTS * 2)
     correlation = torch.corrcoef(left_out.T).fill_diagonal_(0)
     assert correlation.abs().max() < 4 / 4000**0.5
 
 
-def test_draw_drops__do_not_depend_on_the_batch():
+def test_draw_drop_masks__do_not_depend_on_the_batch():
     clip = torch.tensor([5, 0, 77, 3])
     together = draw(clip)
     for at, one in enumerate(clip):
@@ -66,7 +66,7 @@ def test_draw_drops__do_not_depend_on_the_batch():
 
 
 @pytest.mark.parametrize("change", ["epoch", "seed"])
-def test_draw_drops__another_epoch_or_seed_draws_anew(change):
+def test_draw_drop_masks__another_epoch_or_seed_draws_anew(change):
     other = draw(40, epoch=1) if change == "epoch" else draw(40, recipe=RECIPE.replaced(seed=1))
     assert not torch.equal(draw(40).drop_path, other.drop_path)
     assert not torch.equal(draw(40).dropout, other.dropout)

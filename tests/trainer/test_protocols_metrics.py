@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from mamp_trainer.protocols.metrics import ConfusedPair, class_accuracy, confusion_matrix, most_confused_pairs
+from mamp_schemas.models.results import ConfusedPair
+from mamp_trainer.protocols.metrics import class_accuracy, confusion_matrix, most_confused_pairs
 
 CLASSES = 4
 pairs = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=60)
@@ -40,7 +41,7 @@ def test_class_accuracy__equals_scikit_learns_recall(clips: list[tuple[int, int]
 
 @settings(max_examples=50, deadline=None)
 @given(pairs)
-def test_hardest_pairs__are_all_that_is_confused_by_share(clips: list[tuple[int, int]]) -> None:
+def test_most_confused_pairs__are_all_that_is_confused_by_share(clips: list[tuple[int, int]]) -> None:
     found = most_confused_pairs(matrix_of(clips), count=CLASSES**2)
     labels = [label for label, _ in clips]
     assert {(pair.label, pair.taken_for) for pair in found} == {pair for pair in clips if pair[0] != pair[1]}
@@ -49,6 +50,9 @@ def test_hardest_pairs__are_all_that_is_confused_by_share(clips: list[tuple[int,
     assert [pair.share for pair in found] == sorted((pair.share for pair in found), reverse=True)
 
 
-def test_hardest_pairs__as_many_as_asked_for() -> None:
+def test_most_confused_pairs__as_many_as_asked_for() -> None:
     matrix = matrix_of([(0, 1), (0, 0), (1, 1), (2, 0), (2, 0), (2, 3), (2, 2)])
-    assert most_confused_pairs(matrix, 2) == [ConfusedPair(0, 1, 1, 50.0), ConfusedPair(2, 0, 2, 50.0)]
+    assert most_confused_pairs(matrix, 2) == [
+        ConfusedPair(label=0, taken_for=1, clips=1, share=50.0),
+        ConfusedPair(label=2, taken_for=0, clips=2, share=50.0),
+    ]

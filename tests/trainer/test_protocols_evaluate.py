@@ -82,7 +82,7 @@ def measured_on(ranks: DistContext, store: Path, trained: Path) -> tuple[float, 
     return found.top1, found.top5, found.matrix
 
 
-def test_embed__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, pretrained: Path) -> None:
+def test_embed_clips__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, pretrained: Path) -> None:
     recipe = pretrain_recipe()
     found, facts = embed_clips(pretrained, recipe, EvaluationContext(store, "cpu"), ("train", "test"))
     assert list(found.side) == ["train"] * 26 + ["test"] * 7
@@ -97,7 +97,7 @@ def test_embed__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, 
     np.testing.assert_allclose(found.features[26:], torch.stack(plain).numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_embed__initial_weights_are_those_of_an_untrained_linear_evaluation(store: Path, trained: Path) -> None:
+def test_embed_clips__initial_weights_are_those_of_an_untrained_linear_evaluation(store: Path, trained: Path) -> None:
     """The run's encoder was fixed and untrained: its features are those of the same seed."""
     from_run, _ = embed_clips(trained, linear_recipe(), EvaluationContext(store, "cpu"), ("test",))
     from_seed, facts = embed_clips(None, linear_recipe(), EvaluationContext(store, "cpu"), ("test",))
@@ -105,7 +105,7 @@ def test_embed__initial_weights_are_those_of_an_untrained_linear_evaluation(stor
     assert facts["network"] == "untrained"
 
 
-def test_find_neighbours__votes_as_scikit_learn_does(store: Path, pretrained: Path) -> None:
+def test_measure_encoder__votes_as_scikit_learn_does(store: Path, pretrained: Path) -> None:
     recipe = pretrain_recipe()
     found = measure_encoder("knn", pretrained, recipe, KnnOptions(k=(5, 1)), EvaluationContext(store, "cpu"))
     features, _ = embed_clips(pretrained, recipe, EvaluationContext(store, "cpu"), ("train", "test"))
@@ -118,7 +118,7 @@ def test_find_neighbours__votes_as_scikit_learn_does(store: Path, pretrained: Pa
     assert (found.clips, found.gallery, set(found.knn)) == (7, 26, {1, 5})
 
 
-def test_find_neighbours__more_than_there_are_is_told(
+def test_measure_encoder__more_neighbours_than_clips_warns(
     store: Path, pretrained: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for k in (26, 27):
@@ -128,7 +128,7 @@ def test_find_neighbours__more_than_there_are_is_told(
     ]
 
 
-def test_embed__released_file_of_another_length_warns(
+def test_embed_clips__released_file_of_another_length_warns(
     store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     released = tmp_path / "released.pth"

@@ -10,7 +10,7 @@ from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.models.splits import Subset
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.runs.index import find_finished, run_detail, summarise_run
-from tests.trainer.ledger_cases import encoder_of, write_metrics, write_recipe, write_run
+from tests.trainer.run_folders import encoder_of, write_metrics, write_recipe, write_run
 from tests.trainer.runs import linear_recipe, pretrain_recipe, semi_recipe
 
 
@@ -50,7 +50,7 @@ def test_read_record__says_what_to_do_about_an_unknown_field(tmp_path: Path) -> 
     assert "Update mampctl" in caught.value.remedy
 
 
-def test_describe_run__of_a_complete_one_by_its_record_alone(tmp_path: Path) -> None:
+def test_summarise_run__of_a_complete_one_by_its_record_alone(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", linear_recipe(), 57.5)
     (folder / "recipe.yaml").unlink()
     line = summarise_run(read_run(folder))
@@ -58,14 +58,14 @@ def test_describe_run__of_a_complete_one_by_its_record_alone(tmp_path: Path) -> 
     assert (line.epochs, line.planned_epochs, line.last_loss) == (3, 3, None)
 
 
-def test_describe_run__of_format_1_takes_name_and_draw_from_the_recipe(tmp_path: Path) -> None:
+def test_summarise_run__of_format_1_takes_name_and_draw_from_the_recipe(tmp_path: Path) -> None:
     recipe = semi_recipe(subset=Subset(fraction=0.1, draw=2))
     folder = write_run(tmp_path / "run", recipe, format_version=1, recipe=None, subset=None, hardware=None)
     line = summarise_run(read_run(folder))
     assert (line.recipe, line.subset) == ("tiny", recipe.subset)
 
 
-def test_describe_run__of_an_incomplete_one_by_recipe_and_metrics(tmp_path: Path) -> None:
+def test_summarise_run__of_an_incomplete_one_by_recipe_and_metrics(tmp_path: Path) -> None:
     folder = write_recipe(tmp_path / "run", linear_recipe())
     write_metrics(
         folder,
@@ -89,7 +89,7 @@ def test_summarise_run__of_a_protocol_that_is_not_installed(tmp_path: Path) -> N
     assert "there is no task 'attentive'" in detail.notes[0]
 
 
-def test_describe_run__a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_summarise_run__a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     folder = write_recipe(tmp_path / "run", linear_recipe())
     (folder / "recipe.yaml").write_text("kind: linear\ncolour: blue\n")
     line = summarise_run(read_run(folder))
@@ -97,7 +97,7 @@ def test_describe_run__a_recipe_that_cannot_be_read_is_told(tmp_path: Path) -> N
     assert "unknown key: colour" in line.problem
 
 
-def test_read_reached__looks_at_the_end_only(tmp_path: Path) -> None:
+def test_read_run_progress__looks_at_the_end_only(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("not JSON\n")
     assert read_run_progress(tmp_path) is None
     lines = [{"event": "train", "epoch": 1, "step": step, "loss": 0.5} for step in range(3000)]
@@ -108,13 +108,13 @@ def test_read_reached__looks_at_the_end_only(tmp_path: Path) -> None:
     assert (reached.step, reached.measured) == (2999, {})
 
 
-def test_read_reached__before_the_first_line(tmp_path: Path) -> None:
+def test_read_run_progress__before_the_first_line(tmp_path: Path) -> None:
     assert read_run_progress(tmp_path) is None
     write_metrics(tmp_path)
     assert read_run_progress(tmp_path) is None
 
 
-def test_read_course__lines_of_steps_and_of_epochs_apart(tmp_path: Path) -> None:
+def test_read_curve__lines_of_steps_and_of_epochs_apart(tmp_path: Path) -> None:
     train = {"event": "train", "epoch": 1, "step": 10, "loss": 0.5, "peak_share": 0.2}
     write_metrics(tmp_path, train, {"event": "epoch", "epoch": 1, "step": 10, "seconds": 1.5})
     with (tmp_path / "metrics.jsonl").open("a") as file:
@@ -124,12 +124,12 @@ def test_read_course__lines_of_steps_and_of_epochs_apart(tmp_path: Path) -> None
     assert course.epochs == [{"epoch": 1, "step": 10, "seconds": 1.5}]
 
 
-def test_read_course__before_the_first_line(tmp_path: Path) -> None:
+def test_read_curve__before_the_first_line(tmp_path: Path) -> None:
     assert read_curve(tmp_path) == ([], [])
 
 
 @pytest.mark.parametrize("text", ["not JSON", '{"event": "train", "epoch": 1}', '{"loss": "high"}'])
-def test_read_course__names_the_line_that_is_damaged(tmp_path: Path, text: str) -> None:
+def test_read_curve__names_the_line_that_is_damaged(tmp_path: Path, text: str) -> None:
     write_metrics(tmp_path, {"event": "train", "epoch": 1, "step": 10, "loss": 0.5})
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write(f"{text}\n")
@@ -154,7 +154,7 @@ def test_find_finished__by_recipe_store_manifest_and_encoder(tmp_path: Path) -> 
         assert find_finished(runs, *other) is None
 
 
-def test_detail__where_the_recipe_is_not_as_shipped(tmp_path: Path) -> None:
+def test_run_detail__where_the_recipe_is_not_as_shipped(tmp_path: Path) -> None:
     recipe = load_recipe("pretrain", "nwucla-small", ["schedule.epochs=7", "seed=2"])
     found = run_detail(read_run(write_run(tmp_path / "run", recipe, 0.5)))
     shipped = load_recipe("pretrain", "nwucla-small")
@@ -166,7 +166,7 @@ def test_detail__where_the_recipe_is_not_as_shipped(tmp_path: Path) -> None:
     assert found.notes == ()
 
 
-def test_detail__an_edited_recipe_is_noted(tmp_path: Path) -> None:
+def test_run_detail__an_edited_recipe_is_noted(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", linear_recipe())
     edited = linear_recipe(schedule=ScheduleSpec(epochs=9, lr=0.1))
     write_recipe(tmp_path / "edited", edited)

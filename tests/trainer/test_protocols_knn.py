@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mamp_trainer.protocols import knn as neighbours
+from mamp_trainer.protocols import knn as knn_module
 from mamp_trainer.protocols.knn import Neighbours, find_nearest, measure_retrieval, vote
 
 Set = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -115,10 +115,10 @@ def test_measure_retrieval__a_class_the_gallery_lacks_is_never_found() -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 23, 50, 23 * 6, 23 * 7])
-def test_chunks__change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_nearest__chunks_change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     queries, wanted, gallery, labels = make_set(3)
     nearest, measured = find_nearest(queries, gallery, 4), measure_retrieval(queries, wanted, gallery, labels)
-    monkeypatch.setattr(neighbours, "CHUNK_SIMILARITIES", chunk)
+    monkeypatch.setattr(knn_module, "CHUNK_SIMILARITIES", chunk)
     parts, again = find_nearest(queries, gallery, 4), measure_retrieval(queries, wanted, gallery, labels)
     assert torch.equal(parts.indices, nearest.indices)
     torch.testing.assert_close(parts.similarity, nearest.similarity, atol=1e-6, rtol=0)
