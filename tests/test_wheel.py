@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import sysconfig
 import venv
 import zipfile
 from pathlib import Path
@@ -40,7 +39,7 @@ def test_wheel__runs_the_demo_outside_the_repository(wheel: Path, tmp_path: Path
     subprocess.run(pip, check=True, capture_output=True)
     # Its dependencies are lent from the environment of the tests; the wheel's own packages stand before them.
     (site,) = (environment / "lib").glob("python*/site-packages")
-    (site / "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    (site / "lent.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n")
     work = tmp_path / "work"
     work.mkdir()
     where = "import mamp_schemas, mamp_pipeline, mamp_trainer, mampctl as m; print(m.__file__, mamp_trainer.__file__)"

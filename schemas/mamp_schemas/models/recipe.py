@@ -150,7 +150,10 @@ class Recipe(Model):
         compile: whether torch compiles the network; the first step then takes a minute or more. Needs a C++
             compiler on a CPU and Triton on a GPU.
         checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
+        recipes: recipes that come with the class of a plug-in, as YAML text by name; `--recipe NAME` finds them.
     """
+
+    recipes: ClassVar[Mapping[str, str]] = {}
 
     kind: str
     name: str

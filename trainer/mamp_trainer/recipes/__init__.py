@@ -5,9 +5,12 @@ differs. Where it names another objective than its base, the base's options that
 left out.
 """
 
+import difflib
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, overload
 
@@ -25,6 +28,9 @@ from mamp_schemas.models.recipe import (
     recipe_class,
     task_names,
 )
+from mamp_schemas.registry import OBJECTIVES, PROTOCOLS
+
+logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".yaml", ".yml")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
@@ -74,7 +80,7 @@ def load_evaluation_recipe(task: str, name_or_file: str, overrides: Sequence[str
 
 
 def list_recipes(task: str) -> list[Recipe]:
-    """Return the shipped recipes of a task, sorted by name."""
+    """Return the recipes of a task, shipped and of other distributions, sorted by name."""
     return [load_recipe(task, name) for name in recipe_names(task)]
 
 
@@ -147,11 +153,28 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def recipe_names(task: str) -> list[str]:
-    """Return the names of a task's shipped recipes, sorted, without reading them; none for other names."""
+    """Return the names of a task's recipes, shipped and of other distributions, sorted; none for another task."""
+    return sorted({*_files(task), *_plugin_recipes(task)})
+
+
+def _files(task: str) -> dict[str, Traversable]:
+    """Return the shipped recipe files of a task, by name."""
     folder = files(__name__) / task
-    if task not in task_names() or not folder.is_dir():
-        return []
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    entries = folder.iterdir() if task in task_names() and folder.is_dir() else ()
+    return {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}
+
+
+def _plugin_recipes(task: str) -> dict[str, str]:
+    """Return the YAML text of the recipes that other distributions bring for a task, by name."""
+    registry = OBJECTIVES if task == PRETRAIN else PROTOCOLS
+    recipes: dict[str, str] = {}
+    for name in registry.names() if task == PRETRAIN else {task} & {*registry.names()}:
+        if registry.entry(name).distribution is not None:
+            try:
+                recipes |= registry.options(name).recipes
+            except UsageError as problem:
+                logger.warning("%s", problem)
+    return recipes
 
 
 def _read_text(task: str, name_or_file: str) -> str:
@@ -163,13 +186,19 @@ def _read_text(task: str, name_or_file: str) -> str:
                 f"recipe file {name_or_file} cannot be read: {problem}",
                 remedy="Name a readable YAML file, or a shipped recipe without a suffix.",
             ) from None
+    shipped = _files(task)
+    if name_or_file in shipped:
+        return shipped[name_or_file].read_text(encoding="utf-8")
+    brought = _plugin_recipes(task)
+    if name_or_file in brought:
+        return brought[name_or_file]
     names = recipe_names(task)
-    if name_or_file not in names:
-        raise UsageError(
-            f"no {task} recipe is called '{name_or_file}'; the shipped ones are: {', '.join(names)}",
-            remedy="Choose one of them, or name a file that ends in .yaml.",
-        )
-    return (files(__name__) / task / f"{name_or_file}.yaml").read_text(encoding="utf-8")
+    near = difflib.get_close_matches(name_or_file, names, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise UsageError(
+        f"no {task} recipe is called '{name_or_file}'{hint}; the shipped ones are: {', '.join(names)}",
+        remedy="Choose one of them, or name a file that ends in .yaml.",
+    )
 
 
 def _apply_override(data: dict[str, Any], override: str) -> None:
