@@ -25,7 +25,8 @@ A complete plug-in:
 
     PROTOTYPE = PrototypeProtocol()
 
-with the entry point `prototype = "my_package.prototype:PROTOTYPE"`.
+with the entry point `prototype = "my_package.prototype:PROTOTYPE"`. Recipes in the class variable `recipes` of the
+recipe class (YAML text by name) are found by `--recipe NAME`, as the shipped ones are.
 
 Shapes: N clips, M body slots, Te segments, V joints, D width of the encoder, K classes.
 """
