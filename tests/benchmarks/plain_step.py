@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_trainer.data.collate import Batch
-from mamp_trainer.data.rng import MASK, uniform
+from mamp_trainer.data.rng import RngStream, uniform
 from mamp_trainer.models.mamp import MAMP
 
 
@@ -38,7 +38,7 @@ class PlainStep:
     def loss(self, batch: Batch, epoch: int) -> Tensor:
         spec = self.recipe.model
         slots = batch.x.shape[1]
-        u = uniform(self.recipe.seed, epoch, MASK, batch.clip, slots * spec.tokens).view(-1, spec.tokens)
+        u = uniform(self.recipe.seed, epoch, RngStream.MASK, batch.clip, slots * spec.tokens).view(-1, spec.tokens)
         x = batch.x.flatten(0, 1)
         score = self._score(x, u)
         keep = score.argsort(dim=1)[:, : int(spec.tokens * (1 - self.recipe.masking.ratio))]

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamp_trainer.data.rng import CROP, MASK, ORDER, ROTATION, hash_index, uniform
+from mamp_trainer.data.rng import RngStream, hash_index, uniform
 
 WORD = 2**64
 INCREMENT = 0x9E3779B97F4A7C15
@@ -34,13 +34,13 @@ def test_hash_index__equals_arithmetic_on_unsigned_numbers(seed: int, epoch: int
 
 @given(words, small, st.integers(0, 2**62))
 def test_uniform__takes_the_upper_24_bits(seed: int, epoch: int, index: int) -> None:
-    bits = expected_hash(seed, epoch, CROP, index)
-    drawn = uniform(seed, epoch, CROP, torch.tensor([index]), 3)
+    bits = expected_hash(seed, epoch, RngStream.CROP, index)
+    drawn = uniform(seed, epoch, RngStream.CROP, torch.tensor([index]), 3)
     assert drawn.tolist() == [[(mix((bits + counter * INCREMENT) % WORD) >> 40) / 2**24 for counter in (1, 2, 3)]]
 
 
 def test_uniform__stays_below_one_and_not_below_zero() -> None:
-    drawn = uniform(0, 0, MASK, torch.arange(2000), 1000)
+    drawn = uniform(0, 0, RngStream.MASK, torch.arange(2000), 1000)
     assert drawn.dtype == torch.float32
     assert drawn.min() >= 0
     assert drawn.max() < 1
@@ -49,14 +49,14 @@ def test_uniform__stays_below_one_and_not_below_zero() -> None:
 
 def test_uniform__does_not_depend_on_the_batch() -> None:
     index = torch.tensor([5, 0, 123_456, 7])
-    together = uniform(1, 2, MASK, index, 10)
-    alone = torch.cat([uniform(1, 2, MASK, one[None], 10) for one in index])
+    together = uniform(1, 2, RngStream.MASK, index, 10)
+    alone = torch.cat([uniform(1, 2, RngStream.MASK, one[None], 10) for one in index])
     assert torch.equal(together, alone)
 
 
 def test_uniform__more_numbers_begin_with_the_same() -> None:
     index = torch.arange(5)
-    assert torch.equal(uniform(0, 0, CROP, index, 9)[:, :4], uniform(0, 0, CROP, index, 4))
+    assert torch.equal(uniform(0, 0, RngStream.CROP, index, 9)[:, :4], uniform(0, 0, RngStream.CROP, index, 4))
 
 
 def kolmogorov_smirnov(values: torch.Tensor) -> float:
@@ -72,19 +72,23 @@ ONE_IN_A_THOUSAND = 1.95
 
 
 def test_uniform__is_uniform_over_indices() -> None:
-    drawn = uniform(3, 1, CROP, torch.arange(COUNT), 1)
+    drawn = uniform(3, 1, RngStream.CROP, torch.arange(COUNT), 1)
     assert abs(float(drawn.mean()) - 0.5) < 4 * (1 / 12 / COUNT) ** 0.5
     assert kolmogorov_smirnov(drawn) < ONE_IN_A_THOUSAND
 
 
 def test_uniform__is_uniform_within_one_index() -> None:
-    assert kolmogorov_smirnov(uniform(3, 1, MASK, torch.tensor([0]), COUNT)) < ONE_IN_A_THOUSAND
+    assert kolmogorov_smirnov(uniform(3, 1, RngStream.MASK, torch.tensor([0]), COUNT)) < ONE_IN_A_THOUSAND
 
 
 def test_uniform__is_uniform_over_epochs_and_seeds() -> None:
     zero = torch.tensor([0])
-    assert kolmogorov_smirnov(torch.cat([uniform(0, n, CROP, zero, 1) for n in range(1000)])) < ONE_IN_A_THOUSAND
-    assert kolmogorov_smirnov(torch.cat([uniform(n, 0, CROP, zero, 1) for n in range(1000)])) < ONE_IN_A_THOUSAND
+    assert (
+        kolmogorov_smirnov(torch.cat([uniform(0, n, RngStream.CROP, zero, 1) for n in range(1000)])) < ONE_IN_A_THOUSAND
+    )
+    assert (
+        kolmogorov_smirnov(torch.cat([uniform(n, 0, RngStream.CROP, zero, 1) for n in range(1000)])) < ONE_IN_A_THOUSAND
+    )
 
 
 def correlation(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -93,16 +97,21 @@ def correlation(first: torch.Tensor, second: torch.Tensor) -> float:
 
 def test_uniform__neighbours_do_not_correlate() -> None:
     index = torch.arange(COUNT)
-    base = uniform(0, 0, CROP, index, 2)
+    base = uniform(0, 0, RngStream.CROP, index, 2)
     four_sigma = 4 / COUNT**0.5
     assert correlation(base[:-1, 0], base[1:, 0]) < four_sigma
     assert correlation(base[:, 0], base[:, 1]) < four_sigma
-    assert correlation(base, uniform(0, 1, CROP, index, 2)) < four_sigma
-    assert correlation(base, uniform(1, 0, CROP, index, 2)) < four_sigma
-    assert correlation(base, uniform(0, 0, ROTATION, index, 2)) < four_sigma
+    assert correlation(base, uniform(0, 1, RngStream.CROP, index, 2)) < four_sigma
+    assert correlation(base, uniform(1, 0, RngStream.CROP, index, 2)) < four_sigma
+    assert correlation(base, uniform(0, 0, RngStream.ROTATION, index, 2)) < four_sigma
 
 
 def test_hash_index__seed_epoch_and_stream_do_not_stand_for_each_other() -> None:
     index = torch.arange(8)
-    keys = [(a, b, c) for a in range(3) for b in range(3) for c in (ORDER, CROP, ROTATION, MASK)]
+    keys = [
+        (a, b, c)
+        for a in range(3)
+        for b in range(3)
+        for c in (RngStream.ORDER, RngStream.CROP, RngStream.ROTATION, RngStream.MASK)
+    ]
     assert len({int(bits) for key in keys for bits in hash_index(*key, index)}) == len(keys) * len(index)

@@ -57,7 +57,7 @@ def test_forward__without_a_branch_is_that_of_an_encoder_without_it():
     shorter = Encoder(SPEC.replaced(depth=1)).double()
     shorter.load_state_dict({name: value for name, value in network.state_dict().items() if "blocks.1" not in name})
 
-    features = network(x, paths=paths)
+    features = network(x, drop_path=paths)
 
     torch.testing.assert_close(features[0], network(x)[0])
     torch.testing.assert_close(features[1], shorter(x)[1])

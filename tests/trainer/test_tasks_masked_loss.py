@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mamp_trainer.data.body_dedup import UniqueBodies
 from mamp_trainer.data.collate import Batch
-from mamp_trainer.data.rng import MASK, uniform
+from mamp_trainer.data.rng import RngStream, uniform
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.models.transformer import set_activation_checkpointing
 from mamp_trainer.objectives.mamp import masked_error, prediction_target
@@ -49,7 +49,7 @@ def test_masked_loss__skip_hides_of_real_bodies_what_keep_hides() -> None:
 def test_masked_loss__skip_is_the_mean_over_real_bodies(copies: bool) -> None:
     batch, model = make_batch(BATCH.real.tolist(), copies=copies), network()
     tokens = KEEP.model.tokens
-    u = uniform(0, 2, MASK, batch.clip, 2 * tokens).view(-1, tokens)
+    u = uniform(0, 2, RngStream.MASK, batch.clip, 2 * tokens).view(-1, tokens)
     x, alone = batch.x.flatten(0, 1), []
     for at in batch.unique_bodies.bodies.tolist():
         pred, mask = model(x[[at]], u[[at]])

@@ -28,14 +28,14 @@ from mamp_schemas.models.recipe import Recipe
 
 
 class RunIdentity(Model):
-    """What a checkpoint belongs to.
+    """The identity of the run that a checkpoint belongs to.
 
     Attributes:
         store_hash: the store's content hash.
         manifest_hash: digest of the split manifest.
         encoder: `UNTRAINED`, or the digest of the encoder's weights that the run was begun with.
-        policy: the name of that by which the store's clips were made, for clips that come later; None where it was
-            not written down yet. It tells no runs apart: the store's hash does.
+        policy: the ingest policy of the store's clips, so that later clips can be ingested alike; None in checkpoints
+            that do not record it. It does not distinguish runs: the store's hash does.
     """
 
     task: str
@@ -50,11 +50,11 @@ def check_same_run(path: Path, saved: Mapping[str, Any], current: Mapping[str, A
 
     Args:
         path: the checkpoint's folder, named in errors.
-        saved: recipe and belonging that the checkpoint was made with, as plain data.
-        current: those of the run that is to go on.
+        saved: the checkpoint's recipe and run identity, as plain data.
+        current: recipe and identity of the run that is to be resumed.
 
     Raises:
-        CheckpointError: it is not; names every key of the recipe and every hash that differs.
+        CheckpointError: it is of another run; names every key of the recipe and every hash that differs.
     """
     before, after = flatten(saved), flatten(current)
     differing = [
@@ -79,8 +79,8 @@ class CheckpointMeta(Model):
 
     Attributes:
         step: optimiser steps done.
-        measure: what the task measured at the end of the epoch that the checkpoint closes, the higher the better;
-            None elsewhere.
+        measure: the monitored metric of the epoch that the checkpoint closes, the higher the better; None in the
+            middle of an epoch.
         files: the sha256 of the files beside it.
     """
 
@@ -105,15 +105,15 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a checkpoint is to hold, in host memory that training does not touch.
+    """The content of a checkpoint, in host memory that training does not touch.
 
     Attributes:
         step: optimiser steps done.
         weights: by name.
-        state: plain data and tensors, as `torch.load(weights_only=True)` admits.
+        state: plain data and tensors, as `torch.load(weights_only=True)` reads them.
         recipe: the run's resolved recipe.
-        identity: what the checkpoint belongs to.
-        measure: of the epoch it closes, see `Meta`.
+        identity: of the run.
+        measure: as in `CheckpointMeta`.
     """
 
     step: int
@@ -133,7 +133,7 @@ class Snapshot:
         identity: RunIdentity,
         measure: float | None = None,
     ) -> Self:
-        """Copy what training goes on to change; waits for the device."""
+        """Copy weights and state, which training goes on to change; waits for the device."""
         return cls(step, _to_host_copy(module.state_dict()), _to_host_copy(dict(state)), recipe, identity, measure)
 
 
@@ -190,7 +190,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_meta(path: Path) -> CheckpointMeta:
-    """Read what a checkpoint belongs to.
+    """Read the `meta.json` of a checkpoint.
 
     Raises:
         CheckpointError: it is missing or damaged.

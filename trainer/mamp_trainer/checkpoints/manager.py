@@ -1,4 +1,4 @@
-"""A run's checkpoints, which are written in the background; the last ones and the best are kept."""
+"""Write a run's checkpoints in the background; keep the last ones and the best."""
 
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,15 +12,15 @@ from mamp_schemas.io.run_files import CHECKPOINTS_FOLDER, list_checkpoints
 from mamp_trainer.checkpoints.files import Snapshot, read_meta, write_checkpoint
 
 KEEP_LAST = 2
-"""How many checkpoints of a run are kept besides the best: the latest, and one before it in case that is damaged."""
+"""Checkpoints of a run that are kept besides the best one: the latest, and its predecessor in case it is damaged."""
 
 
 def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
-    """Write a checkpoint, then remove all but the last `KEPT` ones and the best.
+    """Write a checkpoint, then remove all but the last `KEEP_LAST` ones and the best.
 
     Args:
         run: the run's folder.
-        snapshot: what it holds.
+        snapshot: its content.
 
     Raises:
         OutputError: it cannot be written; the earlier checkpoints stay.
@@ -36,7 +36,7 @@ def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
 
 
 def best_checkpoint(run: Path) -> Path | None:
-    """Return the checkpoint of the highest measure, the earliest of equals; None where none was measured."""
+    """Return the checkpoint of the best monitored metric, the earliest of equals; None where there is no metric."""
     measured = [(measure, folder) for folder in list_checkpoints(run) if (measure := _read_measure(folder)) is not None]
     return max(measured, key=lambda pair: pair[0])[1] if measured else None
 
@@ -45,13 +45,13 @@ def _read_measure(folder: Path) -> float | None:
     try:
         return read_meta(folder).measure
     except CheckpointError:
-        return None  # a damaged one is not the best of them
+        return None  # a damaged checkpoint cannot be the best
 
 
 class CheckpointWriter:
     """Writes a run's checkpoints; a context manager that ends when the last one is written.
 
-    What goes wrong in the thread is raised where training saves next, or ends.
+    Errors of the writing thread are raised at the next save, or at the end of training.
 
     Args:
         run: the run's folder.
@@ -73,7 +73,7 @@ class CheckpointWriter:
             self.wait()
 
     def submit(self, snapshot: Snapshot) -> None:
-        """Have a checkpoint written, after the one before it.
+        """Write a checkpoint in the background, once the one before is written.
 
         Raises:
             OutputError: the one before could not be written.
@@ -82,7 +82,7 @@ class CheckpointWriter:
         self._writing = self._thread.submit(save_checkpoint, self._run, snapshot)
 
     def wait(self) -> None:
-        """Return when all that was submitted is written.
+        """Wait until all submitted checkpoints are written.
 
         Raises:
             OutputError: it could not be written.

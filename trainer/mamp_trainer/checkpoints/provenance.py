@@ -1,4 +1,4 @@
-"""What a trained network was trained by and on, as its checkpoint says or, for released files, the user."""
+"""What a network was trained by and on: its checkpoint says so or, for released files, the user."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,7 +38,7 @@ def read_training(source: Path) -> EncoderTraining | None:
 
 
 def encoder_provenance(source: Path, weights: str) -> EncoderProvenance:
-    """Return where an encoder came from, for the record of the run that it was put into.
+    """Return where an encoder came from, for the record of the run that starts from it.
 
     Args:
         source: what the user named; a run's latest checkpoint counts.
@@ -70,25 +70,25 @@ def read_training_recipe(source: Path, name: str | None = None) -> Recipe:
     folder = resolve_checkpoint(source)
     if name is not None:
         raise UsageError(
-            f"--recipe {name}: {source} says itself what it was trained by",
+            f"--recipe {name}: {source} is of a run, whose checkpoint holds the recipe",
             remedy="Leave out --recipe: it is for released .pth files.",
         )
     return parse_recipe(read_checkpoint(folder).recipe, f"the recipe of {folder}")
 
 
 def read_training_policy(source: Path, name: PolicyName | None = None) -> PolicyName:
-    """Return by which policy the clips of a trained network were made, for others to be made likewise.
+    """Return the ingest policy of the clips that a network was trained on, so that other clips can be ingested alike.
 
     Args:
-        source: as for `find_recipe`.
-        name: of a policy, where the network does not say: released files, stores that were imported.
+        source: as for `read_training_recipe`.
+        name: the policy where the network does not say it: released files, imported stores.
 
     Returns:
-        The policy of its store; else the one that is named; else `paper`, which released files were trained by.
+        The policy of its store; else the named one; else `paper`, the policy of the released files.
 
     Raises:
         CheckpointError: there is no checkpoint, or it is damaged.
-        UsageError: another policy is named than its store's.
+        UsageError: the named policy is not its store's.
     """
     known = None if source.is_file() else read_meta(resolve_checkpoint(source)).belonging.policy
     if known is None or known == "imported":
@@ -96,7 +96,7 @@ def read_training_policy(source: Path, name: PolicyName | None = None) -> Policy
     if name not in (None, known):
         raise UsageError(
             f"--policy {name}: {source} was trained on clips of the policy '{known}'",
-            remedy="Leave out --policy: clips are made as those that it was trained on.",
+            remedy="Leave out --policy: clips are cleaned like those that it was trained on.",
         )
     return known
 
@@ -113,7 +113,7 @@ def _recipe_of_released(source: Path, name: str | None) -> Recipe:
 
 
 def _task_of_weights(weights: Mapping[str, Tensor]) -> str:
-    """Return which in-tree protocol a released classifier is of, by the tensor of its classes; else `pretrain`."""
+    """Return the in-tree protocol of a released classifier, by the tensor of its classes; else `pretrain`."""
     for name in PROTOCOLS.names():
         if PROTOCOLS.entry(name).distribution is None:
             class_tensor = getattr(PROTOCOLS.get(name), "class_tensor", None)

@@ -1,4 +1,4 @@
-"""The authors' released checkpoints, read safely, and their parameter names beside ours.
+"""Read the authors' released checkpoints safely, and translate their parameter names.
 
 Theirs are those of the release (`blocks.0…`, `decoder_blocks.0…`, `mask_token`, `head…`); ours are those of
 `MAMP` (`encoder.…`, `decoder.…`) and `Classifier` (`encoder.…`, `head.…`).
@@ -25,7 +25,7 @@ _LOAD_ERRORS = (
     AssertionError, AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError, TypeError,
     ValueError, struct.error,
 )  # fmt: skip
-"""What torch.load raises, besides its own refusals, of files cut off, altered or never a checkpoint."""
+"""Errors that torch.load raises, besides its own refusals, for files that are truncated, altered or no checkpoints."""
 
 
 def from_released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -36,7 +36,7 @@ def from_released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename our weights to the authors'; the inverse of `from_official`."""
+    """Rename our weights to the authors'; the inverse of `from_released`."""
     theirs = {_their_name(name): tensor for name, tensor in state.items()}
     segments = torch.unflatten(theirs[_EMBEDDING], 1, (-1, COORDINATES))
     theirs[_EMBEDDING] = segments.transpose(1, 2).unsqueeze(3).contiguous()
@@ -44,18 +44,18 @@ def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def resize_segments(embedding: Tensor, segments: int) -> Tensor:
-    """Bring a temporal embedding to another number of segments, as the authors do: bicubic, half-pixel centres.
+    """Interpolate a temporal embedding to another number of segments, as the authors do: bicubic, half-pixel centres.
 
     Args:
         embedding: (1, Te, 1, D).
-        segments: the number wanted.
+        segments: the new number of segments.
     """
     along_time = embedding.permute(0, 3, 1, 2)
     return F.interpolate(along_time, size=(segments, 1), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
 
 
 def load_released(source: Path | Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return released weights under our names; whether they fit a model is checked where they are put into one.
+    """Return released weights under our names; `load_exact` checks whether they fit a model.
 
     Args:
         source: a released `.pth` file, or weights under the authors' names.
@@ -67,7 +67,7 @@ def load_released(source: Path | Mapping[str, Tensor]) -> dict[str, Tensor]:
     if isinstance(source, Path):
         weights, where = _read_weights(source), str(source)
     else:
-        weights, where = source, "official weights"
+        weights, where = source, "released weights"
     _check_embedding(weights, where)
     return from_released(weights)
 
@@ -110,7 +110,7 @@ def _unpickle(path: Path) -> object:
         raise CheckpointError(f"{path}: {problem.strerror}", remedy="Check the path.") from None
     try:
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols: whatever is not understood is refused
+            warnings.simplefilter("ignore")  # about pickle protocols: anything unknown is refused
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise _unsafe_pickle_error(path, problem) from None

@@ -10,7 +10,7 @@ from mamp_schemas.models.recipe import SamplingSpec
 from mamp_trainer.data import augment
 from mamp_trainer.data.clips import ClipTable
 from mamp_trainer.data.collate import Batch, CropPlan, SampleShape, collate
-from mamp_trainer.data.rng import CROP, ROTATION, uniform
+from mamp_trainer.data.rng import RngStream, uniform
 from mamp_trainer.data.rows import RowSource
 from mamp_trainer.data.sampling import (
     ClipOrder,
@@ -91,9 +91,9 @@ class TrainBatches:
         """
         share = self._share(step, rank, world_size)
         clip = self.order(epoch).clip[share]
-        crop = uniform(self.seed, epoch, CROP, clip, 2)
+        crop = uniform(self.seed, epoch, RngStream.CROP, clip, 2)
         start, length = augment.random_crop(self.clips.table.valid_frames[clip], crop, self.sampling)
-        angles = uniform(self.seed, epoch, ROTATION, clip, 3)
+        angles = uniform(self.seed, epoch, RngStream.ROTATION, clip, 3)
         crops = CropPlan(clip, start, length, augment.random_rotations(angles, self.sampling.rotation))
         return _collate_crops(self, crops, self.order, epoch, share)
 

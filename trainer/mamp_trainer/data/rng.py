@@ -1,30 +1,40 @@
-"""Random numbers as a pure function of what they are for: seed, epoch, stream, clip and count.
+"""Stateless random numbers: a pure function of seed, epoch, stream, clip and count.
 
-No generator is kept, so the numbers depend neither on the device, nor on how clips are batched, nor on the
-number of ranks, and a run can go on from any step.
+There is no generator and no state. So the numbers depend neither on the device, nor on the batch that a clip is in,
+nor on the number of ranks, and a run can resume at any step. The mixing function is that of SplitMix64 (Steele, Lea and
+Flood, 2014); counter-based generators such as Philox (Salmon et al., 2011) have the same idea.
 """
 
 import hashlib
+from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-ORDER = 0
-"""The order of the clips in an epoch."""
-CROP = 1
-"""The share and the start of a training crop."""
-ROTATION = 2
-"""The three angles of a training rotation."""
-MASK = 3
-"""Which tokens are hidden."""
-SHARDS = 4
-"""The order in which shards take turns in an epoch."""
-DROP_PATH = 5
-"""Which branches of which blocks a sequence passes by in fine-tuning."""
-DROPOUT = 6
-"""Which features are dropped in fine-tuning."""
+
+class RngStream(IntEnum):
+    """What random numbers are drawn for. The numbers are part of every run's result: none is ever reused or changed.
+
+    Objectives and protocols of other distributions name their streams instead (`Draws.uniform`).
+    """
+
+    ORDER = 0
+    """The order of the clips in an epoch."""
+    CROP = 1
+    """The share and the start of a training crop."""
+    ROTATION = 2
+    """The three angles of a training rotation."""
+    MASK = 3
+    """Which tokens are masked."""
+    SHARDS = 4
+    """The order of the shards in an epoch."""
+    DROP_PATH = 5
+    """Which branches of which blocks a sequence skips in fine-tuning."""
+    DROPOUT = 6
+    """Which features are dropped in fine-tuning."""
+
 
 _INCREMENT = -0x61C8864680B583EB
 """2^64 over the golden ratio, odd, as a signed number: consecutive counters land far apart."""
@@ -39,7 +49,7 @@ def uniform(seed: int, epoch: int, stream: int, index: Tensor, count: int) -> Te
     Args:
         seed: of the run.
         epoch: 0-based.
-        stream: what the numbers are for: `CROP`, `ROTATION`, `MASK`, `DROP_PATH`, `DROPOUT`.
+        stream: what the numbers are for.
         index: (N,) int64, global clip indices.
         count: numbers per clip.
 
@@ -70,7 +80,7 @@ class Draws(NamedTuple):
         """Draw `count` numbers for each clip.
 
         Args:
-            stream: what the numbers are for: any name within the namespace, or one of this module's numbers.
+            stream: what the numbers are for: any name within the namespace, or one of `RngStream`.
             count: numbers a clip.
 
         Returns:

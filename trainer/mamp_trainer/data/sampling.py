@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mamp_trainer.data.clips import ClipTable
-from mamp_trainer.data.rng import ORDER, SHARDS, hash_index
+from mamp_trainer.data.rng import RngStream, hash_index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +54,8 @@ def epoch_order(seed: int, epoch: int, table: ClipTable, window: int | None) -> 
         table: the clips.
         window: shards shuffled together; None for all.
     """
-    turns = hash_index(seed, epoch, SHARDS, table.shard_numbers).argsort(stable=True)
-    shuffled = hash_index(seed, epoch, ORDER, torch.arange(len(table))).argsort(stable=True)
+    turns = hash_index(seed, epoch, RngStream.SHARDS, table.shard_numbers).argsort(stable=True)
+    shuffled = hash_index(seed, epoch, RngStream.ORDER, torch.arange(len(table))).argsort(stable=True)
     return _divide_into_windows(table, shuffled, turns, window)
 
 

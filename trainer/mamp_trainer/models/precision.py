@@ -13,8 +13,7 @@ from mamp_schemas.models.recipe import Precision
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """Return the context of a forward pass: `bf16` has its matrix products and its attention in bfloat16.
 
-    Weights stay float32, and so do what is added up along the blocks, normalisation, and all that touches no
-    weight: masking, targets, loss.
+    Weights stay float32, and so do the residual stream, normalisation, masking, targets and loss.
     """
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
@@ -26,7 +25,7 @@ def matmul_dtype(precision: Precision) -> torch.dtype:
 
 @contextmanager
 def matmul_precision(precision: Precision) -> Iterator[None]:
-    """Let torch multiply float32 matrices as TensorFloat32 where the recipe says so, and put back what was set."""
+    """Allow TensorFloat32 products of float32 matrices where the recipe says so; restore the setting afterwards."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     try:
@@ -36,10 +35,10 @@ def matmul_precision(precision: Precision) -> Iterator[None]:
 
 
 def compile_network(network: nn.Module, device: torch.device) -> None:
-    """Have torch compile a network's forward and backward pass; its parameters keep their names.
+    """Compile a network's forward and backward pass by torch; its parameters keep their names.
 
-    Shapes are static as long as they do not change. With `empty_bodies: skip`, and where features are reused, the
-    number of sequences does: torch then compiles a second time, for any number.
+    Shapes are static as long as they do not change. The number of sequences changes with `empty_bodies: skip`, and
+    where features are reused: torch then compiles a second time, for any number.
 
     Raises:
         RecipeError: torch cannot compile on this machine.

@@ -11,10 +11,10 @@ _ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-
 
 
 class Linear(nn.Linear):
-    """A linear layer whose float32 products on a CPU are made by oneDNN, as a convolution over single points.
+    """A linear layer that computes float32 products on a CPU by oneDNN, as a convolution over single points.
 
-    torch has MKL multiply float32 matrices on a CPU, and MKL reaches half of what oneDNN does on a CPU that is not
-    Intel's (docs/performance.md). The numbers are the same but for rounding.
+    By default torch multiplies float32 matrices on a CPU by MKL, which is half as fast as oneDNN on CPUs that are not
+    Intel's (docs/performance.md). The results are the same up to rounding.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ class Linear(nn.Linear):
 
 def _uses_onednn(x: Tensor) -> bool:
     return (
-        not torch.compiler.is_exporting()  # what is exported runs elsewhere: there a linear layer is to be one
+        not torch.compiler.is_exporting()  # an exported program runs elsewhere: it keeps a plain linear layer
         and x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.numel() > 0
@@ -110,12 +110,11 @@ class Block(nn.Module):
 
 
 class Blocks(nn.Sequential):
-    """Blocks one after the other.
+    """A sequence of blocks.
 
     Attributes:
-        activation_checkpointing: whether the backward pass computes each block again from its input, instead of
-        having kept what
-            the forward pass made on the way: a sixteenth of the memory for a third more work, same numbers.
+        activation_checkpointing: whether the backward pass computes each block again from its input, instead of keeping
+            the activations of the forward pass: a sixteenth of the memory for a third more work, same numbers.
     """
 
     def __init__(self, depth: int, width: int, heads: int, mlp_ratio: int) -> None:
@@ -123,11 +122,13 @@ class Blocks(nn.Sequential):
         self.activation_checkpointing = False
 
     def forward(self, x: Tensor, drop_path: Tensor | None = None) -> Tensor:
-        """Transform (B, L, D) to (B, L, D); `drop_path` are those of each block, (B, depth, 2)."""
+        """Transform (B, L, D) to (B, L, D); `drop_path` (B, depth, 2) holds the factors of each block."""
         for number, block in enumerate(self):
-            own = None if drop_path is None else drop_path[:, number]
-            again = self.activation_checkpointing and torch.is_grad_enabled()
-            x = cast("Tensor", checkpoint(block, x, own, use_reentrant=False) if again else block(x, own))
+            factors = None if drop_path is None else drop_path[:, number]
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                x = cast("Tensor", checkpoint(block, x, factors, use_reentrant=False))
+            else:
+                x = block(x, factors)
         return x
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mamp_schemas.models.objectives import MAMPRecipe, MaskingSpec, SkeletonMAERecipe, TargetSpec
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.data.collate import Batch
-from mamp_trainer.data.rng import MASK, Draws
+from mamp_trainer.data.rng import Draws, RngStream
 from mamp_trainer.models.mamp import MAMP, from_tokens, motion, to_tokens
 from mamp_trainer.models.precision import autocast
 from mamp_trainer.objectives.base import Loss, Objective, Reconstruction
@@ -142,7 +142,7 @@ class MaskedPrediction(Objective[R], Generic[R]):
     def _sequences(self, batch: Batch, draws: Draws, skip_empty: bool) -> Sequence[Tensor]:
         """Return the B sequences of a batch, the draws for their masks (B, L), and what their motion is taken from."""
         tokens = self.recipe.model.tokens
-        u_BL = draws.uniform(MASK, batch.x.shape[1] * tokens).view(-1, tokens)
+        u_BL = draws.uniform(RngStream.MASK, batch.x.shape[1] * tokens).view(-1, tokens)
         sequences = [batch.x.flatten(0, 1), u_BL]
         sequences += [] if batch.trajectory is None else [batch.trajectory.flatten(0, 1)]
         if skip_empty:

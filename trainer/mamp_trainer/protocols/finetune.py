@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mamp_schemas.models.recipe import FinetuneRecipe
 from mamp_trainer.data.collate import Batch
-from mamp_trainer.data.rng import DROP_PATH, DROPOUT, Draws
+from mamp_trainer.data.rng import Draws, RngStream
 from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.models.transformer import xavier_linear
 from mamp_trainer.protocols.base import TrainedProtocol
@@ -74,8 +74,8 @@ def draw_drop_masks(recipe: FinetuneRecipe, draws: Draws, slots: int) -> DropMas
         Factors on the device of `draws.clip`, float32.
     """
     spec = recipe.model
-    u_paths = draws.uniform(DROP_PATH, slots * spec.depth * 2)
-    u_features = draws.uniform(DROPOUT, slots * spec.tokens * spec.width)
+    u_paths = draws.uniform(RngStream.DROP_PATH, slots * spec.depth * 2)
+    u_features = draws.uniform(RngStream.DROPOUT, slots * spec.tokens * spec.width)
     rates = drop_path_rates(spec.depth, recipe.drop_path).to(draws.clip.device)
     return DropMasks(
         drop_path=inverted_dropout_mask(u_paths.view(-1, spec.depth, 2), rates[:, None]),

@@ -1,4 +1,4 @@
-"""Memory that is free for clips, and the choice of activation checkpointing."""
+"""Free memory: what of it clips may take, and whether activation checkpointing is needed."""
 
 import torch
 
@@ -8,22 +8,24 @@ from mamp_trainer.data.residency import MemoryBudget
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 
 CLIP_MEMORY_SHARE = 0.5
-"""Of free memory, what clips may take; the rest is for the model and what else the machine does."""
+"""Share of free memory that clips may take; the rest is for the model and other processes."""
 
 
 def measure_budget(device: torch.device, dist_context: DistContext = SINGLE_PROCESS) -> MemoryBudget:
-    """Return half of what is free, the least of all ranks: what depends on it is the same on each.
+    """Return the memory budget of the clips: half of the free memory, the minimum over ranks, so the same on all.
 
     Args:
         device: the one that trains.
-        dist_context: of the run; those on one host divide its memory.
+        dist_context: the run's ranks; ranks on one host share its memory.
     """
-    free, host = (int(CLIP_MEMORY_SHARE * free_memory(each, dist_context)) for each in (device, torch.device("cpu")))
+    free, host = (
+        int(CLIP_MEMORY_SHARE * free_memory(memory, dist_context)) for memory in (device, torch.device("cpu"))
+    )
     return MemoryBudget(device=-dist_context.all_reduce_max(-free), host=-dist_context.all_reduce_max(-host))
 
 
 def free_memory(device: torch.device, dist_context: DistContext = SINGLE_PROCESS) -> int:
-    """Return the bytes that new work of one rank may take on its device."""
+    """Return the bytes that are free for one rank on its device."""
     return (
         torch.cuda.mem_get_info(device)[0]
         if device.type == "cuda"
@@ -32,7 +34,7 @@ def free_memory(device: torch.device, dist_context: DistContext = SINGLE_PROCESS
 
 
 ACTIVATION_MEMORY_SHARE = 0.8
-"""Of free memory, what may be kept; the rest is for gradients, moments and what a block needs on the way."""
+"""Share of free memory that activations may take; the rest is for gradients, moments and temporary tensors."""
 
 
 def choose_activation_checkpointing(mode: RecomputeMode, need_bytes: int, free_bytes: int) -> tuple[bool, str]:

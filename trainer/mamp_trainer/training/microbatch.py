@@ -1,8 +1,7 @@
-"""A rank's microbatches of every training batch, and the gradients that they add up to.
+"""Split batches into microbatches, and add up their gradients over microbatches and ranks.
 
-Why not DistributedDataParallel: the ranks' losses are means over unequal numbers of terms, so gradients are to
-be added, weighted, not averaged; microbatches add up by themselves, without a switch that holds back
-communication; and the network stays the network, under its own names.
+Why not DistributedDataParallel: the ranks' losses are means over unequal numbers of terms, so gradients must be
+weighted and added, not averaged. Microbatches need no `no_sync`, and the network keeps the names of its parameters.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,10 +17,14 @@ from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 
 
 class Microbatch(NamedTuple):
-    """Clips that a device takes at once, and their part in the loss: their terms over the global batch's.
+    """Clips that a device processes at once.
 
-    The loss of a batch is the mean over all of its terms, whoever computes them. So the means of the parts count
-    by weight, and their gradients add up to that of the whole.
+    The loss of a batch is the mean over all of its loss terms. So a microbatch's mean counts by its weight, and the
+    weighted gradients of all microbatches add up to the gradient of the batch.
+
+    Attributes:
+        batch: the clips.
+        weight: their loss terms over those of the global batch.
     """
 
     batch: Batch
@@ -29,13 +32,13 @@ class Microbatch(NamedTuple):
 
 
 class MicrobatchSampler:
-    """The parts of training batches that one rank takes.
+    """One rank's microbatches of every training batch.
 
     Args:
         batches: the global batches.
-        dist_context: among whom they are divided.
-        micro_batch: clips that a device takes at once; None for no limit.
-        ids: what the clips are called.
+        dist_context: the ranks that they are divided among.
+        micro_batch: clips that a device processes at once; None for no limit.
+        ids: of the clips.
 
     Raises:
         RecipeError: a batch has fewer clips than there are ranks.
@@ -58,7 +61,7 @@ class MicrobatchSampler:
         share = -(-self.batch_size // dist_context.world_size)
         self._microbatches_per_rank = -(-share // (micro_batch or share))
         self.microbatch_size = -(-share // self._microbatches_per_rank)
-        """Clips of the largest part."""
+        """Clips of the largest microbatch."""
         self._batches, self._ranks, self._ids = batches, dist_context, ids
 
     @property
@@ -67,22 +70,21 @@ class MicrobatchSampler:
         return self._batches.steps
 
     def microbatches(self, epoch: int, step: int) -> Iterator[Microbatch]:
-        """Yield this rank's parts of a batch, as many on every rank but for those without clips.
+        """Yield this rank's microbatches of a batch; those without clips are left out.
 
         Args:
             epoch: 0-based.
             step: 0-based, within the epoch.
         """
-        whole, count = self.num_loss_terms(epoch, step), self._ranks.world_size * self._microbatches_per_rank
-        for number in range(
-            self._ranks.rank * self._microbatches_per_rank, (self._ranks.rank + 1) * self._microbatches_per_rank
-        ):
+        batch_terms, per_rank = self.num_loss_terms(epoch, step), self._microbatches_per_rank
+        count = self._ranks.world_size * per_rank
+        for number in range(self._ranks.rank * per_rank, (self._ranks.rank + 1) * per_rank):
             terms = self._batches.num_loss_terms(epoch, step, number, count)
             if terms:
-                yield Microbatch(self._batches.batch(epoch, step, number, count), terms / whole)
+                yield Microbatch(self._batches.batch(epoch, step, number, count), terms / batch_terms)
 
     def num_loss_terms(self, epoch: int, step: int) -> int:
-        """Return the terms of a global batch's loss."""
+        """Return the number of loss terms of a global batch."""
         return self._batches.num_loss_terms(epoch, step)
 
     def clip_ids(self, epoch: int, step: int) -> list[str]:
@@ -91,7 +93,7 @@ class MicrobatchSampler:
 
 
 class FlatGradients:
-    """Makes the gradients of parameters views of one tensor.
+    """The gradients of parameters as views of one tensor, so that one operation zeroes or reduces them all.
 
     Args:
         parameters: of one dtype, on one device.
@@ -99,13 +101,13 @@ class FlatGradients:
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self._flat = torch.cat([torch.zeros_like(parameter).flatten() for parameter in parameters])
-        at = 0
+        start = 0
         for parameter in parameters:
-            parameter.grad = self._flat[at : at + parameter.numel()].view_as(parameter)
-            at += parameter.numel()
+            parameter.grad = self._flat[start : start + parameter.numel()].view_as(parameter)
+            start += parameter.numel()
 
     def zero(self) -> None:
-        """Set all of them to zero, for backward passes to add to."""
+        """Set all gradients to zero; backward passes add to them."""
         self._flat.zero_()
 
     def all_reduce(self, dist_context: DistContext) -> None:
