@@ -149,7 +149,9 @@ class _RunAnalyser:
             return compute()
         except MampctlError as problem:
             self.unavailable[name] = " ".join(filter(None, (f"{problem.message}.", problem.remedy)))
-            return None
+        except Exception as problem:  # noqa: BLE001 - objectives and protocols of other distributions may raise anything
+            self.unavailable[name] = f"{type(problem).__name__}: {problem}"
+        return None
 
     def confusion(self) -> ConfusionAnalysis:
         predictions = read_predictions(self.run)

@@ -20,11 +20,11 @@ from mamp_trainer.data.streaming import load_all_rows
 
 
 class TestSubset(NamedTuple):
-    """The test side of a run's protocol.
+    """The test clips of a run's protocol.
 
     Attributes:
-        store: the one that the run was trained on.
-        recipe: the run's.
+        store: the store that the run was trained on.
+        recipe: of the run.
         clips: (N,) indices into the store's clips, ascending.
     """
 
@@ -34,10 +34,10 @@ class TestSubset(NamedTuple):
 
     @classmethod
     def open(cls, checkpoint: Path, recipe: Recipe, store_path: StoragePath) -> Self:
-        """Open a store as the one that a checkpoint's run was trained on.
+        """Open the store that the run of a checkpoint was trained on.
 
         Raises:
-            CheckpointError: it was trained on another one.
+            CheckpointError: the run was trained on another store.
             StoreError: the store cannot be read.
             RecipeError: the recipe is not for this store.
             ManifestError: the protocol's manifest is missing or does not fit.
@@ -51,19 +51,19 @@ class TestSubset(NamedTuple):
         return cls(store, recipe, split_clips(store, read_manifest(store, recipe.protocol), "test"))
 
     def sample(self, count: int) -> NDArray[np.int64]:
-        """Return `count` of the clips, all where there are fewer, drawn by the recipe's seed; in the store's order."""
+        """Return `count` clips drawn by the recipe's seed, in the store's order; all clips if there are fewer."""
         if count >= len(self.clips):
             return self.clips
         return np.sort(np.random.default_rng(self.recipe.seed).choice(self.clips, count, replace=False))
 
     def sample_by_motion(self, count: int) -> NDArray[np.int64]:
-        """Return a clip of each of `count` equal parts by mean intensity, the slowest first, drawn by the seed."""
+        """Return one clip, drawn by the seed, of each of `count` equal groups by mean intensity, the slowest first."""
         ranked = self.clips[np.argsort(self.store.columns["mean_intensity"][self.clips], kind="stable")]
         generator = np.random.default_rng(self.recipe.seed)
         return np.array([generator.choice(part) for part in np.array_split(ranked, min(count, len(ranked)))])
 
     def batches(self, clips: NDArray[np.int64], device: torch.device, batch_size: int) -> TestBatches:
-        """Return test batches of some clips, which are few enough for the device's memory.
+        """Return test batches of some clips; all their rows are loaded into the device's memory.
 
         Raises:
             DamagedStoreError: rows are missing or unreadable.

@@ -27,12 +27,12 @@ function redraw() {
   for (const chart of charts) if (chart.drawn) chart.draw();
 }
 
-/** Have the figures drawn that are in sight, or come into it. */
+/** Draw each figure when it comes into sight. */
 function watchCharts() {
   for (const { place } of charts) sight.observe(place);
 }
 
-/** Plotly reads some markup in labels: write it so that it stays text. */
+/** Escape a label: plotly interprets some markup. */
 function plainLabel(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
@@ -56,7 +56,7 @@ function plot(place, traces, layout) {
   return Plotly.react(place, traces, layout, { displayModeBar: false, responsive: true });
 }
 
-/** Draw counts as bars; those that are not `marked` stand back. */
+/** Draw counts as bars; with one `marked`, the others are faded. */
 function drawBars(place, names, counts, titleX, { marked = null, titles = names } = {}) {
   const colour = names.map((_, i) => styleColour(marked === null || marked === i ? "--bar" : "--faded"));
   const bars = { type: "bar", x: names.map(plainLabel), y: counts, customdata: titles.map(plainLabel), marker: { color: colour }, hovertemplate: "%{customdata}: %{y:,}<extra></extra>" };

@@ -1,4 +1,4 @@
-// Colours: the viridis scale, and what the page's style says for light and dark.
+// Colours: the viridis scale, and those of the page's style for light and dark.
 "use strict";
 
 const VIRIDIS = [
@@ -15,7 +15,7 @@ function viridis(share) {
   return `rgb(${mixed.join(",")})`;
 }
 
-/** Return the scale as plotly wants it. */
+/** Return the scale in plotly's format. */
 function viridisScale() {
   return VIRIDIS.map((colour, i) => [i / (VIRIDIS.length - 1), `rgb(${colour.join(",")})`]);
 }

@@ -5,12 +5,12 @@ const DASHES = ["solid", "dash", "dot", "dashdot"];
 const COLOURS = 6;
 const view = { hidden: new Set(), axis: "epoch" };
 
-/** Return the runs that are shown, with their places among all of them. */
+/** Return the runs that are shown, with their indices among all runs. */
 function shownRuns(keep = () => true) {
   return page.runs.map((run, i) => ({ run, i })).filter(({ run, i }) => keep(run) && !view.hidden.has(i));
 }
 
-/** Return the colour of a run or class, one of six that differ for any kind of colour vision. */
+/** Return the colour of a run or class, one of six that are distinct for any kind of colour vision. */
 function markColour(place) {
   return styleColour(`--mark${place % COLOURS}`);
 }
@@ -27,9 +27,9 @@ function lasting(hours) {
 }
 
 /**
- * Let a section show one run at a time, of those that could have what it shows; say why the chosen one has not.
- * name: of the section's element and of the runs' field; able: which runs could have it; show: called with the field
- * and the run.
+ * Let a section show one run at a time, of those that could have its data; say why the chosen run has none.
+ * name: of the section's element and of the field in a run's data; able: tells which runs could have the field; show:
+ * called with the field and the run.
  */
 function chooseRun(name, able, show) {
   const section = find(name);
@@ -58,14 +58,14 @@ function cut(name, length) {
   return name.length > length ? `${name.slice(0, length - 1)}…` : name;
 }
 
-/** Return which of so many labels have room, in pixels, and what they say, for an axis that counts from 0. */
+/** Return the ticks of an axis with one label for each integer: as many labels as fit into `room` pixels. */
 function axisLabels(names, room, length) {
   const every = Math.max(1, Math.ceil((names.length * 13) / room));
   const places = names.map((_, i) => i).filter((i) => i % every === 0);
   return { tickvals: places, ticktext: places.map((i) => plainLabel(cut(names[i], length))) };
 }
 
-/** Have a figure drawn when it comes into sight, and again at once when it has been: what it shows has changed. */
+/** Draw a figure when it comes into sight; if it is drawn already, draw it again now, because its data changed. */
 function showAgain(place, draw) {
   const chart = charts.find((each) => each.place === place);
   if (!chart) addChart(place, draw);
@@ -77,7 +77,7 @@ function showAgain(place, draw) {
 
 const AXES = { epoch: "epoch", step: "optimiser step", hours: "hours" };
 
-/** Return the traces of what runs measured: of each step's lines thin, of each epoch's strong. */
+/** Return the traces of a metric: thin lines for steps, strong lines for epochs. */
 function curveTraces(keep, measure, from) {
   return shownRuns(keep).flatMap(({ run, i }) =>
     from.map((lines) => ({
@@ -114,7 +114,7 @@ function addCurves(section, caption, keep, curve) {
 function addAllCurves() {
   const loss = { measure: "loss", unit: "loss", from: ["train", "epochs"] };
   const lr = { measure: "lr", unit: "learning rate", from: ["train"], start: 0 };
-  // Losses of different objectives and protocols do not mean the same: each has charts of its own.
+  // Losses of different objectives and protocols cannot be compared: each has charts of its own.
   for (const method of new Set(page.runs.map((run) => run.method))) {
     addCurves("curve-charts", `${method}: loss on the training clips`, (run) => run.method === method, loss);
     addCurves("curve-charts", `${method}: learning rate`, (run) => run.method === method, lr);
@@ -149,7 +149,7 @@ function writeHead() {
   );
 }
 
-/** Return what came out of a run, in words by name. */
+/** Return the results of a run in words, by name. */
 function outcomeFacts({ outcome, state, kind }) {
   const percent = (value) => `${value.toFixed(2)} %`;
   const shown = {
@@ -181,7 +181,7 @@ function writeOutcomes() {
   createTable(find("outcomes"), "Outcomes", columns, rows);
 }
 
-/** Return the picture of a run's line. */
+/** Return a sample of a run's line for the legend. */
 function lineSample(place) {
   const sample = element("canvas", "", { class: "line-sample", "aria-hidden": "true", width: 36, height: 12 });
   const { color, dash } = runLine(place);
@@ -203,8 +203,8 @@ function writeLegend() {
       const button = element("button", "", { type: "button", "aria-pressed": String(!view.hidden.has(i)) });
       button.append(lineSample(i), element("span", run.name));
       button.addEventListener("click", () => toggle(i, button));
-      const told = [run.kind, run.recipe, `${run.dataset} ${run.protocol}`, ...run.differs, ...(run.state === "complete" ? [] : [run.state])];
-      line.append(button, element("span", told.filter(Boolean).join(" · "), { class: "soft" }));
+      const labels = [run.kind, run.recipe, `${run.dataset} ${run.protocol}`, ...run.differs, ...(run.state === "complete" ? [] : [run.state])];
+      line.append(button, element("span", labels.filter(Boolean).join(" · "), { class: "soft" }));
       for (const note of run.notes) line.append(element("span", note, { class: "warning" }));
       return line;
     }),

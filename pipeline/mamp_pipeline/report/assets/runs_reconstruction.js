@@ -9,7 +9,7 @@ function unpackLengths({ extent, values }) {
   return Float32Array.from(new Int16Array(bytesOf(values)), (value) => (value * extent) / 32767);
 }
 
-/** Unpack an example: joints, truth and predicted (T, V, 3) in metres, and how far each joint is off in each frame. */
+/** Unpack an example: joints, truth and predicted (T, V, 3) in metres, and how far each joint moves while it is masked. */
 function unpackExample(packed, joints) {
   const example = { ...packed };
   for (const name of ["joints", "truth", "predicted"]) example[name] = unpackLengths(packed[name]);
@@ -80,7 +80,7 @@ function drawMovement(state) {
   find("motion-play").textContent = state.playing ? "Pause" : "Play";
 }
 
-/** Draw a joint's course, true and predicted, in cm; the frames in which it was kept are shaded. */
+/** Draw a joint's course, true and predicted, in cm; frames in which its token was kept are shaded. */
 function drawCourse(place, { example, joint }) {
   const frames = Array.from({ length: example.frames }, (_, frame) => frame + 1);
   const value = (from, frame, axis) => 100 * example.at(example[from], frame - 1, joint)[axis];
@@ -113,7 +113,7 @@ function drawCourse(place, { example, joint }) {
   plot(place, traces, { ...layout, shapes, showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, margin: { l: 60, r: 12, t: 44, b: 40 } });
 }
 
-/** Return by how much motion is enlarged in the picture, so that its fastest hundredth has a length one can see. */
+/** Return the factor by which motion is enlarged in the picture, so that its fastest hundredth is visible. */
 function enlargement({ example, target, joints }) {
   if (target !== "motion") return 1;
   const lengths = [];

@@ -1,7 +1,7 @@
-// The skeleton's picture: a perspective view of one frame on a canvas, from wherever one looks.
+// The picture of a skeleton: a perspective view of one frame on a canvas, from any direction.
 "use strict";
 
-/** Return the centre and radius, in metres, of what a clip's bodies reach; frames in which a body is all zeros aside. */
+/** Return the centre and radius, in metres, of the space that a clip's bodies occupy, without frames in which a body is all zeros. */
 function measureScene(joints, perBody) {
   const low = [Infinity, Infinity, Infinity];
   const high = [-Infinity, -Infinity, -Infinity];
@@ -51,7 +51,7 @@ function prepareCanvas(canvas) {
 /**
  * Draw bodies on a canvas.
  * bodies: [{points: [[x, y, z], …], colours: [css, …], ringed: [bool, …] or null}].
- * Returns the joints' places on the canvas, body after body.
+ * Returns the joints' positions on the canvas, body after body.
  */
 function drawBodies(canvas, bodies, parents, scene, view) {
   const { context, width, height } = prepareCanvas(canvas);
@@ -88,7 +88,7 @@ function drawBodies(canvas, bodies, parents, scene, view) {
   return places;
 }
 
-/** Call back with the angles by which the picture is to be turned when somebody drags it. */
+/** Call back with the angles by which the picture is to be turned when the user drags it. */
 function followDrags(stage, turnBy) {
   let last = null;
   stage.addEventListener("pointerdown", (event) => {

@@ -6,8 +6,8 @@ const ROWS_SHOWN = 200;
 /**
  * Fill an element with a table.
  * columns: [{title, numeric, show}], `show` turns a value into text or an element.
- * rows: arrays of values, one for each column; those `keep` refuses are left out.
- * Returns {refresh}, to be called when `keep` would decide otherwise.
+ * rows: arrays of values, one for each column; rows for which `keep` returns false are left out.
+ * Returns {refresh}, to be called when the result of `keep` changes.
  */
 function createTable(place, label, columns, rows, keep = () => true) {
   const state = { sorted: -1, descending: false, all: false };
