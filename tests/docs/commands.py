@@ -14,7 +14,7 @@ _BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 NOT_RUN = {
     r"^(make|pip|source|export|#!)": "the suite itself, installations and settings",
     r"^(dask|torchrun|srun|sbatch|if|docker|podman|kubectl|buildah)\b": "several hosts, or other programs",
-    r"\$SHARED|/shared/|tcp://": "several hosts; tests/pipeline/test_engine_remote.py runs a scheduler and workers",
+    r"\$SHARED|/shared/|tcp://": "several hosts; see tests/pipeline/test_ingest_engines_remote.py",
     r"s3://": "a bucket; tests/cli/test_objects.py runs the same commands against a server",
     r"--devices": "several GPUs; tests/cli/test_runtime_distributed.py runs several processes",
     r"^mampctl demo": "a minute; tests/test_wheel.py runs it",

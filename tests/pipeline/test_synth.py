@@ -19,7 +19,7 @@ from mamp_schemas.datasets.ntu import NTU60
 from mamp_schemas.errors import OutputError, UsageError
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.skeleton import KINECT_V2
-from tests.pipeline.clean_cases import parse_naively
+from tests.pipeline.cleaning_cases import parse_naively
 
 FEW = {"clips": 4, "classes": 2, "setups": 2, "subjects": 2, "seed": 3}
 

@@ -1,3 +1,5 @@
+"""Readers found in the registry: names, ids, and which clips belong to which dataset."""
+
 import lzma
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from mamp_pipeline.datasets.io.source import RawSource
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.dataset import fixed_specs
 from tests.paths import SHARED_DATA
-from tests.pipeline.clean_cases import golden_texts
+from tests.pipeline.cleaning_cases import golden_texts
 
 NAMES = SHARED_DATA / "ntu120_available_names.txt.xz"
 

@@ -3,7 +3,7 @@ import pytest
 
 from mamp_pipeline.cleaning.tracks import group_tracks
 from mamp_schemas.errors import RawFileError
-from tests.pipeline.clean_cases import make_body, make_raw
+from tests.pipeline.cleaning_cases import make_body, make_raw
 
 
 def test_group_tracks__order_of_first_appearance() -> None:

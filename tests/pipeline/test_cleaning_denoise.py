@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.cleaning.denoise import denoise, find_noisy_frames, position_variance
 from mamp_pipeline.cleaning.tracks import Track
 from mamp_schemas.errors import RawFileError
-from tests.pipeline.clean_cases import make_body
+from tests.pipeline.cleaning_cases import make_body
 
 
 def _spread(joints: NDArray[np.float32], noisy: int) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.dataset import dataset_spec, fixed_specs
 from mamp_schemas.models.skeleton import KINECT_V1, KINECT_V2, Skeleton
 from tests.paths import GOLDEN, SHARED_DATA
-from tests.pipeline.clean_cases import (
+from tests.pipeline.cleaning_cases import (
     both_slots,
     count_as_loader,
     golden_texts,
@@ -23,7 +23,7 @@ from tests.pipeline.clean_cases import (
     make_raw,
     parse_naively,
 )
-from tests.pipeline.clean_oracle import CannotCleanError, clean_naively
+from tests.pipeline.cleaning_oracle import CannotCleanError, clean_naively
 
 PAPER = dataset_spec("ntu60").paper_policy
 SAMPLE = SHARED_DATA / "ntu_sample.zip"

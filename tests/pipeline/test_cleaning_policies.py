@@ -23,7 +23,7 @@ from mamp_schemas.models.policy import (
 )
 from mamp_schemas.models.skeleton import KINECT_V2
 from tests.paths import GOLDEN
-from tests.pipeline.clean_cases import make_body, make_raw
+from tests.pipeline.cleaning_cases import make_body, make_raw
 from tests.pipeline.pku_cases import make_video
 
 PAPER = {dataset: dataset_spec(dataset).paper_policy for dataset in fixed_specs()}
