@@ -21,7 +21,7 @@ def wait_until(condition: Callable[[], object], what: Callable[[], str] | str, s
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what if isinstance(what, str) else what()
-        time.sleep(0.01)
+        time.sleep(0.005)
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:

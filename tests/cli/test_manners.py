@@ -24,7 +24,7 @@ from mampctl.output.progress import JsonProgress
 
 def advance(self, count, **values):
     print("working", file=sys.stderr, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 
 JsonProgress.advance = advance
 from mampctl.runtime.main import main

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +30,7 @@ from tests.pipeline.convert_cases import (
     round_trip,
     write_npz,
 )
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -93,20 +93,20 @@ def test_import__the_same_command_again_after_an_interruption(
     assert not (tmp_path / "s.zarr.staging").exists()
 
 
-def test_import__killed_at_any_moment(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("entry", ["s.zarr.staging", "s.zarr.staging/clips.f4", "s.zarr"])
+def test_import__killed_and_repeated_gives_the_same_store(path: Path, tmp_path: Path, entry: str) -> None:
+    """The kill comes once an entry of the staging folder or the store itself is there."""
     expected = run(path, tmp_path / "whole.zarr")
     out = tmp_path / "s.zarr"
     command = [sys.executable, "-m", "mampctl", "import", "npz", path, "--protocol", "xsub", "--out", out]
-    for delay in (0.9, 1.1, 1.3):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(delay)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: (tmp_path / entry).exists() or process.poll() is not None, entry)
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        if is_complete(out):
-            assert open_store(out).metadata.content_hash == expected
+    if is_complete(out):
+        assert open_store(out).metadata.content_hash == expected
     subprocess.run(command, check=True, capture_output=True)
     assert open_store(out).metadata.content_hash == expected
-    assert sorted(entry.name for entry in tmp_path.glob("s.*")) == ["s.xsub.json", "s.zarr"]
+    assert sorted(item.name for item in tmp_path.glob("s.*")) == ["s.xsub.json", "s.zarr"]
 
 
 def test_import__a_second_time_only_restores_the_manifest(path: Path, tmp_path: Path) -> None:
