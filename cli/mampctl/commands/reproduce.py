@@ -3,13 +3,11 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mamp_schemas.errors import Interrupted, MampctlError, TrainingError
-from mamp_schemas.models.recipe import Recipe
-from mamp_schemas.models.reproduction import ReproductionPlan, Scale
 from mampctl.defaults import data_folder
 from mampctl.options import DeviceOption, DevicesOption, JsonOption, path_option
 from mampctl.output.console import print_json, print_line
@@ -18,13 +16,15 @@ from mampctl.runtime.distributed import distributed_run
 from mampctl.runtime.errors import needed_extras
 
 if TYPE_CHECKING:
+    from mamp_schemas.models.recipe import Recipe
+    from mamp_schemas.models.reproduction import ReproductionPlan
     from mamp_trainer.reproduce.catalog import DataCatalog
     from mamp_trainer.reproduce.plan import Outcome
 
 logger = logging.getLogger(__name__)
 
 
-def make_manifests(recipes: Sequence[Recipe], catalog: "DataCatalog") -> None:
+def make_manifests(recipes: Sequence["Recipe"], catalog: "DataCatalog") -> None:
     """Make the missing manifests of recipes, as `mampctl build-splits` does; existing ones stay as they are.
 
     If one cannot be made, a warning is logged; the runs that need it fail with what is missing.
@@ -41,7 +41,7 @@ def make_manifests(recipes: Sequence[Recipe], catalog: "DataCatalog") -> None:
                 logger.warning(f"no manifest for {recipe.dataset} {recipe.protocol}: {problem}")
 
 
-def _make_manifest(recipe: Recipe, catalog: "DataCatalog") -> None:
+def _make_manifest(recipe: "Recipe", catalog: "DataCatalog") -> None:
     with needed_extras():
         from mamp_pipeline.splits import build_manifest
         from mamp_pipeline.subsets import write_subsets
@@ -68,7 +68,7 @@ def reproduce(
         typer.Option(metavar="DATASET/PROTOCOL", help="Run only what this column needs, say ntu60/xsub. Repeatable."),
     ] = None,
     scale: Annotated[
-        Scale, typer.Option(help="full: as published; small: reduced, only to see that it works.")
+        Literal["full", "small"], typer.Option(help="full: as published; small: reduced, only to see that it works.")
     ] = "full",
     seeds: Annotated[int, typer.Option(min=1, help="Number of runs of each setting, with seeds from 0.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with estimated times and stop.")] = False,
@@ -124,14 +124,14 @@ def reproduce(
             )
 
 
-def _write_tables(plan: ReproductionPlan, outcome: "Outcome", catalog: "DataCatalog", folder: Path) -> None:
+def _write_tables(plan: "ReproductionPlan", outcome: "Outcome", catalog: "DataCatalog", folder: Path) -> None:
     from mamp_trainer.reproduce.tables import collect, write_table
 
     for table in collect(plan, outcome, catalog, folder / "tables"):
         write_table(folder / "tables", table)
 
 
-def _print_plan(plan: ReproductionPlan, wanted: frozenset[str], folder: Path, device: str, as_json: bool) -> None:
+def _print_plan(plan: "ReproductionPlan", wanted: frozenset[str], folder: Path, device: str, as_json: bool) -> None:
     with needed_extras():
         from mamp_trainer.reproduce.catalog import DataCatalog
         from mamp_trainer.reproduce.dry_run import dry_run
@@ -146,7 +146,7 @@ def _print_plan(plan: ReproductionPlan, wanted: frozenset[str], folder: Path, de
 
 
 def _print_tables(
-    plan: ReproductionPlan, outcome: "Outcome", catalog: "DataCatalog", folder: Path, as_json: bool
+    plan: "ReproductionPlan", outcome: "Outcome", catalog: "DataCatalog", folder: Path, as_json: bool
 ) -> None:
     from mamp_trainer.reproduce.tables import collect, table_files
     from mampctl.output.tables import print_tables

@@ -4,9 +4,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from mamp_schemas.errors import ExitCode
 from mampctl.output.log import install_json_log
-
-EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -17,7 +16,7 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except SystemExit as end:
         if is_distributed(os.environ) and isinstance(end.code, int):
             _exit_immediately(end.code)
@@ -31,9 +30,9 @@ def is_distributed(environment: Mapping[str, str]) -> bool:
 
 
 def _exit_immediately(code: int) -> None:
-    """End without taking Python down: threads of torch.distributed that outlive it abort the process, now and then.
+    """Exit without Python's shutdown, in which threads of torch.distributed sometimes abort the process.
 
-    All is written by now; a rank that had done its work would count as failed.
+    Everything is written by now, and a rank that has done its work must not count as failed.
     """
     sys.stdout.flush()
     sys.stderr.flush()
