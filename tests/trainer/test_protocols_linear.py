@@ -64,6 +64,19 @@ def test_linear__reports_last_and_best_epoch(store: Path, tmp_path: Path, monkey
     assert (result.last_top1, result.last_top5, result.best_top1, result.best_epoch) == (40.0, 90.0, 60.0, 2)
 
 
+def test_train_classifier__keeps_metrics_of_the_protocol(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter([3.0, 9.0, 5.0])
+    monkeypatch.setattr(LINEAR, "metrics", lambda _logits, _label: {"margin": next(values)})
+    monkeypatch.setattr(LINEAR, "monitor", "margin")
+    result = evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
+    assert (result.metrics, result.best_epoch) == ({"margin": 5.0}, 2)
+    epochs = [line for line in read_metrics(tmp_path / "run") if line["event"] == "epoch"]
+    assert [line["margin"] for line in epochs] == [3.0, 9.0, 5.0]
+    assert result.best_top1 == epochs[1]["test_top1"]
+
+
 def test_linear__leaves_the_encoder_as_it_was(store: Path, pretrained: Path, tmp_path: Path) -> None:
     evaluate_encoder(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
     folders = [latest_checkpoint(pretrained), latest_checkpoint(tmp_path / "run")]

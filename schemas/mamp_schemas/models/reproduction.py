@@ -1,4 +1,4 @@
-"""Reproducing a table of the paper, from the planned runs to the table of obtained numbers."""
+"""Reproducing a table of the paper: planned runs, obtained numbers, and the dry run."""
 
 from typing import Literal
 
@@ -8,16 +8,16 @@ from mamp_schemas.models.recipe import AnyRecipe
 from mamp_schemas.models.results import Spread
 
 Scale = Literal["full", "small"]
-"""`full` as published; `small` the same plan with reduced networks and epochs, which says nothing of the paper."""
+"""`full` as published; `small` the same plan with reduced networks and epochs, whose numbers are not comparable."""
 
 
 class PlannedRun(Model):
     """A run that a table needs.
 
     Attributes:
-        name: of its folder; the same for the same settings and parent, in whatever table they come up.
-        recipe: what is trained.
-        parent: the name of the pre-training whose encoder it begins with; None for none.
+        name: of its folder; the same settings and parent have the same name in every table.
+        recipe: the run's recipe.
+        parent: the name of the pre-training whose encoder it begins with; None without one.
     """
 
     name: str
@@ -26,7 +26,7 @@ class PlannedRun(Model):
 
 
 class PlannedCell(Model):
-    """A number of a table, by its place among the published rows and columns, and the runs whose mean it is."""
+    """A number of a table: its row and column in the published table, and the runs whose mean it is."""
 
     row: int
     column: int
@@ -34,18 +34,18 @@ class PlannedCell(Model):
 
 
 class PlannedTable(Model):
-    """A published table and which of its numbers are to be obtained; other methods have no runs here."""
+    """A published table and the numbers of it that are to be obtained; methods without recipes have none."""
 
     published: PublishedTable
     cells: tuple[PlannedCell, ...]
 
 
 class ReproductionPlan(Model):
-    """What it takes to reproduce a table, or the two parts of table 10.
+    """The runs and numbers of a table, or of both parts of table 10.
 
     Attributes:
         table: as the user names it.
-        runs: each once, a pre-training before those that begin with its encoder.
+        runs: each run once, pre-trainings before the runs that use their encoders.
     """
 
     table: str
@@ -55,7 +55,7 @@ class ReproductionPlan(Model):
 
 
 TableMetric = Literal["top1", "loss"]
-"""Accuracy in percent on the test side, or the loss of pre-training, each after the last epoch."""
+"""Accuracy in percent on the test split, or the loss of pre-training, each after the last epoch."""
 
 
 class ObtainedRun(Model):
@@ -63,9 +63,9 @@ class ObtainedRun(Model):
 
     Attributes:
         name: as planned.
-        folder: where it is, relative to the table's files if it can be said so.
+        folder: its path, relative to the folder of the table's files.
         value: after the last epoch.
-        best, best_epoch: the best epoch's accuracy, chosen on the test side itself; None of a loss.
+        best, best_epoch: the best epoch's accuracy, chosen on the test split itself; None for a loss.
     """
 
     name: str
@@ -77,17 +77,17 @@ class ObtainedRun(Model):
 
 
 class ObtainedCell(Model):
-    """A number of a table as obtained, or why it is not.
+    """An obtained number of a table, or why it is missing.
 
     Attributes:
-        row, column: its place among the published ones.
-        state: `done` when all of its runs are; `failed` when one of them did; else `pending`.
-        obtained: of the last epochs of its runs, once all are done.
-        best: of their best epochs.
-        difference: obtained minus published; None where nothing is published.
-        runs: those that are done.
-        planned: how many it takes.
-        problem: what stands in the way.
+        row, column: in the published table.
+        state: `done` if all of its runs are finished, `failed` if one of them failed, else `pending`.
+        obtained: over the last epochs of its runs; None until all are finished.
+        best: over their best epochs.
+        difference: obtained minus published; None if nothing is published.
+        runs: the finished runs.
+        planned: how many runs it needs.
+        problem: why a run failed.
     """
 
     row: int
@@ -110,13 +110,13 @@ class LossCurve(Model):
 
 
 class ObtainedTable(Model):
-    """A table beside the published one.
+    """A published table with the obtained numbers.
 
     Attributes:
-        measure: what its numbers are.
+        measure: the metric of its numbers.
         comparable: whether the numbers may be held against the published ones: full scale, official splits, clips
             as the authors' scripts make them.
-        notes: what has to be known of them.
+        notes: remarks that readers need.
         curves: of figure `fig-loss`.
     """
 
@@ -130,13 +130,13 @@ class ObtainedTable(Model):
 
 
 class DryRunLine(Model):
-    """A run before it is done.
+    """A planned run in a dry run.
 
     Attributes:
-        state: `begun` is taken up where it stopped.
-        train_clips: of its training side; official ones where the data is not there.
-        seconds: estimated, of what is left of it; None where nobody knows the clips.
-        recorded: whether finished runs say so.
+        state: a `begun` run is resumed.
+        train_clips: its training clips; the official number where the data is missing.
+        seconds: estimated time left; None where the number of clips is unknown.
+        recorded: whether the estimate is derived from finished runs.
     """
 
     run: str
@@ -148,12 +148,12 @@ class DryRunLine(Model):
 
 
 class DryRun(Model):
-    """A plan before it is run.
+    """A dry run of a plan.
 
     Attributes:
-        basis: what the estimates are from, in words.
-        manifests: split manifests that will be made.
-        missing: what else is missing of the data, and what makes it.
+        basis: how the times were estimated, in words.
+        manifests: how many split manifests will be made.
+        missing: other missing data, and the commands that make it.
     """
 
     lines: tuple[DryRunLine, ...]

@@ -11,7 +11,7 @@ from mamp_schemas.models.splits import Subset
 
 
 class PretrainResult(Model):
-    """The end of a pre-training: mean loss of the first and the last epoch (None before the first)."""
+    """The outcome of a pre-training: mean loss of the first and of the last epoch; None if it had no epoch."""
 
     kind: Literal["pretrain"]
     steps: int
@@ -43,12 +43,12 @@ class EvaluationResult(Model):
 
 
 class Spread(Model):
-    """What several runs of one setting came to: seeds, or draws of the training clips.
+    """Mean and deviation over several runs of one setting: seeds, or draws of the training clips.
 
     Attributes:
-        mean: of their numbers.
-        deviation: the sample standard deviation; None of a single run.
-        runs: how many there are.
+        mean: the mean.
+        deviation: the sample standard deviation; None for a single run.
+        runs: the number of runs.
     """
 
     mean: float
@@ -57,7 +57,7 @@ class Spread(Model):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """Return the spread of at least one number."""
+        """Return the spread of at least one value."""
         return cls(mean=mean(values), deviation=stdev(values) if len(values) > 1 else None, runs=len(values))
 
     def __str__(self) -> str:
@@ -66,14 +66,14 @@ class Spread(Model):
 
 
 class Hardware(Model):
-    """The machine that a run's first rank trained on, without a name of its own.
+    """The hardware of a run's first rank; it does not identify the machine.
 
     Attributes:
         cpu: the processor's model.
-        cores: those that the process might use, by its affinity and its container's share.
-        cores_present: those of the machine.
-        memory_gb: the machine's memory, or what the container may have of it, in 10^9 bytes.
-        gpus: how many there are of each model, those that the process saw.
+        cores: cores that the process may use, by its affinity and its container's limit.
+        cores_present: cores of the machine.
+        memory_gb: memory of the machine, or the container's limit, in 10^9 bytes.
+        gpus: visible GPUs by model.
         ranks: processes that trained together, on all hosts.
     """
 
@@ -89,9 +89,9 @@ class EncoderProvenance(Model):
     """Where an evaluation's encoder came from.
 
     Attributes:
-        checkpoint: the checkpoint's folder or the released file, as it was named.
-        weights: digest of the encoder's weights, as they were put in.
-        recipe_hash: of the run that left the checkpoint; None for released files, which do not say.
+        checkpoint: the checkpoint's folder or the released file, as the user named it.
+        weights: digest of the encoder's weights at the start.
+        recipe_hash: of the run that wrote the checkpoint; None for released files, which have no recipe.
     """
 
     checkpoint: str
@@ -100,22 +100,23 @@ class EncoderProvenance(Model):
 
 
 class RunRecord(Model):
-    """One record per run, written into its folder: what was run, on what, with what outcome.
+    """The record of a complete run, `run.json` in its folder: what was run, on which data, with what outcome.
 
-    The course of the run, epoch by epoch, stands beside it in metrics.jsonl, the settings in recipe.yaml. Records of
-    format 1 know nothing of the fields that may be None.
+    Metrics of every epoch are in metrics.jsonl, the settings in recipe.yaml. Records of format 1 lack the fields that
+    may be None.
 
     Attributes:
+        task: `pretrain`, or the name of an evaluation protocol.
         recipe: the recipe's name.
-        subset: the draw of the training clips, where only some were used (`semi`).
-        encoder: what it was at the start, in words: `untrained`, or what the user named.
-        origin: where it came from; None of an untrained one.
-        device: what was trained on, as torch calls it.
-        started: when the first sitting began of those whose work is in the result.
+        subset: the draw of the training clips, where only some were used.
+        encoder: the encoder at the start: `untrained`, or the path that the user named.
+        origin: where the encoder came from; None for an untrained one.
+        device: the device, as torch names it.
+        started: when the first sitting began that contributed to the result.
         finished: when the record was written.
-        sittings: how often the run was begun or taken up again; those that left no checkpoint do not count.
-        run_id: the name of the last sitting's run in its log, that of the batch system, say.
-        result: the outcome; its `seconds` are those of all sittings.
+        sittings: how often the run was begun or resumed; sittings that left no checkpoint do not count.
+        run_id: the run id of the last sitting in its log, such as that of a batch system.
+        result: the outcome; its `seconds` include all sittings.
     """
 
     format_version: Literal[1, 2] = 1
@@ -141,7 +142,7 @@ class RunRecord(Model):
 
     @property
     def encoder_weights(self) -> str:
-        """`untrained`, or 16 digits of the digest of the encoder's weights at the start: format 1 knows no more."""
+        """`untrained`, or 16 digits of the digest of the weights at the start: format 1 has no more."""
         weights = self.origin.weights if self.origin else self.encoder.rpartition("(weights ")[2].rstrip(")")
         return weights[:16]
 
@@ -163,14 +164,14 @@ class VerifyReport(Model):
 
 
 class NetworkMeasurement(Model):
-    """What was measured, on what.
+    """Which network was measured, and on which data.
 
     Attributes:
-        network: the run, checkpoint or released file; `untrained` where it is none.
+        network: the run, checkpoint or released file; `untrained` for initial weights.
         weights: sha256 of its weights.
-        recipe: the name of the recipe that it was trained by.
+        recipe: the name of the recipe that it was trained with.
         store_hash, manifest_hash: of the data.
-        test_crop: the centred share of a clip that was kept.
+        test_crop: the centred share of each clip that was used.
     """
 
     network: str
@@ -184,13 +185,13 @@ class NetworkMeasurement(Model):
 
 
 class ClassAccuracy(Model):
-    """One class on the test side.
+    """One class on the test split.
 
     Attributes:
         label: 0-based.
-        clips: how many it has there.
-        top1: the percentage of them that is recognised; None where it has none.
-        taken_for: the class that they are most often taken for instead; None where they never are.
+        clips: its test clips.
+        top1: percentage of them that are recognised; None without clips.
+        taken_for: the class that they are most often taken for instead; None if they never are.
     """
 
     label: int
@@ -201,7 +202,7 @@ class ClassAccuracy(Model):
 
 
 class ConfusedPair(Model):
-    """A class that is taken for another one: how many of its clips, and the percentage of all its clips."""
+    """A class that is taken for another one: for how many of its clips, and for which percentage of them."""
 
     label: int
     taken_for: int
@@ -210,7 +211,7 @@ class ConfusedPair(Model):
 
 
 class ClassifierEvaluation(NetworkMeasurement):
-    """A classifier on the test side; accuracies in percent.
+    """A classifier on the test split; accuracies in percent.
 
     Attributes:
         matrix: clips of each class (rows) that are taken for each class (columns).
@@ -228,7 +229,7 @@ class ClassifierEvaluation(NetworkMeasurement):
 
 
 class RetrievalEvaluation(NetworkMeasurement):
-    """Test clips among the features of the training clips, by cosine similarity; all in percent.
+    """kNN classification and retrieval of test clips among the training clips by cosine similarity; all in percent.
 
     Attributes:
         clips: test clips, the queries.
