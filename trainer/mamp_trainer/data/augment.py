@@ -1,7 +1,7 @@
 """Crop, resize and rotation as tensor operations over a whole batch of ragged clips (reference.md §3).
 
-N clips, M body slots, T frames, V joints, C = 3 coordinates. There are no matrix products: they sum in an order
-that may depend on the batch. So a clip comes out the same bit for bit in whatever batch and on whatever rank.
+N clips, M body slots, T frames, V joints, C = 3 coordinates. There are no matrix products: their order of
+summation may depend on the batch. So a clip's sample is the same bit for bit in every batch and on every rank.
 """
 
 from dataclasses import dataclass
@@ -33,16 +33,16 @@ def random_crop(valid: Tensor, u: Tensor, spec: SamplingSpec) -> tuple[Tensor, T
 
     Args:
         valid: (N,) int64, Tv.
-        u: (N, 2) uniform draws from [0, 1): the share kept, and the place of the start.
+        u: (N, 2) uniform draws from [0, 1): the share kept, and the position of the start.
         spec: the share's bounds and the shortest crop.
 
     Returns:
         start and length, each (N,) int64, within the first Tv frames.
     """
-    share, place = u.double().unbind(1)
+    share, position = u.double().unbind(1)
     share = spec.crop_min + (spec.crop_max - spec.crop_min) * share
     length = (valid * share).floor().long().clamp(min=spec.min_frames).minimum(valid)
-    start = (place * (valid - length + 1)).floor().long()
+    start = (position * (valid - length + 1)).floor().long()
     return start, length
 
 
@@ -133,16 +133,19 @@ def random_rotations(u: Tensor, bound: float) -> Tensor:
 
 
 def rotate_rows(rows: Tensor, index: Tensor, rotation: Tensor) -> Tensor:
-    """Gather rows and turn their points about the origin, in one pass over memory.
+    """Gather rows and rotate their points about the origin, in one pass over memory.
 
-    A turned coordinate of a row's joints is the sum of its three planes, weighted by a row of the matrix.
+    A rotated coordinate of a row's joints is the sum of its three planes, weighted by a row of the matrix.
 
     Args:
         rows: (rows, C, V) packed rows.
         index: (R,) int64, which of them.
-        rotation: (R, 3, 3), theirs; what comes out is (R, C, V).
+        rotation: (R, 3, 3), the matrix of each row.
+
+    Returns:
+        (R, C, V).
     """
     planes = 3 * index[:, None] + torch.arange(3, device=index.device)
     bags = planes[:, None].expand(-1, 3, -1).reshape(-1, 3)
-    turned = embedding_bag(bags, rows.flatten(0, 1), per_sample_weights=rotation.reshape(-1, 3), mode="sum")
-    return turned.view(-1, *rows.shape[1:])
+    rotated = embedding_bag(bags, rows.flatten(0, 1), per_sample_weights=rotation.reshape(-1, 3), mode="sum")
+    return rotated.view(-1, *rows.shape[1:])

@@ -26,13 +26,13 @@ EmptySlot = Literal["zeros", "copy"]
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """Clips to make batches of.
+    """The clips that batches are made of.
 
     Attributes:
-        table: what they are.
+        table: their columns.
         rows: provides their rows.
-        window: shards whose clips come together, None for all: at least as many as `rows` holds at a time.
-        device: the one that trains; batches are made there.
+        window: shards whose clips are shuffled together, None for all; at least as many as `rows` holds at a time.
+        device: the training device, where batches are made.
     """
 
     table: ClipTable
@@ -46,10 +46,10 @@ class Clips:
 
 @dataclass
 class TrainBatches:
-    """Training batches in a seeded order, cropped and turned at random.
+    """Training batches in a seeded order, with random crops and rotations.
 
     A batch is a pure function of seed, epoch, step and window, and every sample of seed, epoch and clip: neither the
-    device, nor where the clips live, nor the number of ranks changes them, and a run can go on from any step.
+    device, nor where the clips live, nor the number of ranks changes them, and a run can resume at any step.
 
     Attributes:
         clips: the clips to train on.
@@ -59,7 +59,7 @@ class TrainBatches:
         batch_size: clips of the global batch, over all ranks.
         slots: M, the dataset's body slots.
         empty_slot: what a slot without a body holds.
-        loss_terms: (clips,) int64, on the host: of how many equal terms of the loss each clip gives; one by default.
+        loss_terms: (clips,) int64, on the host: how many terms of the loss each clip gives; one by default.
     """
 
     clips: Clips
@@ -98,7 +98,7 @@ class TrainBatches:
         return _collate_crops(self, crops, self.order, epoch, share)
 
     def clip_indices(self, epoch: int, step: int, rank: int = 0, world_size: int = 1) -> Tensor:
-        """Return the clips of a rank's share, (N,) int64 on the host, without making samples of them."""
+        """Return the clips of a rank's share, (N,) int64 on the host, without reading them."""
         return self.order(epoch).clip[self._share(step, rank, world_size)]
 
     def num_loss_terms(self, epoch: int, step: int, rank: int = 0, world_size: int = 1) -> int:
@@ -139,7 +139,7 @@ class TestBatches:
 
     @property
     def steps(self) -> int:
-        """Batches that make up all clips."""
+        """Batches of all clips."""
         return -(-len(self.clips) // self.batch_size)
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
@@ -151,12 +151,12 @@ class TestBatches:
 
 
 def _collate_crops(
-    made_by: TrainBatches | TestBatches, crops: CropPlan, plan: OrderOfEpoch, epoch: int, share: slice
+    batches: TrainBatches | TestBatches, crops: CropPlan, order_of_epoch: OrderOfEpoch, epoch: int, share: slice
 ) -> Batch:
-    clips = made_by.clips
-    held = (
-        (slice(part.start - share.start, part.stop - share.start), held)
-        for part, held in clips.rows.row_buffers(plan, epoch, share)
+    clips = batches.clips
+    buffers = (
+        (slice(part.start - share.start, part.stop - share.start), buffer)
+        for part, buffer in clips.rows.row_buffers(order_of_epoch, epoch, share)
     )
-    shape = SampleShape(made_by.frames, made_by.slots, copies=made_by.empty_slot == "copy")
-    return collate(clips.table, held, crops, shape, clips.device)
+    shape = SampleShape(batches.frames, batches.slots, copies=batches.empty_slot == "copy")
+    return collate(clips.table, buffers, crops, shape, clips.device)

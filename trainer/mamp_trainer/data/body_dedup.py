@@ -1,4 +1,4 @@
-"""Finds the different bodies among the body slots of a batch, so that none is encoded twice.
+"""Find the distinct bodies among the body slots of a batch, so that none is encoded twice.
 
 N clips, M body slots of each, R real bodies in them.
 """
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class UniqueBodies(NamedTuple):
-    """Which of a batch's N·M body slots are alike; how many differ is known without waiting for the device.
+    """Which of a batch's N·M body slots hold the same; their number is known without waiting for the device.
 
     Attributes:
         bodies: (R,) int64, the slots of the real bodies, in order.
@@ -22,11 +22,11 @@ class UniqueBodies(NamedTuple):
 
 
 def find_unique_bodies(real: Tensor, empty_slots_are_copies: bool) -> UniqueBodies:
-    """Return which slots are alike.
+    """Return which slots hold the same.
 
     Args:
         real: (N, M) bool, on the host; every clip has a first body.
-        empty_slots_are_copies: whether the other slots hold copies of their clip's first body, or zeros.
+        empty_slots_are_copies: whether slots without a body hold a copy of their clip's first body, or zeros.
     """
     bodies = real.flatten().nonzero().squeeze(1)
     number = (real.flatten().cumsum(0) - 1).view_as(real)

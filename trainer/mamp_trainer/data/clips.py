@@ -1,4 +1,4 @@
-"""The clips that a run uses, their columns in host memory, and how their rows are packed shard by shard."""
+"""The table of a run's clips: their columns in host memory, and how their rows are packed shard by shard."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from mamp_schemas.io.store_reader import Store
 
 @dataclass(frozen=True, slots=True)
 class ClipTable:
-    """Chosen clips, in host memory whatever device trains: batches are planned there, without waiting for it.
+    """The columns of chosen clips, in host memory: batches are planned there without waiting for the device.
 
     A clip belongs to the shard of its first row, though it may end in the next one. Packed, the rows of a shard's
-    clips follow each other in store order; body b of a clip has rows place + b·frames ... + frames. S shards hold
-    at least one of the clips.
+    clips follow each other in store order; body b of a clip has rows packed_row + b·frames ... + frames. S is the
+    number of shards that hold at least one of the clips.
 
     Attributes:
         first_row: (clips,) int64, in the store.
@@ -49,7 +49,7 @@ class ClipTable:
         return self.store_order[int(self.shard_edges[shard]) : int(self.shard_edges[shard + 1])]
 
     def shard_offsets(self, shards: Tensor) -> Tensor:
-        """Return where each shard begins when these follow each other: (S,) int64, 0 for the others."""
+        """Return where each of these shards begins when they follow each other: (S,) int64, 0 for other shards."""
         rows = self.shard_row_counts[shards]
         return torch.zeros_like(self.shard_row_counts).index_copy_(0, shards, rows.cumsum(0) - rows)
 
@@ -58,8 +58,8 @@ def store_clip_table(store: Store, clips: NDArray[np.int64]) -> ClipTable:
     """Return the table of chosen clips.
 
     Args:
-        store: where they are.
-        clips: (clips,) indices into the store's clips; a clip's place in this list is its global index.
+        store: the store.
+        clips: (clips,) indices into the store's clips; a clip's position in this list is its global index.
     """
     names = ("first_row", "frames", "bodies", "valid_frames", "label")
     columns = (torch.from_numpy(store.column(name)[clips]) for name in names)
@@ -79,14 +79,14 @@ def clip_table(
         label: (clips,) int64.
         shard_rows: rows of a shard.
     """
-    found, inverse = np.unique(first.numpy() // shard_rows, return_inverse=True)
-    numbers, shard = torch.from_numpy(found), torch.from_numpy(inverse)
+    unique_shards, inverse = np.unique(first.numpy() // shard_rows, return_inverse=True)
+    numbers, shard = torch.from_numpy(unique_shards), torch.from_numpy(inverse)
     by_row, counts = first.argsort(stable=True), frames * bodies
     rows = torch.zeros_like(numbers).index_add_(0, shard, counts)
     before = counts[by_row].cumsum(0) - counts[by_row] - (rows.cumsum(0) - rows)[shard[by_row]]
-    place = torch.empty_like(first).index_copy_(0, by_row, before)
+    packed_row = torch.empty_like(first).index_copy_(0, by_row, before)
     edges = torch.searchsorted(shard[by_row], torch.arange(len(numbers) + 1))
-    return ClipTable(first, frames, bodies, valid, label, shard, place, numbers, rows, by_row, edges)
+    return ClipTable(first, frames, bodies, valid, label, shard, packed_row, numbers, rows, by_row, edges)
 
 
 def concat_ranges(first: Tensor, count: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""Makes a batch of samples from crops of ragged clips: gather rows, move them, rotate them, resize them.
+"""Make a batch of samples from crops of ragged clips: gather rows, copy them to the device, rotate and resize them.
 
-What is small is computed on the host, what is large on the device that trains.
+Small tensors are computed on the host, large ones on the training device.
 N clips, B real bodies in them, R rows of these bodies' crops; M, T, V and C as everywhere.
 """
 
@@ -22,12 +22,12 @@ class Batch:
 
     Attributes:
         x: (N, M, T, V, C) float32, metres; in memory, a frame's coordinates lie one after the other.
-        trajectory: the same shape, or None: the stored motion, added up and carried through the same crop,
+        trajectory: the same shape, or None: the sum of the stored motion, carried through the same crop,
             resize and rotation; its differences in time are those of x within float error.
         label: (N,) int64.
-        clip: (N,) int64, global indices: places in the list of clips that was loaded.
+        clip: (N,) int64, global indices: positions in the list of clips that was loaded.
         real: (N, M) bool, false where no body fills the slot and it holds zeros or a copy of the first.
-        unique_bodies: the same as indices.
+        unique_bodies: which slots hold the same body, as indices.
     """
 
     x: Tensor
@@ -40,7 +40,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class CropPlan:
-    """Which clips, and what of them; all on the host.
+    """Which frames of which clips, and how they are rotated; all on the host.
 
     Attributes:
         clip: (N,) int64.
@@ -56,7 +56,7 @@ class CropPlan:
 
 @dataclass(frozen=True, slots=True)
 class SampleShape:
-    """T and M of samples, and whether a slot without a body holds a copy of the first one, or zeros."""
+    """T and M of samples, and whether a slot without a body holds a copy of the first body, or zeros."""
 
     frames: int
     slots: int
@@ -72,12 +72,12 @@ def collate(
 ) -> Batch:
     """Return the samples of crops.
 
-    Rows are turned before they are interpolated: the result is the same, and there are fewer of them.
+    Rows are rotated before they are interpolated: the result is the same, and there are fewer of them.
 
     Args:
         table: the clips.
-        parts: which of the N crops lie in which held rows, all of them in order.
-        crops: what to make samples of.
+        parts: which of the N crops lie in which rows, all crops in order.
+        crops: the frames of each sample.
         shape: of the samples.
         device: where the batch goes.
     """
@@ -106,22 +106,22 @@ def collate(
 def _gather_rows(
     table: ClipTable, parts: Iterable[tuple[slice, RowBuffer]], crops: CropPlan, device: torch.device
 ) -> tuple[Tensor, Tensor | None]:
-    """Return joints and trajectory of the crops' rows, turned, each (R, C, V): one body after the other."""
+    """Return joints and trajectory of the crops' rows, rotated, each (R, C, V), one body after the other."""
     joints, trajectory = [], []
-    for part, held in parts:
-        index, owner = _crop_rows(table, held, crops, part)
+    for part, buffer in parts:
+        index, owner = _crop_rows(table, buffer, crops, part)
         matrices = None if crops.rotation is None else to_device(crops.rotation[owner], device)
-        joints.append(_rotated(held.joints, index, matrices, device))
-        if held.trajectory is not None:
-            trajectory.append(_rotated(held.trajectory, index, matrices, device))
+        joints.append(_rotated(buffer.joints, index, matrices, device))
+        if buffer.trajectory is not None:
+            trajectory.append(_rotated(buffer.trajectory, index, matrices, device))
     return _concat(joints), _concat(trajectory) if trajectory else None
 
 
-def _crop_rows(table: ClipTable, held: RowBuffer, crops: CropPlan, part: slice) -> tuple[Tensor, Tensor]:
-    """Return where the rows of some crops are held, and which crop each belongs to, both (R,) int64."""
+def _crop_rows(table: ClipTable, buffer: RowBuffer, crops: CropPlan, part: slice) -> tuple[Tensor, Tensor]:
+    """Return the indices of some crops' rows in a buffer, and the crop of each row, both (R,) int64."""
     clip = crops.clip[part]
     owner, body = body_index(table.bodies[clip])
-    first = held.offset[table.shard[clip]] + table.packed_row[clip] + crops.start[part]
+    first = buffer.offset[table.shard[clip]] + table.packed_row[clip] + crops.start[part]
     count = crops.length[part][owner]
     index = concat_ranges(first[owner] + body * table.frames[clip][owner], count)
     return index, (part.start + owner).repeat_interleave(count)

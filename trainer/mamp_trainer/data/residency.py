@@ -1,4 +1,4 @@
-"""Chooses where clips live, on the training device, in host memory or on disk, by size and budget; pure."""
+"""Choose where clips live (on the training device, in host memory or on disk) by their size and a budget; pure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,15 +15,15 @@ class MemoryBudget:
 
 
 DEFAULT_SHUFFLE_WINDOW = 32
-"""Shards that a stream shuffles together where neither recipe nor budget says otherwise: some 20,000 clips of NTU
-in 0.6 GB, twice. Not as many as happen to fit: a run's order must not depend on the machine."""
+"""Shards that a stream shuffles together unless recipe or budget say otherwise: some 20,000 clips of NTU in 0.6 GB,
+in memory twice. It does not depend on free memory: a run's order must not depend on the machine."""
 
 GB = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class DataSize:
-    """What clips take in memory.
+    """The memory that clips take.
 
     Attributes:
         total: bytes of all clips of the run.
@@ -48,10 +48,10 @@ class ResidencyChoice:
 def choose_residency(recipe: Recipe, size: DataSize, free_memory: MemoryBudget, device: str) -> ResidencyChoice:
     """Choose where clips live.
 
-    What the recipe names is taken as it is; the budget is for what it leaves open.
+    The recipe's own choices come first; the budget decides what it leaves open.
 
     Args:
-        recipe: its `residency`, `residency_budget_gb` and `shuffle_window` count.
+        recipe: its `residency`, `residency_budget_gb` and `shuffle_window` are read.
         size: of the clips.
         free_memory: the budget where the recipe has none.
         device: the training device's name.
@@ -88,6 +88,6 @@ def _recipe_budget(recipe: Recipe) -> MemoryBudget | None:
 
 
 def _stream_window(size: DataSize, stated: MemoryBudget | None) -> int | None:
-    """Return how many shards fit a stated budget twice, the second time being read; None for all of them."""
+    """Return how many shards fit a stated budget twice (in use, and being read); None for all of them."""
     fitting = DEFAULT_SHUFFLE_WINDOW if stated is None else max(stated.host // (2 * size.largest), 1)
     return fitting if fitting < size.shards else None

@@ -1,4 +1,4 @@
-"""Rows of clips in memory, and the transfer of a batch's rows to the device that trains."""
+"""The rows of clips in memory, and the transfer of a batch's rows to the training device."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from mamp_trainer.data.sampling import OrderOfEpoch
 
 @dataclass(frozen=True, slots=True)
 class RowBuffer:
-    """Packed rows of some shards: coordinate by coordinate, unlike in the store, so that turning them is fast.
+    """Packed rows of some shards, coordinate by coordinate, unlike in the store: this makes rotating them fast.
 
     Attributes:
         joints: (rows, C, V) float32, metres.
-        trajectory: (rows, C, V) float32, metres, or None: the stored motion added up, which is the joints up to
+        trajectory: (rows, C, V) float32, metres, or None: the sum of the stored motion, equal to the joints up to
             one translation a body.
         offset: (S,) int64, in host memory: where each of these shards begins.
     """
@@ -27,12 +27,12 @@ class RowBuffer:
 
 
 class RowSource(Protocol):
-    """What provides the rows of clips."""
+    """A source of the rows of clips."""
 
     def row_buffers(self, order_of_epoch: OrderOfEpoch, epoch: int, share: slice) -> Iterator[tuple[slice, RowBuffer]]:
         """Yield rows of the clips at some positions of an epoch's order, part by part.
 
-        What is yielded holds until the next part is asked for.
+        A part is valid until the next part is requested.
 
         Args:
             order_of_epoch: the order of every epoch.
@@ -51,23 +51,23 @@ class ResidentRows:
     buffer: RowBuffer
 
     def row_buffers(self, _plan: OrderOfEpoch, _epoch: int, share: slice) -> Iterator[tuple[slice, RowBuffer]]:
-        """Yield what is held."""
+        """Yield all rows, as one part."""
         yield share, self.buffer
 
 
 def gather_to_device(rows: Tensor, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Bring rows to the device that trains, without waiting for it; those that are there already stay as they are.
+    """Copy rows to the training device without waiting for it; rows that are there already are not copied.
 
-    Only what moves is page-locked, not the rows themselves: it is the copy that needs it, and gigabytes of
-    locked memory would be taken from the rest of the machine.
+    Only the copy is page-locked, not all rows: gigabytes of locked memory would be missing to the rest of the
+    machine.
 
     Args:
         rows: (rows, C, V) on `device` or on the host.
-        index: (R,) int64, on the host: the rows that are needed.
-        device: where they are needed.
+        index: (R,) int64, on the host: the rows to be gathered.
+        device: the training device.
 
     Returns:
-        Rows and index on the device; the rows may be others, or more.
+        Rows and index on the device; these rows may be all of them, or only the gathered ones.
     """
     if rows.device.type == device.type:
         return rows, to_device(index, device)

@@ -1,6 +1,6 @@
 """The order of the clips: a pure function of seed and epoch, divided into windows, steps and ranks.
 
-There is one order, wherever the clips live. The shards take turns at random, `window` consecutive ones form a
+The order does not depend on where the clips live. The shards are shuffled, each `window` consecutive shards form a
 window, and the clips of a window are shuffled. With all shards in one window that is a full shuffle, as in the
 authors' code.
 """
@@ -18,7 +18,7 @@ from mamp_trainer.data.rng import RngStream, hash_index
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """Shards whose clips come together, and the positions of these clips in the order."""
+    """Shards whose clips are shuffled together, and the positions of these clips in the order."""
 
     shards: Tensor
     start: int
@@ -33,7 +33,7 @@ class ClipOrder:
     windows: list[Window]
 
     def window_parts(self, share: slice) -> Iterator[tuple[int, slice]]:
-        """Yield the number of each window that `share` has positions in, and these; an empty share has one part."""
+        """Yield the number of each window that `share` overlaps, and the overlap; an empty share has one part."""
         stops = [window.stop for window in self.windows]
         for number in range(min(bisect_right(stops, share.start), len(stops) - 1), len(stops)):
             yield number, slice(max(share.start, self.windows[number].start), min(share.stop, stops[number]))

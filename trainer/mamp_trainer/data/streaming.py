@@ -1,4 +1,4 @@
-"""Reads the rows of clips from a store, all at once or a window of shards at a time while training goes on."""
+"""Read the rows of clips from a store, all at once or window by window during training."""
 
 import weakref
 from collections import deque
@@ -22,23 +22,23 @@ def load_all_rows(store: Store, table: ClipTable, device: torch.device, with_mot
     """Load the rows of all clips, one large read a shard.
 
     Args:
-        store: where they are.
+        store: the store.
         table: the clips.
-        device: where they go; the host never holds more than a shard of them besides.
-        with_motion: whether to add up the stored motion to trajectories.
+        device: where the rows are to live; the host holds at most one shard of them besides.
+        with_motion: whether to sum the stored motion to trajectories.
 
     Raises:
         DamagedStoreError: rows are missing or unreadable.
     """
-    held = allocate_buffer(store, int(table.shard_row_counts.sum()), with_motion, device)
+    buffer = allocate_buffer(store, int(table.shard_row_counts.sum()), with_motion, device)
     offset = table.shard_offsets(torch.arange(len(table.shard_row_counts)))
     for shard in range(len(table.shard_row_counts)):
-        read_shard(store, table, shard, held, int(offset[shard]))
-    return ResidentRows(RowBuffer(held.joints, held.trajectory, offset))
+        read_shard(store, table, shard, buffer, int(offset[shard]))
+    return ResidentRows(RowBuffer(buffer.joints, buffer.trajectory, offset))
 
 
 def allocate_buffer(store: Store, rows: int, with_motion: bool, device: torch.device) -> RowBuffer:
-    """Return memory for packed rows, holding none yet."""
+    """Return empty memory for packed rows."""
     shape = store.arrays["joints"].shape
     joints = torch.empty((rows, shape[2], shape[1]), dtype=torch.float32, device=device)
     return RowBuffer(joints, torch.empty_like(joints) if with_motion else None, torch.empty(0, dtype=torch.int64))
@@ -48,7 +48,7 @@ def read_shard(store: Store, table: ClipTable, shard: int, into: RowBuffer, at: 
     """Read the rows of a shard's clips, up to the end of the last one, which may lie in the next shard.
 
     Args:
-        store: where they are.
+        store: the store.
         table: the clips.
         shard: 0 ... S - 1.
         into: the memory; its tensors are filled from row `at` on.
@@ -76,7 +76,7 @@ def _select_rows(rows: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray
 
 def _copy_rows(rows: NDArray[np.float32], into: Tensor) -> None:
     if into.device.type == "cpu":
-        np.copyto(into.numpy(), rows.swapaxes(1, 2))  # not by torch, whose threads are the training's
+        np.copyto(into.numpy(), rows.swapaxes(1, 2))  # not by torch: its threads compute the training
     else:
         into.copy_(torch.from_numpy(rows).transpose(1, 2))
 
@@ -104,13 +104,13 @@ def _integrate_motion(rows: NDArray[np.float32], starts: NDArray[np.int64], fram
 
 
 READER_THREADS = 2
-"""Threads that read: while zarr decodes one shard, the other's rows are packed. Never processes: a fork would
-take zarr's event loop along without its thread."""
+"""Reader threads: while zarr decodes one shard, the rows of another are packed. They are no processes: a fork would
+copy zarr's event loop without its thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowRead:
-    """A window being read into memory of its own."""
+    """A window that is being read into its own memory."""
 
     window: Window
     memory: RowBuffer
@@ -118,13 +118,13 @@ class WindowRead:
     shards: list[Future[None]]
 
     def finish(self) -> RowBuffer:
-        """Wait for the last shard, and raise what a reader met."""
+        """Wait for the last shard, and raise the readers' errors."""
         for shard in self.shards:
             shard.result()
         return self.buffer
 
     def cancel(self) -> RowBuffer:
-        """Return the memory once no reader writes into it."""
+        """Stop reading, and return the memory once no reader writes into it."""
         for shard in self.shards:
             shard.cancel()
         wait(self.shards)
@@ -132,14 +132,14 @@ class WindowRead:
 
 
 class StreamedRows:
-    """Rows that pass through host memory window by window.
+    """Rows that are streamed through host memory window by window.
 
-    Memory for two windows is all that is ever held: the current one, and the one after it in the order, across
-    the ends of epochs. So the readers' queue is bounded by the shards of one window. Every rank reads whole
-    windows, though it takes only its share of each batch.
+    There is memory for two windows: the current one, and the next one in the order, across the ends of epochs. So the
+    readers' queue is bounded by the shards of one window. Every rank reads whole windows, though it uses only its share
+    of each batch.
 
     Args:
-        store: where the rows are.
+        store: the store.
         table: the clips.
         window: shards of a window, as in the order; None for all.
         with_motion: whether to add up the stored motion to trajectories.
@@ -159,12 +159,12 @@ class StreamedRows:
         weakref.finalize(self, _stop_readers, self._readers, self._stopped)
 
     def row_buffers(self, order_of_epoch: OrderOfEpoch, epoch: int, share: slice) -> Iterator[tuple[slice, RowBuffer]]:
-        """Yield the windows that the positions lie in, each with the positions it has; see `Rows`."""
+        """Yield the windows of the positions, each with its positions; see `RowSource`."""
         for number, part in order_of_epoch(epoch).window_parts(share):
             yield part, self._read_window(order_of_epoch, epoch, number)
 
     def _read_window(self, plan: OrderOfEpoch, epoch: int, number: int) -> RowBuffer:
-        """Return a window's rows: the current one, the next one, or any other, read from now on."""
+        """Return a window's rows; a window that is not being read yet is read from now on."""
         wanted = plan(epoch).windows[number]
         while self.window_reads and self.window_reads[0].window is not wanted:
             self._free.append(self.window_reads.popleft().cancel())
@@ -199,6 +199,6 @@ def _read_unless_stopped(
 
 
 def _stop_readers(readers: ThreadPoolExecutor, stopped: Event) -> None:
-    """End the readers of rows that nobody holds any more; not a method, which would hold them."""
+    """Stop the readers of a `StreamedRows` that is no longer used; a method would keep it alive."""
     stopped.set()
     readers.shutdown(wait=False, cancel_futures=True)
