@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_schemas.models.objectives import MaskingSpec
+from mamp_schemas.models.store import MotionSpec
 
 FloatT = TypeVar("FloatT", np.float32, np.float64)
 Floats = NDArray[np.float64]
@@ -92,6 +93,25 @@ def compute_intensity(joints: NDArray[FloatT], index: RowIndex, segment: int) ->
     first = np.flatnonzero(early & (index.frame + segment < index.frames))
     intensity[first] = intensity[first + segment]
     return intensity
+
+
+def row_arrays(
+    joints: NDArray[np.float32], frames: NDArray[np.integer], bodies: NDArray[np.integer], spec: MotionSpec
+) -> dict[str, NDArray[np.float32]]:
+    """Return a store's row arrays of whole clips: joints, motion and intensity, each (R, V, ...).
+
+    Args:
+        joints: (R, V, 3) metres, clips packed body after body.
+        frames: (N,) frames of each clip.
+        bodies: (N,) bodies of each clip.
+        spec: stride and segment.
+    """
+    index = index_rows(frames, bodies)
+    return {
+        "joints": joints,
+        "motion": compute_motion(joints, index, spec.stride),
+        "intensity": compute_intensity(joints, index, spec.segment),
+    }
 
 
 def mean_intensity(

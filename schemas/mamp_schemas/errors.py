@@ -1,14 +1,14 @@
-"""The errors that a user can meet, as one tree."""
+"""The errors that a user can meet, as one tree, and the exit codes."""
 
 import signal
 from enum import IntEnum
 
 
 class MampctlError(Exception):
-    """What went wrong and where, and what to do next.
+    """What went wrong and where, and what to do next. Every error that a user can meet is one of these.
 
     Args:
-        message: what happened, where, what was got and what was expected.
+        message: what happened and where, what was found and what was expected.
         remedy: what to do next; may be empty.
     """
 
@@ -22,15 +22,15 @@ class MampctlError(Exception):
 
 
 class UsageError(MampctlError):
-    """A command line that cannot be carried out (exit code 2)."""
+    """A command line with a mistake (exit code 2)."""
 
 
 class MissingExtraError(MampctlError):
-    """An optional part of the installation is needed."""
+    """An optional package is needed and not installed."""
 
 
 class ConfigError(MampctlError):
-    """A recipe, policy or layout that does not validate."""
+    """A recipe, policy or layout that is not valid."""
 
 
 class RecipeError(ConfigError):
@@ -46,7 +46,7 @@ class RawFileError(RawInputError):
 
     Args:
         reason: what is wrong.
-        line: the 1-based line, 0 where no line is to blame.
+        line: the 1-based line; 0 if it is not about a line.
     """
 
     def __init__(self, reason: str, *, line: int = 0) -> None:
@@ -75,7 +75,7 @@ class DamagedStoreError(StoreError):
 
 
 class StoreExistsError(StoreError):
-    """The output is there already and was made from something else."""
+    """The output already exists and was made from something else."""
 
 
 class ManifestError(MampctlError):
@@ -87,19 +87,19 @@ class CheckpointError(MampctlError):
 
 
 class RecordError(MampctlError):
-    """A run's record is missing, damaged, or of a format that is not known."""
+    """A run's record is missing, damaged or of an unknown format."""
 
 
 class ExportError(MampctlError):
-    """An exported model does not give the numbers of the model it was made from."""
+    """An exported model gives other numbers than the model it was made from."""
 
 
 class ObjectStoreError(MampctlError):
-    """An object store cannot be used: no such bucket, access denied, out of reach, overloaded."""
+    """An object store cannot be used: no such bucket, access denied, unreachable or overloaded."""
 
 
 class ClusterError(MampctlError):
-    """Workers that run elsewhere cannot be used, or were lost."""
+    """Remote workers cannot be used or were lost."""
 
 
 class OutputError(MampctlError):
@@ -107,11 +107,11 @@ class OutputError(MampctlError):
 
 
 class TrainingError(MampctlError):
-    """Training cannot go on."""
+    """Training cannot start or continue."""
 
 
 class LostRankError(TrainingError):
-    """Another rank of the run is gone: what ended it is the error to look for."""
+    """Another rank of the run is gone. The error of that rank is the cause."""
 
 
 class ExitCode(IntEnum):
@@ -120,7 +120,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1
     USAGE = 2
-    """A command line, or a variable, that cannot be carried out."""
+    """The command line or a variable has a mistake."""
     QUARANTINED = 3
     """Done, but files were quarantined and --strict was given."""
     TERMINATED = 75

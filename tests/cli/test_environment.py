@@ -77,7 +77,7 @@ def test_main__an_option_wins_over_its_variable(run: Run, monkeypatch: pytest.Mo
         ("MAMPCTL_TRAIN_PRETRAIN_JSON", "perhaps", "MAMPCTL_TRAIN_PRETRAIN_JSON: Invalid value for '--json'"),
         ("MAMPCTL_QUIET", "perhaps", "MAMPCTL_QUIET"),
         ("MAMPCTL_RUN_ID", "two words", "MAMPCTL_RUN_ID"),
-        ("MAMPCTL_TRAIN_PRETRAIN_OUT", "s3://bucket/run", "a URL where only a path will do"),
+        ("MAMPCTL_TRAIN_PRETRAIN_OUT", "s3://bucket/run", "a URL where only a local path is possible"),
         ("MAMPCTL_TRAIN_PRETRAIN_OUT", "s3://bucket/run", "From the environment: MAMPCTL_TRAIN_PRETRAIN_OUT."),
     ],
 )

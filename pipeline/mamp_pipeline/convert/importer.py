@@ -1,6 +1,6 @@
-"""Import an existing file as a store.
+"""Import a file of other code as a store.
 
-Clips go to a scratch file, are sorted by id, packed into shards and described.
+The clips go to a scratch file, are sorted by id and packed into shards. The metadata and the manifests come last.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.convert.source import ImportClip, ImportSource, SecondSlot
 from mamp_pipeline.datasets.clips import Clip, ClipInfo
 from mamp_pipeline.ingest.staging import acquire, remove_staging, staging_path
-from mamp_pipeline.motion import compute_intensity, compute_motion, index_rows
+from mamp_pipeline.motion import row_arrays
 from mamp_pipeline.splits import make_manifest
 from mamp_pipeline.store.metadata import IngestSummary, make_store_metadata
 from mamp_pipeline.store.shards import RowRange, first_rows, pack_ids, plan_shards
@@ -37,12 +37,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ScratchClip:
-    """Where a clip lies in the spool.
+    """A clip in the scratch file.
 
     Attributes:
-        offset: of its first row, in bytes.
-        bodies, frames: of the rows that lie there.
-        second_slot: as in `FoundClip`.
+        offset: of its first row, bytes.
+        bodies, frames: of its rows in the file.
+        valid_frames: Tv.
+        second_slot: as in `ImportClip`.
     """
 
     offset: int
@@ -52,40 +53,40 @@ class ScratchClip:
     second_slot: SecondSlot
 
     def stores_second_slot(self, empty_slot: EmptySlotFill) -> bool:
-        """Whether the second slot must be stored, for it is not what the policy would fill in."""
+        """Return whether the second slot must be stored because the policy would fill in something else."""
         return self.second_slot in ("zeros", "copy") and self.second_slot != empty_slot
 
 
 def write_scratch_file(path: Path, clips: Iterable[ImportClip], progress: Progress) -> list[ScratchClip]:
-    """Write clips one after the other, as little-endian float32, and return where they lie."""
-    spooled = []
+    """Write clips one after the other, as little-endian float32; return their positions in the file."""
+    written = []
     offset = 0
     with path.open("wb") as file:
         for clip in clips:
             bodies, frames = clip.joints.shape[:2]
-            spooled.append(ScratchClip(offset, bodies, frames, clip.valid_frames, clip.second_slot))
+            written.append(ScratchClip(offset, bodies, frames, clip.valid_frames, clip.second_slot))
             file.write(np.ascontiguousarray(clip.joints, dtype="<f4").data)
             offset += clip.joints.nbytes
             progress.advance(1)
-    return spooled
+    return written
 
 
 def read_scratch_clip(
     file: IO[bytes], clip: ScratchClip, joints: int, empty_slot: EmptySlotFill
 ) -> NDArray[np.float32]:
-    """Return a clip as a store of this policy holds it, (M, T, V, 3)."""
+    """Return a clip as a store with this policy holds it, (M, T, V, 3)."""
     shape = (clip.bodies, clip.frames, joints, 3)
     file.seek(clip.offset)
-    found = np.frombuffer(file.read(4 * int(np.prod(shape))), dtype="<f4").astype(np.float32).reshape(shape)
+    stored = np.frombuffer(file.read(4 * int(np.prod(shape))), dtype="<f4").astype(np.float32).reshape(shape)
     if not clip.stores_second_slot(empty_slot):
-        return found
-    return np.concatenate([found, found if clip.second_slot == "copy" else np.zeros_like(found)])
+        return stored
+    return np.concatenate([stored, stored if clip.second_slot == "copy" else np.zeros_like(stored)])
 
 
 def choose_empty_slot(clips: Sequence[ScratchClip]) -> EmptySlotFill:
-    """Return the policy that leaves fewer rows to store: what the second slot holds in most one-body clips.
+    """Return the policy with fewer rows to store: the content of the second slot in most one-body clips.
 
-    Either gives every sample and every export alike: a slot that differs is stored.
+    Samples and exports are the same with either policy, as a slot with other content is stored.
     """
     rows = {second: sum(clip.frames for clip in clips if clip.second_slot == second) for second in ("zeros", "copy")}
     return "copy" if rows["copy"] > rows["zeros"] else "zeros"
@@ -96,10 +97,10 @@ class ImportTable:
     """All clips of an import, sorted by id.
 
     Attributes:
-        scratch_file: the file they lie in.
-        clips: where.
+        scratch_file: the file of their rows.
+        clips: their positions in that file.
         joints: V.
-        empty_slot: what the store leaves out of one-body clips.
+        empty_slot: content of the second slot that the store leaves out of one-body clips.
         columns: every clip column of the store.
     """
 
@@ -127,17 +128,17 @@ class ImportTable:
 def build_clip_table(
     scratch_file: Path, infos: Sequence[ClipInfo], clips: Sequence[ScratchClip], joints: int, motion: MotionSpec
 ) -> ImportTable:
-    """Sort spooled clips by id and compute their columns.
+    """Sort the clips of a scratch file by id and compute their columns.
 
     Args:
-        scratch_file: the file they lie in.
-        infos: what is known of each clip, in the order of `clips`.
-        clips: where they lie.
+        scratch_file: the file of their rows.
+        infos: id, label and numbers of each clip, in the order of `clips`.
+        clips: their positions in that file.
         joints: V.
         motion: how intensity is computed.
     """
-    order = sorted(range(len(clips)), key=lambda place: infos[place].id)
-    infos, clips = [infos[place] for place in order], [clips[place] for place in order]
+    order = sorted(range(len(clips)), key=lambda clip: infos[clip].id)
+    infos, clips = [infos[clip] for clip in order], [clips[clip] for clip in order]
     empty_slot = choose_empty_slot(clips)
     parts: list[dict[str, NDArray[Any]]] = [pack_part([], [], joints, motion).columns]
     with scratch_file.open("rb") as file:
@@ -145,8 +146,7 @@ def build_clip_table(
             read = [
                 Clip(read_scratch_clip(file, clip, joints, empty_slot), clip.valid_frames) for clip in clips[first:last]
             ]
-            piece = pack_part(list(zip(infos[first:last], read, strict=True)), [], joints, motion)
-            parts.append(piece.columns)
+            parts.append(pack_part(list(zip(infos[first:last], read, strict=True)), [], joints, motion).columns)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     columns["id"] = pack_ids([info.id for info in infos])
     columns["first_row"] = first_rows(columns["frames"], columns["bodies"])
@@ -156,11 +156,11 @@ def build_clip_table(
 def _batches(clips: Sequence[ScratchClip]) -> Iterator[tuple[int, int]]:
     """Divide clips into runs of about `BLOCK_ROWS` rows."""
     first, rows = 0, 0
-    for place, clip in enumerate(clips):
+    for last, clip in enumerate(clips, start=1):
         rows += 2 * clip.frames
         if rows >= BLOCK_ROWS:
-            yield first, place + 1
-            first, rows = place + 1, 0
+            yield first, last
+            first, rows = last, 0
     if first < len(clips):
         yield first, len(clips)
 
@@ -174,7 +174,7 @@ def file_fingerprint(path: Path) -> str:
 def make_import_metadata(
     source_file: ImportSource, source: str, table: ImportTable, motion: MotionSpec
 ) -> StoreMetadata:
-    """Return the metadata of an import's store: who cleaned its clips, and how, is not on record.
+    """Return the metadata of an imported store. How its clips were cleaned is not known.
 
     Args:
         source_file: the file.
@@ -201,7 +201,7 @@ def make_import_metadata(
 
 
 def write_import_manifests(source_file: ImportSource, metadata: StoreMetadata, out: Path) -> None:
-    """Write the manifests of a file's own splits beside the store, in the order of its clips."""
+    """Write the manifests of the splits in the file beside the store, in the order of its clips."""
     for split in source_file.splits:
         manifest = make_manifest(metadata, split.protocol, split.train, split.test, split.valid)
         write_manifest(manifest_path(out, manifest.protocol), manifest)
@@ -211,16 +211,16 @@ _MOTION = MotionSpec()
 
 
 def import_store(source_file: ImportSource, out: Path, progress: Progress) -> StoreMetadata:
-    """Make a store of an existing file, and the manifests of its splits; after an interruption it starts anew.
+    """Make a store from a file, and the manifests of its splits. After an interruption it starts again.
 
     Raises:
-        RawInputError: the file holds no clips, or a number that a store cannot.
-        StoreExistsError: another store, or something else, stands at the output.
+        RawInputError: the file has no clips, or a number that a store cannot hold.
+        StoreExistsError: there is another store, or something else, at the output.
         OutputError: the disk is full or the folder cannot be written.
     """
     if not source_file.infos:
-        raise RawInputError(f"{source_file.path}: holds no clips")
-    logger.info(f"{source_file.path.name}: {len(source_file.infos):,} clips, taken as {source_file.dataset.title}")
+        raise RawInputError(f"{source_file.path}: has no clips")
+    logger.info(f"{source_file.path.name}: {len(source_file.infos):,} clips of {source_file.dataset.title}")
     source, out = file_fingerprint(source_file.path), out.resolve()
     with output_errors(out), lock_output(out):
         if is_complete(out):
@@ -231,7 +231,7 @@ def import_store(source_file: ImportSource, out: Path, progress: Progress) -> St
         table = _write_clip_table(source_file, staging, progress)
         _write_rows(source_file, table, out, progress)
         metadata = make_import_metadata(source_file, source, table, _MOTION)
-        # Before the mark: a file without names could not be split again.
+        # Before the completion mark: a store of a file without names could not be split again.
         write_import_manifests(source_file, metadata, out)
         write_metadata(out, metadata)
         remove_staging(staging)
@@ -243,10 +243,10 @@ def _keep_existing_store(source_file: ImportSource, source: str, out: Path) -> S
     same = isinstance(metadata.policy, ImportedPolicy) and metadata.policy.origin == source_file.origin
     if not (same and metadata.source == source and metadata.dataset == source_file.dataset.name):
         raise StoreExistsError(
-            f"{out}: a finished store of other input stands there",
+            f"{out}: there is a finished store of other input",
             remedy="Choose another --out, or remove that store.",
         )
-    logger.info(f"{out} is complete and of the same file: only its split manifests are written")
+    logger.info(f"{out} is complete and from the same file: writing only its split manifests")
     write_import_manifests(source_file, metadata, out)
     if staging_path(out).exists():
         remove_staging(staging_path(out))
@@ -254,14 +254,14 @@ def _keep_existing_store(source_file: ImportSource, source: str, out: Path) -> S
 
 
 def _write_clip_table(source_file: ImportSource, staging: Path, progress: Progress) -> ImportTable:
-    spool = staging / "clips.f4"
+    scratch_file = staging / "clips.f4"
     progress.start("import", len(source_file.infos), "clips")
     try:
-        clips = write_scratch_file(spool, source_file.read_clips(), progress)
+        clips = write_scratch_file(scratch_file, source_file.read_clips(), progress)
     except (MampctlError, OSError):
         remove_staging(staging)
         raise
-    return build_clip_table(spool, source_file.infos, clips, len(source_file.dataset.skeleton.joints), _MOTION)
+    return build_clip_table(scratch_file, source_file.infos, clips, len(source_file.dataset.skeleton.joints), _MOTION)
 
 
 def _write_rows(source_file: ImportSource, table: ImportTable, out: Path, progress: Progress) -> None:
@@ -277,12 +277,8 @@ def _write_rows(source_file: ImportSource, table: ImportTable, out: Path, progre
 
 def _write_one_shard(out: Path, rows: RowRange, table: ImportTable, first: int, last: int) -> None:
     joints = table.read_rows(first, last)
-    places = index_rows(table.columns["frames"][first:last], table.columns["bodies"][first:last])
+    frames, bodies = table.columns["frames"][first:last], table.columns["bodies"][first:last]
     start = int(table.columns["first_row"][first])
-    cut = slice(rows.start - start, rows.stop - start)
-    arrays = {
-        "joints": joints[cut],
-        "motion": compute_motion(joints, places, _MOTION.stride)[cut],
-        "intensity": compute_intensity(joints, places, _MOTION.segment)[cut],
-    }
-    write_shard(out, rows, arrays)
+    inside = slice(rows.start - start, rows.stop - start)
+    arrays = row_arrays(joints, frames, bodies, _MOTION)
+    write_shard(out, rows, {name: values[inside] for name, values in arrays.items()})

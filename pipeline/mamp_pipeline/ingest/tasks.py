@@ -16,7 +16,7 @@ from mamp_pipeline.datasets.io.read import prefetch
 from mamp_pipeline.ingest.plan import Part
 from mamp_pipeline.ingest.read_files import read_file
 from mamp_pipeline.ingest.staging import check_owner_marker, open_staged_part
-from mamp_pipeline.motion import compute_intensity, compute_motion, index_rows
+from mamp_pipeline.motion import row_arrays
 from mamp_pipeline.store.shards import RowRange
 from mamp_pipeline.store.staged_part import StagedPart, pack_part, write_part
 from mamp_pipeline.store.writer import write_shard
@@ -60,13 +60,9 @@ def assemble_rows(
     """
     runs = [_clips_in_range(part, first, rows) for part, first in parts]
     joints = np.concatenate([run.joints for run in runs])
-    index = index_rows(np.concatenate([run.frames for run in runs]), np.concatenate([run.bodies for run in runs]))
+    frames, bodies = np.concatenate([run.frames for run in runs]), np.concatenate([run.bodies for run in runs])
     inside = slice(rows.start - runs[0].first, rows.stop - runs[0].first)
-    return {
-        "joints": joints[inside],
-        "motion": compute_motion(joints, index, motion.stride)[inside],
-        "intensity": compute_intensity(joints, index, motion.segment)[inside],
-    }
+    return {name: values[inside] for name, values in row_arrays(joints, frames, bodies, motion).items()}
 
 
 def _clips_in_range(part: StagedPart, first: int, rows: RowRange) -> _WholeClips:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.datasets.clips import ClipInfo
-from mamp_pipeline.motion import compute_intensity, compute_motion, index_rows, mean_intensity
+from mamp_pipeline.motion import mean_intensity, row_arrays
 from mamp_pipeline.store.metadata import CLIP_NUMBERS, clip_digest, content_hash
 from mamp_pipeline.store.shards import first_rows
 from mamp_schemas.errors import DamagedStoreError
@@ -59,12 +59,8 @@ def _check_block(store: Store, first: int, last: int, joints: NDArray[np.float32
     spec = store.metadata.motion
     frames = store.columns["frames"][first:last].astype(np.int64)
     bodies = store.columns["bodies"][first:last].astype(np.int64)
-    places = index_rows(frames, bodies)
-    expected = {
-        "motion": compute_motion(joints, places, spec.stride),
-        "intensity": compute_intensity(joints, places, spec.segment),
-    }
-    for name, values in expected.items():
+    expected = row_arrays(joints, frames, bodies, spec)
+    for name, values in ((name, expected[name]) for name in ("motion", "intensity")):
         try:
             if not np.array_equal(store.read_rows(name, start, start + len(joints)), values):
                 yield f"'{name}' differs from what the joints give, clips {store.ids[first]} to {store.ids[last - 1]}"

@@ -1,7 +1,4 @@
-"""Storage paths: the name of a local path or of an object in a bucket (s3://BUCKET/KEY).
-
-Names only, no input or output.
-"""
+"""Names of files and folders: local paths, and objects in buckets (s3://BUCKET/KEY). No input or output."""
 
 import re
 from dataclasses import dataclass
@@ -16,14 +13,13 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectUrl:
-    """An object in a bucket, or the folder that a prefix of names makes: `s3://BUCKET/KEY`.
+    """The URL `s3://BUCKET/KEY` of an object in a bucket, or of all objects under that prefix, like a folder.
 
-    It has those of a path's verbs that only make other names, under the same names, so that code that goes by
-    names need not know which of the two it has.
+    Its methods are those of `Path` that only make other names, so that code which only makes names works on both.
 
     Attributes:
         bucket: the bucket.
-        key: name inside it, without a slash at either end; empty for the bucket as a whole.
+        key: name in the bucket, without a slash at either end; empty for the whole bucket.
     """
 
     bucket: str
@@ -37,12 +33,12 @@ class ObjectUrl:
 
     @property
     def name(self) -> str:
-        """The last part of the key, or the bucket's name."""
+        """The last component of the key, or the bucket's name."""
         return self.key.rpartition("/")[2] or self.bucket
 
     @property
     def suffix(self) -> str:
-        """The last part's ending, with its dot."""
+        """The extension of the name, with its dot."""
         stem, dot, ending = self.name.rpartition(".")
         return dot + ending if self.key and stem and ending else ""
 
@@ -55,7 +51,7 @@ class ObjectUrl:
         """Return another name in the same folder.
 
         Raises:
-            UsageError: the bucket as a whole has nothing beside it.
+            UsageError: this is a whole bucket.
         """
         if not self.key:
             raise UsageError(
@@ -75,43 +71,43 @@ class ObjectUrl:
 StoragePath: TypeAlias = Path | ObjectUrl
 
 StoragePathT = TypeVar("StoragePathT", Path, Path | ObjectUrl)
-"""What is beside a path is a path."""
+"""For functions that return the kind of path that they get."""
 
 
 def parse_storage_path(text: str) -> StoragePath:
-    """Read what a user names a place by: a path, or `s3://BUCKET/KEY`.
+    """Read a path, or a URL `s3://BUCKET/KEY`, that a user gave.
 
     Raises:
-        UsageError: a URL of another kind, or one with more in it than bucket and key. It is not repeated in the
-            message, for what is too much may be a password.
+        UsageError: a URL of another scheme, or with more than bucket and key. The message does not repeat it, as it may
+            contain a password.
     """
     match = _SCHEME.match(text)
     if match is None:
         return Path(text)
     scheme, rest = match.groups()
     if scheme != "s3":
-        raise UsageError(f"no such kind of place: {scheme}://", remedy="Name a path, or s3://BUCKET/KEY.")
+        raise UsageError(f"URLs of {scheme}:// are not supported", remedy="Name a path, or s3://BUCKET/KEY.")
     bucket, _, key = rest.partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise UsageError(
-            "what follows s3:// is no bucket's name",
+            "what follows s3:// is not the name of a bucket",
             remedy="Name s3://BUCKET/KEY; endpoint and credentials come from the environment (AWS_...).",
         )
-    parts = [part for part in key.split("/") if part]
-    if {".", ".."}.intersection(parts):
-        raise UsageError(f"s3://{bucket}/{key}: no names of a bucket are . and ..", remedy="Name s3://BUCKET/KEY.")
-    return ObjectUrl(bucket, "/".join(parts))
+    names = [name for name in key.split("/") if name]
+    if {".", ".."}.intersection(names):
+        raise UsageError(f"s3://{bucket}/{key}: . and .. are not allowed in the key", remedy="Name s3://BUCKET/KEY.")
+    return ObjectUrl(bucket, "/".join(names))
 
 
 def parse_local_path(text: str) -> Path:
-    """Read a path where a URL will not do.
+    """Read a local path that a user gave.
 
     Raises:
         UsageError: it is a URL.
     """
     if _SCHEME.match(text):
         raise UsageError(
-            "a URL where only a path will do",
+            "a URL where only a local path is possible",
             remedy="Object stores hold raw files (--raw) and stores; anything else is a local file or folder.",
         )
     return Path(text)
