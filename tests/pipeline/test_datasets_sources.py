@@ -215,7 +215,7 @@ def test_read_source__inflates_by_what_was_found(tmp_path: Path, monkeypatch: py
         return zlib.decompressobj(bits)
 
     isal = SimpleNamespace(decompressobj=decompressobj, crc32=zlib.crc32, error=zlib.error)
-    monkeypatch.setattr(reading, "_inflater", isal)
+    monkeypatch.setattr(reading, "inflater", isal)
     assert read_source(source) == f"content of {FIRST}.skeleton".encode()
     assert calls == [-15]
 
@@ -345,6 +345,6 @@ def test_read_source__the_same_bytes_by_isal_and_zlib(tmp_path: Path, monkeypatc
     (source,) = find_sources([_archive(tmp_path / "a.zip", f"{FIRST}.skeleton")], find_reader("ntu120")).sources
     found = []
     for inflater in (isal, zlib):
-        monkeypatch.setattr(reading, "_inflater", inflater)
+        monkeypatch.setattr(reading, "inflater", inflater)
         found.append(read_source(source))
     assert found[0] == found[1] == f"content of {FIRST}.skeleton".encode()

@@ -13,12 +13,10 @@ import pytest
 
 from mamp_pipeline.ingest import plan
 from mamp_pipeline.ingest import run as ingest_module
-from mamp_pipeline.ingest import run as phases
 from mamp_pipeline.ingest.request import IngestRequest
 from mamp_pipeline.ingest.run import ingest
 from mamp_pipeline.ingest.tasks import PackJob
-from mamp_pipeline.store import shards as layout
-from mamp_pipeline.store import writer as write
+from mamp_pipeline.store import shards, writer
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import OutputError, StoreError
 from mamp_schemas.io.store_reader import is_complete, open_store
@@ -47,9 +45,9 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (layout, write):
+    for module in (shards, writer):
         monkeypatch.setattr(module, "CHUNK_ROWS", 64)
-    for module in (layout, write, phases, ingest_module):
+    for module in (shards, writer, ingest_module):
         monkeypatch.setattr(module, "SHARD_ROWS", 256)
 
 
@@ -72,8 +70,7 @@ def test_ingest__goes_on_after_an_interruption(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     out, calls = tmp_path / "ntu60.zarr", []
-    home = ingest_module
-    original = getattr(home, task)
+    original = getattr(ingest_module, task)
 
     def interrupted(*arguments: object) -> None:
         calls.append(1)
@@ -82,7 +79,7 @@ def test_ingest__goes_on_after_an_interruption(
         original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(home, task, interrupted)
+        patch.setattr(ingest_module, task, interrupted)
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out), NullProgress())
     assert not is_complete(out)
@@ -161,7 +158,7 @@ def test_ingest__packed_shards_are_not_packed_again(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, packed = tmp_path / "ntu60.zarr", []
-    original = phases.pack_shard
+    original = ingest_module.pack_shard
 
     def counted(job: PackJob, limit: int | None) -> None:
         if limit is not None and len(packed) == limit:
@@ -170,12 +167,12 @@ def test_ingest__packed_shards_are_not_packed_again(
         original(job)
 
     with monkeypatch.context() as patch:
-        patch.setattr(phases, "pack_shard", lambda job: counted(job, 3))
+        patch.setattr(ingest_module, "pack_shard", lambda job: counted(job, 3))
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out), NullProgress())
     (out / "joints" / "c" / "1" / "0" / "0").unlink()
     first, packed[:] = list(packed), []
-    monkeypatch.setattr(phases, "pack_shard", lambda job: counted(job, None))
+    monkeypatch.setattr(ingest_module, "pack_shard", lambda job: counted(job, None))
     assert ingest(request(out), NullProgress()).content_hash == open_store(whole).metadata.content_hash
     assert set(first) & set(packed) == {256}
     assert verify_store(open_store(out), NullProgress()).problems == ()
@@ -225,7 +222,7 @@ def test_ingest__a_full_disk_is_an_error_and_leaves_nothing_finished(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out))
 
-    monkeypatch.setattr(phases, "pack_shard", full)
+    monkeypatch.setattr(ingest_module, "pack_shard", full)
     with pytest.raises(OutputError, match="No space left") as caught:
         ingest(request(out), NullProgress())
     assert "Free some space" in caught.value.remedy
@@ -256,10 +253,10 @@ def test_ingest__on_a_really_full_disk(tmp_path: Path, size: str) -> None:
 def test_write_shard__refuses_half_a_shard(whole: Path, tmp_path: Path) -> None:
     store = open_store(whole)
     columns = {**store.columns}
-    write.create_arrays(tmp_path / "s.zarr", 70_000, store.metadata.skeleton, columns)
+    writer.create_arrays(tmp_path / "s.zarr", 70_000, store.metadata.skeleton, columns)
     rows = {"joints": np.zeros((10, 25, 3), dtype=np.float32)}
     with pytest.raises(StoreError, match="two tasks writing one shard"):
-        write.write_shard(tmp_path / "s.zarr", layout.RowRange(10, 20), rows)
+        writer.write_shard(tmp_path / "s.zarr", shards.RowRange(10, 20), rows)
 
 
 def test_ingest__compression_changes_bytes_only(whole: Path, tmp_path: Path) -> None:

@@ -10,13 +10,11 @@ import zarr
 
 from mamp_pipeline.ingest import plan
 from mamp_pipeline.ingest import run as ingest_module
-from mamp_pipeline.ingest import run as phases
 from mamp_pipeline.ingest.engines import dask_engine as cluster
 from mamp_pipeline.ingest.engines.base import Workers
 from mamp_pipeline.ingest.request import IngestRequest
 from mamp_pipeline.ingest.run import ingest
-from mamp_pipeline.store import shards as layout
-from mamp_pipeline.store import writer as write
+from mamp_pipeline.store import shards, writer
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import ClusterError, OutputError, StoreError, StoreExistsError
 from mamp_schemas.io.store_reader import open_store
@@ -31,10 +29,10 @@ pytestmark = pytest.mark.usefixtures("small")
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "PART_BYTES", 1_000_000)
-    for module in (layout, write):
+    for module in (shards, writer):
         monkeypatch.setattr(module, "CHUNK_ROWS", 64)
         monkeypatch.setattr(module, "CLIP_CHUNK", 8, raising=False)
-    for module in (layout, write, phases, ingest_module):
+    for module in (shards, writer, ingest_module):
         monkeypatch.setattr(module, "SHARD_ROWS", 256)
 
 
@@ -101,8 +99,7 @@ def test_ingest__append_that_is_interrupted(
     """Until the one write at the end readers have the old store; then the same command goes on."""
     out = tmp_path / "s.zarr"
     first = ingest(request(out, archives[0]), NullProgress())
-    home = phases if task == "pack_shard" else ingest_module
-    original, calls = getattr(home, task), []
+    original, calls = getattr(ingest_module, task), []
 
     def interrupted(*arguments: object) -> None:
         calls.append(1)
@@ -111,7 +108,7 @@ def test_ingest__append_that_is_interrupted(
         original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(home, task, interrupted)
+        patch.setattr(ingest_module, task, interrupted)
         with pytest.raises(KeyboardInterrupt):
             ingest(request(out, archives[1], append=True), NullProgress())
     if task != "remove_staging":
@@ -189,9 +186,9 @@ def test_extend_arrays__refuses_longer_ids(archives: tuple[Path, Path], tmp_path
     out = tmp_path / "s.zarr"
     ingest(request(out, archives[0]), NullProgress())
     store = open_store(out)
-    columns = {**store.columns, "id": layout.pack_ids([f"{name}-longer" for name in store.ids])}
+    columns = {**store.columns, "id": shards.pack_ids([f"{name}-longer" for name in store.ids])}
     with pytest.raises(StoreError, match="width"):
-        write.extend_arrays(out, store.metadata.counts.rows, columns, len(store.ids))
+        writer.extend_arrays(out, store.metadata.counts.rows, columns, len(store.ids))
 
 
 def test_append__what_plain_zarr_sees(archives: tuple[Path, Path], tmp_path: Path) -> None:

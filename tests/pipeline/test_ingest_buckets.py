@@ -13,11 +13,9 @@ from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.discover import find_sources
 from mamp_pipeline.ingest import plan
 from mamp_pipeline.ingest import run as ingest_module
-from mamp_pipeline.ingest import run as phases
 from mamp_pipeline.ingest.request import IngestRequest
 from mamp_pipeline.ingest.run import ingest
-from mamp_pipeline.store import shards as layout
-from mamp_pipeline.store import writer as write
+from mamp_pipeline.store import shards, writer
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import (
     DamagedStoreError,
@@ -65,9 +63,9 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> StoreMetadata:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "PART_BYTES", 3_000_000)
-    for module in (layout, write):
+    for module in (shards, writer):
         monkeypatch.setattr(module, "CHUNK_ROWS", 64)
-    for module in (layout, write, phases, ingest_module):
+    for module in (shards, writer, ingest_module):
         monkeypatch.setattr(module, "SHARD_ROWS", 1024)
 
 

@@ -100,7 +100,9 @@ def choose_inflater() -> Any:
     return isal_zlib
 
 
-_inflater = choose_inflater()
+inflater = choose_inflater()
+"""The module that inflates, for all reads of this process."""
+
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
 _ZIP_BOMB_MIN_BYTES, _MAX_COMPRESSION_RATIO = 2**24, 100
@@ -129,7 +131,7 @@ def read_source(source: RawSource) -> bytes:
     except OSError as problem:
         raise RawFileError(f"cannot be read ({problem.strerror})") from None
     data = _inflate(packed, source.size) if source.entry.deflated else packed
-    if len(data) != source.size or _inflater.crc32(data) != source.entry.crc:
+    if len(data) != source.size or inflater.crc32(data) != source.entry.crc:
         raise RawFileError(f"{len(data)} bytes that do not have the size and CRC the archive names ({source.size})")
     return data
 
@@ -195,6 +197,6 @@ def _reject_zip_bomb(size: int, entry: ArchiveEntry) -> None:
 def _inflate(packed: bytes, size: int) -> bytes:
     """Inflate to at most `size` + 1 bytes, which shows a wrong size in the archive without unpacking everything."""
     try:
-        return bytes(_inflater.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1))
-    except _inflater.error as problem:
+        return bytes(inflater.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1))
+    except inflater.error as problem:
         raise RawFileError(f"cannot be unpacked ({problem})") from None
