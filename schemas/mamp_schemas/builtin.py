@@ -32,7 +32,7 @@ OBJECTIVES.register(
     "skeletonmae",
     "mamp_trainer.objectives.skeletonmae:SkeletonMAEObjective",
     options="mamp_schemas.models.objectives:SkeletonMAERecipe",
-    summary="SkeletonMAE*, the paper's baseline: predicts hidden joints, hides tokens uniformly",
+    summary="SkeletonMAE*, the paper's baseline: predicts joints, masks tokens uniformly",
 )
 
 PROTOCOLS.register(

@@ -11,11 +11,11 @@ EmptyBodies = Literal["keep", "skip"]
 
 
 class MaskingSpec(Model):
-    """Which tokens are hidden (section 3.4).
+    """Which tokens are masked (section 3.4).
 
     Attributes:
-        ratio: share of the L tokens that is hidden; int(L · (1 - ratio)) are kept.
-        strategy: `motion` hides what moves most with the highest probability, `uniform` at random.
+        ratio: share of the L tokens that is masked; int(L · (1 - ratio)) are kept.
+        strategy: `motion` masks tokens that move more with a higher probability, `uniform` all with the same.
         temperature: τ of eq. 5; unused by `uniform`.
     """
 
@@ -25,7 +25,7 @@ class MaskingSpec(Model):
 
 
 class TargetSpec(Model):
-    """What the network predicts of hidden tokens (section 3.5).
+    """What the network predicts of masked tokens (section 3.5).
 
     Attributes:
         kind: `motion` (MAMP) or `joint` (SkeletonMAE*).
@@ -39,10 +39,10 @@ class TargetSpec(Model):
 
 
 class UniformMaskingSpec(Model):
-    """Masking in which every token is hidden with the same probability.
+    """Masking in which every token is masked with the same probability.
 
     Attributes:
-        ratio: share of the L tokens that is hidden; int(L · (1 - ratio)) are kept.
+        ratio: share of the L tokens that is masked; int(L · (1 - ratio)) are kept.
     """
 
     ratio: float = Field(default=0.9, gt=0, lt=1)
@@ -67,8 +67,8 @@ class MAMPRecipe(PretrainRecipe):
         motion_source: `online` takes differences of the augmented sample, as published; `stored` carries the
             store's motion rows through the same crop, resize and rotation.
         empty_bodies: `keep` trains on every body slot, as published; `skip` leaves out the slots that no body
-            fills, whether they hold zeros or a copy of the first body. The loss is then over the hidden tokens of
-            real bodies; which tokens of these are hidden does not change.
+            fills, whether they hold zeros or a copy of the first body. The loss is then over the masked tokens of
+            real bodies; which tokens of these are masked does not change.
     """
 
     masking: MaskingSpec = MaskingSpec()
@@ -93,7 +93,7 @@ class MAMPRecipe(PretrainRecipe):
 
 
 class SkeletonMAERecipe(PretrainRecipe):
-    """SkeletonMAE*, the paper's baseline (section 4.4): joints are predicted, tokens are hidden uniformly.
+    """SkeletonMAE*, the paper's baseline (section 4.4): joints are predicted, tokens are masked uniformly.
 
     Attributes:
         empty_bodies: as in `MAMPRecipe`.
@@ -110,7 +110,7 @@ class SkeletonMAERecipe(PretrainRecipe):
 
 
 def check_masking_ratio(recipe: PretrainRecipe, ratio: float) -> None:
-    """Check that some token is kept and some token is hidden.
+    """Check that some token is kept and some token is masked.
 
     Raises:
         ValueError: all or none are.

@@ -1,1 +1,1 @@
-"""Pre-training objectives, one file each, what is hidden, what is predicted, the loss."""
+"""Pre-training objectives, one file each: what is masked, what is predicted, the loss."""

@@ -65,7 +65,7 @@ class Reconstruction(NamedTuple):
 
     Attributes:
         truth: (B, T, V, C) float32, what it is to predict.
-        predicted: (B, T, V, C) float32, what it predicts of every token, hidden or not.
+        predicted: (B, T, V, C) float32, what it predicts of every token, masked or not.
         masked: (B, Te, V) bool, true where the encoder did not see the token.
         loss: (B,) float32, of each sequence.
         target: what kind of coordinates these are.

@@ -1,4 +1,4 @@
-"""Masked motion prediction (section 3): hide what moves most, predict the motion of what is hidden.
+"""Masked motion prediction (section 3): mask the tokens that move most, predict the motion of masked tokens.
 
 Shapes as in `models/mamp.py`: B sequences, T frames, V joints, C coordinates, l frames of a token, L tokens.
 """
@@ -57,23 +57,23 @@ def denormalise_tokens(predicted: Tensor, tokens: Tensor) -> Tensor:
 
 
 def masked_error(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Return the squared error, mean within a token, then over the hidden tokens of all sequences (eq. 11).
+    """Return the squared error, mean within a token, then over the masked tokens of all sequences (eq. 11).
 
     Args:
         pred: (B, L, l·C).
         target: (B, L, l·C).
-        mask: (B, L) bool, true where hidden.
+        mask: (B, L) bool, true where masked.
     """
     error = (pred - target).square().mean(dim=-1)
     return (error * mask).sum() / mask.sum()
 
 
 class MaskedPrediction(Objective[R], Generic[R]):
-    """Hide tokens, predict all, and compare the hidden ones with their targets.
+    """Mask tokens, predict all, and compare the masked ones with their targets.
 
     Args:
         recipe: the run's.
-        masking: which tokens are hidden.
+        masking: which tokens are masked.
         target: what is predicted of them.
     """
 
@@ -86,9 +86,9 @@ class MaskedPrediction(Objective[R], Generic[R]):
         return MAMP(self.recipe.model, self.masking)
 
     def loss(self, module: nn.Module, batch: Batch, draws: Draws) -> Loss:
-        """Return the error of hidden tokens (eq. 11), the mean over sequences, or over those of real bodies.
+        """Return the error of masked tokens (eq. 11), the mean over sequences, or over those of real bodies.
 
-        Which tokens of a body are hidden depends on seed, epoch, clip and slot alone.
+        Which tokens of a body are masked depends on seed, epoch, clip and slot alone.
         """
         x_BTVC, u_BL, trajectory_BTVC = self._sequences(batch, draws, skip_empty=self.recipe.empty_bodies == "skip")
         with autocast(self.recipe.precision, x_BTVC.device):

@@ -1,4 +1,4 @@
-"""SkeletonMAE*, the paper's baseline (section 4.4): hide tokens uniformly, predict the joints of what is hidden."""
+"""SkeletonMAE*, the paper's baseline (section 4.4): mask tokens uniformly, predict the joints of masked tokens."""
 
 from mamp_schemas.models.objectives import MaskingSpec, SkeletonMAERecipe, TargetSpec
 from mamp_trainer.objectives.mamp import MaskedPrediction
@@ -8,7 +8,7 @@ class SkeletonMAEObjective(MaskedPrediction[SkeletonMAERecipe]):
     """The network and loss of MAMP with uniform masking and joint targets."""
 
     options = SkeletonMAERecipe
-    summary = "SkeletonMAE*, the paper's baseline: predicts hidden joints, hides tokens uniformly"
+    summary = "SkeletonMAE*, the paper's baseline: predicts joints, masks tokens uniformly"
 
     def __init__(self, recipe: SkeletonMAERecipe) -> None:
         masking = MaskingSpec(ratio=recipe.masking.ratio, strategy="uniform")

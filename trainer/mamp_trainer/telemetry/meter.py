@@ -15,13 +15,13 @@ _REPEATS = 5
 
 
 def device_peak_flops(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
-    """Return floating-point operations a second of the fastest of five products of large square matrices.
+    """Measure the device's peak rate: operations per second of the fastest of five products of large square matrices.
 
-    Takes a fraction of a second, and waits for the device.
+    This takes a fraction of a second and waits for the device.
 
     Args:
-        device: the one to measure.
-        dtype: of the matrices, float32 under the precision that torch is set to.
+        device: the device.
+        dtype: of the matrices; float32 products have the precision that torch is set to.
     """
     size = _SIZE[device.type]
     layer = Linear(size, size, bias=False).to(device, dtype)
@@ -31,7 +31,7 @@ def device_peak_flops(device: torch.device, dtype: torch.dtype = torch.float32) 
 
 
 def _time_matmul(layer: Linear, matrix: torch.Tensor) -> float:
-    """Time a product, made as the network makes its own."""
+    """Time a matrix product, computed as in the network."""
     _synchronise(matrix.device)
     start = time.perf_counter()
     layer(matrix)
@@ -48,29 +48,29 @@ DeviceEvent = float | torch.cuda.Event
 
 
 class PhaseTimer:
-    """Measures phases: on a GPU by events in its queue, elsewhere by the host's clock.
+    """Measures the time of phases: on a GPU by events in its queue, elsewhere by the host's clock.
 
     Args:
-        device: the one that trains.
+        device: the training device.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
-        self._laps: list[tuple[str, DeviceEvent, DeviceEvent]] = []
+        self._intervals: list[tuple[str, DeviceEvent, DeviceEvent]] = []
         self._last = self._record_event()
 
     def end_phase(self, phase: str) -> None:
-        """Count the time since the last lap as a phase's."""
+        """Count the time since the last call as a phase's."""
         now = self._record_event()
-        self._laps.append((phase, self._last, now))
+        self._intervals.append((phase, self._last, now))
         self._last = now
 
     def read(self) -> dict[str, float]:
-        """Return the seconds of each phase since the last reading; called when the device has done the last lap."""
+        """Return the seconds of each phase since the last reading; called when the device has finished the last one."""
         seconds: dict[str, float] = {}
-        for phase, start, end in self._laps:
+        for phase, start, end in self._intervals:
             seconds[phase] = seconds.get(phase, 0.0) + _elapsed_seconds(start, end)
-        self._laps.clear()
+        self._intervals.clear()
         return seconds
 
     def _record_event(self) -> DeviceEvent:
@@ -89,37 +89,37 @@ def _elapsed_seconds(start: DeviceEvent, end: DeviceEvent) -> float:
 
 
 PEAK_AFTER = 30.0
-"""Seconds of training before the device's peak is measured: short runs do without."""
+"""Seconds of training before the device's peak rate is measured: short runs do not need it."""
 
 T = TypeVar("T")
 
 
 class ThroughputMeter:
-    """Measures training between two readings.
+    """Measures rates, times and memory of training between two readings.
 
     Args:
-        device: the one that this rank trains on.
-        flops: operations that a term of the loss takes.
-        world_size: devices that train together, taken for equal.
-        dtype: of the products that most operations are.
+        device: the device of this rank.
+        flops: operations of a loss term.
+        world_size: number of devices that train together, all of them alike.
+        dtype: of the network's matrix products.
     """
 
     def __init__(
         self, device: torch.device, flops: int = 0, world_size: int = 1, dtype: torch.dtype = torch.float32
     ) -> None:
         self._device, self._flops, self._ranks, self._dtype = device, flops, world_size, dtype
-        self._watch = PhaseTimer(device)
+        self._timer = PhaseTimer(device)
         self._started, self._peak = time.monotonic(), 0.0
         self._steps, self._clips, self._terms = 0, 0, 0
         self._since = self._started
 
     def timed_microbatches(self, microbatches: Iterator[T]) -> Iterator[T]:
-        """Yield parts of a batch, and tell waiting for them from computing with them."""
-        self._watch.end_phase("other")
-        for part in microbatches:
-            self._watch.end_phase("data")
-            yield part
-            self._watch.end_phase("compute")
+        """Yield microbatches; time waiting for them and computing with them apart."""
+        self._timer.end_phase("other")
+        for microbatch in microbatches:
+            self._timer.end_phase("data")
+            yield microbatch
+            self._timer.end_phase("compute")
 
     def add_step(self, clips: int, loss_terms: int) -> None:
         """End a step.
@@ -128,33 +128,33 @@ class ThroughputMeter:
             clips: of the global batch.
             loss_terms: of its loss.
         """
-        self._watch.end_phase("compute")
+        self._timer.end_phase("compute")
         self._steps, self._clips, self._terms = self._steps + 1, self._clips + clips, self._terms + loss_terms
 
     def read(self, *, with_peak: bool) -> dict[str, float]:
-        """Return what the steps since the last reading showed; called when the device has done them.
+        """Return the measurements of the steps since the last reading; called when the device has finished them.
 
         Args:
-            with_peak: whether to measure the device's peak, once the run is long enough.
+            with_peak: whether to measure the device's peak rate, once the run is long enough.
         """
-        seconds, laps = max(time.monotonic() - self._since, 1e-9), self._watch.read()
+        seconds, phases = max(time.monotonic() - self._since, 1e-9), self._timer.read()
         steps, rate = max(self._steps, 1), self._terms * self._flops / seconds
-        facts = {
+        measured = {
             "clips_per_s": self._clips / seconds,
-            "step_s": (laps.get("data", 0.0) + laps.get("compute", 0.0)) / steps,
-            "data_s": laps.get("data", 0.0) / steps,
+            "step_s": (phases.get("data", 0.0) + phases.get("compute", 0.0)) / steps,
+            "data_s": phases.get("data", 0.0) / steps,
             "memory_gb": peak_memory(self._device) / 1e9,
             "tflops": rate / 1e12,
         }
         if with_peak and time.monotonic() - self._started > PEAK_AFTER:
             self._peak = self._peak or device_peak_flops(self._device, self._dtype)
-            facts["peak_share"] = rate / (self._peak * self._ranks)
+            measured["peak_share"] = rate / (self._peak * self._ranks)
         self._begin()
-        return facts
+        return measured
 
     def reset(self) -> None:
-        """Leave out what has passed since the last reading: it was not training alone."""
-        self._watch.read()
+        """Drop the time since the last reading, which was not spent on training alone."""
+        self._timer.read()
         self._begin()
 
     def _begin(self) -> None:
@@ -163,7 +163,7 @@ class ThroughputMeter:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most bytes that tensors took on a GPU, or this process in host memory, so far."""
+    """Return the peak bytes so far: of tensors on a GPU, or of this process in host memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,4 +1,4 @@
-"""Writes metrics to RUN/metrics.jsonl and to TensorBoard."""
+"""Write metrics to RUN/metrics.jsonl and to TensorBoard."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ TENSORBOARD_FOLDER = "tensorboard"
 
 
 class MetricsWriter:
-    """Writes lines of metrics; a context manager. Whatever a resumed run had written later is cut off.
+    """Writes lines of metrics; a context manager. Lines that a resumed run wrote after its checkpoint are cut off.
 
     Args:
         run: the run's folder.
@@ -41,21 +41,21 @@ class MetricsWriter:
             self._file.close()
             self._board.close()
 
-    def write(self, event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
+    def write(self, event: str, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """Write a line.
 
         Args:
             event: `train` or `epoch`.
             epoch: the 1-based epoch.
             step: optimiser steps done.
-            facts: numbers by name.
+            values: numbers by name.
         """
         with output_errors(self._path):
-            self._file.write(json.dumps({"event": event, "epoch": epoch, "step": step, **facts}) + "\n")
+            self._file.write(json.dumps({"event": event, "epoch": epoch, "step": step, **values}) + "\n")
             self._file.flush()
-            for name, value in facts.items():
+            for name, value in values.items():
                 self._board.add_scalar(f"{event}/{name}", value, step)
 
 
-def discard_metrics(event: str, epoch: int, step: int, facts: Mapping[str, float]) -> None:
-    """Write nothing: all ranks but the first."""
+def discard_metrics(event: str, epoch: int, step: int, values: Mapping[str, float]) -> None:
+    """Write nothing: for all ranks but the first."""
