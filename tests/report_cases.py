@@ -37,12 +37,12 @@ def stand() -> NDArray[np.float64]:
     """Return a pose (25, 3) in metres: each joint 0.2 m from its parent."""
     pose, directions = np.zeros((25, 3)), np.random.default_rng(7).normal(size=(25, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    placed = {0}
-    while len(placed) < 25:
+    posed = {0}
+    while len(posed) < 25:
         for joint, parent in enumerate(KINECT_V2.parents):
-            if joint not in placed and parent in placed:
+            if joint not in posed and parent in posed:
                 pose[joint] = pose[parent] + 0.2 * directions[joint]
-                placed.add(joint)
+                posed.add(joint)
     return pose
 
 
@@ -112,7 +112,7 @@ def make_ntu120(like: Path) -> Store:
 
 
 def survey_ntu120(store: Store) -> Survey:
-    """Return a survey in which a tenth of the clips stand out, by each measure."""
+    """Return a survey in which a tenth of the clips are outliers of each kind."""
     clips, classes = len(store.ids), store.metadata.dataset_spec().classes + 1
     rng = np.random.default_rng(1)
     odd = rng.random((3, clips)) < 0.1

@@ -21,6 +21,8 @@ from tests.report_cases import make_store
 from tests.run_cases import make_runs
 
 WIDTH, HEIGHT = 1280, 800
+WAIT_SECONDS = 60
+"""How long tests wait for what a page does: long enough for a busy machine."""
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -34,13 +36,13 @@ FLAGS = (
 
 
 class Browser:
-    """A browser and what it has to say of the page it shows."""
+    """A browser with the console messages and requests of its page."""
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
 
     def open(self, page: Path, scheme: str = "light") -> None:
-        """Show a page afresh, as on a screen of 1280 × 800 in light or dark."""
+        """Load a page on a screen of 1280 × 800 in light or dark."""
         size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -55,11 +57,11 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def complaints(self) -> list[str]:
-        """Return the console's messages since last asked."""
+        """Return the console's messages since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """Return the addresses requested since last asked."""
+        """Return the addresses requested since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [
             message["params"]["request"]["url"]
@@ -69,7 +71,7 @@ class Browser:
 
 
 def start_chromium(profile: Path) -> Chrome:
-    """Start a browser that keeps its profile in a folder."""
+    """Start a browser with its profile in a folder."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not binary or not driver:
         pytest.fail("chromium and chromedriver are missing: as root, run `make browser`")

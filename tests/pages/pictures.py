@@ -42,7 +42,7 @@ def run(*command: str) -> None:
 
 
 def save(driver: Chrome, name: str) -> None:
-    """Keep what the browser shows, in few colours, so that the repository stays small."""
+    """Write a screenshot, in few colours, so that the repository stays small."""
     IMAGES.mkdir(exist_ok=True)
     path = IMAGES / f"{name}.png"
     driver.save_screenshot(str(path))

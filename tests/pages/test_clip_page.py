@@ -12,7 +12,7 @@ from mamp_pipeline.motion import masking_probability, sample_mask, token_intensi
 from mamp_pipeline.report.clip_view import find_clip, view_clip
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.objectives import MaskingSpec
-from tests.pages.conftest import Browser
+from tests.pages.conftest import WAIT_SECONDS, Browser
 from tests.paths import GOLDEN
 
 GOLDEN_MASKS = (("mamp0n", 0.9, 0.8), ("mamp1n", 0.9, 0.75), ("mamp2n", 0.6, 0.8))
@@ -51,7 +51,7 @@ def test_clip__space_plays_and_pauses(page: Browser) -> None:
     drawn = "return [viewer.state.drawn, document.querySelector('.stage').toDataURL()]"
     places, picture = page.run(drawn)
     press(page, " ")
-    WebDriverWait(page.driver, 10).until(lambda _: page.run("return viewer.state.frame") > 5)
+    WebDriverWait(page.driver, WAIT_SECONDS).until(lambda _: page.run("return viewer.state.frame") > 5)
     press(page, " ")
     counter = part(page, "counter")
     assert counter != "frame 1 / 64"

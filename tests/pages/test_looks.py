@@ -1,4 +1,4 @@
-"""What pages look like at 1280 × 800, in light and dark: kept as pictures in build/pages, and checked for room."""
+"""The looks of pages at 1280 × 800, in light and dark: pictures in build/pages, widths and contrasts."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.pages.conftest import HEIGHT, WIDTH, Browser
+from tests.pages.conftest import HEIGHT, WAIT_SECONDS, WIDTH, Browser
 
 PICTURES = Path(__file__).parents[2] / "build" / "pages"
 SECTIONS = ("counts", "motion", "outliers", "clips", "quarantine")
@@ -27,7 +27,7 @@ def take(browser: Browser, name: str) -> np.ndarray:
 
 def luminance(colour: str) -> float:
     """Return the relative luminance of #rrggbb, as WCAG 2 defines it."""
-    channels = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    channels = np.array([int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
@@ -40,7 +40,7 @@ def contrast(one: str, other: str) -> float:
 def look_at(browser: Browser, sections: Sequence[str], name: str, scheme: str) -> None:
     for section in sections:
         browser.run("document.getElementById(arguments[0]).scrollIntoView()", section)
-        WebDriverWait(browser.driver, 10).until(
+        WebDriverWait(browser.driver, WAIT_SECONDS).until(
             lambda _: browser.run(
                 "return charts.every(({place, drawn}) => drawn || place.getBoundingClientRect().top > innerHeight)"
             )

@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from mamp_schemas.io.store_reader import Store
-from tests.pages.conftest import Browser
+from tests.pages.conftest import WAIT_SECONDS, Browser
 from tests.report_cases import CLASSES, JUMPING
 
 
@@ -19,7 +19,7 @@ def page(chromium: Browser, report: Path) -> Browser:
 
 
 def texts(page: Browser, selector: str) -> list[str]:
-    return [found.text for found in page.driver.find_elements(By.CSS_SELECTOR, selector)]
+    return [element.text for element in page.driver.find_elements(By.CSS_SELECTOR, selector)]
 
 
 def column(page: Browser, table: str, number: int) -> list[str]:
@@ -32,10 +32,10 @@ def choose_class(page: Browser, name: str) -> None:
 
 
 def test_report__every_chart_is_drawn_without_a_complaint(page: Browser) -> None:
-    for place in page.driver.find_elements(By.CSS_SELECTOR, ".chart, canvas"):
-        page.run("arguments[0].scrollIntoView()", place)
+    for chart in page.driver.find_elements(By.CSS_SELECTOR, ".chart, canvas"):
+        page.run("arguments[0].scrollIntoView()", chart)
     drawn = "return [...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('.main-svg'))"
-    WebDriverWait(page.driver, 10).until(lambda _: page.run(drawn))
+    WebDriverWait(page.driver, WAIT_SECONDS).until(lambda _: page.run(drawn))
     assert page.run("return charts.every((chart) => chart.drawn)")
     assert page.complaints() == []
 
@@ -52,7 +52,7 @@ def test_report__shows_the_store_s_numbers(page: Browser, gestures: Store) -> No
 
 def test_report__class_filter_filters_charts_and_tables(page: Browser) -> None:
     subjects = "return document.querySelectorAll('#count-charts .chart')[1].data[0].y.reduce((a, b) => a + b)"
-    WebDriverWait(page.driver, 10).until(lambda _: page.run("return charts[1].drawn"))
+    WebDriverWait(page.driver, WAIT_SECONDS).until(lambda _: page.run("return charts[1].drawn"))
     assert page.run(subjects) == 16
     choose_class(page, "sit down")
     assert page.run(subjects) == 5
@@ -81,7 +81,7 @@ def test_report__tables_sort_by_a_column_and_back_by_keyboard(page: Browser) -> 
 def test_report__outliers_lead_to_the_viewer(page: Browser) -> None:
     link = page.driver.find_element(By.LINK_TEXT, "walk/stretch_s1_c2")
     page.run("arguments[0].click()", link)
-    WebDriverWait(page.driver, 10).until(lambda _: texts(page, "#viewer h2") == ["walk/stretch_s1_c2"])
+    WebDriverWait(page.driver, WAIT_SECONDS).until(lambda _: texts(page, "#viewer h2") == ["walk/stretch_s1_c2"])
     assert page.run("return document.activeElement.className") == "stage"
     assert Select(page.driver.find_element(By.ID, "clip-select")).first_selected_option.text.startswith("walk/stretch")
 

@@ -6,7 +6,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.pages.conftest import Browser
+from tests.pages.conftest import WAIT_SECONDS, Browser
 from tests.run_cases import MARKUP, NAMES
 
 SHOWN = "return document.querySelector('#curve-charts .chart').data.map(({name}) => name)"
@@ -19,7 +19,7 @@ def page(chromium: Browser, runs: Path) -> Browser:
 
 
 def texts(page: Browser, selector: str) -> list[str]:
-    return [found.text for found in page.driver.find_elements(By.CSS_SELECTOR, selector)]
+    return [element.text for element in page.driver.find_elements(By.CSS_SELECTOR, selector)]
 
 
 def column(page: Browser, table: str, number: int) -> list[str]:
@@ -34,14 +34,14 @@ def choose(page: Browser, select: str, text: str) -> None:
 def wait_for_chart(page: Browser, chart: str) -> None:
     page.run("document.getElementById(arguments[0]).scrollIntoView()", chart)
     drawn = "return Boolean(document.getElementById(arguments[0]).querySelector('.main-svg'))"
-    WebDriverWait(page.driver, 10).until(lambda _: page.run(drawn, chart))
+    WebDriverWait(page.driver, WAIT_SECONDS).until(lambda _: page.run(drawn, chart))
 
 
 def test_runs__every_chart_is_drawn_without_a_complaint(page: Browser) -> None:
-    for place in page.driver.find_elements(By.CSS_SELECTOR, ".chart, canvas"):
-        page.run("arguments[0].scrollIntoView()", place)
+    for chart in page.driver.find_elements(By.CSS_SELECTOR, ".chart, canvas"):
+        page.run("arguments[0].scrollIntoView()", chart)
     drawn = "return [...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('.main-svg'))"
-    WebDriverWait(page.driver, 10).until(lambda _: page.run(drawn))
+    WebDriverWait(page.driver, WAIT_SECONDS).until(lambda _: page.run(drawn))
     assert page.run("return charts.every((chart) => chart.drawn)")
     assert page.complaints() == []
 
@@ -68,7 +68,7 @@ def test_runs__has_its_sections(page: Browser) -> None:
 
 
 def test_runs__legend_hides_a_run_and_brings_it_back(page: Browser) -> None:
-    WebDriverWait(page.driver, 10).until(lambda _: page.run("return charts[0].drawn"))
+    WebDriverWait(page.driver, WAIT_SECONDS).until(lambda _: page.run("return charts[0].drawn"))
     assert page.run(SHOWN) == ["mamp", "mamp", "begun", "begun"]
     button = page.driver.find_element(By.CSS_SELECTOR, "#legend button")
     page.run("arguments[0].click()", button)
@@ -85,7 +85,7 @@ def test_runs__legend_tells_what_differs_and_what_has_only_begun(page: Browser) 
 
 
 def test_runs__curves_over_hours(page: Browser) -> None:
-    WebDriverWait(page.driver, 10).until(lambda _: page.run("return charts[0].drawn"))
+    WebDriverWait(page.driver, WAIT_SECONDS).until(lambda _: page.run("return charts[0].drawn"))
     ends = "return document.querySelector('#curve-charts .chart').data[1].x"
     assert page.run(ends) == [1, 2, 3, 4]
     choose(page, "axis", "hours")
@@ -149,7 +149,9 @@ def test_runs__predicted_motion_plays_and_follows_the_joint(page: Browser) -> No
     page.run("document.getElementById('motion-forward').click()")
     assert page.run("return movement.frame") == (before + 1) % 32
     page.run("document.getElementById('motion-play').click()")
-    WebDriverWait(page.driver, 10).until(lambda _: page.run("return movement.frame") not in (before, before + 1))
+    WebDriverWait(page.driver, WAIT_SECONDS).until(
+        lambda _: page.run("return movement.frame") not in (before, before + 1)
+    )
     page.run("document.getElementById('motion-play').click()")
     truth = "return document.getElementById('motion-course').data[0].y.slice(0, 5)"
     first = page.run(truth)
