@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
+from mamp_schemas.io.run_files import read_analysis
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.training.runtime import RunContext
 from tests.cli.conftest import Run
-from tests.trainer.runs import pretrain_recipe, write_toy_store
+from tests.trainer.runs import linear_recipe, pretrain_recipe, write_toy_store
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +57,20 @@ def test_analyse__a_folder_without_a_checkpoint(run: Run, tmp_path: Path) -> Non
     outcome = run("analyse", tmp_path)
     assert outcome.code == 1
     assert "there is no checkpoint to analyse" in outcome.err
+
+
+def test_train__analyses_the_run_at_its_end(run: Run, trained: Path, tmp_path: Path) -> None:
+    recipes = {"pretrain": pretrain_recipe(), "linear": linear_recipe()}
+    for task, recipe in recipes.items():
+        file = tmp_path / f"{task}.yaml"
+        file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+        options = ("--recipe", file, "--store", trained / "toy.zarr", "--out", tmp_path / task, "--device", "cpu")
+        outcome = run("train", task, *options)
+        assert outcome.code == 0, outcome.err
+    pretrained, linear = (read_analysis(tmp_path / task) for task in recipes)
+    assert pretrained is not None
+    assert linear is not None
+    assert (pretrained.unavailable, linear.unavailable) == ({}, {})
+    assert pretrained.reconstruction is not None
+    assert linear.confusion is not None
+    assert linear.confusion.source == "scores"
