@@ -18,7 +18,7 @@ MAX_COMPLETED_CLIPS = 200
 
 
 def complete_recipe(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the shipped recipes of the command's task; nothing for files, which the shell completes itself."""
+    """Return the built-in recipes of the command's task; nothing for files, which the shell completes itself."""
     from mamp_trainer.recipes import recipe_names
 
     return _matching([*recipe_names(ctx.info_name or ""), "list"], incomplete)
@@ -160,5 +160,5 @@ PolicyOption = Annotated[
     typer.Option(help="For released files and imported stores: how clips are cleaned. [default: as the run's; paper]"),
 ]
 LayoutOption = Annotated[
-    str | None, typer.Option(help="For own recordings: a shipped layout's name, or a YAML file, as in ingest.")
+    str | None, typer.Option(help="For own recordings: a built-in layout's name, or a YAML file, as in ingest.")
 ]

@@ -63,7 +63,7 @@ def test_show__what_is_not_as_shipped(run: Run, tmp_path: Path) -> None:
     outcome = run("runs", "show", tmp_path / "run")
     assert outcome.code == 0, outcome.err
     assert "A Fast One, 2 of 16 cores, 24 GB, no GPU, 1 rank" in outcome.out
-    assert "recipe nwucla-small: as shipped, except for (shipped / this run)\n  seed: 0 / 3\n" in outcome.out
+    assert "recipe nwucla-small: as built in, except for (built-in / this run)\n  seed: 0 / 3\n" in outcome.out
     found = json.loads(run("runs", "show", tmp_path / "run", "--json").out)
     assert found["record"]["recipe_hash"] == recipe.digest()
     assert found["changes"] == [{"key": "seed", "values": [0, 3]}]

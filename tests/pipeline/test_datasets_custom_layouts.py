@@ -1,4 +1,4 @@
-"""The shipped layouts: they load, and read files of the form they describe."""
+"""The built-in layouts: they load, and read files of the form they describe."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_load_layout__mediapipe_33_reads_landmarks() -> None:
 
 
 def test_load_layout__unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="the shipped ones are: coco_17, kinect_v1"):
+    with pytest.raises(ConfigError, match="the built-in ones are: coco_17, kinect_v1"):
         load_layout("openpose")
 
 

@@ -52,7 +52,7 @@ def ingest(
         path_option("A list of clips to leave out, one name a line, such as the official missing-skeleton list."),
     ] = None,
     layout: Annotated[
-        str | None, typer.Option(help="The layout of own recordings: a shipped layout's name, or a YAML file.")
+        str | None, typer.Option(help="The layout of own recordings: a built-in layout's name, or a YAML file.")
     ] = None,
     policy: Annotated[
         PolicyName,

@@ -57,7 +57,7 @@ def show(
 ) -> None:
     """Show everything known of a run.
 
-    Also shown is where its recipe differs from the shipped recipe of that name.
+    Also shown is where its recipe differs from the built-in recipe of that name.
     """
     from mamp_trainer.runs.index import run_detail
     from mampctl.output.tables import print_detail

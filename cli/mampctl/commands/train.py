@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 def print_recipes(task: str, as_json: bool) -> None:
-    """Print the shipped recipes of a task, one line each."""
+    """Print the built-in recipes of a task, one line each."""
     from mamp_trainer.recipes import list_recipes
 
     recipes = list_recipes(task)

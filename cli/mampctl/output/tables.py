@@ -43,7 +43,7 @@ def print_detail(detail: "RunDetail") -> None:
     if not detail.shipped:
         print_line(f"recipe {line.recipe} is not a built-in; see recipe.yaml")
         return
-    print_line(f"recipe {line.recipe}: as shipped{', except for (shipped / this run)' if detail.changes else ''}")
+    print_line(f"recipe {line.recipe}: as built in{', except for (built-in / this run)' if detail.changes else ''}")
     for change in detail.changes:
         print_line(f"  {change}")
 

@@ -37,7 +37,7 @@ half with tensors. A complete plug-in, a student that follows a teacher on anoth
             ...  # move the teacher
 
 with the entry point `distil = "my_package.distil:DistilObjective"`, and a recipe file with `objective: distil`.
-Recipes in the class variable `recipes` (YAML text by name) are found by `--recipe NAME`, as the shipped ones are.
+Recipes in the class variable `recipes` (YAML text by name) are found by `--recipe NAME`, as the built-in ones are.
 
 Shapes: N clips, M body slots of each, T frames, V joints, C = 3 coordinates, l frames of a token, Te = T/l segments,
 L = Te·V tokens, B = N·M sequences.

@@ -26,7 +26,7 @@ A complete plug-in:
     PROTOTYPE = PrototypeProtocol()
 
 with the entry point `prototype = "my_package.prototype:PROTOTYPE"`. Recipes in the class variable `recipes` of the
-recipe class (YAML text by name) are found by `--recipe NAME`, as the shipped ones are.
+recipe class (YAML text by name) are found by `--recipe NAME`, as the built-in ones are.
 
 Shapes: N clips, M body slots, Te segments, V joints, D width of the encoder, K classes.
 """

@@ -45,7 +45,7 @@ def load_recipe(task: str, name_or_file: str, overrides: Sequence[str] = ()) -> 
 
     Args:
         task: what the recipe is for: `pretrain`, or the name of an evaluation protocol.
-        name_or_file: the name of a shipped recipe, or a path that ends in `.yaml` or `.yml`.
+        name_or_file: the name of a built-in recipe, or a path that ends in `.yaml` or `.yml`.
         overrides: `dotted.key=value`, the value in YAML, applied before validation.
 
     Raises:
@@ -80,12 +80,12 @@ def load_evaluation_recipe(task: str, name_or_file: str, overrides: Sequence[str
 
 
 def list_recipes(task: str) -> list[Recipe]:
-    """Return the recipes of a task, shipped and of other distributions, sorted by name."""
+    """Return the recipes of a task, built-in and of other distributions, sorted by name."""
     return [load_recipe(task, name) for name in recipe_names(task)]
 
 
 def builtin_recipe(task: str, name: str) -> Recipe | None:
-    """Return the shipped recipe of a name, None if there is none."""
+    """Return the built-in recipe of a name, None if there is none."""
     return load_recipe(task, name) if name in recipe_names(task) else None
 
 
@@ -119,7 +119,7 @@ def _read_with_bases(task: str, name_or_file: str, chain: tuple[str, ...]) -> di
     if not known or f"{base_task}/{name}" in chain:
         raise RecipeError(
             f"recipe {name_or_file}: its base '{base}' is {'its own' if known else 'unknown'}",
-            remedy="A base is another shipped recipe: NAME, or TASK/NAME of another task.",
+            remedy="A base is another built-in recipe: NAME, or TASK/NAME of another task.",
         )
     inherited = _read_with_bases(base_task, name, chain)
     if task == PRETRAIN and _objective(data) not in (None, _objective(inherited) or DEFAULT_OBJECTIVE):
@@ -153,12 +153,12 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def recipe_names(task: str) -> list[str]:
-    """Return the names of a task's recipes, shipped and of other distributions, sorted; none for another task."""
+    """Return the names of a task's recipes, built-in and of other distributions, sorted; none for another task."""
     return sorted({*_files(task), *_plugin_recipes(task)})
 
 
 def _files(task: str) -> dict[str, Traversable]:
-    """Return the shipped recipe files of a task, by name."""
+    """Return the built-in recipe files of a task, by name."""
     folder = files(__name__) / task
     entries = folder.iterdir() if task in task_names() and folder.is_dir() else ()
     return {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}
@@ -184,7 +184,7 @@ def _read_text(task: str, name_or_file: str) -> str:
         except (OSError, UnicodeDecodeError) as problem:
             raise RecipeError(
                 f"recipe file {name_or_file} cannot be read: {problem}",
-                remedy="Name a readable YAML file, or a shipped recipe without a suffix.",
+                remedy="Name a readable YAML file, or a built-in recipe without a suffix.",
             ) from None
     shipped = _files(task)
     if name_or_file in shipped:
@@ -196,7 +196,7 @@ def _read_text(task: str, name_or_file: str) -> str:
     near = difflib.get_close_matches(name_or_file, names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     raise UsageError(
-        f"no {task} recipe is called '{name_or_file}'{hint}; the shipped ones are: {', '.join(names)}",
+        f"no {task} recipe is called '{name_or_file}'{hint}; the built-in ones are: {', '.join(names)}",
         remedy="Choose one of them, or name a file that ends in .yaml.",
     )
 

@@ -14,7 +14,7 @@ def load_layout(name_or_file: str) -> Layout:
     """Read and validate a layout.
 
     Args:
-        name_or_file: the name of a shipped layout, or a path that ends in `.yaml` or `.yml`.
+        name_or_file: the name of a built-in layout, or a path that ends in `.yaml` or `.yml`.
 
     Raises:
         ConfigError: no such layout or file, or it does not validate; names the keys.
@@ -23,7 +23,7 @@ def load_layout(name_or_file: str) -> Layout:
 
 
 def list_layouts() -> list[str]:
-    """Return the names of the shipped layouts, sorted."""
+    """Return the names of the built-in layouts, sorted."""
     return sorted(
         entry.name.removesuffix(".yaml") for entry in files(__name__).iterdir() if entry.name.endswith(".yaml")
     )
@@ -36,12 +36,12 @@ def _read_layout_text(name_or_file: str) -> str:
         except (OSError, UnicodeDecodeError) as problem:
             raise ConfigError(
                 f"layout file {name_or_file} cannot be read: {problem}",
-                remedy="Name a readable YAML file, or a shipped layout without a suffix.",
+                remedy="Name a readable YAML file, or a built-in layout without a suffix.",
             ) from None
     names = list_layouts()
     if name_or_file not in names:
         raise ConfigError(
-            f"no layout is called '{name_or_file}'; the shipped ones are: {', '.join(names)}",
+            f"no layout is called '{name_or_file}'; the built-in ones are: {', '.join(names)}",
             remedy="Choose one of them, or name a file that ends in .yaml.",
         )
     return (files(__name__) / f"{name_or_file}.yaml").read_text(encoding="utf-8")
