@@ -1,5 +1,6 @@
 """`mampctl train`: pre-training, and one command for each evaluation protocol that trains."""
 
+import inspect
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -122,29 +123,12 @@ def add_protocol_commands(app: typer.Typer) -> None:
         entry = PROTOCOLS.entry(name)
         summary = entry.summary or f"Evaluate by the protocol '{name}' of {entry.distribution}."
         has_draws = entry.distribution is None and issubclass(PROTOCOLS.options(name), SemiRecipe)
-        function = _command_with_draws(name) if has_draws else _command(name)
-        app.command(name, cls=ProtocolCommand, help=summary)(function)
+        app.command(name, cls=ProtocolCommand, help=summary)(_protocol_command(name, has_draws))
 
 
-def _command(task: str) -> Callable[..., None]:
-    def command(
-        recipe: RecipeOption = None,
-        store: StoreOption = None,
-        from_: FromOption = None,
-        set_: SetOption = None,
-        out: RunDirOption = None,
-        resume: ResumeOption = False,
-        device: DeviceOption = "auto",
-        devices: DevicesOption = None,
-        profile: ProfileOption = 0,
-        as_json: JsonOption = False,
-    ) -> None:
-        _evaluate_encoder(task, recipe, store, from_, None, set_, out, resume, device, devices, profile, as_json)
+def _protocol_command(task: str, has_draws: bool) -> Callable[..., None]:
+    """Return the function of a protocol's command; without draws of the training clips it has no option --draws."""
 
-    return command
-
-
-def _command_with_draws(task: str) -> Callable[..., None]:
     def command(
         recipe: RecipeOption = None,
         store: StoreOption = None,
@@ -158,44 +142,31 @@ def _command_with_draws(task: str) -> Callable[..., None]:
         profile: ProfileOption = 0,
         as_json: JsonOption = False,
     ) -> None:
-        _evaluate_encoder(task, recipe, store, from_, draws, set_, out, resume, device, devices, profile, as_json)
+        if recipe == "list":
+            print_recipes(task, as_json)
+            return
 
+        def prepare() -> tuple[StoragePath, list[RecipeAndFolder]]:
+            check_encoder_option(task, from_)
+            loaded = _load_recipe(task, recipe, store, set_)
+            run_dir = out or default_run_dir(loaded, _run_dir_suffix(loaded, from_))
+            return store_of_recipe(store, loaded), _runs_of_draws(loaded, run_dir, draws)
+
+        results = _train_runs(prepare, from_, resume, device, devices, profile)
+        if not results:
+            return
+        if as_json:
+            print_json(_results_json([result for _, result in results]))
+        elif len(results) == 1:
+            _print_result(*results[0], store)
+        else:
+            _print_draws(results)
+
+    if not has_draws:
+        signature = inspect.signature(command)
+        parameters = [parameter for name, parameter in signature.parameters.items() if name != "draws"]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return command
-
-
-def _evaluate_encoder(
-    task: str,
-    recipe: str | None,
-    store: str | None,
-    from_: Path | None,
-    draws: int | None,
-    set_: list[str] | None,
-    out: Path | None,
-    resume: bool,
-    device: str,
-    devices: int | None,
-    profile: int,
-    as_json: bool,
-) -> None:
-    if recipe == "list":
-        print_recipes(task, as_json)
-        return
-
-    def prepare() -> tuple[StoragePath, list[RecipeAndFolder]]:
-        check_encoder_option(task, from_)
-        loaded = _load_recipe(task, recipe, store, set_)
-        run_dir = out or default_run_dir(loaded, _run_dir_suffix(loaded, from_))
-        return store_of_recipe(store, loaded), _runs_of_draws(loaded, run_dir, draws)
-
-    results = _train_runs(prepare, from_, resume, device, devices, profile)
-    if not results:
-        return
-    if as_json:
-        print_json(_results_json([result for _, result in results]))
-    elif len(results) == 1:
-        _print_result(*results[0], store)
-    else:
-        _print_draws(results)
 
 
 def check_encoder_option(task: str, from_: Path | None) -> None:

@@ -243,12 +243,14 @@ class EvaluationRecipe(Recipe):
         requires_encoder: whether a run without `--from` is refused.
         untrained_suffix: appended to the name of the folder of a run that begins with initial weights.
         has_default: whether the recipe `DATASET-PROTOCOL` is taken where none is named.
+        width_fields: fields that are widths of the head's layers; `reproduce --scale small` divides them.
     """
 
     frozen_encoder: ClassVar[bool] = False
     requires_encoder: ClassVar[bool] = False
     untrained_suffix: ClassVar[str] = "-scratch"
     has_default: ClassVar[bool] = True
+    width_fields: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="after")
     def _some_epoch(self) -> Self:
@@ -278,6 +280,8 @@ class FinetuneRecipe(EvaluationRecipe):
             id 0 for the embeddings, i + 1 for block i, depth + 1 for the rest.
         head_width: hidden width of the head.
     """
+
+    width_fields = ("head_width",)
 
     kind: Literal["finetune", "semi", "transfer"]
     dropout: float = Field(default=0.3, ge=0, lt=1)

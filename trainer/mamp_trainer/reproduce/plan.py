@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.published import FIGURES, TABLES
 from mamp_schemas.models.published.format import Column, EvaluationKind, PublishedTable, Row
-from mamp_schemas.models.recipe import EvaluationRecipe, FinetuneRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
+from mamp_schemas.models.recipe import EvaluationRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
 from mamp_schemas.models.reproduction import PlannedCell, PlannedRun, PlannedTable, ReproductionPlan, Scale
 from mamp_trainer.recipes import load_evaluation_recipe, load_recipe
 
@@ -141,9 +141,8 @@ def scaled_down(recipe: Recipe) -> Recipe:
         batch_size=max(2, recipe.batch_size // WIDTH_DIVISOR),
         checkpoint_every=CHECKPOINT_EVERY,
     )
-    if isinstance(reduced, FinetuneRecipe):
-        return reduced.replaced(head_width=max(1, reduced.head_width // WIDTH_DIVISOR))
-    return reduced
+    widths = reduced.width_fields if isinstance(reduced, EvaluationRecipe) else ()
+    return reduced.replaced(**{name: max(1, getattr(reduced, name) // WIDTH_DIVISOR) for name in widths})
 
 
 def _scaled_model(model: ModelSpec) -> ModelSpec:
