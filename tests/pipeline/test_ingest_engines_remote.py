@@ -30,7 +30,7 @@ from mamp_schemas.progress import NullProgress
 from tests.paths import GOLDEN
 from tests.pipeline.clusters import Cluster, run_cluster, run_worker, wait_for_workers
 from tests.pipeline.engine_tasks import square
-from tests.waiting import wait_until
+from tests.waiting import HANG_SECONDS, wait_until
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
 VIEW = ProbeResult("here", {"/raw": "a.skeleton has 3 bytes"}, {"numpy": "2.0", "zarr": "3.1"})
@@ -74,7 +74,10 @@ def test_join_cluster__no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ingest(request(tmp_path / "s.zarr"), NullProgress(), Workers(scheduler=running.address))
 
 
-def test_join_cluster__waits_for_a_first_worker(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_join_cluster__waits_for_a_first_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dask_engine, "WORKER_TIMEOUT", HANG_SECONDS)
     with run_cluster(tmp_path, workers=0) as running, ThreadPoolExecutor(1) as pool:
         asked = Workers(scheduler=running.address)
         found = pool.submit(ingest, request(tmp_path / "s.zarr"), NullProgress(), asked)

@@ -15,7 +15,7 @@ from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.training.microbatch import Microbatch
 from mamp_trainer.training.optim import LR_SCALE, optimiser_of_groups
 from tests.trainer.runs import CLASSES, finetune_recipe, make_trainer
-from tests.trainer.test_weights import save_mamp
+from tests.trainer.test_checkpoints_weights import save_mamp
 
 RECIPE = finetune_recipe()
 

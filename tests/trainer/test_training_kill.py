@@ -25,7 +25,7 @@ import torch
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import SignalAfter
-from tests.trainer.test_kill import RECIPE
+from tests.trainer.test_training_kill import RECIPE
 torch.set_num_threads(1)
 progress = SignalAfter(int(sys.argv[3]), signal.SIGKILL)
 pretrain(RECIPE, Path(sys.argv[1]), RunContext(Path(sys.argv[2]), True, "cpu", progress))
