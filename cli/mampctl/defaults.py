@@ -1,9 +1,8 @@
-"""What a command uses when an option is not given, such as the data folder, store, recipe, run folder and layout."""
+"""Defaults of options: data folder, store, recipe, run folder, layout."""
 
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
@@ -11,11 +10,6 @@ from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.recipe import EvaluationRecipe, Recipe, recipe_class
 from mamp_schemas.registry import DATASETS
 from mampctl.output.hints import suggest_recipe_options
-
-if TYPE_CHECKING:
-    from mamp_schemas.models.recipe import Recipe
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 
@@ -26,26 +20,26 @@ def data_folder() -> Path:
 
 
 def default_store(dataset: str) -> Path:
-    """Return where a dataset's store stands in the data folder."""
+    """Return the path of a dataset's store in the data folder."""
     return data_folder() / f"{dataset}.zarr"
 
 
 def default_run_dir(recipe: Recipe, suffix: str = "") -> Path:
-    """Return where a recipe's run stands in the data folder; a seed other than 0 is part of its name."""
+    """Return the path of a recipe's run in the data folder; a seed other than 0 is part of its name."""
     seed = f"-seed{recipe.seed}" if recipe.seed else ""
     return data_folder() / "runs" / f"{recipe.kind}-{recipe.name}{suffix}{seed}"
 
 
 def find_store(store: str | None) -> StoragePath:
-    """Return the store that a user names, or the one store of the data folder."""
+    """Return the store that the user named, by default the only one in the data folder."""
     return find_only_store() if store is None else parse_storage_path(store)
 
 
 def find_only_store() -> Path:
-    """Return the one store of the data folder.
+    """Return the only store in the data folder.
 
     Raises:
-        UsageError: there is none, or there are several.
+        UsageError: the folder has no store, or several.
     """
     folder = data_folder()
     names = DATASETS.names()
@@ -64,7 +58,7 @@ def find_only_store() -> Path:
 
 
 def store_of_recipe(store: str | None, recipe: Recipe) -> StoragePath:
-    """Return the store that the user named, by default the recipe's dataset's."""
+    """Return the store that the user named, by default that of the recipe's dataset in the data folder."""
     return parse_storage_path(store) if store else default_store(recipe.dataset)
 
 
@@ -72,12 +66,12 @@ def default_recipe(task: str, store: str | None) -> str:
     """Return the name of a task's recipe for a store's dataset and its first protocol.
 
     Raises:
-        UsageError: it has none.
+        UsageError: there is no such recipe.
     """
     from mamp_schemas.io.store_reader import open_store
-    from mamp_trainer.recipes import list_recipes as find
+    from mamp_trainer.recipes import list_recipes
 
-    names = [recipe.name for recipe in find(task)]
+    names = [recipe.name for recipe in list_recipes(task)]
     model = recipe_class(task)
     if not names or (issubclass(model, EvaluationRecipe) and not model.has_default):
         remedy = f"Choose one: {', '.join(names)}" if names else "Name a YAML file: no recipe of this task is built in."
@@ -87,33 +81,33 @@ def default_recipe(task: str, store: str | None) -> str:
     name = f"{metadata.dataset}-{protocol}"
     if name not in names:
         raise UsageError(
-            f"{metadata.dataset_spec().title} has no recipe of its own: name one, and what differs",
-            remedy=f"Say, {suggest_recipe_options(metadata, protocol)}",
+            f"{metadata.dataset_spec().title} has no recipe: name another one, and change its fields",
+            remedy=f"For example, {suggest_recipe_options(metadata, protocol)}",
         )
     return name
 
 
 def select_checkpoint(network: Path, best: bool) -> Path:
-    """Return what was named, or its best epoch's checkpoint.
+    """Return the network that the user named, or the checkpoint of its run's best epoch.
 
     Raises:
-        UsageError: there is none.
+        UsageError: the run has no such checkpoint.
     """
     if not best:
         return network
-    from mamp_trainer.checkpoints.manager import best_checkpoint as best_of
+    from mamp_trainer.checkpoints.manager import best_checkpoint
 
-    found = best_of(network)
-    if found is None:
+    checkpoint = best_checkpoint(network)
+    if checkpoint is None:
         raise UsageError(
-            f"{network}: no checkpoint of a measured epoch is there",
+            f"{network}: no checkpoint of an epoch with a test accuracy",
             remedy="--best is for the folder of an evaluation's run.",
         )
-    return found
+    return checkpoint
 
 
 def encoder_recipe(encoder: Path | None, name: str | None, store: str | None, set_: list[str] | None) -> "Recipe":
-    """Return the recipe of an encoder, with the fields that the user changes: initial weights have a linear one's."""
+    """Return the recipe of an encoder with the user's changes; initial weights take a linear recipe."""
     from mamp_trainer.checkpoints.provenance import read_training_recipe
     from mamp_trainer.recipes import load_recipe, with_changes
 

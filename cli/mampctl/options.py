@@ -14,11 +14,11 @@ from mamp_schemas.registry import DATASETS
 from mampctl.defaults import data_folder
 
 MAX_COMPLETED_CLIPS = 200
-"""As many clip ids as are offered at once: a terminal holds no more."""
+"""The most clip ids that completion offers at once."""
 
 
 def complete_recipe(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the built-in recipes of the command's task; nothing for files, which the shell completes itself."""
+    """Return the built-in recipes of the command's task; the shell completes files itself."""
     from mamp_trainer.recipes import recipe_names
 
     return _matching([*recipe_names(ctx.info_name or ""), "list"], incomplete)
@@ -43,7 +43,7 @@ def complete_protocol(incomplete: str) -> list[str]:
 
 
 def complete_store(incomplete: str) -> list[str]:
-    """Return the stores of the data folder, as paths; nothing for others, which the shell completes itself."""
+    """Return the paths of the stores in the data folder; the shell completes other paths itself."""
     try:
         return _matching([str(path) for path in sorted(data_folder().glob("*.zarr"))], incomplete)
     except MampctlError:
@@ -51,12 +51,12 @@ def complete_store(incomplete: str) -> list[str]:
 
 
 def complete_clip(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return clips of the store that is named before them."""
+    """Return ids of clips of the store that is named before."""
     from mamp_schemas.io.store_reader import open_store
 
     try:
-        place = parse_storage_path(ctx.params["store"])
-        return _matching(open_store(place).ids, incomplete)[:MAX_COMPLETED_CLIPS] if isinstance(place, Path) else []
+        path = parse_storage_path(ctx.params["store"])
+        return _matching(open_store(path).ids, incomplete)[:MAX_COMPLETED_CLIPS] if isinstance(path, Path) else []
     except (MampctlError, KeyError, TypeError):
         return []
 
@@ -103,7 +103,7 @@ OptionalSplitProtocolOption = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        help="The protocol of the split. [default: all whose manifests are beside the store]",
+        help="The protocol of the split. [default: all that have a manifest next to the store]",
         autocompletion=complete_protocol,
     ),
 ]

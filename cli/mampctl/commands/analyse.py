@@ -17,7 +17,11 @@ def analyse(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Write analysis.json into a run's folder: confusions, features, masked predictions. Training writes it, too."""
+    """Write what reports show of a run's network.
+
+    The file analysis.json in the run's folder gets confusions, features and masked predictions. Training writes
+    it, too.
+    """
     with needed_extras():
         from mamp_trainer.analysis.run_analysis import analyse_run, find_checkpoint
         from mamp_trainer.checkpoints.provenance import read_training_recipe

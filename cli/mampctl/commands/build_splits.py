@@ -119,9 +119,9 @@ def _write_subsets(store: "Store", protocol: str, subsets: Sequence[Subset], as_
     classes = sorted(set(train_labels(store, parent).tolist()))
     drawn = {}
     for subset, manifest in zip(subsets, write_subsets(store, parent, subsets), strict=True):
-        found = Counter(train_labels(store, manifest).tolist())
-        drawn[manifest_path(store.path, protocol, subset)] = {label: found[label] for label in classes}
-        _warn_about_missing_classes(subset.draw, [label for label in classes if not found[label]], len(classes))
+        counts = Counter(train_labels(store, manifest).tolist())
+        drawn[manifest_path(store.path, protocol, subset)] = {label: counts[label] for label in classes}
+        _warn_about_missing_classes(subset.draw, [label for label in classes if not counts[label]], len(classes))
     if as_json:
         print_json([{"manifest": str(path), "labels": labels} for path, labels in drawn.items()])
     else:
@@ -132,7 +132,10 @@ def _write_subsets(store: "Store", protocol: str, subsets: Sequence[Subset], as_
 
 def _print_subsets(drawn: Mapping[StoragePath, Mapping[int, int]], clips: int) -> None:
     counts = [list(labels.values()) for labels in drawn.values()]
-    rows = [(at, f"{sum(each):,}", sum(map(bool, each)), min(each), max(each)) for at, each in enumerate(counts, 1)]
+    rows = [
+        (draw, f"{sum(labels):,}", sum(map(bool, labels)), min(labels), max(labels))
+        for draw, labels in enumerate(counts, 1)
+    ]
     print_table(rows, ("draw", "clips", "classes", "fewest of one", "most of one"))
     print_line(f"of {clips:,} training clips of {len(counts[0])} classes; the test split is not changed")
     for path in drawn:

@@ -12,7 +12,10 @@ def info(
     store: StoreArgument,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a store's dataset, policy, counts, provenance and quarantined files."""
+    """Show what a store holds.
+
+    Shown are dataset, policy, counts, provenance and quarantined files.
+    """
     from mamp_schemas.io.store_reader import open_store
 
     opened = open_store(parse_storage_path(store), check_columns=False)
@@ -20,7 +23,7 @@ def info(
     if as_json:
         print_json(metadata.model_dump(mode="json"))
         return
-    for name, value in _list_facts(metadata).items():
+    for name, value in _list_fields(metadata).items():
         print_line(f"{name:<13} {value}")
     for note, number in metadata.noted.items():
         print_line(f"  {number:,} {NOTE_DESCRIPTIONS[note]}")
@@ -30,7 +33,7 @@ def info(
         print_hint(*suggest_next_command(opened))
 
 
-def _list_facts(metadata: StoreMetadata) -> dict[str, str]:
+def _list_fields(metadata: StoreMetadata) -> dict[str, str]:
     counts, policy, spec = metadata.counts, metadata.policy, metadata.dataset_spec()
     return {
         "dataset": f"{spec.title} ({metadata.dataset})",
@@ -39,7 +42,7 @@ def _list_facts(metadata: StoreMetadata) -> dict[str, str]:
         **_describe_deviations(metadata),
         "clips": f"{counts.clips:,}",
         "rows": f"{counts.rows:,} ({counts.bodies:,} bodies, {counts.frames:,} frames)",
-        "left out": f"{counts.excluded:,} excluded, {counts.foreign:,} of another dataset",
+        "left out": f"{counts.excluded:,} files by --exclude, {counts.foreign:,} files of another dataset",
         "quarantined": f"{counts.quarantined:,}",
         "motion": f"stride {metadata.motion.stride}, segment {metadata.motion.segment}",
         "made with": ", ".join(f"{name} {version}" for name, version in metadata.versions.items()),
@@ -50,11 +53,11 @@ def _list_facts(metadata: StoreMetadata) -> dict[str, str]:
 
 
 def _describe_deviations(metadata: StoreMetadata) -> dict[str, str]:
-    """Return a line on the clips that each deviation from `paper` touches, where the policy has any."""
+    """Return how many clips each deviation from the policy `paper` changes, if the policy has any."""
     if not metadata.touched:
         return {}
-    touched = ", ".join(f"{field} {clips:,}" for field, clips in metadata.touched.items())
-    return {"touched": f"{touched} of {metadata.counts.clips:,} clips, by each deviation from paper alone"}
+    changed = ", ".join(f"{field} {clips:,}" for field, clips in metadata.touched.items())
+    return {"changed": f"{changed} of {metadata.counts.clips:,} clips, by each deviation from paper alone"}
 
 
 def _describe_layout(layout: Layout) -> dict[str, str]:

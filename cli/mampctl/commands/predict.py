@@ -61,7 +61,7 @@ def predict(
     described = find_layout(trained.dataset, layout)
     reader, spec = find_reader(trained.dataset, described), dataset_spec(trained.dataset, described)
     cleaning = spec.policy(read_training_policy(checkpoint, policy))
-    # While bars are shown, what is written to sys.stdout would go to the terminal, wherever it is to go.
+    # While bars are shown, sys.stdout is replaced by one that writes to the terminal.
     out = sys.stdout
     with _progress_beside(out) as progress:
         predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device)
@@ -78,7 +78,7 @@ def predict(
 
 
 def _progress_beside(out: TextIO) -> AbstractContextManager[Progress]:
-    # The lines themselves run over the screen: a bar would be in their way.
+    # On a terminal the lines themselves show the progress.
     return nullcontext(NullProgress()) if out.isatty() else show_progress()
 
 
@@ -108,13 +108,14 @@ def _write_batch(
     from mamp_trainer.protocols.predictions import top_classes
 
     recordings = [Recording(line.clip.joints, line.clip.valid_frames) for line in lines if line.clip]
-    told = iter(top_classes(predictor.logits(recordings), top) if recordings else ())
+    predicted = iter(top_classes(predictor.logits(recordings), top) if recordings else ())
     texts = []
     for line in lines:
         content = line.content
         if line.clip:
             predictions = [
-                {"label": label, "name": names[label], "probability": probability} for label, probability in next(told)
+                {"label": label, "name": names[label], "probability": probability}
+                for label, probability in next(predicted)
             ]
             content = {**content, "predictions": predictions}
         texts.append(json.dumps(content) + "\n")

@@ -29,9 +29,12 @@ def report(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Write one self-contained page: of a store (counts, motion, outliers, clips) or of runs (curves, classes)."""
+    """Write an HTML page about a store or runs.
+
+    The page is one file. For a store it shows counts, motion, outliers and clips, for runs curves and classes.
+    """
     with needed_extras():
-        import plotly  # noqa: F401 - the page needs it at the end of long work: say so at its beginning
+        import plotly  # noqa: F401 - the page needs it at the end of long work: fail at the beginning
 
     runs = _run_folders(paths)
     if runs:
@@ -40,7 +43,7 @@ def report(
         _report_store(paths[0], out, as_json)
     else:
         raise UsageError(
-            f"none of {', '.join(paths)} is the folder of a run, and there is one report for each store",
+            f"none of {', '.join(paths)} is the folder of a run, and a report of stores takes one store",
             remedy="Name one store, or folders of runs.",
         )
 

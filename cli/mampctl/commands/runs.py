@@ -62,11 +62,11 @@ def show(
     from mamp_trainer.runs.index import run_detail
     from mampctl.output.tables import print_detail
 
-    found = run_detail(_find_run(run))
+    detail = run_detail(_find_run(run))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(detail.model_dump(mode="json"))
     else:
-        print_detail(found)
+        print_detail(detail)
 
 
 @app.command("compare")
@@ -87,11 +87,11 @@ def compare(
         raise UsageError(
             "runs compare got one run, expected two or more", remedy="Name the folders of two or more runs."
         )
-    found = compare_runs([_find_run(run) for run in runs])
+    comparison = compare_runs([_find_run(run) for run in runs])
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(comparison.model_dump(mode="json"))
     else:
-        print_comparison(found)
+        print_comparison(comparison)
 
 
 def _find_run_folders(folders: list[Path] | None) -> list[Path]:

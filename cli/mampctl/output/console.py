@@ -48,7 +48,7 @@ def print_line(text: str = "") -> None:
 
 
 def print_summary(subject: object, summary: str) -> None:
-    """Write what a command made, where, and how long it took since it began."""
+    """Write what a command made, and the seconds since it began."""
     print_line(f"{subject}: {summary}, {elapsed():.1f} s")
 
 

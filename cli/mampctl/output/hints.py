@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def suggest_recipe_options(metadata: StoreMetadata, protocol: str) -> str:
-    """Return the options that name a recipe for a store: its own, or another one and what differs."""
+    """Return the options that choose a recipe for a store: the built-in one, or another one with changed fields."""
     from mamp_trainer.recipes import list_recipes
 
     name = f"{metadata.dataset}-{protocol}"
@@ -24,9 +24,9 @@ def suggest_recipe_options(metadata: StoreMetadata, protocol: str) -> str:
 
 
 def suggest_next_command(store: "Store") -> tuple[object, ...]:
-    """Return the words of the command that goes on with a store: its first protocol's split, then pre-training.
+    """Return the words of the next command for a store: the split of its first protocol, then pre-training.
 
-    A store without clips or without protocols is looked at, since it cannot be split.
+    A store without clips or protocols cannot be split: the next command shows it.
     """
     from mamp_schemas.io.manifests import manifest_path
     from mamp_schemas.io.storage import is_file
@@ -43,22 +43,22 @@ def suggest_next_command(store: "Store") -> tuple[object, ...]:
 
 
 def suggest_linear_options(pretrained: PretrainRecipe) -> str:
-    """Return what names the linear recipe of a pre-training's name, with the data it was set to; nothing if none is."""
+    """Return the options that choose the linear recipe with a pre-training's name and data; empty if none has it."""
     from mamp_trainer.recipes import list_recipes
 
-    known = {recipe.name: recipe for recipe in list_recipes("linear")}
-    if pretrained.name not in known:
+    recipes = {recipe.name: recipe for recipe in list_recipes("linear")}
+    if pretrained.name not in recipes:
         return ""
-    probe = known[pretrained.name]
+    linear = recipes[pretrained.name]
     fields = {
-        "dataset": (probe.dataset, pretrained.dataset),
-        "protocol": (probe.protocol, pretrained.protocol),
-        "model.joints": (probe.model.joints, pretrained.model.joints),
+        "dataset": (linear.dataset, pretrained.dataset),
+        "protocol": (linear.protocol, pretrained.protocol),
+        "model.joints": (linear.model.joints, pretrained.model.joints),
     }
-    changes = (f"--set {field}={found} " for field, (own, found) in fields.items() if own != found)
+    changes = (f"--set {field}={value} " for field, (default, value) in fields.items() if default != value)
     return f"--recipe {pretrained.name} {''.join(changes)}"
 
 
 def print_hint(*words: object) -> None:
-    """Write the command that is likely to be the next one, as a shell takes it."""
+    """Print the suggested next command, quoted for a shell."""
     print_line(f"next: mampctl {shlex.join(map(str, words))}")

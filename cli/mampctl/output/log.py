@@ -47,7 +47,7 @@ def log_event(event: str, **values: object) -> None:
 
 
 class LogHandler(logging.Handler):
-    """Writes log records to the present standard error, which may be replaced while bars are shown.
+    """Writes log records to `sys.stderr`, which is another one while bars are shown.
 
     A record that cannot be written is lost: a full disk, or a reader that is gone, must not end a training of days.
     """

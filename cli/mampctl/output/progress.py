@@ -132,7 +132,7 @@ class TerminalProgress:
             return
         self._bars.update(self._task, advance=count)
         task = self._bars.tasks[self._task]
-        # rich knows no speed before some ticks; a short task has none of its own
+        # rich has no speed before some updates, and a short task never gets one
         speed = task.speed or ((task.completed - self._before) / task.elapsed if task.elapsed else None)
         if speed:
             self._bars.update(self._task, rate=f"{speed:,.1f}/s")
@@ -141,8 +141,8 @@ class TerminalProgress:
         from rich.console import Group
         from rich.text import Text
 
-        facts = [Text(f"  {self._values}", overflow="ellipsis", no_wrap=True)] if self._values else []
-        return Group(self._bars.get_renderable(), *facts)
+        values = [Text(f"  {self._values}", overflow="ellipsis", no_wrap=True)] if self._values else []
+        return Group(self._bars.get_renderable(), *values)
 
 
 def _format_value(value: float | int | str) -> str:
