@@ -49,7 +49,7 @@ def index_rows(frames: NDArray[np.integer], bodies: NDArray[np.integer]) -> RowI
     return RowIndex(rows - np.repeat(starts, track_frames), np.repeat(track_frames, track_frames))
 
 
-def compute_motion(joints: NDArray[np.float32], index: RowIndex, stride: int) -> NDArray[np.float32]:
+def compute_motion(joints: NDArray[FloatT], index: RowIndex, stride: int) -> NDArray[FloatT]:
     """Return the difference to the frame `stride` later (eq. 2), zero in a body's last frames (eq. 3).
 
     Args:
@@ -58,7 +58,7 @@ def compute_motion(joints: NDArray[np.float32], index: RowIndex, stride: int) ->
         stride: m of eq. 2.
 
     Returns:
-        (R, V, 3) float32, metres.
+        (R, V, 3) of the type of `joints`, metres.
     """
     motion = np.zeros_like(joints)
     np.subtract(joints[stride:], joints[:-stride], out=motion[:-stride])
