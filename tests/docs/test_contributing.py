@@ -29,6 +29,13 @@ def test_contributing__names_every_package(package: str) -> None:
     assert sorted(named) == sorted(name for name in inside if name != ".")
 
 
+def test_contributing__shows_the_layers_of_the_trainer() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract.get("containers") == ["mamp_trainer"])
+    (shown,) = re.findall(r"^```text\n(reproduce →.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    assert re.split(r"\s*→\s*", shown.strip()) == layers
+
+
 def test_contributing__names_files() -> None:
     assert len(FILES) >= 6
 
