@@ -29,7 +29,7 @@ def save_step(run: Path, step: int, value: float = 1.0, measure: float | None = 
     return save_checkpoint(run, snapshot(step, value, measure))
 
 
-def test_load__returns_what_was_saved(tmp_path: Path) -> None:
+def test_read_checkpoint__returns_what_was_saved(tmp_path: Path) -> None:
     checkpoint = read_checkpoint(save_step(tmp_path, 12))
     assert (checkpoint.step, checkpoint.identity) == (12, BELONGING)
     assert torch.equal(checkpoint.weights["weight"], torch.ones(1, 2))
@@ -37,26 +37,26 @@ def test_load__returns_what_was_saved(tmp_path: Path) -> None:
     assert checkpoint.recipe == pretrain_recipe().model_dump(mode="json")
 
 
-def test_save__folder_is_named_by_the_step_and_holds_four_files(tmp_path: Path) -> None:
+def test_save_checkpoint__folder_is_named_by_the_step_and_holds_four_files(tmp_path: Path) -> None:
     folder = save_step(tmp_path, 1234)
     assert folder == tmp_path / "checkpoints" / "step-00001234"
     assert sorted(entry.name for entry in folder.iterdir()) == sorted(FILES)
 
 
-def test_save__keeps_the_last_two(tmp_path: Path) -> None:
+def test_save_checkpoint__keeps_the_last_two(tmp_path: Path) -> None:
     for step in (1, 2, 10):
         save_step(tmp_path, step)
     assert sorted(entry.name for entry in (tmp_path / "checkpoints").iterdir()) == ["step-00000002", "step-00000010"]
 
 
-def test_save__a_second_time_at_a_step_replaces_the_first(tmp_path: Path) -> None:
+def test_save_checkpoint__a_second_time_at_a_step_replaces_the_first(tmp_path: Path) -> None:
     save_step(tmp_path, 5, value=1.0)
     folder = save_step(tmp_path, 5, value=2.0)
     assert torch.equal(read_checkpoint(folder).weights["weight"], torch.full((1, 2), 2.0))
     assert len(list(folder.parent.iterdir())) == 1
 
 
-def test_save__clears_away_what_a_killed_run_left(tmp_path: Path) -> None:
+def test_save_checkpoint__clears_away_what_a_killed_run_left(tmp_path: Path) -> None:
     left = tmp_path / "checkpoints" / ".step-00000003.partial"
     left.mkdir(parents=True)
     (left / "model.safetensors").write_bytes(b"half")
@@ -65,7 +65,7 @@ def test_save__clears_away_what_a_killed_run_left(tmp_path: Path) -> None:
     assert not left.exists()
 
 
-def test_save__full_disk_says_what_is_needed_and_leaves_nothing(
+def test_save_checkpoint__full_disk_says_what_is_needed_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = save_step(tmp_path, 1)
@@ -79,12 +79,12 @@ def test_save__full_disk_says_what_is_needed_and_leaves_nothing(
     assert list((tmp_path / "checkpoints").iterdir()) == [before]
 
 
-def test_latest__none_before_the_first(tmp_path: Path) -> None:
+def test_latest_checkpoint__none_before_the_first(tmp_path: Path) -> None:
     assert latest_checkpoint(tmp_path) is None
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_load__names_a_missing_file(tmp_path: Path, name: str) -> None:
+def test_read_checkpoint__names_a_missing_file(tmp_path: Path, name: str) -> None:
     folder = save_step(tmp_path, 1)
     (folder / name).unlink()
     with pytest.raises(CheckpointError, match=name):
@@ -92,7 +92,7 @@ def test_load__names_a_missing_file(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_load__names_a_truncated_file(tmp_path: Path, name: str) -> None:
+def test_read_checkpoint__names_a_truncated_file(tmp_path: Path, name: str) -> None:
     path = save_step(tmp_path, 1) / name
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(CheckpointError, match=name):
@@ -100,7 +100,7 @@ def test_load__names_a_truncated_file(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES[:3])
-def test_load__names_a_file_with_one_byte_changed(tmp_path: Path, name: str) -> None:
+def test_read_checkpoint__names_a_file_with_one_byte_changed(tmp_path: Path, name: str) -> None:
     path = save_step(tmp_path, 1) / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -109,7 +109,7 @@ def test_load__names_a_file_with_one_byte_changed(tmp_path: Path, name: str) -> 
         read_checkpoint(path.parent)
 
 
-def test_load__refuses_a_state_that_would_run_code(tmp_path: Path) -> None:
+def test_read_checkpoint__refuses_a_state_that_would_run_code(tmp_path: Path) -> None:
     class Hostile:
         def __reduce__(self) -> tuple[Any, ...]:
             return os.mkdir, (str(tmp_path / "ran"),)
@@ -125,26 +125,26 @@ def names(run: Path) -> list[str]:
     return sorted(entry.name for entry in (run / "checkpoints").iterdir())
 
 
-def test_save__keeps_the_best_besides_the_last_two(tmp_path: Path) -> None:
+def test_save_checkpoint__keeps_the_best_besides_the_last_two(tmp_path: Path) -> None:
     for step, measure in ((1, 50.0), (2, 70.0), (3, 70.0), (4, 60.0), (5, None)):
         save_step(tmp_path, step, measure=measure)
     assert names(tmp_path) == ["step-00000002", "step-00000004", "step-00000005"]
     assert best_checkpoint(tmp_path) == tmp_path / "checkpoints" / "step-00000002"
 
 
-def test_save__a_damaged_checkpoint_is_not_the_best(tmp_path: Path) -> None:
+def test_save_checkpoint__a_damaged_checkpoint_is_not_the_best(tmp_path: Path) -> None:
     folder = save_step(tmp_path, 1, measure=99.0)
     (folder / "meta.json").write_text("{")
     save_step(tmp_path, 2, measure=1.0)
     assert best_checkpoint(tmp_path) == tmp_path / "checkpoints" / "step-00000002"
 
 
-def test_best__none_where_nothing_was_measured(tmp_path: Path) -> None:
+def test_best_checkpoint__none_where_nothing_was_measured(tmp_path: Path) -> None:
     save_step(tmp_path, 1)
     assert best_checkpoint(tmp_path) is None
 
 
-def test_take__holds_still_while_training_goes_on() -> None:
+def test_snapshot__holds_still_while_training_goes_on() -> None:
     module, moments = nn.Linear(2, 1), torch.zeros(2)
     taken = Snapshot.take(1, module, {"state": [{"moments": moments}]}, pretrain_recipe(), BELONGING)
     before = module.weight.detach().clone()
@@ -155,7 +155,7 @@ def test_take__holds_still_while_training_goes_on() -> None:
     assert torch.equal(taken.state["state"][0]["moments"], torch.zeros(2))
 
 
-def test_writer__has_written_when_it_ends(tmp_path: Path) -> None:
+def test_checkpoint_writer__has_written_when_it_ends(tmp_path: Path) -> None:
     with CheckpointWriter(tmp_path) as writer:
         for step in range(1, 4):
             writer.submit(snapshot(step))
@@ -170,14 +170,14 @@ def write_where_a_file_stands(run: Path, then: Callable[[CheckpointWriter], obje
 
 
 @pytest.mark.parametrize("then", [lambda writer: writer.submit(snapshot(2)), CheckpointWriter.wait, id])
-def test_writer__raises_what_went_wrong_in_the_thread(
+def test_checkpoint_writer__raises_what_went_wrong_in_the_thread(
     tmp_path: Path, then: Callable[[CheckpointWriter], object]
 ) -> None:
     with pytest.raises(OutputError, match="checkpoints"):
         write_where_a_file_stands(tmp_path, then)
 
 
-def test_writer__an_error_of_training_is_not_hidden_by_its_own(tmp_path: Path) -> None:
+def test_checkpoint_writer__an_error_of_training_is_not_hidden_by_its_own(tmp_path: Path) -> None:
     def fail(_writer: CheckpointWriter) -> None:
         raise ValueError("training")
 

@@ -34,13 +34,13 @@ def released(tmp_path):
     return path
 
 
-def test_from_official__gives_the_names_of_the_model():
+def test_from_released__gives_the_names_of_the_model():
     model = MAMP(SPEC, MaskingSpec())
 
     assert from_released(official_weights()).keys() == model.state_dict().keys()
 
 
-def test_from_official__embedding_equals_the_convolution():
+def test_from_released__embedding_equals_the_convolution():
     weights = official_weights()
     x = torch.randn(2, 3, 24, 25, dtype=torch.float64)
 
@@ -51,7 +51,7 @@ def test_from_official__embedding_equals_the_convolution():
     torch.testing.assert_close(segments @ kernel.T, convolved.permute(0, 2, 3, 1))
 
 
-def test_to_official__undoes_from_official():
+def test_to_released__undoes_from_official():
     weights = {**official_weights(), **official_weights("finetune/")}
 
     again = to_released(from_released(weights))
@@ -60,18 +60,18 @@ def test_to_official__undoes_from_official():
     assert all(torch.equal(again[name], weights[name]) for name in weights)
 
 
-def test_load_official__reads_a_file_with_a_namespace(released):
+def test_load_released__reads_a_file_with_a_namespace(released):
     ours, expected = load_released(released), from_released(official_weights())
 
     assert ours.keys() == expected.keys()
     assert all(torch.equal(ours[name], expected[name]) for name in expected)
 
 
-def test_load_official__takes_weights_in_memory():
+def test_load_released__takes_weights_in_memory():
     assert load_released(official_weights()).keys() == from_released(official_weights()).keys()
 
 
-def test_load_official__takes_an_encoder_with_a_head():
+def test_load_released__takes_an_encoder_with_a_head():
     weights = {name: value for name, value in official_weights().items() if not name.startswith("decoder_")}
 
     ours = load_released({**weights, **official_weights("finetune/")})
@@ -80,7 +80,7 @@ def test_load_official__takes_an_encoder_with_a_head():
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_load_official__refuses_a_pickle_that_runs_code(tmp_path, zipped):
+def test_load_released__refuses_a_pickle_that_runs_code(tmp_path, zipped):
     path, trap = tmp_path / "hostile.pth", tmp_path / "sprung"
     torch.save({"model": {}, "x": Trap(trap)}, path, _use_new_zipfile_serialization=zipped)
 
@@ -89,7 +89,7 @@ def test_load_official__refuses_a_pickle_that_runs_code(tmp_path, zipped):
     assert not trap.exists()
 
 
-def test_load_official__refuses_a_harmless_class_by_name(tmp_path):
+def test_load_released__refuses_a_harmless_class_by_name(tmp_path):
     path = tmp_path / "module.pth"
     torch.save({"model": {}, "x": torch.nn.Identity()}, path)
 
@@ -97,7 +97,7 @@ def test_load_official__refuses_a_harmless_class_by_name(tmp_path):
         load_released(path)
 
 
-def test_load_official__refuses_a_bare_pickle(tmp_path):
+def test_load_released__refuses_a_bare_pickle(tmp_path):
     path, trap = tmp_path / "bare.pth", tmp_path / "sprung"
     path.write_bytes(pickle.dumps({"model": Trap(trap)}))
 
@@ -107,7 +107,7 @@ def test_load_official__refuses_a_bare_pickle(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello world", b"PK\x03\x04"])
-def test_load_official__names_a_file_that_is_no_checkpoint(tmp_path, content):
+def test_load_released__names_a_file_that_is_no_checkpoint(tmp_path, content):
     path = tmp_path / "text.pth"
     path.write_bytes(content)
 
@@ -116,7 +116,7 @@ def test_load_official__names_a_file_that_is_no_checkpoint(tmp_path, content):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_load_official__names_a_file_cut_off(released, share):
+def test_load_released__names_a_file_cut_off(released, share):
     whole = released.read_bytes()
     released.write_bytes(whole[: int(len(whole) * share)])
 
@@ -124,7 +124,7 @@ def test_load_official__names_a_file_cut_off(released, share):
         load_released(released)
 
 
-def test_load_official__names_a_missing_file(tmp_path):
+def test_load_released__names_a_missing_file(tmp_path):
     with pytest.raises(CheckpointError, match=r"none\.pth: No such file"):
         load_released(tmp_path / "none.pth")
 
@@ -132,7 +132,7 @@ def test_load_official__names_a_missing_file(tmp_path):
 @pytest.mark.parametrize(
     "content", [{"state": 1}, {"model": [1]}, {"model": {"a": 1}}, {"model": {1: torch.zeros(1)}}, [1]]
 )
-def test_load_official__expects_weights_under_model(tmp_path, content):
+def test_load_released__expects_weights_under_model(tmp_path, content):
     path = tmp_path / "other.pth"
     torch.save(content, path)
 
@@ -141,7 +141,7 @@ def test_load_official__expects_weights_under_model(tmp_path, content):
 
 
 @pytest.mark.parametrize("shape", [(32, 12), (32, 2, 4, 1), (32, 3, 4, 5)])
-def test_load_official__names_an_embedding_of_another_shape(shape):
+def test_load_released__names_an_embedding_of_another_shape(shape):
     weights = {**official_weights(), "joints_embed.proj.weight": torch.zeros(shape)}
     got = re.escape(f"joints_embed.proj.weight: got shape {shape}, expected shape (width, 3, segment, 1)")
 
@@ -149,7 +149,7 @@ def test_load_official__names_an_embedding_of_another_shape(shape):
         load_released(weights)
 
 
-def test_load_official__names_the_file_of_foreign_weights(tmp_path):
+def test_load_released__names_the_file_of_foreign_weights(tmp_path):
     path = tmp_path / "foreign.pth"
     torch.save({"model": {"conv1.weight": torch.zeros(1)}}, path)
 

@@ -72,7 +72,7 @@ def test_load_encoder__nothing_there(tmp_path: Path) -> None:
         load_encoder(tmp_path / "absent", MODEL)
 
 
-def test_fit_weights__a_missing_tensor_is_named_and_nothing_loaded() -> None:
+def test_load_exact__a_missing_tensor_is_named_and_nothing_loaded() -> None:
     module = nn.Linear(2, 2)
     before = module.weight.clone()
     with pytest.raises(CheckpointError, match="'bias'"):
@@ -80,7 +80,7 @@ def test_fit_weights__a_missing_tensor_is_named_and_nothing_loaded() -> None:
     assert torch.equal(module.weight, before)
 
 
-def test_digest__tells_one_value_apart() -> None:
+def test_weights_digest__tells_one_value_apart() -> None:
     encoder = Encoder(MODEL)
     before = weights_digest(encoder.state_dict())
     assert weights_digest(encoder.state_dict()) == before

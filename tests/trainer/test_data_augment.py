@@ -39,7 +39,7 @@ def test_rotation_matrices__equal_golden() -> None:
     assert float((found - torch.from_numpy(GOLDEN["rot/matrix"])).abs().max()) < 1e-6
 
 
-def test_turn_rows__applies_the_matrix_to_the_points_of_the_chosen_rows() -> None:
+def test_rotate_rows__applies_the_matrix_to_the_points_of_the_chosen_rows() -> None:
     rows = torch.randn(6, 3, 5, generator=torch.Generator().manual_seed(0))
     matrix, index = torch.from_numpy(GOLDEN["rot/matrix"]), torch.tensor([5, 0, 0, 3])
     expected = torch.einsum("nij,njv->niv", matrix.double(), rows[index].double())
@@ -47,7 +47,7 @@ def test_turn_rows__applies_the_matrix_to_the_points_of_the_chosen_rows() -> Non
     assert float((found - expected).abs().max()) < 8 * 2**-24 * float(rows.abs().max())
 
 
-def test_draw_rotations__spans_the_bound_on_either_side() -> None:
+def test_random_rotations__spans_the_bound_on_either_side() -> None:
     low, high = torch.zeros(1, 3), torch.full((1, 3), BELOW_ONE)
     extreme = torch.full((1, 3), 0.3, dtype=torch.float64)
     assert torch.allclose(augment.random_rotations(low, 0.3), augment.rotation_matrices(-extreme).float(), atol=1e-6)
@@ -59,7 +59,7 @@ unit = st.integers(0, 2**24 - 1).map(lambda bits: bits / 2**24)
 
 
 @given(st.lists(st.tuples(st.integers(1, 400), unit, unit), min_size=1, max_size=20))
-def test_train_crop__equals_the_formula_clip_by_clip(draws: list[tuple[int, float, float]]) -> None:
+def test_random_crop__equals_the_formula_clip_by_clip(draws: list[tuple[int, float, float]]) -> None:
     valid = torch.tensor([frames for frames, _, _ in draws])
     u = torch.tensor([[share, place] for _, share, place in draws])
     start, length = augment.random_crop(valid, u, SamplingSpec())
@@ -69,7 +69,7 @@ def test_train_crop__equals_the_formula_clip_by_clip(draws: list[tuple[int, floa
         assert 0 <= first <= frames - count
 
 
-def test_train_crop__start_reaches_both_ends() -> None:
+def test_random_crop__start_reaches_both_ends() -> None:
     u = torch.tensor([[0.0, 0.0], [0.0, BELOW_ONE]])
     start, length = augment.random_crop(torch.tensor([200, 200]), u, SamplingSpec())
     assert length.tolist() == [100, 100]
@@ -85,7 +85,7 @@ def test_centre_crop__cuts_as_python_computes(valid: int, share: float) -> None:
 
 
 @given(st.integers(1, 400), st.integers(0, 50), st.integers(1, 150))
-def test_resize_rows__equals_interpolate(length: int, start: int, frames: int) -> None:
+def test_resize_points__equals_interpolate(length: int, start: int, frames: int) -> None:
     clip = torch.randn(start + length + 3, 1, 1, generator=torch.Generator().manual_seed(length))
     points = augment.resize_points(torch.tensor([start]), torch.tensor([length]), frames)
     first = torch.zeros(1, 1, dtype=torch.int64)
@@ -97,7 +97,7 @@ def test_resize_rows__equals_interpolate(length: int, start: int, frames: int) -
 
 
 @given(st.integers(1, 400), st.integers(0, 50))
-def test_resize_rows__stays_inside_the_crop(length: int, start: int) -> None:
+def test_resize_points__stays_inside_the_crop(length: int, start: int) -> None:
     points = augment.resize_points(torch.tensor([start]), torch.tensor([length]), 120)
     assert int(points.before.min()) >= start
     assert int(points.after.max()) < start + length
@@ -105,13 +105,13 @@ def test_resize_rows__stays_inside_the_crop(length: int, start: int) -> None:
 
 
 @given(st.integers(1, 120))
-def test_resize_rows__lengthened_clips_keep_both_ends(length: int) -> None:
+def test_resize_points__lengthened_clips_keep_both_ends(length: int) -> None:
     points = augment.resize_points(torch.tensor([5]), torch.tensor([length]), 120)
     assert int(points.before[0, 0]) == 5
     assert int(points.after[0, -1]) == 5 + length - 1
 
 
-def test_resize_rows__as_many_frames_are_kept_as_they_are() -> None:
+def test_resize_points__as_many_frames_are_kept_as_they_are() -> None:
     points = augment.resize_points(torch.tensor([7]), torch.tensor([120]), 120)
     assert points.before.tolist() == [list(range(7, 127))]
     assert not points.weight.any()
@@ -129,7 +129,7 @@ def test_gather_lerp__does_not_depend_on_the_batch() -> None:
     assert torch.equal(sample(slice(3)), torch.cat([sample(slice(at, at + 1)) for at in range(3)]))
 
 
-def test_turn_rows__does_not_depend_on_the_batch() -> None:
+def test_rotate_rows__does_not_depend_on_the_batch() -> None:
     generator = torch.Generator().manual_seed(0)
     rows, index = torch.randn(500, 3, 5, generator=generator), torch.randint(500, (40,), generator=generator)
     rotation = augment.random_rotations(torch.rand(40, 3, generator=generator), 0.3)

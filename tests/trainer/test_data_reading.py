@@ -34,7 +34,7 @@ def rows_of(table: ClipTable, held: RowBuffer, values: torch.Tensor, at: int) ->
 
 
 @pytest.mark.parametrize("chosen", [[0, 1, 2, 3, 4, 5], [1, 3, 4], [2], [5, 0]])
-def test_load_rows__packs_the_chosen_clips(path: Path, chosen: list[int]) -> None:
+def test_load_all_rows__packs_the_chosen_clips(path: Path, chosen: list[int]) -> None:
     table, held = load_clips(path, chosen)
     assert held.joints.shape[0] == sum(bodies * frames for bodies, frames in (SHAPES[at] for at in chosen))
     for at, clip in enumerate(chosen):
@@ -42,11 +42,11 @@ def test_load_rows__packs_the_chosen_clips(path: Path, chosen: list[int]) -> Non
         assert int(table.label[at]) == CLIPS[clip].label
 
 
-def test_load_rows__leaves_motion_out_unless_asked(path: Path) -> None:
+def test_load_all_rows__leaves_motion_out_unless_asked(path: Path) -> None:
     assert load_clips(path, [0])[1].trajectory is None
 
 
-def test_load_rows__trajectory_is_the_joints_from_each_bodys_first_frame(path: Path) -> None:
+def test_load_all_rows__trajectory_is_the_joints_from_each_bodys_first_frame(path: Path) -> None:
     table, held = load_clips(path, list(range(6)), with_motion=True)
     assert held.trajectory is not None
     for at, clip in enumerate(CLIPS):
@@ -57,7 +57,7 @@ def test_load_rows__trajectory_is_the_joints_from_each_bodys_first_frame(path: P
         assert np.abs(found - expected).max() <= bound
 
 
-def test_load_rows__trajectory_does_not_depend_on_the_other_clips(path: Path) -> None:
+def test_load_all_rows__trajectory_does_not_depend_on_the_other_clips(path: Path) -> None:
     (table, together), (single, alone) = load_clips(path, list(range(6)), True), load_clips(path, [4], True)
     assert together.trajectory is not None
     assert alone.trajectory is not None
@@ -65,7 +65,7 @@ def test_load_rows__trajectory_does_not_depend_on_the_other_clips(path: Path) ->
     assert np.array_equal(rows_of(table, together, together.trajectory, 4), expected)
 
 
-def test_load_rows__reads_every_shard_once_and_only_what_it_needs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_all_rows__reads_every_shard_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[tuple[str, int, int]] = []
     store = open_store(path)
     original = type(store).read_rows
@@ -80,14 +80,14 @@ def test_load_rows__reads_every_shard_once_and_only_what_it_needs(path: Path, mo
     assert reads == [("joints", 0, 40), ("joints", 300, 609), ("joints", 609, 627)]
 
 
-def test_load_rows__a_vanished_shard_stops_it(tmp_path: Path) -> None:
+def test_load_all_rows__a_vanished_shard_stops_it(tmp_path: Path) -> None:
     path = write_store(tmp_path / "ntu60.zarr", CLIPS[:1])
     (path / "joints" / "c" / "1" / "0" / "0").unlink()
     with pytest.raises(DamagedStoreError, match="'joints'"):
         load_clips(path, [0])
 
 
-def test_load_rows__clips_need_not_lie_in_the_order_of_their_ids(tmp_path: Path) -> None:
+def test_load_all_rows__clips_need_not_lie_in_the_order_of_their_ids(tmp_path: Path) -> None:
     path = write_store(tmp_path / "ntu60.zarr", [Clip("a", CLIPS[0].joints), Clip("b", CLIPS[2].joints)])
     store = open_store(path)
     for name, values in {"first_row": [7, 0], "frames": [40, 7]}.items():

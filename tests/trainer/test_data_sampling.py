@@ -69,7 +69,7 @@ def test_store_order__is_by_index(table: ClipTable, window: int | None) -> None:
 
 
 @given(st.integers(0, CLIPS), st.integers(0, CLIPS), windows)
-def test_parts__cover_a_share_once_window_by_window(table: ClipTable, a: int, b: int, window: int | None) -> None:
+def test_window_parts__cover_a_share_once(table: ClipTable, a: int, b: int, window: int | None) -> None:
     order, (start, stop) = epoch_order(0, 0, table, window), sorted((a, b))
     parts = list(order.window_parts(slice(start, stop)))
     assert [place for _, part in parts for place in range(part.start, part.stop)] == list(range(start, stop))

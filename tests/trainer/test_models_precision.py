@@ -59,14 +59,14 @@ def test_autocast__bf16_has_attention_in_bfloat16_and_norms_in_float32() -> None
     assert seen == {"norm1": torch.float32, "attn": torch.bfloat16, "mlp": torch.bfloat16}
 
 
-def test_masked_loss__bf16_is_near_float32() -> None:
+def test_loss__bf16_is_near_float32() -> None:
     losses = [masked_loss(network(), pretrain_recipe(precision=name))(BATCH, 0) for name in ("float32", "bf16")]
     assert losses[1].dtype == torch.float32
     assert losses[1].item() != losses[0].item()
     assert losses[1].item() == pytest.approx(losses[0].item(), rel=5e-3)
 
 
-def test_masked_loss__bf16_hides_the_same_tokens() -> None:
+def test_loss__bf16_hides_the_same_tokens() -> None:
     model, masks = network(), []
     model.register_forward_hook(lambda _module, _inputs, output: masks.append(output.mask))
     for name in ("float32", "bf16"):
@@ -74,7 +74,7 @@ def test_masked_loss__bf16_hides_the_same_tokens() -> None:
     assert torch.equal(*masks)
 
 
-def test_masked_loss__tf32_is_float32_on_a_cpu() -> None:
+def test_loss__tf32_is_float32_on_a_cpu() -> None:
     losses = []
     for name in ("float32", "tf32"):
         recipe = pretrain_recipe(precision=name)
@@ -137,7 +137,7 @@ def test_compile_network__without_a_compiler_says_so(tmp_path: Path, monkeypatch
     torch.compiler.reset()
 
 
-def test_product_dtype__is_what_the_peak_is_measured_in() -> None:
+def test_matmul_dtype__is_what_the_peak_is_measured_in() -> None:
     assert [matmul_dtype(each) for each in ("float32", "tf32", "bf16")] == [
         torch.float32,
         torch.float32,

@@ -35,7 +35,7 @@ def outputs(model: MAMP) -> list[Any]:
     return seen
 
 
-def test_masked_loss__skip_hides_of_real_bodies_what_keep_hides() -> None:
+def test_loss__skip_hides_of_real_bodies_what_keep_hides() -> None:
     model = network()
     seen = outputs(model)
     for recipe in (KEEP, SKIP):
@@ -46,7 +46,7 @@ def test_masked_loss__skip_hides_of_real_bodies_what_keep_hides() -> None:
 
 
 @pytest.mark.parametrize("copies", [False, True])
-def test_masked_loss__skip_is_the_mean_over_real_bodies(copies: bool) -> None:
+def test_loss__skip_is_the_mean_over_real_bodies(copies: bool) -> None:
     batch, model = make_batch(BATCH.real.tolist(), copies=copies), network()
     tokens = KEEP.model.tokens
     u = uniform(0, 2, RngStream.MASK, batch.clip, 2 * tokens).view(-1, tokens)
@@ -57,18 +57,18 @@ def test_masked_loss__skip_is_the_mean_over_real_bodies(copies: bool) -> None:
     torch.testing.assert_close(masked_loss(model, SKIP)(batch, 2), torch.stack(alone).mean())
 
 
-def test_masked_loss__skip_of_full_clips_is_keep() -> None:
+def test_loss__skip_of_full_clips_is_keep() -> None:
     batch, model = make_batch([[True, True]] * 2), network()
     assert torch.equal(masked_loss(model, SKIP)(batch, 0), masked_loss(model, KEEP)(batch, 0))
 
 
-def test_masked_loss__skip_takes_the_stored_motion_along() -> None:
+def test_loss__skip_takes_the_stored_motion_along() -> None:
     batch = replace(BATCH, trajectory=BATCH.x.clone())
     model = network()
     assert torch.equal(masked_loss(model, SKIP)(batch, 0), masked_loss(model, SKIP)(BATCH, 0))
 
 
-def test_loss_terms__weigh_parts_of_a_batch_to_its_loss(tmp_path: Path) -> None:
+def test_num_loss_terms__weigh_parts_of_a_batch_to_its_loss(tmp_path: Path) -> None:
     for recipe in (KEEP, SKIP):
         source, model = open_source(write_toy_store(tmp_path / recipe.empty_bodies), recipe), network()
         batches = source.train_batches(source.load("train"))
@@ -79,7 +79,7 @@ def test_loss_terms__weigh_parts_of_a_batch_to_its_loss(tmp_path: Path) -> None:
         torch.testing.assert_close((weights * losses).sum() / weights.sum(), masked_loss(model, recipe)(whole, 0))
 
 
-def test_loss_terms__are_the_sequences_of_a_batch(tmp_path: Path) -> None:
+def test_num_loss_terms__are_the_sequences_of_a_batch(tmp_path: Path) -> None:
     source = open_source(write_toy_store(tmp_path), SKIP)
     batch = source.train_batches(source.load("train")).batch(0, 0)
     terms = make_objective(SKIP).num_loss_terms(source.tables["train"].bodies, source.slots)
@@ -91,7 +91,7 @@ def elsewhere(tensor: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("recipe", [KEEP, SKIP, KEEP.replaced(recompute="always")])
-def test_masked_loss__needs_no_number_from_the_device(recipe: Any) -> None:
+def test_loss__needs_no_number_from_the_device(recipe: Any) -> None:
     """On the meta device there are no numbers to wait for: whatever asks for one fails."""
     slots = UniqueBodies(*map(elsewhere, BATCH.unique_bodies))
     batch = Batch(elsewhere(BATCH.x), None, *map(elsewhere, (BATCH.label, BATCH.clip, BATCH.real)), slots)
@@ -123,7 +123,7 @@ class Synchronisations(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("recipe", [KEEP, SKIP])
-def test_step__does_not_wait_for_the_device(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_step__does_not_wait_for_the_device(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
     trainer = make_trainer(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
     for name in ("tolist", "numpy", "cpu"):

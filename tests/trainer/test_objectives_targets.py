@@ -21,7 +21,7 @@ def test_motion__is_zero_in_the_last_frames(x, stride):
     assert not motion(x, stride)[:, -stride:].any()
 
 
-def test_normalise__brings_each_token_to_unit_unbiased_variance(x):
+def test_normalise_tokens__brings_each_token_to_unit_unbiased_variance(x):
     tokens = normalise_tokens(to_tokens(1000 * x, 4))
 
     torch.testing.assert_close(tokens.mean(dim=-1), torch.zeros(2, 6, dtype=torch.float64))
@@ -30,7 +30,7 @@ def test_normalise__brings_each_token_to_unit_unbiased_variance(x):
     )
 
 
-def test_normalise__leaves_constant_tokens_zero():
+def test_normalise_tokens__leaves_constant_tokens_zero():
     assert not normalise_tokens(torch.full((1, 2, 12), 0.5)).any()
 
 

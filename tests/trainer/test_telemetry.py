@@ -26,7 +26,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy_store(tmp_path_factory.mktemp("data"))
 
 
-def test_term_flops__of_a_sequence_are_those_of_the_paper_s_network() -> None:
+def test_flops__of_a_sequence_are_those_of_the_paper_s_network() -> None:
     recipe = pretrain_recipe(model=ModelSpec())
     forward = encoder_flops(recipe.model, 74) + decoder_flops(recipe.model, 74)
     assert forward == pytest.approx(9.8e9, rel=0.01)
@@ -34,7 +34,7 @@ def test_term_flops__of_a_sequence_are_those_of_the_paper_s_network() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_term_flops__equal_what_torch_counts(batch: int) -> None:
+def test_flops__equal_what_torch_counts(batch: int) -> None:
     recipe = pretrain_recipe()
     model = MAMP(recipe.model, recipe.masking)
     x = torch.randn(batch, recipe.model.frames, recipe.model.joints, 3)
@@ -44,7 +44,7 @@ def test_term_flops__equal_what_torch_counts(batch: int) -> None:
     assert counter.get_total_flops() == batch * (encoder_flops(recipe.model, kept) + decoder_flops(recipe.model, kept))
 
 
-def test_term_flops__of_linear_evaluation_equal_what_torch_counts_but_for_the_head() -> None:
+def test_flops__of_linear_evaluation_equal_what_torch_counts_but_for_the_head() -> None:
     recipe = linear_recipe()
     model = make_classifier(recipe, 60, None)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -52,7 +52,7 @@ def test_term_flops__of_linear_evaluation_equal_what_torch_counts_but_for_the_he
     assert counter.get_total_flops() == LINEAR.flops(recipe, slots=2)
 
 
-def test_gauge__tells_waiting_from_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throughput_meter__tells_waiting_from_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, *(10.0, 12.0, 15.0), 16.0, *(20.0, 21.0, 27.0), 28.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
     gauge = ThroughputMeter(CPU, flops=10**9)
@@ -67,7 +67,7 @@ def test_gauge__tells_waiting_from_computing(monkeypatch: pytest.MonkeyPatch) ->
     assert "peak_share" not in facts
 
 
-def test_gauge__measures_the_peak_once_and_only_in_long_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throughput_meter__measures_the_peak_once_and_only_in_long_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[torch.device] = []
 
     def peak(device: torch.device, _dtype: torch.dtype) -> float:
@@ -84,7 +84,7 @@ def test_gauge__measures_the_peak_once_and_only_in_long_runs(monkeypatch: pytest
     assert measured == [CPU]
 
 
-def test_measure_peak__is_a_rate() -> None:
+def test_device_peak_flops__is_a_rate() -> None:
     assert 1e8 < device_peak_flops(CPU) < 1e14
 
 

@@ -34,7 +34,7 @@ def write_some(run: Path) -> TrainState:
     return tally
 
 
-def test_metrics__a_line_for_steps_and_one_for_the_epoch(tmp_path: Path) -> None:
+def test_metrics_logger__a_line_for_steps_and_one_for_the_epoch(tmp_path: Path) -> None:
     write_some(tmp_path)
     assert read_metrics(tmp_path) == [
         {"event": "train", "epoch": 1, "step": 2, "loss": 2.0, "lr": 0.25, "gradient_norm": 1.0},
@@ -42,18 +42,18 @@ def test_metrics__a_line_for_steps_and_one_for_the_epoch(tmp_path: Path) -> None
     ]
 
 
-def test_metrics__the_same_in_tensorboard(tmp_path: Path) -> None:
+def test_metrics_logger__the_same_in_tensorboard(tmp_path: Path) -> None:
     write_some(tmp_path)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [(event.step, event.value) for event in events.Scalars("epoch/test_top1")] == [(3, 50.0)]
     assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(2, 2.0)]
 
 
-def test_metrics__history_keeps_each_epoch(tmp_path: Path) -> None:
+def test_metrics_logger__history_keeps_each_epoch(tmp_path: Path) -> None:
     assert write_some(tmp_path).history == [{"loss": 3.0, "test_top1": 50.0}]
 
 
-def test_metrics__resume_cuts_off_what_came_after_the_checkpoint(tmp_path: Path) -> None:
+def test_metrics_logger__resume_cuts_off_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     write_some(tmp_path)
     with MetricsWriter(tmp_path, 1, 2) as files:
         metrics = MetricsLogger(files.write, NullProgress(), TrainState(lines=1), gauge())
@@ -62,19 +62,19 @@ def test_metrics__resume_cuts_off_what_came_after_the_checkpoint(tmp_path: Path)
     assert [(line["step"], line["loss"]) for line in read_metrics(tmp_path)] == [(2, 2.0), (3, 7.0)]
 
 
-def test_metrics__every_line_is_strict_json(tmp_path: Path) -> None:
+def test_metrics_logger__every_line_is_strict_json(tmp_path: Path) -> None:
     write_some(tmp_path)
     for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
         assert math.isfinite(json.loads(line, parse_constant=pytest.fail)["loss"])
 
 
-def test_tally__survives_a_checkpoint() -> None:
+def test_train_state__survives_a_checkpoint() -> None:
     tally = TrainState(3, RunningMean(1.5, 2), RunningMean(4.5, 6), RunningMean(0.5, 1), [{"loss": 0.5}], 12.5)
     assert TrainState.from_state_dict(tally.state_dict()) == tally
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.integers(0, 20))
-def test_mean__adding_in_parts_changes_nothing(values: list[float], cut: int) -> None:
+def test_running_mean__adding_in_parts_changes_nothing(values: list[float], cut: int) -> None:
     whole, parts = RunningMean(), RunningMean()
     whole.add(values)
     parts.add(values[:cut])

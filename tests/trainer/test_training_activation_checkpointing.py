@@ -28,31 +28,31 @@ def measured_bytes(model: MAMP, precision: Precision, sequences: int) -> int:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_kept_bytes__is_near_what_is_kept(precision: Precision) -> None:
+def test_activation_bytes__is_near_what_is_kept(precision: Precision) -> None:
     recipe = pretrain_recipe(model=SPEC, precision=precision)
     model = MAMP(SPEC, recipe.masking)
     estimate = 4 * make_objective(recipe).activation_bytes()
     assert 0.95 < measured_bytes(model, precision, 4) / estimate < 1.15
 
 
-def test_choose_recompute__where_memory_is_short() -> None:
+def test_choose_activation_checkpointing__where_memory_is_short() -> None:
     short, reason = choose_activation_checkpointing("auto", 10**9, 10**9)
     enough, _ = choose_activation_checkpointing("auto", 10**9, 2 * 10**9)
     assert (short, enough) == (True, False)
     assert "1.00 GB needed, 1.00 GB free" in reason
 
 
-def test_choose_recompute__an_objective_that_does_not_know_what_it_keeps_keeps_it() -> None:
+def test_choose_activation_checkpointing__an_objective_that_does_not_know_what_it_keeps_keeps_it() -> None:
     assert not choose_activation_checkpointing("auto", 0, 10)[0]
 
 
 @pytest.mark.parametrize(("says", "expected"), [("always", True), ("never", False)])
-def test_choose_recompute__as_the_recipe_says(says: str, expected: bool) -> None:
+def test_choose_activation_checkpointing__as_the_recipe_says(says: str, expected: bool) -> None:
     for free in (0, 10**12):
         assert choose_activation_checkpointing(says, 8, free)[0] == expected
 
 
-def test_set_recompute__loss_and_gradients_are_the_same_bit_for_bit() -> None:
+def test_set_activation_checkpointing__loss_and_gradients_are_the_same_bit_for_bit() -> None:
     recipe, batch, found = pretrain_recipe(), make_batch([[True, True], [True, False]]), []
     torch.manual_seed(0)
     model = MAMP(recipe.model, recipe.masking)

@@ -87,33 +87,33 @@ def run(
     return recorder, saved
 
 
-def test_train__takes_every_step_once_at_its_learning_rate(tmp_path: Path) -> None:
+def test_fit__takes_every_step_once_at_its_learning_rate(tmp_path: Path) -> None:
     recorder, _ = run(tmp_path)
     assert recorder.taken == [(step, learning_rate(step, 11, SCHEDULE)) for step in range(33)]
 
 
-def test_train__goes_on_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+def test_fit__goes_on_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     recorder, _ = run(tmp_path, Position(epoch=1, step=7))
     assert [step for step, _ in recorder.taken] == list(range(18, 33))
 
 
-def test_train__saves_every_so_many_epochs_and_at_the_end(tmp_path: Path) -> None:
+def test_fit__saves_every_so_many_epochs_and_at_the_end(tmp_path: Path) -> None:
     assert run(tmp_path)[1] == [Position(2, 0), Position(3, 0)]
 
 
-def test_train__logs_every_ten_steps_and_the_end_of_an_epoch(tmp_path: Path) -> None:
+def test_fit__logs_every_ten_steps_and_the_end_of_an_epoch(tmp_path: Path) -> None:
     run(tmp_path)
     lines = [(line["event"], line["epoch"], line["step"], line["loss"]) for line in read_metrics(tmp_path)]
     assert lines[:4] == [("train", 1, 10, 4.5), ("epoch", 1, 11, 5.0), ("train", 2, 20, 15.0), ("epoch", 2, 22, 16.0)]
     assert len(lines) == 6
 
 
-def test_train__measures_at_the_end_of_each_epoch(tmp_path: Path) -> None:
+def test_fit__measures_at_the_end_of_each_epoch(tmp_path: Path) -> None:
     run(tmp_path, evaluate=lambda: {"test_top1": 12.5})
     assert [line["test_top1"] for line in read_metrics(tmp_path) if line["event"] == "epoch"] == [12.5] * 3
 
 
-def test_train__an_interrupted_measurement_leaves_the_epoch_unfinished(tmp_path: Path) -> None:
+def test_fit__an_interrupted_measurement_leaves_the_epoch_unfinished(tmp_path: Path) -> None:
     stopped: list[Trainer] = []
 
     def stop() -> dict[str, float]:
@@ -124,7 +124,7 @@ def test_train__an_interrupted_measurement_leaves_the_epoch_unfinished(tmp_path:
     assert [training.position for training in stopped] == [Position(epoch=0, step=11)]
 
 
-def test_train__saves_every_epoch_that_is_the_best_so_far(tmp_path: Path) -> None:
+def test_fit__saves_every_epoch_that_is_the_best_so_far(tmp_path: Path) -> None:
     scores = iter([20.0, 60.0, 60.0, 40.0, 61.0])
     _, saved = run(
         tmp_path,
@@ -136,7 +136,7 @@ def test_train__saves_every_epoch_that_is_the_best_so_far(tmp_path: Path) -> Non
     assert [position.epoch for position in saved] == [1, 2, 4, 5]
 
 
-def test_train__nothing_left_to_do(tmp_path: Path) -> None:
+def test_fit__nothing_left_to_do(tmp_path: Path) -> None:
     recorder, saved = run(tmp_path, Position(epoch=3))
     assert recorder.taken == []
     assert saved == [Position(epoch=3)], "a run without a checkpoint leaves one"

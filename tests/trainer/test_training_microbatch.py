@@ -31,7 +31,7 @@ def by_size(store: Path) -> dict[int, TrainBatches]:
 
 
 @given(st.sampled_from((5, 8, 26)), st.integers(1, 5), st.none() | st.integers(1, 9), st.integers(0, 2))
-def test_parts__make_up_the_batch_and_its_loss(
+def test_microbatches__make_up_the_batch_and_its_loss(
     by_size: dict[int, TrainBatches], size: int, ranks: int, micro_batch: int | None, epoch: int
 ) -> None:
     whole = by_size[size].batch(epoch, 0)
@@ -47,16 +47,16 @@ def test_parts__make_up_the_batch_and_its_loss(
     assert sum(means) == pytest.approx(float(whole.x[whole.real].double().mean()), rel=1e-12)
 
 
-def test_parts__without_a_limit_are_one(store: Path) -> None:
+def test_microbatches__without_a_limit_are_one(store: Path) -> None:
     (part,) = MicrobatchSampler(batches(store, 8)).microbatches(0, 0)
     assert part.weight == 1.0
 
 
-def test_terms__one_a_clip_by_default(store: Path) -> None:
+def test_num_loss_terms__one_a_clip_by_default(store: Path) -> None:
     assert MicrobatchSampler(batches(store, 8)).num_loss_terms(0, 0) == 8
 
 
-def test_names__are_those_of_the_whole_batch(store: Path) -> None:
+def test_clip_ids__are_those_of_the_whole_batch(store: Path) -> None:
     made = batches(store, 8)
     ids = [f"clip{number:03d}" for number in range(CLIPS)]
     named = MicrobatchSampler(made, DistContext(1, 2), ids=ids).clip_ids(1, 2)
@@ -64,6 +64,6 @@ def test_names__are_those_of_the_whole_batch(store: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [3, 100])
-def test_shares__fewer_clips_than_ranks_are_refused(store: Path, size: int) -> None:
+def test_microbatch_sampler__fewer_clips_than_ranks_are_refused(store: Path, size: int) -> None:
     with pytest.raises(RecipeError, match=f"a batch of {min(size, CLIPS)} clips cannot be divided among 27 ranks"):
         MicrobatchSampler(batches(store, size), DistContext(0, 27))

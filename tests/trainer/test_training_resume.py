@@ -135,14 +135,14 @@ def interrupting(class_scores: Any) -> Any:
     return interrupted
 
 
-def test_resume__another_recipe_is_refused_and_its_keys_named(store: Path, whole: Path) -> None:
+def test_pretrain__another_recipe_is_refused_and_its_keys_named(store: Path, whole: Path) -> None:
     other = pretrain_recipe(schedule=ScheduleSpec(epochs=4, warmup_epochs=1, lr=0.01, final_lr=0.001), seed=1)
     with pytest.raises(CheckpointError, match=r"(?s)schedule\.epochs: 3 then, 4 now.*seed: 0 then, 1 now") as caught:
         pretrain(other, store, RunContext(whole, resume=True, device="cpu"))
     assert "schedule.lr" not in str(caught.value)
 
 
-def test_resume__another_split_is_refused(whole: Path, tmp_path: Path) -> None:
+def test_pretrain__another_split_is_refused(whole: Path, tmp_path: Path) -> None:
     store = write_toy_store(tmp_path)
     ids = [f"clip{number:03d}" for number in range(33)]
     write_manifest(store, ids[:25], ids[25:])
@@ -150,13 +150,13 @@ def test_resume__another_split_is_refused(whole: Path, tmp_path: Path) -> None:
         pretrain(pretrain_recipe(), store, RunContext(whole, resume=True, device="cpu"))
 
 
-def test_resume__another_encoder_is_refused(store: Path, whole: Path, tmp_path: Path) -> None:
+def test_pretrain__another_encoder_is_refused(store: Path, whole: Path, tmp_path: Path) -> None:
     evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
     with pytest.raises(CheckpointError, match="encoder: untrained then"):
         evaluate_encoder(linear_recipe(), store, tmp_path / "run", encoder_from=whole, resume=True, device="cpu")
 
 
-def test_resume__another_store_is_refused(store: Path, tmp_path: Path) -> None:
+def test_pretrain__another_store_is_refused(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     interrupt(pretrain_recipe(), store, run, 1)
     meta = run / "checkpoints" / "step-00000001" / "meta.json"
@@ -165,7 +165,7 @@ def test_resume__another_store_is_refused(store: Path, tmp_path: Path) -> None:
         pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
 
 
-def test_resume__a_damaged_checkpoint_is_named(store: Path, tmp_path: Path) -> None:
+def test_pretrain__a_damaged_checkpoint_is_named(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     interrupt(pretrain_recipe(), store, run, 1)
     weights = run / "checkpoints" / "step-00000001" / "model.safetensors"
@@ -174,7 +174,7 @@ def test_resume__a_damaged_checkpoint_is_named(store: Path, tmp_path: Path) -> N
         pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
 
 
-def test_resume__a_recipe_that_was_cut_off_while_it_was_written_is_no_other_run(store: Path, tmp_path: Path) -> None:
+def test_pretrain__a_recipe_that_was_cut_off_while_it_was_written_is_no_other_run(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     (run / ".recipe.yaml.partial").write_text("kind: pre")

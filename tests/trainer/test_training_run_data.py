@@ -123,7 +123,7 @@ def test_pretrain__a_shard_that_vanishes_stops_it_and_is_named(own: Path, tmp_pa
     assert read_checkpoint(folder).step == 13
 
 
-def test_source__measures_the_clips_of_all_sides_that_are_used(store: Path) -> None:
+def test_run_data__measures_the_clips_of_all_sides_that_are_used(store: Path) -> None:
     rows = {
         side: int(table.shard_row_counts.sum()) for side, table in open_source(store, linear_recipe()).tables.items()
     }
@@ -135,7 +135,7 @@ def test_source__measures_the_clips_of_all_sides_that_are_used(store: Path) -> N
     assert open_source(store, exceeding).residency.location == "stream"
 
 
-def test_source__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_side(own: Path) -> None:
+def test_run_data__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_side(own: Path) -> None:
     parent = read_manifest(open_store(own), "xsub")
     subset = Subset(fraction=0.25)
     drawn = parent.replaced(train=parent.train[3:8], subset=subset, parent=parent.digest())

@@ -62,6 +62,6 @@ def test_choose_device__one_gpu_for_several_ranks_is_refused() -> None:
         choose_device("cuda:0", local_rank=1)
 
 
-def test_versions__names_what_results_depend_on() -> None:
+def test_package_versions__names_what_results_depend_on() -> None:
     assert package_versions()["torch"] == torch.__version__
     assert {"python", "mampctl", "numpy", "zarr"} <= package_versions().keys()

@@ -23,13 +23,13 @@ def square_trainer(weight: nn.Parameter) -> Trainer:
     return make_trainer(loss, torch.optim.SGD([weight], lr=0.0))
 
 
-def test_step__descends_the_gradient_at_the_given_rate() -> None:
+def test_train_step__descends_the_gradient_at_the_given_rate() -> None:
     weight = nn.Parameter(torch.tensor(3.0))
     square_trainer(weight).train_step(batch(2.0), 0, 0, lr=0.1)
     assert weight.item() == pytest.approx(3.0 - 0.1 * 2 * 3.0 * 4)
 
 
-def test_step__gradients_do_not_add_up_over_steps() -> None:
+def test_train_step__gradients_do_not_add_up_over_steps() -> None:
     weight = nn.Parameter(torch.tensor(1.0))
     trainer = square_trainer(weight)
     trainer.train_step(batch(1.0), 0, 0, lr=0.0)
@@ -38,7 +38,7 @@ def test_step__gradients_do_not_add_up_over_steps() -> None:
     assert weight.grad.item() == 2.0
 
 
-def test_settle__returns_each_loss_once() -> None:
+def test_flush_metrics__returns_each_loss_once() -> None:
     trainer = square_trainer(nn.Parameter(torch.tensor(1.0)))
     trainer.train_step(batch(1.0), 0, 0, lr=0.0)
     trainer.train_step(batch(3.0), 0, 1, lr=0.0)
@@ -47,7 +47,7 @@ def test_settle__returns_each_loss_once() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_settle__names_the_first_step_that_is_not_finite(value: float) -> None:
+def test_flush_metrics__names_the_first_step_that_is_not_finite(value: float) -> None:
     trainer = square_trainer(nn.Parameter(torch.tensor(1.0)))
     for number, each in enumerate([1.0, value, value], start=40):
         trainer.train_step(batch(each), 3, number, lr=0.0)
@@ -55,7 +55,7 @@ def test_settle__names_the_first_step_that_is_not_finite(value: float) -> None:
         trainer.flush_metrics()
 
 
-def test_settle__names_the_step_whose_gradient_overflows() -> None:
+def test_flush_metrics__names_the_step_whose_gradient_overflows() -> None:
     weight = nn.Parameter(torch.tensor(0.0))
     trainer = make_trainer(lambda part, _epoch: (weight * part.x).sqrt().sum(), torch.optim.SGD([weight], lr=0.0))
     trainer.train_step(batch(1.0), 0, 6, lr=0.0)
@@ -63,7 +63,7 @@ def test_settle__names_the_step_whose_gradient_overflows() -> None:
         trainer.flush_metrics()
 
 
-def test_step__parts_count_by_their_weight() -> None:
+def test_train_step__parts_count_by_their_weight() -> None:
     weight = nn.Parameter(torch.tensor(1.0))
     trainer = square_trainer(weight)
     trainer.train_step([*batch(1.0, 0.25), *batch(3.0, 0.75)], 0, 0, lr=0.0)

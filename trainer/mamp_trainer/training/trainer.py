@@ -221,6 +221,11 @@ class Trainer:
         Raises:
             TrainingError: a loss or gradient is not finite; names the first such step and its clips.
         """
+        stats = self._fetch_stats()
+        self.metrics.add_stats(stats)
+        return stats
+
+    def _fetch_stats(self) -> StepStats:
         if not self._pending:
             return StepStats([], [])
         names = list(self._pending[0].loss.parts)
@@ -237,7 +242,6 @@ class Trainer:
                 clips = self.microbatches.clip_ids(pending.epoch, pending.step)
                 raise _non_finite_error(pending.epoch, pending.step, loss, norm, clips)
         self._pending.clear()
-        self.metrics.add_stats(stats)
         return stats
 
     def should_checkpoint(self) -> bool:
