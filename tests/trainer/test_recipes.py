@@ -16,7 +16,7 @@ from mamp_schemas.models.objectives import (
     UniformMaskingSpec,
 )
 from mamp_schemas.models.published import TABLES
-from mamp_schemas.models.recipe import SGD, AdamW, Recipe, parse_recipe, task_names
+from mamp_schemas.models.recipe import SGD, AdamW, Recipe, parse_recipe, recipe_class, task_names
 from mamp_schemas.models.splits import Subset
 from mamp_trainer import recipes
 from mamp_trainer.recipes import list_recipes, load_recipe
@@ -168,6 +168,12 @@ def test_load_recipe__every_row_of_an_ablation_is_a_recipe(table: str, dataset: 
 def test_load_recipe__what_does_not_go_together_is_refused(task: str, name: str, override: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         load_recipe(task, name, [override])
+
+
+def test_recipe_class__a_protocol_that_trains_nothing_has_none() -> None:
+    with pytest.raises(UsageError, match="the protocol 'knn' trains nothing and has no recipes"):
+        recipe_class("knn")
+    assert "knn" not in task_names()
 
 
 def write(folder: Path, **lines: str) -> str:

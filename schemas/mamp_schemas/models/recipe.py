@@ -358,10 +358,14 @@ def recipe_class(kind: object, objective: object = None) -> type[Recipe]:
     """
     if kind == PRETRAIN:
         return cast("type[Recipe]", OBJECTIVES.options(str(DEFAULT_OBJECTIVE if objective is None else objective)))
-    options = PROTOCOLS.options(str(kind)) if kind in PROTOCOLS.names() else None
+    if kind not in PROTOCOLS.names():
+        raise unknown_name("task", str(kind), task_names())
+    options = PROTOCOLS.options(str(kind))
     if isinstance(options, type) and issubclass(options, Recipe):
         return options
-    raise unknown_name("task", str(kind), task_names())
+    raise UsageError(
+        f"the protocol '{kind}' trains nothing and has no recipes", remedy=f"Choose one of: {', '.join(task_names())}."
+    )
 
 
 def task_names() -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""The networks, encoder, decoder and heads. `mamp` holds the shape legend."""
+"""The networks: encoder, decoder, and the encoder of whole clips. `mamp` holds the shape legend."""

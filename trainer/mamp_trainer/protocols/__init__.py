@@ -1,1 +1,1 @@
-"""Evaluation protocols, one file each, and what they share."""
+"""Evaluation protocols, one file each, and what they share: `base` is the interface, `classification` the training."""
