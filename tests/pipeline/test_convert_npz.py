@@ -88,7 +88,7 @@ def put_nan(arrays: Arrays) -> None:
 
 REFUSED = [
     (change("x_test", None), "no x_test in it; got x_train, y_test, y_train"),
-    (change("names_train", np.array(["a"])), "names for some sides only: no names_test"),
+    (change("names_train", np.array(["a"])), "names for some splits only: no names_test"),
     (change("y_test", one_hot([1, 2])), "differ in length"),
     (change("y_test", np.full((1, 60), 0.5)), "'y_test', row 0: not one-hot"),
     (change("y_test", np.array([3])), "labels of two kinds"),

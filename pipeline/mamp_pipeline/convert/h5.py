@@ -1,4 +1,4 @@
-"""HDF5 files with x, y, valid_x, valid_y, test_x, test_y, read and written as a stream; clip features as HDF5."""
+"""Read and write HDF5 files with x, y, valid_x, valid_y, test_x and test_y, in blocks; write features of clips."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,29 +37,29 @@ _KEYS = tuple(key for keys in _LAYOUT for key in (keys.x, keys.y, keys.names))
 
 
 def export_h5(store: Store, manifest: SplitManifest, out: Path, progress: Progress) -> None:
-    """Write the six datasets of a protocol, and the names of their clips, in the manifest's order.
+    """Write the six datasets of a protocol and the names of the clips, in the manifest's order.
 
-    x is (clips, 300, M·V·3) float32, y (clips, classes) float32 one-hot, names the clip ids. Clips that the manifest
-    marks for validation go into valid_x, not into x. A store imported from a file with class numbers or without
-    names is written back like that file.
+    x is (clips, 300, M·V·3) float32, y is (clips, classes) float32 one-hot, names are the clip ids. The manifest's
+    validation clips go into valid_x, not into x. A store that was imported from a file with class numbers or without
+    names is written in the form of that file.
 
     Raises:
         OutputError: `out` already exists or cannot be written.
         ManifestError: the manifest names a clip that the store does not have.
         StoreError: a clip does not fit the layout.
     """
-    apart = set(manifest.valid)
+    validation = set(manifest.valid)
     ids = {
-        "train": [name for name in manifest.train if name not in apart],
+        "train": [name for name in manifest.train if name not in validation],
         "valid": manifest.valid,
         "test": manifest.test,
     }
-    sides = {side: store.clip_indices(names) for side, names in ids.items()}
-    check_exportable(store, np.concatenate(list(sides.values())))
+    splits = {split: store.clip_indices(names) for split, names in ids.items()}
+    check_exportable(store, np.concatenate(list(splits.values())))
     with atomic_file(out) as temporary, h5py.File(temporary, "w") as file:
-        progress.start("export", sum(len(clips) for clips in sides.values()), "clips")
+        progress.start("export", sum(len(clips) for clips in splits.values()), "clips")
         for keys in _LAYOUT:
-            _write_split(file, store, keys, sides[keys.split], progress)
+            _write_split(file, store, keys, splits[keys.split], progress)
 
 
 def _write_split(file: h5py.File, store: Store, keys: SplitKeys, clips: NDArray[np.int64], progress: Progress) -> None:
@@ -76,17 +76,17 @@ def _write_split(file: h5py.File, store: Store, keys: SplitKeys, clips: NDArray[
 
 
 def read_h5(path: Path, dataset: str | None, protocol: str) -> ImportSource:
-    """Read the table of an HDF5 file; clips of `valid_x` belong to the train side and are marked in its manifest.
+    """Read names and labels of an HDF5 file. Clips of `valid_x` are training clips, marked in the manifest.
 
     Raises:
         RawInputError: it cannot be read, or does not have this layout.
-        UsageError: the dataset has no such protocol, or must be named.
+        UsageError: the dataset has no such protocol, or must be given.
     """
     with _h5_errors(path), h5py.File(path, "r") as file:
-        found = {key: file[key] for key in _KEYS if isinstance(file.get(key), h5py.Dataset)}
+        datasets = {key: file[key] for key in _KEYS if isinstance(file.get(key), h5py.Dataset)}
         arrays = {
             key: FileArray(key, array.shape, array.dtype, partial(_read_blocks, path, key))
-            for key, array in found.items()
+            for key, array in datasets.items()
         }
     return read_padded(PaddedRequest(path, "h5", dataset, protocol), arrays, _LAYOUT)
 
@@ -109,12 +109,12 @@ def _h5_errors(path: Path) -> Iterator[None]:
 
 
 def write_features(out: Path, columns: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
-    """Write a file whole.
+    """Write features of clips and what they were computed from.
 
     Args:
         out: the file.
-        columns: arrays or lists of texts, one entry a clip.
-        attributes: texts.
+        columns: arrays or lists of strings, one entry per clip.
+        attributes: attributes of the file.
 
     Raises:
         OutputError: `out` already exists or cannot be written.

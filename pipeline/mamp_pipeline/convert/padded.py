@@ -1,6 +1,6 @@
-"""The padded layout that the npz and HDF5 formats share, read and written.
+"""Read and write the padded layout of the npz and HDF5 formats.
 
-A side has x (clips, 300, M·V·3), y (one-hot or class numbers) and perhaps names.
+A split has x (clips, 300, M·V·3), y (one-hot or class numbers) and optionally names.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,16 +34,16 @@ from mamp_schemas.models.policy import ImportedPolicy
 
 PADDED_FRAMES = 300
 BLOCK_CLIPS = 256
-"""Padded clips held at a time: 46 MB of NTU's."""
+"""Padded clips in memory at a time: 46 MB for NTU."""
 
 
 def padded_width(store: Store) -> int:
-    """Return M·V·3, the numbers of a padded frame."""
+    """Return M·V·3, the length of a padded frame."""
     return store.metadata.dataset_spec().bodies * len(store.metadata.skeleton.joints) * 3
 
 
 def check_labelled(store: Store, clips: NDArray[np.int64]) -> None:
-    """Make sure that every clip has a label.
+    """Check that every clip has a label.
 
     Raises:
         StoreError: one has none.
@@ -57,7 +57,7 @@ def check_labelled(store: Store, clips: NDArray[np.int64]) -> None:
 
 
 def check_exportable(store: Store, clips: NDArray[np.int64]) -> None:
-    """Make sure that no clip is cut and that every clip has a label.
+    """Check that no clip would be cut and that every clip has a label.
 
     Raises:
         StoreError: a clip is longer than the padded layout holds, or has no label.
@@ -74,27 +74,27 @@ def check_exportable(store: Store, clips: NDArray[np.int64]) -> None:
 
 
 def pad_clips(store: Store, clips: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-    """Yield (n, 300, M·V·3) blocks of clips, in the order in which they are wanted.
+    """Yield (n, 300, M·V·3) blocks of clips.
 
-    A frame is body after body, joint after joint, x y z; the empty slot of a one-body clip is zeros or a copy
-    of the body, as the store's policy says; frames after the last are zeros.
+    A frame is body after body, joint after joint, x y z. The empty slot of a one-body clip is zeros or a copy of the
+    body, as the store's policy says. Frames after the last one are zeros.
 
     Args:
         store: the store.
-        clips: clip indices.
+        clips: clip indices, in the order of the blocks.
     """
     ends = clip_ends(store.columns)
     for run in _contiguous_runs(store, clips, ends):
         start = int(store.columns["first_row"][run[0]])
         joints = store.read_rows("joints", start, int(ends[run[-1]]))
         block = np.zeros((len(run), PADDED_FRAMES, padded_width(store)), dtype=np.float32)
-        for place, clip in enumerate(run):
-            _pad_clip(store, clip, joints, start, block[place])
+        for clip, padded in zip(run, block, strict=True):
+            _pad_clip(store, clip, joints, start, padded)
         yield block
 
 
 def _contiguous_runs(store: Store, wanted: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[list[int]]:
-    """Divide clips into runs that one contiguous read of bounded size can serve."""
+    """Divide clips into runs that can each be read at once, of bounded size."""
     run: list[int] = []
     for clip in wanted.tolist():
         fits = run and clip > run[-1] and ends[clip] - store.columns["first_row"][run[0]] <= BLOCK_ROWS
@@ -117,7 +117,7 @@ def _pad_clip(store: Store, clip: int, joints: NDArray[np.float32], start: int, 
 
 
 def padded_labels(store: Store, clips: NDArray[np.int64]) -> NDArray[np.float32] | NDArray[np.int64]:
-    """Return one-hot rows (clips, classes), or class numbers (clips,) where the store came with such."""
+    """Return one-hot rows (clips, classes), or class numbers (clips,) if the store was imported with such."""
     labels = store.columns["label"][clips].astype(np.int64)
     policy = store.metadata.policy
     if isinstance(policy, ImportedPolicy) and policy.origin != "pyskl" and policy.labels == "index":
@@ -126,7 +126,7 @@ def padded_labels(store: Store, clips: NDArray[np.int64]) -> NDArray[np.float32]
 
 
 def padded_names(store: Store, clips: NDArray[np.int64]) -> NDArray[np.str_] | None:
-    """Return the clips' ids, or None where an import made them up."""
+    """Return the clips' ids, or None if the import had to generate them."""
     policy = store.metadata.policy
     if isinstance(policy, ImportedPolicy) and policy.ids == "made":
         return None
@@ -134,11 +134,10 @@ def padded_names(store: Store, clips: NDArray[np.int64]) -> NDArray[np.str_] | N
 
 
 def unpad_clips(block: NDArray[np.float32], slots: int) -> Iterator[ImportClip]:
-    """Yield the clips of a padded block, so that padding them again gives the same bits.
+    """Yield the clips of a padded block. Padding them again gives the same bits.
 
-    A clip's frames end with the last one that has a bit set (-0.0 counts, 0.0 does not); one of zeros only has
-    one frame. Frames whose signed sum is 0 may leave no valid frame: then the first counts, for the sample of a
-    clip needs one.
+    A clip ends with its last frame that has a bit set (-0.0 counts, 0.0 does not); a clip of zeros has one frame. If
+    the signed sum of every frame is 0, the first frame counts as valid, because a sample needs one.
 
     Args:
         block: (n, 300, M·V·3).
@@ -169,10 +168,11 @@ _LABEL_BLOCK = 4_096
 
 @dataclass(frozen=True)
 class FileLabels:
-    """Labels as a file has them.
+    """Labels of a file.
 
     Attributes:
-        classes: the width of one-hot rows; None for class numbers, which do not tell.
+        kind: one-hot rows or class numbers.
+        classes: the width of one-hot rows; None for class numbers.
         values: (clips,) 0-based.
     """
 
@@ -224,7 +224,7 @@ def _read_numbers(array: FileArray, block: NDArray[Any], first: int) -> NDArray[
 
 @dataclass(frozen=True, slots=True)
 class SplitKeys:
-    """What a format calls the arrays of one side."""
+    """The names of the arrays of a split in a format."""
 
     split: Literal["train", "valid", "test"]
     x: str
@@ -234,7 +234,7 @@ class SplitKeys:
 
 @dataclass(frozen=True)
 class PaddedRequest:
-    """A padded file and what the user says of it: the file names neither its protocol nor, at times, its dataset."""
+    """A padded file, with the protocol and, if it must be given, the dataset: the file does not contain them."""
 
     path: Path
     origin: Literal["npz", "h5"]
@@ -251,26 +251,28 @@ class _PaddedSplit:
 
 
 def read_padded(request: PaddedRequest, arrays: Mapping[str, FileArray], layout: Sequence[SplitKeys]) -> ImportSource:
-    """Read and check the table of a padded file; its coordinates are left for later.
+    """Read and check names and labels of a padded file. Coordinates are read later.
 
     Raises:
-        RawInputError: an array is missing or of another shape, or names, labels and protocol contradict.
-        UsageError: the dataset has no such protocol, or must be named.
+        RawInputError: an array is missing or has another shape, or names, labels and protocol contradict each other.
+        UsageError: the dataset has no such protocol, or must be given.
     """
     path = request.path
     if request.dataset is not None:
         dataset_spec(request.dataset).protocol(request.protocol)
     named = _has_names(path, arrays, layout)
-    sides = [_read_split(path, arrays, keys, named) for keys in layout]
-    kinds = {side.keys.y: side.labels.kind for side in sides}
+    splits = [_read_split(path, arrays, keys, named) for keys in layout]
+    kinds = {split_arrays.keys.y: split_arrays.labels.kind for split_arrays in splits}
     if len(set(kinds.values())) > 1:
         raise RawInputError(f"{path}: labels of two kinds: {kinds}")
-    ids = [name for side in sides for name in side.ids]
-    dataset = detect_dataset(path, request.dataset, ids, partial(_mismatch, sides, request.protocol))
+    ids = [name for split_arrays in splits for name in split_arrays.ids]
+    dataset = detect_dataset(path, request.dataset, ids, partial(_mismatch, splits, request.protocol))
     check_ids(path, ids)
-    infos = make_clip_infos(path, dataset, ids, np.concatenate([side.labels.values for side in sides]).tolist())
+    infos = make_clip_infos(
+        path, dataset, ids, np.concatenate([split_arrays.labels.values for split_arrays in splits]).tolist()
+    )
     train, valid, test = (
-        tuple(name for side in sides if side.keys.split == wanted for name in side.ids)
+        tuple(name for split_arrays in splits if split_arrays.keys.split == wanted for name in split_arrays.ids)
         for wanted in ("train", "valid", "test")
     )
     split = FileSplit(dataset.protocol(request.protocol), (*train, *valid), test, valid)
@@ -279,11 +281,11 @@ def read_padded(request: PaddedRequest, arrays: Mapping[str, FileArray], layout:
         path=path,
         origin=request.origin,
         dataset=dataset,
-        label_kind=sides[0].labels.kind,
+        label_kind=splits[0].labels.kind,
         id_origin="file" if named else "made",
         infos=tuple(infos),
         splits=(split,),
-        read_clips=partial(_read_clips, path, sides, dataset.bodies),
+        read_clips=partial(_read_clips, path, splits, dataset.bodies),
     )
 
 
@@ -294,11 +296,11 @@ def _has_names(path: Path, arrays: Mapping[str, FileArray], layout: Sequence[Spl
             f"{path}: no {', '.join(missing)} in it; got {', '.join(sorted(arrays)) or 'nothing'}, "
             f"expected {', '.join(key for keys in layout for key in (keys.x, keys.y))}"
         )
-    found = [keys.names in arrays for keys in layout]
-    if any(found) and not all(found):
+    has_names = [keys.names in arrays for keys in layout]
+    if any(has_names) and not all(has_names):
         lacking = ", ".join(keys.names for keys in layout if keys.names not in arrays)
-        raise RawInputError(f"{path}: names for some sides only: no {lacking}")
-    return all(found)
+        raise RawInputError(f"{path}: names for some splits only: no {lacking}")
+    return all(has_names)
 
 
 def _read_split(path: Path, arrays: Mapping[str, FileArray], keys: SplitKeys, named: bool) -> _PaddedSplit:
@@ -310,7 +312,7 @@ def _read_split(path: Path, arrays: Mapping[str, FileArray], keys: SplitKeys, na
         )
     lengths = {array.key: array.shape[:1] for array in (x, y, *([arrays[keys.names]] if named else []))}
     if len(set(lengths.values())) > 1:
-        raise RawInputError(f"{path}: arrays of one side differ in length: {lengths}")
+        raise RawInputError(f"{path}: arrays of one split differ in length: {lengths}")
     ids = _read_names(path, arrays[keys.names]) if named else generate_ids(keys.split, x.shape[0])
     return _PaddedSplit(keys, x, read_labels(y), tuple(ids))
 
@@ -326,28 +328,27 @@ def _read_names(path: Path, array: FileArray) -> list[str]:
         raise RawInputError(f"{path}: '{array.key}' holds a name that is not ASCII ({problem.reason})") from None
 
 
-def _mismatch(sides: Sequence[_PaddedSplit], protocol: str, dataset: DatasetSpec) -> str:
+def _mismatch(splits: Sequence[_PaddedSplit], protocol: str, dataset: DatasetSpec) -> str:
     shape = (PADDED_FRAMES, dataset.bodies * len(dataset.skeleton.joints) * 3)
-    for side in sides:
-        labels = side.labels
-        if side.x.shape[1:] != shape:
-            return f"'{side.keys.x}' has shape {side.x.shape}, expected (clips, {shape[0]}, {shape[1]})"
+    for split_arrays in splits:
+        labels = split_arrays.labels
+        if split_arrays.x.shape[1:] != shape:
+            return f"'{split_arrays.keys.x}' has shape {split_arrays.x.shape}, expected (clips, {shape[0]}, {shape[1]})"
         if labels.classes not in (None, dataset.classes):
-            return f"'{side.keys.y}' has {labels.classes} classes, expected {dataset.classes}"
+            return f"'{split_arrays.keys.y}' has {labels.classes} classes, expected {dataset.classes}"
         if labels.values.max(initial=0) >= dataset.classes:
-            return f"'{side.keys.y}' has label {labels.values.max()}, expected 0 to {dataset.classes - 1}"
+            return f"'{split_arrays.keys.y}' has label {labels.values.max()}, expected 0 to {dataset.classes - 1}"
     return "" if protocol in {known.name for known in dataset.protocols} else f"it has no protocol '{protocol}'"
 
 
-def _read_clips(path: Path, sides: Sequence[_PaddedSplit], slots: int) -> Iterator[ImportClip]:
-    for side in sides:
+def _read_clips(path: Path, splits: Sequence[_PaddedSplit], slots: int) -> Iterator[ImportClip]:
+    for split_arrays in splits:
         first = 0
-        for block in side.x.read_blocks(BLOCK_CLIPS):
-            place = partial(_locate, path, side, first)
-            yield from unpad_clips(as_float32(block, place), slots)
+        for block in split_arrays.x.read_blocks(BLOCK_CLIPS):
+            yield from unpad_clips(as_float32(block, partial(_locate, path, split_arrays, first)), slots)
             first += len(block)
 
 
-def _locate(path: Path, side: _PaddedSplit, first: int, index: tuple[int, ...]) -> str:
+def _locate(path: Path, split_arrays: _PaddedSplit, first: int, index: tuple[int, ...]) -> str:
     clip, frame, number = first + index[0], index[1], index[2]
-    return f"{path}: '{side.keys.x}'[{clip}, {frame}, {number}] (clip {side.ids[clip]})"
+    return f"{path}: '{split_arrays.keys.x}'[{clip}, {frame}, {number}] (clip {split_arrays.ids[clip]})"

@@ -49,21 +49,21 @@ class Annotation:
     keypoint: NDArray[Any]
 
 
-def read_annotations(path: Path, found: object) -> list[Annotation]:
-    """Check the list of annotations; keys that a store has no place for are named, and left.
+def read_annotations(path: Path, value: object) -> list[Annotation]:
+    """Check the list of annotations. Keys that a store cannot hold are logged and dropped.
 
     Raises:
         RawInputError: it is no list, or an annotation lacks a key, or is 2D, or contradicts itself.
     """
-    if not isinstance(found, list | tuple):
-        raise RawInputError(f"{path}: 'annotations' is {describe_value(found)}, expected a list")
-    annotations = [_read_annotation(f"{path}: annotation {place}", entry) for place, entry in enumerate(found)]
+    if not isinstance(value, list | tuple):
+        raise RawInputError(f"{path}: 'annotations' is {describe_value(value)}, expected a list")
+    annotations = [_read_annotation(f"{path}: annotation {number}", entry) for number, entry in enumerate(value)]
     size = path.stat().st_size
     if sum(annotation.keypoint.nbytes for annotation in annotations) > size:
         raise RawInputError(f"{path}: its {len(annotations)} clips share arrays: they hold more than its {size} bytes")
-    others = sorted({key for entry in found for key in entry if isinstance(key, str)} - set(_REQUIRED_KEYS))
+    others = sorted({key for entry in value for key in entry if isinstance(key, str)} - set(_REQUIRED_KEYS))
     if others:
-        logger.info(f"not kept: {', '.join(others)} of the annotations")
+        logger.info(f"dropped: {', '.join(others)} of the annotations")
     return annotations
 
 
@@ -90,7 +90,7 @@ def _read_annotation(place: str, entry: object) -> Annotation:
 
 
 def describe_value(value: object) -> str:
-    """Say in a few words what a value of a pickle is."""
+    """Describe a value of a pickle in a few words."""
     if isinstance(value, dict):
         keys = [key[:40] if isinstance(key, str) else type(key).__name__ for key in list(value)[:8]]
         return f"a dictionary of {', '.join(keys) or 'nothing'}"
@@ -98,7 +98,7 @@ def describe_value(value: object) -> str:
 
 
 def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
-    """Read a pickle of 3D skeletons; splits of a protocol the dataset does not have are left out, and named.
+    """Read a pickle of 3D skeletons. Splits of protocols that the dataset does not have are logged and dropped.
 
     Raises:
         RawInputError: it cannot be read, has another layout, or holds 2D keypoints.
@@ -129,11 +129,11 @@ def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
     )
 
 
-def _read_split_lists(path: Path, found: object, names: set[str]) -> dict[str, tuple[str, ...]]:
-    if not (isinstance(found, dict) and all(isinstance(key, str) for key in found)):
-        raise RawInputError(f"{path}: 'split' is {describe_value(found)}, expected a dictionary of lists of names")
+def _read_split_lists(path: Path, splits: object, names: set[str]) -> dict[str, tuple[str, ...]]:
+    if not (isinstance(splits, dict) and all(isinstance(key, str) for key in splits)):
+        raise RawInputError(f"{path}: 'split' is {describe_value(splits)}, expected a dictionary of lists of names")
     lists = {}
-    for key, value in found.items():
+    for key, value in splits.items():
         listed = value.values.tolist() if isinstance(value, PickledArray) and value.values is not None else value
         if not isinstance(listed, list | tuple) or not all(isinstance(name, str) for name in listed):
             raise RawInputError(f"{path}: split '{key}' is {describe_value(value)}, expected a list of names")
@@ -147,11 +147,10 @@ def _read_split_lists(path: Path, found: object, names: set[str]) -> dict[str, t
 def _mismatch(annotations: Sequence[Annotation], lists: Mapping[str, object], dataset: DatasetSpec) -> str:
     joints, known = len(dataset.skeleton.joints), {protocol.name for protocol in dataset.protocols}
     for annotation in annotations:
-        bodies, _, found, _ = annotation.keypoint.shape
-        if found != joints or not 1 <= bodies <= dataset.bodies:
-            return (
-                f"{annotation.name} has {bodies} bodies of {found} joints, expected 1 to {dataset.bodies} of {joints}"
-            )
+        bodies, _, count, _ = annotation.keypoint.shape
+        if count != joints or not 1 <= bodies <= dataset.bodies:
+            expected = f"1 to {dataset.bodies} of {joints}"
+            return f"{annotation.name} has {bodies} bodies of {count} joints, expected {expected}"
         if annotation.label >= dataset.classes:
             return f"{annotation.name} has label {annotation.label}, expected 0 to {dataset.classes - 1}"
     foreign = [key for key in lists if key.rpartition("_")[0] not in known]
@@ -169,7 +168,7 @@ def _make_splits(
         if {f"{protocol.name}_train", f"{protocol.name}_val"} <= left.keys():
             yield _make_split(path, protocol, left, infos)
     if left:
-        logger.info(f"not kept: the splits {', '.join(left)}, of no protocol of {dataset.title}")
+        logger.info(f"dropped: the splits {', '.join(left)}, which {dataset.title} has no protocol for")
 
 
 def _make_split(
@@ -212,7 +211,7 @@ def export_pyskl(store: Store, manifests: Sequence[SplitManifest], out: Path, pr
         for manifest in manifests:
             split[f"{manifest.protocol}_train"] = list(manifest.train)
             split[f"{manifest.protocol}_val"] = list(manifest.test)
-        # An append leaves a store's clips unsorted.
+        # After an append the clips of a store are not sorted.
         annotations = sorted(_make_annotations(store, progress), key=itemgetter("frame_dir"))
         content = {"split": split, "annotations": annotations}
         with temporary.open("wb") as file:

@@ -25,7 +25,7 @@ class PickledArray:
     """An array of a pickle.
 
     Attributes:
-        values: the array; None until its state was read.
+        values: the array; None until its state has been read.
     """
 
     __slots__ = ("values",)
@@ -52,7 +52,7 @@ class _PickledDtype:
         self.name, self.order = name, "="
 
     def __setstate__(self, state: object) -> None:
-        # Version, byte order, then subarray, field names and fields, which plain dtypes do not have.
+        # Version and byte order, then subarray, field names and fields, which plain dtypes do not have.
         if not (isinstance(state, tuple) and len(state) >= 5 and state[1] in ("<", ">", "|", "=")):
             raise UnpicklingError("a dtype with a state of unknown form")
         if any(part is not None for part in state[2:5]):
@@ -133,7 +133,7 @@ _MEMO_OPCODES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 
 def load_pickle(path: Path) -> object:
-    """Read a pickle of plain containers, numbers, strings and numpy arrays; the whole of it is held in memory.
+    """Read a pickle of plain containers, numbers, strings and numpy arrays. It is read into memory as a whole.
 
     Returns:
         What was pickled, each array as a `PickledArray`.
@@ -162,14 +162,14 @@ def load_pickle(path: Path) -> object:
 
 
 def _check_memo_indices(file: BinaryIO) -> None:
-    """Refuse a pickle that numbers its objects beyond how many it can have: the reader makes room for that many."""
+    """Refuse a pickle that gives an object a huge number: the reader would allocate memory for that many objects."""
     for count, (instruction, number, _) in enumerate(pickletools.genops(file)):
         if instruction.name in _MEMO_OPCODES and isinstance(number, int) and number > count:
             raise pickle.UnpicklingError(f"it gives an object the number {number} after {count} instructions")
 
 
 class _SafeConstructor:
-    """What stands in for a name of a pickle: it can be called, and nothing else."""
+    """Replaces a name in a pickle. It can only be called."""
 
     __slots__ = ("_make",)
     _make: Callable[..., object]
@@ -185,7 +185,7 @@ class _SafeConstructor:
 
 
 class _SafeUnpickler(pickle.Unpickler):
-    """Resolves names to `CONSTRUCTORS`, or not at all."""
+    """Resolves names to `CONSTRUCTORS` only."""
 
     def find_class(self, module: str, name: str) -> object:
         make = ALLOWED_CONSTRUCTORS.get((module, name))

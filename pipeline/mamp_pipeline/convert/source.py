@@ -1,4 +1,4 @@
-"""A file to import, in whatever format. Its clips, splits and arrays, with checks of their names and numbers."""
+"""A file to import, in any format: its clips, splits and arrays, and checks of names and numbers."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,18 +18,18 @@ from mamp_schemas.models.protocol import Split, SplitProtocol
 SourceFormat = Literal["npz", "h5", "pyskl"]
 LabelKind = Literal["one_hot", "index"]
 SecondSlot = Literal["stored", "zeros", "copy", "either"]
-"""What a clip's second slot holds besides the bodies given: nothing (`stored`: they are all there is), zeros, a
-copy of the first body, or, where that body is zeros itself, `either`."""
+"""Content of a clip's second body slot: a body of its own (`stored`), zeros, a copy of the first body, or `either` of
+the last two if the first body is zeros."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportClip:
-    """A clip as found in a file.
+    """A clip of a file.
 
     Attributes:
         joints: (M, T, V, 3) float32, T at least 1.
         valid_frames: Tv, at least 1.
-        second_slot: what the second slot holds where M is 1.
+        second_slot: content of the second slot if M is 1.
     """
 
     joints: NDArray[np.float32]
@@ -39,7 +39,7 @@ class ImportClip:
 
 @dataclass(frozen=True)
 class FileSplit:
-    """One protocol's sides as a file has them: clip ids in its order; `valid` ones are on the train side too."""
+    """The splits of a protocol in a file: clip ids in its order. The `valid` ones are among `train` too."""
 
     protocol: SplitProtocol
     train: tuple[str, ...]
@@ -49,15 +49,17 @@ class FileSplit:
 
 @dataclass(frozen=True)
 class ImportSource:
-    """A file to import, its table read and checked.
+    """A file to import, with names and labels read and checked.
 
     Attributes:
         path: the file.
-        label_kind: how it gives labels.
-        id_origin: whether it gives the clips' ids.
-        infos: what is known of each clip, in the file's order.
-        splits: the protocols it divides its clips by.
-        read_clips: reads the clips, in the order of `infos`.
+        origin: its format.
+        dataset: the dataset of its clips.
+        label_kind: one-hot rows or class numbers.
+        id_origin: whether the clips' ids are from the file or were generated.
+        infos: id, label and numbers of each clip, in the file's order.
+        splits: its splits, by protocol.
+        read_clips: yields the clips, in the order of `infos`.
     """
 
     path: Path
@@ -72,11 +74,13 @@ class ImportSource:
 
 @dataclass(frozen=True)
 class FileArray:
-    """An array of a file, read some rows at a time.
+    """An array of a file, which can be read in blocks of rows.
 
     Attributes:
         key: its name in the file.
-        read_blocks: yields blocks of so many rows, the last one shorter.
+        shape: its shape.
+        dtype: its dtype.
+        read_blocks: yields blocks of the given number of rows; the last one may be shorter.
     """
 
     key: str
@@ -86,22 +90,22 @@ class FileArray:
 
 
 MAX_METRES = 1e36
-"""Metres. Beyond it, sums over the coordinates of a frame leave the range of float32."""
+"""Larger values, in metres, could make sums over the coordinates of a frame overflow float32."""
 
 
 def as_float32(values: NDArray[Any], locate: Callable[[tuple[int, ...]], str]) -> NDArray[np.float32]:
-    """Return values as contiguous float32, each of them equal to what it was.
+    """Return values as contiguous float32, without changing any.
 
     Args:
         values: floating-point numbers of any width.
-        locate: names the place of an index, for messages.
+        locate: describes an index, for error messages.
 
     Raises:
         RawInputError: one is not finite, too large, or not a float32.
     """
     if not values.size:
         return np.zeros(values.shape, dtype=np.float32)
-    # Written so that NaN, which no comparison finds true, is refused.
+    # Written so that NaN is refused: comparisons with it are false.
     if not (float(values.max()) <= MAX_METRES and float(values.min()) >= -MAX_METRES):
         wide = values.astype(np.float64)
         index = tuple(np.argwhere(~(np.abs(wide) <= MAX_METRES))[0].tolist())
@@ -123,13 +127,13 @@ MAX_NAME_LENGTH = 255
 
 
 def generate_ids(side: str, clips: int) -> list[str]:
-    """Return ids for clips without names, which sort in the order of the file: `train_000001` and on."""
+    """Return ids for clips without names, sorted in the order of the file: `train_000001` and so on."""
     width = max(6, len(str(clips)))
     return [f"{side}_{number:0{width}d}" for number in range(1, clips + 1)]
 
 
 def check_ids(path: Path, ids: Sequence[str]) -> None:
-    """Make sure that ids can be a store's.
+    """Check that ids are valid in a store.
 
     Raises:
         RawInputError: one is empty, too long, not plain ASCII, or there twice.
@@ -147,13 +151,13 @@ def check_ids(path: Path, ids: Sequence[str]) -> None:
 def detect_dataset(
     path: Path, named: str | None, ids: Sequence[str], mismatch: Callable[[DatasetSpec], str]
 ) -> DatasetSpec:
-    """Return the dataset a file is of: the one named, or the only one it fits.
+    """Return the dataset of a file: the one that the user gave, or the only one that fits.
 
     Args:
         path: the file.
-        named: what the user says.
-        ids: of the clips; of several datasets that fit, those are left whose names these are.
-        mismatch: tells why the file is not of a dataset; empty where it can be.
+        named: the name that the user gave, or None.
+        ids: clip ids; of several datasets that fit, only those count whose names these can be.
+        mismatch: returns why the file cannot be of a dataset; empty if it can.
 
     Raises:
         RawInputError: the file is not of the dataset named, or of none.
@@ -178,7 +182,7 @@ def detect_dataset(
 
 
 def make_clip_infos(path: Path, dataset: DatasetSpec, ids: Sequence[str], labels: Iterable[int]) -> list[ClipInfo]:
-    """Return what ids and labels say of clips; numbers stay -1 where an id is not of the dataset's form.
+    """Return id, label and numbers of clips; numbers are -1 if an id does not have the dataset's form.
 
     Raises:
         RawInputError: a label is not one of the dataset's classes, or an id says otherwise.
@@ -199,7 +203,7 @@ def make_clip_infos(path: Path, dataset: DatasetSpec, ids: Sequence[str], labels
 
 
 def check_split(path: Path, split: FileSplit, infos: Iterable[ClipInfo]) -> None:
-    """Make sure that names which say a clip's side agree with the file.
+    """Check that clip names that determine the split agree with the file.
 
     Raises:
         RawInputError: they do not, or a clip is listed twice.
