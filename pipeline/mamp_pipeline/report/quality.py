@@ -142,13 +142,13 @@ class Survey:
 
     Attributes:
         jumps: (N,) int32, how many jumps its joints make.
-        jump_metres: (N,) float32, the longest of them; 0 where there is none.
+        jump_metres: (N,) float32, the longest of them; 0 if there is none.
         jump_joint: (N,) int16, its joint.
         still: (N,) float32, share of steps in which no joint moves.
         bone_change: (N,) float32, relative change of the bone that changes most.
         bone: (N,) int16, the joint at that bone's end.
         intensity: (K + 1, V) mean intensity of the classes' rows, metres; the last row is of clips without a label;
-            NaN where there are no rows.
+            NaN for classes without rows.
         rows: (K + 1,) int64, the number of rows of each mean.
         pose: (V, 3) metres, the mean of all poses about their root joint.
     """

@@ -55,7 +55,7 @@ class RunReport:
     """What a run's folder says, as the page shows it.
 
     Attributes:
-        name: the shortest end of the folder's path that tells it from the other runs' folders.
+        name: the shortest end of the folder's path that no other run's folder has.
         path: its folder.
         state: complete, incomplete or damaged.
         settings: its recipe, as plain data.

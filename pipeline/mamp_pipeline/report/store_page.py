@@ -153,7 +153,7 @@ def store_page_data(store: Store, surveyed: Survey, outliers: dict[OutlierKind, 
     groups = cross_tabulate_columns(store.columns, len(names))
     for protocol in splits:
         if protocol.split is not None:
-            groups[f"side {protocol.protocol}"] = cross_tabulate(label, protocol.split, len(names), SPLIT_NAMES)
+            groups[f"split {protocol.protocol}"] = cross_tabulate(label, protocol.split, len(names), SPLIT_NAMES)
     return {
         "title": metadata.dataset_spec().title,
         "store": store.path.name,
@@ -168,13 +168,13 @@ def store_page_data(store: Store, surveyed: Survey, outliers: dict[OutlierKind, 
         "jointIntensity": round_table(surveyed.intensity),
         "rows": surveyed.rows.tolist(),
         "skeleton": {**pack_skeleton(metadata.skeleton), "pose": round_table(surveyed.pose)},
-        "outliers": [_outlier_table(store, kind, found, titles) for kind, found in outliers.items()],
+        "outliers": [_outlier_table(store, kind, clips, titles) for kind, clips in outliers.items()],
         "quarantine": [entry.model_dump() for entry in metadata.quarantined[:MAX_QUARANTINED]],
         "provenance": provenance_rows(metadata),
     }
 
 
-def _outlier_table(store: Store, kind: OutlierKind, found: list[Outlier], titles: tuple[str, ...]) -> dict[str, Any]:
+def _outlier_table(store: Store, kind: OutlierKind, outliers: list[Outlier], titles: tuple[str, ...]) -> dict[str, Any]:
     title, criterion = CRITERIA[kind]
     rows = [
         {
@@ -184,9 +184,9 @@ def _outlier_table(store: Store, kind: OutlierKind, found: list[Outlier], titles
             "value": round(outlier.value, 3),
             "detail": outlier.detail,
         }
-        for outlier in found[:MAX_OUTLIERS]
+        for outlier in outliers[:MAX_OUTLIERS]
     ]
-    return {"kind": kind, "title": title, "criterion": criterion, "clips": len(found), "rows": rows}
+    return {"kind": kind, "title": title, "criterion": criterion, "clips": len(outliers), "rows": rows}
 
 
 def _choose_clips(store: Store, outliers: dict[OutlierKind, list[Outlier]]) -> Iterable[int]:

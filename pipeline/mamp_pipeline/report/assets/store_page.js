@@ -68,21 +68,21 @@ const tables = [];
 function writeSplits() {
   const rows = [];
   for (const protocol of page.protocols) {
-    const table = page.groups[`side ${protocol.name}`];
+    const table = page.groups[`split ${protocol.name}`];
     const counts = table ? sumChosen(table) : [];
-    ["train", "test", "neither"].forEach((side, i) => {
-      const place = table ? table.names.indexOf(side) : -1;
-      if (!table || (side === "neither" && place < 0)) return;
+    ["train", "test", "neither"].forEach((split, i) => {
+      const place = table ? table.names.indexOf(split) : -1;
+      if (!table || (split === "neither" && place < 0)) return;
       const clips = place < 0 ? 0 : counts[place];
       const official = filter.chosen < 0 ? protocol.official[i] : null;
       const known = official !== null && official !== undefined;
-      rows.push([protocol.name, side, clips, known ? official : null, known ? clips - official : null]);
+      rows.push([protocol.name, split, clips, known ? official : null, known ? clips - official : null]);
     });
   }
   const signed = (number) => (number > 0 ? `+${counted(number)}` : counted(number));
   const columns = [
     { title: "protocol" },
-    { title: "side" },
+    { title: "split" },
     { title: "clips", numeric: true, show: counted },
     { title: "official", numeric: true, show: counted },
     { title: "difference", numeric: true, show: signed },
@@ -94,16 +94,16 @@ function writeSplits() {
 }
 
 function addClassTable() {
-  const sides = page.protocols.filter(({ name }) => page.groups[`side ${name}`]);
-  const side = (name, i, value) => {
-    const table = page.groups[`side ${name}`];
+  const protocols = page.protocols.filter(({ name }) => page.groups[`split ${name}`]);
+  const clipsOf = (name, i, value) => {
+    const table = page.groups[`split ${name}`];
     const place = table.names.indexOf(value);
     return place < 0 ? 0 : table.counts[i][place];
   };
   const columns = [
     { title: "class" },
     { title: "clips", numeric: true, show: counted },
-    ...sides.flatMap(({ name }) => [
+    ...protocols.flatMap(({ name }) => [
       { title: `${name} train`, numeric: true, show: counted },
       { title: `${name} test`, numeric: true, show: counted },
     ]),
@@ -112,7 +112,7 @@ function addClassTable() {
   const rows = present.map((i) => [
     page.classes[i],
     classTotals[i],
-    ...sides.flatMap(({ name }) => [side(name, i, "train"), side(name, i, "test")]),
+    ...protocols.flatMap(({ name }) => [clipsOf(name, i, "train"), clipsOf(name, i, "test")]),
     page.quantiles[i][2] === null ? null : page.quantiles[i][2] * 100,
   ]);
   tables.push(createTable(find("classes"), "Classes", columns, rows, (row) => isChosen(row[0])));
