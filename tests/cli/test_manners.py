@@ -95,8 +95,8 @@ def test_json__of_the_demo(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     result = EvaluationResult(
         kind="linear", epochs=1, clips=2, last_top1=50.0, last_top5=50.0, best_top1=50.0, best_epoch=1, seconds=1.0
     )
-    monkeypatch.setattr(demo, "_make_store", lambda folder, progress: folder)
-    monkeypatch.setattr(demo, "_train", lambda folder, store, progress: (result, result))
+    monkeypatch.setattr(demo, "make_demo_store", lambda folder, progress: folder)
+    monkeypatch.setattr(demo, "train_demo", lambda folder, store, progress: (result, result))
     document = json.loads(run("demo", "--json").out)
     assert document["folder"] is None
     assert document["untrained"]["last_top1"] == 50.0

@@ -47,8 +47,8 @@ def demo(
         folder = Path(name)
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        store = _make_store(folder, progress)
-        results = None if missing else _train(folder, store, progress)
+        store = make_demo_store(folder, progress)
+        results = None if missing else train_demo(folder, store, progress)
     if as_json:
         print_json(_results_as_json(out, results))
         return
@@ -108,7 +108,7 @@ def _print_scores(pretrained: EvaluationResult, untrained: EvaluationResult) -> 
     print_table(rows, ("encoder", "last epoch, top-1 %", "best epoch, top-1 %"))
 
 
-def _make_store(folder: Path, progress: Progress) -> Path:
+def make_demo_store(folder: Path, progress: Progress) -> Path:
     from mamp_pipeline.ingest.request import IngestRequest
     from mamp_pipeline.ingest.run import ingest
     from mamp_pipeline.splits import build_manifest
@@ -132,7 +132,7 @@ def _make_store(folder: Path, progress: Progress) -> Path:
     return path
 
 
-def _train(folder: Path, store: Path, progress: Progress) -> tuple[EvaluationResult, EvaluationResult]:
+def train_demo(folder: Path, store: Path, progress: Progress) -> tuple[EvaluationResult, EvaluationResult]:
     from mamp_trainer.analysis.run_analysis import analyse_finished_run
     from mamp_trainer.objectives.pretrain import pretrain
     from mamp_trainer.protocols.classification import train_classifier
