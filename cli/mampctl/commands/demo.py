@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from mamp_schemas.errors import MissingExtraError, OutputError, StoreError
-from mamp_schemas.io.atomic import output_errors
+from mamp_schemas.errors import MissingExtraError, StoreError
+from mamp_schemas.io.atomic import output_errors, require_new_folder
 from mamp_schemas.models.results import EvaluationResult
 from mamp_schemas.progress import Progress
 from mampctl.options import JsonOption, path_option
@@ -40,8 +40,8 @@ def demo(
     It runs synth, ingest, build-splits, verify, pre-training and two linear evaluations, in under 5 minutes on 2 cores.
     Without PyTorch it stops after the store.
     """
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
+    if out is not None:
+        require_new_folder(out)
     missing = _missing_trainer_extra()
     with _output_folder(out) as name, show_progress() as progress:
         folder = Path(name)
@@ -109,6 +109,7 @@ def _print_scores(pretrained: EvaluationResult, untrained: EvaluationResult) -> 
 
 
 def make_demo_store(folder: Path, progress: Progress) -> Path:
+    """Make a store of synthetic clips with its split, and verify it."""
     from mamp_pipeline.ingest.request import IngestRequest
     from mamp_pipeline.ingest.run import ingest
     from mamp_pipeline.splits import build_manifest
@@ -133,6 +134,7 @@ def make_demo_store(folder: Path, progress: Progress) -> Path:
 
 
 def train_demo(folder: Path, store: Path, progress: Progress) -> tuple[EvaluationResult, EvaluationResult]:
+    """Pre-train, and return linear evaluations of the pre-trained and of the untrained encoder."""
     from mamp_trainer.analysis.run_analysis import analyse_finished_run
     from mamp_trainer.objectives.pretrain import pretrain
     from mamp_trainer.protocols.classification import train_classifier

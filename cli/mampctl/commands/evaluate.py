@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mamp_schemas.errors import OutputError
+from mamp_schemas.io.atomic import require_new_folder
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.results import ClassifierEvaluation
 from mampctl.defaults import select_checkpoint, store_of_recipe
@@ -49,7 +49,8 @@ def evaluate(
     """
 
     def prepare() -> "tuple[Path, EvaluationRecipe, StoragePath]":
-        _require_empty_folder(out)
+        if out is not None:
+            require_new_folder(out)
         network = select_checkpoint(checkpoint, best)
         loaded = _load_classifier_recipe(network, recipe, set_)
         return network, loaded, store_of_recipe(store, loaded)
@@ -79,11 +80,6 @@ def _load_classifier_recipe(network: Path, name: str | None, set_: list[str] | N
     trained = trained_recipe(network, name)
     changed = with_changes(trained, set_ or [], f"the recipe of {network}")
     return changed if isinstance(changed, EvaluationRecipe) else trained
-
-
-def _require_empty_folder(out: Path | None) -> None:
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out}: exists and is not an empty folder", remedy="Name a new folder with --out.")
 
 
 def _print_evaluation(evaluation: ClassifierEvaluation) -> None:

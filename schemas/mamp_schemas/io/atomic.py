@@ -62,6 +62,16 @@ def require_new_file(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
 
 
+def require_new_folder(path: Path) -> None:
+    """Make sure that a folder can be made: nothing of its name exists, except an empty folder.
+
+    Raises:
+        OutputError: there is something of that name.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise OutputError(f"{path}: already exists and is not an empty folder", remedy="Remove it or name another.")
+
+
 def write_atomic(path: StoragePath, *chunks: bytes | memoryview, durable: bool = False) -> int:
     """Write a file or object in one step, with the operating system's errors.
 
@@ -147,8 +157,8 @@ def atomic_folder(path: Path, *, overwrite: bool = False, durable: bool = False,
     Raises:
         OutputError: there is something of that name and `overwrite` is false, or it cannot be written.
     """
-    if not overwrite and path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise OutputError(f"{path}: already exists and is not an empty folder", remedy="Remove it or name another.")
+    if not overwrite:
+        require_new_folder(path)
     partial = partial_path(path)
     with output_errors(path, size):
         try:
