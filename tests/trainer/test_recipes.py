@@ -289,6 +289,12 @@ def test_load_recipe__another_objective_takes_from_a_base_what_it_has(tmp_path: 
     assert recipe.schedule.epochs == 400
 
 
+def test_load_recipe__another_objective_by_an_override_takes_what_it_has() -> None:
+    recipe = load_recipe("pretrain", "ntu60-xsub", ["masking.ratio=0.5", "objective=skeletonmae"])
+    assert isinstance(recipe, SkeletonMAERecipe)
+    assert (recipe.masking, recipe.batch_size) == (UniformMaskingSpec(ratio=0.5), 128)
+
+
 def test_load_recipe__an_objective_refuses_options_of_another(tmp_path: Path) -> None:
     own = write(tmp_path, base="ntu60-xsub", objective="skeletonmae", masking="{temperature: 0.5}")
     with pytest.raises(ConfigError, match=r"unknown key: masking\.temperature"):

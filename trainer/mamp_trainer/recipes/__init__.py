@@ -1,8 +1,8 @@
 """The built-in recipes, one YAML file each, and reading a recipe by name or from a file; never imports torch.
 
 A recipe may name a `base`, another built-in recipe (`NAME`, or `TASK/NAME` of another task): then it says only what
-differs. Where it names another objective than its base, the base's options that the new objective does not have are
-left out.
+differs. Where it names another objective than its base, or `--set objective=NAME` does, the options that the new
+objective does not have are left out.
 """
 
 import difflib
@@ -55,6 +55,10 @@ def load_recipe(task: str, name_or_file: str, overrides: Sequence[str] = ()) -> 
         ConfigError: the recipe does not validate; names the keys.
     """
     data = _read_with_bases(task, name_or_file, ())
+    changes: dict[str, Any] = {}
+    for override in overrides:
+        _apply_override(changes, override)
+    data = _inherited(task, data, changes)
     for override in overrides:
         _apply_override(data, override)
     kind = data.get("kind", task)
@@ -121,14 +125,15 @@ def _read_with_bases(task: str, name_or_file: str, chain: tuple[str, ...]) -> di
             f"recipe {name_or_file}: its base '{base}' is {'its own' if known else 'unknown'}",
             remedy="A base is another built-in recipe: NAME, or TASK/NAME of another task.",
         )
-    inherited = _read_with_bases(base_task, name, chain)
-    if task == PRETRAIN and _objective(data) not in (None, _objective(inherited) or DEFAULT_OBJECTIVE):
-        inherited = _accepted_by(recipe_class(task, _objective(data)), inherited)
-    return _merged(inherited, data)
+    return _merged(_inherited(task, _read_with_bases(base_task, name, chain), data), data)
 
 
-def _objective(data: Mapping[str, Any]) -> str | None:
-    return data.get("objective")
+def _inherited(task: str, base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a recipe takes from a base: all of it, or what another objective accepts if `changes` name one."""
+    objective = changes.get("objective")
+    if task != PRETRAIN or objective in (None, base.get("objective", DEFAULT_OBJECTIVE)):
+        return base
+    return _accepted_by(recipe_class(task, objective), base)
 
 
 def _accepted_by(model: type[Model], data: Mapping[str, Any]) -> dict[str, Any]:

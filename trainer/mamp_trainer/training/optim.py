@@ -18,21 +18,21 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     """
     trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
     return [
-        {"params": [each for each in trainable if each.ndim > 1], "weight_decay": weight_decay},
-        {"params": [each for each in trainable if each.ndim <= 1], "weight_decay": 0.0},
+        {"params": [parameter for parameter in trainable if parameter.ndim > 1], "weight_decay": weight_decay},
+        {"params": [parameter for parameter in trainable if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
 
 
 def make_optimiser(module: nn.Module, spec: AdamW | SGD) -> optim.Optimizer:
     """Return the recipe's optimiser over a module's trainable parameters.
 
-    Its learning rate is 0 until a step sets it. AdamW updates all numbers of a parameter in one pass over memory.
+    Its learning rate is 0 until a step sets it. AdamW is fused: one pass over the memory of each parameter.
     """
     return optimiser_of_groups(parameter_groups(module, spec.weight_decay), spec)
 
 
 def optimiser_of_groups(groups: list[dict[str, Any]], spec: AdamW | SGD) -> optim.Optimizer:
-    """Return the recipe's optimiser over groups of parameters that bring their own weight decay."""
+    """Return the recipe's optimiser over groups of parameters that have their own weight decay."""
     if isinstance(spec, AdamW):
         return optim.AdamW(groups, lr=0.0, betas=spec.betas, fused=True)
     return optim.SGD(groups, lr=0.0, momentum=spec.momentum)
@@ -59,7 +59,7 @@ def learning_rate(step: int, steps_per_epoch: int, schedule: ScheduleSpec) -> fl
 
 
 LR_SCALE = "lr_scale"
-"""The key of a parameter group under which the factor of its learning rate stands."""
+"""The key of a parameter group's factor of the learning rate."""
 
 _EMBEDDINGS = ("encoder.joints_embed.", "encoder.temp_embed", "encoder.pos_embed")
 _BLOCKS = "encoder.blocks."
@@ -77,17 +77,17 @@ def layer_groups(model: Classifier, weight_decay: float, decay: float) -> list[d
         decay: factor from one layer to the next below; 1 where all learn alike.
     """
     depth = model.encoder.spec.depth
-    found: dict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            found[layer_id(name, depth), parameter.ndim > 1].append(parameter)
+            groups[layer_id(name, depth), parameter.ndim > 1].append(parameter)
     return [
         {
             "params": parameters,
             "weight_decay": weight_decay if decayed else 0.0,
             LR_SCALE: decay ** (depth + 1 - layer),
         }
-        for (layer, decayed), parameters in sorted(found.items())
+        for (layer, decayed), parameters in sorted(groups.items())
     ]
 
 
