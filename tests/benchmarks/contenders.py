@@ -13,7 +13,7 @@ from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.training.microbatch import Microbatch
-from mamp_trainer.training.optim import make_optimiser
+from mamp_trainer.training.optim import make_optimiser, parameter_groups
 from tests.benchmarks.plain_step import PlainStep
 from tests.trainer.runs import make_trainer, masked_loss
 
@@ -43,7 +43,11 @@ def make_network(recipe: MAMPRecipe, device: torch.device, seed: int = 0) -> MAM
 
 
 def our_step(model: MAMP, recipe: MAMPRecipe, batch: Batch) -> Callable[[], None]:
-    trainer = make_trainer(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser), device=batch.x.device)
+    trainer = make_trainer(
+        masked_loss(model, recipe),
+        make_optimiser(parameter_groups(model, recipe.optimiser.weight_decay), recipe.optimiser),
+        device=batch.x.device,
+    )
     return lambda: trainer.train_step([Microbatch(batch, 1.0)], 0, 0, LR)
 
 

@@ -16,7 +16,7 @@ from mamp_trainer.data.batches import TrainBatches
 from mamp_trainer.models.precision import autocast, compile_network, matmul_precision
 from mamp_trainer.models.transformer import Blocks
 from mamp_trainer.training.microbatch import Microbatch, MicrobatchSampler
-from mamp_trainer.training.optim import learning_rate, make_optimiser
+from mamp_trainer.training.optim import learning_rate, make_optimiser, parameter_groups
 from tests.benchmarks.contenders import LR, make_network, our_step, plain_step, random_batch
 from tests.trainer.runs import make_trainer, masked_loss, open_source
 from tests.trainer.stores import Clip, write_manifest, write_store
@@ -142,7 +142,10 @@ def data_wait(scale: Scale, device: torch.device) -> dict[str, float]:
         model = make_network(recipe, device)
         if scale.compiled:
             compile_network(model, device)
-        optimiser, steps = make_optimiser(model, recipe.optimiser), _counter(batches.steps)
+        optimiser, steps = (
+            make_optimiser(parameter_groups(model, recipe.optimiser.weight_decay), recipe.optimiser),
+            _counter(batches.steps),
+        )
         step = make_trainer(masked_loss(model, recipe), optimiser, device=device).train_step
         shares, fixed = MicrobatchSampler(batches), [Microbatch(batches.batch(0, 0), 1.0)]
         with_data = seconds_per_call(lambda: step(shares.microbatches(*next(steps)), 0, 0, LR), device, scale.rounds)
@@ -163,7 +166,7 @@ def loss_curve(scale: Scale, device: torch.device, precision: Precision, seed: i
     with synthetic_batches(recipe, scale.clips, device) as batches, matmul_precision(precision):
         model = make_network(recipe, device, seed)
         shares = MicrobatchSampler(batches)
-        optimiser = make_optimiser(model, recipe.optimiser)
+        optimiser = make_optimiser(parameter_groups(model, recipe.optimiser.weight_decay), recipe.optimiser)
         trainer = make_trainer(masked_loss(model, recipe), optimiser, device=device, microbatches=shares)
         for at, (epoch, place) in zip(range(scale.curve_steps), _counter(batches.steps), strict=False):
             trainer.train_step(

@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 
-from mamp_trainer.checkpoints.released import to_released
 from mamp_trainer.protocols.predictions import ClipPredictions
 from tests.cli.conftest import Run
+from tests.trainer.golden_model import to_released
 from tests.trainer.runs import MODEL, evaluate_encoder, finetune_recipe, last_checkpoint, linear_recipe, write_toy_store
 
 

@@ -18,7 +18,6 @@ from mamp_pipeline.ingest.read_files import FileClips
 from mamp_schemas.models.policy import PolicyName
 from mamp_schemas.models.store import QuarantinedFile
 from mamp_schemas.progress import NullProgress
-from mamp_trainer.checkpoints.released import to_released
 from mamp_trainer.protocols.networks import load_classifier
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
 from mampctl.commands.predict import BATCH_LINES, _batches
@@ -27,6 +26,7 @@ from tests.cli.processes import start
 from tests.factories import random_ntu_text
 from tests.paths import GOLDEN
 from tests.pipeline.pku_cases import label_text, make_video, video_text, write_files
+from tests.trainer.golden_model import to_released
 from tests.trainer.runs import evaluate_encoder, linear_recipe
 
 TOLERANCE = 1e-6

@@ -1,5 +1,6 @@
-"""Owns reading `golden/model.npz`: the authors' network on synthetic clips, in float64."""
+"""Reads `golden/model.npz`, the authors' network on synthetic clips in float64; renames weights as they do."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,8 @@ SPEC = ModelSpec(
     frames=24, width=32, depth=2, heads=4, decoder_width=32, decoder_depth=2, decoder_heads=4
 )  # fmt: skip
 CLASSES = 7
+EMBEDDING = "joints_embed.proj.weight"
+COORDINATES = 3
 
 
 @cache
@@ -41,3 +44,19 @@ def clips_NMTVC() -> Tensor:
 
 def relative_deviation(got: Tensor, want: Tensor) -> float:
     return ((got - want).abs().max() / want.abs().max()).item()
+
+
+def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename our weights to the authors'; the inverse of `from_released`."""
+    theirs = {their_name(name): tensor for name, tensor in state.items()}
+    segments = torch.unflatten(theirs[EMBEDDING], 1, (-1, COORDINATES))
+    theirs[EMBEDDING] = segments.transpose(1, 2).unsqueeze(3).contiguous()
+    return theirs
+
+
+def their_name(name: str) -> str:
+    if name == "decoder.mask_token":
+        return "mask_token"
+    if name.startswith("decoder."):
+        return "decoder_" + name.removeprefix("decoder.")
+    return name.removeprefix("encoder.")

@@ -27,7 +27,7 @@ from mamp_trainer.protocols.metrics import accuracy
 from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import predict_logits
 from mamp_trainer.training.microbatch import MicrobatchSampler
-from mamp_trainer.training.optim import make_optimiser, optimiser_of_groups
+from mamp_trainer.training.optim import make_optimiser, parameter_groups
 from mamp_trainer.training.run_dir import run_identity
 from mamp_trainer.training.runtime import RunContext, seeded
 from mamp_trainer.training.state import TrainState
@@ -84,7 +84,7 @@ def pretrain_in_double(
         identity=run_identity(source, UNTRAINED),
         module=model,
         loss_fn=_doubled(loss_function(objective, model)),
-        optimiser=make_optimiser(model, recipe.optimiser),
+        optimiser=make_optimiser(parameter_groups(model, recipe.optimiser.weight_decay), recipe.optimiser),
         microbatches=MicrobatchSampler(batches, ranks, recipe.micro_batch, source.ids["train"]),
         device=CPU,
         context=RunContext(run, resume, "cpu", progress or NullProgress(), ranks),
@@ -112,7 +112,7 @@ def classify_in_double(
         identity=run_identity(source, UNTRAINED),
         module=model,
         loss_fn=_doubled(protocol_loss(model, recipe, protocol)),
-        optimiser=optimiser_of_groups(protocol.optimiser_groups(model, recipe), recipe.optimiser),
+        optimiser=make_optimiser(protocol.optimiser_groups(model, recipe), recipe.optimiser),
         microbatches=MicrobatchSampler(source.train_batches(train), ranks, ids=source.ids["train"]),
         device=CPU,
         context=RunContext(run, device="cpu", dist_context=ranks),

@@ -11,9 +11,9 @@ import torch
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.models.objectives import MaskingSpec
 from mamp_trainer.checkpoints.load import load_encoder
-from mamp_trainer.checkpoints.released import from_released, load_released, resize_segments, to_released
+from mamp_trainer.checkpoints.released import from_released, load_released, resize_segments
 from mamp_trainer.models.mamp import MAMP
-from tests.trainer.golden_model import SPEC, official_weights
+from tests.trainer.golden_model import SPEC, official_weights, to_released
 
 
 class Trap:

@@ -12,8 +12,8 @@ from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
 from mamp_trainer.checkpoints.load import load_encoder, load_exact, weights_digest
 from mamp_trainer.checkpoints.manager import save_checkpoint
-from mamp_trainer.checkpoints.released import to_released
 from mamp_trainer.models.mamp import MAMP, Encoder
+from tests.trainer.golden_model import to_released
 from tests.trainer.runs import MODEL, pretrain_recipe
 
 BELONGING = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)

@@ -3,7 +3,7 @@ import torch
 
 from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
 from mamp_schemas.models.recipe import ModelSpec
-from mamp_trainer.checkpoints.released import from_released, to_released
+from mamp_trainer.checkpoints.released import from_released
 from mamp_trainer.models.mamp import MAMP, MAMPOutput
 from mamp_trainer.objectives.mamp import masked_error, prediction_target
 from tests.trainer.golden_model import (
@@ -13,6 +13,7 @@ from tests.trainer.golden_model import (
     official_weights,
     parameter_names,
     relative_deviation,
+    to_released,
 )
 
 TINY = ModelSpec(

@@ -17,7 +17,7 @@ from mamp_trainer.models.transformer import set_activation_checkpointing
 from mamp_trainer.objectives.mamp import masked_error, prediction_target
 from mamp_trainer.objectives.pretrain import make_objective
 from mamp_trainer.training.microbatch import Microbatch
-from mamp_trainer.training.optim import make_optimiser
+from mamp_trainer.training.optim import make_optimiser, parameter_groups
 from tests.trainer.runs import make_batch, make_trainer, masked_loss, open_source, pretrain_recipe, write_toy_store
 
 KEEP, SKIP = pretrain_recipe(), pretrain_recipe(empty_bodies="skip")
@@ -125,7 +125,10 @@ class Synchronisations(TorchDispatchMode):
 @pytest.mark.parametrize("recipe", [KEEP, SKIP])
 def test_train_step__does_not_wait_for_the_device(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
-    trainer = make_trainer(masked_loss(model, recipe), make_optimiser(model, recipe.optimiser))
+    trainer = make_trainer(
+        masked_loss(model, recipe),
+        make_optimiser(parameter_groups(model, recipe.optimiser.weight_decay), recipe.optimiser),
+    )
     for name in ("tolist", "numpy", "cpu"):
         monkeypatch.setattr(Tensor, name, lambda *_: pytest.fail("a tensor was fetched"))
     with Synchronisations() as found:

@@ -12,7 +12,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from mamp_schemas.models.recipe import KnnOptions, ModelSpec
 from mamp_schemas.models.results import RetrievalEvaluation
 from mamp_trainer.checkpoints.load import load_encoder
-from mamp_trainer.checkpoints.released import to_released
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.objectives.pretrain import pretrain
@@ -21,6 +20,7 @@ from mamp_trainer.protocols.evaluate import EvaluationContext, evaluate, measure
 from mamp_trainer.protocols.networks import trained_recipe
 from mamp_trainer.protocols.predictions import ClipPredictions
 from mamp_trainer.training.runtime import RunContext
+from tests.trainer.golden_model import to_released
 from tests.trainer.rank_threads import together
 from tests.trainer.runs import (
     MODEL,

@@ -11,11 +11,11 @@ from mamp_schemas.io.run_files import UNTRAINED
 from mamp_schemas.models.recipe import EvaluationRecipe, ModelSpec, PretrainingData, ScheduleSpec
 from mamp_schemas.models.results import RunRecord
 from mamp_schemas.models.splits import SplitManifest, Subset, manifest_name
-from mamp_trainer.checkpoints.released import to_released
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.networks import load_classifier, make_classifier, trained_recipe
 from mamp_trainer.protocols.predictions import ClipPredictions
 from mamp_trainer.training.runtime import RunContext
+from tests.trainer.golden_model import to_released
 from tests.trainer.runs import (
     MODEL,
     SignalAfter,

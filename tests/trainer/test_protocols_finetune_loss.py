@@ -13,7 +13,7 @@ from mamp_trainer.protocols.classification import loss_function
 from mamp_trainer.protocols.finetune import FINETUNE, draw_drop_masks
 from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.training.microbatch import Microbatch
-from mamp_trainer.training.optim import LR_SCALE, optimiser_of_groups
+from mamp_trainer.training.optim import LR_SCALE, make_optimiser
 from tests.trainer.runs import CLASSES, finetune_recipe, make_trainer
 from tests.trainer.test_checkpoints_weights import save_mamp
 
@@ -36,8 +36,8 @@ def frozen_norm(model: Classifier) -> Classifier:
     return model
 
 
-def make_optimiser(model: Classifier) -> torch.optim.Optimizer:
-    return optimiser_of_groups(FINETUNE.optimiser_groups(model, RECIPE), RECIPE.optimiser)
+def optimiser_of(model: Classifier) -> torch.optim.Optimizer:
+    return make_optimiser(FINETUNE.optimiser_groups(model, RECIPE), RECIPE.optimiser)
 
 
 def test_finetune_loss__is_cross_entropy_with_a_share_for_all_classes_alike() -> None:
@@ -98,7 +98,7 @@ def test_make_classifier__of_fine_tuning_takes_the_encoder_and_the_seeds_head(tm
 
 def test_optimiser_groups__scale_the_learning_rate_of_each_layer() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
-    trainer = make_trainer(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
+    trainer = make_trainer(loss_function(model, RECIPE, FINETUNE), optimiser_of(model))
     trainer.train_step([Microbatch(make_batch(), 1.0)], 0, 0, lr=0.5)
     assert isinstance(trainer.optimiser, torch.optim.AdamW)
     assert trainer.optimiser.param_groups[0]["betas"] == (0.9, 0.999)
@@ -108,7 +108,7 @@ def test_optimiser_groups__scale_the_learning_rate_of_each_layer() -> None:
 
 def test_finetune_loss__training_learns_what_it_sees() -> None:
     model = make_classifier(RECIPE, CLASSES, None)
-    trainer = make_trainer(loss_function(model, RECIPE, FINETUNE), make_optimiser(model))
+    trainer = make_trainer(loss_function(model, RECIPE, FINETUNE), optimiser_of(model))
     for number in range(40):
         trainer.train_step([Microbatch(make_batch(), 1.0)], number, 0, lr=0.003)
     losses = trainer.flush_metrics().losses

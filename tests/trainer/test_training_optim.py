@@ -15,6 +15,10 @@ from tests.trainer.runs import MODEL
 PUBLISHED = ScheduleSpec(epochs=400, warmup_epochs=20, lr=1e-3, final_lr=5e-4)
 
 
+def optimiser_of(module: nn.Module, spec: AdamW | SGD) -> torch.optim.Optimizer:
+    return make_optimiser(parameter_groups(module, spec.weight_decay), spec)
+
+
 @pytest.mark.parametrize(
     ("epoch", "expected"),
     [
@@ -69,7 +73,7 @@ def test_parameter_groups__leave_out_what_is_fixed() -> None:
 
 
 def test_make_optimiser__adamw_of_the_recipe() -> None:
-    optimiser = make_optimiser(nn.Linear(2, 2), AdamW(kind="adamw", betas=(0.8, 0.9), weight_decay=0.3))
+    optimiser = optimiser_of(nn.Linear(2, 2), AdamW(kind="adamw", betas=(0.8, 0.9), weight_decay=0.3))
     assert isinstance(optimiser, torch.optim.AdamW)
     assert [(group["betas"], group["weight_decay"], group["lr"]) for group in optimiser.param_groups] == [
         ((0.8, 0.9), 0.3, 0.0),
@@ -78,7 +82,7 @@ def test_make_optimiser__adamw_of_the_recipe() -> None:
 
 
 def test_make_optimiser__sgd_of_the_recipe() -> None:
-    optimiser = make_optimiser(nn.Linear(2, 2), SGD(kind="sgd", momentum=0.7))
+    optimiser = optimiser_of(nn.Linear(2, 2), SGD(kind="sgd", momentum=0.7))
     assert isinstance(optimiser, torch.optim.SGD)
     assert {group["momentum"] for group in optimiser.param_groups} == {0.7}
 
@@ -88,7 +92,7 @@ def test_make_optimiser__adamw_follows_the_formula() -> None:
     torch.manual_seed(0)
     one, two = nn.Linear(30, 40), nn.Linear(30, 40)
     two.load_state_dict(one.state_dict())
-    ours = make_optimiser(one, AdamW(kind="adamw"))
+    ours = optimiser_of(one, AdamW(kind="adamw"))
     plain = torch.optim.AdamW(parameter_groups(two, 0.05), lr=0.0, betas=(0.9, 0.95), foreach=False, fused=False)
     for _ in range(5):
         for module, optimiser in ((one, ours), (two, plain)):

@@ -35,14 +35,6 @@ def from_released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return ours
 
 
-def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename our weights to the authors'; the inverse of `from_released`."""
-    theirs = {_their_name(name): tensor for name, tensor in state.items()}
-    segments = torch.unflatten(theirs[_EMBEDDING], 1, (-1, COORDINATES))
-    theirs[_EMBEDDING] = segments.transpose(1, 2).unsqueeze(3).contiguous()
-    return theirs
-
-
 def resize_segments(embedding: Tensor, segments: int) -> Tensor:
     """Interpolate a temporal embedding to another number of segments, as the authors do: bicubic, half-pixel centres.
 
@@ -80,14 +72,6 @@ def _our_name(name: str) -> str:
     if name.startswith("decoder_"):
         return "decoder." + name.removeprefix("decoder_")
     return "encoder." + name
-
-
-def _their_name(name: str) -> str:
-    if name == "decoder.mask_token":
-        return "mask_token"
-    if name.startswith("decoder."):
-        return "decoder_" + name.removeprefix("decoder.")
-    return name.removeprefix("encoder.")
 
 
 def _read_weights(path: Path) -> Mapping[str, Tensor]:

@@ -17,7 +17,7 @@ from mamp_trainer.models.transformer import set_activation_checkpointing
 from mamp_trainer.objectives.base import Objective
 from mamp_trainer.training.memory import choose_activation_checkpointing, free_memory, measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler
-from mamp_trainer.training.optim import optimiser_of_groups
+from mamp_trainer.training.optim import make_optimiser
 from mamp_trainer.training.run_dir import lock_run_dir, run_identity
 from mamp_trainer.training.runtime import RunContext, seeded
 from mamp_trainer.training.state import TrainState
@@ -66,7 +66,7 @@ def pretrain(recipe: PretrainRecipe, store_path: StoragePath, context: RunContex
             identity=run_identity(data, UNTRAINED),
             module=network,
             loss_fn=loss_function(objective, network),
-            optimiser=optimiser_of_groups(objective.optimiser_groups(network), recipe.optimiser),
+            optimiser=make_optimiser(objective.optimiser_groups(network), recipe.optimiser),
             microbatches=microbatches,
             device=device,
             context=context,

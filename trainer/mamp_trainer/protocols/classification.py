@@ -28,7 +28,7 @@ from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions, predict_logits
 from mamp_trainer.training.memory import measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler
-from mamp_trainer.training.optim import optimiser_of_groups
+from mamp_trainer.training.optim import make_optimiser
 from mamp_trainer.training.run_dir import lock_run_dir, run_identity
 from mamp_trainer.training.runtime import RunContext
 from mamp_trainer.training.state import TrainState
@@ -72,7 +72,7 @@ def train_classifier(
             compile_network(model.encoder, device)
         if ranks.world_size > 1:
             distribute_batchnorm(model.head, ranks)
-        optimiser = optimiser_of_groups(protocol.optimiser_groups(model, recipe), recipe.optimiser)
+        optimiser = make_optimiser(protocol.optimiser_groups(model, recipe), recipe.optimiser)
         tests = data.test_batches(test)
         trainer = Trainer(
             recipe=recipe,

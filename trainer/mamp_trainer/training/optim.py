@@ -23,16 +23,11 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     ]
 
 
-def make_optimiser(module: nn.Module, spec: AdamW | SGD) -> optim.Optimizer:
-    """Return the recipe's optimiser over a module's trainable parameters.
+def make_optimiser(groups: list[dict[str, Any]], spec: AdamW | SGD) -> optim.Optimizer:
+    """Return the recipe's optimiser over groups of parameters that bring their own weight decay.
 
     Its learning rate is 0 until a step sets it. AdamW is fused: one pass over the memory of each parameter.
     """
-    return optimiser_of_groups(parameter_groups(module, spec.weight_decay), spec)
-
-
-def optimiser_of_groups(groups: list[dict[str, Any]], spec: AdamW | SGD) -> optim.Optimizer:
-    """Return the recipe's optimiser over groups of parameters that have their own weight decay."""
     if isinstance(spec, AdamW):
         return optim.AdamW(groups, lr=0.0, betas=spec.betas, fused=True)
     return optim.SGD(groups, lr=0.0, momentum=spec.momentum)
