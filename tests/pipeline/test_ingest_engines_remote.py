@@ -15,7 +15,6 @@ from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.discover import find_sources
 from mamp_pipeline.ingest import plan
 from mamp_pipeline.ingest.engines import dask_engine
-from mamp_pipeline.ingest.engines import dask_engine as cluster
 from mamp_pipeline.ingest.engines.base import Engine, Workers
 from mamp_pipeline.ingest.engines.dask_engine import connect_client
 from mamp_pipeline.ingest.engines.worker_check import ProbeResult, choose_probe, list_probe_differences, probe
@@ -59,14 +58,14 @@ def test_ingest__on_a_scheduler_gives_the_same_store(
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://there"])
 def test_join_cluster__no_scheduler_there(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "SCHEDULER_TIMEOUT", 1.0)
+    monkeypatch.setattr(dask_engine, "SCHEDULER_TIMEOUT", 1.0)
     with pytest.raises(ClusterError, match="no Dask scheduler answers") as caught:
         ingest(request(tmp_path / "s.zarr"), NullProgress(), Workers(scheduler=address))
     assert "dask scheduler" in caught.value.remedy
 
 
 def test_join_cluster__no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "WORKER_TIMEOUT", 0.5)
+    monkeypatch.setattr(dask_engine, "WORKER_TIMEOUT", 0.5)
     with (
         run_cluster(tmp_path, workers=0) as running,
         pytest.raises(ClusterError, match="has no workers"),
@@ -116,7 +115,7 @@ def joined(folder: Path) -> Iterator[tuple[Cluster, Engine]]:
     acquire(folder / "s.zarr", "plan", replacing=False)
     with (
         run_cluster(folder) as running,
-        cluster.connect_cluster(running.address, choose_probe(folder, [])) as engine,
+        dask_engine.connect_cluster(running.address, choose_probe(folder, [])) as engine,
     ):
         yield running, engine
 
@@ -130,8 +129,8 @@ def test_join_cluster__a_scheduler_that_dies_meanwhile(tmp_path: Path, monkeypat
             running.scheduler.wait()
             return client
 
-        monkeypatch.setattr(cluster, "connect_client", connect_and_kill)
-        monkeypatch.setattr(cluster, "SCHEDULER_TIMEOUT", 1.0)
+        monkeypatch.setattr(dask_engine, "connect_client", connect_and_kill)
+        monkeypatch.setattr(dask_engine, "SCHEDULER_TIMEOUT", 1.0)
         with pytest.raises(ClusterError, match="lost the connection"):
             ingest(request(tmp_path / "s.zarr"), NullProgress(), Workers(scheduler=running.address))
 
