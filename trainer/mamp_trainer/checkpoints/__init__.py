@@ -1,1 +1,1 @@
-"""Checkpoints, written whole in the background, kept, loaded, and traced to their training."""
+"""Checkpoints: writing them whole in the background, keeping, loading, and tracing them to their training."""

@@ -7,7 +7,7 @@ works for every objective.
 
 Recipe and objective are two halves of one thing. The recipe class (`options`) is light: it holds the options, is
 checked before torch is imported, and says which stored motion the run reads (`stored_motion`). The objective is the
-half with tensors. A complete plug-in, a student that follows a teacher on another body slot's features:
+half with tensors. A plug-in whose encoder predicts the features of its own moving average:
 
     class DistilRecipe(PretrainRecipe):
         objective: Literal["distil"] = "distil"
@@ -29,12 +29,14 @@ half with tensors. A complete plug-in, a student that follows a teacher on anoth
 
         def loss(self, module, batch, draws):
             x = batch.x.flatten(0, 1)
-            noise = draws.uniform("noise", x[0].numel()).view(x.shape)
-            ...
+            noise = draws.uniform("noise", batch.x[0].numel()).view(x.shape) - 0.5
+            error = (module.encoder(x + 0.1 * noise) - module.teacher(x)).square().mean()
             return Loss(error, {"error": error})
 
+        @torch.no_grad()
         def after_step(self, module, step, steps):
-            ...  # move the teacher
+            for teacher, student in zip(module.teacher.parameters(), module.encoder.parameters()):
+                teacher.lerp_(student, 1 - self.recipe.momentum)
 
 with the entry point `distil = "my_package.distil:DistilObjective"`, and a recipe file with `objective: distil`.
 Recipes in the class variable `recipes` (YAML text by name) are found by `--recipe NAME`, as the built-in ones are.

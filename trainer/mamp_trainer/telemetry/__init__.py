@@ -1,1 +1,1 @@
-"""What can be measured of a running training, times, rates, memory, metrics, a profile."""
+"""Measurements of a running training: times, rates, memory, metrics, a profile."""

@@ -1,4 +1,4 @@
-"""Profiles some steps of a training, as a trace in Chrome's format."""
+"""Profile some steps of a training, as a trace in Chrome's format."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ WARMUP_STEPS = 2
 
 @contextmanager
 def profile_steps(run: Path, steps: int) -> Iterator[Callable[[], None]]:
-    """Profile some steps of the training inside.
+    """Profile some steps of the training in this context.
 
     Args:
         run: the run's folder, where the trace goes.

@@ -62,11 +62,11 @@ def choose_device(name: str, local_rank: int | None = None) -> torch.device:
 
     Args:
         name: `auto` (a GPU where there is one, else the CPU), `cpu`, `cuda` or `cuda:1`.
-        local_rank: which one of this host's ranks trains on it; None where there is one process only.
+        local_rank: the number of this rank on its host; None in a single process.
 
     Raises:
         UsageError: an unknown name, or one GPU named for several ranks.
-        TrainingError: a GPU that is not there: on another machine the same command may do.
+        TrainingError: the GPU does not exist here; on another machine the same command may work.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -74,7 +74,7 @@ def choose_device(name: str, local_rank: int | None = None) -> torch.device:
     if local_rank is not None and kind == "cuda":
         if index:
             raise UsageError(f"device '{name}' is one GPU, and there are several ranks", remedy="Choose --device cuda.")
-        # Where each rank was given one GPU, as batch systems do, it is the only one that the rank sees.
+        # Batch systems may give each rank one GPU, the only one that the rank then sees.
         name, index = f"cuda:{local_rank}", str(local_rank)
         if torch.cuda.device_count() == 1:
             name, index = "cuda:0", "0"
@@ -98,7 +98,7 @@ def describe_device(device: torch.device) -> str:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw initial weights from a seed, on the CPU, and leave torch's global generator as it was."""
+    """Seed torch's global generator, for initial weights on the CPU; restore its state afterwards."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         yield

@@ -1,4 +1,4 @@
-"""The state of a training, position and losses, which checkpoints keep and metrics are made of."""
+"""The state of a training: its position, its losses, and the metrics made of them; checkpoints keep it."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +19,14 @@ from mamp_trainer.telemetry.writers import discard_metrics
 
 
 class Position(NamedTuple):
-    """Where a run has come to: finished epochs, and steps done in the one after them."""
+    """How far a run has come: finished epochs, and steps done in the next one."""
 
     epoch: int = 0
     step: int = 0
 
 
 class StepStats(NamedTuple):
-    """What steps left, one number a step.
+    """The losses and gradient norms of some steps, one number a step.
 
     Attributes:
         losses: of the global batch.
@@ -41,7 +41,7 @@ class StepStats(NamedTuple):
 
 @dataclass
 class RunningMean:
-    """A running mean; values are added one by one, so that a resumed run's comes out the same."""
+    """A running mean; values are added one by one, so that a resumed run has the same mean bit for bit."""
 
     total: float = 0.0
     count: int = 0
@@ -53,7 +53,7 @@ class RunningMean:
         self.count += len(values)
 
     def pop(self) -> float:
-        """Return the mean and begin anew; NaN of nothing."""
+        """Return the mean and reset it; NaN without values."""
         mean = self.total / self.count if self.count else float("nan")
         self.total, self.count = 0.0, 0
         return mean
@@ -91,7 +91,7 @@ class TrainState:
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Return what `state` was taken from."""
+        """Return the state that `state_dict` was called on."""
         means = {name: RunningMean(**state[name]) for name in ("window", "epoch", "norms") if name in state}
         parts = {
             name: {part: RunningMean(**mean) for part, mean in state.get(name, {}).items()}
