@@ -120,7 +120,7 @@ def test_import__refuses(tmp_path: Path, damage: Callable[[Arrays], None], messa
     ("key", "value", "message"),
     [
         ("y_train", one_hot([2, 0, 7]), "S001C001P002R001A002 has label 7, its name says 1"),
-        ("names_train", np.array([*NAMES[:2], "S001C001P003R001A002"]), "P003R001A002 .subject 3. on the train side"),
+        ("names_train", np.array([*NAMES[:2], "S001C001P003R001A002"]), "P003R001A002 .subject 3. in the train split"),
         ("names_train", np.array([*NAMES[:2], NAMES[0]]), "is there 2 times"),
         ("names_train", np.array([*NAMES[:2], ""]), "clip name ''"),
         ("names_train", np.array([*NAMES[:2], "naïve"]), "printable ASCII"),

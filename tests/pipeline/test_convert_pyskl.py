@@ -109,7 +109,7 @@ REFUSED: list[tuple[Callable[[Any], object], str]] = [
     (split(xsub_val=["nobody"]), "'xsub_val' lists 1 clips without an annotation: nobody"),
     (split(xsub_val=[1]), "'xsub_val' is a list, expected a list of names"),
     (split(xsub_val=["S001C001P001R001A001"]), "is there 2 times"),
-    (split(xsub_train=[], xsub_val=["S001C001P001R001A001"]), "on the other side of xsub"),
+    (split(xsub_train=[], xsub_val=["S001C001P001R001A001"]), "in the other split of xsub"),
 ]
 
 

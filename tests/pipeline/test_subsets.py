@@ -141,5 +141,5 @@ def test_draw_manifest__nothing_to_draw_is_refused(tmp_path: Path) -> None:
 
 def test_split_manifest__a_draw_from_nothing_is_refused(tmp_path: Path) -> None:
     _, parent = make_store(tmp_path, [0] * 12)
-    with pytest.raises(ValueError, match="subset and parent come together"):
+    with pytest.raises(ValueError, match="subset and parent must be given together"):
         parent.replaced(subset=Subset(fraction=0.5))

@@ -1,6 +1,7 @@
 """Two ingests never write into one store at a time, and a killed one does not keep it locked."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -8,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mamp_schemas.errors import StoreExistsError
-from mamp_schemas.io.locks import lock_output
+from mamp_schemas.errors import OutputError, StoreExistsError
+from mamp_schemas.io.locks import exclusive_lock, lock_output
 
 HOLD = """
 import signal, sys
@@ -55,3 +56,17 @@ def test_lock_output__a_forbidden_folder_is_named_not_the_file_in_it(
     with pytest.raises(PermissionError) as caught, lock_output(tmp_path / "s.zarr"):
         pass
     assert caught.value.filename == str(tmp_path)
+
+
+def test_exclusive_lock__a_file_system_that_cannot_lock_is_an_error_only_if_required(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with exclusive_lock(tmp_path / ".lock", OutputError, required=False):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="No locks available"), exclusive_lock(tmp_path / ".lock", OutputError):
+        pass

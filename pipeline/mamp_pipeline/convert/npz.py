@@ -1,4 +1,4 @@
-"""Read and write the npz files of MAMP and CTR-GCN. Both directions stream, one block in memory at a time."""
+"""Read and write the npz files of MAMP and CTR-GCN. Both directions work on blocks, one in memory at a time."""
 
 import zipfile
 import zlib
@@ -117,26 +117,26 @@ def export_npz(store: Store, manifest: SplitManifest, out: Path, progress: Progr
         ManifestError: the manifest names a clip that the store does not have.
         StoreError: a clip does not fit the layout.
     """
-    sides = {"train": store.clip_indices(manifest.train), "test": store.clip_indices(manifest.test)}
-    check_exportable(store, np.concatenate(list(sides.values())))
+    splits = {"train": store.clip_indices(manifest.train), "test": store.clip_indices(manifest.test)}
+    check_exportable(store, np.concatenate(list(splits.values())))
     with atomic_file(out) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
-        progress.start("export", sum(len(clips) for clips in sides.values()), "clips")
-        for side, clips in sides.items():
-            _write_split(archive, store, side, clips, progress)
+        progress.start("export", sum(len(clips) for clips in splits.values()), "clips")
+        for split, clips in splits.items():
+            _write_split(archive, store, split, clips, progress)
 
 
 def _write_split(
-    archive: zipfile.ZipFile, store: Store, side: str, clips: NDArray[np.int64], progress: Progress
+    archive: zipfile.ZipFile, store: Store, split: str, clips: NDArray[np.int64], progress: Progress
 ) -> None:
-    with archive.open(f"x_{side}.npy", "w", force_zip64=True) as member:
+    with archive.open(f"x_{split}.npy", "w", force_zip64=True) as member:
         _write_header(member, (len(clips), PADDED_FRAMES, padded_width(store)))
         for block in pad_clips(store, clips):
             member.write(block.data.cast("B"))
             progress.advance(len(block))
-    _write_array(archive, f"y_{side}", padded_labels(store, clips))
+    _write_array(archive, f"y_{split}", padded_labels(store, clips))
     names = padded_names(store, clips)
     if names is not None:
-        _write_array(archive, f"names_{side}", names)
+        _write_array(archive, f"names_{split}", names)
 
 
 def _write_header(member: IO[bytes], shape: tuple[int, ...]) -> None:

@@ -67,25 +67,25 @@ def read_annotations(path: Path, value: object) -> list[Annotation]:
     return annotations
 
 
-def _read_annotation(place: str, entry: object) -> Annotation:
+def _read_annotation(where: str, entry: object) -> Annotation:
     if not isinstance(entry, dict) or any(key not in entry for key in _REQUIRED_KEYS):
         raise RawInputError(
-            f"{place}: got {describe_value(entry)}, expected a dictionary of {', '.join(_REQUIRED_KEYS)}"
+            f"{where}: got {describe_value(entry)}, expected a dictionary of {', '.join(_REQUIRED_KEYS)}"
         )
     name, label, frames = (entry[key] for key in _REQUIRED_KEYS[:3])
     keypoint = entry["keypoint"].values if isinstance(entry["keypoint"], PickledArray) else None
     if not (isinstance(name, str) and type(label) is int and type(frames) is int and keypoint is not None):
         kinds = ", ".join(f"{key} {type(entry[key]).__name__}" for key in _REQUIRED_KEYS)
-        raise RawInputError(f"{place}: got {kinds}; expected a string, two whole numbers and an array")
+        raise RawInputError(f"{where}: got {kinds}; expected a string, two whole numbers and an array")
     if keypoint.ndim == 4 and keypoint.shape[3] == 2:
-        raise RawInputError(f"{place} ({name[:80]}): 2D keypoints {keypoint.shape}; only 3D skeletons can be imported")
+        raise RawInputError(f"{where} ({name[:80]}): 2D keypoints {keypoint.shape}; only 3D skeletons can be imported")
     if keypoint.ndim != 4 or keypoint.shape[3] != 3 or keypoint.dtype.kind != "f":
         raise RawInputError(
-            f"{place} ({name[:80]}): keypoint has shape {keypoint.shape} and dtype {keypoint.dtype}, "
+            f"{where} ({name[:80]}): keypoint has shape {keypoint.shape} and dtype {keypoint.dtype}, "
             "expected (bodies, frames, joints, 3) floating-point numbers"
         )
     if keypoint.shape[1] != frames or frames < 1:
-        raise RawInputError(f"{place} ({name[:80]}): total_frames is {frames}, keypoint has {keypoint.shape[1]} frames")
+        raise RawInputError(f"{where} ({name[:80]}): total_frames is {frames}, keypoint has {keypoint.shape[1]} frames")
     return Annotation(name, label, keypoint)
 
 
@@ -181,8 +181,7 @@ def _make_split(
 
 def _read_clips(path: Path, annotations: Sequence[Annotation]) -> Iterator[ImportClip]:
     for annotation in annotations:
-        place = partial(_locate, path, annotation)
-        joints = as_float32(annotation.keypoint, place)
+        joints = as_float32(annotation.keypoint, partial(_locate, path, annotation))
         slots = np.ascontiguousarray(joints.transpose(1, 0, 2, 3))
         yield ImportClip(joints, max(1, count_valid_frames(slots)), "stored")
 

@@ -126,10 +126,10 @@ def as_float32(values: NDArray[Any], locate: Callable[[tuple[int, ...]], str]) -
 MAX_NAME_LENGTH = 255
 
 
-def generate_ids(side: str, clips: int) -> list[str]:
+def generate_ids(split: str, clips: int) -> list[str]:
     """Return ids for clips without names, sorted in the order of the file: `train_000001` and so on."""
     width = max(6, len(str(clips)))
-    return [f"{side}_{number:0{width}d}" for number in range(1, clips + 1)]
+    return [f"{split}_{number:0{width}d}" for number in range(1, clips + 1)]
 
 
 def check_ids(path: Path, ids: Sequence[str]) -> None:
@@ -145,7 +145,7 @@ def check_ids(path: Path, ids: Sequence[str]) -> None:
             )
     name, count = Counter(ids).most_common(1)[0] if ids else ("", 0)
     if count > 1:
-        raise RawInputError(f"{path}: clip {name} is there {count} times; each name must stand once")
+        raise RawInputError(f"{path}: clip {name} is there {count} times; each name must be there once")
 
 
 def detect_dataset(
@@ -209,14 +209,14 @@ def check_split(path: Path, split: FileSplit, infos: Iterable[ClipInfo]) -> None
         RawInputError: they do not, or a clip is listed twice.
     """
     check_ids(path, [*split.train, *split.test])
-    sides: dict[str, Split] = {**dict.fromkeys(split.train, "train"), **dict.fromkeys(split.test, "test")}
+    splits: dict[str, Split] = {**dict.fromkeys(split.train, "train"), **dict.fromkeys(split.test, "test")}
     protocol = split.protocol
     numbers = {info.id: int(getattr(info, protocol.column)) for info in infos}
-    wrong = [name for name, side in sides.items() if numbers[name] >= 0 and protocol.split_of(numbers[name]) != side]
+    wrong = [name for name, side in splits.items() if numbers[name] >= 0 and protocol.split_of(numbers[name]) != side]
     if wrong:
         raise RawInputError(
-            f"{path}: {len(wrong)} of {len(sides)} clips stand on the other side of {protocol.name} than their names "
-            f"say, the first is {wrong[0]} ({protocol.column} {numbers[wrong[0]]}) on the {sides[wrong[0]]} side",
+            f"{path}: {len(wrong)} of {len(splits)} clips are in the other split of {protocol.name} than their names "
+            f"say, the first is {wrong[0]} ({protocol.column} {numbers[wrong[0]]}) in the {splits[wrong[0]]} split",
             remedy="Name the protocol that the file was divided by.",
         )
 

@@ -10,14 +10,14 @@ SubsetSampling = Literal["uniform", "stratified"]
 
 
 class Subset(Model):
-    """A part of the training clips, drawn once so that every run has the same (semi-supervised evaluation).
+    """A subset of the training clips, drawn once so that every run uses the same (semi-supervised evaluation).
 
     Attributes:
         fraction: the share of the training clips that is drawn.
-        sampling: `uniform` draws int(clips · fraction) of all clips, as the authors do, so that a class may come
-            away with none; `stratified` draws that share of each class, rounded, and at least one clip.
-        seed: of all draws of a fraction; runs have a seed of their own.
-        draw: 1, 2, …: which of them.
+        sampling: `uniform` draws int(clips · fraction) of all clips, as the authors do; a class may then have none.
+            `stratified` draws that share of each class, rounded, and at least one clip.
+        seed: seed of all draws of a fraction; runs have a seed of their own.
+        draw: the number of the draw, from 1.
     """
 
     fraction: float = Field(gt=0, lt=1)
@@ -27,16 +27,16 @@ class Subset(Model):
 
 
 def manifest_name(store: str, protocol: str, subset: Subset | None = None) -> str:
-    """Return the file name of a protocol's manifest, or of a draw from it; it stands beside the store of that name."""
+    """Return the file name of a protocol's manifest, or of a subset's. The file is beside the store."""
     drawn = f".{subset.fraction}-{subset.sampling}-seed{subset.seed}-draw{subset.draw}" if subset else ""
     return f"{store.removesuffix('.zarr')}.{protocol}{drawn}.json"
 
 
 class SplitCounts(Model):
-    """Clips on each side, and the official numbers they are held against where there are any.
+    """Clips in each split, and the official numbers to compare them with, if there are any.
 
     Attributes:
-        unlisted: clips on neither side, such as those of videos that no split list names.
+        unlisted: clips in neither split, such as those of videos that no split list names.
     """
 
     train: int
@@ -50,10 +50,10 @@ class SplitManifest(Model):
     """One protocol's train and test clip ids, bound to a store by its content hash.
 
     Attributes:
-        train, test: in the order in which exports write them: sorted, or that of the file they came in.
-        valid: the clips of `train` that an imported file held apart for validation.
-        subset: how `train` was drawn, where it is a part of a protocol's; None where it is the whole.
-        parent: digest of the manifest that it was drawn from.
+        train, test: in the order in which exports write them: sorted, or that of the imported file.
+        valid: the clips of `train` that an imported file has for validation.
+        subset: how `train` was drawn from a protocol's training clips; None if it is all of them.
+        parent: digest of the manifest that the subset was drawn from.
     """
 
     format_version: Literal[1]
@@ -70,11 +70,11 @@ class SplitManifest(Model):
     @model_validator(mode="after")
     def _each_clip_once(self) -> "SplitManifest":
         if len({*self.train, *self.test}) != len(self.train) + len(self.test):
-            raise ValueError("a clip is named twice: no clip may be on both sides, or twice on one")
+            raise ValueError("a clip is named twice: no clip may be in both splits, or twice in one")
         return self
 
     @model_validator(mode="after")
     def _subset_has_parent(self) -> "SplitManifest":
         if (self.subset is None) != (self.parent is None):
-            raise ValueError("subset and parent come together: what is drawn is drawn from something")
+            raise ValueError("subset and parent must be given together: a subset is drawn from another manifest")
         return self
