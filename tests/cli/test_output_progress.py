@@ -1,4 +1,4 @@
-"""Progress fits an 80-column terminal, and off a terminal is JSON lines with honest rates."""
+"""Progress and log: they fit an 80-column terminal, and are JSON lines elsewhere."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Options from the environment: every one of them, read as on the command line, and told of in the docs."""
+"""Options from the environment: every option has a variable, which is read as on the command line."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import typer
 
 from mampctl.runtime.app import root_command
 from mampctl.runtime.environment import variable_options, walk_commands
@@ -38,6 +39,17 @@ def test_bind_variables__no_two_options_share_one_nor_take_a_name_that_is_used()
     assert len(counts) > 100
     assert {name for name, count in counts.items() if count > 1} == {"MAMPCTL_QUIET", "MAMPCTL_RUN_ID"}
     assert not {"MAMPCTL_DATA", "MAMPCTL_LAUNCHER", "MAMPCTL_VERSION", "MAMPCTL_SHOW_COMPLETION"}.intersection(counts)
+
+
+def test_bind_variables__every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in variables():
+        monkeypatch.setenv(name, "'1'")
+    for _, command in walk_commands(root_command()):
+        context = typer.Context(command, info_name="any")  # type: ignore[arg-type]
+        for option in variable_options(command):
+            value, source = option.consume_value(context, {})  # type: ignore[arg-type]
+            assert source.name == "ENVIRONMENT"
+            assert value == (["1"] if option.multiple else "'1'"), option.envvar
 
 
 def test_main__takes_options_from_the_environment(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +93,7 @@ def test_main__an_option_wins_over_its_variable(run: Run, monkeypatch: pytest.Mo
         ("MAMPCTL_TRAIN_PRETRAIN_OUT", "s3://bucket/run", "From the environment: MAMPCTL_TRAIN_PRETRAIN_OUT."),
     ],
 )
-def test_main__a_value_that_does_not_do_is_a_usage_error(
+def test_main__an_invalid_value_is_a_usage_error(
     run: Run, name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -90,9 +102,7 @@ def test_main__a_value_that_does_not_do_is_a_usage_error(
     assert told in outcome.err
 
 
-def test_main__says_which_variables_stand_for_nothing(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_main__warns_of_variables_that_set_no_option(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those misspelt; not what Kubernetes sets for a service mampctl-scheduler, and of several ranks only the first."""
     monkeypatch.setenv("MAMPCTL_VERFY_JSON", "1")
     monkeypatch.setenv("MAMPCTL_DATA", "here")

@@ -1,4 +1,4 @@
-"""What all commands do alike: quiet, JSON, the next command, and the end by Ctrl-C."""
+"""What all commands share: --quiet, --json, the next command, and how signals end them."""
 
 import json
 import re
