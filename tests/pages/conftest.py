@@ -19,9 +19,10 @@ from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.progress import NullProgress
 from tests.report_cases import make_store
 from tests.run_cases import make_runs
+from tests.waiting import HANG_SECONDS
 
 WIDTH, HEIGHT = 1280, 800
-WAIT_SECONDS = 60
+WAIT_SECONDS = HANG_SECONDS
 """How long tests wait for what a page does: long enough for a busy machine."""
 FLAGS = (
     "--headless=new",
