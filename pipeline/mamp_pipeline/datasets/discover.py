@@ -27,7 +27,7 @@ class FoundSources:
 
 
 def find_sources(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundSources:
-    """List the raw files of a dataset.
+    """List the raw files of a dataset; those of another dataset with the same form of names are left out and counted.
 
     Args:
         paths: folders, searched recursively, zip archives, and single raw files.
@@ -47,7 +47,10 @@ def find_sources(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundSo
         )
     infos = ((source, reader.parse_path(source.member)) for source in sources)
     belonging = [source for source, info in infos if info and reader.belongs(info)]
-    return FoundSources(belonging, len(sources) - len(belonging))
+    foreign = len(sources) - len(belonging)
+    if foreign and belonging:
+        logger.info(f"{foreign:,} files of the same form do not belong to {reader.options.title}: left out")
+    return FoundSources(belonging, foreign)
 
 
 def _list_all(paths: Sequence[StoragePath], suffix: str, suffixes: Counter[str]) -> Iterator[RawSource]:

@@ -1,6 +1,5 @@
 """Reads raw files into cleaned clips, file by file, for an ingest or without any store."""
 
-import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +16,6 @@ from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def _quarantine(source: RawSource, problem: RawFileError) -> QuarantinedFile:
 
 
 def find_files(paths: Sequence[StoragePath], reader: DatasetReader) -> list[RawSource]:
-    """List the raw files of a dataset, sorted by id; files of another dataset are left out, and their number logged.
+    """List the raw files of a dataset, sorted by id.
 
     Args:
         paths: single files, folders and zip archives.
@@ -97,14 +94,12 @@ def find_files(paths: Sequence[StoragePath], reader: DatasetReader) -> list[RawS
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
     """
-    found, title = find_sources(paths, reader), reader.options.title
+    found = find_sources(paths, reader)
     if not found.sources:
         raise RawInputError(
-            f"none of the {found.foreign:,} raw files is one of {title}",
+            f"none of the {found.foreign:,} raw files is one of {reader.options.title}",
             remedy="Name files of the dataset that the recipe is for.",
         )
-    if found.foreign:
-        logger.info(f"{found.foreign:,} files of the same form do not belong to {title}: left out")
     return found.sources
 
 

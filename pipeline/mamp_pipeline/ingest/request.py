@@ -87,8 +87,6 @@ def find_raw_input(request: IngestRequest) -> RawInput:
     logger.info(f"found {len(found.sources):,} raw files of {title}")
     for line in reader.notes(kept):
         logger.info(line)
-    if found.foreign:
-        logger.info(f"{found.foreign:,} files of the same form do not belong to {title}: left out")
     if request.exclude:
         logger.info(f"{excluded:,} files left out by {request.exclude.name}")
     if not kept:
