@@ -112,7 +112,7 @@ def test_export__refuses_a_clip_on_both_sides(run: Run, store: Path, tmp_path: P
     manifest.write_text(json.dumps({**content, "test": content["train"]}))
     outcome = run("export", "npz", "--store", store, "--protocol", "xsub", "--out", tmp_path / "x.npz")
     assert outcome.code == 1
-    assert "no clip may be on both sides" in outcome.err
+    assert "no clip may be in both splits" in outcome.err
 
 
 def test_export__makes_the_folder_of_its_output(run: Run, store: Path, tmp_path: Path) -> None:
