@@ -91,8 +91,8 @@ def test_build_splits__draws_from_the_manifest_that_is_there(run: Run, tmp_path:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--draws", "3"), "Say how large a part: --fraction"),
-        (("--sampling", "uniform"), "Say how large a part: --fraction"),
+        (("--draws", "3"), "Add, say, --fraction 0.01"),
+        (("--sampling", "uniform"), "Add, say, --fraction 0.01"),
         (("--fraction", "1"), "expected a share between 0 and 1"),
         (("--fraction", "0"), "expected a share between 0 and 1"),
         (("--fraction", "nan"), "expected a share between 0 and 1"),
