@@ -8,14 +8,20 @@ from mamp_schemas.models.base import digest_dumped, parse_model_json
 from mamp_schemas.models.results import RunRecord
 from mamp_schemas.models.splits import Subset
 
-FORMAT_1: dict[str, Any] = {
+RECORD: dict[str, Any] = {
+    "format_version": 2,
     "task": "linear",
+    "recipe": "nwucla-small",
     "dataset": "nwucla",
     "protocol": "xview",
     "recipe_hash": "ab" * 32,
     "store_hash": "cd" * 32,
     "manifest_hash": "ef" * 32,
-    "encoder": "runs/mamp (weights 0123456789abcdef)",
+    "encoder": "untrained",
+    "hardware": {"cpu": "x86_64", "cores": 1, "cores_present": 2, "memory_gb": 8.0, "gpus": {}, "ranks": 1},
+    "started": "2026-01-01T00:00:00Z",
+    "finished": "2026-01-01T00:01:00Z",
+    "sittings": 1,
     "seed": 0,
     "device": "cpu: x86_64, 1 threads",
     "versions": {"python": "3.11.7"},
@@ -33,13 +39,7 @@ FORMAT_1: dict[str, Any] = {
 
 
 def read(**changes: Any) -> RunRecord:
-    return parse_model_json(RunRecord, json.dumps({**FORMAT_1, **changes}), "run.json")
-
-
-def test_run_record__of_format_1_stays_readable() -> None:
-    record = read()
-    assert record.format_version == 1
-    assert (record.hardware, record.started, record.recipe) == (None, None, None)
+    return parse_model_json(RunRecord, json.dumps({**RECORD, **changes}), "run.json")
 
 
 def test_run_record__unknown_field_is_refused() -> None:
@@ -47,19 +47,17 @@ def test_run_record__unknown_field_is_refused() -> None:
         read(colour="blue")
 
 
-def test_run_record__a_later_format_is_refused() -> None:
+@pytest.mark.parametrize("version", [1, 3])
+def test_run_record__another_format_is_refused(version: int) -> None:
     with pytest.raises(ConfigError, match="format_version"):
-        read(format_version=3)
+        read(format_version=version)
 
 
-def test_began_with__whole_digests_and_those_of_format_1() -> None:
-    digest = "0123456789abcdef" + "0" * 48
-    assert read().started_from_weights(digest)
-    assert not read().started_from_weights("untrained")
-    assert not read().started_from_weights("1" + digest[1:])
-    assert read(encoder="untrained").started_from_weights("untrained")
+def test_started_from_weights__those_of_the_origin_or_untrained() -> None:
+    assert read().started_from_weights("untrained")
+    assert not read().started_from_weights("1" * 64)
     assert read(origin={"checkpoint": "c", "weights": "1" * 64}).started_from_weights("1" * 64)
-    assert not read(origin={"checkpoint": "c", "weights": "1" * 64}).started_from_weights(digest)
+    assert not read(origin={"checkpoint": "c", "weights": "1" * 64}).started_from_weights("2" * 64)
 
 
 def test_digest_data__is_that_of_the_model_it_was_dumped_from() -> None:

@@ -1,6 +1,7 @@
 """Runs as they stand in folders, written without any training."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from mamp_schemas.models.recipe import PretrainRecipe, Recipe
 from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, Hardware, PretrainResult, RunRecord
 
 HARDWARE = Hardware(cpu="A Fast One", cores=2, cores_present=16, memory_gb=24.0, gpus={}, ranks=1)
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> Path:
@@ -47,6 +49,9 @@ def make_record(recipe: Recipe, value: float, /, **changes: Any) -> RunRecord:
         seed=recipe.seed,
         device="cpu",
         hardware=HARDWARE,
+        started=STARTED,
+        finished=STARTED + timedelta(minutes=1),
+        sittings=1,
         versions={"python": "3.11", "torch": "2.13"},
         result=make_result(recipe, value),
     )

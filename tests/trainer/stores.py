@@ -149,6 +149,7 @@ def metadata_of(clips: Sequence[Clip], dataset: str, motion: MotionSpec) -> Stor
         policy_hash=policy.digest(),
         motion=motion,
         source="0" * 64,
+        ingests=("0" * 64,),
         versions={},
         counts=StoreCounts(
             clips=len(clips),

@@ -7,11 +7,10 @@ import yaml
 from mamp_schemas.errors import RecordError
 from mamp_schemas.io.run_files import read_curve, read_record, read_run, read_run_progress, read_runs
 from mamp_schemas.models.recipe import ScheduleSpec
-from mamp_schemas.models.splits import Subset
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.runs.index import find_finished, run_detail, summarise_run
 from tests.trainer.run_folders import encoder_of, write_metrics, write_recipe, write_run
-from tests.trainer.runs import linear_recipe, pretrain_recipe, semi_recipe
+from tests.trainer.runs import linear_recipe, pretrain_recipe
 
 
 def change_record(folder: Path, **changes: object) -> None:
@@ -56,13 +55,6 @@ def test_summarise_run__of_a_complete_one_by_its_record_alone(tmp_path: Path) ->
     line = summarise_run(read_run(folder))
     assert (line.recipe, line.last_top1, line.best_top1, line.best_epoch) == ("tiny", 57.5, 58.5, 2)
     assert (line.epochs, line.planned_epochs, line.last_loss) == (3, 3, None)
-
-
-def test_summarise_run__of_format_1_takes_name_and_draw_from_the_recipe(tmp_path: Path) -> None:
-    recipe = semi_recipe(subset=Subset(fraction=0.1, draw=2))
-    folder = write_run(tmp_path / "run", recipe, format_version=1, recipe=None, subset=None, hardware=None)
-    line = summarise_run(read_run(folder))
-    assert (line.recipe, line.subset) == ("tiny", recipe.subset)
 
 
 def test_summarise_run__of_an_incomplete_one_by_recipe_and_metrics(tmp_path: Path) -> None:

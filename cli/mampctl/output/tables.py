@@ -93,7 +93,7 @@ def _format_duration(seconds: float) -> str:
 
 
 def _record_fields(record: "RunRecord") -> dict[str, object]:
-    origin, times = record.origin, (record.started, record.finished)
+    origin = record.origin
     result = record.result.model_dump(exclude={"kind", "metrics"})
     result |= record.result.model_dump().get("metrics", {})
     return {
@@ -106,10 +106,10 @@ def _record_fields(record: "RunRecord") -> dict[str, object]:
         "its weights": origin.weights if origin else "",
         "its recipe": (origin.recipe_hash or "unknown: a released file") if origin else "",
         "device": record.device,
-        "hardware": _format_hardware(record.hardware) if record.hardware else "",
+        "hardware": _format_hardware(record.hardware),
         "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
-        "from, to": " – ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in times if time) if all(times) else "",
-        "sittings": record.sittings or "",
+        "from, to": f"{record.started:%Y-%m-%d %H:%M:%S} – {record.finished:%Y-%m-%d %H:%M:%S}",
+        "sittings": record.sittings,
         "run id": record.run_id or "",
     }
 

@@ -123,7 +123,7 @@ def _add_base(summary: IngestSummary, base: StoreMetadata, raw_input: RawInput, 
     still_quarantined = (entry for entry in base.quarantined if _file_id(entry, reader) not in read_again)
     return IngestSummary(
         source=add_fingerprints(base.source, summary.source),
-        ingests=(*(base.ingests or (base.source,)), *summary.ingests),
+        ingests=(*base.ingests, *summary.ingests),
         excluded=base.counts.excluded + summary.excluded,
         foreign=base.counts.foreign + summary.foreign,
         quarantined=(*still_quarantined, *summary.quarantined),

@@ -102,8 +102,7 @@ class EncoderProvenance(Model):
 class RunRecord(Model):
     """The record of a complete run, `run.json` in its folder: what was run, on which data, with what outcome.
 
-    Metrics of every epoch are in metrics.jsonl, the settings in recipe.yaml. Records of format 1 lack the fields that
-    may be None.
+    Metrics of every epoch are in metrics.jsonl, the settings in recipe.yaml.
 
     Attributes:
         task: `pretrain`, or the name of an evaluation protocol.
@@ -119,9 +118,9 @@ class RunRecord(Model):
         result: the outcome; its `seconds` include all sittings.
     """
 
-    format_version: Literal[1, 2] = 1
+    format_version: Literal[2]
     task: str
-    recipe: str | None = None
+    recipe: str
     dataset: str
     protocol: str
     subset: Subset | None = None
@@ -132,19 +131,18 @@ class RunRecord(Model):
     origin: EncoderProvenance | None = None
     seed: int
     device: str
-    hardware: Hardware | None = None
+    hardware: Hardware
     versions: dict[str, str]
-    started: AwareDatetime | None = None
-    finished: AwareDatetime | None = None
-    sittings: int | None = None
+    started: AwareDatetime
+    finished: AwareDatetime
+    sittings: int
     run_id: str | None = None
     result: PretrainResult | EvaluationResult
 
     @property
     def encoder_weights(self) -> str:
-        """`untrained`, or 16 digits of the digest of the weights at the start: format 1 has no more."""
-        weights = self.origin.weights if self.origin else self.encoder.rpartition("(weights ")[2].rstrip(")")
-        return weights[:16]
+        """`untrained`, or 16 digits of the digest of the weights at the start."""
+        return self.origin.weights[:16] if self.origin else self.encoder
 
     def started_from_weights(self, weights: str) -> bool:
         """Return whether the run's encoder had these weights at the start.

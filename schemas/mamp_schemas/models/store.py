@@ -86,8 +86,7 @@ class StoreMetadata(Model):
             for the same input and policy, however the work was divided.
         source: fingerprint of the raw input: the sum, modulo 2^256, of the sha256 of each file's id, size and
             CRC or time of writing, of a video also of its labels and sides; of an imported file its sha256.
-        ingests: the fingerprint of every ingest whose input the store holds, the first and all appends; empty in
-            stores of one ingest by an older version, whose fingerprint is `source`.
+        ingests: the fingerprint of every ingest whose input the store holds, the first and all appends.
         touched: for each field in which the policy differs from `paper`, how many clips would be other clips, or
             none, if this field alone were changed in `paper`. Clips are compared as they are read: both slots and the
             number of valid frames.
@@ -106,7 +105,7 @@ class StoreMetadata(Model):
     policy_hash: str
     motion: MotionSpec
     source: str
-    ingests: tuple[str, ...] = ()
+    ingests: tuple[str, ...]
     versions: dict[str, str]
     counts: StoreCounts
     content_hash: str

@@ -71,7 +71,7 @@ def match_all_runs(plan: ReproductionPlan, runs: list[Run], folder: Path, catalo
 
 def _finished_at(run: Run) -> datetime:
     """Return when a run was finished; records of format 1 do not say, and are the oldest."""
-    return (run.record.finished if run.record else None) or datetime.min.replace(tzinfo=UTC)
+    return run.record.finished if run.record else datetime.min.replace(tzinfo=UTC)
 
 
 def execute(

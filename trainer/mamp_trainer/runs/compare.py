@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mamp_schemas.errors import ConfigError, RecordError
-from mamp_schemas.io.run_files import UNTRAINED, Run, holds_run, read_recipe_data, read_run
+from mamp_schemas.io.run_files import Run, holds_run, read_recipe_data, read_run
 from mamp_schemas.models.base import Model, canonical_json, digest_dumped
 from mamp_schemas.models.differences import Difference, find_differences, flatten
 from mamp_schemas.models.recipe import EXECUTION_FIELDS
@@ -35,7 +35,7 @@ _SEED_FIELDS = frozenset({"seed", "subset.draw"})
 def run_inputs(run: Run) -> dict[str, RunInputs | None]:
     """Return a run's fields by aspect; None where nothing is known of an aspect."""
     settings, record = _settings(run.folder), run.record
-    hardware = record.hardware.model_dump(mode="json") if record and record.hardware else None
+    hardware = record.hardware.model_dump(mode="json") if record else None
     return {
         RECIPE: None if settings is None else _without(settings, _TITLE_FIELDS | EXECUTION_FIELDS | _SEED_FIELDS),
         SEED: None if settings is None else {key: value for key, value in settings.items() if key in _SEED_FIELDS},
@@ -51,18 +51,14 @@ def run_inputs(run: Run) -> dict[str, RunInputs | None]:
 
 def _pretraining(record: RunRecord) -> RunInputs | None:
     """Return recipe and data of the run that trained the encoder, if it is still in its folder and unchanged."""
-    if record.encoder == UNTRAINED:
+    if record.origin is None:
         return None
-    named = Path(record.origin.checkpoint if record.origin else record.encoder.partition(" (weights ")[0])
-    folder = next((each for each in (named, named.parent.parent) if holds_run(each)), None)
-    settings = _settings(folder) if folder else None
-    if folder is None or settings is None:
+    checkpoint = Path(record.origin.checkpoint)
+    folder = checkpoint.parent.parent
+    settings = _settings(folder) if holds_run(folder) else None
+    expected = record.origin.recipe_hash
+    if settings is None or (expected is not None and expected != digest_dumped(read_recipe_data(folder))):
         return None
-    expected = record.origin.recipe_hash if record.origin else None
-    if expected is not None and expected != digest_dumped(read_recipe_data(folder)):
-        return None
-    # Format 1 may name the run: then its last checkpoint was taken.
-    checkpoint = max((folder / "checkpoints").glob("step-*"), default=named) if named == folder else named
     left = read_run(folder).record
     data = {STORE: left.store_hash, SPLIT: left.manifest_hash} if left else {}
     return {**_without(settings, _TITLE_FIELDS | EXECUTION_FIELDS), **data, "checkpoint": checkpoint.name}

@@ -116,18 +116,12 @@ def missing_plugin(fields: Mapping[str, Any]) -> str | None:
 
 def summarise_run(run: Run) -> RunSummary:
     """Return a run in one line. Only what the record does not say is read from recipe and metrics."""
-    if run.record is not None and run.record.recipe is not None:
+    if run.record is not None:
         return _summary_of_record(run, run.record)
     try:
         settings = read_settings(run.folder)
     except (ConfigError, RecordError) as problem:
-        if run.record is not None:
-            return _summary_of_record(run, run.record)
         return RunSummary(run=str(run.folder), state="damaged", problem=run.problem or problem.message)
-    if run.record is not None:
-        # Records of format 1 have neither the recipe's name nor the draw.
-        summary = _summary_of_record(run, run.record)
-        return summary.replaced(recipe=settings.get("name"), subset=_subset(settings))
     return _summary_of_settings(run, settings, read_run_progress(run.folder))
 
 

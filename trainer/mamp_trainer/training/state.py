@@ -69,7 +69,7 @@ class TrainState:
         norms: norms of the gradient since the last line.
         history: the metrics of each finished epoch, its mean loss among them.
         seconds: time spent, over all sessions of the run.
-        started: when the first session began (UTC, ISO 8601); empty where an older version began the run.
+        started: when the first session began (UTC, ISO 8601).
         sittings: number of sessions.
         window_parts, epoch_parts: as `window` and `epoch`, of each named part of the loss.
     """

@@ -295,9 +295,9 @@ class Trainer:
             device=device if ranks.world_size == 1 else f"{ranks.world_size} × {device}",
             hardware=describe_hardware(ranks.world_size),
             versions=package_versions(),
-            started=datetime.fromisoformat(state.started) if state.started else None,
+            started=datetime.fromisoformat(state.started),
             finished=utc_now(),
-            sittings=state.sittings if state.started else None,
+            sittings=state.sittings,
             run_id=self.context.run_id,
             result=result,
         )
