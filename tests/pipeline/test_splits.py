@@ -29,7 +29,7 @@ def split_names(names: list[str], dataset: DatasetSpec, protocol_name: str) -> t
     [(NTU60, "xsub"), (NTU60, "xview"), (NTU120, "xsub"), (NTU120, "xset")],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_divide__gives_the_official_counts_from_the_names(dataset: DatasetSpec, protocol: str) -> None:
+def test_split_clips__gives_the_official_counts_from_the_names(dataset: DatasetSpec, protocol: str) -> None:
     names = lzma.decompress(NAMES.read_bytes()).decode().split()
     assert len(names) == 113_945
     if dataset is NTU60:
@@ -40,7 +40,7 @@ def test_divide__gives_the_official_counts_from_the_names(dataset: DatasetSpec, 
 
 
 @pytest.mark.parametrize("name", ["ntu60", "ntu120"])
-def test_divide__gives_the_golden_splits(name: str) -> None:
+def test_split_clips__gives_the_golden_splits(name: str) -> None:
     golden: dict[str, dict[str, list[str]]] = json.loads(Path(GOLDEN / name / "splits.json").read_text())
     for protocol, sides in golden.items():
         train, test = split_names(sides["train"] + sides["test"], dataset_spec(name), protocol)  # type: ignore[index]

@@ -35,25 +35,25 @@ def answer(status: int, code: str, extra: str = "") -> Exception:
     ],
     ids=lambda value: None if isinstance(value, Exception) else "",
 )
-def test_explain__says_what_and_what_to_do(problem: Exception, what: str, remedy: str) -> None:
+def test_explain_error__says_what_and_what_to_do(problem: Exception, what: str, remedy: str) -> None:
     error = explain_error(URL, problem)
     assert what in error.message
     assert remedy in error.remedy
     assert not any(secret in str(error) for secret in ("password", "AKIASECRET"))
 
 
-def test_refusals__a_missing_object_is_a_missing_file() -> None:
+def test_translate_errors__a_missing_object_is_a_missing_file() -> None:
     with pytest.raises(FileNotFoundError) as caught, translate_errors(URL, RuntimeError):
         raise FileNotFoundError("NoSuchKey at http://user:password@host")
     assert (caught.value.strerror, caught.value.filename) == ("No such object", "s3://bucket/key")
 
 
-def test_refusals__a_missing_bucket_is_not() -> None:
+def test_translate_errors__a_missing_bucket_is_not() -> None:
     with pytest.raises(ObjectStoreError, match="no such bucket"), translate_errors(URL, RuntimeError):
         raise FileNotFoundError("<Code>NoSuchBucket</Code>")
 
 
-def test_refusals__leaves_other_errors_alone() -> None:
+def test_translate_errors__leaves_other_errors_alone() -> None:
     with pytest.raises(KeyError), translate_errors(URL, RuntimeError):
         raise KeyError("ours")
 

@@ -32,7 +32,7 @@ def test_open_store__in_a_bucket(bucket: Bucket, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("residency", ["host", "stream"])
-def test_source__batches_from_a_bucket_are_those_from_disk(bucket: Bucket, tmp_path: Path, residency: str) -> None:
+def test_run_data__batches_from_a_bucket_are_those_from_disk(bucket: Bucket, tmp_path: Path, residency: str) -> None:
     path, url = put_store(bucket, tmp_path)
     recipe = pretrain_recipe(residency=residency)
     found = []
