@@ -123,5 +123,6 @@ def run_with_plug_ins(folder: Path, *commands: list[str]) -> Outcome:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAMPCTL_")}
     environment |= {"PYTHONPATH": str(folder / "site"), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-c", RUN_COMMANDS, json.dumps(commands)]
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
     return Outcome(json.loads((folder / "codes.json").read_text()), done.stderr[-3000:])
