@@ -27,11 +27,14 @@ NOBODY = 65_534
 AS_NOBODY = f"""
 import os, sys
 from pathlib import Path
-from mamp_pipeline.ingest.run import Ingest, ingest
+import mampctl.runtime.app, mamp_pipeline.datasets.custom.layouts
+from mamp_pipeline.ingest.request import IngestRequest
+from mamp_pipeline.ingest.run import ingest
 from mamp_schemas.models.dataset import dataset_spec
-from mamp_schemas.progress import Silent
-from mampctl.runtime.app import main
-ingest(Ingest("ntu60", (Path({str(RAW)!r}),), Path(sys.argv.pop(1)), dataset_spec("ntu60").paper_policy), Silent())
+from mamp_schemas.progress import NullProgress
+from mampctl.runtime.main import main
+policy = dataset_spec("ntu60").paper_policy
+ingest(IngestRequest("ntu60", (Path({str(RAW)!r}),), Path(sys.argv.pop(1)), policy), NullProgress())
 os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})
