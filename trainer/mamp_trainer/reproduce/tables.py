@@ -85,14 +85,16 @@ def collect(plan: ReproductionPlan, outcome: Outcome, catalog: DataCatalog, tabl
 
 
 def _collect_table(
-    planned: PlannedTable, plan: ReproductionPlan, outcome: Outcome, catalog: DataCatalog, beside: Path
+    planned: PlannedTable, plan: ReproductionPlan, outcome: Outcome, catalog: DataCatalog, tables_folder: Path
 ) -> ObtainedTable:
     recipes = {run.name: run.recipe for run in plan.runs}
     parents = {run.name: run.parent for run in plan.runs}
     names = dict.fromkeys(name for cell in planned.cells for name in cell.runs)
-    used = dict.fromkeys(each for name in names for each in (parents[name], name) if each is not None)
+    used = dict.fromkeys(run for name in names for run in (parents[name], name) if run is not None)
     done = {
-        name: _read_result(name, outcome.done[name], recipes[name], beside) for name in names if name in outcome.done
+        name: _read_result(name, outcome.done[name], recipes[name], tables_folder)
+        for name in names
+        if name in outcome.done
     }
     odd = _find_data_differences([recipes[name] for name in used], catalog)
     measure: TableMetric = "loss" if planned.published.evaluation == "pretrain" else "top1"
@@ -126,9 +128,9 @@ def _collect_cell(
     )
 
 
-def _read_result(name: str, folder: Path, recipe: Recipe, beside: Path) -> ObtainedRun:
+def _read_result(name: str, folder: Path, recipe: Recipe, tables_folder: Path) -> ObtainedRun:
     result = read_record(folder).result
-    where = Path(os.path.relpath(folder, beside)).as_posix()
+    where = Path(os.path.relpath(folder, tables_folder)).as_posix()
     if isinstance(result, PretrainResult):
         return ObtainedRun(name=name, folder=where, seed=recipe.seed, value=_last_loss(result, folder))
     return ObtainedRun(
@@ -276,7 +278,7 @@ def table_title(table: ObtainedTable) -> str:
 def describe_row(row: Row) -> str:
     """Return a row's label."""
     settings = [f"{field}={value}" for field, value in row.recipe.items()]
-    return ", ".join((row.method, *(each for each in (row.input, row.backbone) if each), *settings))
+    return ", ".join((row.method, *(part for part in (row.input, row.backbone) if part), *settings))
 
 
 def describe_column(column: Column) -> str:
@@ -324,13 +326,23 @@ def _record(
 ) -> list[object]:
     obtained, best = (cell.obtained, cell.best) if cell else (None, None)
     settings = " ".join(f"{field}={setting}" for field, setting in row.recipe.items())
-    facts = [row.method, row.input, row.backbone, settings, *column.__dict__.values(), value]
+    settings_and_data = [row.method, row.input, row.backbone, settings, *column.__dict__.values(), value]
     numbers = [obtained and obtained.mean, obtained and obtained.deviation, cell and cell.difference]
     bests = [best and best.mean, best and best.deviation]
     runs = [cell.state, len(cell.runs), cell.planned] if cell else ["published", 0, 0]
     folders = ";".join(run.folder for run in cell.runs) if cell else ""
     problem = cell.problem if cell else ""
-    return [table.published.name, table.scale, table.comparable, *facts, *numbers, *bests, *runs, folders, problem]
+    return [
+        table.published.name,
+        table.scale,
+        table.comparable,
+        *settings_and_data,
+        *numbers,
+        *bests,
+        *runs,
+        folders,
+        problem,
+    ]
 
 
 def _shown(cell: ObtainedCell | None, measure: str) -> tuple[str, ...]:
