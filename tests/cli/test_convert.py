@@ -118,7 +118,7 @@ def test_import__an_unfinished_one_is_refused_by_readers(run: Run, tmp_path: Pat
     (tmp_path / "s.zarr" / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
     outcome = run("verify", tmp_path / "s.zarr")
     assert outcome.code == 1
-    assert "or the same import" in outcome.err
+    assert "Or the same import" in outcome.err
 
 
 def test_import__a_hostile_pickle_is_refused(run: Run, tmp_path: Path) -> None:
