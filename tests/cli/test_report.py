@@ -191,7 +191,7 @@ def test_report__of_runs_and_a_store_together(run: Run, trained: Path, tmp_path:
 
 def test_report__of_two_stores(run: Run, trained: Path, tmp_path: Path) -> None:
     store = trained / "toy.zarr"
-    assert "one report for each store" in run("report", store, store, "--out", tmp_path / "runs.html").err
+    assert "a report of stores takes one store" in run("report", store, store, "--out", tmp_path / "runs.html").err
 
 
 def test_show__prints_a_summary(run: Run, store: Path) -> None:
