@@ -197,7 +197,7 @@ def test_predict__a_released_file_needs_its_recipe(run: Run, trained: Path, tmp_
 def test_predict__a_run_needs_no_recipe(run: Run, trained: Path, tmp_path: Path) -> None:
     outcome = run("predict", trained, tmp_path, "--recipe", "ntu60-xsub")
     assert outcome.code == 2
-    assert "says itself what it was trained by" in outcome.err
+    assert "whose checkpoint holds the recipe" in outcome.err
 
 
 def test_predict__a_run_needs_no_policy(run: Run, trained: Path, tmp_path: Path) -> None:
