@@ -54,6 +54,11 @@ def test_load_layout__unknown_name_lists_the_known_ones() -> None:
         load_layout("openpose")
 
 
+def test_load_layout__a_near_name_is_suggested() -> None:
+    with pytest.raises(ConfigError, match="no layout is called 'coco17'; did you mean 'coco_17'"):
+        load_layout("coco17")
+
+
 def test_load_layout__file_faults_are_named(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\nskeleton: coco_17\nunit: metres\nfiles: {format: npy, order: TVC}\n")

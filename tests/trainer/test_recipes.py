@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
+from mamp_schemas.io import named_files
 from mamp_schemas.models.base import digest_dumped
 from mamp_schemas.models.objectives import (
     JointTargetSpec,
@@ -217,7 +218,7 @@ def test_load_recipe__its_own_base_is_refused(tmp_path: Path, monkeypatch: pytes
         path = tmp_path / "linear" / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"base: {base}\n")
-    monkeypatch.setattr(recipes, "files", lambda _: tmp_path)
+    monkeypatch.setattr(named_files, "files", lambda _: tmp_path)
     with pytest.raises(RecipeError, match="its base 'a' is its own"):
         load_recipe("linear", "a")
 

@@ -5,18 +5,16 @@ differs. Where it names another objective than its base, or `--set objective=NAM
 objective does not have are left out.
 """
 
-import difflib
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, overload
 
 import yaml
 
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
+from mamp_schemas.io.named_files import builtin_files, read_named_file
 from mamp_schemas.models.base import Model, parse_yaml
 from mamp_schemas.models.recipe import (
     DEFAULT_OBJECTIVE,
@@ -32,7 +30,6 @@ from mamp_schemas.registry import OBJECTIVES, PROTOCOLS
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = (".yaml", ".yml")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
@@ -164,9 +161,7 @@ def recipe_names(task: str) -> list[str]:
 
 def _files(task: str) -> dict[str, Traversable]:
     """Return the built-in recipe files of a task, by name."""
-    folder = files(__name__) / task
-    entries = folder.iterdir() if task in task_names() and folder.is_dir() else ()
-    return {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}
+    return builtin_files(__name__, task) if task in task_names() else {}
 
 
 def _plugin_recipes(task: str) -> dict[str, str]:
@@ -183,26 +178,14 @@ def _plugin_recipes(task: str) -> dict[str, str]:
 
 
 def _read_text(task: str, name_or_file: str) -> str:
-    if name_or_file.endswith(_SUFFIXES):
-        try:
-            return Path(name_or_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as problem:
-            raise RecipeError(
-                f"recipe file {name_or_file} cannot be read: {problem}",
-                remedy="Name a readable YAML file, or a built-in recipe without a suffix.",
-            ) from None
-    shipped = _files(task)
-    if name_or_file in shipped:
-        return shipped[name_or_file].read_text(encoding="utf-8")
-    brought = _plugin_recipes(task)
-    if name_or_file in brought:
-        return brought[name_or_file]
-    names = recipe_names(task)
-    near = difflib.get_close_matches(name_or_file, names, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise UsageError(
-        f"no {task} recipe is called '{name_or_file}'{hint}; the built-in ones are: {', '.join(names)}",
-        remedy="Choose one of them, or name a file that ends in .yaml.",
+    return read_named_file(
+        name_or_file,
+        _files(task),
+        noun="recipe",
+        group=task,
+        others=lambda: _plugin_recipes(task),
+        file_error=RecipeError,
+        name_error=UsageError,
     )
 
 
