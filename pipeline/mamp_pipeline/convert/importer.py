@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from mamp_pipeline.convert.source import ImportClip, ImportSource, SecondSlot
 from mamp_pipeline.datasets.clips import Clip, ClipInfo
 from mamp_pipeline.ingest.staging import acquire, remove_staging, staging_path
-from mamp_pipeline.motion import row_arrays
 from mamp_pipeline.splits import make_manifest
 from mamp_pipeline.store.metadata import IngestSummary, make_store_metadata
+from mamp_pipeline.store.packing import WholeClips, clips_in_range, pack_rows
 from mamp_pipeline.store.shards import RowRange, first_rows, pack_ids, plan_shards
 from mamp_pipeline.store.staged_part import pack_part
 from mamp_pipeline.store.writer import create_arrays, write_metadata, write_shard
@@ -115,14 +115,17 @@ class ImportTable:
         """Rows of the whole store."""
         return int(clip_ends(self.columns)[-1]) if self.clips else 0
 
-    def read_rows(self, first: int, last: int) -> NDArray[np.float32]:
-        """Return the rows of clips [first, last), (rows, V, 3)."""
+    def read_clips(self, rows: RowRange) -> WholeClips:
+        """Return the clips that have rows in a range."""
+        starts = self.columns["first_row"]
+        clips = clips_in_range(starts, clip_ends(self.columns), rows)
         with self.scratch_file.open("rb") as file:
-            rows = [
+            joints = [
                 read_scratch_clip(file, clip, self.joints, self.empty_slot).reshape(-1, self.joints, 3)
-                for clip in self.clips[first:last]
+                for clip in self.clips[clips]
             ]
-        return np.concatenate(rows)
+        frames, bodies = self.columns["frames"][clips], self.columns["bodies"][clips]
+        return WholeClips(np.concatenate(joints), int(starts[clips][0]), frames, bodies)
 
 
 def build_clip_table(
@@ -266,19 +269,7 @@ def _write_clip_table(source_file: ImportSource, staging: Path, progress: Progre
 
 def _write_rows(source_file: ImportSource, table: ImportTable, out: Path, progress: Progress) -> None:
     create_arrays(out, table.rows, source_file.dataset.skeleton, table.columns)
-    ends = clip_ends(table.columns)
     progress.start("pack", table.rows, "rows")
     for rows in plan_shards(table.rows):
-        first = int(np.searchsorted(ends, rows.start, side="right"))
-        last = int(np.searchsorted(table.columns["first_row"], rows.stop, side="left"))
-        _write_one_shard(out, rows, table, first, last)
+        write_shard(out, rows, pack_rows([table.read_clips(rows)], rows, _MOTION))
         progress.advance(rows.stop - rows.start)
-
-
-def _write_one_shard(out: Path, rows: RowRange, table: ImportTable, first: int, last: int) -> None:
-    joints = table.read_rows(first, last)
-    frames, bodies = table.columns["frames"][first:last], table.columns["bodies"][first:last]
-    start = int(table.columns["first_row"][first])
-    inside = slice(rows.start - start, rows.stop - start)
-    arrays = row_arrays(joints, frames, bodies, _MOTION)
-    write_shard(out, rows, {name: values[inside] for name, values in arrays.items()})

@@ -3,20 +3,18 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.io.read import prefetch
 from mamp_pipeline.ingest.plan import Part
 from mamp_pipeline.ingest.read_files import read_file
 from mamp_pipeline.ingest.staging import check_owner_marker, open_staged_part
-from mamp_pipeline.motion import row_arrays
+from mamp_pipeline.store.packing import WholeClips, clips_in_range, pack_rows
 from mamp_pipeline.store.shards import RowRange
 from mamp_pipeline.store.staged_part import StagedPart, pack_part, write_part
 from mamp_pipeline.store.writer import write_shard
@@ -30,52 +28,6 @@ from mamp_schemas.models.dataset import dataset_identity
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.store import MotionSpec
-
-
-@dataclass(frozen=True, slots=True)
-class _WholeClips:
-    """Whole consecutive clips.
-
-    Attributes:
-        joints: (rows, V, 3).
-        first: the row in the store of the first clip.
-        frames, bodies: (clips,).
-    """
-
-    joints: NDArray[np.float32]
-    first: int
-    frames: NDArray[np.int64]
-    bodies: NDArray[np.int64]
-
-
-def assemble_rows(
-    parts: Sequence[tuple[StagedPart, int]], rows: RowRange, motion: MotionSpec
-) -> dict[str, NDArray[np.float32]]:
-    """Return the row arrays of a range of the store.
-
-    Args:
-        parts: those that hold the rows, in order, each with its first row in the store.
-        rows: the range.
-        motion: how motion and intensity are computed.
-    """
-    runs = [_clips_in_range(part, first, rows) for part, first in parts]
-    joints = np.concatenate([run.joints for run in runs])
-    frames, bodies = np.concatenate([run.frames for run in runs]), np.concatenate([run.bodies for run in runs])
-    inside = slice(rows.start - runs[0].first, rows.stop - runs[0].first)
-    return {name: values[inside] for name, values in row_arrays(joints, frames, bodies, motion).items()}
-
-
-def _clips_in_range(part: StagedPart, first: int, rows: RowRange) -> _WholeClips:
-    """Return the clips that have rows in the range, whole, because motion and intensity need whole clips."""
-    if part.joints is None:
-        raise ValueError("only the table of the staged part was read")
-    frames, bodies = part.columns["frames"], part.columns["bodies"]
-    stops = first + np.cumsum(frames * bodies)
-    starts = stops - frames * bodies
-    low = int(np.searchsorted(stops, rows.start, side="right"))
-    high = int(np.searchsorted(starts, rows.stop, side="left"))
-    start, stop = int(starts[low]), int(stops[high - 1])
-    return _WholeClips(part.joints[start - first : stop - first], start, frames[low:high], bodies[low:high])
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +120,8 @@ def pack_shard(job: PackJob) -> None:
     """
     check_owner_marker(job.shard_manifest.parent, job.plan)
     new = RowRange(max(job.rows.start, job.existing_rows), job.rows.stop)
-    arrays = assemble_rows([(open_staged_part(path), first) for path, first in job.parts], new, job.motion)
+    clips = [_clips_of_part(open_staged_part(path), first, new) for path, first in job.parts]
+    arrays = pack_rows(clips, new, job.motion)
     if job.rows.start < job.existing_rows:
         store = open_store(job.store)
         arrays = {
@@ -177,6 +130,18 @@ def pack_shard(job: PackJob) -> None:
         }
     written = write_shard(job.store, job.rows, arrays)
     write_atomic(job.shard_manifest, json.dumps({"state": job.table_digest, "files": written}).encode())
+
+
+def _clips_of_part(part: StagedPart, first: int, rows: RowRange) -> WholeClips:
+    """Return the clips of a part that have rows in the range; `first` is the part's first row in the store."""
+    if part.joints is None:
+        raise ValueError("only the table of the staged part was read")
+    frames, bodies = part.columns["frames"], part.columns["bodies"]
+    stops = first + np.cumsum(frames * bodies)
+    starts = stops - frames * bodies
+    clips = clips_in_range(starts, stops, rows)
+    start, stop = int(starts[clips][0]), int(stops[clips][-1])
+    return WholeClips(part.joints[start - first : stop - first], start, frames[clips], bodies[clips])
 
 
 def _check_containers(part: Part) -> None:
