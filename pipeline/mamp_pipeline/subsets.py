@@ -1,4 +1,4 @@
-"""Subsets of the training clips for semi-supervised evaluation, as pure functions of the clips' ids."""
+"""Subsets of the training clips for semi-supervised evaluation."""
 
 import hashlib
 from collections import Counter

@@ -5,15 +5,19 @@ The policy of the whole project. No other module sets a signal handler.
 What a user sees: the command ends within seconds, with one line that says how to continue, and nothing unfinished under
 a final name. The exit code is 130 after SIGINT and 75 after SIGTERM (EX_TEMPFAIL: batch systems run the job again); see
 `errors.ExitCode`. While a signal stops a command it is an exception: `errors.Interrupted`, a `KeyboardInterrupt` that
-knows its signal. Only the command line (`mampctl.runtime`) catches it and turns it into the exit code.
+knows its signal; or a plain `KeyboardInterrupt` for SIGINT under Python's own handler and for a second SIGINT. The
+training loop catches it to save a checkpoint and raises it again; only the command line (`mampctl.runtime`) ends the
+process and chooses the exit code.
 
 Who handles a signal, and when it raises:
 
 - Any command, from its first line on (`handle_sigterm`): both raise at once. SIGINT has Python's own handler. After a
   SIGTERM further ones are ignored, so that cleaning up is not interrupted.
-- A training before its first step (`interrupt_immediately`): both raise at once, whenever they come.
-- The training loop, and writing predictions (`interruptible`): both wait for the end of the step. All ranks stop after
-  the same step and write a checkpoint. A second SIGINT raises at once; a second SIGTERM changes nothing.
+- A training outside its loop (`interrupt_immediately`), before the first step and while its results are analysed: both
+  raise at once, whenever they come.
+- The training loop (`interruptible`): both wait for the end of the step or test batch. All ranks stop there, and the
+  first one writes a checkpoint. A second SIGINT raises at once; a second SIGTERM changes nothing.
+- Writing predictions (`interruptible`): both wait until the lines at hand are written.
 - The launcher of ranks, `--devices` (`record_signals`): both are forwarded to the ranks, which stop as above. The
   launcher waits for them.
 - The start of local Dask workers (`block_sigint`, `defer_sigterm`): both wait until the workers are known, then raise,
@@ -22,7 +26,7 @@ Who handles a signal, and when it raises:
 Ingest needs no handler of its own: whatever raises, staging files stay and the same command continues. An ingest on a
 remote scheduler leaves the workers as they are.
 
-Python runs handlers in the main thread only, between two bytecodes. In any other thread the functions here do nothing.
+Python runs handlers in the main thread only, between two bytecodes. In any other thread no handler is set.
 An exception that a handler raises inside a destructor or a callback of compiled code (h5py) would be lost;
 `handle_sigterm` sends such a signal again. Waiting inside compiled code for long (torch's rendezvous) is done in a
 thread, so that the main thread can handle signals.
@@ -63,7 +67,7 @@ def handle_sigterm() -> Iterator[None]:
 
 @contextmanager
 def interrupt_immediately() -> Iterator[None]:
-    """Raise `Interrupted` as soon as SIGINT or SIGTERM comes: before training, when nothing is lost by it."""
+    """Raise `Interrupted` as soon as SIGINT or SIGTERM comes: where nothing is lost by it."""
 
     def receive(number: int, _frame: FrameType | None) -> None:
         raise Interrupted(number)

@@ -124,7 +124,7 @@ def test_reproduce__stopped_in_the_middle_goes_on_there(
     resumed = run(*command)
     assert resumed.code == 0, resumed.err
     assert started(resumed) == 3
-    assert resumed.err.count("going on after epoch") == 1
+    assert resumed.err.count("resuming: ") == 1
     assert (first / "run.json").read_bytes() == record
     assert run("reproduce", "8", *ONE_DATASET, "--out", tmp_path / "whole").code == 0
     for name in ("table-8-small.md", "table-8-small.csv", "table-8-small.json"):

@@ -60,7 +60,7 @@ class _Throughput:
 def parse_parts(
     request: IngestRequest, parts: Sequence[Part], staging: StoragePath, plan: str, engine: Engine, progress: Progress
 ) -> None:
-    """Parse every part that has no staged part of its present files yet."""
+    """Parse each part that is not staged yet, or whose files or options have changed."""
     jobs = [
         ParseJob(
             part,
@@ -74,12 +74,12 @@ def parse_parts(
         for part in parts
     ]
     staged = list_file_sizes(staging)
-    left = [job for job in jobs if job.target.name not in staged or not _is_parsed(job)]
-    if len(left) < len(jobs):
-        logger.info(f"{len(jobs) - len(left):,} of {len(jobs):,} parts are parsed already")
-    progress.start("parse", sum(len(job.part.sources) for job in left), "files")
+    remaining = [job for job in jobs if job.target.name not in staged or not _is_parsed(job)]
+    if len(remaining) < len(jobs):
+        logger.info(f"{len(jobs) - len(remaining):,} of {len(jobs):,} parts are parsed already")
+    progress.start("parse", sum(len(job.part.sources) for job in remaining), "files")
     rate = _Throughput()
-    for job, _ in engine.run(parse_part, left):
+    for job, _ in engine.run(parse_part, remaining):
         size = sum(source.size for source in job.part.sources)
         progress.advance(len(job.part.sources), mb_per_s=rate.add(size))
 
@@ -93,7 +93,7 @@ def pack_shards(
     engine: Engine,
     progress: Progress,
 ) -> None:
-    """Write every shard that has no manifest of the present clip table yet.
+    """Write each shard that is not packed yet from this clip table.
 
     Args:
         request: the ingest.
@@ -121,9 +121,9 @@ def pack_shards(
     ]
     staged = list_file_sizes(staging)
     sizes = list_file_sizes(request.out) if any(job.shard_manifest.name in staged for job in jobs) else {}
-    left = [job for job in jobs if job.shard_manifest.name not in staged or not _is_packed(job, sizes)]
-    progress.start("pack", sum(job.rows.stop - job.rows.start for job in left), "rows")
-    for job, _ in engine.run(pack_shard, left):
+    remaining = [job for job in jobs if job.shard_manifest.name not in staged or not _is_packed(job, sizes)]
+    progress.start("pack", sum(job.rows.stop - job.rows.start for job in remaining), "rows")
+    for job, _ in engine.run(pack_shard, remaining):
         progress.advance(job.rows.stop - job.rows.start)
 
 
@@ -132,7 +132,7 @@ def _is_parsed(job: ParseJob) -> bool:
     if digest is None:
         logger.warning(f"{job.target.name} is damaged: its part is parsed again")
     elif digest != expected:
-        logger.info(f"{job.target.name} is of files that changed since: its part is parsed again")
+        logger.info(f"{job.target.name} was made from other files or options: its part is parsed again")
     return digest == expected
 
 
@@ -148,7 +148,7 @@ def _is_packed(job: PackJob, sizes: Mapping[str, int]) -> bool:
 def _overlapping_parts(
     table: ClipTable, parts: Sequence[StoragePath], rows: RowRange
 ) -> Iterator[tuple[StoragePath, int]]:
-    """Yield the staged parts that hold rows of a shard, and the first row of each; a part may hold none at all."""
+    """Yield the staged parts that hold rows of a shard, and the first row of each; a part may hold no rows."""
     starts, stops = table.part_rows[:-1], table.part_rows[1:]
     first, last = stops.searchsorted(rows.start, side="right"), starts.searchsorted(rows.stop, side="left")
     for index in range(int(first), int(last)):
@@ -166,7 +166,7 @@ def ingest(request: IngestRequest, progress: Progress, workers: Workers | None =
 
     Raises:
         RawInputError: nothing to ingest was found, or a clip was found twice.
-        StoreExistsError: there is another store or something else at the output, or it cannot be extended by this.
+        StoreExistsError: there is another store or something else at the output, or this input cannot extend it.
         ClusterError: the workers cannot be used, or were lost.
         OutputError: the disk is full or the folder cannot be written.
     """
@@ -192,11 +192,11 @@ def _ingest_locked(
     done = already_complete(request, raw_input, base) if base else None
     if done:
         return done
-    begun = read_owner_marker(staging_path(request.out)) == plan
+    resumed = read_owner_marker(staging_path(request.out)) == plan
     staging = acquire(request.out, plan, replacing=base is not None or is_complete(request.out))
     parts = list(plan_parts(raw_input.sources))
     probe = choose_probe(staging, raw_input.sources)
-    with _release_without_engine(staging, begun), open_engine(workers, len(parts), probe) as engine:
+    with _remove_unused_staging(staging, resumed), open_engine(workers, len(parts), probe) as engine:
         parse_parts(request, parts, staging, plan, engine, progress)
         table = gather_table([staged_part_path(staging, part.number) for part in parts], base)
         metadata = build_metadata(request, raw_input, table, base)
@@ -209,12 +209,12 @@ def _ingest_locked(
 
 
 @contextmanager
-def _release_without_engine(staging: StoragePath, begun: bool) -> Iterator[None]:
-    """Remove the staging folder where the work could not begin, because there was no cluster for it."""
+def _remove_unused_staging(staging: StoragePath, resumed: bool) -> Iterator[None]:
+    """Remove the staging folder if no cluster could be used and nothing was staged."""
     try:
         yield
     except ClusterError:
-        if not begun and not list_file_sizes(staging).keys() - {OWNER_MARKER}:
+        if not resumed and not list_file_sizes(staging).keys() - {OWNER_MARKER}:
             remove_staging(staging)
         raise
 

@@ -1,9 +1,10 @@
-"""Masked motion prediction (section 3): mask the tokens that move most, predict the motion of masked tokens.
+"""Masked motion prediction (section 3): mask tokens, those that move most with the highest probability.
+
+The target is the motion of the masked tokens.
 
 Shapes as in `models/mamp.py`: B sequences, T frames, V joints, C coordinates, l frames of a token, L tokens.
 """
 
-from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import torch
@@ -86,9 +87,11 @@ class MaskedPrediction(Objective[R], Generic[R]):
         return MAMP(self.recipe.model, self.masking)
 
     def loss(self, module: nn.Module, batch: Batch, draws: Draws) -> Loss:
-        """Return the error of masked tokens (eq. 11), the mean over sequences, or over those of real bodies.
+        """Return the error of masked tokens (eq. 11), the mean over all sequences.
 
-        Which tokens of a body are masked depends on seed, epoch, clip and slot alone.
+        With `empty_bodies: skip` it is the mean over the sequences of real bodies.
+
+        The random numbers of the mask depend on seed, epoch, clip and slot alone.
         """
         x_BTVC, u_BL, trajectory_BTVC = self._sequences(batch, draws, skip_empty=self.recipe.empty_bodies == "skip")
         with autocast(self.recipe.precision, x_BTVC.device):
@@ -118,7 +121,7 @@ class MaskedPrediction(Objective[R], Generic[R]):
         return int(numbers * (8 + 2 * spec.mlp_ratio) * bytes_of_number)
 
     def reconstruct(self, module: nn.Module, batch: Batch, draws: Draws) -> Reconstruction:
-        """Return what the network predicts; of normalised tokens, with the mean and variance of the true ones."""
+        """Return what the network predicts, normalised tokens in metres by the true token's mean and variance."""
         spec = self.recipe.model
         x_BTVC, u_BL, trajectory_BTVC = self._sequences(batch, draws, skip_empty=False)
         with autocast(self.recipe.precision, x_BTVC.device):
@@ -139,15 +142,16 @@ class MaskedPrediction(Objective[R], Generic[R]):
             masking=_describe_masking(self.masking),
         )
 
-    def _sequences(self, batch: Batch, draws: Draws, skip_empty: bool) -> Sequence[Tensor]:
+    def _sequences(self, batch: Batch, draws: Draws, skip_empty: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return the B sequences of a batch, the draws for their masks (B, L), and what their motion is taken from."""
         tokens = self.recipe.model.tokens
         u_BL = draws.uniform(RngStream.MASK, batch.x.shape[1] * tokens).view(-1, tokens)
-        sequences = [batch.x.flatten(0, 1), u_BL]
-        sequences += [] if batch.trajectory is None else [batch.trajectory.flatten(0, 1)]
+        x_BTVC = batch.x.flatten(0, 1)
+        trajectory_BTVC = x_BTVC if batch.trajectory is None else batch.trajectory.flatten(0, 1)
         if skip_empty:
-            sequences = [sequence[batch.unique_bodies.bodies] for sequence in sequences]
-        return sequences if len(sequences) == 3 else [*sequences, sequences[0]]
+            real = batch.unique_bodies.bodies
+            return x_BTVC[real], u_BL[real], trajectory_BTVC[real]
+        return x_BTVC, u_BL, trajectory_BTVC
 
 
 def _describe_masking(masking: MaskingSpec) -> str:

@@ -18,9 +18,6 @@ from mamp_trainer.protocols.base import EncodedClips, MeasuredProtocol
 
 logger = logging.getLogger(__name__)
 
-
-logger = logging.getLogger(__name__)
-
 CHUNK_SIMILARITIES = 2**26
 """Similarities in memory at a time: 256 MiB."""
 

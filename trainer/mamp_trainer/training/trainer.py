@@ -66,7 +66,7 @@ InterruptCheck = Callable[[], None]
 
 
 def never_interrupt() -> None:
-    """Do not stop: there is nothing to lose."""
+    """Never stop: for work outside `fit`, where nothing is lost."""
 
 
 def _no_evaluation(_check_interrupt: InterruptCheck) -> Mapping[str, float]:
@@ -74,18 +74,18 @@ def _no_evaluation(_check_interrupt: InterruptCheck) -> Mapping[str, float]:
 
 
 class Hooks:
-    """What a training may do besides minimising its loss; by default nothing. On all ranks alike."""
+    """What a training may do besides minimising its loss; by default nothing. All ranks must do the same."""
 
     def clip_gradients(self, gradients: FlatGradients) -> None:
         """Change the gradients of the whole batch before the optimiser's step."""
 
     def after_step(self, module: nn.Module, step: int, steps: int) -> None:
-        """Follow an optimiser's step: move teachers, queues, schedules.
+        """Update teachers, queues or schedules; called after each optimiser step.
 
         Args:
             module: the network after the step.
             step: optimiser steps done, from 1 on.
-            steps: of the whole training.
+            steps: optimiser steps of the whole training.
         """
 
     def state_dict(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Trainer:
         identity: what the run's checkpoints belong to.
         module: what is trained, and saved.
         loss_fn: the loss to be minimised.
-        optimiser: over the parameters that it depends on.
+        optimiser: over the parameters that the loss depends on.
         microbatches: the batches of an epoch, and this rank's share of each.
         device: the one that this rank trains on.
         context: the run's folder, ranks and progress.
@@ -304,7 +304,7 @@ class Trainer:
         write_record(self.context.run_dir, record)
 
     def _begin_or_resume(self) -> TrainState:
-        """Take up the run, or begin it: on all ranks from the checkpoint that the first rank sees."""
+        """Resume the run, or begin it: on all ranks from the checkpoint that the first rank sees."""
         context = self.context
         folder = self._latest_checkpoint() if context.resume and context.dist_context.is_main else None
         name = context.dist_context.broadcast_str(str(folder or ""))
@@ -313,7 +313,7 @@ class Trainer:
                 Path(name), self.recipe, self.identity, self.module, self.optimiser, self.hooks.load_state_dict
             )
             state.sittings += 1
-            logger.info(f"going on after epoch {self.position.epoch}, step {self.position.step} of the next")
+            logger.info(f"resuming: {self.position.epoch} epochs and {self.position.step} steps of the next are done")
             return state
         if context.dist_context.is_main:
             init_run_dir(context.run_dir, self.recipe, context.resume)
