@@ -11,7 +11,12 @@ from typer.core import TyperCommand
 
 from mamp_schemas.errors import CheckpointError, UsageError
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.recipe import EvaluationRecipe, PretrainRecipe, SemiRecipe, recipe_class, trained_protocols
+from mamp_schemas.models.recipe import (
+    EvaluationRecipe,
+    PretrainRecipe,
+    protocol_recipe_class,
+    trained_protocols,
+)
 from mamp_schemas.models.results import EvaluationResult, Spread
 from mamp_schemas.registry import PROTOCOLS
 from mampctl.defaults import default_recipe, default_run_dir, store_of_recipe
@@ -106,7 +111,12 @@ def pretrain(
 
 
 class ProtocolCommand(TyperCommand):
-    """The command of a protocol; its own help begins with the protocol's summary, which may have to be imported."""
+    """The command of a protocol. Its help and its options may need the protocol to be imported."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters; --draws is one where the protocol's recipes train on draws."""
+        has_draws = protocol_recipe_class(self.name or "").has_draws
+        return [parameter for parameter in super().get_params(ctx) if has_draws or parameter.name != "draws"]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
@@ -117,12 +127,12 @@ class ProtocolCommand(TyperCommand):
 def add_protocol_commands(app: typer.Typer) -> None:
     """Add a command for each evaluation protocol that trains; what differs between them stands in their recipes.
 
-    Protocols of other distributions are not imported for it.
+    Protocols of other distributions are not imported for it: `ProtocolCommand` hides --draws where they have none.
     """
     for name in trained_protocols():
         entry = PROTOCOLS.entry(name)
         summary = entry.summary or f"Evaluate by the protocol '{name}' of {entry.distribution}."
-        has_draws = entry.distribution is None and issubclass(PROTOCOLS.options(name), SemiRecipe)
+        has_draws = entry.distribution is not None or protocol_recipe_class(name).has_draws
         app.command(name, cls=ProtocolCommand, help=summary)(_protocol_command(name, has_draws))
 
 
@@ -176,8 +186,7 @@ def check_encoder_option(task: str, from_: Path | None) -> None:
         UsageError: the protocol needs an encoder, and none is named.
         CheckpointError: the path does not exist.
     """
-    model = recipe_class(task)
-    if from_ is None and issubclass(model, EvaluationRecipe) and model.requires_encoder:
+    if from_ is None and protocol_recipe_class(task).requires_encoder:
         raise UsageError(f"train {task} needs an encoder", remedy="Name a pre-training run, say, with --from.")
     if from_ is not None and not from_.exists():
         raise CheckpointError(

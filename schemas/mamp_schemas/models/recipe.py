@@ -243,6 +243,8 @@ class EvaluationRecipe(Recipe):
         requires_encoder: whether a run without `--from` is refused.
         untrained_suffix: appended to the name of the folder of a run that begins with initial weights.
         has_default: whether the recipe `DATASET-PROTOCOL` is taken where none is named.
+        has_draws: whether recipes train on a draw of the training clips, their field `subset`; `--draws N` then trains
+            on draws 1 to N.
         width_fields: fields that are widths of the head's layers; `reproduce --scale small` divides them.
     """
 
@@ -250,6 +252,7 @@ class EvaluationRecipe(Recipe):
     requires_encoder: ClassVar[bool] = False
     untrained_suffix: ClassVar[str] = "-scratch"
     has_default: ClassVar[bool] = True
+    has_draws: ClassVar[bool] = False
     width_fields: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="after")
@@ -299,6 +302,7 @@ class SemiRecipe(FinetuneRecipe):
     """
 
     has_default = False
+    has_draws = True
 
     kind: Literal["semi"]
     subset: Subset
@@ -371,6 +375,18 @@ def recipe_class(kind: object, objective: object = None) -> type[Recipe]:
 def task_names() -> tuple[str, ...]:
     """Return the tasks that have recipes: pre-training, and every evaluation protocol that trains."""
     return (PRETRAIN, *trained_protocols())
+
+
+def protocol_recipe_class(name: str) -> type[EvaluationRecipe]:
+    """Return the class of an evaluation protocol's recipes; the protocol of another distribution is imported for it.
+
+    Raises:
+        UsageError: there is no such protocol, or its options are no recipe of an evaluation.
+    """
+    options = recipe_class(name)
+    if issubclass(options, EvaluationRecipe):
+        return options
+    raise UsageError(f"the options of the protocol '{name}' are {options.__name__}, expected an EvaluationRecipe")
 
 
 def trained_protocols() -> tuple[str, ...]:
