@@ -19,49 +19,50 @@ DATASETS.register(
     summary="own recordings, described by a layout",
 )
 
-_RECIPE = "mamp_schemas.models.recipe"
+_OBJECTIVE_OPTIONS = "mamp_schemas.models.objectives"
+_PROTOCOL_OPTIONS = "mamp_schemas.models.protocols"
 _PROTOCOLS = "mamp_trainer.protocols"
 
 OBJECTIVES.register(
     "mamp",
     "mamp_trainer.objectives.mamp:MAMPObjective",
-    options="mamp_schemas.models.objectives:MAMPRecipe",
+    options=f"{_OBJECTIVE_OPTIONS}:MAMPRecipe",
     summary="masked motion prediction, the paper's objective",
 )
 OBJECTIVES.register(
     "skeletonmae",
     "mamp_trainer.objectives.skeletonmae:SkeletonMAEObjective",
-    options="mamp_schemas.models.objectives:SkeletonMAERecipe",
+    options=f"{_OBJECTIVE_OPTIONS}:SkeletonMAERecipe",
     summary="SkeletonMAE*, the paper's baseline: predicts joints, masks tokens uniformly",
 )
 
 PROTOCOLS.register(
     "linear",
     f"{_PROTOCOLS}.linear:LINEAR",
-    options=f"{_RECIPE}:LinearRecipe",
+    options=f"{_PROTOCOL_OPTIONS}:LinearRecipe",
     summary="Train a linear classifier on a frozen encoder (section 4.3, linear evaluation).",
 )
 PROTOCOLS.register(
     "finetune",
     f"{_PROTOCOLS}.finetune:FINETUNE",
-    options=f"{_RECIPE}:FinetuneRecipe",
+    options=f"{_PROTOCOL_OPTIONS}:FinetuneRecipe",
     summary="Train encoder and classifier together, or from scratch (section 4.3, fine-tuned evaluation).",
 )
 PROTOCOLS.register(
     "semi",
     f"{_PROTOCOLS}.semi:SEMI",
-    options=f"{_RECIPE}:SemiRecipe",
+    options=f"{_PROTOCOL_OPTIONS}:SemiRecipe",
     summary="Fine-tune on a part of the labels (section 4.3, semi-supervised evaluation: the mean of five draws).",
 )
 PROTOCOLS.register(
     "transfer",
     f"{_PROTOCOLS}.transfer:TRANSFER",
-    options=f"{_RECIPE}:TransferRecipe",
+    options=f"{_PROTOCOL_OPTIONS}:TransferRecipe",
     summary="Fine-tune an encoder that another dataset pre-trained (section 4.3, transfer learning).",
 )
 PROTOCOLS.register(
     "knn",
     f"{_PROTOCOLS}.knn:KNN",
-    options="mamp_schemas.models.recipe:KnnOptions",
+    options=f"{_PROTOCOL_OPTIONS}:KnnOptions",
     summary="Classify and retrieve test clips by the training clips whose features are nearest (cosine similarity).",
 )

@@ -10,7 +10,8 @@ import torch
 import yaml
 import zarr
 
-from mamp_schemas.models.recipe import Recipe, SemiRecipe
+from mamp_schemas.models.protocols import SemiRecipe
+from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.splits import Subset
 from tests.cli.conftest import Run
 from tests.cli.processes import start, wait_for_metrics

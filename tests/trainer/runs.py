@@ -14,20 +14,16 @@ from torch import Tensor, nn
 from mamp_schemas.io.run_files import UNTRAINED, latest_checkpoint
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.objectives import MAMPRecipe
+from mamp_schemas.models.protocols import FinetuneRecipe, LinearRecipe, PretrainingData, SemiRecipe, TransferRecipe
 from mamp_schemas.models.recipe import (
     SGD,
     AdamW,
     EvaluationRecipe,
-    FinetuneRecipe,
-    LinearRecipe,
     ModelSpec,
-    PretrainingData,
     PretrainRecipe,
     Recipe,
     SamplingSpec,
     ScheduleSpec,
-    SemiRecipe,
-    TransferRecipe,
 )
 from mamp_schemas.models.results import EvaluationResult
 from mamp_schemas.models.splits import Subset

@@ -9,7 +9,8 @@ import torch
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from mamp_schemas.models.recipe import KnnOptions, ModelSpec
+from mamp_schemas.models.protocols import KnnOptions
+from mamp_schemas.models.recipe import ModelSpec
 from mamp_schemas.models.results import RetrievalEvaluation
 from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext

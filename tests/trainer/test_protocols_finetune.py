@@ -8,7 +8,8 @@ import torch
 
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
 from mamp_schemas.io.run_files import UNTRAINED
-from mamp_schemas.models.recipe import EvaluationRecipe, ModelSpec, PretrainingData, ScheduleSpec
+from mamp_schemas.models.protocols import PretrainingData
+from mamp_schemas.models.recipe import EvaluationRecipe, ModelSpec, ScheduleSpec
 from mamp_schemas.models.results import RunRecord
 from mamp_schemas.models.splits import SplitManifest, Subset, manifest_name
 from mamp_trainer.objectives.pretrain import pretrain

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mamp_schemas.models.recipe import FinetuneRecipe
+from mamp_schemas.models.protocols import FinetuneRecipe
 from mamp_trainer.data.rng import Draws
 from mamp_trainer.protocols.finetune import DropMasks, draw_drop_masks, drop_path_rates, inverted_dropout_mask
 from tests.trainer.runs import finetune_recipe

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.models.recipe import FinetuneRecipe, LinearRecipe, PretrainRecipe, Recipe
+from mamp_schemas.models.protocols import FinetuneRecipe, LinearRecipe
+from mamp_schemas.models.recipe import PretrainRecipe, Recipe
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan, Scale
 from mamp_trainer.recipes import list_recipes, load_recipe
 from mamp_trainer.reproduce.plan import NAMES, SEGMENTS, choose_runs, scaled_down

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.recipe import KnnOptions
+from mamp_schemas.models.protocols import KnnOptions
 from mampctl.defaults import encoder_recipe, store_of_recipe
 from mampctl.options import (
     DeviceOption,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mamp_schemas.models.recipe import FinetuneRecipe
+from mamp_schemas.models.protocols import FinetuneRecipe
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rng import Draws, RngStream
 from mamp_trainer.models.clip_encoder import Classifier

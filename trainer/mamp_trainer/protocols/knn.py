@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mamp_schemas.models.recipe import KnnOptions
+from mamp_schemas.models.protocols import KnnOptions
 from mamp_schemas.models.results import RetrievalEvaluation
 from mamp_trainer.protocols.base import EncodedClips, MeasuredProtocol
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from mamp_schemas.models.recipe import LinearRecipe
+from mamp_schemas.models.protocols import LinearRecipe
 from mamp_trainer.protocols.base import TrainedProtocol
 
 

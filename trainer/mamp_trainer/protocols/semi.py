@@ -1,6 +1,6 @@
 """Semi-supervised evaluation (section 4.3): fine-tuning on a part of the training clips."""
 
-from mamp_schemas.models.recipe import SemiRecipe
+from mamp_schemas.models.protocols import SemiRecipe
 from mamp_trainer.protocols.finetune import FinetuneProtocol
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mamp_schemas.models.recipe import TransferRecipe
+from mamp_schemas.models.protocols import TransferRecipe
 from mamp_trainer.checkpoints.provenance import EncoderTraining
 from mamp_trainer.protocols.finetune import FinetuneProtocol
 
