@@ -65,4 +65,8 @@ def test_add_protocol_commands__draws_as_the_recipe_class_says(
 def test_add_protocol_commands__a_protocol_that_does_not_train(app: typer.Typer) -> None:
     problem = CliRunner().invoke(app, ["measured", "--recipe", "list"]).exception
     assert isinstance(problem, UsageError)
-    assert problem.message == "the protocol 'measured' trains nothing and has no recipes"
+    assert problem.message == (
+        "the options of the protocol 'measured' of train-plugins are no recipe: "
+        "a protocol of another distribution must train"
+    )
+    assert problem.remedy.startswith("Choose one of: pretrain, ")

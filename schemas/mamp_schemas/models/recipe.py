@@ -279,9 +279,14 @@ def recipe_class(kind: object, objective: object = None) -> type[Recipe]:
     options = PROTOCOLS.options(str(kind))
     if isinstance(options, type) and issubclass(options, Recipe):
         return options
-    raise UsageError(
-        f"the protocol '{kind}' trains nothing and has no recipes", remedy=f"Choose one of: {', '.join(task_names())}."
-    )
+    remedy = f"Choose one of: {', '.join(task_names())}."
+    if distribution := PROTOCOLS.entry(str(kind)).distribution:
+        raise UsageError(
+            f"the options of the protocol '{kind}' of {distribution} are no recipe: "
+            "a protocol of another distribution must train",
+            remedy=remedy,
+        )
+    raise UsageError(f"the protocol '{kind}' trains nothing and has no recipes", remedy=remedy)
 
 
 def task_names() -> tuple[str, ...]:
@@ -298,7 +303,10 @@ def protocol_recipe_class(name: str) -> type[EvaluationRecipe]:
     options = recipe_class(name)
     if issubclass(options, EvaluationRecipe):
         return options
-    raise UsageError(f"the options of the protocol '{name}' are {options.__name__}, expected an EvaluationRecipe")
+    raise UsageError(
+        f"the options of the protocol '{name}' are {options.__name__}, expected an EvaluationRecipe",
+        remedy="Its recipe class must be a subclass of EvaluationRecipe.",
+    )
 
 
 def trained_protocols() -> tuple[str, ...]:

@@ -4,7 +4,11 @@ A protocol is one object, registered under its name: those of this package in `m
 distributions as entry points of the group `mampctl.protocols` that name the object. There are two kinds:
 
 - a `TrainedProtocol` trains a classifier on an encoder, and `mampctl train NAME` runs it;
-- a `MeasuredProtocol` trains nothing and computes numbers of an encoder's features.
+- a `MeasuredProtocol` trains nothing and computes numbers of an encoder's features. Each has a command of its own, such
+  as `mampctl knn`.
+
+Protocols of other distributions must be of the first kind: only `mampctl train` makes commands for them, and it refuses
+those whose options are no recipe.
 
 Recipe and protocol are two halves of one thing. The recipe class (`options`) is light: it holds the options and what
 the command line must know before torch is imported. The protocol is the half with tensors.
