@@ -7,11 +7,14 @@ which is imported at first use: a list of names costs no import of torch.
 
 import difflib
 import importlib
+import logging
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
 from mamp_schemas.errors import UsageError
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
@@ -118,9 +121,18 @@ class Registry(Generic[T, O]):
         if not self._complete:
             importlib.import_module("mamp_schemas.builtin")
             for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
-                self._entries.setdefault(point.name, _foreign(point))
+                self._add_foreign(_foreign(point))
             self._complete = True
         return self._entries
+
+    def _add_foreign(self, entry: Entry) -> None:
+        """Add an entry of another distribution; one whose name is taken is left out, with a warning."""
+        kept = self._entries.setdefault(entry.name, entry)
+        if kept is not entry:
+            logger.warning(
+                f"the {self.noun} '{entry.name}' of {entry.distribution} is left out: "
+                f"{kept.distribution or 'mampctl'} has one of that name"
+            )
 
     def _load(self, entry: Entry, target: str) -> Any:
         module, _, attribute = target.partition(":")

@@ -28,6 +28,22 @@ def test_names__in_tree_ones_first(shapes: Registry[object, object]) -> None:
     assert shapes.names() == ("square", "circle", "ring")
 
 
+def test_names__a_taken_one_is_left_out_with_a_warning(
+    shapes: Registry[object, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    info = tmp_path / "other_things-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-things\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[test.shapes]\nring = other_things:RING\nsquare = other_things:SQUARE\n")
+    assert shapes.names() == ("square", "circle", "ring")
+    assert (shapes.entry("square").target, shapes.entry("square").distribution) == ("builtins:list", None)
+    ring, square = caplog.messages
+    assert "the shape 'ring' of" in ring
+    assert "round-things" in ring
+    assert "other-things" in ring
+    assert square == "the shape 'square' of other-things is left out: mampctl has one of that name"
+
+
 def test_get__things_and_options(shapes: Registry[object, object]) -> None:
     assert (shapes.get("square"), shapes.options("square"), shapes.summary("square")) == (list, dict, "four sides")
     assert (shapes.options("circle"), shapes.summary("circle")) == ({"radius": 1}, "a round thing")
