@@ -44,12 +44,10 @@ class Registry(Generic[T, O]):
     Args:
         noun: what a thing is, for messages: "dataset".
         group: the group of entry points that other distributions use.
-        known_elsewhere: names that some distribution is known to bring, and its name.
     """
 
-    def __init__(self, noun: str, group: str, known_elsewhere: dict[str, str] | None = None) -> None:
+    def __init__(self, noun: str, group: str) -> None:
         self.noun, self.group = noun, group
-        self._known_elsewhere = known_elsewhere or {}
         self._entries: dict[str, Entry] = {}
         self._things: dict[str, T] = {}
         self._complete = False
@@ -76,7 +74,7 @@ class Registry(Generic[T, O]):
         """
         entries = self._all()
         if name not in entries:
-            raise unknown_name(self.noun, name, tuple(entries), self._known_elsewhere.get(name))
+            raise unknown_name(self.noun, name, tuple(entries))
         return entries[name]
 
     def get(self, name: str) -> T:
@@ -149,19 +147,17 @@ class Registry(Generic[T, O]):
         return thing
 
 
-def unknown_name(noun: str, name: str, names: tuple[str, ...], distribution: str | None = None) -> UsageError:
+def unknown_name(noun: str, name: str, names: tuple[str, ...]) -> UsageError:
     """Return the error about a name that does not exist; it lists those that do, and the nearest.
 
     Args:
         noun: what the name is of: "dataset".
         name: the name.
         names: those that exist.
-        distribution: the one that would bring it, where that is known.
     """
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
-    remedy = f"pip install {distribution}" if distribution else f"Choose one of: {', '.join(names)}."
-    return UsageError(f"there is no {noun} '{name}'{hint}", remedy=remedy)
+    return UsageError(f"there is no {noun} '{name}'{hint}", remedy=f"Choose one of: {', '.join(names)}.")
 
 
 def _foreign(point: EntryPoint) -> Entry:
