@@ -94,7 +94,9 @@ def _plain_kinds(declaration: str) -> str:
     """Replace names of Python's types by words, and choices in brackets by choices alone."""
     for kind, word in KINDS.items():
         declaration = declaration.replace(f"<{kind}>", word)
-    return declaration.replace("<", "").replace(">", "").replace("|", "\\|")
+    declaration = declaration.replace("<", "").replace(">", "")
+    with_metavar = re.fullmatch(r"([A-Z\[\]. ]+) (?:TEXT|Path|list\[Path\])", declaration)
+    return (with_metavar[1] if with_metavar else declaration).replace("|", "\\|")
 
 
 def _cell(text: str) -> str:

@@ -39,7 +39,7 @@ TOP1, TOP5 = "test_top1", "test_top5"
 _CHECKPOINT_NAME = re.compile(r"step-\d{8}")
 _TAIL_BYTES = 2**16
 """Bytes read from the end of metrics.jsonl: hundreds of lines."""
-_REMEDY = "Update mampctl if a later version wrote it; else bring the file back, or train again in another folder."
+_REMEDY = "Use the version of mampctl that wrote it; else bring the file back, or train again in another folder."
 
 RunState = Literal["complete", "incomplete", "damaged"]
 """A run has its record; has none yet; or has a record that cannot be read."""
