@@ -20,7 +20,7 @@ dataset: stick9
 protocol: xsub
 model: {joints: 9, frames: 8, segment: 4, width: 16, depth: 1, heads: 2}
 optimiser: {kind: adamw}
-schedule: {epochs: 3, lr: 1.0e-3}
+schedule: {epochs: 4, lr: 1.0e-3}
 batch_size: 4
 checkpoint_every: 1
 sampling: {min_frames: 8}
