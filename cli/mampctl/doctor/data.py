@@ -83,6 +83,7 @@ def check_runs(folder: Path) -> list[Finding]:
 def check_run(run: "Run") -> Finding:
     """Report how to continue an incomplete run, or that its files are damaged."""
     from mamp_schemas.io.run_files import RECIPE_FILE, read_recipe_data
+    from mamp_schemas.models.recipe import PRETRAIN
 
     if run.state == "damaged":
         return Finding("problem", "run", " ".join(run.problem.split()), "Remove run.json, then continue with --resume.")
@@ -92,5 +93,5 @@ def check_run(run: "Run") -> Finding:
         text = f"{run.folder}: not complete, and its recipe.yaml cannot be read"
         return Finding("problem", "run", text, "Remove the folder, or restore the recipe.yaml of its run.")
     words = ("mampctl", "train", task, "--recipe", str(run.folder / RECIPE_FILE), "--out", str(run.folder), "--resume")
-    same = "the same --store" if task == "pretrain" else "the same --store and --from"
+    same = "the same --store" if task == PRETRAIN else "the same --store and --from"
     return Finding("warning", "run", f"{run.folder}: not complete", f"{shlex.join(words)}, with {same} if any")

@@ -38,6 +38,7 @@ from mamp_schemas.models.analysis import (
     RunAnalysis,
 )
 from mamp_schemas.models.differences import find_differences, flatten, show_value
+from mamp_schemas.models.recipe import PRETRAIN
 
 PAGE_POINTS = 16_000
 """Points of projections on a page, of all its runs."""
@@ -144,7 +145,7 @@ def _differences_by_run(runs: Sequence[Run], settings: Sequence[Mapping[str, Any
         fields = []
         for index in indices:
             flat = {key: value for key, value in flatten(settings[index]).items() if key not in _TITLE_FIELDS}
-            if task != "pretrain":
+            if task != PRETRAIN:
                 record = runs[index].record
                 flat["encoder"] = record.encoder if record else "not recorded yet"
             fields.append(flat)

@@ -1,7 +1,7 @@
 """Training recipes: every setting of a run. Defaults are the paper's (section 4.2; reference.md, sections 3 to 5)."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -116,7 +116,7 @@ class ScheduleSpec(Model):
     final_lr: float = Field(default=0.0, ge=0)
 
 
-PRETRAIN = "pretrain"
+PRETRAIN: Final = "pretrain"
 """The task whose recipes name an objective; every other task is an evaluation protocol."""
 
 DEFAULT_OBJECTIVE = "mamp"
@@ -151,9 +151,11 @@ class Recipe(Model):
             compiler on a CPU and Triton on a GPU.
         checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
         recipes: recipes that come with the class of a plug-in, as YAML text by name; `--recipe NAME` finds them.
+        width_fields: fields that are widths of the head's layers; `reproduce --scale small` divides them.
     """
 
     recipes: ClassVar[Mapping[str, str]] = {}
+    width_fields: ClassVar[tuple[str, ...]] = ()
 
     kind: str
     name: str
@@ -245,7 +247,6 @@ class EvaluationRecipe(Recipe):
         has_default: whether the recipe `DATASET-PROTOCOL` is taken where none is named.
         has_draws: whether recipes train on a draw of the training clips, their field `subset`; `--draws N` then trains
             on draws 1 to N.
-        width_fields: fields that are widths of the head's layers; `reproduce --scale small` divides them.
     """
 
     frozen_encoder: ClassVar[bool] = False
@@ -253,7 +254,6 @@ class EvaluationRecipe(Recipe):
     untrained_suffix: ClassVar[str] = "-scratch"
     has_default: ClassVar[bool] = True
     has_draws: ClassVar[bool] = False
-    width_fields: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="after")
     def _some_epoch(self) -> Self:

@@ -21,7 +21,7 @@ from mamp_schemas.models.analysis import (
     ReconstructionAnalysis,
     RunAnalysis,
 )
-from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.recipe import PRETRAIN
 from mamp_schemas.progress import NullProgress, Progress
 from mamp_trainer.analysis.reconstruction import reconstruct_masked
 from mamp_trainer.analysis.test_subset import TestSubset
@@ -73,7 +73,7 @@ def analyse_run(
     metadata = TestSubset.open(checkpoint, recipe, store_path).store.metadata
     meta = read_meta(checkpoint)
     analyser = _RunAnalyser(run, checkpoint, store_path, device, progress or NullProgress(), {})
-    pretrained = isinstance(recipe, PretrainRecipe)
+    pretrained = recipe.kind == PRETRAIN
     with torch.random.fork_rng(devices=()):  # networks draw initial weights before they load others
         analysis = RunAnalysis(
             checkpoint=checkpoint.name,

@@ -9,7 +9,7 @@ from torch import Tensor
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.base import digest_dumped
 from mamp_schemas.models.policy import PolicyName
-from mamp_schemas.models.recipe import Recipe, parse_recipe
+from mamp_schemas.models.recipe import PRETRAIN, Recipe, parse_recipe
 from mamp_schemas.models.results import EncoderProvenance
 from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.checkpoints.files import read_checkpoint, read_meta
@@ -119,4 +119,4 @@ def _task_of_weights(weights: Mapping[str, Tensor]) -> str:
             class_tensor = getattr(PROTOCOLS.get(name), "class_tensor", None)
             if class_tensor is not None and f"head.{class_tensor}" in weights:
                 return name
-    return "pretrain"
+    return PRETRAIN

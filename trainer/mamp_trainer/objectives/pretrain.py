@@ -6,7 +6,7 @@ from torch import nn
 
 from mamp_schemas.io.run_files import UNTRAINED
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.models.recipe import PRETRAIN, PretrainRecipe
 from mamp_schemas.models.results import PretrainResult
 from mamp_schemas.registry import OBJECTIVES
 from mamp_trainer.data.collate import Batch
@@ -103,7 +103,7 @@ def loss_function(objective: Objective[PretrainRecipe], network: nn.Module) -> L
 def _pretrain_result(state: TrainState, steps_per_epoch: int) -> PretrainResult:
     losses = [epoch["loss"] for epoch in state.history]
     return PretrainResult(
-        kind="pretrain",
+        kind=PRETRAIN,
         steps=steps_per_epoch * len(losses),
         epochs=len(losses),
         first_loss=losses[0] if losses else None,

@@ -44,7 +44,7 @@ from torch import Tensor, nn
 
 from mamp_schemas.io.run_files import TOP1
 from mamp_schemas.models.base import Model
-from mamp_schemas.models.recipe import EvaluationRecipe
+from mamp_schemas.models.recipe import PRETRAIN, EvaluationRecipe
 from mamp_schemas.models.results import NetworkMeasurement
 from mamp_trainer.checkpoints.provenance import EncoderTraining
 from mamp_trainer.data.collate import Batch
@@ -121,7 +121,7 @@ class TrainedProtocol(ABC, Generic[R]):
             recipe: the protocol's recipe.
         """
         trained_on = f"{training.dataset} {training.protocol}"
-        if training.kind != "pretrain":
+        if training.kind != PRETRAIN:
             yield (
                 f"the encoder is that of a run of train {training.kind}, not of a pre-training: it may have learnt "
                 "from labels already, and then the accuracy is not comparable with published ones"

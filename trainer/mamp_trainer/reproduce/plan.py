@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.published import FIGURES, TABLES
 from mamp_schemas.models.published.format import Column, EvaluationKind, PublishedTable, Row
-from mamp_schemas.models.recipe import EvaluationRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
+from mamp_schemas.models.recipe import PRETRAIN, EvaluationRecipe, ModelSpec, PretrainRecipe, Recipe, ScheduleSpec
 from mamp_schemas.models.reproduction import PlannedCell, PlannedRun, PlannedTable, ReproductionPlan, Scale
 from mamp_trainer.recipes import load_evaluation_recipe, load_recipe
 
@@ -23,6 +23,29 @@ DRAWS = 5
 
 ENCODER_FIELDS = ("model.input", "model.frames", "model.segment")
 """Fields of an ablation that the evaluation must share with the pre-training."""
+
+
+class BuiltinEvaluation(NamedTuple):
+    """How a kind of evaluation is run.
+
+    Attributes:
+        task: the protocol.
+        recipe: the name of its built-in recipe, made of the column; from scratch, `-scratch` is appended.
+        draws: draws of the training clips whose mean is the number; 0 for all training clips.
+    """
+
+    task: str
+    recipe: str = "{dataset}-{protocol}"
+    draws: int = 0
+
+
+BUILTIN_EVALUATIONS: Mapping[EvaluationKind, BuiltinEvaluation] = {
+    "linear": BuiltinEvaluation("linear"),
+    "finetune": BuiltinEvaluation("finetune"),
+    "supervised": BuiltinEvaluation("finetune"),
+    "semi": BuiltinEvaluation("semi", "{dataset}-{protocol}-{percent}pct", DRAWS),
+    "transfer": BuiltinEvaluation("transfer", "{dataset}-{protocol}-from-{source}"),
+}
 
 R = TypeVar("R", bound=PretrainRecipe | EvaluationRecipe)
 
@@ -50,13 +73,9 @@ def find_recipes(row: Row, column: Column, evaluation: EvaluationKind) -> CellRe
         evaluation: how it is obtained; `pretrain` for the loss alone.
     """
     pretrain = None if row.method == SCRATCH else _pretraining(row, column)
-    if evaluation == "pretrain":
+    if evaluation == PRETRAIN:
         return CellRecipes(pretrain, ())
-    if evaluation == "linear" and pretrain is not None:
-        shared = [f"{field}={value}" for field, value in row.recipe.items() if field in ENCODER_FIELDS]
-        linear = load_evaluation_recipe("linear", f"{column.dataset}-{column.protocol}", shared)
-        return CellRecipes(pretrain, (LabelledRecipe(pretrain.label, linear),))
-    return CellRecipes(pretrain, tuple(_finetunings(row, column, evaluation)))
+    return CellRecipes(pretrain, tuple(_evaluations(row, column, BUILTIN_EVALUATIONS[evaluation], pretrain)))
 
 
 def _pretraining(row: Row, column: Column) -> LabelledRecipe[PretrainRecipe]:
@@ -67,27 +86,34 @@ def _pretraining(row: Row, column: Column) -> LabelledRecipe[PretrainRecipe]:
     return LabelledRecipe(name + _label(changed), _pretrain(name, overrides))
 
 
-def _finetunings(row: Row, column: Column, evaluation: EvaluationKind) -> list[LabelledRecipe[EvaluationRecipe]]:
-    name = f"{column.dataset}-{column.protocol}"
-    beginning = {SCRATCH: "-scratch", SKELETON_MAE: "-skeletonmae"}.get(row.method, "")
-    shipped = "-scratch" if row.method == SCRATCH else ""
-    if evaluation == "semi":
-        part = f"{name}-{round(100 * (column.fraction or 0))}pct"
-        return [
-            LabelledRecipe(
-                f"{part}{beginning}-draw{draw}", load_evaluation_recipe("semi", part + shipped, [f"subset.draw={draw}"])
-            )
-            for draw in range(1, DRAWS + 1)
-        ]
-    if evaluation == "transfer":
-        source = f"{name}-from-{column.source}"
-        return [LabelledRecipe(source + beginning, load_evaluation_recipe("transfer", source))]
-    return [LabelledRecipe(name + beginning, load_evaluation_recipe("finetune", name + shipped))]
+def _evaluations(
+    row: Row, column: Column, evaluation: BuiltinEvaluation, pretrain: LabelledRecipe[PretrainRecipe] | None
+) -> list[LabelledRecipe[EvaluationRecipe]]:
+    name = evaluation.recipe.format(
+        dataset=column.dataset,
+        protocol=column.protocol,
+        source=column.source,
+        percent=round(100 * (column.fraction or 0)),
+    )
+    shared = [f"{field}={value}" for field, value in row.recipe.items() if field in ENCODER_FIELDS]
+    if pretrain is None:
+        recipe, label = f"{name}-scratch", f"{name}-scratch"
+    else:
+        recipe, label = name, name + pretrain.label.removeprefix("-".join(_pretrained_on(column)))
+    if not evaluation.draws:
+        return [LabelledRecipe(label, load_evaluation_recipe(evaluation.task, recipe, shared))]
+    return [
+        LabelledRecipe(
+            f"{label}-draw{draw}",
+            load_evaluation_recipe(evaluation.task, recipe, [*shared, f"subset.draw={draw}"]),
+        )
+        for draw in range(1, evaluation.draws + 1)
+    ]
 
 
 @cache
 def _pretrain(name: str, overrides: tuple[str, ...] = ()) -> PretrainRecipe:
-    return load_recipe("pretrain", name, overrides)
+    return load_recipe(PRETRAIN, name, overrides)
 
 
 def _pretrained_on(column: Column) -> tuple[str, str]:
@@ -132,7 +158,7 @@ def scaled_down(recipe: Recipe) -> Recipe:
 
     Decoders keep their depth, which table 10a varies; losses, masking, optimisers and learning rates stay.
     """
-    shorter = PRETRAIN_EPOCHS_DIVISOR if isinstance(recipe, PretrainRecipe) else EVALUATION_EPOCHS_DIVISOR
+    shorter = PRETRAIN_EPOCHS_DIVISOR if recipe.kind == PRETRAIN else EVALUATION_EPOCHS_DIVISOR
     reduced = recipe.replaced(
         summary=f"{recipe.summary}; reduced",
         model=_scaled_model(recipe.model),
@@ -141,8 +167,7 @@ def scaled_down(recipe: Recipe) -> Recipe:
         batch_size=max(2, recipe.batch_size // WIDTH_DIVISOR),
         checkpoint_every=CHECKPOINT_EVERY,
     )
-    widths = reduced.width_fields if isinstance(reduced, EvaluationRecipe) else ()
-    return reduced.replaced(**{name: max(1, getattr(reduced, name) // WIDTH_DIVISOR) for name in widths})
+    return reduced.replaced(**{name: max(1, getattr(reduced, name) // WIDTH_DIVISOR) for name in reduced.width_fields})
 
 
 def _scaled_model(model: ModelSpec) -> ModelSpec:

@@ -12,7 +12,7 @@ from mamp_schemas.io.atomic import output_errors, write_file
 from mamp_schemas.io.run_files import METRICS_FILE, read_record
 from mamp_schemas.models.published.elsewhere import TOLERANCE
 from mamp_schemas.models.published.format import Column, PublishedTable, Row
-from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.recipe import PRETRAIN, Recipe
 from mamp_schemas.models.reproduction import (
     LossCurve,
     ObtainedCell,
@@ -56,7 +56,7 @@ def list_notes(published: PublishedTable, scale: Scale, odd: Sequence[str]) -> I
         )
     if odd:
         yield f"Other data than the published, so not comparable with the published numbers: {'; '.join(odd)}."
-    if published.evaluation == "pretrain":
+    if published.evaluation == PRETRAIN:
         yield "The number is the mean loss of the last epoch."
     else:
         yield (
@@ -97,7 +97,7 @@ def _collect_table(
         if name in outcome.done
     }
     odd = _find_data_differences([recipes[name] for name in used], catalog)
-    measure: TableMetric = "loss" if planned.published.evaluation == "pretrain" else "top1"
+    measure: TableMetric = "loss" if planned.published.evaluation == PRETRAIN else "top1"
     return ObtainedTable(
         published=planned.published,
         scale=plan.scale,
