@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.policy import ImportedPolicy
-from mamp_schemas.models.protocol import SplitProtocol
-from mamp_schemas.models.splits import SplitCounts, SplitManifest
+from mamp_schemas.models.splits import SplitCounts, SplitManifest, SplitProtocol
 from mamp_schemas.models.store import StoreMetadata
 
 

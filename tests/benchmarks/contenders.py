@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from mamp_schemas.models.objectives import MAMPRecipe
-from mamp_trainer.data.body_dedup import find_unique_bodies
-from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.collate import Batch, find_unique_bodies
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.training.microbatch import Microbatch
 from mamp_trainer.training.optim import make_optimiser, parameter_groups

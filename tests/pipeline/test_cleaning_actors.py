@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mamp_pipeline.cleaning.actors import drop_empty_frames, tracks_to_slots
+from mamp_pipeline.cleaning.clip import drop_empty_frames, tracks_to_slots
 from mamp_pipeline.cleaning.tracks import Track
 from mamp_schemas.errors import RawFileError
 

@@ -8,13 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from mamp_pipeline.cleaning.clip import make_clip
-from mamp_pipeline.cleaning.policy_diff import find_changing_fields
 from mamp_pipeline.cleaning.tracks import group_tracks
-from mamp_pipeline.cleaning.video_segment import make_segment_clip, segment_notes
 from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.clips import Clip, RawBodies, RawSegment
 from mamp_pipeline.datasets.discover import find_sources
-from mamp_pipeline.ingest.read_files import read_file
+from mamp_pipeline.datasets.pku.dataset import make_segment_clip, segment_notes
+from mamp_pipeline.ingest.read_files import find_changing_fields, read_file
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.dataset import dataset_spec, fixed_specs
 from mamp_schemas.models.policy import (

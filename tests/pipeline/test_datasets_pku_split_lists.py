@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamp_pipeline.datasets.pku.split_lists import SplitList, detect_protocol, parse_split_list
+from mamp_pipeline.datasets.pku.discover import SplitList, detect_protocol, parse_split_list
 from mamp_schemas.errors import RawInputError
 from tests.paths import SHARED_DATA
 from tests.pipeline.pku_cases import list_text

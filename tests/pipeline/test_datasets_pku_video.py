@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.datasets.pku.names import Phase, parse_video_name
+from mamp_pipeline.datasets.pku.discover import Phase, parse_video_name
 from mamp_pipeline.datasets.pku.video import LabelledInterval, parse_labels, parse_video
 from mamp_schemas.errors import RawFileError
 from tests.pipeline.pku_cases import label_text, make_video, video_text

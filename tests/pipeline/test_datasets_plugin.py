@@ -16,7 +16,7 @@ import numpy as np
 
 from mamp_pipeline.datasets.base import ClipInfo, DatasetReader, DatasetSpec, RawBodies
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.protocol import SplitProtocol
+from mamp_schemas.models.splits import SplitProtocol
 from mamp_schemas.models.skeleton import Skeleton
 
 JOINTS = 9

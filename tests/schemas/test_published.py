@@ -5,8 +5,7 @@ from collections import Counter
 
 import pytest
 
-from mamp_schemas.models.published import TABLES
-from mamp_schemas.models.published.elsewhere import TOLERANCE
+from mamp_schemas.models.published import TABLES, TOLERANCE
 from mamp_schemas.models.published.format import Column, PublishedTable, Row
 from tests.paths import SHARED_DATA, TESTS
 

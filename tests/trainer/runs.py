@@ -28,8 +28,7 @@ from mamp_schemas.models.recipe import (
 from mamp_schemas.models.results import EvaluationResult
 from mamp_schemas.models.splits import Subset
 from mamp_trainer.checkpoints.files import Checkpoint, RunIdentity, read_checkpoint
-from mamp_trainer.data.body_dedup import find_unique_bodies
-from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.collate import Batch, find_unique_bodies
 from mamp_trainer.data.dataset import RunData
 from mamp_trainer.data.residency import MemoryBudget
 from mamp_trainer.objectives.pretrain import loss_function, make_objective

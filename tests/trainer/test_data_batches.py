@@ -10,9 +10,8 @@ from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.recipe import SamplingSpec
 from mamp_trainer.data import batches
 from mamp_trainer.data.batches import Clips, EmptySlot, TrainBatches
-from mamp_trainer.data.body_dedup import find_unique_bodies
 from mamp_trainer.data.clips import store_clip_table
-from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.collate import Batch, find_unique_bodies
 from mamp_trainer.data.rows import ResidentRows, RowBuffer
 from mamp_trainer.data.streaming import load_all_rows
 from tests.trainer.stores import make_clips, write_store

@@ -9,8 +9,7 @@ import torch.distributed as dist
 from torch import nn
 
 from mamp_schemas.errors import LostRankError, TrainingError
-from mamp_trainer.data.body_dedup import UniqueBodies
-from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.collate import Batch, UniqueBodies
 from mamp_trainer.distributed.batchnorm import DistributedBatchNorm
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch

@@ -15,7 +15,7 @@ from mamp_schemas.datasets.pku import PKU1
 from mamp_schemas.errors import ExportError
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.recipe import ModelSpec
-from mamp_trainer.data.body_dedup import find_unique_bodies
+from mamp_trainer.data.collate import find_unique_bodies
 from mamp_trainer.export import network as check
 from mamp_trainer.export.network import ExportedNetwork, check_export, export_metadata, synthetic_clips
 from mamp_trainer.export.onnx_export import export_onnx

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mamp_trainer.data.body_dedup import UniqueBodies
-from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.collate import Batch, UniqueBodies
 from mamp_trainer.data.rng import RngStream, uniform
 from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.models.transformer import set_activation_checkpointing

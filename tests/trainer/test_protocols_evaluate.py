@@ -16,8 +16,7 @@ from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols.embeddings import embed_clips
-from mamp_trainer.protocols.evaluate import EvaluationContext, evaluate, measure_encoder
+from mamp_trainer.protocols.evaluate import EvaluationContext, embed_clips, evaluate, measure_encoder
 from mamp_trainer.protocols.networks import trained_recipe
 from mamp_trainer.protocols.predictions import ClipPredictions
 from mamp_trainer.training.runtime import RunContext

@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mamp_trainer.data.body_dedup import find_unique_bodies
-from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.collate import Batch, find_unique_bodies
 from mamp_trainer.data.rng import Draws
 from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.protocols.classification import loss_function

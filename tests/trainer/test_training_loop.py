@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from mamp_schemas.models.recipe import ScheduleSpec
-from mamp_trainer.data.body_dedup import UniqueBodies
-from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.collate import Batch, UniqueBodies
 from mamp_trainer.training.microbatch import Microbatch
 from mamp_trainer.training.optim import learning_rate
 from mamp_trainer.training.runtime import RunContext

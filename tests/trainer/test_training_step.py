@@ -3,8 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from mamp_schemas.errors import TrainingError
-from mamp_trainer.data.body_dedup import UniqueBodies
-from mamp_trainer.data.collate import Batch
+from mamp_trainer.data.collate import Batch, UniqueBodies
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch
 from mamp_trainer.training.trainer import Hooks, Loss, Trainer
 from tests.trainer.runs import make_trainer

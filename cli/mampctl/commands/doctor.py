@@ -9,7 +9,7 @@ import typer
 
 from mamp_schemas.errors import ExitCode, UsageError
 from mampctl.defaults import data_folder
-from mampctl.doctor.finding import Finding, count_state, finding_of_error
+from mampctl.doctor import Finding, count_state, finding_of_error
 from mampctl.options import JsonOption
 from mampctl.output.console import elapsed, print_json, print_line
 from mampctl.runtime.environment import unknown_variables

@@ -9,7 +9,7 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.atomic import require_new_file
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.protocol import Split
+from mamp_schemas.models.splits import Split
 from mampctl.defaults import encoder_recipe, store_of_recipe
 from mampctl.options import (
     DeviceOption,
@@ -27,7 +27,7 @@ from mampctl.runtime.errors import needed_extras
 
 if TYPE_CHECKING:
     from mamp_schemas.models.recipe import Recipe
-    from mamp_trainer.protocols.embeddings import Features
+    from mamp_trainer.protocols.evaluate import Features
 
     Writer = Callable[[Features, Mapping[str, str], Path], None]
 
@@ -57,8 +57,8 @@ def embed(
         return encoder, loaded, store_of_recipe(store, loaded)
 
     with distributed_run(prepare, device, devices) as ((network, loaded, store_path), ranks, progress):
-        from mamp_trainer.protocols.embeddings import embed_clips as make
         from mamp_trainer.protocols.evaluate import EvaluationContext
+        from mamp_trainer.protocols.evaluate import embed_clips as make
 
         features, made_by = make(network, loaded, EvaluationContext(store_path, device, progress, ranks), _SPLITS[side])
     if not ranks.is_main:

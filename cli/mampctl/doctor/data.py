@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mamp_schemas.errors import IncompleteStoreError, MampctlError, ManifestError
-from mampctl.doctor.finding import Finding, finding_of_error
+from mampctl.doctor import Finding, finding_of_error
 
 if TYPE_CHECKING:
     from mamp_schemas.io.run_files import Run

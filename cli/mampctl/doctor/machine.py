@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mamp_schemas.system import CGROUP_ROOT, count_cores, cpu_quota, free_host_memory
-from mampctl.doctor.finding import Finding
+from mampctl.doctor import Finding
 
 GIB = 2**30
 LOW_MEMORY, LOW_DISK = 2 * GIB, 10 * GIB

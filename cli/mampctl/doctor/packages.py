@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from mampctl.doctor.finding import Finding
+from mampctl.doctor import Finding
 
 EXTRA_PURPOSES = {
     "pipeline": "ingest, import and export",

@@ -19,8 +19,15 @@ from mamp_pipeline.datasets.clips import Clip, ClipInfo
 from mamp_pipeline.ingest.staging import acquire, remove_staging, staging_path
 from mamp_pipeline.splits import make_manifest
 from mamp_pipeline.store.metadata import IngestSummary, make_store_metadata
-from mamp_pipeline.store.packing import WholeClips, clips_in_range, pack_rows
-from mamp_pipeline.store.shards import RowRange, first_rows, pack_ids, plan_shards
+from mamp_pipeline.store.shards import (
+    RowRange,
+    WholeClips,
+    clips_in_range,
+    first_rows,
+    pack_ids,
+    pack_rows,
+    plan_shards,
+)
 from mamp_pipeline.store.staged_part import pack_part
 from mamp_pipeline.store.writer import create_arrays, write_metadata, write_shard
 from mamp_schemas.errors import MampctlError, RawInputError, StoreExistsError

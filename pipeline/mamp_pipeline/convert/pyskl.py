@@ -30,8 +30,7 @@ from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.dataset import DatasetSpec
-from mamp_schemas.models.protocol import SplitProtocol
-from mamp_schemas.models.splits import SplitManifest
+from mamp_schemas.models.splits import SplitManifest, SplitProtocol
 from mamp_schemas.progress import Progress
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.clips import ClipInfo
 from mamp_schemas.errors import RawInputError, UsageError
 from mamp_schemas.models.dataset import DatasetSpec, fixed_specs
-from mamp_schemas.models.protocol import Split, SplitProtocol
+from mamp_schemas.models.splits import Split, SplitProtocol
 
 SourceFormat = Literal["npz", "h5", "pyskl"]
 LabelKind = Literal["one_hot", "index"]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.protocol import UNLISTED
+from mamp_schemas.models.splits import UNLISTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class ClipInfo:
         id: the clip's name.
         label: 0-based class.
         subject, camera, setup, replication: as the dataset numbers them.
-        xsub, xview: the sides by the dataset's split lists; see `mamp_schemas.models.protocol`.
+        xsub, xview: the sides by the dataset's split lists; see `mamp_schemas.models.splits`.
     """
 
     id: str

@@ -1,11 +1,12 @@
 """Reads raw files into cleaned clips, file by file, for an ingest or without any store."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from mamp_pipeline.cleaning.policy_diff import find_changing_fields
+import numpy as np
+
 from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawClip
 from mamp_pipeline.datasets.discover import find_sources
@@ -14,7 +15,8 @@ from mamp_pipeline.datasets.io.source import RawSource
 from mamp_pipeline.ingest.plan import plan_parts
 from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.policy import IngestPolicy
+from mamp_schemas.models.dataset import DatasetSpec
+from mamp_schemas.models.policy import IngestPolicy, single_field_deviations
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile
 
 
@@ -115,3 +117,43 @@ def read_files(sources: Sequence[RawSource], reader: DatasetReader, policy: Inge
         with prefetch(part.sources):
             for source in part.sources:
                 yield read_file(source, reader, policy)
+
+
+MakeClip = Callable[[IngestPolicy], Clip | None]
+
+
+def find_changing_fields(make: MakeClip, policy: IngestPolicy, dataset: DatasetSpec) -> Iterator[str]:
+    """Yield the fields in which a policy differs from `paper` and that, changed alone, change the clip.
+
+    A clip is compared as a reader gets it: both slots and the number of valid frames. A clip that exists only under
+    `paper`, or only with the field changed, counts as changed.
+
+    Args:
+        make: makes the clip under a policy; raises RawFileError or returns None where there is none.
+        policy: the policy in use.
+        dataset: the dataset whose `paper` policy it is compared with.
+    """
+    deviations = single_field_deviations(policy, dataset.paper_policy)
+    if not deviations:
+        return
+    paper = _try_make(make, dataset.paper_policy)
+    for name, alone in deviations.items():
+        if name == "empty_slot":
+            changes = paper is not None and len(paper.joints) < dataset.bodies
+        else:
+            changes = not _same_clip(paper, _try_make(make, alone))
+        if changes:
+            yield name
+
+
+def _try_make(make: MakeClip, policy: IngestPolicy) -> Clip | None:
+    try:
+        return make(policy)
+    except RawFileError:
+        return None
+
+
+def _same_clip(first: Clip | None, second: Clip | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return first.valid_frames == second.valid_frames and np.array_equal(first.joints, second.joints)

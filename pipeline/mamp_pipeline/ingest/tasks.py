@@ -14,8 +14,7 @@ from mamp_pipeline.datasets.io.read import prefetch
 from mamp_pipeline.ingest.plan import Part
 from mamp_pipeline.ingest.read_files import read_file
 from mamp_pipeline.ingest.staging import check_owner_marker, open_staged_part
-from mamp_pipeline.store.packing import WholeClips, clips_in_range, pack_rows
-from mamp_pipeline.store.shards import RowRange
+from mamp_pipeline.store.shards import RowRange, WholeClips, clips_in_range, pack_rows
 from mamp_pipeline.store.staged_part import StagedPart, pack_part, write_part
 from mamp_pipeline.store.writer import write_shard
 from mamp_schemas.errors import RawInputError

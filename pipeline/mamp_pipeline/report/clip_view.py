@@ -1,4 +1,7 @@
-"""One clip as the viewer, the figures and the text summary show it."""
+"""One clip as the viewer, the figures and the text summary show it, with the sample that a network sees in testing.
+
+The sample is a centred crop, resized to T frames and masked as in the paper.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,18 +13,65 @@ from mamp_pipeline.motion import index_rows, masking_probability, token_intensit
 from mamp_pipeline.report.counts import class_names, label_name
 from mamp_pipeline.report.html import encode_base64, quantise
 from mamp_pipeline.report.quality import Jumps, find_jumps, step_lengths
-from mamp_pipeline.report.sample import Crop, centre_crop, paper_masking, resize_crop
 from mamp_schemas.errors import StoreError
 from mamp_schemas.io.store_reader import Store
+from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.objectives import MaskingSpec
-from mamp_schemas.models.protocol import Split
 from mamp_schemas.models.recipe import ModelSpec, SamplingSpec
 from mamp_schemas.models.skeleton import Skeleton
+from mamp_schemas.models.splits import Split
 
 KINECT_FPS = 30.0
 SHOWN_NUMBERS = ("setup", "camera", "subject", "replication")
 FRAMES, SEGMENT, TEST_CROP = ModelSpec().frames, ModelSpec().segment, SamplingSpec().test_crop
 """T, l and p of a test sample, as in the paper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """The frames [start, start + length) of a clip."""
+
+    start: int
+    length: int
+
+
+def centre_crop(valid_frames: int, share: float) -> Crop:
+    """Return the centred crop of a clip's valid frames: int((1 − p) · Tv / 2) frames are cut off at both ends.
+
+    Args:
+        valid_frames: Tv, at least 1.
+        share: p.
+    """
+    cut = int((1 - share) * valid_frames / 2)
+    return Crop(cut, valid_frames - 2 * cut)
+
+
+def resize_crop(joints_MTVC: NDArray[np.float32], crop: Crop, frames: int) -> NDArray[np.float32]:
+    """Resize a crop to T frames: linear, half-pixel centres, edges clamped, float32 coordinates.
+
+    The coordinates in time are float32, as in the authors' code.
+
+    Args:
+        joints_MTVC: (M, F, V, 3) metres.
+        crop: which of the F frames.
+        frames: T.
+
+    Returns:
+        (M, T, V, 3) float32.
+    """
+    scale = np.float32(crop.length) / np.float32(frames)
+    centres = np.arange(frames, dtype=np.float32) + np.float32(0.5)
+    source = np.maximum(scale * centres - np.float32(0.5), np.float32(0))
+    before = np.minimum(source.astype(np.int64), crop.length - 1)
+    after = np.minimum(before + 1, crop.length - 1)
+    weight = (source - before.astype(np.float32))[:, None, None]
+    first, second = joints_MTVC[:, crop.start + before], joints_MTVC[:, crop.start + after]
+    return np.asarray(first * (1 - weight) + second * weight, dtype=np.float32)
+
+
+def paper_masking(dataset: DatasetSpec) -> MaskingSpec:
+    """Return ratio and τ as the paper sets them for a dataset."""
+    return MaskingSpec(temperature=dataset.masking_temperature)
 
 
 @dataclass(frozen=True)

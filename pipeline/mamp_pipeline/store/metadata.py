@@ -14,7 +14,7 @@ from mamp_schemas.models.base import canonical_json
 from mamp_schemas.models.dataset import dataset_identity, dataset_spec
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import StorePolicy
-from mamp_schemas.models.protocol import UNLISTED
+from mamp_schemas.models.splits import UNLISTED
 from mamp_schemas.models.store import (
     DIGEST_BYTES,
     FORMAT_VERSION,

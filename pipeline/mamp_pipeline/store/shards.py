@@ -1,11 +1,14 @@
-"""How rows and clips are laid out in a store's arrays (chunks, shards, row ranges), and the bytes of a shard. Pure."""
+"""How rows and clips are laid out in a store's arrays: chunks, shards, their rows and their bytes. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
+
+from mamp_pipeline.motion import row_arrays
+from mamp_schemas.models.store import MotionSpec
 
 CHUNK_ROWS = 2_048
 SHARD_ROWS = 32 * CHUNK_ROWS
@@ -79,3 +82,46 @@ def _little_endian_bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def _checksum(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _little_endian_bytes(np.array([google_crc32c.value(data)], dtype="<u4"))
+
+
+@dataclass(frozen=True, slots=True)
+class WholeClips:
+    """Whole consecutive clips.
+
+    Attributes:
+        joints: (rows, V, 3).
+        first: the row in the store of the first clip.
+        frames, bodies: (clips,).
+    """
+
+    joints: NDArray[np.float32]
+    first: int
+    frames: NDArray[np.integer]
+    bodies: NDArray[np.integer]
+
+
+def clips_in_range(starts: NDArray[np.integer], stops: NDArray[np.integer], rows: RowRange) -> slice:
+    """Return which clips have rows in a range.
+
+    Args:
+        starts: (clips,) first row of each clip, ascending.
+        stops: (clips,) row after each clip's last.
+        rows: the range.
+    """
+    first = int(np.searchsorted(stops, rows.start, side="right"))
+    return slice(first, int(np.searchsorted(starts, rows.stop, side="left")))
+
+
+def pack_rows(runs: Sequence[WholeClips], rows: RowRange, motion: MotionSpec) -> dict[str, NDArray[np.float32]]:
+    """Return the row arrays of a range of the store: joints, motion and intensity.
+
+    Args:
+        runs: every clip that has rows in the range, whole, because motion and intensity need whole clips; each run
+            begins where the one before ends.
+        rows: the range.
+        motion: how motion and intensity are computed.
+    """
+    joints = np.concatenate([run.joints for run in runs])
+    frames, bodies = np.concatenate([run.frames for run in runs]), np.concatenate([run.bodies for run in runs])
+    inside = slice(rows.start - runs[0].first, rows.stop - runs[0].first)
+    return {name: values[inside] for name, values in row_arrays(joints, frames, bodies, motion).items()}

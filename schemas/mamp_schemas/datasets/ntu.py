@@ -2,8 +2,8 @@
 
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.policy import PAPER_POLICY
-from mamp_schemas.models.protocol import SplitProtocol
 from mamp_schemas.models.skeleton import KINECT_V2
+from mamp_schemas.models.splits import SplitProtocol
 
 _NTU60_TRAIN_SUBJECTS = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
 _NTU120_TRAIN_SUBJECTS = (

@@ -1,8 +1,8 @@
 """NW-UCLA: skeleton, classes, protocol and official counts."""
 
 from mamp_schemas.models.dataset import DatasetSpec
-from mamp_schemas.models.protocol import SplitProtocol
 from mamp_schemas.models.skeleton import KINECT_V1
+from mamp_schemas.models.splits import SplitProtocol
 
 _NWUCLA_CLASSES = (
     "pick up with one hand", "pick up with two hands", "drop trash", "walk around", "sit down", "stand up", "donning",

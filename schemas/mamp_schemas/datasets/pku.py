@@ -2,8 +2,8 @@
 
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.policy import PAPER_POLICY
-from mamp_schemas.models.protocol import listed_protocol
 from mamp_schemas.models.skeleton import KINECT_V2
+from mamp_schemas.models.splits import listed_protocol
 
 _PKU_CLASSES = (
     "bow", "brushing hair", "brushing teeth", "check time (from watch)", "cheer up", "clapping",

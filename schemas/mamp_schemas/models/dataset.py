@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.base import Model
 from mamp_schemas.models.policy import PAPER_POLICY, IngestPolicy, PolicyName, corrected_policy
-from mamp_schemas.models.protocol import SplitProtocol
 from mamp_schemas.models.skeleton import Skeleton
+from mamp_schemas.models.splits import SplitProtocol
 from mamp_schemas.registry import DATASETS
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.base import Model
 from mamp_schemas.models.dataset import DatasetSpec
-from mamp_schemas.models.protocol import SplitProtocol
 from mamp_schemas.models.skeleton import SKELETONS, Skeleton
+from mamp_schemas.models.splits import SplitProtocol
 
 CsvColumn = str | Annotated[int, Field(ge=0)]
 """A CSV column: its header, in whatever case, or its 0-based position."""

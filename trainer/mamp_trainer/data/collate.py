@@ -1,19 +1,44 @@
 """Make a batch of samples from crops of ragged clips: gather rows, copy them to the device, rotate and resize them.
 
-Small tensors are computed on the host, large ones on the training device.
+A body that fills several slots of a clip is encoded once. Small tensors are computed on the host, large ones on the
+training device.
 N clips, B real bodies in them, R rows of these bodies' crops; M, T, V and C as everywhere.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mamp_trainer.data import augment
-from mamp_trainer.data.body_dedup import UniqueBodies, find_unique_bodies
 from mamp_trainer.data.clips import ClipTable, body_index, concat_ranges
 from mamp_trainer.data.rows import RowBuffer, gather_to_device, to_device
+
+
+class UniqueBodies(NamedTuple):
+    """Which of a batch's N·M body slots hold the same; their number is known without waiting for the device.
+
+    Attributes:
+        bodies: (B,) int64, the slots of the real bodies, in order.
+        body_of_slot: (N, M) int64, which of the B bodies a slot holds; B where it holds zeros.
+    """
+
+    bodies: Tensor
+    body_of_slot: Tensor
+
+
+def find_unique_bodies(real: Tensor, empty_slots_are_copies: bool) -> UniqueBodies:
+    """Return which slots hold the same.
+
+    Args:
+        real: (N, M) bool, on the host; every clip has a first body.
+        empty_slots_are_copies: whether slots without a body hold a copy of their clip's first body, or zeros.
+    """
+    bodies = real.flatten().nonzero().squeeze(1)
+    number = (real.flatten().cumsum(0) - 1).view_as(real)
+    return UniqueBodies(bodies, torch.where(real, number, number[:, :1] if empty_slots_are_copies else len(bodies)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,8 @@ from mamp_schemas.errors import ManifestError, RecipeError
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Store, open_store
-from mamp_schemas.models.protocol import Split
 from mamp_schemas.models.recipe import Recipe
-from mamp_schemas.models.splits import SplitManifest
+from mamp_schemas.models.splits import Split, SplitManifest
 from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
 from mamp_trainer.data.clips import ClipTable, clip_table, store_clip_table
 from mamp_trainer.data.residency import DataSize, MemoryBudget, ResidencyChoice, choose_residency

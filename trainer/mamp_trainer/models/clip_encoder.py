@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mamp_schemas.models.recipe import Precision
-from mamp_trainer.data.body_dedup import UniqueBodies
+from mamp_trainer.data.collate import UniqueBodies
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.models.precision import autocast
 

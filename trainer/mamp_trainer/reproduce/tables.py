@@ -10,7 +10,7 @@ from pathlib import Path
 from mamp_schemas.errors import MampctlError, RecordError
 from mamp_schemas.io.atomic import output_errors, write_file
 from mamp_schemas.io.run_files import METRICS_FILE, read_record
-from mamp_schemas.models.published.elsewhere import TOLERANCE
+from mamp_schemas.models.published import TOLERANCE
 from mamp_schemas.models.published.format import Column, PublishedTable, Row
 from mamp_schemas.models.recipe import PRETRAIN, Recipe
 from mamp_schemas.models.reproduction import (

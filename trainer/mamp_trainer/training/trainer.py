@@ -23,8 +23,7 @@ from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
 from mamp_trainer.checkpoints.manager import CheckpointWriter
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.models.precision import matmul_dtype
-from mamp_trainer.telemetry.meter import ThroughputMeter
-from mamp_trainer.telemetry.profiler import profile_steps
+from mamp_trainer.telemetry.meter import ThroughputMeter, profile_steps
 from mamp_trainer.telemetry.writers import MetricsWriter, discard_metrics
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch, MicrobatchSampler
 from mamp_trainer.training.optim import LR_SCALE, learning_rate

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.models.protocol import UNLISTED
+from mamp_schemas.models.splits import UNLISTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class VideoAnnotations:
     Attributes:
         labels: its label file; None if none was found.
         labels_crc: CRC-32 of that file.
-        xsub, xview: its sides by the split lists; see `mamp_schemas.models.protocol`.
+        xsub, xview: its sides by the split lists; see `mamp_schemas.models.splits`.
         problem: why it gives no clip; empty if nothing is missing.
     """
 

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamp_trainer.data.body_dedup import find_unique_bodies
+from mamp_trainer.data.collate import find_unique_bodies
 
 REAL = torch.tensor([[True, False], [True, True], [True, False]])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mamp_pipeline.report.sample import Crop, centre_crop, paper_masking, resize_crop
+from mamp_pipeline.report.clip_view import Crop, centre_crop, paper_masking, resize_crop
 from mamp_schemas.models.dataset import dataset_spec
 from tests.paths import GOLDEN
 
