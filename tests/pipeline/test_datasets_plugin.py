@@ -14,7 +14,7 @@ READER = '''
 
 import numpy as np
 
-from mamp_pipeline.datasets.base import ClipInfo, DatasetReader, DatasetSpec, RawBodies
+from mamp_pipeline.datasets.base import ClipFileReader, ClipInfo, DatasetSpec, RawBodies
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.splits import SplitProtocol
 from mamp_schemas.models.skeleton import Skeleton
@@ -30,7 +30,7 @@ STICKS = DatasetSpec(
 )
 
 
-class SticksReader(DatasetReader):
+class SticksReader(ClipFileReader):
     name_pattern = "SUBJECT-CLASS.sticks"
 
     def parse_name(self, file_name):

@@ -1,15 +1,17 @@
 """What a dataset's reader is: which raw files are the dataset's, and how one becomes raw clips.
 
-A dataset of another distribution is one file and one line. The file holds a subclass of `DatasetReader` and an
-instance of it, whose `options` is the dataset's specification; the line is an entry point in its pyproject.toml:
+A dataset of another distribution is one file and one line. The file holds a reader, whose `options` is the dataset's
+specification; the line is an entry point in its pyproject.toml:
 
     [project.entry-points."mampctl.datasets"]
     mydata = "my_package.mydata:READER"
 
-A reader of files that each hold one clip sets `name_pattern` and implements `parse_name` and `parse`; the rest has
-defaults.
+A reader of files that each hold one clip is a subclass of `ClipFileReader`: it sets `name_pattern` and implements
+`parse_name` and `parse`. A reader of other files is a subclass of `DatasetReader`, with `parse_path` and `read`. The
+rest has defaults.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -24,10 +26,10 @@ from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.registry import DATASETS
 
-__all__ = ["ClipInfo", "DatasetReader", "DatasetSpec", "RawBodies", "find_reader"]
+__all__ = ["ClipFileReader", "ClipInfo", "DatasetReader", "DatasetSpec", "RawBodies", "find_reader"]
 
 
-class DatasetReader:
+class DatasetReader(ABC):
     """Finds the raw files of a dataset, reads them, and cleans what they hold.
 
     Attributes:
@@ -43,26 +45,23 @@ class DatasetReader:
     def __init__(self, options: DatasetSpec) -> None:
         self.options = options
 
-    # What every reader of files with one clip each says.
+    # What every reader says.
 
-    def parse_name(self, file_name: str) -> ClipInfo | None:
-        """Return what a file's name says about its clip; None for a file that is not one of the dataset's."""
-        raise NotImplementedError
+    @abstractmethod
+    def parse_path(self, member: str) -> ClipInfo | None:
+        """Return what a path inside a folder or archive says about its clip; None for other files."""
 
-    def parse(self, data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
-        """Return the clip that a file holds.
+    @abstractmethod
+    def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
+        """Return the raw clips of a file, in order of id.
 
         Args:
-            data: the file's bytes.
-            info: what its name says.
-
-        Returns:
-            What name and content say about the clip, and its bodies.
+            source: the file.
+            info: what its path says.
 
         Raises:
             RawFileError: the file is damaged; it is quarantined with this reason.
         """
-        raise NotImplementedError
 
     # What a reader says where the defaults do not fit.
 
@@ -84,10 +83,6 @@ class DatasetReader:
         """
         self.options.with_layout(layout)
         return self
-
-    def parse_path(self, member: str) -> ClipInfo | None:
-        """Return what a path inside a folder or archive says about its clip; None for other files."""
-        return self.parse_name(member.rpartition("/")[2])
 
     def collect(self, files: Iterable[RawSource]) -> list[RawSource]:
         """Return the dataset's sources among files, each with its id, sorted by id.
@@ -115,18 +110,6 @@ class DatasetReader:
     def notes(self, sources: Sequence[RawSource]) -> Iterator[str]:  # noqa: ARG002 - as above
         """Yield what a user should know about the sources of an ingest."""
         yield from ()
-
-    def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
-        """Return the raw clips of a file, in order of id.
-
-        Args:
-            source: the file.
-            info: what its path says.
-
-        Raises:
-            RawFileError: the file is damaged; it is quarantined with this reason.
-        """
-        return [RawClip(*self.parse(read_source(source), info), source)]
 
     def clean(self, content: Any, policy: IngestPolicy) -> Clip | None:
         """Return the clip that a raw clip's content becomes; None where it holds no position.
@@ -161,6 +144,37 @@ class DatasetReader:
         """Return what a clip's id says; None where it is not an id of the dataset."""
         info = self.parse_path(self.source_id(clip_id) + self.suffix)
         return info and replace(info, id=clip_id)
+
+
+class ClipFileReader(DatasetReader):
+    """Reads files that hold one clip each."""
+
+    @abstractmethod
+    def parse_name(self, file_name: str) -> ClipInfo | None:
+        """Return what a file's name says about its clip; None for a file that is not one of the dataset's."""
+
+    @abstractmethod
+    def parse(self, data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
+        """Return the clip that a file holds.
+
+        Args:
+            data: the file's bytes.
+            info: what its name says.
+
+        Returns:
+            What name and content say about the clip, and its bodies.
+
+        Raises:
+            RawFileError: the file is damaged; it is quarantined with this reason.
+        """
+
+    def parse_path(self, member: str) -> ClipInfo | None:
+        """Return what the file name at the end of a path says about its clip; None for other files."""
+        return self.parse_name(member.rpartition("/")[2])
+
+    def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
+        """Return the clip of a file."""
+        return [RawClip(*self.parse(read_source(source), info), source)]
 
 
 def find_reader(dataset: str, layout: Layout | None = None) -> DatasetReader:

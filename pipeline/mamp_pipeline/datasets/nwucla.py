@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mamp_pipeline.datasets.base import DatasetReader
+from mamp_pipeline.datasets.base import ClipFileReader
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
 from mamp_schemas.datasets.nwucla import NWUCLA
 from mamp_schemas.errors import RawFileError
@@ -82,7 +82,7 @@ def _validation_message(problem: ValidationError) -> str:
     return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
-class NwuclaReader(DatasetReader):
+class NwuclaReader(ClipFileReader):
     """Reads `.json` files, one clip each."""
 
     name_pattern = "aAA_sSS_eEE_vVV.json"

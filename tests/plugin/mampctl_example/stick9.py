@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-from mamp_pipeline.datasets.base import ClipInfo, DatasetReader, DatasetSpec, RawBodies
+from mamp_pipeline.datasets.base import ClipFileReader, ClipInfo, DatasetSpec, RawBodies
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.skeleton import Skeleton
 from mamp_schemas.models.splits import SplitProtocol
@@ -23,7 +23,7 @@ STICK = Skeleton(
 NAME = re.compile(r"((?P<action>[a-z]+)-p(?P<subject>\d\d)-r(?P<replication>\d))\.stick")
 
 
-class StickReader(DatasetReader):
+class StickReader(ClipFileReader):
     """Reads `.stick` files, one clip each."""
 
     name_pattern = "ACTION-pNN-rN.stick"

@@ -2,7 +2,7 @@
 
 import re
 
-from mamp_pipeline.datasets.base import DatasetReader
+from mamp_pipeline.datasets.base import ClipFileReader
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
 from mamp_pipeline.datasets.ntu.parse import parse_ntu
 from mamp_schemas.datasets.ntu import NTU60, NTU120
@@ -20,7 +20,7 @@ def parse_ntu_name(file_name: str) -> ClipInfo | None:
     return ClipInfo(file_name.removesuffix(".skeleton"), action - 1, subject, camera, setup, replication)
 
 
-class NtuReader(DatasetReader):
+class NtuReader(ClipFileReader):
     """Reads `.skeleton` files, one clip each.
 
     Args:

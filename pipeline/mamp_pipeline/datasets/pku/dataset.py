@@ -97,9 +97,9 @@ class PkuReader(DatasetReader):
         self._phase = phase
         self.name_pattern = VIDEO_NAME_PATTERNS[phase]
 
-    def parse_name(self, file_name: str) -> ClipInfo | None:
-        """Return what the name of a skeleton or label file says about its video."""
-        return parse_video_name(self._phase, file_name)
+    def parse_path(self, member: str) -> ClipInfo | None:
+        """Return what the path of a skeleton or label file says about its video."""
+        return parse_video_name(self._phase, member.rpartition("/")[2])
 
     def collect(self, files: Iterable[RawSource]) -> list[RawSource]:
         """Return the videos among files, each with its labels and sides, sorted by id."""
