@@ -117,3 +117,12 @@ def test_runs__are_read_without_torch(folder: Path) -> None:
     command = [sys.executable, "-c", code, str(folder), str(folder / "linear-0"), str(folder / "linear-1")]
     outcome = subprocess.run(command, capture_output=True, text=True, check=True)
     assert outcome.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "near"), [("--dataset", "nwulca", "nwucla"), ("--task", "linaer", "linear")]
+)
+def test_list__a_misspelt_name_is_refused(run: Run, folder: Path, option: str, name: str, near: str) -> None:
+    outcome = run("runs", "list", folder, option, name)
+    assert outcome.code == 2
+    assert f"did you mean '{near}'?" in outcome.err

@@ -324,3 +324,8 @@ def test_parse_recipe__unknown_task_is_named() -> None:
 def test_recipes__need_no_torch() -> None:
     script = "import sys; sys.modules['torch'] = None\nimport mamp_trainer.recipes as r; r.list_recipes('linear')"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_load_recipe__an_objective_that_is_no_name_is_refused() -> None:
+    with pytest.raises(UsageError, match="expected a name"):
+        load_recipe("pretrain", "nwucla-small", ["objective.name=mamp"])

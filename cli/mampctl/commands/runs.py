@@ -9,9 +9,9 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import parse_local_path
 from mamp_schemas.models.recipe import task_names
-from mamp_schemas.registry import unknown_name
+from mamp_schemas.registry import DATASETS, unknown_name
 from mampctl.defaults import data_folder
-from mampctl.options import JsonOption, complete_task
+from mampctl.options import JsonOption, complete_dataset, complete_task
 from mampctl.output.console import print_json
 
 if TYPE_CHECKING:
@@ -31,8 +31,14 @@ def list_(
             parser=parse_local_path, metavar="[FOLDER]...", help="Folders that hold runs. [default: $MAMPCTL_DATA/runs]"
         ),
     ] = None,
-    task: Annotated[str | None, typer.Option(autocompletion=complete_task, help="Only runs of this task.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only runs on this dataset.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(autocompletion=complete_task, help="Only runs of this task, such as pretrain or linear."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(autocompletion=complete_dataset, help="Only runs on this dataset, such as ntu60 or nwucla."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List runs, complete or not."""
@@ -43,6 +49,8 @@ def list_(
     lines = [summarise_run(run) for run in read_runs(_find_run_folders(folders))]
     if task is not None and task not in (*task_names(), *(line.task for line in lines)):
         raise unknown_name("task", task, task_names())
+    if dataset is not None and dataset not in (*DATASETS.names(), *(line.dataset for line in lines)):
+        raise unknown_name("dataset", dataset, DATASETS.names())
     lines = [line for line in lines if task in (None, line.task) and dataset in (None, line.dataset)]
     if as_json:
         print_json([line.model_dump(mode="json") for line in lines])

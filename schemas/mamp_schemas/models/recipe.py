@@ -273,6 +273,11 @@ def recipe_class(kind: object, objective: object = None) -> type[Recipe]:
         UsageError: there is no such task or objective, or its options are no recipe.
     """
     if kind == PRETRAIN:
+        if not isinstance(objective, str | None):
+            raise UsageError(
+                f"objective is {objective!r}, expected a name",
+                remedy=f"Write objective: NAME, one of: {', '.join(OBJECTIVES.names())}.",
+            )
         return cast("type[Recipe]", OBJECTIVES.options(str(DEFAULT_OBJECTIVE if objective is None else objective)))
     if kind not in PROTOCOLS.names():
         raise unknown_name("task", str(kind), task_names())
