@@ -4,6 +4,7 @@ import logging
 import os
 from pathlib import Path
 
+from mamp_schemas.builtin import PROBE_PROTOCOL
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
 from mamp_schemas.models.layout import Layout
@@ -112,7 +113,7 @@ def encoder_recipe(encoder: Path | None, name: str | None, store: str | None, se
     from mamp_trainer.recipes import load_recipe, with_changes
 
     if encoder is None:
-        return load_recipe("linear", name or default_recipe("linear", store), set_ or [])
+        return load_recipe(PROBE_PROTOCOL, name or default_recipe(PROBE_PROTOCOL, store), set_ or [])
     return with_changes(read_training_recipe(encoder, name), set_ or [], f"the recipe of {encoder}")
 
 

@@ -1,6 +1,21 @@
-"""Registers the in-tree datasets, objectives and protocols; no other module but their own knows their names."""
+"""Registers the in-tree datasets, objectives and protocols, and says which of them are defaults and suggestions.
+
+No other module but their own knows their names.
+"""
 
 from mamp_schemas.registry import DATASETS, OBJECTIVES, PROTOCOLS
+
+DEFAULT_OBJECTIVE = "mamp"
+"""The objective of a pre-training recipe that names none, as all did before objectives had names."""
+
+PROBE_PROTOCOL = "linear"
+"""The protocol that is suggested after a pre-training, and whose recipes initial weights are drawn by."""
+
+SUBSET_PROTOCOL = "semi"
+"""The protocol that is suggested after drawing subsets of the training clips."""
+
+BASE_RECIPE, SMALL_BASE_RECIPE = "ntu60-xsub", "nwucla-small"
+"""The built-in recipes to change for a dataset that has none: one for large datasets, one for own recordings."""
 
 _NTU, _PKU = "mamp_pipeline.datasets.ntu.dataset", "mamp_pipeline.datasets.pku.dataset"
 _SPECS = "mamp_schemas.datasets"
@@ -24,7 +39,7 @@ _PROTOCOL_OPTIONS = "mamp_schemas.models.protocols"
 _PROTOCOLS = "mamp_trainer.protocols"
 
 OBJECTIVES.register(
-    "mamp",
+    DEFAULT_OBJECTIVE,
     "mamp_trainer.objectives.mamp:MAMPObjective",
     options=f"{_OBJECTIVE_OPTIONS}:MAMPRecipe",
     summary="masked motion prediction, the paper's objective",
@@ -37,7 +52,7 @@ OBJECTIVES.register(
 )
 
 PROTOCOLS.register(
-    "linear",
+    PROBE_PROTOCOL,
     f"{_PROTOCOLS}.linear:LINEAR",
     options=f"{_PROTOCOL_OPTIONS}:LinearRecipe",
     summary="Train a linear classifier on a frozen encoder (section 4.3, linear evaluation).",
@@ -49,7 +64,7 @@ PROTOCOLS.register(
     summary="Train encoder and classifier together, or from scratch (section 4.3, fine-tuned evaluation).",
 )
 PROTOCOLS.register(
-    "semi",
+    SUBSET_PROTOCOL,
     f"{_PROTOCOLS}.semi:SEMI",
     options=f"{_PROTOCOL_OPTIONS}:SemiRecipe",
     summary="Fine-tune on a part of the labels (section 4.3, semi-supervised evaluation: the mean of five draws).",

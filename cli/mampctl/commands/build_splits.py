@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mamp_schemas.builtin import SUBSET_PROTOCOL
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.models.recipe import PRETRAIN
 from mamp_schemas.models.splits import SplitCounts, Subset, SubsetSampling
 from mampctl.defaults import find_store
 from mampctl.options import JsonOption, OnlyStoreOption, SplitProtocolOption
@@ -89,7 +91,7 @@ def _write_split(store: "Store", protocol: str, as_json: bool) -> None:
     hint = f", {spec.count_note}" if spec.count_note else ""
     _print_counts(manifest.counts, f"{spec.title}, {protocol}", hint)
     print_summary(target, f"{manifest.counts.train:,} train and {manifest.counts.test:,} test clips")
-    print_hint("train", "pretrain", *suggest_recipe_options(store.metadata, protocol).split(), "--store", store.path)
+    print_hint("train", PRETRAIN, *suggest_recipe_options(store.metadata, protocol).split(), "--store", store.path)
 
 
 def _print_counts(counts: SplitCounts, what: str, hint: str) -> None:
@@ -127,7 +129,7 @@ def _write_subsets(store: "Store", protocol: str, subsets: Sequence[Subset], as_
     else:
         _print_subsets(drawn, parent.counts.train)
         # Recipes are of a fraction and a sampling: the list tells which there are.
-        print_hint("train", "semi", "--recipe", "list")
+        print_hint("train", SUBSET_PROTOCOL, "--recipe", "list")
 
 
 def _print_subsets(drawn: Mapping[StoragePath, Mapping[int, int]], clips: int) -> None:

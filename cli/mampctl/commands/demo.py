@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+from mamp_schemas.builtin import PROBE_PROTOCOL
 from mamp_schemas.errors import MissingExtraError, StoreError
 from mamp_schemas.io.atomic import output_errors, require_new_folder
 from mamp_schemas.models.results import EvaluationResult
@@ -143,7 +144,7 @@ def train_demo(folder: Path, store: Path, progress: Progress) -> tuple[Evaluatio
 
     run = folder / "runs" / "pretrain"
     pretrain(load_recipe("pretrain", RECIPE), store, RunContext(run, progress=progress))
-    recipe = load_evaluation_recipe("linear", RECIPE)
+    recipe = load_evaluation_recipe(PROBE_PROTOCOL, RECIPE)
     results = [
         train_classifier(recipe, store, source, RunContext(folder / "runs" / name, progress=progress))
         for name, source in (("linear-pretrained", run), ("linear-untrained", None))

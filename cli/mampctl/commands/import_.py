@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mamp_schemas.models.dataset import dataset_spec
+from mamp_schemas.models.recipe import PRETRAIN
 from mampctl.options import JsonOption, NewStoreOption, SplitProtocolOption, complete_dataset
 from mampctl.output.console import print_json, print_line, print_summary
 from mampctl.output.hints import print_hint, suggest_recipe_options
@@ -101,4 +102,4 @@ def _import_and_print(existing: "ImportSource", out: Path, as_json: bool, progre
     for split in existing.splits:
         name = split.protocol.name
         print_line(f"{manifest_path(out, name)}: {len(split.train):,} train, {len(split.test):,} test clips")
-        print_hint("train", "pretrain", *suggest_recipe_options(metadata, name).split(), "--store", out)
+        print_hint("train", PRETRAIN, *suggest_recipe_options(metadata, name).split(), "--store", out)

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from mamp_schemas.builtin import PROBE_PROTOCOL
 from mamp_schemas.errors import CheckpointError, UsageError
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import (
+    PRETRAIN,
     EvaluationRecipe,
     PretrainRecipe,
     protocol_recipe_class,
@@ -33,7 +35,7 @@ from mampctl.options import (
     StoreOption,
 )
 from mampctl.output.console import print_json, print_line, print_summary, print_table
-from mampctl.output.hints import print_hint, suggest_linear_options
+from mampctl.output.hints import print_hint, suggest_probe_options
 from mampctl.output.log import run_id
 from mampctl.runtime.distributed import distributed_run
 
@@ -67,7 +69,7 @@ def print_recipes(task: str, as_json: bool) -> None:
 app = typer.Typer(help="Train on a store.", no_args_is_help=True)
 
 
-@app.command("pretrain")
+@app.command(PRETRAIN)
 def pretrain(
     recipe: RecipeOption = None,
     store: StoreOption = None,
@@ -83,11 +85,11 @@ def pretrain(
     from mamp_trainer.recipes import load_recipe
 
     if recipe == "list":
-        print_recipes("pretrain", as_json)
+        print_recipes(PRETRAIN, as_json)
         return
 
     def prepare() -> tuple[PretrainRecipe, StoragePath, Path]:
-        loaded = load_recipe("pretrain", recipe or default_recipe("pretrain", store), set_ or [])
+        loaded = load_recipe(PRETRAIN, recipe or default_recipe(PRETRAIN, store), set_ or [])
         return loaded, store_of_recipe(store, loaded), out or default_run_dir(loaded)
 
     with distributed_run(prepare, device, devices) as ((loaded, place, run), ranks, progress):
@@ -107,7 +109,7 @@ def pretrain(
     print_summary(run, f"{result.epochs} epochs, {result.steps:,} steps")
     if result.first_loss is not None and result.last_loss is not None:
         print_line(f"mean loss of the first epoch {result.first_loss:.4f}, of the last {result.last_loss:.4f}")
-    print_hint("train", "linear", *suggest_linear_options(loaded).split(), "--from", run, "--store", place)
+    print_hint("train", PROBE_PROTOCOL, *suggest_probe_options(loaded).split(), "--from", run, "--store", place)
 
 
 class ProtocolCommand(TyperCommand):

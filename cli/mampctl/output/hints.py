@@ -3,7 +3,8 @@
 import shlex
 from typing import TYPE_CHECKING
 
-from mamp_schemas.models.recipe import PretrainRecipe
+from mamp_schemas.builtin import BASE_RECIPE, PROBE_PROTOCOL, SMALL_BASE_RECIPE
+from mamp_schemas.models.recipe import PRETRAIN, PretrainRecipe
 from mamp_schemas.models.store import StoreMetadata
 from mampctl.output.console import print_line
 
@@ -16,9 +17,9 @@ def suggest_recipe_options(metadata: StoreMetadata, protocol: str) -> str:
     from mamp_trainer.recipes import list_recipes
 
     name = f"{metadata.dataset}-{protocol}"
-    if name in {recipe.name for recipe in list_recipes("pretrain")}:
+    if name in {recipe.name for recipe in list_recipes(PRETRAIN)}:
         return f"--recipe {name}"
-    base = "nwucla-small" if metadata.layout or metadata.spec else "ntu60-xsub"
+    base = SMALL_BASE_RECIPE if metadata.layout or metadata.spec else BASE_RECIPE
     changes = (f"dataset={metadata.dataset}", f"protocol={protocol}", f"model.joints={len(metadata.skeleton.joints)}")
     return " ".join((f"--recipe {base}", *(f"--set {change}" for change in changes)))
 
@@ -39,14 +40,14 @@ def suggest_next_command(store: "Store") -> tuple[object, ...]:
     ready = next((name for name in names if is_file(manifest_path(store.path, name))), None)
     if ready is None:
         return "build-splits", "--protocol", names[0], "--store", store.path
-    return "train", "pretrain", *suggest_recipe_options(store.metadata, ready).split(), "--store", store.path
+    return "train", PRETRAIN, *suggest_recipe_options(store.metadata, ready).split(), "--store", store.path
 
 
-def suggest_linear_options(pretrained: PretrainRecipe) -> str:
+def suggest_probe_options(pretrained: PretrainRecipe) -> str:
     """Return the options that choose the linear recipe with a pre-training's name and data; empty if none has it."""
     from mamp_trainer.recipes import list_recipes
 
-    recipes = {recipe.name: recipe for recipe in list_recipes("linear")}
+    recipes = {recipe.name: recipe for recipe in list_recipes(PROBE_PROTOCOL)}
     if pretrained.name not in recipes:
         return ""
     linear = recipes[pretrained.name]

@@ -54,9 +54,7 @@ class ObjectUrl:
             UsageError: this is a whole bucket.
         """
         if not self.key:
-            raise UsageError(
-                f"{self}: a whole bucket; a store needs a name in it", remedy=f"Say, {self}/{'ntu60.zarr'}"
-            )
+            raise UsageError(f"{self}: a whole bucket; a store needs a name in it", remedy=f"Say, {self}/ntu60.zarr")
         return self.parent / name
 
     def absolute(self) -> "ObjectUrl":

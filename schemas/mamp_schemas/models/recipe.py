@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_core import to_json
 
+from mamp_schemas.builtin import DEFAULT_OBJECTIVE
 from mamp_schemas.errors import ConfigError, UsageError
 from mamp_schemas.models.base import Model, parse_model_data
 from mamp_schemas.models.dataset import DatasetName, fixed_spec
@@ -118,9 +119,6 @@ class ScheduleSpec(Model):
 
 PRETRAIN: Final = "pretrain"
 """The task whose recipes name an objective; every other task is an evaluation protocol."""
-
-DEFAULT_OBJECTIVE = "mamp"
-"""The objective of a pre-training recipe that names none, as all did before objectives had names."""
 
 Residency = Literal["auto", "device", "host", "stream"]
 Precision = Literal["float32", "tf32", "bf16"]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from mamp_schemas.builtin import DEFAULT_OBJECTIVE
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.run_files import latest_checkpoint
-from mamp_schemas.models.recipe import DEFAULT_OBJECTIVE, PRETRAIN, ModelSpec
+from mamp_schemas.models.recipe import PRETRAIN, ModelSpec
 from mamp_schemas.registry import OBJECTIVES
 from mamp_trainer.checkpoints.files import Checkpoint, is_checkpoint, read_checkpoint
 from mamp_trainer.checkpoints.released import load_released, resize_segments

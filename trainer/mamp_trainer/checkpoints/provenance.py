@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from mamp_schemas.builtin import BASE_RECIPE
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.base import digest_dumped
 from mamp_schemas.models.policy import PolicyName
@@ -107,7 +108,7 @@ def _recipe_of_released(source: Path, name: str | None) -> Recipe:
     if name is None:
         raise UsageError(
             f"{source}: a released file does not say what it was trained by",
-            remedy=f"Name its {task} recipe: --recipe ntu60-xsub, say, or a YAML file.",
+            remedy=f"Name its {task} recipe: --recipe {BASE_RECIPE}, say, or a YAML file.",
         )
     return load_recipe(task, name)
 

@@ -13,11 +13,11 @@ from typing import Any, Literal, get_args, get_origin, overload
 
 import yaml
 
+from mamp_schemas.builtin import DEFAULT_OBJECTIVE
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
 from mamp_schemas.io.named_files import builtin_files, read_named_file
 from mamp_schemas.models.base import Model, parse_yaml
 from mamp_schemas.models.recipe import (
-    DEFAULT_OBJECTIVE,
     PRETRAIN,
     EvaluationRecipe,
     PretrainRecipe,
