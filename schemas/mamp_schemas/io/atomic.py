@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mamp_schemas.errors import OutputError
 from mamp_schemas.io.storage import write_object
-from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
+from mamp_schemas.io.storage_path import StoragePath, is_remote
 
 PARTIAL_SUFFIX = ".partial"
 """Suffix of files and folders that are not finished. zarr uses the same one."""
@@ -83,7 +83,7 @@ def write_atomic(path: StoragePath, *chunks: bytes | memoryview, durable: bool =
     Returns:
         Its size in bytes.
     """
-    if isinstance(path, ObjectUrl):
+    if is_remote(path):
         content = b"".join(chunks)
         write_object(path, content)
         return len(content)

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mamp_schemas.errors import MampctlError, StoreExistsError
-from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
+from mamp_schemas.io.storage_path import StoragePath, is_remote
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def lock_output(out: StoragePath) -> Iterator[None]:
     Raises:
         StoreExistsError: another process holds it.
     """
-    if isinstance(out, ObjectUrl):
+    if is_remote(out):
         yield
         return
     out = out.resolve()

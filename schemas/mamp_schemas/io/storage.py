@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mamp_schemas.io.object_store_errors import RETRY_CONFIG, client_options, missing_obstore_error, translate_errors
-from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
+from mamp_schemas.io.storage_path import ObjectUrl, StoragePath, is_remote
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -41,7 +41,7 @@ def read_bytes(file: StoragePath) -> bytes:
         FileNotFoundError: it does not exist.
         ObjectStoreError: the bucket cannot be used.
     """
-    return read_object(file) if isinstance(file, ObjectUrl) else file.read_bytes()
+    return read_object(file) if is_remote(file) else file.read_bytes()
 
 
 def open_binary(file: StoragePath, *, whole: bool = False) -> BufferedIOBase:
@@ -62,7 +62,7 @@ def open_binary(file: StoragePath, *, whole: bool = False) -> BufferedIOBase:
 
 def is_file(path: StoragePath) -> bool:
     """Return whether there is a file, or an object, of this name."""
-    return head_object(path) is not None if isinstance(path, ObjectUrl) else path.is_file()
+    return head_object(path) is not None if is_remote(path) else path.is_file()
 
 
 def exists(path: StoragePath) -> bool:
@@ -71,7 +71,7 @@ def exists(path: StoragePath) -> bool:
     Raises:
         ObjectStoreError: the bucket does not exist or cannot be used.
     """
-    if isinstance(path, ObjectUrl):
+    if is_remote(path):
         return is_file(path) or any(True for _ in list_objects(path))
     return path.exists()
 
@@ -82,12 +82,12 @@ def file_size(file: StoragePath) -> int:
     Raises:
         FileNotFoundError: it does not exist.
     """
-    return object_size(file) if isinstance(file, ObjectUrl) else file.stat().st_size
+    return object_size(file) if is_remote(file) else file.stat().st_size
 
 
 def list_file_sizes(folder: StoragePath) -> dict[str, int]:
     """Return the bytes of every file in a folder and below, by relative path; empty if there is no folder."""
-    if isinstance(folder, ObjectUrl):
+    if is_remote(folder):
         return {info.name: info.size for info in list_objects(folder)}
     sizes = {}
     for file in (Path(parent) / name for parent, _, names in os.walk(folder) for name in names):
@@ -104,7 +104,7 @@ def make_folder(folder: StoragePath) -> None:
 
 def remove_file(file: StoragePath) -> None:
     """Remove a file, if it exists."""
-    if isinstance(file, ObjectUrl):
+    if is_remote(file):
         delete_objects([file])
     else:
         file.unlink(missing_ok=True)
@@ -112,7 +112,7 @@ def remove_file(file: StoragePath) -> None:
 
 def clear_folder(folder: StoragePath, keep: str) -> None:
     """Remove everything in a folder except the file `keep`."""
-    if isinstance(folder, ObjectUrl):
+    if is_remote(folder):
         delete_objects([folder / info.name for info in list_objects(folder) if info.name != keep])
         return
     for entry in folder.iterdir():

@@ -3,9 +3,12 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from mamp_schemas.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+")
@@ -70,6 +73,11 @@ StoragePath: TypeAlias = Path | ObjectUrl
 
 StoragePathT = TypeVar("StoragePathT", Path, Path | ObjectUrl)
 """For functions that return the kind of path that they get."""
+
+
+def is_remote(path: StoragePath) -> "TypeIs[ObjectUrl]":
+    """Return whether a path is in a bucket."""
+    return isinstance(path, ObjectUrl)
 
 
 def parse_storage_path(text: str) -> StoragePath:

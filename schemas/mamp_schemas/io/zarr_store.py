@@ -9,7 +9,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore
 
 from mamp_schemas.io.storage import connect_bucket, obstore_errors
-from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
+from mamp_schemas.io.storage_path import ObjectUrl, StoragePath, is_remote
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -21,7 +21,7 @@ else:
 
 def zarr_store(path: StoragePath, *, read_only: bool = False) -> Path | Store:
     """Return what zarr opens the group at `path` with."""
-    if isinstance(path, ObjectUrl):
+    if is_remote(path):
         return _BucketStore(connect_bucket(path.bucket, path.key), read_only=read_only)
     return path
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mamp_pipeline.datasets.io.source import ArchiveEntry
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.storage import head_object, list_objects, open_binary
-from mamp_schemas.io.storage_path import ObjectUrl, StoragePath
+from mamp_schemas.io.storage_path import ObjectUrl, StoragePath, is_remote
 
 _SUPPORTED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED_FLAG = 0x1
@@ -39,7 +39,7 @@ def list_files(path: StoragePath) -> Iterator[ListedFile]:
         ObjectStoreError: the bucket cannot be used.
     """
     try:
-        if isinstance(path, ObjectUrl):
+        if is_remote(path):
             return _list_archive(path) if head_object(path) else _list_prefix(path)
         if path.is_dir():
             return _list_folder(path, _FollowedLinks(path))
@@ -54,7 +54,7 @@ def list_files(path: StoragePath) -> Iterator[ListedFile]:
 
 def list_file(path: StoragePath) -> ListedFile:
     """Describe a single file, as its folder's listing would."""
-    if isinstance(path, ObjectUrl):
+    if is_remote(path):
         item = head_object(path)
         return ListedFile(path.name, item.size, None, item.etag_hash) if item else ListedFile(path.name, 0, None, 0)
     return _stat_file(path, path.name)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from mamp_pipeline.datasets.io.source import ArchiveEntry, RawSource
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.io.storage import open_binary, read_bytes, read_object, read_object_ranges
-from mamp_schemas.io.storage_path import ObjectUrl
+from mamp_schemas.io.storage_path import ObjectUrl, is_remote
 
 _MAX_REQUESTS = 16
 """Requests at the same time: an object store is slow to begin an answer, and answers many at once."""
@@ -44,7 +44,7 @@ def prefetch(sources: Sequence[RawSource]) -> Iterator[None]:
 def prefetched(source: RawSource) -> bytes | memoryview | None:
     """Return a file's prefetched bytes, or an archive's from its member's local header on; None if there are none."""
     place = source.container
-    return _prefetched_bytes.get().get((place, source.member)) if isinstance(place, ObjectUrl) else None
+    return _prefetched_bytes.get().get((place, source.member)) if is_remote(place) else None
 
 
 def _fetch(files: Sequence[RawSource]) -> _FileBytes:
@@ -52,7 +52,7 @@ def _fetch(files: Sequence[RawSource]) -> _FileBytes:
     archives: dict[ObjectUrl, list[RawSource]] = defaultdict(list)
     single: list[tuple[ObjectUrl, str]] = []
     for file in files:
-        if isinstance(file.container, ObjectUrl):
+        if is_remote(file.container):
             if file.entry is None:
                 single.append((file.container, file.member))
             else:
@@ -157,7 +157,7 @@ def read_head(source: RawSource, size: int) -> bytes:
 def _read_file(source: RawSource) -> bytes:
     """Read a file unbuffered: raw files are read once and whole, and a dataset has a hundred thousand."""
     path = source.container / source.member
-    if isinstance(path, ObjectUrl):
+    if is_remote(path):
         fetched = prefetched(source)
         return read_bytes(path) if fetched is None else bytes(fetched)
     with path.open("rb", buffering=0) as file:
