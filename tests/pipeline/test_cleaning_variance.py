@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mamp_pipeline.cleaning import denoise as variance
-from mamp_pipeline.cleaning import variance_kernel
+from mamp_pipeline.cleaning import jit
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -12,7 +12,7 @@ def test_sum_variances__compiled_has_the_bits_of_numpy(seed: int) -> None:
     generator = np.random.default_rng(seed)
     scale, offset = generator.choice([1e-3, 1, 1e3]), generator.choice([-100, 0, 3])
     points = (scale * generator.standard_normal((int(generator.integers(1, 20_000)), 3)) + offset).astype(np.float32)
-    found, expected = variance_kernel.sum_variances_compiled(points), variance.sum_variances_numpy(points)
+    found, expected = jit.sum_variances_compiled(points), variance.sum_variances_numpy(points)
     assert np.float32(found).tobytes() == expected.tobytes()
 
 
@@ -27,7 +27,6 @@ def test_sum_variances__is_a_float32() -> None:
 
 def test_sum_variances__by_numpy_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    for name in ("mamp_pipeline.jit", "mamp_pipeline.cleaning.variance_kernel"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.delattr("mamp_pipeline.cleaning.variance_kernel")
+    monkeypatch.delitem(sys.modules, "mamp_pipeline.cleaning.jit", raising=False)
+    monkeypatch.delattr("mamp_pipeline.cleaning.jit")
     assert variance.choose_sum_variances.__wrapped__() is variance.sum_variances_numpy

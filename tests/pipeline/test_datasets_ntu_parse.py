@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mamp_pipeline.cleaning.jit import cached_njit
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
 from mamp_pipeline.datasets.ntu import parse as ntu
 from mamp_pipeline.datasets.ntu.dataset import parse_ntu_name
 from mamp_pipeline.datasets.ntu.fast import parse_ntu_compiled
 from mamp_pipeline.datasets.ntu.parse import parse_ntu_lines
-from mamp_pipeline.jit import cached_njit
 from mamp_schemas.errors import RawFileError
 from tests.factories import BODY_ID, ZERO_POINTS, ntu_body, ntu_text, random_ntu_text
 from tests.paths import GOLDEN, SHARED_DATA
@@ -189,7 +189,7 @@ def test_choose_parser__compiled_where_numba_is_installed() -> None:
 
 def test_choose_parser__line_parser_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "mamp_pipeline.jit")
+    monkeypatch.delitem(sys.modules, "mamp_pipeline.cleaning.jit")
     monkeypatch.delitem(sys.modules, "mamp_pipeline.datasets.ntu.fast")
     monkeypatch.delitem(sys.modules, "mamp_pipeline.datasets.ntu.vector_ops")
     monkeypatch.delattr("mamp_pipeline.datasets.ntu.fast")

@@ -24,12 +24,12 @@ def sum_variances_numpy(points: NDArray[np.float32]) -> np.float32:
 def choose_sum_variances() -> Callable[[NDArray[np.float32]], np.float32]:
     """Return the compiled function, or the one in NumPy if numba is not installed."""
     try:
-        from mamp_pipeline.cleaning import variance_kernel
+        from mamp_pipeline.cleaning import jit
     except ModuleNotFoundError as problem:
         if (problem.name or "").partition(".")[0] not in ("numba", "llvmlite"):
             raise
         return sum_variances_numpy
-    return variance_kernel.sum_variances_compiled
+    return jit.sum_variances_compiled
 
 
 MAX_NOISE_FRAMES = 11

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from mamp_pipeline.cleaning.jit import cached_njit, inline_njit
 from mamp_pipeline.datasets.clips import RawBodies
 from mamp_pipeline.datasets.io.number_text import read_decimal
 from mamp_pipeline.datasets.ntu.parse import BODY_FIELDS, JOINT_FIELDS, JOINTS
 from mamp_pipeline.datasets.ntu.vector_ops import BLOCK, byte_mask, count_ones, load_word, lowest_bit, prefetch_lines
-from mamp_pipeline.jit import cached_njit, inline_njit
 
 VALUES_PER_BODY = 3 * JOINTS
 MIN_BYTES_PER_BODY = 2 * BODY_FIELDS + len("25\n") + JOINTS * 2 * JOINT_FIELDS

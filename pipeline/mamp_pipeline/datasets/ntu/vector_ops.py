@@ -12,7 +12,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
-from mamp_pipeline.jit import inline_njit
+from mamp_pipeline.cleaning.jit import inline_njit
 
 BLOCK = 64
 _PREFETCH_BYTES = 2048
