@@ -1,1 +1,1 @@
-"""Masked motion prediction on 3D skeletons, from Python and from the command line."""
+"""The command line: commands, output, and the start and end of the process. Python calls the packages below it."""
