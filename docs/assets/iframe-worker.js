@@ -1,5 +1,5 @@
-// Owns the search of the site when it is opened from disk. There browsers start no worker, so that the search's script
-// runs in a hidden frame instead. "iframe-worker" in this file's name keeps the theme's `offline` plugin from loading a
+// The search of the site when it is opened from disk. There browsers start no worker, so the search's script runs in a
+// hidden frame instead. "iframe-worker" in this file's name keeps the theme's `offline` plugin from loading a
 // script of that name from the network.
 "use strict";
 

@@ -91,14 +91,14 @@ def test_clip__frames_outside_of_the_crop_belong_to_no_segment(page: Browser) ->
 @pytest.mark.parametrize(("ratio", "masked"), [(0.9, 676), (0.5, 375), (0.05, 38), (0.95, 713)])
 def test_clip__ratio_slider_changes_how_many_tokens_are_masked(page: Browser, ratio: float, masked: int) -> None:
     set_slider(page, "ratio", ratio)
-    assert part(page, "mask-facts").startswith(f"{masked} of 750 tokens masked, {750 - masked} kept.")
+    assert part(page, "mask-summary").startswith(f"{masked} of 750 tokens masked, {750 - masked} kept.")
     assert page.run("return viewer.state.masked.reduce((a, b) => a + b)") == masked
 
 
 def test_clip__sliders_work_by_keyboard(page: Browser) -> None:
     page.driver.find_element(By.CSS_SELECTOR, "[data-part='ratio']").send_keys(Keys.ARROW_LEFT)
     assert part(page, "ratio-value") == "0.85"
-    assert part(page, "mask-facts").startswith("638 of 750")
+    assert part(page, "mask-summary").startswith("638 of 750")
     assert part(page, "counter") == "frame 1 / 64"
 
 
@@ -118,7 +118,7 @@ def test_clip__mask_is_that_of_the_equations(
     tokens = view_clip(gestures, find_clip(gestures, "sit down/pair_s2_c2")).tokens[body].astype(np.float64)
     np.testing.assert_allclose(probability, masking_probability(tokens, temperature), rtol=1e-12)
     assert np.array_equal(masked, sample_mask(tokens, u, MaskingSpec(ratio=ratio, temperature=temperature)))
-    assert part(page, "mask-facts").endswith(f"to {probability.max() * 100:.3f} % (light).")
+    assert part(page, "mask-summary").endswith(f"to {probability.max() * 100:.3f} % (light).")
 
 
 @pytest.mark.parametrize(("case", "ratio", "temperature"), GOLDEN_MASKS)

@@ -3,18 +3,18 @@
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
-const counted = (number) => number.toLocaleString("en");
+const formatCount = (number) => number.toLocaleString("en");
 
 const charts = [];
 
-function addChart(place, draw) {
-  charts.push({ place, draw, drawn: false });
+function addChart(container, draw) {
+  charts.push({ container, draw, drawn: false });
 }
 
-const sight = new IntersectionObserver(
+const visibility = new IntersectionObserver(
   (entries) => {
     for (const entry of entries) {
-      const chart = charts.find((each) => each.place === entry.target);
+      const chart = charts.find(({ container }) => container === entry.target);
       if (!entry.isIntersecting || chart.drawn) continue;
       chart.drawn = true;
       chart.draw();
@@ -29,7 +29,7 @@ function redraw() {
 
 /** Draw each figure when it comes into sight. */
 function watchCharts() {
-  for (const { place } of charts) sight.observe(place);
+  for (const { container } of charts) visibility.observe(container);
 }
 
 /** Escape a label: plotly interprets some markup. */
@@ -52,26 +52,26 @@ function chartLayout(titleX, titleY, more = {}) {
   };
 }
 
-function plot(place, traces, layout) {
-  return Plotly.react(place, traces, layout, { displayModeBar: false, responsive: true });
+function plot(container, traces, layout) {
+  return Plotly.react(container, traces, layout, { displayModeBar: false, responsive: true });
 }
 
 /** Draw counts as bars; with one `marked`, the others are faded. */
-function drawBars(place, names, counts, titleX, { marked = null, titles = names } = {}) {
+function drawBars(container, names, counts, titleX, { marked = null, titles = names } = {}) {
   const colour = names.map((_, i) => styleColour(marked === null || marked === i ? "--bar" : "--faded"));
   const bars = { type: "bar", x: names.map(plainLabel), y: counts, customdata: titles.map(plainLabel), marker: { color: colour }, hovertemplate: "%{customdata}: %{y:,}<extra></extra>" };
-  const xaxis = { nticks: Math.max(4, Math.floor(place.clientWidth / 60)) };
-  plot(place, [bars], chartLayout(titleX, "clips", { xaxis }));
+  const xaxis = { nticks: Math.max(4, Math.floor(container.clientWidth / 60)) };
+  plot(container, [bars], chartLayout(titleX, "clips", { xaxis }));
 }
 
 /** Draw each class's quantiles (5, 25, 50, 75, 95 %) of clips' mean intensity, in cm. */
-function drawQuantiles(place, names, quantiles, marked) {
-  const told = names.map((_, i) => i).filter((i) => quantiles[i][0] !== null);
-  const column = (quantile) => told.map((i) => quantiles[i][quantile] * 100);
+function drawQuantiles(container, names, quantiles, marked) {
+  const present = names.map((_, i) => i).filter((i) => quantiles[i][0] !== null);
+  const column = (quantile) => present.map((i) => quantiles[i][quantile] * 100);
   const colour = styleColour("--bar");
   const box = {
     type: "box",
-    x: told.map((i) => plainLabel(names[i])),
+    x: present.map((i) => plainLabel(names[i])),
     lowerfence: column(0),
     q1: column(1),
     median: column(2),
@@ -81,30 +81,30 @@ function drawQuantiles(place, names, quantiles, marked) {
     fillcolor: styleColour("--faded"),
     hoverinfo: "x+y",
   };
-  const chosen = told.indexOf(marked);
-  const shapes = chosen < 0 ? [] : [{ type: "rect", xref: "x", yref: "paper", x0: chosen - 0.5, x1: chosen + 0.5, y0: 0, y1: 1, line: { color: styleColour("--accent") } }];
-  plot(place, [box], { ...chartLayout("class", "cm"), shapes });
+  const markedIndex = present.indexOf(marked);
+  const shapes = markedIndex < 0 ? [] : [{ type: "rect", xref: "x", yref: "paper", x0: markedIndex - 0.5, x1: markedIndex + 0.5, y0: 0, y1: 1, line: { color: styleColour("--accent") } }];
+  plot(container, [box], { ...chartLayout("class", "cm"), shapes });
 }
 
 /** Draw mean intensity, in cm, of joints (rows) by classes (columns). */
-function drawClassJoints(place, names, titles, joints, intensity) {
-  const told = names.map((_, i) => i).filter((i) => intensity[i][0] !== null);
+function drawClassJoints(container, names, titles, joints, intensity) {
+  const present = names.map((_, i) => i).filter((i) => intensity[i][0] !== null);
   const map = {
     type: "heatmap",
-    x: told.map((i) => plainLabel(names[i])),
+    x: present.map((i) => plainLabel(names[i])),
     y: joints.map((joint) => plainLabel(joint.replaceAll("_", " "))),
-    z: joints.map((_, joint) => told.map((i) => intensity[i][joint] * 100)),
-    customdata: joints.map(() => told.map((i) => plainLabel(titles[i]))),
+    z: joints.map((_, joint) => present.map((i) => intensity[i][joint] * 100)),
+    customdata: joints.map(() => present.map((i) => plainLabel(titles[i]))),
     colorscale: viridisScale(),
     colorbar: { title: { text: "cm" }, thickness: 12, outlinewidth: 0 },
     hovertemplate: "class %{customdata}, %{y}: %{z:.2f} cm<extra></extra>",
   };
   const layout = chartLayout("class", "", { yaxis: { type: "category", autorange: "reversed", dtick: 1, tickfont: { size: 10 } } });
-  plot(place, [map], layout);
+  plot(container, [map], layout);
 }
 
 /** Draw the mean intensity of each joint, in cm, the largest at the top. */
-function drawJoints(place, joints, means) {
+function drawJoints(container, joints, means) {
   const order = joints.map((_, i) => i).sort((a, b) => means[a] - means[b]);
   const bars = {
     type: "bar",
@@ -115,5 +115,5 @@ function drawJoints(place, joints, means) {
     hovertemplate: "%{y}: %{x:.2f} cm<extra></extra>",
   };
   const layout = chartLayout("mean intensity, cm", "", { xaxis: { type: "linear", rangemode: "tozero", showgrid: true, nticks: 8 }, yaxis: { type: "category", dtick: 1, tickfont: { size: 10 } } });
-  plot(place, [bars], layout);
+  plot(container, [bars], layout);
 }

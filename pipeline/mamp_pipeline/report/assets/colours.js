@@ -9,9 +9,9 @@ const VIRIDIS = [
 
 /** Return the colour of a share from 0 to 1: perceptually uniform, readable with any kind of colour vision. */
 function viridis(share) {
-  const place = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
-  const below = Math.min(Math.floor(place), VIRIDIS.length - 2);
-  const mixed = VIRIDIS[below].map((value, i) => Math.round(value + (VIRIDIS[below + 1][i] - value) * (place - below)));
+  const position = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
+  const below = Math.min(Math.floor(position), VIRIDIS.length - 2);
+  const mixed = VIRIDIS[below].map((value, i) => Math.round(value + (VIRIDIS[below + 1][i] - value) * (position - below)));
   return `rgb(${mixed.join(",")})`;
 }
 

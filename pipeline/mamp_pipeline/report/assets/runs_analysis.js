@@ -1,14 +1,14 @@
 // Sections of the page of runs: class confusions, and projections of features.
 "use strict";
 
-/** Return the places of the classes in the order that is chosen. */
+/** Return the indices of the classes in the selected order. */
 function classOrder({ names, accuracy }) {
-  const places = names.map((_, i) => i);
-  if (find("confusion-order").value === "label") return places;
-  return places.sort((a, b) => (accuracy[a] ?? 101) - (accuracy[b] ?? 101));
+  const indices = names.map((_, i) => i);
+  if (find("confusion-order").value === "label") return indices;
+  return indices.sort((a, b) => (accuracy[a] ?? 101) - (accuracy[b] ?? 101));
 }
 
-function drawConfusion(place, confusion) {
+function drawConfusion(container, confusion) {
   const { names, matrix } = confusion;
   const order = classOrder(confusion);
   const errors = find("confusion-errors").checked;
@@ -27,13 +27,13 @@ function drawConfusion(place, confusion) {
   };
   const axis = { type: "linear", showgrid: false, zeroline: false, range: [-0.5, names.length - 0.5] };
   const layout = chartLayout("", "", {
-    xaxis: { ...axis, ...axisLabels(sorted, place.clientWidth - 220, 24), tickangle: -90 },
-    yaxis: { ...axis, ...axisLabels(sorted, place.clientHeight - 130, 24), range: [names.length - 0.5, -0.5], rangemode: "normal" },
+    xaxis: { ...axis, ...axisLabels(sorted, container.clientWidth - 220, 24), tickangle: -90 },
+    yaxis: { ...axis, ...axisLabels(sorted, container.clientHeight - 130, 24), range: [names.length - 0.5, -0.5], rangemode: "normal" },
   });
-  plot(place, [map], layout);
+  plot(container, [map], layout);
 }
 
-function drawClassAccuracy(place, confusion) {
+function drawClassAccuracy(container, confusion) {
   const order = classOrder(confusion);
   const names = order.map((i) => confusion.names[i]);
   const bars = {
@@ -44,8 +44,8 @@ function drawClassAccuracy(place, confusion) {
     marker: { color: styleColour("--bar") },
     hovertemplate: "%{customdata}: %{y:.1f} %<extra></extra>",
   };
-  const xaxis = { type: "linear", range: [-0.7, names.length - 0.3], zeroline: false, ...axisLabels(names, place.clientWidth - 80, 24), tickangle: -90 };
-  plot(place, [bars], chartLayout("", "% recognised", { xaxis, yaxis: { range: [0, 100] } }));
+  const xaxis = { type: "linear", range: [-0.7, names.length - 0.3], zeroline: false, ...axisLabels(names, container.clientWidth - 80, 24), tickangle: -90 };
+  plot(container, [bars], chartLayout("", "% recognised", { xaxis, yaxis: { range: [0, 100] } }));
 }
 
 function writeClassTable({ names, matrix, accuracy }) {
@@ -57,8 +57,8 @@ function writeClassTable({ names, matrix, accuracy }) {
   });
   const columns = [
     { title: "class" },
-    { title: "clips", numeric: true, show: counted },
-    { title: "recognised", numeric: true, show: counted },
+    { title: "clips", numeric: true, show: formatCount },
+    { title: "recognised", numeric: true, show: formatCount },
     { title: "% recognised", numeric: true, show: (value) => value.toFixed(1) },
     { title: "most often taken for" },
     { title: "% of class", numeric: true, show: (value) => value.toFixed(1) },
@@ -71,12 +71,12 @@ function writePairs({ names, matrix, pairs, allPairs }) {
   const columns = [
     { title: "class" },
     { title: "taken for" },
-    { title: "clips", numeric: true, show: counted },
+    { title: "clips", numeric: true, show: formatCount },
     { title: "% of class", numeric: true, show: (value) => value.toFixed(1) },
-    { title: "the other way round", numeric: true, show: counted },
+    { title: "the other way round", numeric: true, show: formatCount },
   ];
   find("pairs-note").textContent =
-    `By the share of a class's clips that is taken for the other class.` + (pairs.length < allPairs ? ` The hardest ${counted(pairs.length)} of ${counted(allPairs)}.` : "");
+    `By the share of a class's clips that is taken for the other class.` + (pairs.length < allPairs ? ` The hardest ${formatCount(pairs.length)} of ${formatCount(allPairs)}.` : "");
   createTable(find("pairs"), "Hardest pairs", columns, rows);
 }
 
@@ -97,7 +97,7 @@ function showConfusion(confusion) {
 const MARKS = ["circle", "square", "diamond", "cross", "triangle-up", "x", "star", "triangle-down"];
 const LEGEND_CLASSES = 20;
 
-function drawFeatures(place, features) {
+function drawFeatures(container, features) {
   const { names, clips, label } = features;
   const { x, y, axes } = features.projections[Number(find("projection").value)];
   const chosen = Number(find("feature-class").value);
@@ -106,7 +106,7 @@ function drawFeatures(place, features) {
   present.sort((a, b) => (a === chosen) - (b === chosen));
   const traces = present.map((number) => {
     const members = label.map((_, i) => i).filter((i) => label[i] === number);
-    const stands = chosen < 0 || chosen === number;
+    const highlighted = chosen < 0 || chosen === number;
     return {
       type: "scatter",
       mode: "markers",
@@ -115,10 +115,10 @@ function drawFeatures(place, features) {
       y: members.map((i) => y[i]),
       text: members.map((i) => `${plainLabel(clips[i])}<br>${plainLabel(names[number] ?? "no label")}`),
       marker: {
-        color: stands ? markColour(Math.max(number, 0)) : styleColour("--faded"),
+        color: highlighted ? markColour(Math.max(number, 0)) : styleColour("--faded"),
         symbol: MARKS[Math.floor(Math.max(number, 0) / COLOURS) % MARKS.length],
         size: 6,
-        opacity: stands ? 0.8 : 0.5,
+        opacity: highlighted ? 0.8 : 0.5,
       },
       hovertemplate: "%{text}<extra></extra>",
     };
@@ -126,12 +126,12 @@ function drawFeatures(place, features) {
   const axis = { type: "linear", showgrid: true, zeroline: false, nticks: 8, rangemode: "normal" };
   const layout = chartLayout(axes[0], axes[1], { xaxis: axis, yaxis: axis });
   const legend = { itemsizing: "constant", itemclick: false, itemdoubleclick: false };
-  plot(place, traces, { ...layout, showlegend: present.length <= LEGEND_CLASSES, legend, hovermode: "closest" });
+  plot(container, traces, { ...layout, showlegend: present.length <= LEGEND_CLASSES, legend, hovermode: "closest" });
 }
 
 function showFeatures(features) {
   const { source, clips, total, names, label, absent, projections } = features;
-  const shown = clips.length < total ? ` ${counted(clips.length)} of ${counted(total)} are drawn; projections are of all.` : "";
+  const shown = clips.length < total ? ` ${formatCount(clips.length)} of ${formatCount(total)} are drawn; projections are of all.` : "";
   find("features-source").textContent = source + shown + (absent.length ? ` Not installed: ${absent.join("; ")}.` : "");
   find("projection").replaceChildren(...projections.map(({ title }, i) => element("option", title, { value: i })));
   const present = [...new Set(label)].sort((a, b) => a - b);
@@ -139,8 +139,8 @@ function showFeatures(features) {
     element("option", "all classes", { value: -2 }),
     ...present.map((number) => element("option", names[number] ?? "no label", { value: number })),
   );
-  const place = find("feature-map");
-  const draw = () => showAgain(place, () => drawFeatures(place, features));
+  const container = find("feature-map");
+  const draw = () => showAgain(container, () => drawFeatures(container, features));
   find("projection").onchange = draw;
   find("feature-class").onchange = draw;
   draw();

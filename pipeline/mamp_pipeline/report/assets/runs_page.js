@@ -11,29 +11,29 @@ function shownRuns(keep = () => true) {
 }
 
 /** Return the colour of a run or class, one of six that are distinct for any kind of colour vision. */
-function markColour(place) {
-  return styleColour(`--mark${place % COLOURS}`);
+function markColour(index) {
+  return styleColour(`--mark${index % COLOURS}`);
 }
 
 /** Return the line of a run: its colour, and after six runs another dash. */
-function runLine(place, width = 1.8) {
-  return { color: markColour(place), dash: DASHES[Math.floor(place / COLOURS) % DASHES.length], width };
+function runLine(index, width = 1.8) {
+  return { color: markColour(index), dash: DASHES[Math.floor(index / COLOURS) % DASHES.length], width };
 }
 
 /** Return a duration in words. */
-function lasting(hours) {
+function formatDuration(hours) {
   if (hours < 1 / 60) return `${(hours * 3600).toFixed(0)} s`;
   return hours < 1 ? `${(hours * 60).toFixed(0)} min` : `${hours.toFixed(1)} h`;
 }
 
 /**
  * Let a section show one run at a time, of those that could have its data; say why the chosen run has none.
- * name: of the section's element and of the field in a run's data; able: tells which runs could have the field; show:
- * called with the field and the run.
+ * name: of the section's element and of the field in a run's data; applies: whether a run can have the field; show: called
+ * with the field and the run.
  */
-function chooseRun(name, able, show) {
+function chooseRun(name, applies, show) {
   const section = find(name);
-  const runs = page.runs.filter(able);
+  const runs = page.runs.filter(applies);
   section.hidden = !runs.length;
   document.querySelector(`nav a[href="#${name}"]`).hidden = !runs.length;
   if (!runs.length) return;
@@ -61,14 +61,14 @@ function cut(name, length) {
 /** Return the ticks of an axis with one label for each integer: as many labels as fit into `room` pixels. */
 function axisLabels(names, room, length) {
   const every = Math.max(1, Math.ceil((names.length * 13) / room));
-  const places = names.map((_, i) => i).filter((i) => i % every === 0);
-  return { tickvals: places, ticktext: places.map((i) => plainLabel(cut(names[i], length))) };
+  const indices = names.map((_, i) => i).filter((i) => i % every === 0);
+  return { tickvals: indices, ticktext: indices.map((i) => plainLabel(cut(names[i], length))) };
 }
 
 /** Draw a figure when it comes into sight; if it is drawn already, draw it again now, because its data changed. */
-function showAgain(place, draw) {
-  const chart = charts.find((each) => each.place === place);
-  if (!chart) addChart(place, draw);
+function showAgain(container, draw) {
+  const chart = charts.find((other) => other.container === container);
+  if (!chart) addChart(container, draw);
   else {
     chart.draw = draw;
     if (chart.drawn) draw();
@@ -78,14 +78,14 @@ function showAgain(place, draw) {
 const AXES = { epoch: "epoch", step: "optimiser step", hours: "hours" };
 
 /** Return the traces of a metric: thin lines for steps, strong lines for epochs. */
-function curveTraces(keep, measure, from) {
+function curveTraces(keep, metric, from) {
   return shownRuns(keep).flatMap(({ run, i }) =>
     from.map((lines) => ({
       type: "scatter",
       mode: lines === "epochs" && run.epochs.step.length < 3 ? "lines+markers" : "lines",
       name: plainLabel(run.name),
       x: run[lines][view.axis],
-      y: run[lines][measure],
+      y: run[lines][metric],
       line: runLine(i),
       opacity: lines === "train" && from.length > 1 ? 0.35 : 1,
       hovertemplate: `%{y:.4~g}<extra>${plainLabel(run.name)}${from.length > 1 ? (lines === "train" ? ", steps" : ", epoch") : ""}</extra>`,
@@ -93,17 +93,17 @@ function curveTraces(keep, measure, from) {
   );
 }
 
-function drawCurves(place, keep, { measure, unit, from, start }) {
+function drawCurves(container, keep, { metric, unit, from, start }) {
   const layout = chartLayout(AXES[view.axis], unit, {
     xaxis: { type: "linear", showgrid: true, nticks: 8, rangemode: "tozero" },
     yaxis: { rangemode: start === 0 ? "tozero" : "normal", exponentformat: "e" },
   });
-  plot(place, curveTraces(keep, measure, from), { ...layout, showlegend: false, hovermode: "closest" });
+  plot(container, curveTraces(keep, metric, from), { ...layout, showlegend: false, hovermode: "closest" });
 }
 
 function addCurves(section, caption, keep, curve) {
-  const measured = page.runs.filter(keep).some((run) => curve.from.some((lines) => run[lines][curve.measure].some((value) => value !== null)));
-  if (!measured) return;
+  const available = page.runs.filter(keep).some((run) => curve.from.some((lines) => run[lines][curve.metric].some((value) => value !== null)));
+  if (!available) return;
   const figure = element("figure");
   const chart = element("div", "", { class: "chart" });
   figure.append(element("figcaption", caption), chart);
@@ -112,18 +112,18 @@ function addCurves(section, caption, keep, curve) {
 }
 
 function addAllCurves() {
-  const loss = { measure: "loss", unit: "loss", from: ["train", "epochs"] };
-  const lr = { measure: "lr", unit: "learning rate", from: ["train"], start: 0 };
+  const loss = { metric: "loss", unit: "loss", from: ["train", "epochs"] };
+  const lr = { metric: "lr", unit: "learning rate", from: ["train"], start: 0 };
   // Losses of different objectives and protocols cannot be compared: each has charts of its own.
   for (const method of new Set(page.runs.map((run) => run.method))) {
     addCurves("curve-charts", `${method}: loss on the training clips`, (run) => run.method === method, loss);
     addCurves("curve-charts", `${method}: learning rate`, (run) => run.method === method, lr);
   }
-  const top = (k) => ({ measure: `top${k}`, unit: "%", from: ["epochs"] });
+  const top = (k) => ({ metric: `top${k}`, unit: "%", from: ["epochs"] });
   addCurves("curve-charts", "Top-1 accuracy on the test clips after each epoch", () => true, top(1));
   addCurves("curve-charts", "Top-5 accuracy on the test clips after each epoch", () => true, top(5));
-  addCurves("cost-charts", "Training clips per second", () => true, { measure: "rate", unit: "clips/s", from: ["train"], start: 0 });
-  addCurves("cost-charts", "Peak memory", () => true, { measure: "memory", unit: "GB", from: ["train"], start: 0 });
+  addCurves("cost-charts", "Training clips per second", () => true, { metric: "rate", unit: "clips/s", from: ["train"], start: 0 });
+  addCurves("cost-charts", "Peak memory", () => true, { metric: "memory", unit: "GB", from: ["train"], start: 0 });
 }
 
 function writeCurveNotes() {
@@ -139,9 +139,9 @@ function writeHead() {
   const single = page.runs.length === 1 ? page.runs[0] : null;
   find("title").textContent = single ? single.name : `${page.runs.length} runs`;
   find("subtitle").textContent = single ? single.path : page.runs.map((run) => run.name).join(", ");
-  const facts = single ? outcomeFacts(single) : { runs: page.runs.length, complete: page.runs.filter((run) => run.state === "complete").length };
+  const tiles = single ? outcomeTiles(single) : { runs: page.runs.length, complete: page.runs.filter((run) => run.state === "complete").length };
   find("tiles").replaceChildren(
-    ...Object.entries(facts).map(([name, value]) => {
+    ...Object.entries(tiles).map(([name, value]) => {
       const tile = element("div");
       tile.append(element("dt", name), element("dd", value));
       return tile;
@@ -150,16 +150,16 @@ function writeHead() {
 }
 
 /** Return the results of a run in words, by name. */
-function outcomeFacts({ outcome, state, kind }) {
+function outcomeTiles({ outcome, state, kind }) {
   const percent = (value) => `${value.toFixed(2)} %`;
   const shown = {
     task: [kind, (value) => value],
     state: [state, (value) => value],
-    epochs: [outcome.epochs, counted],
+    epochs: [outcome.epochs, formatCount],
     "loss of the last epoch": [outcome.last_loss, (value) => value.toFixed(4)],
     "top-1, last epoch": [outcome.last_top1, percent],
     "top-1, best epoch": [outcome.best_top1, percent],
-    trained: [outcome.seconds, (value) => lasting(value / 3600)],
+    trained: [outcome.seconds, (value) => formatDuration(value / 3600)],
   };
   return Object.fromEntries(Object.entries(shown).filter(([, [value]]) => known(value)).map(([name, [value, show]]) => [name, show(value)]));
 }
@@ -168,11 +168,11 @@ const known = (value) => value !== null && value !== undefined;
 
 function writeOutcomes() {
   const columns = [
-    { title: "run" }, { title: "state" }, { title: "epochs", numeric: true, show: counted },
+    { title: "run" }, { title: "state" }, { title: "epochs", numeric: true, show: formatCount },
     { title: "last loss", numeric: true, show: (value) => value.toFixed(4) },
     { title: "top-1, last", numeric: true, show: (value) => value.toFixed(2) },
     { title: "top-1, best", numeric: true, show: (value) => value.toFixed(2) },
-    { title: "trained", numeric: true, show: (value) => lasting(value / 3600) },
+    { title: "trained", numeric: true, show: (value) => formatDuration(value / 3600) },
     { title: "device" },
   ];
   const rows = page.runs.map(({ name, state, outcome, device }) => [
@@ -182,9 +182,9 @@ function writeOutcomes() {
 }
 
 /** Return a sample of a run's line for the legend. */
-function lineSample(place) {
+function lineSample(index) {
   const sample = element("canvas", "", { class: "line-sample", "aria-hidden": "true", width: 36, height: 12 });
-  const { color, dash } = runLine(place);
+  const { color, dash } = runLine(index);
   const context = sample.getContext("2d");
   context.strokeStyle = color;
   context.lineWidth = 3;

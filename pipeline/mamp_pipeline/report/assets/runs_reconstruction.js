@@ -44,7 +44,7 @@ function arrowsOf(state, from) {
     if (!example.isMasked(frame, joint)) continue;
     const start = example.at(example.joints, frame, joint);
     const value = example.at(example[from], frame, joint);
-    arrows.push([start, target === "motion" ? start.map((place, axis) => place + factor * value[axis]) : value]);
+    arrows.push([start, target === "motion" ? start.map((coordinate, axis) => coordinate + factor * value[axis]) : value]);
   }
   return arrows;
 }
@@ -81,7 +81,7 @@ function drawMovement(state) {
 }
 
 /** Draw a joint's course, true and predicted, in cm; frames in which its token was kept are shaded. */
-function drawCourse(place, { example, joint }) {
+function drawCourse(container, { example, joint }) {
   const frames = Array.from({ length: example.frames }, (_, frame) => frame + 1);
   const value = (from, frame, axis) => 100 * example.at(example[from], frame - 1, joint)[axis];
   const traces = DIRECTIONS.flatMap((_, axis) => {
@@ -110,7 +110,7 @@ function drawCourse(place, { example, joint }) {
       ...layout.yaxis, rangemode: "normal", nticks: 5, title: { text: `${direction}, cm`, standoff: 6 }, domain: [bottom, bottom + 0.31],
     };
   });
-  plot(place, traces, { ...layout, shapes, showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, margin: { l: 60, r: 12, t: 44, b: 40 } });
+  plot(container, traces, { ...layout, shapes, showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, margin: { l: 60, r: 12, t: 44, b: 40 } });
 }
 
 /** Return the factor by which motion is enlarged in the picture, so that its fastest hundredth is visible. */
@@ -154,8 +154,8 @@ function showExample(reconstruction, packed) {
   find("motion-joint").replaceChildren(...order.map((joint) => element("option", joints[joint].replaceAll("_", " "), { value: joint })));
   const masked = packed.masked.reduce((sum, flag) => sum + flag, 0);
   const shown = reconstruction.target === "motion" ? `Lines are the motion to the next frame, ${movement.factor} times as long.` : "Lines lead from where a joint is to where it was predicted.";
-  find("motion-facts").textContent =
-    `Class ${packed.label}, body ${packed.body}: ${masked} of ${packed.masked.length} tokens masked, loss ${packed.loss}. ${shown} Masked joints are hollow, the one chosen is ringed.`;
+  find("motion-summary").textContent =
+    `Class ${packed.label}, body ${packed.body}: ${masked} of ${packed.masked.length} tokens masked, loss ${packed.loss}. ${shown} Masked joints are hollow, the selected one is ringed.`;
   const drawStage = () => drawMovement(movement);
   const drawJoint = () => drawCourse(find("motion-course"), movement);
   showAgain(find("motion-stage"), drawStage);

@@ -56,7 +56,7 @@ function prepareCanvas(canvas) {
 function drawBodies(canvas, bodies, parents, scene, view) {
   const { context, width, height } = prepareCanvas(canvas);
   const ink = styleColour("--ink");
-  const places = [];
+  const positions = [];
   for (const body of bodies) {
     const dots = body.points.map((point) => project(point, scene, view, width, height));
     context.strokeStyle = styleColour("--bone");
@@ -83,9 +83,9 @@ function drawBodies(canvas, bodies, parents, scene, view) {
       context.strokeStyle = styleColour("--accent");
       context.stroke();
     }
-    places.push(...dots);
+    positions.push(...dots);
   }
-  return places;
+  return positions;
 }
 
 /** Call back with the angles by which the picture is to be turned when the user drags it. */

@@ -4,7 +4,7 @@
 const playable = new Map(page.clips.map((clip) => [clip.id, clip]));
 const filter = { chosen: -1 };
 
-/** Sum a table by class over the classes chosen. */
+/** Sum a table by class over the selected classes. */
 function sumChosen(table) {
   return table.names.map((_, value) =>
     table.counts.reduce((sum, row, i) => sum + (filter.chosen < 0 || filter.chosen === i ? row[value] : 0), 0),
@@ -14,7 +14,7 @@ function sumChosen(table) {
 const classTotals = page.classes.map((_, i) => page.groups.frames.counts[i].reduce((sum, count) => sum + count, 0));
 const present = page.classes.map((_, i) => i).filter((i) => classTotals[i] > 0);
 
-/** Return the mean intensity of each joint over the rows of the classes chosen. */
+/** Return the mean intensity of each joint over the rows of the selected classes. */
 function jointMeans() {
   const chosen = present.filter((i) => filter.chosen < 0 || filter.chosen === i);
   const rows = chosen.reduce((sum, i) => sum + page.rows[i], 0) || 1;
@@ -71,20 +71,20 @@ function writeSplits() {
     const table = page.groups[`split ${protocol.name}`];
     const counts = table ? sumChosen(table) : [];
     ["train", "test", "neither"].forEach((split, i) => {
-      const place = table ? table.names.indexOf(split) : -1;
-      if (!table || (split === "neither" && place < 0)) return;
-      const clips = place < 0 ? 0 : counts[place];
+      const index = table ? table.names.indexOf(split) : -1;
+      if (!table || (split === "neither" && index < 0)) return;
+      const clips = index < 0 ? 0 : counts[index];
       const official = filter.chosen < 0 ? protocol.official[i] : null;
       const known = official !== null && official !== undefined;
       rows.push([protocol.name, split, clips, known ? official : null, known ? clips - official : null]);
     });
   }
-  const signed = (number) => (number > 0 ? `+${counted(number)}` : counted(number));
+  const signed = (number) => (number > 0 ? `+${formatCount(number)}` : formatCount(number));
   const columns = [
     { title: "protocol" },
     { title: "split" },
-    { title: "clips", numeric: true, show: counted },
-    { title: "official", numeric: true, show: counted },
+    { title: "clips", numeric: true, show: formatCount },
+    { title: "official", numeric: true, show: formatCount },
     { title: "difference", numeric: true, show: signed },
   ];
   createTable(find("splits"), "Splits", columns, rows);
@@ -97,15 +97,15 @@ function addClassTable() {
   const protocols = page.protocols.filter(({ name }) => page.groups[`split ${name}`]);
   const clipsOf = (name, i, value) => {
     const table = page.groups[`split ${name}`];
-    const place = table.names.indexOf(value);
-    return place < 0 ? 0 : table.counts[i][place];
+    const index = table.names.indexOf(value);
+    return index < 0 ? 0 : table.counts[i][index];
   };
   const columns = [
     { title: "class" },
-    { title: "clips", numeric: true, show: counted },
+    { title: "clips", numeric: true, show: formatCount },
     ...protocols.flatMap(({ name }) => [
-      { title: `${name} train`, numeric: true, show: counted },
-      { title: `${name} test`, numeric: true, show: counted },
+      { title: `${name} train`, numeric: true, show: formatCount },
+      { title: `${name} test`, numeric: true, show: formatCount },
     ]),
     { title: "median intensity, cm", numeric: true, show: (value) => value.toFixed(2) },
   ];
@@ -129,10 +129,10 @@ function addOutliers() {
     bones: { title: "change", numeric: true, show: (value) => `${Math.round(value * 100)} %` },
   };
   for (const { kind, title, criterion, clips, rows } of page.outliers) {
-    const place = element("div");
+    const container = element("div");
     const shown = rows.length < clips ? `, the worst ${rows.length} listed` : "";
-    const share = `${counted(clips)} of ${counted(page.counts.clips)} clips${shown}. `;
-    find("outliers").append(element("h3", title), element("p", share + criterion, { class: "soft" }), place);
+    const share = `${formatCount(clips)} of ${formatCount(page.counts.clips)} clips${shown}. `;
+    find("outliers").append(element("h3", title), element("p", share + criterion, { class: "soft" }), container);
     if (!rows.length) continue;
     const columns = [{ title: "clip", show: clipLink }, { title: "class" }, { title: "frames", numeric: true }, values[kind]];
     const cells = rows.map(({ clip, label, frames, value }) => [clip, label, frames, value]);
@@ -140,7 +140,7 @@ function addOutliers() {
       columns.push({ title: "where" });
       rows.forEach(({ detail }, i) => cells[i].push(detail));
     }
-    tables.push(createTable(place, title, columns, cells, (row) => isChosen(row[1])));
+    tables.push(createTable(container, title, columns, cells, (row) => isChosen(row[1])));
   }
 }
 
@@ -148,7 +148,7 @@ function writeRest() {
   const { quarantined } = page.counts;
   const listed = page.quarantine.length;
   find("quarantine-note").textContent =
-    quarantined === 0 ? "No file was quarantined." : listed < quarantined ? `The first ${counted(listed)} of ${counted(quarantined)}.` : "";
+    quarantined === 0 ? "No file was quarantined." : listed < quarantined ? `The first ${formatCount(listed)} of ${formatCount(quarantined)}.` : "";
   if (listed) {
     const rows = page.quarantine.map(({ file, line, reason }) => [file, line || null, reason]);
     createTable(find("quarantine-table"), "Quarantine", [{ title: "file" }, { title: "line", numeric: true }, { title: "reason" }], rows);
@@ -165,7 +165,7 @@ function writeHead() {
   find("tiles").replaceChildren(
     ...Object.entries(tiles).map(([name, value]) => {
       const tile = element("div");
-      tile.append(element("dt", name), element("dd", counted(value)));
+      tile.append(element("dt", name), element("dd", formatCount(value)));
       return tile;
     }),
   );

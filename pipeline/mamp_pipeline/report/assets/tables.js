@@ -9,13 +9,13 @@ const ROWS_SHOWN = 200;
  * rows: arrays of values, one for each column; rows for which `keep` returns false are left out.
  * Returns {refresh}, to be called when the result of `keep` changes.
  */
-function createTable(place, label, columns, rows, keep = () => true) {
+function createTable(container, label, columns, rows, keep = () => true) {
   const state = { sorted: -1, descending: false, all: false };
   const filter = element("input", "", { type: "search", placeholder: "Filter", "aria-label": `Filter ${label}` });
-  const told = element("span", "", { class: "soft", "aria-live": "polite" });
+  const rowCount = element("span", "", { class: "soft", "aria-live": "polite" });
   const more = element("button", "Show all", { type: "button" });
   const tools = element("div", "", { class: "table-tools" });
-  tools.append(filter, told, more);
+  tools.append(filter, rowCount, more);
   const head = element("tr");
   const body = element("tbody");
   const table = element("table", "", { "aria-label": label });
@@ -24,29 +24,29 @@ function createTable(place, label, columns, rows, keep = () => true) {
   table.append(header, body);
   const scroll = element("div", "", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": label });
   scroll.append(table);
-  place.replaceChildren(tools, scroll);
+  container.replaceChildren(tools, scroll);
 
   const textOf = (value) => (value === null || value === undefined ? "" : String(value));
   const shown = (value, column) => (column.show && value !== null && value !== undefined ? column.show(value) : textOf(value));
 
-  function choose() {
+  function filterRows() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const found = rows.filter((row) => {
+    const matching = rows.filter((row) => {
       const text = row.map(textOf).join(" ").toLowerCase();
       return keep(row) && words.every((word) => text.includes(word));
     });
     if (state.sorted >= 0) {
       const sign = state.descending ? -1 : 1;
-      found.sort((a, b) => sign * compare(a[state.sorted], b[state.sorted], columns[state.sorted].numeric));
+      matching.sort((a, b) => sign * compare(a[state.sorted], b[state.sorted], columns[state.sorted].numeric));
     }
-    return found;
+    return matching;
   }
 
   function refresh() {
-    const found = choose();
-    const limit = state.all ? found.length : ROWS_SHOWN;
+    const matching = filterRows();
+    const limit = state.all ? matching.length : ROWS_SHOWN;
     body.replaceChildren(
-      ...found.slice(0, limit).map((row) => {
+      ...matching.slice(0, limit).map((row) => {
         const line = element("tr");
         columns.forEach((column, i) => {
           const cell = element("td", "", column.numeric ? { class: "number" } : {});
@@ -56,8 +56,8 @@ function createTable(place, label, columns, rows, keep = () => true) {
         return line;
       }),
     );
-    const left = found.length - limit;
-    told.textContent = `${(left > 0 ? limit : found.length).toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows`;
+    const left = matching.length - limit;
+    rowCount.textContent = `${(left > 0 ? limit : matching.length).toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows`;
     more.hidden = left <= 0;
   }
 

@@ -4,13 +4,13 @@
 const MAP_LEFT = 104;
 const MAP_BOTTOM = 16;
 
-/** Where the segments lie on a map's canvas; the same for all maps, so that they stand one below the other. */
+/** Where the segments lie on a map's canvas; the same for all maps, so that they line up. */
 function segmentGrid(width, segments) {
   const step = (width - MAP_LEFT - 2) / segments;
   return { left: (segment) => MAP_LEFT + segment * step, step };
 }
 
-/** Return the segment at a place on a map's canvas, or -1. */
+/** Return the segment at a position on a map's canvas, or -1. */
 function segmentAt(canvas, clientX, segments) {
   const box = canvas.getBoundingClientRect();
   const { step } = segmentGrid(box.width, segments);
@@ -41,10 +41,10 @@ function drawTimeLine(canvas, means, segment) {
   const grid = segmentGrid(width, means.length);
   const largest = Math.max(...means) || 1;
   const room = height - MAP_BOTTOM - 4;
-  means.forEach((mean, place) => {
+  means.forEach((mean, index) => {
     const tall = (mean / largest) * room;
     context.fillStyle = styleColour("--bar");
-    context.fillRect(grid.left(place) + 0.5, 2 + room - tall, grid.step - 1, tall);
+    context.fillRect(grid.left(index) + 0.5, 2 + room - tall, grid.step - 1, tall);
   });
   writeLabels(context, grid, means.length, height);
   context.textAlign = "right";

@@ -1,8 +1,8 @@
-// The clip viewer: a clip playing, its tokens' probabilities, and a mask drawn at the chosen ratio and τ.
+// The clip viewer: a clip playing, its tokens' probabilities, and a mask drawn at the selected ratio and τ.
 "use strict";
 
 /**
- * Bring the page's viewer to life.
+ * Set up the page's viewer.
  * root: the element of viewer.html; skeleton: {joints, parents}; wholePage: whether keys count wherever the focus is.
  */
 function createViewer(root, skeleton, wholePage) {
@@ -15,7 +15,7 @@ function createViewer(root, skeleton, wholePage) {
     state.scene = measureScene(state.clip.joints, joints * 3);
     Object.assign(state, { frame: 0, body: 0, playing: false });
     part("name").textContent = state.clip.id;
-    part("facts").textContent = describeClip(state.clip);
+    part("description").textContent = describeClip(state.clip);
     part("frame").max = state.clip.frames - 1;
     part("ratio").value = state.clip.ratio;
     part("temperature").value = state.clip.temperature;
@@ -44,7 +44,7 @@ function createViewer(root, skeleton, wholePage) {
     part("ratio-value").textContent = ratio.toFixed(2);
     part("temperature-value").textContent = temperature.toFixed(2);
     const [low, high] = [Math.min(...state.probability), Math.max(...state.probability)];
-    part("mask-facts").textContent =
+    part("mask-summary").textContent =
       `${masked} of ${count} tokens masked, ${count - masked} kept. ` +
       `Probability from ${(low * 100).toFixed(3)} % (dark) to ${(high * 100).toFixed(3)} % (light).`;
     draw();
