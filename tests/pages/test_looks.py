@@ -42,7 +42,8 @@ def look_at(browser: Browser, sections: Sequence[str], name: str, scheme: str) -
         browser.run("document.getElementById(arguments[0]).scrollIntoView()", section)
         WebDriverWait(browser.driver, WAIT_SECONDS).until(
             lambda _: browser.run(
-                "return charts.every(({place, drawn}) => drawn || place.getBoundingClientRect().top > innerHeight)"
+                "return charts.every(({container, drawn}) => drawn ||"
+                " container.getBoundingClientRect().top > innerHeight)"
             )
         )
         picture = take(browser, f"{name}-{section}-{scheme}")

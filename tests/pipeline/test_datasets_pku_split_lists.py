@@ -65,7 +65,7 @@ def test_parse_split_list__word_among_the_names() -> None:
 
 
 def test_parse_split_list__video_on_both_sides() -> None:
-    with pytest.raises(RawInputError, match="1 videos are on both sides, the first is 0003-L"):
+    with pytest.raises(RawInputError, match="1 videos are in both splits, the first is 0003-L"):
         parse_split_list(list_text(["0002-L", "0003-L"], ["0003-L"]), "pku1", "list")
 
 
@@ -93,7 +93,9 @@ def test_tell_protocol__neither_tells() -> None:
 
 
 def test_tell_protocol__name_and_content_contradict_each_other() -> None:
-    with pytest.raises(RawInputError, match="named like a cross-view list, but its sides are those of a cross-subject"):
+    with pytest.raises(
+        RawInputError, match="named like a cross-view list, but its splits are those of a cross-subject"
+    ):
         detect_protocol(SUBJECTS, "cross-view.txt", "cross-view.txt")
 
 

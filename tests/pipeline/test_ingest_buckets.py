@@ -116,7 +116,7 @@ def test_ingest__once_more_does_nothing(bucket: Bucket) -> None:
 
 def test_ingest__refuses_what_it_did_not_begin(bucket: Bucket) -> None:
     bucket.put("s.zarr/notes.txt", b"mine")
-    with pytest.raises(StoreExistsError, match="something stands there"):
+    with pytest.raises(StoreExistsError, match="something is there"):
         ingest(request(bucket.url / "s.zarr", RAW), NullProgress())
     assert bucket.names() == ["s.zarr/notes.txt"]
 

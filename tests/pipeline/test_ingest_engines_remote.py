@@ -20,7 +20,7 @@ from mamp_pipeline.ingest.engines.dask_engine import connect_client
 from mamp_pipeline.ingest.engines.worker_check import ProbeResult, choose_probe, list_probe_differences, probe
 from mamp_pipeline.ingest.request import IngestRequest
 from mamp_pipeline.ingest.run import ingest
-from mamp_pipeline.ingest.staging import acquire
+from mamp_pipeline.ingest.staging import open_staging
 from mamp_pipeline.store.verify import verify_store
 from mamp_schemas.errors import ClusterError
 from mamp_schemas.io.store_reader import open_store
@@ -112,7 +112,7 @@ def test_join_cluster__a_worker_that_cannot_see_a_path(hidden: str, tmp_path: Pa
 @contextmanager
 def joined(folder: Path) -> Iterator[tuple[Cluster, Engine]]:
     """Join a cluster of one worker."""
-    acquire(folder / "s.zarr", "plan", replacing=False)
+    open_staging(folder / "s.zarr", "plan", replacing=False)
     with (
         run_cluster(folder) as running,
         dask_engine.connect_cluster(running.address, choose_probe(folder, [])) as engine,
@@ -214,7 +214,7 @@ def test_list_differences__names_versions_and_paths() -> None:
 
 
 def test_look__sees_mark_and_samples(tmp_path: Path) -> None:
-    staging = acquire(tmp_path / "s.zarr", "a plan", replacing=False)
+    staging = open_staging(tmp_path / "s.zarr", "a plan", replacing=False)
     view = probe(choose_probe(staging, find_sources([RAW], find_reader("ntu60")).sources))
     assert "plan a plan" in view.paths[str(staging)]
     assert "with CRC" in view.paths[str(RAW)]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mamp_trainer.protocols import knn as knn_module
-from mamp_trainer.protocols.knn import Neighbours, find_nearest, measure_retrieval, vote
+from mamp_trainer.protocols.knn import NearestClips, find_nearest, measure_retrieval, vote
 
 Set = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -73,19 +73,19 @@ def test_vote__equals_counting_one_by_one(seed: int, k: int) -> None:
 
 def test_vote__the_nearest_alone_decides_at_one() -> None:
     scores = vote(
-        Neighbours(torch.tensor([[2, 0, 1]]), torch.tensor([[0.9, 0.8, 0.8]])), torch.tensor([1, 1, 0]), 2, k=1
+        NearestClips(torch.tensor([[2, 0, 1]]), torch.tensor([[0.9, 0.8, 0.8]])), torch.tensor([1, 1, 0]), 2, k=1
     )
     assert scores.argmax(dim=1).tolist() == [0]
 
 
 @pytest.mark.parametrize(("similarity", "winner"), [([0.9, 0.1, 0.6, 0.5], 1), ([0.9, 0.3, 0.6, 0.5], 0)])
 def test_vote__equal_counts_are_decided_by_similarity(similarity: list[float], winner: int) -> None:
-    found = Neighbours(torch.arange(4)[None], torch.tensor([similarity]))
+    found = NearestClips(torch.arange(4)[None], torch.tensor([similarity]))
     assert vote(found, torch.tensor([0, 0, 1, 1]), 2, k=4).argmax(dim=1).tolist() == [winner]
 
 
 def test_vote__similarity_never_outweighs_a_vote() -> None:
-    found = Neighbours(torch.arange(20)[None], torch.tensor([[1.0] * 9 + [-1.0] * 11]))
+    found = NearestClips(torch.arange(20)[None], torch.tensor([[1.0] * 9 + [-1.0] * 11]))
     labels = torch.tensor([0] * 9 + [1] * 11)
     assert vote(found, labels, 2, k=20).argmax(dim=1).tolist() == [1]
 

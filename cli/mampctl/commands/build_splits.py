@@ -96,12 +96,12 @@ def _write_split(store: "Store", protocol: str, as_json: bool) -> None:
 
 def _print_counts(counts: SplitCounts, what: str, hint: str) -> None:
     if counts.official_train is None or counts.official_test is None:
-        print_table([("train", f"{counts.train:,}"), ("test", f"{counts.test:,}")], ("side", "clips"))
+        print_table([("train", f"{counts.train:,}"), ("test", f"{counts.test:,}")], ("split", "clips"))
         print_line(f"there are no official counts of {what}")
     else:
         official = (("train", counts.train, counts.official_train), ("test", counts.test, counts.official_test))
-        rows = [(side, f"{got:,}", f"{wanted:,}", f"{got - wanted:+,}") for side, got, wanted in official]
-        print_table(rows, ("side", "clips", "official", "difference"))
+        rows = [(split, f"{got:,}", f"{wanted:,}", f"{got - wanted:+,}") for split, got, wanted in official]
+        print_table(rows, ("split", "clips", "official", "difference"))
         if any(got != wanted for _, got, wanted in official):
             print_line(f"the counts differ from the official ones of {what}, which are for the full dataset{hint}")
     if counts.unlisted:

@@ -95,9 +95,9 @@ def _results_as_json(out: Path | None, results: tuple[EvaluationResult, Evaluati
 def _print_without_training(missing: MissingExtraError, store: Path, *, kept: bool) -> None:
     print_line("synth, ingest, build-splits and verify are done; pre-training and linear evaluation were left out:")
     print_line(f"{missing.message}. {missing.remedy}")
-    place = store if kept else Path("FOLDER") / store.name
+    store_path = store if kept else Path("FOLDER") / store.name
     hint = "" if kept else "keep the store (demo --out FOLDER) and "
-    print_line(f"to train on it elsewhere, {hint}run: mampctl train pretrain --recipe {RECIPE} --store {place}")
+    print_line(f"to train on it elsewhere, {hint}run: mampctl train pretrain --recipe {RECIPE} --store {store_path}")
 
 
 def _print_scores(pretrained: EvaluationResult, untrained: EvaluationResult) -> None:

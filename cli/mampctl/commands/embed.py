@@ -68,7 +68,7 @@ def embed(
     if as_json:
         print_json({"file": str(out), "clips": clips, "width": width, **made_by})
         return
-    print_summary(out, f"clip, label, side and features of {clips:,} clips, {width} numbers each")
+    print_summary(out, f"clip, label, split and features of {clips:,} clips, {width} numbers each")
 
 
 def _choose_writer(out: Path) -> "Writer":

@@ -76,12 +76,12 @@ def pyskl(
     manifests = [read_manifest(opened, name) for name in wanted]
     with show_progress() as progress:
         export_pyskl(opened, manifests, out, progress)
-    sides = {manifest.protocol: manifest.counts for manifest in manifests}
+    split_counts = {manifest.protocol: manifest.counts for manifest in manifests}
     if as_json:
-        counted = {name: {"train": counts.train, "test": counts.test} for name, counts in sides.items()}
+        counted = {name: {"train": counts.train, "test": counts.test} for name, counts in split_counts.items()}
         print_json({"file": str(out), "splits": counted})
         return
-    for name, counts in sides.items():
+    for name, counts in split_counts.items():
         print_summary(out, f"{name}, {counts.train:,} train and {counts.test:,} test clips")
 
 

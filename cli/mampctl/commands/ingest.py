@@ -104,12 +104,12 @@ def ingest(
         compression=compression or "none",
         layout=described,
     )
-    crew = _choose_workers(workers, scheduler)
+    pool = _choose_workers(workers, scheduler)
     try:
         with show_progress() as progress:
             if out is None:
                 logger.info(f"writing to {request.out}")
-            metadata = run(request, progress, crew)
+            metadata = run(request, progress, pool)
     except KeyboardInterrupt as stop:
         print_interrupted("run the same command again, it continues where it stopped")
         raise typer.Exit(exit_code(stop)) from None

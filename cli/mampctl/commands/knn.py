@@ -33,7 +33,7 @@ def knn(
     set_: SetOption = None,
     k: Annotated[
         list[int] | None,
-        typer.Option("--k", min=1, help="Number of neighbours that vote. Repeatable. [default: 1 and 20]"),
+        typer.Option("--k", min=1, help="Number of nearest clips that vote. Repeatable. [default: 1 and 20]"),
     ] = None,
     device: DeviceOption = "auto",
     devices: DevicesOption = None,

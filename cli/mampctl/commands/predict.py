@@ -63,7 +63,7 @@ def predict(
     cleaning = spec.policy(read_training_policy(checkpoint, policy))
     # While bars are shown, sys.stdout is replaced by one that writes to the terminal.
     out = sys.stdout
-    with _progress_beside(out) as progress:
+    with _progress_unless_terminal(out) as progress:
         predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device)
         sources = find_files([parse_storage_path(path) for path in paths], reader)
         progress.start("predict", len(sources), "files")
@@ -77,7 +77,7 @@ def predict(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _progress_beside(out: TextIO) -> AbstractContextManager[Progress]:
+def _progress_unless_terminal(out: TextIO) -> AbstractContextManager[Progress]:
     # On a terminal the lines themselves show the progress.
     return nullcontext(NullProgress()) if out.isatty() else show_progress()
 
@@ -86,8 +86,7 @@ def _batches(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[
     """Yield batches of at least `BATCH_LINES` lines, the last may have fewer; lines of one file stay together."""
     lines: list[_OutputLine] = []
     for file in files:
-        place = file.source.location
-        lines += [_OutputLine({"clip": info.id, "file": place}, clip) for info, clip in file.clips]
+        lines += [_OutputLine({"clip": info.id, "file": file.source.location}, clip) for info, clip in file.clips]
         lines += [
             _OutputLine({"file": fault.file, "line": fault.line, "error": fault.reason}, None)
             for fault in file.problems()

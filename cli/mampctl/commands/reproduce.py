@@ -138,11 +138,11 @@ def _print_plan(plan: "ReproductionPlan", wanted: frozenset[str], folder: Path, 
         from mamp_trainer.training.runtime import choose_device
         from mampctl.output.tables import print_dry_run
 
-    shown = dry_run(plan, wanted, folder / "runs", DataCatalog(data_folder()), choose_device(device))
+    estimate = dry_run(plan, wanted, folder / "runs", DataCatalog(data_folder()), choose_device(device))
     if as_json:
-        print_json({"plan": plan.model_dump(mode="json"), "preview": shown.model_dump(mode="json")})
+        print_json({"plan": plan.model_dump(mode="json"), "preview": estimate.model_dump(mode="json")})
     else:
-        print_dry_run(plan, shown)
+        print_dry_run(plan, estimate)
 
 
 def _print_tables(
@@ -153,7 +153,7 @@ def _print_tables(
 
     tables = collect(plan, outcome, catalog, folder / "tables")
     if as_json:
-        print_json([each.model_dump(mode="json") for each in tables])
+        print_json([table.model_dump(mode="json") for table in tables])
         return
     print_tables(tables)
     for table in tables:

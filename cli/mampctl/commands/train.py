@@ -92,15 +92,15 @@ def pretrain(
         loaded = load_recipe(PRETRAIN, recipe or default_recipe(PRETRAIN, store), set_ or [])
         return loaded, store_of_recipe(store, loaded), out or default_run_dir(loaded)
 
-    with distributed_run(prepare, device, devices) as ((loaded, place, run), ranks, progress):
+    with distributed_run(prepare, device, devices) as ((loaded, store_path, run), ranks, progress):
         from mamp_trainer.analysis.run_analysis import analyse_finished_run
         from mamp_trainer.objectives.pretrain import pretrain as train
         from mamp_trainer.training.runtime import RunContext
 
-        logger.info(f"recipe {loaded.name}, store {place}, run {run}")
+        logger.info(f"recipe {loaded.name}, store {store_path}, run {run}")
         context = RunContext(run, resume, device, progress, ranks, profile, run_id())
-        result = train(loaded, place, context)
-        analyse_finished_run(run, place, device, ranks)
+        result = train(loaded, store_path, context)
+        analyse_finished_run(run, store_path, device, ranks)
     if not ranks.is_main:
         return
     if as_json:
@@ -109,7 +109,7 @@ def pretrain(
     print_summary(run, f"{result.epochs} epochs, {result.steps:,} steps")
     if result.first_loss is not None and result.last_loss is not None:
         print_line(f"mean loss of the first epoch {result.first_loss:.4f}, of the last {result.last_loss:.4f}")
-    print_hint("train", PROBE_PROTOCOL, *suggest_probe_options(loaded).split(), "--from", run, "--store", place)
+    print_hint("train", PROBE_PROTOCOL, *suggest_probe_options(loaded).split(), "--from", run, "--store", store_path)
 
 
 class ProtocolCommand(TyperCommand):

@@ -37,10 +37,11 @@ def suggest_next_command(store: "Store") -> tuple[object, ...]:
         return "info", store.path
     if not names:
         return "report", store.path, "--out", "report.html"
-    ready = next((name for name in names if is_file(manifest_path(store.path, name))), None)
-    if ready is None:
+    protocol_with_manifest = next((name for name in names if is_file(manifest_path(store.path, name))), None)
+    if protocol_with_manifest is None:
         return "build-splits", "--protocol", names[0], "--store", store.path
-    return "train", PRETRAIN, *suggest_recipe_options(store.metadata, ready).split(), "--store", store.path
+    recipe_options = suggest_recipe_options(store.metadata, protocol_with_manifest).split()
+    return "train", PRETRAIN, *recipe_options, "--store", store.path
 
 
 def suggest_probe_options(pretrained: PretrainRecipe) -> str:

@@ -54,8 +54,8 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record; of other libraries warnings and errors only."""
-        own = is_own_record(record)
-        if not own and record.levelno < logging.WARNING:
+        from_mampctl = is_own_record(record)
+        if not from_mampctl and record.levelno < logging.WARNING:
             return
         text, level = record.getMessage(), record.levelname.lower()
         if record.exc_info:
@@ -65,7 +65,7 @@ class LogHandler(logging.Handler):
                 sys.stderr.write(f"{text if record.levelno < logging.WARNING else f'{level}: {text}'}\n")
             else:
                 task = {"task": name} if (name := getattr(record, "task", "")) else {}
-                log_event("message" if own else "log", level=level, **task, text=text)
+                log_event("message" if from_mampctl else "log", level=level, **task, text=text)
 
 
 def is_own_record(record: logging.LogRecord) -> bool:

@@ -109,7 +109,7 @@ def _record_fields(record: "RunRecord") -> dict[str, object]:
         "hardware": _format_hardware(record.hardware),
         "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
         "from, to": f"{record.started:%Y-%m-%d %H:%M:%S} – {record.finished:%Y-%m-%d %H:%M:%S}",
-        "sittings": record.sittings,
+        "sessions": record.sittings,
         "run id": record.run_id or "",
     }
 
@@ -157,7 +157,7 @@ def _print_group(group: "Group") -> None:
             print_line(f"  {name:<20} {spread}")
 
 
-def print_dry_run(plan: "ReproductionPlan", preview: "DryRun") -> None:
+def print_dry_run(plan: "ReproductionPlan", dry_run: "DryRun") -> None:
     """Print the runs of a table: their state, and the estimated time of those to do."""
     rows = [
         (
@@ -167,18 +167,18 @@ def print_dry_run(plan: "ReproductionPlan", preview: "DryRun") -> None:
             "unknown" if line.train_clips is None else f"{line.train_clips:,}",
             "" if line.state == "done" or line.seconds is None else _format_estimate(line.seconds),
         )
-        for line in preview.lines
+        for line in dry_run.lines
     ]
     print_table(rows, ("run", "state", "epochs", "training clips", "estimated time"))
-    left = [line for line in preview.lines if line.state in ("to do", "begun")]
+    left = [line for line in dry_run.lines if line.state in ("to do", "begun")]
     total = sum(line.seconds or 0.0 for line in left)
     print_line(
-        f"table {plan.table}, scale {plan.scale}: {len(left)} of {len(preview.lines)} runs to do, about "
-        f"{_format_estimate(total)} on {preview.device} (an estimate: {preview.basis})"
+        f"table {plan.table}, scale {plan.scale}: {len(left)} of {len(dry_run.lines)} runs to do, about "
+        f"{_format_estimate(total)} on {dry_run.device} (an estimate: {dry_run.basis})"
     )
-    if preview.manifests:
-        print_line(f"{preview.manifests} split manifests will be made")
-    for problem in preview.missing:
+    if dry_run.manifests:
+        print_line(f"{dry_run.manifests} split manifests will be made")
+    for problem in dry_run.missing:
         print_line(f"missing: {problem}")
 
 

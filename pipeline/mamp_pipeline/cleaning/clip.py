@@ -93,7 +93,7 @@ def centre_slots(
         RawFileError: actor 1 has no non-zero frame.
     """
     origin = slots[_first_filled(slots[:, 0]), 0, joint]
-    # Whole rows at once: numpy is many times slower over three neighbours at a time.
+    # Whole rows at once: numpy is many times slower over three values at a time.
     spread = np.empty(slots.shape[2:], dtype=np.float32)
     spread[:] = origin
     rows = slots.reshape(-1, spread.size)
@@ -150,7 +150,7 @@ def count_valid_frames(slots: NDArray[np.float32], rule: ValidFrameRule = "signe
     """
     if rule == "true_count":
         return len(slots)
-    # Coordinates are added one by one, in NumPy's order: its own sum over three neighbours is slow.
+    # Coordinates are added one by one, in NumPy's order: its own sum over three values is slow.
     sums_TMV = slots[..., 0] + slots[..., 1]
     sums_TMV += slots[..., 2]
     sums_TV = sums_TMV[:, 0] if slots.shape[1] == 1 else sums_TMV.sum(axis=1)

@@ -68,7 +68,7 @@ def position_variance(joints: NDArray[np.float32]) -> np.float32:
 
 
 def find_noisy_frames(joints: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return (n,) whether each frame of (n, V, 3) is spread wider than a standing body."""
+    """Return (n,) whether each frame of (n, V, 3) is spread wider than an upright body."""
     # Frames last in memory: numpy then compares whole runs of them at once, some ten times faster.
     plane_VCn = np.ascontiguousarray(joints[:, :, :2].transpose(1, 2, 0))
     width, height = plane_VCn.max(axis=0) - plane_VCn.min(axis=0)

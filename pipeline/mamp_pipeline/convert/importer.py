@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.convert.source import ImportClip, ImportSource, SecondSlot
 from mamp_pipeline.datasets.clips import Clip, ClipInfo
-from mamp_pipeline.ingest.staging import acquire, remove_staging, staging_path
+from mamp_pipeline.ingest.staging import open_staging, remove_staging, staging_path
 from mamp_pipeline.splits import make_manifest
 from mamp_pipeline.store.metadata import IngestSummary, make_store_metadata
 from mamp_pipeline.store.shards import (
@@ -235,7 +235,7 @@ def import_store(source_file: ImportSource, out: Path, progress: Progress) -> St
     with output_errors(out), lock_output(out):
         if is_complete(out):
             return _keep_existing_store(source_file, source, out)
-        staging = acquire(out, f"import {source_file.origin} {source_file.dataset.name} {source}", replacing=False)
+        staging = open_staging(out, f"import {source_file.origin} {source_file.dataset.name} {source}", replacing=False)
         if out.exists():
             shutil.rmtree(out)
         table = _write_clip_table(source_file, staging, progress)

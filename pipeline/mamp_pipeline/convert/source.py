@@ -212,7 +212,7 @@ def check_split(path: Path, split: FileSplit, infos: Iterable[ClipInfo]) -> None
     splits: dict[str, Split] = {**dict.fromkeys(split.train, "train"), **dict.fromkeys(split.test, "test")}
     protocol = split.protocol
     numbers = {info.id: int(getattr(info, protocol.column)) for info in infos}
-    wrong = [name for name, side in splits.items() if numbers[name] >= 0 and protocol.split_of(numbers[name]) != side]
+    wrong = [name for name, split in splits.items() if numbers[name] >= 0 and protocol.split_of(numbers[name]) != split]
     if wrong:
         raise RawInputError(
             f"{path}: {len(wrong)} of {len(splits)} clips are in the other split of {protocol.name} than their names "

@@ -51,7 +51,7 @@ class ClipInfo:
         id: the clip's name.
         label: 0-based class.
         subject, camera, setup, replication: as the dataset numbers them.
-        xsub, xview: the sides by the dataset's split lists; see `mamp_schemas.models.splits`.
+        xsub, xview: the split by the dataset's split lists; see `mamp_schemas.models.splits`.
     """
 
     id: str

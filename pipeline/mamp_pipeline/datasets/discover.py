@@ -193,11 +193,11 @@ def find_sources(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundSo
             "own, if what it holds is not there unpacked"
         )
     infos = ((source, reader.parse_path(source.member)) for source in sources)
-    belonging = [source for source, info in infos if info and reader.belongs(info)]
-    foreign = len(sources) - len(belonging)
-    if foreign and belonging:
+    accepted = [source for source, info in infos if info and reader.belongs(info)]
+    foreign = len(sources) - len(accepted)
+    if foreign and accepted:
         logger.info(f"{foreign:,} files of the same form do not belong to {reader.options.title}: left out")
-    return FoundSources(belonging, foreign)
+    return FoundSources(accepted, foreign)
 
 
 def _list_all(paths: Sequence[StoragePath], suffix: str, suffixes: Counter[str]) -> Iterator[RawSource]:

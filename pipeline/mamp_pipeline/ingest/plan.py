@@ -80,7 +80,7 @@ def _format_digest(total: int) -> str:
     return f"{total % 2**256:064x}"
 
 
-def plan_hash(dataset: str, policy: IngestPolicy, motion: MotionSpec, sources: Sequence[RawSource]) -> str:
+def digest_plan(dataset: str, policy: IngestPolicy, motion: MotionSpec, sources: Sequence[RawSource]) -> str:
     """Return the sha256 of an ingest's task, by which it recognises its staging folder.
 
     Files count by id and size only. An edited file does not change the plan: its staged part, which has a digest of

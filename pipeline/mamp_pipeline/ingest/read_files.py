@@ -96,13 +96,13 @@ def find_files(paths: Sequence[StoragePath], reader: DatasetReader) -> list[RawS
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
     """
-    found = find_sources(paths, reader)
-    if not found.sources:
+    listing = find_sources(paths, reader)
+    if not listing.sources:
         raise RawInputError(
-            f"none of the {found.foreign:,} raw files is one of {reader.options.title}",
+            f"none of the {listing.foreign:,} raw files is one of {reader.options.title}",
             remedy="Name files of the dataset that the recipe is for.",
         )
-    return found.sources
+    return listing.sources
 
 
 def read_files(sources: Sequence[RawSource], reader: DatasetReader, policy: IngestPolicy) -> Iterator[FileClips]:

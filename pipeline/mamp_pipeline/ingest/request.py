@@ -80,21 +80,21 @@ def find_raw_input(request: IngestRequest) -> RawInput:
     """
     # Absolute, since workers elsewhere have a working directory of their own.
     reader, title = request.reader, request.spec.title
-    found = find_sources([path.absolute() for path in request.raw], reader)
+    listing = find_sources([path.absolute() for path in request.raw], reader)
     names = read_exclude_list(request.exclude, reader) if request.exclude else frozenset()
-    kept = [source for source in found.sources if source.id not in names]
-    excluded = len(found.sources) - len(kept)
-    logger.info(f"found {len(found.sources):,} raw files of {title}")
+    kept = [source for source in listing.sources if source.id not in names]
+    excluded = len(listing.sources) - len(kept)
+    logger.info(f"found {len(listing.sources):,} raw files of {title}")
     for line in reader.notes(kept):
         logger.info(line)
     if request.exclude:
         logger.info(f"{excluded:,} files left out by {request.exclude.name}")
     if not kept:
         raise RawInputError(
-            f"none of the {len(found.sources) + found.foreign:,} raw files is left to ingest as {title}",
+            f"none of the {len(listing.sources) + listing.foreign:,} raw files is left to ingest as {title}",
             remedy="Check the dataset's name, --raw and --exclude.",
         )
-    return RawInput(kept, excluded, found.foreign)
+    return RawInput(kept, excluded, listing.foreign)
 
 
 _IDENTITY_CHARS = 19
@@ -148,12 +148,12 @@ def already_complete(request: IngestRequest, raw_input: RawInput, existing: Stor
     return None
 
 
-def remove_leftovers(request: IngestRequest, plan: str) -> None:
+def remove_leftovers(request: IngestRequest, plan_digest: str) -> None:
     """Remove the staging folder that a process left which died after its last step; warn of another plan's."""
     staging = staging_path(request.out)
     if exists(staging):
         with lock_output(request.out):
-            if read_owner_marker(staging) in (None, plan):
+            if read_owner_marker(staging) in (None, plan_digest):
                 remove_staging(staging)
             else:
                 logger.warning(

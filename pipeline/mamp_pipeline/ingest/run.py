@@ -10,7 +10,7 @@ from dataclasses import replace
 from mamp_pipeline.ingest.engines.base import Engine, Workers, open_engine
 from mamp_pipeline.ingest.engines.worker_check import choose_probe
 from mamp_pipeline.ingest.metadata import ClipTable, build_metadata, gather_table
-from mamp_pipeline.ingest.plan import Part, plan_hash, plan_parts
+from mamp_pipeline.ingest.plan import Part, digest_plan, plan_parts
 from mamp_pipeline.ingest.request import (
     IngestRequest,
     RawInput,
@@ -21,7 +21,7 @@ from mamp_pipeline.ingest.request import (
 )
 from mamp_pipeline.ingest.staging import (
     OWNER_MARKER,
-    acquire,
+    open_staging,
     read_owner_marker,
     remove_staging,
     shard_manifest_path,
@@ -57,7 +57,12 @@ class _Throughput:
 
 
 def parse_parts(
-    request: IngestRequest, parts: Sequence[Part], staging: StoragePath, plan: str, engine: Engine, progress: Progress
+    request: IngestRequest,
+    parts: Sequence[Part],
+    staging: StoragePath,
+    plan_digest: str,
+    engine: Engine,
+    progress: Progress,
 ) -> None:
     """Parse each part that is not staged yet, or whose files or options have changed."""
     jobs = [
@@ -66,7 +71,7 @@ def parse_parts(
             request.dataset,
             request.policy,
             request.motion,
-            plan,
+            plan_digest,
             staged_part_path(staging, part.number),
             request.layout,
         )
@@ -87,7 +92,7 @@ def pack_shards(
     request: IngestRequest,
     table: ClipTable,
     staging: StoragePath,
-    plan: str,
+    plan_digest: str,
     table_digest: str,
     engine: Engine,
     progress: Progress,
@@ -98,7 +103,7 @@ def pack_shards(
         request: the ingest.
         table: the clips of the whole store.
         staging: its staging folder, with all staged parts.
-        plan: the plan that the staging folder belongs to.
+        plan_digest: digest of the plan that the staging folder belongs to.
         table_digest: digest of the table.
         engine: runs the tasks.
         progress: counts rows.
@@ -111,7 +116,7 @@ def pack_shards(
             tuple(_overlapping_parts(table, parts, rows)),
             table.existing_rows,
             request.motion,
-            plan,
+            plan_digest,
             shard_manifest_path(staging, rows.start // SHARD_ROWS),
             table_digest,
         )
@@ -172,36 +177,36 @@ def ingest(request: IngestRequest, progress: Progress, workers: Workers | None =
     request = replace(request, out=request.out.resolve())
     existing = open_existing_store(request)
     raw_input = find_raw_input(request)
-    plan = plan_hash(request.identity, request.policy, request.motion, raw_input.sources)
+    plan_digest = digest_plan(request.identity, request.policy, request.motion, raw_input.sources)
     with output_errors(request.out):
         done = already_complete(request, raw_input, existing) if existing else None
         if done:
-            remove_leftovers(request, plan)
+            remove_leftovers(request, plan_digest)
             logger.info(f"{request.out} is complete and holds this input: nothing to do")
             return done
         with lock_output(request.out):
-            return _ingest_locked(request, raw_input, plan, workers or Workers(), progress)
+            return _ingest_locked(request, raw_input, plan_digest, workers or Workers(), progress)
 
 
 def _ingest_locked(
-    request: IngestRequest, raw_input: RawInput, plan: str, workers: Workers, progress: Progress
+    request: IngestRequest, raw_input: RawInput, plan_digest: str, workers: Workers, progress: Progress
 ) -> StoreMetadata:
     # Again, now that no other ingest can write there: one may have ended in the meantime.
     base = open_existing_store(request)
     done = already_complete(request, raw_input, base) if base else None
     if done:
         return done
-    resumed = read_owner_marker(staging_path(request.out)) == plan
-    staging = acquire(request.out, plan, replacing=base is not None or is_complete(request.out))
+    resumed = read_owner_marker(staging_path(request.out)) == plan_digest
+    staging = open_staging(request.out, plan_digest, replacing=base is not None or is_complete(request.out))
     parts = list(plan_parts(raw_input.sources))
     probe = choose_probe(staging, raw_input.sources)
     with _remove_unused_staging(staging, resumed), open_engine(workers, len(parts), probe) as engine:
-        parse_parts(request, parts, staging, plan, engine, progress)
+        parse_parts(request, parts, staging, plan_digest, engine, progress)
         table = gather_table([staged_part_path(staging, part.number) for part in parts], base)
         metadata = build_metadata(request, raw_input, table, base)
         table_digest = f"{metadata.content_hash} {table.existing_rows} {SHARD_ROWS} {request.compression}"
         _prepare_arrays(request, table, staging, table_digest)
-        pack_shards(request, table, staging, plan, table_digest, engine, progress)
+        pack_shards(request, table, staging, plan_digest, table_digest, engine, progress)
         write_metadata(request.out, metadata)
         remove_staging(staging)
     return metadata

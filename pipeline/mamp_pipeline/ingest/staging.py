@@ -42,21 +42,21 @@ def open_staged_part(path: StoragePath, *, rows: bool = True) -> StagedPart:
 
 
 def read_owner_marker(staging: StoragePath) -> str | None:
-    """Return the hash of the plan that a staging folder belongs to; None for none."""
+    """Return the digest of the plan that a staging folder belongs to; None for none."""
     try:
         return read_bytes(staging / OWNER_MARKER).decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def check_owner_marker(staging: StoragePath, plan: str) -> None:
+def check_owner_marker(staging: StoragePath, plan_digest: str) -> None:
     """Check that a staging folder exists and belongs to a plan: a task may outlive the command that sent it.
 
     Raises:
         StoreError: this machine does not see it, or it belongs to another plan.
     """
     owner = read_owner_marker(staging)
-    if owner != plan:
+    if owner != plan_digest:
         state = "is not there" if owner is None else "is of another plan"
         raise StoreError(
             f"{staging}: {state}, as seen from {platform.node()}",
@@ -65,12 +65,12 @@ def check_owner_marker(staging: StoragePath, plan: str) -> None:
         )
 
 
-def acquire(out: StoragePathT, plan: str, *, replacing: bool) -> StoragePathT:
+def open_staging(out: StoragePathT, plan_digest: str, *, replacing: bool) -> StoragePathT:
     """Make the staging folder of a plan; the leftovers of another plan are removed.
 
     Args:
         out: the store.
-        plan: hash of the plan.
+        plan_digest: digest of the plan.
         replacing: whether there is a finished store at `out`, to be extended or, if it is empty, replaced.
 
     Returns:
@@ -83,13 +83,13 @@ def acquire(out: StoragePathT, plan: str, *, replacing: bool) -> StoragePathT:
     owner = read_owner_marker(staging)
     if owner is None and not replacing and _is_occupied(out):
         raise StoreExistsError(
-            f"{out}: something stands there that is no finished store and that this command did not begin",
+            f"{out}: something is there that is no finished store and that this command did not begin",
             remedy="Choose another --out, or remove it.",
         )
-    if owner not in (None, plan):
+    if owner not in (None, plan_digest):
         clear_folder(staging, OWNER_MARKER)
     make_folder(staging)
-    write_atomic(staging / OWNER_MARKER, plan.encode())
+    write_atomic(staging / OWNER_MARKER, plan_digest.encode())
     return staging
 
 

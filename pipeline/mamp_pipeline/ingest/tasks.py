@@ -38,7 +38,7 @@ class ParseJob:
         dataset: the name of their dataset.
         policy: how bodies become a clip.
         motion: how intensity is computed.
-        plan: the plan that the staging folder belongs to.
+        plan_digest: digest of the plan that the staging folder belongs to.
         target: the staged part to write.
         layout: describes own recordings.
     """
@@ -47,7 +47,7 @@ class ParseJob:
     dataset: str
     policy: IngestPolicy
     motion: MotionSpec
-    plan: str
+    plan_digest: str
     target: StoragePath
     layout: Layout | None = None
 
@@ -72,7 +72,7 @@ class PackJob:
         parts: paths of the staged parts that overlap them, and the first row of each in the store.
         existing_rows: rows before this one belong to the store that is extended, and stay.
         motion: how motion and intensity are computed.
-        plan: the plan that the staging folder belongs to.
+        plan_digest: digest of the plan that the staging folder belongs to.
         shard_manifest: the file that says that the shard is written.
         table_digest: digest of the clip table that the rows belong to.
     """
@@ -82,7 +82,7 @@ class PackJob:
     parts: tuple[tuple[StoragePath, int], ...]
     existing_rows: int
     motion: MotionSpec
-    plan: str
+    plan_digest: str
     shard_manifest: StoragePath
     table_digest: str
 
@@ -94,7 +94,7 @@ def parse_part(job: ParseJob) -> None:
         RawInputError: a whole folder or archive is missing, which does not mean that its files are damaged.
         StoreError: this worker does not see the staging folder, or it belongs to another plan by now.
     """
-    check_owner_marker(job.target.parent, job.plan)
+    check_owner_marker(job.target.parent, job.plan_digest)
     _check_containers(job.part)
     reader = find_reader(job.dataset, job.layout)
     with prefetch(job.part.sources):
@@ -117,7 +117,7 @@ def pack_shard(job: PackJob) -> None:
         DamagedPartError: a staged part is damaged; it is removed, so that the next run parses its files again.
         StoreError: this worker does not see the staging folder, or it belongs to another plan by now.
     """
-    check_owner_marker(job.shard_manifest.parent, job.plan)
+    check_owner_marker(job.shard_manifest.parent, job.plan_digest)
     new = RowRange(max(job.rows.start, job.existing_rows), job.rows.stop)
     clips = [_clips_of_part(open_staged_part(path), first, new) for path, first in job.parts]
     arrays = pack_rows(clips, new, job.motion)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERPLEXITY = 30
-NEIGHBOURS = 15
+UMAP_NEIGHBORS = 15
 """Both are the packages' defaults; fewer if there are few clips."""
 SEED = 0
 MIN_CLIPS = 8
-"""t-SNE and UMAP need this many clips for meaningful neighbours."""
+"""t-SNE and UMAP need this many clips for a meaningful map."""
 
 
 class Projection(NamedTuple):
@@ -77,8 +77,8 @@ def _project_by_tsne(features: NDArray[np.float32]) -> NDArray[np.float32]:
 def _project_by_umap(features: NDArray[np.float32]) -> NDArray[np.float32]:
     from umap.umap_ import UMAP
 
-    neighbours = min(NEIGHBOURS, len(features) - 1)
-    points: NDArray[np.float32] = UMAP(n_neighbors=neighbours, random_state=SEED, n_jobs=1).fit_transform(features)
+    nearest = min(UMAP_NEIGHBORS, len(features) - 1)
+    points: NDArray[np.float32] = UMAP(n_neighbors=nearest, random_state=SEED, n_jobs=1).fit_transform(features)
     return points
 
 

@@ -90,7 +90,7 @@ def provenance_rows(metadata: StoreMetadata) -> list[tuple[str, str]]:
         ("skeleton", f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints"),
         ("files left out by a list", f"{counts.excluded:,}"),
         ("files of another dataset", f"{counts.foreign:,}"),
-        *((f"clips touched by {field}", f"{clips:,}") for field, clips in metadata.touched.items()),
+        *((f"clips changed by {field}", f"{clips:,}") for field, clips in metadata.touched.items()),
         *((NOTE_DESCRIPTIONS[note], f"{number:,}") for note, number in metadata.noted.items()),
         ("store format", str(metadata.format_version)),
         *((f"made with {name}", version) for name, version in metadata.versions.items()),
@@ -140,7 +140,9 @@ def write_store_page(store: Store, out: Path, progress: Progress) -> StoreReport
     data = {**store_page_data(store, surveyed, outliers), "clips": clips}
     page = render_store_page(f"{store.metadata.dataset_spec().title}: report of {store.path.name}", data).encode()
     return StoreReportSummary(
-        write_file(out, page, make_parents=True), {kind: len(found) for kind, found in outliers.items()}, len(clips)
+        write_file(out, page, make_parents=True),
+        {kind: len(clip_ids) for kind, clip_ids in outliers.items()},
+        len(clips),
     )
 
 

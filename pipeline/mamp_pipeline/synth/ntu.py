@@ -26,7 +26,7 @@ _REPLICATIONS = 2
 
 
 def plan_clips(dataset: SynthDataset, *, clips: int, classes: int, setups: int, subjects: int) -> list[ClipInfo]:
-    """Name clips so that classes, setups and subjects are spread evenly, and both sides of each protocol occur.
+    """Name clips so that classes, setups and subjects are spread evenly, and both splits of each protocol occur.
 
     Classes are chosen evenly over the dataset's, so two-person classes occur; NTU-120's later setups hold its
     actions 61-120 only, as in the dataset.
@@ -166,7 +166,7 @@ def synthesise(
         clips: number of files.
         classes: number of classes, spread evenly over the dataset's.
         setups: number of setups.
-        subjects: number of subjects, alternately of the train and the test side.
+        subjects: number of subjects, alternately of the train and the test split.
         seed: fixes every random draw.
 
     Raises:

@@ -161,14 +161,14 @@ def _suggest_key(location: tuple[int | str, ...], model: type[BaseModel] | None)
 
 
 def _dotted_key(location: tuple[int | str, ...], data: object) -> str:
-    """Return the dotted key of an error's place, without the tags of unions, which stand in no file."""
+    """Return the dotted key of an error's location, without the tags of unions, which are in no file."""
     parts: list[str] = []
-    for depth, place in enumerate(location):
-        inside = (isinstance(data, dict) and place in data) or (
-            isinstance(data, list) and isinstance(place, int) and place < len(data)
+    for depth, key in enumerate(location):
+        inside = (isinstance(data, dict) and key in data) or (
+            isinstance(data, list) and isinstance(key, int) and key < len(data)
         )
         if inside:
-            data = data[place]  # type: ignore[index]
+            data = data[key]  # type: ignore[index]
         if inside or depth == len(location) - 1:
-            parts.append(str(place))
+            parts.append(str(key))
     return ".".join(parts) or "(top level)"

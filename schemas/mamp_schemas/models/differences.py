@@ -9,11 +9,11 @@ UNKNOWN = "unknown"
 
 
 class Difference(Model):
-    """A field on which several sides differ.
+    """A field on which several settings differ.
 
     Attributes:
         key: with dots.
-        values: of each side; None where it has no such field, `unknown` where nothing is known of that side.
+        values: in each of the settings; None where they have no such field, `unknown` where the settings are unknown.
     """
 
     key: str
@@ -37,17 +37,17 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def find_differences(settings: Sequence[Mapping[str, Any] | None]) -> tuple[Difference, ...]:
-    """Return the fields on which the known sides differ, in the order in which they have them.
+    """Return the fields on which the known settings differ, in the order of their first occurrence.
 
     Args:
-        settings: flat fields of each; None of a side of which nothing is known.
+        settings: flat fields of each; None where nothing is known of it.
     """
-    known = [side for side in settings if side is not None]
-    keys = dict.fromkeys(key for side in known for key in side)
+    known = [fields for fields in settings if fields is not None]
+    keys = dict.fromkeys(key for fields in known for key in fields)
     return tuple(
-        Difference(key=key, values=tuple(side.get(key) if side is not None else UNKNOWN for side in settings))
+        Difference(key=key, values=tuple(UNKNOWN if fields is None else fields.get(key) for fields in settings))
         for key in keys
-        if any(side.get(key) != known[0].get(key) for side in known)
+        if any(fields.get(key) != known[0].get(key) for fields in known)
     )
 
 

@@ -43,14 +43,18 @@ class CsvFiles(Model):
 
     @model_validator(mode="after")
     def _columns_fit(self) -> "CsvFiles":
-        each = self.coordinates if isinstance(self.coordinates, tuple) else (self.coordinates,)
-        if (self.joint is not None) != (len(each) == 3):
+        columns = self.coordinates if isinstance(self.coordinates, tuple) else (self.coordinates,)
+        if (self.joint is not None) != (len(columns) == 3):
             raise ValueError("coordinates are three columns where there is a joint column, else a single one")
         if self.frame is None and (self.body is not None or self.joint is not None):
             raise ValueError("lines with a body or joint column need a frame column too")
-        if isinstance(each[0], str) and len(each) == 1 and not ("{joint}" in each[0] and "{axis}" in each[0]):
+        if (
+            isinstance(columns[0], str)
+            and len(columns) == 1
+            and not ("{joint}" in columns[0] and "{axis}" in columns[0])
+        ):
             raise ValueError("coordinates must hold {joint} and {axis}, or be the position of the first column")
-        if not self.header and any(isinstance(column, str) for column in (self.frame, self.body, self.joint, *each)):
+        if not self.header and any(isinstance(column, str) for column in (self.frame, self.body, self.joint, *columns)):
             raise ValueError("without a header, columns are given by position")
         return self
 

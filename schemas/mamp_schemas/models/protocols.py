@@ -92,7 +92,7 @@ class KnnOptions(Model):
     """Options of kNN classification.
 
     Attributes:
-        k: how many neighbours vote; accuracy is measured for each.
+        k: number of nearest clips that vote; accuracy is measured for each.
     """
 
     k: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 20), min_length=1)

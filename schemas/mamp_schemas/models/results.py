@@ -111,11 +111,11 @@ class RunRecord(Model):
         encoder: the encoder at the start: `untrained`, or the path that the user named.
         origin: where the encoder came from; None for an untrained one.
         device: the device, as torch names it.
-        started: when the first sitting began that contributed to the result.
+        started: when the first session began that contributed to the result.
         finished: when the record was written.
-        sittings: how often the run was begun or resumed; sittings that left no checkpoint do not count.
-        run_id: the run id of the last sitting in its log, such as that of a batch system.
-        result: the outcome; its `seconds` include all sittings.
+        sittings: how often the run was started or resumed, in sessions; sessions that left no checkpoint do not count.
+        run_id: the run id of the last session in its log, such as that of a batch system.
+        result: the outcome; its `seconds` include all sessions.
     """
 
     format_version: Literal[2]

@@ -13,18 +13,18 @@ SplitColumn = Literal["subject", "camera", "setup", "xsub", "xview"]
 Split = Literal["train", "test"]
 
 LISTED_TRAIN, LISTED_TEST, UNLISTED = 0, 1, -1
-"""Values of the columns `xsub` and `xview`: the side on which a split list has a clip's video, or no list has it."""
+"""Values of the columns `xsub` and `xview`: the split in which a split list has a clip's video, or no list has it."""
 
 
 class SplitProtocol(Model):
-    """A split protocol: a clip is on the train side if its `column` is one of `train`.
+    """A split protocol: a clip is in the train split if its `column` is one of `train`.
 
     Attributes:
         name: the protocol's name.
-        column: the store's column that decides: a number of the clips, or, for `xsub` and `xview`, the side in the
+        column: the store's column that decides: a number of the clips, or, for `xsub` and `xview`, the split in the
             dataset's own split lists.
-        train: the values of the train side.
-        test: the values of the test side; None for all others. A clip on neither side is in no manifest.
+        train: the values of the train split.
+        test: the values of the test split; None for all others. A clip in neither split is in no manifest.
         official_train, official_test: published clip counts, after missing skeletons are left out; None if there
             are none.
     """
@@ -38,18 +38,18 @@ class SplitProtocol(Model):
 
     @property
     def listed(self) -> bool:
-        """Whether the dataset's own split lists, not the clips' numbers, decide the side."""
+        """Whether the dataset's own split lists, not the clips' numbers, decide the split."""
         return self.column in ("xsub", "xview")
 
     def split_of(self, value: int) -> Split | None:
-        """Return the side of a clip from the value of its column; None for neither."""
+        """Return the split of a clip from the value of its column; None for neither."""
         if value in self.train:
             return "train"
         return "test" if self.test is None or value in self.test else None
 
 
 def listed_protocol(name: Literal["xsub", "xview"], train: int | None = None, test: int | None = None) -> SplitProtocol:
-    """Return a protocol whose sides are in split lists, with its official counts."""
+    """Return a protocol whose splits are in split lists, with its official counts."""
     return SplitProtocol(
         name=name, column=name, train=(LISTED_TRAIN,), test=(LISTED_TEST,), official_train=train, official_test=test
     )

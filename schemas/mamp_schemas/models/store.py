@@ -46,7 +46,7 @@ CLIP_COLUMNS: dict[str, str] = {
 }
 """Columns of `clips/` and their dtypes. `id` is (clips, width) of NUL-padded ASCII, `digest` (clips, 16);
 the others are (clips,). Body b of a clip has rows first_row + b·frames ... + frames; -1 where unknown.
-`xsub` and `xview` are the side in the dataset's own split lists: 0 train, 1 test, -1 in no list."""
+`xsub` and `xview` are the split in the dataset's own split lists: 0 train, 1 test, -1 in no list."""
 
 NOTE_DESCRIPTIONS: dict[str, str] = {
     "all_zero": "instances without any position, dropped",
@@ -85,7 +85,7 @@ class StoreMetadata(Model):
         content_hash: sha256 over policy, motion spec and every clip's digest, sorted by clip id: the same
             for the same input and policy, however the work was divided.
         source: fingerprint of the raw input: the sum, modulo 2^256, of the sha256 of each file's id, size and
-            CRC or time of writing, of a video also of its labels and sides; of an imported file its sha256.
+            CRC or time of writing, of a video also of its labels and splits; of an imported file its sha256.
         ingests: the fingerprint of every ingest whose input the store holds, the first and all appends.
         touched: for each field in which the policy differs from `paper`, how many clips would be other clips, or
             none, if this field alone were changed in `paper`. Clips are compared as they are read: both slots and the

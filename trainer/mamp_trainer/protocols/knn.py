@@ -22,7 +22,7 @@ CHUNK_SIMILARITIES = 2**26
 """Similarities in memory at a time: 256 MiB."""
 
 
-class Neighbours(NamedTuple):
+class NearestClips(NamedTuple):
     """The nearest clips of a gallery, nearest first.
 
     Attributes:
@@ -47,34 +47,34 @@ class Retrieval(NamedTuple):
     mean_average_precision: float
 
 
-def find_nearest(queries: Tensor, gallery: Tensor, k: int) -> Neighbours:
+def find_nearest(queries: Tensor, gallery: Tensor, k: int) -> NearestClips:
     """Find the k nearest of a gallery for every query; all of it where it has fewer than k.
 
     Args:
         queries: (Q, D).
         gallery: (G, D); the cosine with a feature of zeros is 0.
-        k: how many neighbours.
+        k: number of nearest clips.
     """
     count = min(k, len(gallery))
     chunks = [similarity.topk(count, dim=1) for similarity in _similarities(queries, gallery)]
     if not chunks:
-        return Neighbours(queries.new_empty(0, count, dtype=torch.int64), queries.new_empty(0, count))
-    return Neighbours(torch.cat([chunk.indices for chunk in chunks]), torch.cat([chunk.values for chunk in chunks]))
+        return NearestClips(queries.new_empty(0, count, dtype=torch.int64), queries.new_empty(0, count))
+    return NearestClips(torch.cat([chunk.indices for chunk in chunks]), torch.cat([chunk.values for chunk in chunks]))
 
 
-def vote(neighbours: Neighbours, labels: Tensor, classes: int, k: int) -> Tensor:
+def vote(nearest: NearestClips, labels: Tensor, classes: int, k: int) -> Tensor:
     """Return the score of each class, (Q, K) float64: the class of the highest is the kNN prediction.
 
     Each of the k nearest has one vote. Of classes with equally many votes, the one with the larger sum of similarities
     wins.
 
     Args:
-        neighbours: at least the k nearest, or the whole gallery.
+        nearest: at least the k nearest, or the whole gallery.
         labels: (G,) int64, of the gallery.
         classes: K.
-        k: how many neighbours vote.
+        k: number of nearest clips that vote.
     """
-    rows, similarity = neighbours.indices[:, :k], neighbours.similarity[:, :k].double()
+    rows, similarity = nearest.indices[:, :k], nearest.similarity[:, :k].double()
     # Each tie-breaker is below 1 / k: together they decide between equal counts, and nothing else.
     tie_breakers = (similarity.clamp(-1, 1) + 1) / (2 * k + 1)
     scores = similarity.new_zeros(len(rows), classes)

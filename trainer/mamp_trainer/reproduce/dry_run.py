@@ -99,7 +99,7 @@ def dry_run(
     runs = read_runs([folder])
     done = match_all_runs(plan, runs, folder, catalog)
     rates = measure_rates(runs, catalog, device)
-    lines = [_preview_line(run, done, folder, catalog, rates) for run in plan.runs if run.name in wanted]
+    lines = [_dry_run_line(run, done, folder, catalog, rates) for run in plan.runs if run.name in wanted]
     left = [run.recipe for run in plan.runs if run.name in wanted and run.name not in done]
     unmade = [recipe for recipe in left if catalog.lacks_manifest(recipe)]
     recorded = [line.recorded for line in lines if line.state != "done"]
@@ -112,7 +112,7 @@ def dry_run(
     )
 
 
-def _preview_line(
+def _dry_run_line(
     run: PlannedRun, done: dict[str, Path], folder: Path, catalog: DataCatalog, rates: Rates
 ) -> DryRunLine:
     clips, time = count_clips(run.recipe, catalog), estimate(run, catalog, rates)

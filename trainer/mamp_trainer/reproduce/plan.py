@@ -218,7 +218,7 @@ def make_plan(table: str, scale: Scale = "full", seeds: int = 1) -> Reproduction
         UsageError: there is no such table.
     """
     runs: dict[str, PlannedRun] = {}
-    tables = tuple(_plan_table(each, scale, seeds, runs) for each in _published_tables(table))
+    tables = tuple(_plan_table(published, scale, seeds, runs) for published in _published_tables(table))
     return ReproductionPlan(table=table, scale=scale, tables=tables, runs=tuple(runs.values()))
 
 
@@ -253,7 +253,7 @@ def choose_runs(plan: ReproductionPlan, only: Sequence[str]) -> frozenset[str]:
 
 
 def _published_tables(table: str) -> list[PublishedTable]:
-    parts = tuple(part for each in _PARTS.values() for part in each)
+    parts = tuple(part for table_parts in _PARTS.values() for part in table_parts)
     if table not in (*NAMES, *parts):
         raise UsageError(f"there is no table '{table}' to reproduce", remedy=f"Choose one of: {', '.join(NAMES)}.")
     return [(TABLES | FIGURES)[name] for name in _PARTS.get(table, (table,))]
@@ -261,13 +261,13 @@ def _published_tables(table: str) -> list[PublishedTable]:
 
 def _plan_table(published: PublishedTable, scale: Scale, seeds: int, runs: dict[str, PlannedRun]) -> PlannedTable:
     cells = []
-    for row_at, row in enumerate(published.rows):
+    for row_index, row in enumerate(published.rows):
         if row.method not in RUNNABLE:
             continue
-        for column_at, column in enumerate(published.columns):
+        for column_index, column in enumerate(published.columns):
             recipes = find_recipes(row, column, row.evaluation or published.evaluation)
             names = [name for seed in range(seeds) for name in _plan_cell(recipes, scale, seed, runs)]
-            cells.append(PlannedCell(row=row_at, column=column_at, runs=tuple(names)))
+            cells.append(PlannedCell(row=row_index, column=column_index, runs=tuple(names)))
     return PlannedTable(published=published, cells=tuple(cells))
 
 
@@ -276,7 +276,7 @@ def _plan_cell(recipes: CellRecipes, scale: Scale, seed: int, runs: dict[str, Pl
     parent = None if recipes.pretrain is None else _add_run(recipes.pretrain, None, scale, seed, runs)
     if not recipes.evaluations and parent is not None:
         return [parent]
-    return [_add_run(each, parent, scale, seed, runs) for each in recipes.evaluations]
+    return [_add_run(evaluation, parent, scale, seed, runs) for evaluation in recipes.evaluations]
 
 
 def _add_run(

@@ -60,8 +60,8 @@ def list_notes(published: PublishedTable, scale: Scale, odd: Sequence[str]) -> I
         yield "The number is the mean loss of the last epoch."
     else:
         yield (
-            "The number is top-1 accuracy in percent after the last epoch; the best epoch, chosen on the test side "
-            "itself as the authors report, stands apart. Other methods' numbers are as published."
+            "The number is top-1 accuracy in percent after the last epoch; the best epoch, chosen on the test split "
+            "itself as the authors report, is given separately. Other methods' numbers are as published."
         )
     if scale == "full" and not odd:
         yield f"A faithful run may differ by {TOLERANCE} points."
@@ -130,12 +130,12 @@ def _collect_cell(
 
 def _read_result(name: str, folder: Path, recipe: Recipe, tables_folder: Path) -> ObtainedRun:
     result = read_record(folder).result
-    where = Path(os.path.relpath(folder, tables_folder)).as_posix()
+    relative = Path(os.path.relpath(folder, tables_folder)).as_posix()
     if isinstance(result, PretrainResult):
-        return ObtainedRun(name=name, folder=where, seed=recipe.seed, value=_last_loss(result, folder))
+        return ObtainedRun(name=name, folder=relative, seed=recipe.seed, value=_last_loss(result, folder))
     return ObtainedRun(
         name=name,
-        folder=where,
+        folder=relative,
         seed=recipe.seed,
         value=result.last_top1,
         best=result.best_top1,
@@ -177,15 +177,15 @@ def read_losses(run: Path) -> tuple[float, ...]:
 
 def _find_data_differences(recipes: list[Recipe], catalog: DataCatalog) -> list[str]:
     """Return how the clips of the stores differ from the published ones; missing stores are left out."""
-    said = {}
+    differences = {}
     for recipe in recipes:
         try:
             split = catalog.split(recipe, whole=True)
         except MampctlError:
             continue
         if odd := [*_data_differences(split)]:
-            said[f"{recipe.dataset} {recipe.protocol}"] = ", ".join(odd)
-    return [f"{name}: {odd}" for name, odd in said.items()]
+            differences[f"{recipe.dataset} {recipe.protocol}"] = ", ".join(odd)
+    return [f"{name}: {odd}" for name, odd in differences.items()]
 
 
 def _data_differences(split: SplitInfo) -> Iterator[str]:

@@ -136,15 +136,15 @@ def compare(runs: Sequence[Run]) -> Comparison:
     )
 
 
-def _compare_aspect(name: str, sides: Sequence[RunInputs | None]) -> Aspect | None:
+def _compare_aspect(name: str, settings: Sequence[RunInputs | None]) -> Aspect | None:
     """Compare one aspect; None for pre-trainings where fewer than two are known."""
-    known = [side for side in sides if side is not None]
+    known = [inputs for inputs in settings if inputs is not None]
     if name == PRETRAINING and len(known) < 2:
         return None
-    differences = find_differences(sides)
+    differences = find_differences(settings)
     if differences:
         return Aspect(name=name, state="differs", differences=differences)
-    return Aspect(name=name, state="same" if len(known) == len(sides) else "unknown")
+    return Aspect(name=name, state="same" if len(known) == len(settings) else "unknown")
 
 
 def _find_groups(lines: Sequence[RunSummary], inputs: Sequence[Mapping[str, RunInputs | None]]) -> list[Group]:

@@ -54,7 +54,7 @@ class RunSummary(Model):
         epochs, planned_epochs, step: how far it has come.
         last_top1, best_top1, best_epoch: of an evaluation, in percent; the best epoch is chosen on the test split.
         last_loss: mean loss of the last epoch of a pre-training.
-        seconds: of all sittings.
+        seconds: of all sessions.
         problem: why the run's record, or its recipe, cannot be read.
     """
 
@@ -202,14 +202,14 @@ def run_detail(run: Run) -> RunDetail:
     except (ConfigError, RecordError) as problem:
         return RunDetail(line=line, record=run.record, notes=(problem.message,))
     missing = missing_plugin(fields)
-    shipped = None if missing else builtin_recipe(settings["kind"], settings["name"])
-    sides = [flatten(shipped.model_dump(mode="json")), flatten(settings)] if shipped else []
+    built_in = None if missing else builtin_recipe(settings["kind"], settings["name"])
+    compared = [flatten(built_in.model_dump(mode="json")), flatten(settings)] if built_in else []
     return RunDetail(
         line=line,
         record=run.record,
         recipe=settings,
-        shipped=shipped is not None,
-        changes=find_differences(sides),
+        shipped=built_in is not None,
+        changes=find_differences(compared),
         notes=(*([missing] if missing else []), *_notes(run.record, fields)),
     )
 

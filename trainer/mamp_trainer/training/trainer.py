@@ -348,7 +348,7 @@ class Trainer:
             self._writer.wait()
         logger.warning(
             f"interrupted by {stop} after step {self.steps_done}; a checkpoint is written. "
-            f"Go on with the same command and --resume (run: {self.context.run_dir})."
+            f"Continue with the same command and --resume (run: {self.context.run_dir})."
         )
         stop.user_informed = True
 

@@ -183,7 +183,7 @@ def _parse_bodies(rows: Iterator[Line], columns: Columns) -> Positions:
     for line, cells in rows:
         frame = len(records.frame) if columns.frame is None else _parse_frame(cells[columns.frame], line)
         records.add(frame, _body_text(cells, columns), line)
-        values.extend(_parse_numbers([cells[place] for place in columns.coordinates], line))
+        values.extend(_parse_numbers([cells[index] for index in columns.coordinates], line))
     return records.to_positions(np.array(values).reshape(len(records.frame), len(columns.coordinates) // 3, 3))
 
 
@@ -201,11 +201,11 @@ def _parse_joints(
         record = records.find_or_add(_parse_frame(cells[frame_column], line), _body_text(cells, columns), line)
         if seen.setdefault((record, names[text]), line) != line:
             raise RawFileError(f"joint '{text}' is there already, on line {seen[record, names[text]]}", line=line)
-        values.extend(_parse_numbers([cells[place] for place in columns.coordinates], line))
+        values.extend(_parse_numbers([cells[index] for index in columns.coordinates], line))
     xyz = np.full((len(records.frame), len(skeleton.joints), 3), np.nan)
     if seen:
-        places = np.array(list(seen))
-        xyz[places[:, 0], places[:, 1]] = np.array(values).reshape(-1, 3)
+        indices = np.array(list(seen))
+        xyz[indices[:, 0], indices[:, 1]] = np.array(values).reshape(-1, 3)
     return records.to_positions(xyz)
 
 

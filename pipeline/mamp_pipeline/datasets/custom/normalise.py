@@ -50,7 +50,7 @@ def fill_missing(positions: Positions, layout: Layout) -> NDArray[np.float64]:
         return positions.xyz
     names, centre = layout.skeleton.joints, layout.skeleton.centre
     if layout.missing == "refuse":
-        record, joint = (int(place[0]) for place in np.nonzero(gaps))
+        record, joint = (int(indices[0]) for indices in np.nonzero(gaps))
         remedy = "the layout's `missing` says what to do with such joints: zeros or hold"
         raise _missing_joint_error(positions, record, names[joint], remedy)
     if layout.missing == "zeros":
@@ -133,7 +133,7 @@ def _keep_most_moving(positions: Positions, bodies: int) -> Positions:
 def _reject_implausible(positions: Positions, layout: Layout) -> None:
     far = np.abs(positions.xyz) > MAX_DISTANCE * layout.metres_per_unit
     if far.any():
-        record, joint, axis = (int(place[0]) for place in np.nonzero(far))
+        record, joint, axis = (int(indices[0]) for indices in np.nonzero(far))
         raise RawFileError(
             f"frame {positions.frame[record]}, joint '{layout.skeleton.joints[joint]}': a coordinate of "
             f"{positions.xyz[record, joint, axis]:g} {layout.units} is more than {MAX_DISTANCE:g} metres away; "

@@ -43,12 +43,12 @@ def prefetch(sources: Sequence[RawSource]) -> Iterator[None]:
 
 def prefetched(source: RawSource) -> bytes | memoryview | None:
     """Return a file's prefetched bytes, or an archive's from its member's local header on; None if there are none."""
-    place = source.container
-    return _prefetched_bytes.get().get((place, source.member)) if is_remote(place) else None
+    container = source.container
+    return _prefetched_bytes.get().get((container, source.member)) if is_remote(container) else None
 
 
 def _fetch(files: Sequence[RawSource]) -> _FileBytes:
-    held: dict[tuple[ObjectUrl, str], bytes | memoryview] = {}
+    file_bytes: dict[tuple[ObjectUrl, str], bytes | memoryview] = {}
     archives: dict[ObjectUrl, list[RawSource]] = defaultdict(list)
     single: list[tuple[ObjectUrl, str]] = []
     for file in files:
@@ -58,23 +58,23 @@ def _fetch(files: Sequence[RawSource]) -> _FileBytes:
             else:
                 archives[file.container].append(file)
     for archive, members in archives.items():
-        held.update(_read_members(archive, members))
+        file_bytes.update(_read_members(archive, members))
     if single:
         with ThreadPoolExecutor(min(_MAX_REQUESTS, len(single))) as pool:
-            found = pool.map(_read_object, single)
-            held.update((key, data) for key, data in zip(single, found, strict=True) if data is not None)
-    return held
+            contents = pool.map(_read_object, single)
+            file_bytes.update((key, data) for key, data in zip(single, contents, strict=True) if data is not None)
+    return file_bytes
 
 
 def _read_members(archive: ObjectUrl, members: Sequence[RawSource]) -> _FileBytes:
-    places = [(member.entry.offset, member) for member in members if member.entry]
-    starts = [offset for offset, _ in places]
-    stops = [offset + _member_bytes(member) for offset, member in places]
+    offsets = [(member.entry.offset, member) for member in members if member.entry]
+    starts = [offset for offset, _ in offsets]
+    stops = [offset + _member_bytes(member) for offset, member in offsets]
     try:
-        found = read_object_ranges(archive, starts, stops)
+        contents = read_object_ranges(archive, starts, stops)
     except FileNotFoundError:
         return {}
-    return {(archive, member.member): data for (_, member), data in zip(places, found, strict=True)}
+    return {(archive, member.member): data for (_, member), data in zip(offsets, contents, strict=True)}
 
 
 def _member_bytes(member: RawSource) -> int:
@@ -83,8 +83,8 @@ def _member_bytes(member: RawSource) -> int:
     return _LOCAL_HEADER_BYTES + len(member.member.encode()) + _EXTRA_FIELD_BYTES + packed
 
 
-def _read_object(place: tuple[ObjectUrl, str]) -> bytes | None:
-    folder, member = place
+def _read_object(location: tuple[ObjectUrl, str]) -> bytes | None:
+    folder, member = location
     try:
         return read_object(folder / member)
     except FileNotFoundError:

@@ -30,7 +30,7 @@ class VideoAnnotations:
     Attributes:
         labels: its label file; None if none was found.
         labels_crc: CRC-32 of that file.
-        xsub, xview: its sides by the split lists; see `mamp_schemas.models.splits`.
+        xsub, xview: its split by the split lists; see `mamp_schemas.models.splits`.
         problem: why it gives no clip; empty if nothing is missing.
     """
 

@@ -114,8 +114,8 @@ def _scan_integer(text: Any, at: int) -> tuple[Any, bool]:
     digits = end - start
     value = _NO_BITS
     good: Any = 0 < digits <= 19
-    for place in range(start, start + min(digits, 19)):
-        digit = np.uint64(text[place]) - np.uint64(_ZERO)
+    for index in range(start, start + min(digits, 19)):
+        digit = np.uint64(text[index]) - np.uint64(_ZERO)
         good &= digit <= np.uint64(9)
         value = value * np.uint64(10) + digit
     good &= value < np.uint64(2**63)
@@ -124,7 +124,7 @@ def _scan_integer(text: Any, at: int) -> tuple[Any, bool]:
 
 @inline_njit
 def _eight_digits(nibbles: Any) -> Any:
-    """Return the number that eight digits spell, by adding neighbours: pairs, then fours, then all.
+    """Return the number that eight digits spell, by adding adjacent digits: pairs, then fours, then all.
 
     Args:
         nibbles: uint64, a digit's value in each byte, the leading digit in the lowest byte.
@@ -173,8 +173,8 @@ def _scan_plain_point(text: Any, at: int, joints: Any, slot: int) -> bool:
     Args:
         text: (n,) uint8, n at least 64, with at least 16 bytes before `at`.
         at: the start of a line of at least three fields.
-        joints: flat; written to at `slot` and the two places after.
-        slot: the place of x.
+        joints: flat; written to at `slot` and the two indices after.
+        slot: the index of x.
 
     Returns:
         Whether they have that form; if not, nothing is written.
@@ -189,10 +189,10 @@ def _scan_plain_point(text: Any, at: int, joints: Any, slot: int) -> bool:
     lead_x, lead_y, lead_z = np.int64(minus_x), end_x + 1 + np.int64(minus_y), end_y + 1 + np.int64(minus_z)
     if (end_x - lead_x > _MAX_PLAIN_CHARS) | (end_y - lead_y > _MAX_PLAIN_CHARS) | (end_z - lead_z > _MAX_PLAIN_CHARS):
         return False
-    place = np.uint64(slot)
-    joints[place] = _plain_number(text, at + lead_x, at + end_x, minus_x)
-    joints[place + _ONE_BIT] = _plain_number(text, at + lead_y, at + end_y, minus_y)
-    joints[place + np.uint64(2)] = _plain_number(text, at + lead_z, at + end_z, minus_z)
+    index = np.uint64(slot)
+    joints[index] = _plain_number(text, at + lead_x, at + end_x, minus_x)
+    joints[index + _ONE_BIT] = _plain_number(text, at + lead_y, at + end_y, minus_y)
+    joints[index + np.uint64(2)] = _plain_number(text, at + lead_z, at + end_z, minus_z)
     return True
 
 

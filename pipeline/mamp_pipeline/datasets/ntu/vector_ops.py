@@ -24,14 +24,14 @@ _LANES = ir.VectorType(ir.IntType(32), BLOCK)
 
 
 def _load(context: Any, builder: Any, signature: Any, args: Any, kind: Any) -> Any:
-    """Load a value of a kind from the array that is the first argument, at the place that is the second."""
+    """Load a value of a kind from the array that is the first argument, at the index that is the second."""
     data = context.make_array(signature.args[0])(context, builder, args[0]).data
     pointer = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
     return builder.load(pointer, align=1)
 
 
 def _broadcast_byte(builder: Any, value: Any) -> Any:
-    """Return a block with the low byte of a value in every place."""
+    """Return a block with the low byte of a value in every lane."""
     undefined = ir.Constant(_BYTES, ir.Undefined)
     byte = builder.trunc(value, _BYTE)
     single = builder.insert_element(undefined, byte, ir.Constant(ir.IntType(32), 0))
@@ -48,8 +48,8 @@ def _range_mask(_typing: Any, text: Any, _at: Any, _first: Any, _count: Any) -> 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         block = _load(context, builder, signature, args, _BYTES)
         first_byte, count_bytes = _broadcast_byte(builder, args[2]), _broadcast_byte(builder, args[3])
-        found = builder.icmp_unsigned("<", builder.sub(block, first_byte), count_bytes)
-        return builder.bitcast(found, _WORD)
+        in_range = builder.icmp_unsigned("<", builder.sub(block, first_byte), count_bytes)
+        return builder.bitcast(in_range, _WORD)
 
     return types.uint64(text, types.intp, types.intp, types.intp), generate
 
@@ -80,7 +80,7 @@ def _prefetch(_typing: Any, text: Any, _at: Any) -> Any:
 
 @_intrinsic
 def lowest_bit(_typing: Any, _mask: Any) -> Any:
-    """Return the place of a mask's lowest bit, 64 where there is none."""
+    """Return the index of a mask's lowest bit, 64 where there is none."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))

@@ -83,7 +83,7 @@ def _clip_from_slots(slots: NDArray[np.float32], policy: IngestPolicy) -> Clip:
 
 
 class PkuReader(DatasetReader):
-    """Reads videos, each a skeleton file with a label file; split lists say on which side a video is.
+    """Reads videos, each a skeleton file with a label file; split lists say in which split a video is.
 
     A clip's id is `VIDEO_INDEX`, by its label's 0-based position in the label file.
 
@@ -102,7 +102,7 @@ class PkuReader(DatasetReader):
         return parse_video_name(self._phase, member.rpartition("/")[2])
 
     def collect(self, files: Iterable[RawSource]) -> list[RawSource]:
-        """Return the videos among files, each with its labels and sides, sorted by id."""
+        """Return the videos among files, each with its labels and splits, sorted by id."""
         return find_videos(files, self._phase)
 
     def notes(self, sources: Sequence[RawSource]) -> Iterator[str]:

@@ -56,13 +56,13 @@ _TEST_HEADER = re.compile("valid|test", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class SplitList:
-    """The videos of a split list's two sides."""
+    """The training and the test videos of a split list."""
 
     train: frozenset[str]
     test: frozenset[str]
 
     def split_code(self, video: str) -> int:
-        """Return the side of a video, as in the store's columns `xsub` and `xview`."""
+        """Return the code of a video's split, as in the store's columns `xsub` and `xview`."""
         if video in self.train:
             return LISTED_TRAIN
         return LISTED_TEST if video in self.test else UNLISTED
@@ -83,7 +83,7 @@ def parse_split_list(text: str, phase: Phase, location: str) -> SplitList | None
         The list; None if the file is something else, such as a list of the other phase.
 
     Raises:
-        RawInputError: a word among the names is no video, or a video is on both sides.
+        RawInputError: a word among the names is no video, or a video is in both splits.
     """
     headers: list[str] = []
     groups: list[list[str]] = []
@@ -102,7 +102,7 @@ def parse_split_list(text: str, phase: Phase, location: str) -> SplitList | None
         return None
     first, second = (frozenset(group) for group in groups)
     if both := sorted(first & second):
-        raise RawInputError(f"{location}: {len(both)} videos are on both sides, the first is {both[0]}")
+        raise RawInputError(f"{location}: {len(both)} videos are in both splits, the first is {both[0]}")
     return SplitList(second, first) if _TEST_HEADER.search(headers[0]) else SplitList(first, second)
 
 
@@ -118,7 +118,7 @@ def _split_line(line: str, phase: Phase) -> tuple[str, list[str]]:
 def detect_protocol(split: SplitList, file_name: str, location: str) -> ListedProtocol:
     """Return the protocol of a split list.
 
-    A list whose sides share no view splits by view; one whose sides share no recording (a video's name without its
+    A list whose splits share no view splits by view; one whose splits share no recording (a video's name without its
     view) splits by subject. If both or neither is the case, the file's name decides.
 
     Raises:
@@ -128,7 +128,7 @@ def detect_protocol(split: SplitList, file_name: str, location: str) -> ListedPr
     if content and name and content != name:
         raise RawInputError(
             f"{location}: named like a {PROTOCOL_TITLES[name]} list, "
-            f"but its sides are those of a {PROTOCOL_TITLES[content]} list",
+            f"but its splits are those of a {PROTOCOL_TITLES[content]} list",
             remedy="Rename the file by what it holds.",
         )
     protocol = content or name
@@ -158,7 +158,7 @@ def _protocol_by_name(file_name: str) -> ListedProtocol | None:
 
 
 def find_split_code(lists: Mapping[ListedProtocol, SplitList], protocol: ListedProtocol, video: str) -> int:
-    """Return a video's side in a protocol; `UNLISTED` if there is no list of the protocol."""
+    """Return the code of a video's split in a protocol; `UNLISTED` if there is no list of the protocol."""
     return lists[protocol].split_code(video) if protocol in lists else UNLISTED
 
 

@@ -52,7 +52,7 @@ class Number(Column):
     """One published number: a column and a row of a table, and its value.
 
     Attributes:
-        metric: top-1 accuracy on the test side, in percent, in all tables.
+        metric: top-1 accuracy on the test split, in percent, in all tables.
     """
 
     table: str

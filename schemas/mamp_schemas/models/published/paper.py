@@ -237,9 +237,9 @@ FIGURES = (
             Row(
                 method=method,
                 recipe={"schedule.epochs": epochs},
-                values=(own if epochs == _PUBLISHED_EPOCHS else None,),
+                values=(top1 if epochs == _PUBLISHED_EPOCHS else None,),
             )
-            for method, own in _PUBLISHED_TOP1.items()
+            for method, top1 in _PUBLISHED_TOP1.items()
             for epochs in (80, 160, 240, 320, 400)
         ),
     ),
