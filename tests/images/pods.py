@@ -1,4 +1,4 @@
-"""Pods of the Kubernetes files, run as containers of docker or podman on a network of their own.
+"""Pods of the Kubernetes files, run as containers of docker or podman on a separate network.
 
 There is no kubelet, but all settings of a container come from its template in the file.
 """
@@ -119,25 +119,25 @@ class Cluster:
 @contextmanager
 def cluster(data: Path, images: Mapping[str, str]) -> Iterator[Cluster]:
     """Create a network; at the end remove it with all its containers."""
-    found = Cluster(data, images)
-    _call("network", "create", found.network)
+    pods = Cluster(data, images)
+    _call("network", "create", pods.network)
     try:
-        yield found
+        yield pods
     finally:
-        for name in found.names:
+        for name in pods.names:
             with suppress(RuntimeError):
                 _call("rm", "--force", "--volumes", name)
-        _call("network", "rm", found.network)
+        _call("network", "rm", pods.network)
 
 
 def _security(template: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
-    pod, own = template["securityContext"], spec["securityContext"]
+    pod, container = template["securityContext"], spec["securityContext"]
     yield from ("--user", f"{pod['runAsUser']}:{pod['runAsGroup']}")
-    for capability in own["capabilities"]["drop"]:
+    for capability in container["capabilities"]["drop"]:
         yield from ("--cap-drop", capability)
-    if own["readOnlyRootFilesystem"]:
+    if container["readOnlyRootFilesystem"]:
         yield "--read-only"
-    if not own["allowPrivilegeEscalation"]:
+    if not container["allowPrivilegeEscalation"]:
         yield from ("--security-opt", "no-new-privileges")
 
 

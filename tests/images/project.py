@@ -50,15 +50,15 @@ class Job:
             TimeoutError: It ended without it, or took too long.
         """
         deadline = time.monotonic() + DEADLINE
-        while not self.told(event, task):
+        while not self.has_event(event, task):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError(f"no {event} of {task}: {self.err.read_text()}")
             time.sleep(0.02)
 
-    def told(self, event: str, task: str) -> bool:
+    def has_event(self, event: str, task: str) -> bool:
         """Return whether its log has an event of a task."""
         lines = [line for line in self.err.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
-        return any((told["event"], told.get("task")) == (event, task) for told in map(json.loads, lines))
+        return any((entry["event"], entry.get("task")) == (event, task) for entry in map(json.loads, lines))
 
     def end(self) -> Outcome:
         """Wait for its end."""
@@ -81,8 +81,8 @@ class Project:
         path = folder / "settings.env"
         text = path.read_text()
         for key, value in settings.items():
-            text, found = re.subn(rf"^{key}=.*$", f"{key}={value}", text, flags=re.MULTILINE)
-            assert found == 1, key
+            text, replacements = re.subn(rf"^{key}=.*$", f"{key}={value}", text, flags=re.MULTILINE)
+            assert replacements == 1, key
         path.write_text(text)
         return cls(name, folder, overrides)
 

@@ -105,16 +105,16 @@ def ingested(place: Place) -> Outcome:
     job.wait_for("start", "parse")
     victim = place.project.containers("worker")[0]
     call_engine("exec", victim, "sh", "-c", "kill -KILL -1")
-    assert not job.told("end", "parse"), "the parsing ended before the worker did"
+    assert not job.has_event("end", "parse"), "the parsing ended before the worker did"
     return job.end()
 
 
 def test_ingest__a_store_like_that_of_a_local_run_though_a_worker_is_killed(
     place: Place, ingested: Outcome, tmp_path: Path
 ) -> None:
-    told = json.loads(succeed(ingested))
+    metadata = json.loads(succeed(ingested))
     expected = json.loads(local("ingest", "ntu60", "--raw", place.raw, "--out", tmp_path / "ntu60.zarr", "--json"))
-    assert told["content_hash"] == expected["content_hash"]
+    assert metadata["content_hash"] == expected["content_hash"]
     assert "Remove worker addr" in place.project.logs()
 
 

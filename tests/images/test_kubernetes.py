@@ -36,8 +36,8 @@ def pods(tmp_path: Path) -> Iterator[Cluster]:
     data = tmp_path / "data"
     data.mkdir()
     data.chmod(0o777)
-    with cluster(data, IMAGES) as found:
-        yield found
+    with cluster(data, IMAGES) as pods:
+        yield pods
 
 
 def start_training(pods: Cluster, out: str, *options: str) -> list[Pod]:
@@ -56,8 +56,8 @@ def start_training(pods: Cluster, out: str, *options: str) -> list[Pod]:
 def wait_for_metrics(run: Path, lines: int, started: list[Pod]) -> None:
     deadline = time.monotonic() + SECONDS
     while not (run / "metrics.jsonl").exists() or (run / "metrics.jsonl").read_text().count("\n") < lines:
-        told = "\n".join(pod.logs() for pod in started) if time.monotonic() > deadline else ""
-        assert time.monotonic() < deadline, told
+        logs = "\n".join(pod.logs() for pod in started) if time.monotonic() > deadline else ""
+        assert time.monotonic() < deadline, logs
         time.sleep(0.05)
 
 

@@ -21,25 +21,25 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("data") / "ntu60.zarr", CLIPS)
 
 
-def load_clips(path: Path, chosen: list[int], with_motion: bool = False) -> tuple[ClipTable, RowBuffer]:
+def load_clips(path: Path, clips: list[int], with_motion: bool = False) -> tuple[ClipTable, RowBuffer]:
     store = open_store(path)
-    table = store_clip_table(store, np.array(chosen))
+    table = store_clip_table(store, np.array(clips))
     return table, load_all_rows(store, table, CPU, with_motion).buffer
 
 
-def rows_of(table: ClipTable, held: RowBuffer, values: torch.Tensor, at: int) -> np.ndarray:
-    first = int(held.offset[table.shard[at]] + table.packed_row[at])
-    frames, bodies = int(table.frames[at]), int(table.bodies[at])
+def rows_of(table: ClipTable, buffer: RowBuffer, values: torch.Tensor, index: int) -> np.ndarray:
+    first = int(buffer.offset[table.shard[index]] + table.packed_row[index])
+    frames, bodies = int(table.frames[index]), int(table.bodies[index])
     return values[first : first + frames * bodies].transpose(1, 2).reshape(bodies, frames, 25, 3).numpy()
 
 
-@pytest.mark.parametrize("chosen", [[0, 1, 2, 3, 4, 5], [1, 3, 4], [2], [5, 0]])
-def test_load_all_rows__packs_the_chosen_clips(path: Path, chosen: list[int]) -> None:
-    table, held = load_clips(path, chosen)
-    assert held.joints.shape[0] == sum(bodies * frames for bodies, frames in (SHAPES[at] for at in chosen))
-    for at, clip in enumerate(chosen):
-        assert np.array_equal(rows_of(table, held, held.joints, at), CLIPS[clip].joints)
-        assert int(table.label[at]) == CLIPS[clip].label
+@pytest.mark.parametrize("clips", [[0, 1, 2, 3, 4, 5], [1, 3, 4], [2], [5, 0]])
+def test_load_all_rows__packs_the_selected_clips(path: Path, clips: list[int]) -> None:
+    table, buffer = load_clips(path, clips)
+    assert buffer.joints.shape[0] == sum(bodies * frames for bodies, frames in (SHAPES[clip] for clip in clips))
+    for index, clip in enumerate(clips):
+        assert np.array_equal(rows_of(table, buffer, buffer.joints, index), CLIPS[clip].joints)
+        assert int(table.label[index]) == CLIPS[clip].label
 
 
 def test_load_all_rows__leaves_motion_out_unless_asked(path: Path) -> None:
@@ -47,14 +47,14 @@ def test_load_all_rows__leaves_motion_out_unless_asked(path: Path) -> None:
 
 
 def test_load_all_rows__trajectory_is_the_joints_from_each_bodys_first_frame(path: Path) -> None:
-    table, held = load_clips(path, list(range(6)), with_motion=True)
-    assert held.trajectory is not None
-    for at, clip in enumerate(CLIPS):
-        found = rows_of(table, held, held.trajectory, at)
+    table, buffer = load_clips(path, list(range(6)), with_motion=True)
+    assert buffer.trajectory is not None
+    for index, clip in enumerate(CLIPS):
+        trajectory = rows_of(table, buffer, buffer.trajectory, index)
         expected = clip.joints.astype(np.float64) - clip.joints[:, :1]
         # Every stored difference is rounded once, the sum once more; none of them exceeds twice the largest joint.
         bound = (clip.joints.shape[1] + 1) * 2**-24 * 2 * np.abs(clip.joints).max()
-        assert np.abs(found - expected).max() <= bound
+        assert np.abs(trajectory - expected).max() <= bound
 
 
 def test_load_all_rows__trajectory_does_not_depend_on_the_other_clips(path: Path) -> None:
@@ -93,7 +93,7 @@ def test_load_all_rows__clips_need_not_lie_in_the_order_of_their_ids(tmp_path: P
     for name, values in {"first_row": [7, 0], "frames": [40, 7]}.items():
         store.columns[name] = np.array(values)
     store.columns["valid_frames"] = np.array([40, 7])
-    held = load_all_rows(store, store_clip_table(store, np.array([0])), CPU, with_motion=False).buffer
+    buffer = load_all_rows(store, store_clip_table(store, np.array([0])), CPU, with_motion=False).buffer
     assert np.array_equal(
-        held.joints.transpose(1, 2).numpy(), np.concatenate([CLIPS[0].joints[0, 7:], CLIPS[2].joints[0]])
+        buffer.joints.transpose(1, 2).numpy(), np.concatenate([CLIPS[0].joints[0, 7:], CLIPS[2].joints[0]])
     )

@@ -52,13 +52,13 @@ def test_masking_score__is_finite_at_the_ends_of_the_draw(u):
     assert masking_score(torch.zeros(1, 4), torch.full((1, 4), u)).isfinite().all()
 
 
-def test_masking_score__hides_a_token_with_its_probability():
+def test_masking_score__masks_a_token_with_its_probability():
     intensity = torch.tensor([[0.0, 1.0, 2.0]]).expand(20_000, -1)
     u = torch.rand(20_000, 3, generator=torch.Generator().manual_seed(0))
 
-    hidden = masking_score(intensity, u).argmax(dim=1)
+    masked = masking_score(intensity, u).argmax(dim=1)
 
-    shares = hidden.bincount(minlength=3) / len(hidden)
+    shares = masked.bincount(minlength=3) / len(masked)
     torch.testing.assert_close(shares, torch.tensor([0.0, 1.0, 2.0]).softmax(dim=0), rtol=0, atol=0.02)
 
 
@@ -82,7 +82,7 @@ def test_keep_smallest__hides_exactly_the_rest(scores, ratio):
 
     kept = set(keep[0].tolist())
     assert len(kept) == keep.shape[1]
-    assert {index for index, hidden in enumerate(mask[0].tolist()) if not hidden} == kept
+    assert {index for index, masked in enumerate(mask[0].tolist()) if not masked} == kept
     assert max((scores[i] for i in kept), default=0) <= min(
         (score for i, score in enumerate(scores) if i not in kept), default=1
     )

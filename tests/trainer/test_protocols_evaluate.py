@@ -85,7 +85,7 @@ def measured_on(ranks: DistContext, store: Path, trained: Path) -> tuple[float, 
 def test_embed_clips__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, pretrained: Path) -> None:
     recipe = pretrain_recipe()
     found, facts = embed_clips(pretrained, recipe, EvaluationContext(store, "cpu"), ("train", "test"))
-    assert list(found.side) == ["train"] * 26 + ["test"] * 7
+    assert list(found.split) == ["train"] * 26 + ["test"] * 7
     assert facts["network"] == str(pretrained)
 
     encoder = Encoder(recipe.model).eval()
@@ -109,7 +109,7 @@ def test_measure_encoder__votes_as_scikit_learn_does(store: Path, pretrained: Pa
     recipe = pretrain_recipe()
     found = measure_encoder("knn", pretrained, recipe, KnnOptions(k=(5, 1)), EvaluationContext(store, "cpu"))
     features, _ = embed_clips(pretrained, recipe, EvaluationContext(store, "cpu"), ("train", "test"))
-    is_train = np.array(features.side) == "train"
+    is_train = np.array(features.split) == "train"
     oracle = KNeighborsClassifier(n_neighbors=1, metric="cosine")
     oracle.fit(features.features[is_train], features.label[is_train])
     expected = oracle.score(features.features[~is_train], features.label[~is_train])

@@ -48,12 +48,12 @@ def change_json(path: Path, change: dict[str, Any], *keys: str) -> None:
 def test_match_run__a_streamed_run_counts_and_one_of_another_order_does_not(
     data: Path, window: int | None, counts: bool
 ) -> None:
-    shelf = DataCatalog(data)
-    split = shelf.split(PLANNED.recipe)
+    catalog = DataCatalog(data)
+    split = catalog.split(PLANNED.recipe)
     hashes = {"store_hash": split.store_hash, "manifest_hash": split.manifest_hash}
     write_run(data / "runs" / "mine", pretrain_recipe(shuffle_window=window), **hashes)
-    found = match_run(PLANNED, None, read_runs([data / "runs"]), data / "runs" / PLANNED.name, shelf)
-    assert (found is not None) is counts
+    matched = match_run(PLANNED, None, read_runs([data / "runs"]), data / "runs" / PLANNED.name, catalog)
+    assert (matched is not None) is counts
 
 
 def test_execute__goes_on_with_the_order_of_a_streamed_run(data: Path) -> None:
@@ -75,8 +75,8 @@ def test_collect__clips_of_another_policy_are_not_comparable(data: Path, policy:
     change_json(data / "ntu60.xsub.json", official, "counts")
     (table,) = collect(make_plan("8"), Outcome(), DataCatalog(data), data / "tables")
     assert table.comparable is (policy == "paper")
-    said = "so not comparable with the published numbers: ntu60 xsub: clips of the policy 'corrected'."
-    assert any(note.endswith(said) for note in table.notes) is (policy == "corrected")
+    note_end = "so not comparable with the published numbers: ntu60 xsub: clips of the policy 'corrected'."
+    assert any(note.endswith(note_end) for note in table.notes) is (policy == "corrected")
 
 
 def test_read_losses__damaged_metrics_are_named(tmp_path: Path) -> None:

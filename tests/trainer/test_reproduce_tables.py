@@ -80,14 +80,14 @@ def test_to_markdown__other_methods_are_printed_as_published() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "title_end"),
     [
         ({"scale": "small", "comparable": False}, "(reduced scale: not a reproduction)"),
         ({"comparable": False}, "(other data: not a reproduction)"),
     ],
 )
-def test_to_markdown__the_title_says_what_is_no_reproduction(changes: dict[str, object], said: str) -> None:
-    assert to_markdown(make_table(**changes)).splitlines()[0].endswith(said)
+def test_to_markdown__the_title_says_what_is_no_reproduction(changes: dict[str, object], title_end: str) -> None:
+    assert to_markdown(make_table(**changes)).splitlines()[0].endswith(title_end)
 
 
 def test_to_csv__one_line_a_number_and_nothing_where_nothing_is() -> None:
@@ -133,7 +133,7 @@ def test_count_operations__epochs_clips_and_tests() -> None:
     assert count_operations(longer, 10, 5) == 2 * once
     assert count_operations(recipe, 20, 99) == 2 * once
     linear, finetune = (
-        count_operations(each, 10, 0) for each in (linear_recipe(), finetune_recipe(model=recipe.model))
+        count_operations(evaluation, 10, 0) for evaluation in (linear_recipe(), finetune_recipe(model=recipe.model))
     )
     assert finetune == 3 * linear
     assert count_operations(linear_recipe(), 10, 10) == 2 * linear
@@ -158,14 +158,14 @@ def test_estimate__by_finished_runs_of_the_same_network_and_task(tmp_path: Path)
     (tmp_path / "toy.xsub.json").rename(tmp_path / "ntu60.xsub.json")
     recipe = pretrain_recipe()
     result = pretrain(recipe, tmp_path / "ntu60.zarr", RunContext(tmp_path / "run", device="cpu"))
-    shelf = DataCatalog(tmp_path)
-    rates = measure_rates([read_run(tmp_path / "run")], shelf, CPU)
+    catalog = DataCatalog(tmp_path)
+    rates = measure_rates([read_run(tmp_path / "run")], catalog, CPU)
     twice = recipe.replaced(schedule=recipe.schedule.replaced(epochs=6))
-    known = estimate(PlannedRun(name="a", recipe=twice), shelf, rates)
+    known = estimate(PlannedRun(name="a", recipe=twice), catalog, rates)
     assert known is not None
     assert known.recorded
     assert known.seconds == pytest.approx(2 * result.seconds)
-    other = estimate(PlannedRun(name="b", recipe=linear_recipe()), shelf, rates)
+    other = estimate(PlannedRun(name="b", recipe=linear_recipe()), catalog, rates)
     assert other is not None
     assert not other.recorded
 
@@ -186,7 +186,7 @@ def test_measure_rates__runs_on_other_devices_or_data_say_nothing(tmp_path: Path
 
 def test_estimate__without_finished_runs_by_operations(tmp_path: Path) -> None:
     planned = make_plan("8").runs[0]
-    found = estimate(planned, DataCatalog(tmp_path), Rates({}, ASSUMED_SHARE * 1e12))
-    assert found is not None
-    assert not found.recorded
-    assert found.seconds == pytest.approx(count_operations(planned.recipe, 40_091, 16_487) / 3e11)
+    estimated = estimate(planned, DataCatalog(tmp_path), Rates({}, ASSUMED_SHARE * 1e12))
+    assert estimated is not None
+    assert not estimated.recorded
+    assert estimated.seconds == pytest.approx(count_operations(planned.recipe, 40_091, 16_487) / 3e11)

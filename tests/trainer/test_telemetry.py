@@ -11,7 +11,7 @@ from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.objectives.pretrain import make_objective, pretrain
 from mamp_trainer.protocols.linear import LINEAR
 from mamp_trainer.protocols.networks import make_classifier
-from mamp_trainer.telemetry import meter as gauges
+from mamp_trainer.telemetry import meter as meter_module
 from mamp_trainer.telemetry.flops import decoder_flops, encoder_flops
 from mamp_trainer.telemetry.meter import ThroughputMeter, device_peak_flops, peak_memory
 from mamp_trainer.training.runtime import RunContext
@@ -52,19 +52,19 @@ def test_flops__of_linear_evaluation_equal_what_torch_counts_but_for_the_head() 
     assert counter.get_total_flops() == LINEAR.flops(recipe, slots=2)
 
 
-def test_throughput_meter__tells_waiting_from_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throughput_meter__separates_waiting_from_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, *(10.0, 12.0, 15.0), 16.0, *(20.0, 21.0, 27.0), 28.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
-    gauge = ThroughputMeter(CPU, flops=10**9)
+    meter = ThroughputMeter(CPU, flops=10**9)
     for _ in range(2):
-        assert list(gauge.timed_microbatches(iter("a"))) == ["a"]
-        gauge.add_step(4, 8)
-    facts = gauge.read(with_peak=True)
-    assert facts["data_s"] == pytest.approx((2 + 1) / 2)
-    assert facts["step_s"] == pytest.approx((2 + 3 + 1 + 1 + 6 + 1) / 2)
-    assert facts["tflops"] == pytest.approx(facts["clips_per_s"] * 2 * 1e-3)
-    assert facts["memory_gb"] == pytest.approx(peak_memory(CPU) / 1e9, rel=0.5)
-    assert "peak_share" not in facts
+        assert list(meter.timed_microbatches(iter("a"))) == ["a"]
+        meter.add_step(4, 8)
+    metrics = meter.read(with_peak=True)
+    assert metrics["data_s"] == pytest.approx((2 + 1) / 2)
+    assert metrics["step_s"] == pytest.approx((2 + 3 + 1 + 1 + 6 + 1) / 2)
+    assert metrics["tflops"] == pytest.approx(metrics["clips_per_s"] * 2 * 1e-3)
+    assert metrics["memory_gb"] == pytest.approx(peak_memory(CPU) / 1e9, rel=0.5)
+    assert "peak_share" not in metrics
 
 
 def test_throughput_meter__measures_the_peak_once_and_only_in_long_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,13 +74,13 @@ def test_throughput_meter__measures_the_peak_once_and_only_in_long_runs(monkeypa
         measured.append(device)
         return 2e12
 
-    monkeypatch.setattr(gauges, "device_peak_flops", peak)
-    monkeypatch.setattr(gauges, "PEAK_AFTER", -1.0)
-    gauge = ThroughputMeter(CPU, flops=10**9, world_size=4)
+    monkeypatch.setattr(meter_module, "device_peak_flops", peak)
+    monkeypatch.setattr(meter_module, "PEAK_AFTER", -1.0)
+    meter = ThroughputMeter(CPU, flops=10**9, world_size=4)
     for _ in range(2):
-        gauge.add_step(4, 8)
-        facts = gauge.read(with_peak=True)
-        assert facts["peak_share"] == pytest.approx(facts["tflops"] * 1e12 / (4 * 2e12))
+        meter.add_step(4, 8)
+        metrics = meter.read(with_peak=True)
+        assert metrics["peak_share"] == pytest.approx(metrics["tflops"] * 1e12 / (4 * 2e12))
     assert measured == [CPU]
 
 
@@ -88,7 +88,7 @@ def test_device_peak_flops__is_a_rate() -> None:
     assert 1e8 < device_peak_flops(CPU) < 1e14
 
 
-def test_pretrain__lines_of_metrics_tell_what_training_costs(store: Path, tmp_path: Path) -> None:
+def test_pretrain__metrics_hold_the_cost_of_training(store: Path, tmp_path: Path) -> None:
     pretrain(pretrain_recipe(), store, RunContext(tmp_path / "run", device="cpu"))
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     train = next(line for line in lines if line["event"] == "train")

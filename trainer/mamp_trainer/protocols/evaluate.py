@@ -165,13 +165,13 @@ class Features(NamedTuple):
     Attributes:
         clip: their N names.
         label: (N,) int64, 0-based; -1 where unknown.
-        side: `train` or `test` of each.
+        split: `train` or `test` of each; `side` in the file.
         features: (N, D) float32.
     """
 
     clip: Sequence[str]
     label: NDArray[np.int64]
-    side: Sequence[str]
+    split: Sequence[str]
     features: NDArray[np.float32]
 
     def write_npz(self, path: Path, metadata: Mapping[str, str]) -> None:
@@ -181,7 +181,7 @@ class Features(NamedTuple):
             OutputError: the file cannot be written.
         """
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = {"clip": np.array(self.clip), "label": self.label, "side": np.array(self.side)}
+        arrays: dict[str, Any] = {"clip": np.array(self.clip), "label": self.label, "side": np.array(self.split)}
         arrays |= {"features": self.features, **{name: np.array(text) for name, text in metadata.items()}}
         np.savez(buffer, **arrays)
         write_file(path, buffer.getvalue())
@@ -208,7 +208,7 @@ def embed_clips(
     features = Features(
         clip=[name for part in parts.values() for name in part.clip],
         label=np.concatenate([part.label.numpy() for part in parts.values()]),
-        side=[split for split, part in parts.items() for _ in part.clip],
+        split=[split for split, part in parts.items() for _ in part.clip],
         features=np.concatenate([part.logits.numpy() for part in parts.values()]),
     )
     made_by = network_measurement(network, extractor, data).model_dump()
