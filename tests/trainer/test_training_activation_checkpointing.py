@@ -6,7 +6,7 @@ from mamp_trainer.models.mamp import MAMP
 from mamp_trainer.models.precision import autocast
 from mamp_trainer.models.transformer import set_activation_checkpointing
 from mamp_trainer.objectives.pretrain import make_objective
-from mamp_trainer.training.memory import choose_activation_checkpointing
+from mamp_trainer.training.runtime import choose_activation_checkpointing
 from tests.trainer.runs import make_batch, masked_loss, pretrain_recipe
 
 SPEC = ModelSpec(frames=32, width=64, depth=4, heads=4, decoder_width=64, decoder_depth=2, decoder_heads=4)

@@ -1,7 +1,7 @@
 import torch
 
 from mamp_trainer.distributed.context import DistContext
-from mamp_trainer.training.memory import measure_budget
+from mamp_trainer.training.runtime import measure_budget
 
 CPU = torch.device("cpu")
 

@@ -15,11 +15,16 @@ from mamp_trainer.data.rng import Draws
 from mamp_trainer.models.precision import compile_network, matmul_precision
 from mamp_trainer.models.transformer import set_activation_checkpointing
 from mamp_trainer.objectives.base import Objective
-from mamp_trainer.training.memory import choose_activation_checkpointing, free_memory, measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import make_optimiser
 from mamp_trainer.training.run_dir import lock_run_dir, run_identity
-from mamp_trainer.training.runtime import RunContext, seeded
+from mamp_trainer.training.runtime import (
+    RunContext,
+    choose_activation_checkpointing,
+    free_memory,
+    measure_budget,
+    seeded,
+)
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import Loss, LossFn, Trainer
 

@@ -26,11 +26,10 @@ from mamp_trainer.protocols.base import TrainedProtocol
 from mamp_trainer.protocols.metrics import accuracy
 from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions, predict_logits
-from mamp_trainer.training.memory import measure_budget
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import make_optimiser
 from mamp_trainer.training.run_dir import lock_run_dir, run_identity
-from mamp_trainer.training.runtime import RunContext
+from mamp_trainer.training.runtime import RunContext, measure_budget
 from mamp_trainer.training.state import TrainState
 from mamp_trainer.training.trainer import InterruptCheck, Loss, LossFn, Trainer, never_interrupt
 

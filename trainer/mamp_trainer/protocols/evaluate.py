@@ -29,8 +29,7 @@ from mamp_trainer.protocols.base import EncodedClips, MeasuredProtocol
 from mamp_trainer.protocols.metrics import Confusion, accuracy, confusion
 from mamp_trainer.protocols.networks import load_classifier, load_feature_extractor
 from mamp_trainer.protocols.predictions import ClipPredictions, predict_logits
-from mamp_trainer.training.memory import measure_budget
-from mamp_trainer.training.runtime import choose_device
+from mamp_trainer.training.runtime import choose_device, measure_budget
 
 CONFUSED_PAIRS = 10
 """How many pairs of classes an evaluation names."""
