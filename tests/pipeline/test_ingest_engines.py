@@ -11,7 +11,8 @@ import pytest
 
 from mamp_pipeline.ingest import plan
 from mamp_pipeline.ingest.engines import dask_engine as cluster
-from mamp_pipeline.ingest.engines.base import Engine, LocalEngine, Workers, open_engine
+from mamp_pipeline.ingest.engines.base import Engine, LocalEngine, Workers
+from mamp_pipeline.ingest.engines.select import open_engine
 from mamp_pipeline.ingest.engines.worker_check import ProbeSpec
 from mamp_pipeline.ingest.request import IngestRequest
 from mamp_pipeline.ingest.run import ingest

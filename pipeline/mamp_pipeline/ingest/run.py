@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from mamp_pipeline.ingest.engines.base import Engine, Workers, open_engine
+from mamp_pipeline.ingest.engines.base import Engine, Workers
+from mamp_pipeline.ingest.engines.select import open_engine
 from mamp_pipeline.ingest.engines.worker_check import choose_probe
 from mamp_pipeline.ingest.metadata import ClipTable, build_metadata, gather_table
 from mamp_pipeline.ingest.plan import Part, digest_plan, plan_parts

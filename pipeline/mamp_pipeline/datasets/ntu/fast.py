@@ -13,12 +13,8 @@ import numpy as np
 from mamp_pipeline.cleaning.jit import cached_njit, inline_njit
 from mamp_pipeline.datasets.clips import RawBodies
 from mamp_pipeline.datasets.io.number_text import read_decimal
-from mamp_pipeline.datasets.ntu.parse import BODY_FIELDS, JOINT_FIELDS, JOINTS
+from mamp_pipeline.datasets.ntu.format import BODY_FIELDS, JOINT_FIELDS, JOINTS, MIN_BYTES_PER_BODY, VALUES_PER_BODY
 from mamp_pipeline.datasets.ntu.vector_ops import BLOCK, byte_mask, count_ones, load_word, lowest_bit, prefetch_lines
-
-VALUES_PER_BODY = 3 * JOINTS
-MIN_BYTES_PER_BODY = 2 * BODY_FIELDS + len("25\n") + JOINTS * 2 * JOINT_FIELDS
-"""The least text that a body record can take: one digit a field."""
 
 # Bytes.
 _TAB, _LINE_END, _SPACE, _PLUS, _MINUS, _POINT, _ZERO, _NINE, _SMALL_E = 9, 10, 32, 43, 45, 46, 48, 57, 101

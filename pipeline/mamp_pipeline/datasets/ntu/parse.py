@@ -7,11 +7,8 @@ import numpy as np
 
 from mamp_pipeline.datasets.clips import RawBodies
 from mamp_pipeline.datasets.io.number_text import read_decimal, read_integer
+from mamp_pipeline.datasets.ntu.format import BODY_FIELDS, JOINT_FIELDS, JOINTS
 from mamp_schemas.errors import RawFileError
-
-JOINTS = 25
-BODY_FIELDS = 10
-JOINT_FIELDS = 12
 
 _MAX_QUOTED = 40
 
