@@ -1,8 +1,9 @@
 """Names of what can be plugged in: datasets, objectives and protocols, in-tree and from other distributions.
 
-An entry is a name, a thing, and the thing's options model. In-tree entries are registered by `mamp_schemas.builtin`,
-those of other distributions are the entry points of the registry's group. Both name the thing as `module:attribute`,
-which is imported at first use: a list of names costs no import of torch.
+An entry says where an object and its options are: a dataset's reader, an objective's class, or a protocol. In-tree
+entries are registered by `mamp_schemas.builtin`; those of other distributions (installed Python packages other than
+mampctl) are the entry points of the registry's group. Both are written `module:attribute` and imported at first use: a
+list of names costs no import of torch.
 """
 
 import difflib
@@ -171,4 +172,4 @@ OBJECTIVES: Registry[Any, Any] = Registry("objective", "mampctl.objectives")
 """Pre-training objectives (trainer); their options are a recipe with the objective's own fields."""
 
 PROTOCOLS: Registry[Any, Any] = Registry("protocol", "mampctl.protocols")
-"""Evaluation protocols (trainer); their options are a recipe with the protocol's own fields."""
+"""Evaluation protocols (trainer); their options are a recipe, or a model of options for one that trains nothing."""

@@ -34,7 +34,8 @@ class DatasetReader(ABC):
 
     Attributes:
         options: the dataset's specification.
-        name_pattern: what the names of its raw files look like, with their suffix; for messages.
+        name_pattern: what the names of its raw files look like, for messages; the text from its last dot on
+            selects the files.
 
     Args:
         options: the dataset's specification.

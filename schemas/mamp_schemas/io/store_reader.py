@@ -24,7 +24,7 @@ Columns: TypeAlias = Mapping[str, NDArray[Any]]
 """Clip columns by name, each (clips, ...); see `mamp_schemas.models.store.CLIP_COLUMNS`."""
 
 BLOCK_ROWS = 65_536
-"""Rows that `Store.blocks` reads at a time, about; a single clip may have more."""
+"""About how many rows `Store.blocks` reads at a time; a single clip may have more."""
 
 READ_ERRORS = (BaseZarrError, OSError, KeyError, ValueError, RuntimeError)
 """What zarr and its codecs raise on missing, truncated and altered objects."""
@@ -89,7 +89,7 @@ class Store:
             raise damaged_store_error(
                 self.path, f"rows {start} to {stop} of '{name}' cannot be read ({shards}): {reason}"
             ) from problem
-        if np.isnan(values.min(initial=0)):
+        if np.isnan(values.min(initial=0)):  # the fill value; stored rows have none
             row = start + int(np.isnan(values).any(axis=tuple(range(1, values.ndim))).argmax())
             raise damaged_store_error(
                 self.path,

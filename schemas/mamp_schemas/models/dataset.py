@@ -30,7 +30,7 @@ class DatasetSpec(Model):
         bodies: M, the body slots of a sample.
         protocols: the split protocols; the first is the one used when none is named.
         paper_policy: how clips are cleaned, as in the authors' scripts.
-        masking_temperature: τ of the motion-aware masking (eq. 6) that the paper uses for the dataset.
+        masking_temperature: τ of the motion-aware masking (eq. 5) that the paper uses for the dataset.
         count_note: what official counts are without, for messages about counts that differ; empty for nothing.
     """
 

@@ -45,7 +45,7 @@ Shapes: N clips, M body slots of each, T frames, V joints, C = 3 coordinates, l 
 L = Te·V tokens, B = N·M sequences.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
@@ -84,16 +84,16 @@ class Reconstruction(NamedTuple):
     masking: str
 
 
-class Objective(Hooks, Generic[R]):
+class Objective(Hooks, ABC, Generic[R]):
     """A pre-training objective, one instance a run.
 
-    Besides what is below, it may have the hooks of a training: `after_step` to move teachers and queues,
-    `state_dict` and `load_state_dict` for what checkpoints are to keep besides the module's tensors.
+    Besides what is below, it may have the hooks of a training: `clip_gradients`; `after_step` to move teachers and
+    queues; `state_dict` and `load_state_dict` for what checkpoints are to keep besides the module's tensors.
 
     Attributes:
         options: the recipe class, with the objective's own fields.
         summary: one line for lists and help.
-        encoder_prefix: where in the module's state dict the encoder is that evaluations load.
+        encoder_prefix: prefix of the encoder's names in the module's state dict; evaluations load what has it.
         recipe: the run's.
     """
 

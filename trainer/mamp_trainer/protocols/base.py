@@ -13,7 +13,7 @@ those whose options are no recipe.
 Recipe and protocol are two halves of one thing. The recipe class (`options`) is light: it holds the options and what
 the command line must know before torch is imported. The protocol is the half with tensors.
 
-A complete plug-in:
+The core of a plug-in; CONTRIBUTING.md has a complete one:
 
     class PrototypeRecipe(EvaluationRecipe):
         kind: Literal["prototype"]
@@ -32,7 +32,7 @@ A complete plug-in:
 with the entry point `prototype = "my_package.prototype:PROTOTYPE"`. Recipes in the class variable `recipes` of the
 recipe class (YAML text by name) are found by `--recipe NAME`, as the built-in ones are.
 
-Shapes: N clips, M body slots, Te segments, V joints, D width of the encoder, K classes.
+Shapes: N clips, M body slots, Te segments, V joints, D width of the encoder; K is the number of classes here.
 """
 
 from abc import ABC, abstractmethod
@@ -64,8 +64,8 @@ class TrainedProtocol(ABC, Generic[R]):
     """A protocol that trains a classifier on an encoder, and measures it on the test split after every epoch.
 
     Attributes:
-        options: the recipe class, with the protocol's own fields. `options.frozen_encoder` says whether the encoder is
-            trained too.
+        options: the recipe class, with the protocol's own fields. Where `options.frozen_encoder` is true, only
+            the head is trained.
         summary: one line for help and lists.
         class_tensor: name of the head's tensor that has one row a class, such as `fc.weight`.
         monitor: the metric that chooses the best epoch, the higher the better.

@@ -1,4 +1,4 @@
-"""A run's folder: its lock, the recipe written at the start and the record written at the end."""
+"""A run's folder: its lock, the recipe written at the start, and what the record written at the end says."""
 
 import logging
 import os
@@ -86,7 +86,7 @@ def _entries(run: Path) -> list[Path]:
 
 
 def run_identity(data: RunData, encoder: str) -> RunIdentity:
-    """Return what the checkpoints of a run belong to.
+    """Return the identity of a run, which its checkpoints carry.
 
     Args:
         data: the store and split that the run trains on.
