@@ -87,7 +87,7 @@ def pretrain_in_double(
         optimiser=make_optimiser(parameter_groups(model, recipe.optimiser.weight_decay), recipe.optimiser),
         microbatches=MicrobatchSampler(batches, ranks, recipe.micro_batch, source.ids["train"]),
         device=CPU,
-        context=RunContext(run, resume, "cpu", progress or NullProgress(), ranks),
+        context=RunContext(run, resume, device="cpu", progress=progress or NullProgress(), dist_context=ranks),
         hooks=objective,
     )
     trainer.fit()

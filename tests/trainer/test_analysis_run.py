@@ -26,7 +26,7 @@ from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
-from mamp_trainer.training.runtime import RunContext
+from mamp_trainer.training.runtime import ComputeContext, RunContext
 from tests.trainer.runs import MODEL, evaluate_encoder, linear_recipe, open_source, pretrain_recipe, write_toy_store
 
 
@@ -171,10 +171,10 @@ def test_analysis_problem__of_other_weights(store: Path, run: Path) -> None:
 def test_analyse_finished_run__keeps_what_belongs_to_the_weights(store: Path, run: Path) -> None:
     analyse_run(run, store, "cpu")
     before = (run / ANALYSIS_FILE).stat().st_mtime_ns
-    analyse_finished_run(run, store, "cpu")
+    analyse_finished_run(run, store, ComputeContext(device="cpu"))
     assert (run / ANALYSIS_FILE).stat().st_mtime_ns == before
     (run / ANALYSIS_FILE).write_text("damaged")
-    analyse_finished_run(run, store, "cpu")
+    analyse_finished_run(run, store, ComputeContext(device="cpu"))
     assert read_analysis(run) is not None
 
 
@@ -183,7 +183,7 @@ def test_analyse_finished_run__a_failure_is_a_warning(
 ) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     (copy / ANALYSIS_FILE).unlink(missing_ok=True)
-    analyse_finished_run(copy, tmp_path / "none.zarr", "cpu")
+    analyse_finished_run(copy, tmp_path / "none.zarr", ComputeContext(device="cpu"))
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert f"{copy} is complete, but could not be analysed" in record.message

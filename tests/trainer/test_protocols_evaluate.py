@@ -16,10 +16,10 @@ from mamp_trainer.checkpoints.load import load_encoder
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.objectives.pretrain import pretrain
-from mamp_trainer.protocols.evaluate import EvaluationContext, embed_clips, evaluate, measure_encoder
+from mamp_trainer.protocols.evaluate import embed_clips, evaluate, measure_encoder
 from mamp_trainer.protocols.networks import trained_recipe
 from mamp_trainer.protocols.predictions import ClipPredictions
-from mamp_trainer.training.runtime import RunContext
+from mamp_trainer.training.runtime import ComputeContext, RunContext
 from tests.trainer.golden_model import to_released
 from tests.trainer.rank_threads import together
 from tests.trainer.runs import (
@@ -30,6 +30,8 @@ from tests.trainer.runs import (
     pretrain_recipe,
     write_toy_store,
 )
+
+CPU = ComputeContext(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def pretrained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_evaluate__says_what_the_run_said(store: Path, trained: Path) -> None:
-    found, scores = evaluate(trained, trained_recipe(trained), EvaluationContext(store, "cpu"))
+    found, scores = evaluate(trained, trained_recipe(trained), store, CPU)
     kept = ClipPredictions.read(trained / "scores.npz")
     assert scores.clip == kept.clip
     torch.testing.assert_close(scores.logits, kept.logits)
@@ -60,7 +62,7 @@ def test_evaluate__says_what_the_run_said(store: Path, trained: Path) -> None:
 
 
 def test_evaluate__counts_as_scikit_learn_does(store: Path, trained: Path) -> None:
-    found, scores = evaluate(trained, trained_recipe(trained), EvaluationContext(store, "cpu"))
+    found, scores = evaluate(trained, trained_recipe(trained), store, CPU)
     label, logits = scores.label.numpy(), scores.logits.numpy()
     assert np.array_equal(found.matrix, confusion_matrix(label, logits.argmax(axis=1), labels=range(60)))
     assert found.top5 == pytest.approx(100 * top_k_accuracy_score(label, logits, k=5, labels=range(60)))
@@ -77,14 +79,14 @@ def test_evaluate__on_two_ranks_equals_one(store: Path, trained: Path) -> None:
 
 def measured_on(ranks: DistContext, store: Path, trained: Path) -> tuple[float, float, tuple[tuple[int, ...], ...]]:
     recipe = trained_recipe(trained).replaced(batch_size=3)  # 7 clips: the second rank is without one at last
-    found, _ = evaluate(trained, recipe, EvaluationContext(store, "cpu", dist_context=ranks))
+    found, _ = evaluate(trained, recipe, store, ComputeContext(device="cpu", dist_context=ranks))
     assert sum(map(sum, found.matrix)) == found.clips == 7
     return found.top1, found.top5, found.matrix
 
 
 def test_embed_clips__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, pretrained: Path) -> None:
     recipe = pretrain_recipe()
-    found, facts = embed_clips(pretrained, recipe, EvaluationContext(store, "cpu"), ("train", "test"))
+    found, facts = embed_clips(pretrained, recipe, store, CPU, ("train", "test"))
     assert list(found.split) == ["train"] * 26 + ["test"] * 7
     assert facts["network"] == str(pretrained)
 
@@ -99,16 +101,16 @@ def test_embed_clips__is_the_mean_of_what_the_encoder_makes_of_each_body(store: 
 
 def test_embed_clips__initial_weights_are_those_of_an_untrained_linear_evaluation(store: Path, trained: Path) -> None:
     """The run's encoder was fixed and untrained: its features are those of the same seed."""
-    from_run, _ = embed_clips(trained, linear_recipe(), EvaluationContext(store, "cpu"), ("test",))
-    from_seed, facts = embed_clips(None, linear_recipe(), EvaluationContext(store, "cpu"), ("test",))
+    from_run, _ = embed_clips(trained, linear_recipe(), store, CPU, ("test",))
+    from_seed, facts = embed_clips(None, linear_recipe(), store, CPU, ("test",))
     assert np.array_equal(from_run.features, from_seed.features)
     assert facts["network"] == "untrained"
 
 
 def test_measure_encoder__votes_as_scikit_learn_does(store: Path, pretrained: Path) -> None:
     recipe = pretrain_recipe()
-    found = measure_encoder("knn", pretrained, recipe, KnnOptions(k=(5, 1)), EvaluationContext(store, "cpu"))
-    features, _ = embed_clips(pretrained, recipe, EvaluationContext(store, "cpu"), ("train", "test"))
+    found = measure_encoder("knn", pretrained, recipe, KnnOptions(k=(5, 1)), store, CPU)
+    features, _ = embed_clips(pretrained, recipe, store, CPU, ("train", "test"))
     is_train = np.array(features.split) == "train"
     oracle = KNeighborsClassifier(n_neighbors=1, metric="cosine")
     oracle.fit(features.features[is_train], features.label[is_train])
@@ -122,7 +124,7 @@ def test_measure_encoder__more_neighbours_than_clips_warns(
     store: Path, pretrained: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for k in (26, 27):
-        measure_encoder("knn", pretrained, pretrain_recipe(), KnnOptions(k=(k,)), EvaluationContext(store, "cpu"))
+        measure_encoder("knn", pretrained, pretrain_recipe(), KnnOptions(k=(k,)), store, CPU)
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
         "k = 27, but all 26 training clips are fewer"
     ]
@@ -134,6 +136,6 @@ def test_embed_clips__released_file_of_another_length_warns(
     released = tmp_path / "released.pth"
     torch.save({"model": to_released({f"encoder.{k}": v for k, v in Encoder(MODEL).state_dict().items()})}, released)
     longer = linear_recipe(model=ModelSpec.model_validate({**MODEL.model_dump(), "frames": 32}))
-    found, _ = embed_clips(released, longer, EvaluationContext(store, "cpu"), ("test",))
+    found, _ = embed_clips(released, longer, store, CPU, ("test",))
     assert found.features.shape == (7, 16)
     assert any("interpolated" in message for message in caplog.messages)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mamp_schemas.errors import RecordError
 from mamp_schemas.io.run_files import read_record, read_runs
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW
@@ -15,9 +14,9 @@ from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.reproduce.catalog import DataCatalog, count_clips
 from mamp_trainer.reproduce.execute import execute, match_run
 from mamp_trainer.reproduce.plan import Outcome, make_plan
-from mamp_trainer.reproduce.tables import collect, read_losses
+from mamp_trainer.reproduce.tables import collect
 from mamp_trainer.training.runtime import RunContext
-from tests.trainer.run_folders import write_metrics, write_run
+from tests.trainer.run_folders import write_run
 from tests.trainer.runs import SignalAfter, pretrain_recipe, write_toy_store
 from tests.trainer.stores import Clip, write_store
 
@@ -77,14 +76,6 @@ def test_collect__clips_of_another_policy_are_not_comparable(data: Path, policy:
     assert table.comparable is (policy == "paper")
     note_end = "so not comparable with the published numbers: ntu60 xsub: clips of the policy 'corrected'."
     assert any(note.endswith(note_end) for note in table.notes) is (policy == "corrected")
-
-
-def test_read_losses__damaged_metrics_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=r"metrics\.jsonl: cannot be read \(FileNotFoundError\)"):
-        read_losses(tmp_path)
-    write_metrics(tmp_path, {"event": "epoch", "epoch": 1, "step": 1, "loss": 0.5})  # and a line that is cut off
-    with pytest.raises(RecordError, match=r"metrics\.jsonl: cannot be read \(JSONDecodeError\)"):
-        read_losses(tmp_path)
 
 
 def test_count_clips__of_a_store_without_a_manifest_are_those_of_its_columns(tmp_path: Path) -> None:

@@ -129,6 +129,15 @@ def test_read_curve__names_the_line_that_is_damaged(tmp_path: Path, text: str) -
         read_curve(tmp_path)
 
 
+def test_read_curve__of_a_complete_run_is_whole(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"metrics\.jsonl: cannot be read"):
+        read_curve(tmp_path, complete=True)
+    write_metrics(tmp_path, {"event": "epoch", "epoch": 1, "step": 1, "loss": 0.5})  # and a line that is cut off
+    assert read_curve(tmp_path).epochs == [{"epoch": 1, "step": 1, "loss": 0.5}]
+    with pytest.raises(RecordError, match=r"metrics\.jsonl, line 2"):
+        read_curve(tmp_path, complete=True)
+
+
 def test_find_finished__by_recipe_store_manifest_and_encoder(tmp_path: Path) -> None:
     trained, weights = pretrain_recipe(), "d" * 64
     recipe = linear_recipe(seed=1)

@@ -28,7 +28,7 @@ from tests.trainer.runs import SignalAfter
 from tests.trainer.test_training_kill import RECIPE
 torch.set_num_threads(1)
 progress = SignalAfter(int(sys.argv[3]), signal.SIGKILL)
-pretrain(RECIPE, Path(sys.argv[1]), RunContext(Path(sys.argv[2]), True, "cpu", progress))
+pretrain(RECIPE, Path(sys.argv[1]), RunContext(Path(sys.argv[2]), True, device="cpu", progress=progress))
 """
 
 

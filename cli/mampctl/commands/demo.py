@@ -140,15 +140,15 @@ def train_demo(folder: Path, store: Path, progress: Progress) -> tuple[Evaluatio
     from mamp_trainer.objectives.pretrain import pretrain
     from mamp_trainer.protocols.classification import train_classifier
     from mamp_trainer.recipes import load_evaluation_recipe, load_recipe
-    from mamp_trainer.training.runtime import RunContext
+    from mamp_trainer.training.runtime import ComputeContext
 
-    run = folder / "runs" / "pretrain"
-    pretrain(load_recipe("pretrain", RECIPE), store, RunContext(run, progress=progress))
+    run, context = folder / "runs" / "pretrain", ComputeContext(progress=progress)
+    pretrain(load_recipe("pretrain", RECIPE), store, context.for_run(run))
     recipe = load_evaluation_recipe(PROBE_PROTOCOL, RECIPE)
     results = [
-        train_classifier(recipe, store, source, RunContext(folder / "runs" / name, progress=progress))
+        train_classifier(recipe, store, source, context.for_run(folder / "runs" / name))
         for name, source in (("linear-pretrained", run), ("linear-untrained", None))
     ]
     for trained in (run, *(folder / "runs" / name for name in ("linear-pretrained", "linear-untrained"))):
-        analyse_finished_run(trained, store)
+        analyse_finished_run(trained, store, context)
     return results[0], results[1]

@@ -56,12 +56,11 @@ def embed(
         loaded = encoder_recipe(encoder, recipe, store, set_)
         return encoder, loaded, store_of_recipe(store, loaded)
 
-    with distributed_run(prepare, device, devices) as ((network, loaded, store_path), ranks, progress):
-        from mamp_trainer.protocols.evaluate import EvaluationContext
+    with distributed_run(prepare, device, devices) as ((network, loaded, store_path), context):
         from mamp_trainer.protocols.evaluate import embed_clips as make
 
-        features, made_by = make(network, loaded, EvaluationContext(store_path, device, progress, ranks), _SPLITS[side])
-    if not ranks.is_main:
+        features, made_by = make(network, loaded, store_path, context, _SPLITS[side])
+    if not context.dist_context.is_main:
         return
     write(features, made_by, out)
     clips, width = features.features.shape

@@ -55,12 +55,11 @@ def evaluate(
         loaded = _load_classifier_recipe(network, recipe, set_)
         return network, loaded, store_of_recipe(store, loaded)
 
-    with distributed_run(prepare, device, devices) as ((network, loaded, store_path), ranks, progress):
-        from mamp_trainer.protocols.evaluate import EvaluationContext
+    with distributed_run(prepare, device, devices) as ((network, loaded, store_path), context):
         from mamp_trainer.protocols.evaluate import evaluate as measure
 
-        evaluation, predictions = measure(network, loaded, EvaluationContext(store_path, device, progress, ranks))
-    if not ranks.is_main:
+        evaluation, predictions = measure(network, loaded, store_path, context)
+    if not context.dist_context.is_main:
         return
     if out:
         _write_evaluation(out, evaluation, predictions)

@@ -48,13 +48,12 @@ def knn(
         loaded = encoder_recipe(encoder, recipe, store, set_)
         return encoder, loaded, store_of_recipe(store, loaded)
 
-    with distributed_run(prepare, device, devices) as ((network, loaded, store_path), ranks, progress):
-        from mamp_trainer.protocols.evaluate import EvaluationContext, measure_encoder
+    with distributed_run(prepare, device, devices) as ((network, loaded, store_path), context):
+        from mamp_trainer.protocols.evaluate import measure_encoder
 
         options = KnnOptions(k=tuple(k)) if k else KnnOptions()
-        context = EvaluationContext(store_path, device, progress, ranks)
-        retrieval = cast("RetrievalEvaluation", measure_encoder("knn", network, loaded, options, context))
-    if not ranks.is_main:
+        retrieval = cast("RetrievalEvaluation", measure_encoder("knn", network, loaded, options, store_path, context))
+    if not context.dist_context.is_main:
         return
     if as_json:
         print_json(retrieval.model_dump(mode="json"))

@@ -11,7 +11,6 @@ from mamp_schemas.errors import Interrupted, MampctlError, TrainingError
 from mampctl.defaults import data_folder
 from mampctl.options import DeviceOption, DevicesOption, JsonOption, path_option
 from mampctl.output.console import print_json, print_line
-from mampctl.output.log import run_id
 from mampctl.runtime.distributed import distributed_run
 from mampctl.runtime.errors import needed_extras
 
@@ -93,12 +92,11 @@ def reproduce(
     if dry_run:
         _print_plan(plan, wanted, folder, device, as_json)
         return
-    with distributed_run(lambda: None, device, devices) as (_, ranks, progress):
+    with distributed_run(lambda: None, device, devices) as (_, context):
         from mamp_trainer.reproduce.catalog import DataCatalog
         from mamp_trainer.reproduce.execute import execute
-        from mamp_trainer.training.runtime import RunContext
 
-        catalog = DataCatalog(data_folder())
+        catalog, ranks = DataCatalog(data_folder()), context.dist_context
         if ranks.is_main:
             make_manifests([run.recipe for run in plan.runs if run.name in wanted], catalog)
             if not as_json:
@@ -108,9 +106,8 @@ def reproduce(
         def on_change(outcome: "Outcome") -> None:
             _write_tables(plan, outcome, catalog, folder)
 
-        context = RunContext(folder / "runs", device=device, progress=progress, dist_context=ranks, run_id=run_id())
         try:
-            outcome = execute(plan, wanted, catalog, context, on_change)
+            outcome = execute(plan, wanted, catalog, context.for_run(folder / "runs"), on_change)
         except Interrupted:
             logger.info("the table so far is written; the same command, without --resume, continues")
             raise

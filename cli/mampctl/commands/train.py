@@ -36,7 +36,6 @@ from mampctl.options import (
 )
 from mampctl.output.console import print_json, print_line, print_summary, print_table
 from mampctl.output.hints import print_hint, suggest_probe_options
-from mampctl.output.log import run_id
 from mampctl.runtime.distributed import distributed_run
 
 RecipeAndFolder = tuple[EvaluationRecipe, Path]
@@ -92,16 +91,14 @@ def pretrain(
         loaded = load_recipe(PRETRAIN, recipe or default_recipe(PRETRAIN, store), set_ or [])
         return loaded, store_of_recipe(store, loaded), out or default_run_dir(loaded)
 
-    with distributed_run(prepare, device, devices) as ((loaded, store_path, run), ranks, progress):
+    with distributed_run(prepare, device, devices) as ((loaded, store_path, run), context):
         from mamp_trainer.analysis.run_analysis import analyse_finished_run
         from mamp_trainer.objectives.pretrain import pretrain as train
-        from mamp_trainer.training.runtime import RunContext
 
         logger.info(f"recipe {loaded.name}, store {store_path}, run {run}")
-        context = RunContext(run, resume, device, progress, ranks, profile, run_id())
-        result = train(loaded, store_path, context)
-        analyse_finished_run(run, store_path, device, ranks)
-    if not ranks.is_main:
+        result = train(loaded, store_path, context.for_run(run, resume, profile))
+        analyse_finished_run(run, store_path, context)
+    if not context.dist_context.is_main:
         return
     if as_json:
         print_json(result.model_dump(mode="json"))
@@ -225,18 +222,17 @@ def _train_runs(
     profile: int,
 ) -> list[tuple[Path, EvaluationResult]]:
     """Train one run after another; only rank 0 returns their results."""
-    with distributed_run(prepare, device, devices) as ((store, runs), ranks, progress):
+    with distributed_run(prepare, device, devices) as ((store, runs), context):
         from mamp_trainer.analysis.run_analysis import analyse_finished_run
         from mamp_trainer.protocols.classification import train_classifier
-        from mamp_trainer.training.runtime import RunContext
 
         results = []
         for recipe, run_dir in runs:
             logger.info(f"recipe {recipe.name}, store {store}, run {run_dir}")
-            context = RunContext(run_dir, resume, device, progress, ranks, profile, run_id())
-            results.append((run_dir, train_classifier(recipe, store, from_, context)))
-            analyse_finished_run(run_dir, store, device, ranks)
-    return results if ranks.is_main else []
+            of_run = context.for_run(run_dir, resume, profile)
+            results.append((run_dir, train_classifier(recipe, store, from_, of_run)))
+            analyse_finished_run(run_dir, store, context)
+    return results if context.dist_context.is_main else []
 
 
 def _print_result(run: Path, result: EvaluationResult, store: str | None) -> None:

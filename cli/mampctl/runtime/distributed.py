@@ -19,6 +19,7 @@ from mampctl.runtime.errors import needed_extras
 if TYPE_CHECKING:
     from mamp_trainer.distributed.context import DistContext
     from mamp_trainer.distributed.env import RankEnv
+    from mamp_trainer.training.runtime import ComputeContext
 
 
 REPEAT_COMMAND = "nothing unfinished is left under a final name; run the same command again"
@@ -33,9 +34,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def distributed_run(
-    prepare: Callable[[], T], device: str, devices: int | None
-) -> "Iterator[tuple[T, DistContext, Progress]]":
+def distributed_run(prepare: Callable[[], T], device: str, devices: int | None) -> "Iterator[tuple[T, ComputeContext]]":
     """Run as the rank that the environment says; if it says none, start `devices` ranks and exit when they end.
 
     Args:
@@ -44,7 +43,7 @@ def distributed_run(
         devices: the number of ranks to start; None for a single process, this one.
 
     Yields:
-        The result of `prepare`, the ranks, and the progress, which only rank 0 shows.
+        The result of `prepare`, and the device, the ranks and the progress, which only rank 0 shows.
 
     Raises:
         UsageError: torchrun or SLURM started a number of ranks other than `devices`.
@@ -61,13 +60,13 @@ def distributed_run(
                     set_log_level(logging.CRITICAL)  # rank 0 logs for all
                 prepared = prepare()
                 with show_progress() if dist_context.is_main else nullcontext(NullProgress()) as progress:
-                    yield prepared, dist_context, progress
+                    yield prepared, _context(device, progress, dist_context)
         elif devices is not None and devices > 1:
             raise typer.Exit(_launch_ranks(device, devices))
         else:
             prepared = prepare()
             with _connected_ranks(None, device, None) as dist_context, show_progress() as progress:
-                yield prepared, dist_context, progress
+                yield prepared, _context(device, progress, dist_context)
     except Interrupted as stop:
         if not stop.user_informed and (rank_env is None or rank_env.rank == 0):
             print_interrupted(f"{REPEAT_COMMAND}, a training with --resume")
@@ -89,6 +88,12 @@ def _connected_ranks(rank_env: "RankEnv | None", device: str, devices: int | Non
         with rendezvous(rank_env) as connect:
             _check_rank_count(rank_env, devices)
             yield connect(choose_device(device, rank_env.local_rank))
+
+
+def _context(device: str, progress: Progress, dist_context: "DistContext") -> "ComputeContext":
+    from mamp_trainer.training.runtime import ComputeContext
+
+    return ComputeContext(device=device, progress=progress, dist_context=dist_context, run_id=run_id())
 
 
 def _check_rank_count(rank_env: "RankEnv", devices: int | None) -> None:

@@ -165,15 +165,21 @@ def read_run_progress(folder: Path) -> RunProgress | None:
     return RunProgress(lines[-1].epoch, lines[-1].step, dict(finished.model_extra or {}) if finished else {})
 
 
-def read_curve(folder: Path) -> TrainingCurve:
+def read_curve(folder: Path, *, complete: bool = False) -> TrainingCurve:
     """Return all metrics of a run so far; an unfinished last line is left out.
+
+    Args:
+        folder: the run's folder.
+        complete: whether the run is over: then its metrics must be there, and end with a whole line.
 
     Raises:
         RecordError: metrics are damaged or cannot be read; names the line.
     """
     path = folder / METRICS_FILE
     curve = TrainingCurve([], [])
-    lines = read_run_text(path).split("\n")[:-1] if path.exists() else []
+    *lines, unfinished = (read_run_text(path) if complete or path.exists() else "").split("\n")
+    if complete and unfinished:
+        lines.append(unfinished)
     for number, text in enumerate(lines, 1):
         try:
             line = _MetricsLine.model_validate_json(text)

@@ -28,13 +28,12 @@ from mamp_trainer.analysis.test_subset import TestSubset
 from mamp_trainer.checkpoints.files import read_meta
 from mamp_trainer.checkpoints.load import resolve_checkpoint
 from mamp_trainer.checkpoints.provenance import read_training_recipe
-from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.precision import matmul_precision
-from mamp_trainer.protocols.evaluate import EvaluationContext, evaluate
+from mamp_trainer.protocols.evaluate import evaluate
 from mamp_trainer.protocols.metrics import confusion
 from mamp_trainer.protocols.networks import load_feature_extractor, trained_recipe
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions, predict_logits
-from mamp_trainer.training.runtime import choose_device
+from mamp_trainer.training.runtime import ComputeContext, choose_device
 
 logger = logging.getLogger(__name__)
 
@@ -104,20 +103,15 @@ def find_checkpoint(run: Path) -> Path:
     return checkpoint
 
 
-def analyse_finished_run(
-    run: Path,
-    store_path: StoragePath,
-    device: str = "auto",
-    dist_context: DistContext = SINGLE_PROCESS,
-) -> None:
+def analyse_finished_run(run: Path, store_path: StoragePath, context: ComputeContext) -> None:
     """Analyse a run whose training has just ended; whatever goes wrong is a warning, for the run itself is complete.
 
     Only the first rank does it. An `analysis.json` of the same weights is kept. No number of the run depends on it.
     """
-    if not dist_context.is_main or _is_analysed(run):
+    if not context.dist_context.is_main or _is_analysed(run):
         return
     try:
-        analyse_run(run, store_path, device)
+        analyse_run(run, store_path, context.device)
     except Exception as problem:  # noqa: BLE001 - also a lack of memory: nothing may fail a run that is complete
         text = problem.message if isinstance(problem, MampctlError) else f"{type(problem).__name__}: {problem}"
         logger.warning(f"{run} is complete, but could not be analysed for reports: {text}")
@@ -206,7 +200,7 @@ def compute_predictions(source: Path, store_path: StoragePath, device: str, prog
     checkpoint = resolve_checkpoint(source)
     recipe = trained_recipe(checkpoint)
     TestSubset.open(checkpoint, recipe, store_path)
-    return evaluate(checkpoint, recipe, EvaluationContext(store_path, device, progress))[1]
+    return evaluate(checkpoint, recipe, store_path, ComputeContext(device=device, progress=progress))[1]
 
 
 def embed_test_clips(

@@ -18,48 +18,31 @@ from mamp_schemas.models.base import Model
 from mamp_schemas.models.recipe import EvaluationRecipe, Recipe
 from mamp_schemas.models.results import ClassAccuracy, ClassifierEvaluation, NetworkMeasurement
 from mamp_schemas.models.splits import Split
-from mamp_schemas.progress import NullProgress, Progress
 from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.checkpoints.load import weights_digest
 from mamp_trainer.data.dataset import RunData
-from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.clip_encoder import ClipEncoder
 from mamp_trainer.models.precision import matmul_precision
 from mamp_trainer.protocols.base import EncodedClips, MeasuredProtocol
 from mamp_trainer.protocols.metrics import Confusion, accuracy, confusion
 from mamp_trainer.protocols.networks import load_classifier, load_feature_extractor
 from mamp_trainer.protocols.predictions import ClipPredictions, predict_logits
-from mamp_trainer.training.runtime import choose_device, measure_budget
+from mamp_trainer.training.runtime import ComputeContext, measure_budget
 
 CONFUSED_PAIRS = 10
 """How many pairs of classes an evaluation names."""
 
 
-class EvaluationContext(NamedTuple):
-    """The data that a network is measured on, and where it is computed.
-
-    Attributes:
-        store: a finished store, its split manifest beside it.
-        device: `auto`, `cpu` or `cuda`.
-        progress: shows the progress.
-        dist_context: the ranks, which share the clips; every clip counts once.
-    """
-
-    store: StoragePath
-    device: str = "auto"
-    progress: Progress = NullProgress()
-    dist_context: DistContext = SINGLE_PROCESS
-
-
 def evaluate(
-    network: Path, recipe: EvaluationRecipe, context: EvaluationContext
+    network: Path, recipe: EvaluationRecipe, store: StoragePath, context: ComputeContext
 ) -> tuple[ClassifierEvaluation, ClipPredictions]:
     """Measure a trained classifier on the test split of its recipe's protocol.
 
     Args:
         network: the folder of an evaluation's run or of a checkpoint, or a released `.pth` file.
         recipe: the recipe that it was trained with.
-        context: store, device and ranks.
+        store: a finished store, its split manifest beside it.
+        context: device and ranks, which share the clips; every clip counts once.
 
     Returns:
         What was measured, and the logits of each clip.
@@ -68,7 +51,7 @@ def evaluate(
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
     model = load_classifier(network, recipe)
-    data = open_run_data(recipe, context, ("test",))
+    data = open_run_data(recipe, store, context, ("test",))
     predictions = predict_split(model, data, "test", context)
     confused = confusion(predictions.logits, predictions.label)
     measured = accuracy(predictions.logits, predictions.label)
@@ -86,7 +69,7 @@ def evaluate(
 
 
 def measure_encoder(
-    name: str, network: Path | None, recipe: Recipe, options: Model, context: EvaluationContext
+    name: str, network: Path | None, recipe: Recipe, options: Model, store: StoragePath, context: ComputeContext
 ) -> NetworkMeasurement:
     """Measure an encoder by a protocol that trains nothing.
 
@@ -96,29 +79,29 @@ def measure_encoder(
             weights.
         recipe: the recipe that it was trained with.
         options: the protocol's options.
-        context: store, device and ranks.
+        store: a finished store, its split manifest beside it.
+        context: device and ranks, which share the clips; every clip counts once.
 
     Raises:
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
     protocol: MeasuredProtocol[Any] = PROTOCOLS.get(name)
     extractor = load_feature_extractor(network, recipe)
-    data = open_run_data(recipe, context, ("train", "test"))
+    data = open_run_data(recipe, store, context, ("train", "test"))
     train, test = (EncodedClips(*predict_split(extractor, data, split, context)) for split in ("train", "test"))
     classes = data.store.metadata.dataset_spec().classes
     measured = protocol.measure(train, test, classes, options)
     return protocol.result(**network_measurement(network, extractor, data).model_dump(), **measured)
 
 
-def open_run_data(recipe: Recipe, context: EvaluationContext, splits: Sequence[Split]) -> RunData:
+def open_run_data(recipe: Recipe, store: StoragePath, context: ComputeContext, splits: Sequence[Split]) -> RunData:
     """Open the store of a recipe on the device that the context names."""
-    device = choose_device(context.device, context.dist_context.device_index)
-    budget = measure_budget(device, context.dist_context)
-    return RunData.open(context.store, recipe, device, budget, splits)
+    device = context.torch_device()
+    return RunData.open(store, recipe, device, measure_budget(device, context.dist_context), splits)
 
 
 def predict_split(
-    model: ClipEncoder, data: RunData, split: Split, context: EvaluationContext, labelled: bool = True
+    model: ClipEncoder, data: RunData, split: Split, context: ComputeContext, labelled: bool = True
 ) -> ClipPredictions:
     """Return a network's outputs for all clips of a split, on the CPU."""
     clips = data.load_labelled(split) if labelled else data.load(split)
@@ -187,7 +170,7 @@ class Features(NamedTuple):
 
 
 def embed_clips(
-    network: Path | None, recipe: Recipe, context: EvaluationContext, splits: Sequence[Split]
+    network: Path | None, recipe: Recipe, store: StoragePath, context: ComputeContext, splits: Sequence[Split]
 ) -> tuple[Features, dict[str, str]]:
     """Return the features of clips, and which network made them of which data.
 
@@ -195,14 +178,15 @@ def embed_clips(
         network: the folder of a run of any task or of a checkpoint, a released `.pth` file, or None for initial
             weights.
         recipe: the recipe that it was trained with.
-        context: store, device and ranks.
+        store: a finished store, its split manifest beside it.
+        context: device and ranks, which share the clips; every clip counts once.
         splits: the splits, in this order.
 
     Raises:
         MampctlError: any of the store's, manifest's, recipe's and checkpoint's errors.
     """
     extractor = load_feature_extractor(network, recipe)
-    data = open_run_data(recipe, context, splits)
+    data = open_run_data(recipe, store, context, splits)
     parts = {split: predict_split(extractor, data, split, context, labelled=False) for split in splits}
     features = Features(
         clip=[name for part in parts.values() for name in part.clip],

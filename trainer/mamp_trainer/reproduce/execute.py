@@ -153,7 +153,7 @@ def _train_planned(
             train_classifier(recipe, store, parent, of_run)
         elif isinstance(recipe, PretrainRecipe):
             pretrain(recipe, store, of_run)
-        analyse_finished_run(of_run.run_dir, store, of_run.device, of_run.dist_context)
+        analyse_finished_run(of_run.run_dir, store, of_run)
     except MampctlError as problem:
         if context.dist_context.world_size > 1:
             raise

@@ -2,14 +2,13 @@
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mamp_schemas.errors import MampctlError, RecordError
 from mamp_schemas.io.atomic import output_errors, write_file
-from mamp_schemas.io.run_files import METRICS_FILE, read_record
+from mamp_schemas.io.run_files import read_curve, read_record
 from mamp_schemas.models.published import TOLERANCE
 from mamp_schemas.models.published.format import Column, PublishedTable, Row
 from mamp_schemas.models.recipe import PRETRAIN, Recipe
@@ -151,28 +150,15 @@ def _last_loss(result: PretrainResult, folder: Path) -> float:
 
 def _curves(planned: PlannedTable, done: Mapping[str, Path]) -> list[LossCurve]:
     return [
-        LossCurve(run=name, method=planned.published.rows[cell.row].method, loss=read_losses(done[name]))
+        LossCurve(run=name, method=planned.published.rows[cell.row].method, loss=_epoch_losses(done[name]))
         for cell in planned.cells
         for name in cell.runs
         if name in done
     ]
 
 
-def read_losses(run: Path) -> tuple[float, ...]:
-    """Return the mean loss of every epoch of a run.
-
-    Raises:
-        RecordError: its metrics are missing or damaged.
-    """
-    path = run / METRICS_FILE
-    try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return tuple(float(line["loss"]) for line in lines if line["event"] == "epoch")
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise RecordError(
-            f"{path}: cannot be read ({type(problem).__name__})",
-            remedy="Bring the file back, or remove the run's folder to train it again.",
-        ) from problem
+def _epoch_losses(run: Path) -> tuple[float, ...]:
+    return tuple(epoch["loss"] for epoch in read_curve(run, complete=True).epochs)
 
 
 def _find_data_differences(recipes: list[Recipe], catalog: DataCatalog) -> list[str]:

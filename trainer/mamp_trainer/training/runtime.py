@@ -17,37 +17,58 @@ from mamp_trainer.data.residency import MemoryBudget
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """Where and how a run is trained; none of its numbers depends on it.
+@dataclass(frozen=True, kw_only=True)
+class ComputeContext:
+    """On what a command computes; none of its numbers depends on it.
 
     Attributes:
-        run_dir: the run's folder, made by the run: recipe.yaml, metrics.jsonl, tensorboard/, checkpoints/, and at the
-            end run.json and, of evaluations, scores.npz (the last epoch's predictions for the test clips).
-        resume: whether to go on from the run's latest checkpoint.
         device: `auto`, `cpu` or `cuda`.
         progress: shows progress and messages.
-        dist_context: the ranks that train together; this process is one of them.
-        profile_steps: steps to be profiled, into the run's folder.
-        run_id: the run's name in the user's logs, that of a batch system, say.
+        dist_context: the ranks that compute together; this process is one of them.
+        run_id: the command's name in the user's logs, that of a batch system, say.
     """
 
-    run_dir: Path
-    resume: bool = False
     device: str = "auto"
     progress: Progress = field(default_factory=NullProgress)
     dist_context: DistContext = SINGLE_PROCESS
-    profile_steps: int = 0
     run_id: str | None = None
 
     def torch_device(self) -> torch.device:
-        """Return the device that this process trains on, and keep torch to the cores that it may use.
+        """Return the device that this process computes on, and keep torch to the cores that it may use.
 
         Raises:
             UsageError: an unknown name, or one GPU named for several ranks.
             TrainingError: a GPU that is not there.
         """
         return choose_device(self.device, self.dist_context.device_index)
+
+    def for_run(self, run_dir: Path, resume: bool = False, profile_steps: int = 0) -> "RunContext":
+        """Return the context of a run that is trained here."""
+        return RunContext(
+            run_dir,
+            resume,
+            profile_steps,
+            device=self.device,
+            progress=self.progress,
+            dist_context=self.dist_context,
+            run_id=self.run_id,
+        )
+
+
+@dataclass(frozen=True)
+class RunContext(ComputeContext):
+    """Where and how a run is trained; none of its numbers depends on it.
+
+    Attributes:
+        run_dir: the run's folder, made by the run: recipe.yaml, metrics.jsonl, tensorboard/, checkpoints/, and at the
+            end run.json and, of evaluations, scores.npz (the last epoch's predictions for the test clips).
+        resume: whether to go on from the run's latest checkpoint.
+        profile_steps: steps to be profiled, into the run's folder.
+    """
+
+    run_dir: Path
+    resume: bool = False
+    profile_steps: int = 0
 
 
 def limit_torch_threads(cores: int) -> None:
