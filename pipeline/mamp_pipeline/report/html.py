@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -85,18 +85,21 @@ def _fill_template(template: str, title: str, data: Any, scripts: Sequence[str])
     """
     hashes = " ".join(f"'sha256-{_script_hash(script)}'" for script in scripts)
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
+    head = {"title": escape(title), "policy": policy, "style": _read_asset("page.css")}
     parts = {
-        "title": escape(title),
-        "policy": policy,
-        "style": _read_asset("page.css"),
+        "head": _replace_placeholders(_read_asset("head.html").rstrip(), head),
         "viewer": _read_asset("viewer.html"),
         "data": embed_json(data),
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
+    return _replace_placeholders(_read_asset(template), parts)
+
+
+def _replace_placeholders(text: str, parts: Mapping[str, str]) -> str:
     # Split first, because the data may contain text that looks like a placeholder.
-    pieces = _read_asset(template).split("{{")
-    filled = [pieces[0]]
-    for piece in pieces[1:]:
+    first, *pieces = text.split("{{")
+    filled = [first]
+    for piece in pieces:
         name, _, rest = piece.partition("}}")
         filled += [parts[name], rest]
     return "".join(filled)
