@@ -1,6 +1,7 @@
 """`mampctl ingest`: make a store from raw files."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ from mampctl.output.progress import show_progress
 
 if TYPE_CHECKING:
     from mamp_pipeline.ingest.engines.base import Workers
+    from mamp_pipeline.ingest.request import IngestRequest
 
 logger = logging.getLogger(__name__)
 
@@ -86,15 +88,39 @@ def ingest(
 
     After an interruption, run the same command again: it continues where it stopped.
     """
+    request = _make_request(dataset, raw, out, exclude, layout, policy, append, compression)
+    metadata = _run(request, _choose_workers(workers, scheduler), says_where=out is None)
+    if as_json:
+        print_json(metadata.model_dump(mode="json"))
+    else:
+        _print_result(request.out, metadata)
+    _check_result(request.out, metadata, strict)
+
+
+def _make_request(
+    dataset: str,
+    raw: Sequence[str],
+    out: str | None,
+    exclude: Path | None,
+    layout: str | None,
+    policy: PolicyName,
+    append: bool,
+    compression: Literal["none", "zstd"] | None,
+) -> "IngestRequest":
+    """Return the request that the options describe.
+
+    Raises:
+        UsageError: options that exclude each other, or no such dataset or path.
+        ConfigError: the layout is not valid.
+    """
     from mamp_pipeline.ingest.request import IngestRequest
-    from mamp_pipeline.ingest.run import ingest as run
 
     if append and compression:
         raise UsageError(
             "--compression is for a new store: --append writes rows as the store has them", remedy="Leave it out."
         )
     described = find_layout(dataset, layout)
-    request = IngestRequest(
+    return IngestRequest(
         dataset,
         tuple(map(parse_storage_path, raw)),
         parse_storage_path(out) if out else default_store(dataset),
@@ -104,25 +130,29 @@ def ingest(
         compression=compression or "none",
         layout=described,
     )
-    pool = _choose_workers(workers, scheduler)
+
+
+def _run(request: "IngestRequest", pool: "Workers", says_where: bool) -> StoreMetadata:
+    from mamp_pipeline.ingest.run import ingest as run
+
     try:
         with show_progress() as progress:
-            if out is None:
+            if says_where:
                 logger.info(f"writing to {request.out}")
-            metadata = run(request, progress, pool)
+            return run(request, progress, pool)
     except KeyboardInterrupt as stop:
         print_interrupted("run the same command again, it continues where it stopped")
         raise typer.Exit(exit_code(stop)) from None
-    if as_json:
-        print_json(metadata.model_dump(mode="json"))
-    else:
-        _print_result(request.out, metadata)
+
+
+def _check_result(store: StoragePath, metadata: StoreMetadata, strict: bool) -> None:
+    """Raise if files were quarantined and the command is strict, or if no clip is left."""
     if strict and metadata.counts.quarantined:
         raise typer.Exit(ExitCode.QUARANTINED)
     if not metadata.counts.clips:
         raise RawInputError(
             f"no clip is left: all {metadata.counts.quarantined:,} files were quarantined",
-            remedy=f"Correct them, and run the same command again; the reasons: mampctl info {request.out}",
+            remedy=f"Correct them, and run the same command again; the reasons: mampctl info {store}",
         )
 
 

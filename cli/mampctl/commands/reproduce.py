@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mamp_schemas.models.reproduction import ReproductionPlan
     from mamp_trainer.reproduce.catalog import DataCatalog
     from mamp_trainer.reproduce.plan import Outcome
+    from mamp_trainer.training.runtime import ComputeContext
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,6 @@ def reproduce(
         return
     with distributed_run(lambda: None, device, devices) as (_, context):
         from mamp_trainer.reproduce.catalog import DataCatalog
-        from mamp_trainer.reproduce.execute import execute
 
         catalog, ranks = DataCatalog(data_folder()), context.dist_context
         if ranks.is_main:
@@ -102,15 +102,7 @@ def reproduce(
             if not as_json:
                 _print_plan(plan, wanted, folder, device, as_json)
         ranks.all_reduce_max(0)  # the others read manifests when they are there
-
-        def on_change(outcome: "Outcome") -> None:
-            _write_tables(plan, outcome, catalog, folder)
-
-        try:
-            outcome = execute(plan, wanted, catalog, context.for_run(folder / "runs"), on_change)
-        except Interrupted:
-            logger.info("the table so far is written; the same command, without --resume, continues")
-            raise
+        outcome = _train_missing_runs(plan, wanted, catalog, context, folder)
         if ranks.is_main:
             _print_tables(plan, outcome, catalog, folder, as_json)
         ranks.all_reduce_max(0)  # an error of one rank would end the first before it has shown them
@@ -119,6 +111,22 @@ def reproduce(
                 f"{len(outcome.problems)} of {len(wanted)} runs are missing: the table says why",
                 remedy="Fix the cause and run the same command again: finished runs are not repeated.",
             )
+
+
+def _train_missing_runs(
+    plan: "ReproductionPlan", wanted: frozenset[str], catalog: "DataCatalog", context: "ComputeContext", folder: Path
+) -> "Outcome":
+    """Train the wanted runs that are missing, and write the tables after each."""
+    from mamp_trainer.reproduce.execute import execute
+
+    def on_change(outcome: "Outcome") -> None:
+        _write_tables(plan, outcome, catalog, folder)
+
+    try:
+        return execute(plan, wanted, catalog, context.for_run(folder / "runs"), on_change)
+    except Interrupted:
+        logger.info("the table so far is written; the same command, without --resume, continues")
+        raise
 
 
 def _write_tables(plan: "ReproductionPlan", outcome: "Outcome", catalog: "DataCatalog", folder: Path) -> None:
