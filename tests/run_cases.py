@@ -28,8 +28,8 @@ def make_lines(epochs: int, measured: bool, start: float = 1.0) -> tuple[MetricL
     ends: list[dict[str, float]] = []
     for epoch in range(1, epochs + 1):
         for step in (20 * epoch - 10, 20 * epoch):
-            facts = {"loss": start + 1 / step, "lr": 0.1 / epoch, "clips_per_s": 100.0 + step % 3, "memory_gb": 0.5}
-            steps.append({"epoch": epoch, "step": step, "step_s": 0.2, **facts})
+            metrics = {"loss": start + 1 / step, "lr": 0.1 / epoch, "clips_per_s": 100.0 + step % 3, "memory_gb": 0.5}
+            steps.append({"epoch": epoch, "step": step, "step_s": 0.2, **metrics})
         top = {"test_top1": 50.0 + epoch, "test_top5": 90.0 + epoch / 10} if measured else {}
         ends.append({"epoch": epoch, "step": 20 * epoch, "loss": start + 1 / epoch, "seconds": 5.0 * epoch, **top})
     return steps, ends

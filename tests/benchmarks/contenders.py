@@ -33,7 +33,9 @@ def random_batch(recipe: MAMPRecipe, bodies: Sequence[int], device: torch.device
 def on(batch: Batch, device: torch.device) -> Batch:
     """Return a batch on a device."""
     slots = type(batch.unique_bodies)(*(index.to(device) for index in batch.unique_bodies))
-    return Batch(batch.x.to(device), None, *(each.to(device) for each in (batch.label, batch.clip, batch.real)), slots)
+    return Batch(
+        batch.x.to(device), None, *(column.to(device) for column in (batch.label, batch.clip, batch.real)), slots
+    )
 
 
 def make_network(recipe: MAMPRecipe, device: torch.device, seed: int = 0) -> MAMP:

@@ -100,7 +100,7 @@ HEADER = (
 
 
 def main() -> None:
-    counts = [int(each) for each in sys.argv[1:]] or COUNTS
+    counts = [int(word) for word in sys.argv[1:]] or COUNTS
     print(f"{psutil.cpu_count()} cores; parts of {PART_BYTES / 1e6:.0f} MB of text, shards of {SHARD_ROWS:,} rows")
     print(f"| {HEADER} |\n|{'---|' * (HEADER.count('|') + 1)}")
     with tempfile.TemporaryDirectory() as name:

@@ -43,8 +43,8 @@ def archive(raw: Path) -> Path:
     return path
 
 
-def tell(title: str, **facts: object) -> None:
-    print(f"\n{title}: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
+def tell(title: str, **values: object) -> None:
+    print(f"\n{title}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
 
 
 def best_ratio(source: Path, text: Path, out: Path) -> float:

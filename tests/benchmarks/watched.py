@@ -53,8 +53,8 @@ def run_ingest(raw: Path, out: Path, *options: object) -> Run:
 def _watch(process: subprocess.Popen[str], peaks: dict[int, float]) -> None:
     while process.poll() is None:
         with suppress(psutil.NoSuchProcess):
-            own = psutil.Process(process.pid)
-            for one in (own, *own.children(recursive=True)):
+            main_process = psutil.Process(process.pid)
+            for one in (main_process, *main_process.children(recursive=True)):
                 peaks[one.pid] = max(peaks.get(one.pid, 0.0), _peak(one.pid))
         time.sleep(0.05)
 

@@ -104,7 +104,7 @@ def test_logs__every_line_of_the_chain_is_json_and_has_the_run_id(run: Run, tmp_
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("ingest",), "Missing argument 'dataset'"),
         (("ingest", "ntu60", "--workers", "many"), "Invalid value for '--workers'"),
@@ -114,11 +114,11 @@ def test_logs__every_line_of_the_chain_is_json_and_has_the_run_id(run: Run, tmp_
     ],
     ids=lambda words: "-".join(words) if isinstance(words, tuple) else None,
 )
-def test_logs__a_command_line_that_does_not_parse_is_one_event(run: Run, words: tuple[str, ...], told: str) -> None:
+def test_logs__a_command_line_that_does_not_parse_is_one_event(run: Run, words: tuple[str, ...], message: str) -> None:
     outcome = run(*words)
     (line,) = [json.loads(line) for line in outcome.err.splitlines()]
     assert (outcome.code, line["event"]) == (2, "error")
-    assert line["text"].startswith(told)
+    assert line["text"].startswith(message)
     assert "--help" in line["remedy"]
 
 
@@ -177,7 +177,7 @@ def test_train__tells_no_secret(bucket: Bucket, tmp_path: Path, monkeypatch: pyt
     address = bucket.server.endpoint.removeprefix("http://")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://user:pass-in-url@{address}")
     recipe = write_recipe(tmp_path / "tiny.yaml", "stream")
-    told, codes = "", []
+    errors, codes = "", []
     for words in (
         ("ingest", "ntu60", "--raw", raw, "--out", store, "--workers", 0),
         ("build-splits", "--protocol", "xsub", "--store", store),
@@ -187,13 +187,13 @@ def test_train__tells_no_secret(bucket: Bucket, tmp_path: Path, monkeypatch: pyt
         with bucket.server.closed() if door == "closed" else nullcontext():
             process = mampctl(*words, folder=tmp_path)
         codes.append(process.returncode)
-        told += process.stdout + process.stderr
+        errors += process.stdout + process.stderr
     assert not here.exists()
-    assert codes[:3] == ([0, 0, 0] if door == "open" else [1, 1, 1]), told
+    assert codes[:3] == ([0, 0, 0] if door == "open" else [1, 1, 1]), errors
     written = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert bool(written) == (codes[2] == 0)
     for secret in (SECRET, KEY_ID, "pass-in-url"):
-        assert secret not in told
+        assert secret not in errors
         assert not any(secret.encode() in content for content in written)
 
 
@@ -240,14 +240,14 @@ def test_pretrain__under_timeout_again_and_again_ends_with_the_same_weights(run:
     words += ["--set", "model.frames=8", "--run-id", "job-1", "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     assert run(*words, tmp_path / "whole").code == 0
-    for sitting in range(3):
+    for session in range(3):
         line = ["timeout", "--preserve-status", "600", sys.executable, "-m", "mampctl", *words, str(tmp_path / "cut")]
         waiting = subprocess.Popen([*line, "--resume"], stderr=subprocess.PIPE, text=True, env=environment)
-        lines = (tmp_path / "cut" / "metrics.jsonl").read_text().count("\n") if sitting else 0
+        lines = (tmp_path / "cut" / "metrics.jsonl").read_text().count("\n") if session else 0
         wait_for_metrics(tmp_path / "cut", waiting, lines + 10)
         waiting.send_signal(signal.SIGTERM)
-        _, told = finish(waiting)
-        assert waiting.returncode == 75, told
+        _, errors = finish(waiting)
+        assert waiting.returncode == 75, errors
     assert run(*words, tmp_path / "cut", "--resume").code == 0
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
     assert json.loads((tmp_path / "cut" / "run.json").read_text())["sittings"] == 4

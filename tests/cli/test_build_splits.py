@@ -89,7 +89,7 @@ def test_build_splits__draws_from_the_manifest_that_is_there(run: Run, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--draws", "3"), "Add, say, --fraction 0.01"),
         (("--sampling", "uniform"), "Add, say, --fraction 0.01"),
@@ -101,11 +101,11 @@ def test_build_splits__draws_from_the_manifest_that_is_there(run: Run, tmp_path:
     ],
 )
 def test_build_splits__what_cannot_be_drawn_is_a_usage_error(
-    run: Run, tmp_path: Path, options: tuple[str, ...], said: str
+    run: Run, tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
     outcome = run("build-splits", "--protocol", "xsub", "--store", make_store(tmp_path), *options)
     assert outcome.code == 2
-    assert said in outcome.err
+    assert message in outcome.err
     assert not list(tmp_path.glob("*draw*"))
 
 

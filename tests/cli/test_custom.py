@@ -71,8 +71,8 @@ def test_own_data__clips_are_what_was_recorded(run: Run) -> None:
     ids = [bytes(row).rstrip(b"\0").decode() for row in group["clips/id"][:]]
     assert ids == sorted(f"{label}/s0{s}_c1_r{r}" for label in ("sit down", "wave") for s in (1, 2, 3) for r in (1, 2))
     at = ids.index("wave/s03_c1_r2")
-    facts = {name: int(group[f"clips/{name}"][at]) for name in ("label", "subject", "camera", "replication", "setup")}
-    assert facts == {"label": 1, "subject": 3, "camera": 1, "replication": 2, "setup": -1}
+    columns = {name: int(group[f"clips/{name}"][at]) for name in ("label", "subject", "camera", "replication", "setup")}
+    assert columns == {"label": 1, "subject": 3, "camera": 1, "replication": 2, "setup": -1}
     recorded = np.load("recordings/wave/s03_c1_r2.npy") * np.float32([-1, -1, 1])
     recorded[4, 9] = recorded[3, 9]
     first = int(group["clips/first_row"][at])

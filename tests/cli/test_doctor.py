@@ -102,7 +102,11 @@ def test_purposes__name_every_extra() -> None:
 def test_installed_version__finds_every_package_of_the_extras_that_is_there() -> None:
     extras = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     names = [Requirement(line).name for extra in EXTRA_PURPOSES for line in extras[extra]]
-    there = {each.metadata["Name"].lower(): each.version for each in distributions() if each.metadata["Name"]}
+    there = {
+        distribution.metadata["Name"].lower(): distribution.version
+        for distribution in distributions()
+        if distribution.metadata["Name"]
+    }
     assert [installed_version(name) for name in names] == [there.get(name) for name in names]
     assert installed_version("numpy") == there["numpy"]
     assert installed_version("no-such-package") is None

@@ -71,10 +71,10 @@ def test_ingest__real_files_have_the_golden_hashes(run: Run, tmp_path: Path) -> 
     }
     expected = json.loads((GOLDEN / "ntu_sample_expected.json").read_text())
     assert found.keys() == expected.keys()
-    for name, facts in expected.items():
-        joints = found[name][: facts["frames"]]
-        assert hashlib.sha256(joints.tobytes()).hexdigest()[:16] == facts["sha256"], name
-        assert not found[name][facts["frames"] :].any()
+    for name, clip in expected.items():
+        joints = found[name][: clip["frames"]]
+        assert hashlib.sha256(joints.tobytes()).hexdigest()[:16] == clip["sha256"], name
+        assert not found[name][clip["frames"] :].any()
 
 
 @needs_data

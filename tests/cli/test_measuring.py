@@ -80,8 +80,8 @@ def test_evaluate__released_classifier_needs_its_recipe(run: Run, store: Path, t
     assert "--recipe" in without.err
     arguments = ("--store", store, "--json", "--device", "cpu")
     released = run("evaluate", tmp_path / "released.pth", "--recipe", tmp_path / "finetune.yaml", *arguments)
-    own = run("evaluate", tmp_path / "run", *arguments)
-    assert json.loads(released.out)["matrix"] == json.loads(own.out)["matrix"]
+    trained_here = run("evaluate", tmp_path / "run", *arguments)
+    assert json.loads(released.out)["matrix"] == json.loads(trained_here.out)["matrix"]
 
 
 def test_evaluate__released_linear_classifier_says_what_its_run_says(
@@ -92,8 +92,8 @@ def test_evaluate__released_linear_classifier_says_what_its_run_says(
     arguments = ("--store", store, "--json", "--device", "cpu")
     outcome = run("evaluate", released, "--recipe", probe, *arguments)
     assert outcome.code == 0, outcome.err
-    own = run("evaluate", trained, *arguments)
-    assert {**json.loads(outcome.out), "network": ""} == {**json.loads(own.out), "network": ""}
+    trained_here = run("evaluate", trained, *arguments)
+    assert {**json.loads(outcome.out), "network": ""} == {**json.loads(trained_here.out), "network": ""}
 
 
 class _Hostile:

@@ -18,7 +18,7 @@ def test_commands__the_whole_chain_on_a_store_in_a_bucket(run: Run, bucket: Buck
     raw, store = bucket.put("raw.zip", RAW), f"{bucket.url}/stores/ntu60.zarr"
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(yaml.safe_dump(pretrain_recipe(residency="stream").model_dump(mode="json")))
-    said = {}
+    outputs = {}
     for arguments in (
         ("ingest", "ntu60", "--raw", raw, "--out", store, "--workers", 0),
         ("build-splits", "--protocol", "xsub", "--store", store),
@@ -31,13 +31,13 @@ def test_commands__the_whole_chain_on_a_store_in_a_bucket(run: Run, bucket: Buck
         outcome = run(*arguments)
         assert outcome.code == 0, outcome.err
         assert SECRET not in outcome.out + outcome.err
-        said[arguments[0]] = outcome.out
-    assert f"next: mampctl build-splits --protocol xsub --store {store}" in said["ingest"]
-    assert f"{bucket.url}/stores/ntu60.xsub.json" in said["build-splits"]
-    assert "all digests agree" in said["verify"]
-    content_hash = json.loads(said["info"])["content_hash"]
+        outputs[arguments[0]] = outcome.out
+    assert f"next: mampctl build-splits --protocol xsub --store {store}" in outputs["ingest"]
+    assert f"{bucket.url}/stores/ntu60.xsub.json" in outputs["build-splits"]
+    assert "all digests agree" in outputs["verify"]
+    content_hash = json.loads(outputs["info"])["content_hash"]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["store_hash"] == content_hash
-    assert f"--store {store}" in said["train"]
+    assert f"--store {store}" in outputs["train"]
     assert not list(Path().glob("s3:*"))
 
 

@@ -75,10 +75,10 @@ def test_predict__raw_files_get_the_probabilities_of_the_evaluation(
     trained = train(run, tmp_path, dataset, policy)
     scores = ClipPredictions.read(trained / SCORES_FILE)
     outcome = run("predict", trained, GOLDEN / dataset / "raw.zip", "--top", 200, "--device", "cpu")
-    told = {line["clip"]: line["predictions"] for line in lines_of(outcome) if "clip" in line}
+    predicted = {line["clip"]: line["predictions"] for line in lines_of(outcome) if "clip" in line}
     assert len(scores.clip) > 3
     for clip, expected in zip(scores.clip, scores.logits.softmax(dim=1).tolist(), strict=True):
-        found = {prediction["label"]: prediction["probability"] for prediction in told[clip]}
+        found = {prediction["label"]: prediction["probability"] for prediction in predicted[clip]}
         assert [found[label] for label in range(len(expected))] == pytest.approx(expected, abs=TOLERANCE)
 
 
@@ -231,9 +231,9 @@ def test_predict__own_recordings_by_their_layout(run: Run, tmp_path: Path) -> No
     evaluate_encoder(recipe, store, tmp_path / "run", device="cpu")
     outcome = run("predict", tmp_path / "run", tmp_path / "raw", *own, "--device", "cpu")
     assert outcome.code == 0, outcome.err
-    told = {line["clip"]: [each["probability"] for each in sorted(line["predictions"], key=lambda each: each["label"])]
+    predicted = {line["clip"]: [entry["probability"] for entry in sorted(line["predictions"], key=lambda entry: entry["label"])]
             for line in lines_of(outcome)}  # fmt: skip
     scores = ClipPredictions.read(tmp_path / "run" / SCORES_FILE)
     for clip, expected in zip(scores.clip, scores.logits.softmax(dim=1).tolist(), strict=True):
-        assert told[clip] == pytest.approx(expected, abs=TOLERANCE)
-    assert {each["name"] for line in lines_of(outcome) for each in line["predictions"]} == {"sit", "wave"}
+        assert predicted[clip] == pytest.approx(expected, abs=TOLERANCE)
+    assert {entry["name"] for line in lines_of(outcome) for entry in line["predictions"]} == {"sit", "wave"}

@@ -123,7 +123,7 @@ def test_report__of_runs(run: Run, trained: Path, tmp_path: Path) -> None:
     assert f"{out}: 3 runs" in outcome.out
     assert outcome.err == ""
     mamp, probe, begun = page_data(out)
-    assert [each["state"] for each in (mamp, probe, begun)] == ["complete", "complete", "incomplete"]
+    assert [run_data["state"] for run_data in (mamp, probe, begun)] == ["complete", "complete", "incomplete"]
     assert (mamp["differs"], begun["differs"]) == (["seed 0"], ["seed 1"])
     assert len(mamp["epochs"]["loss"]) == 3
     assert sum(map(sum, probe["confusion"]["matrix"])) == 7
@@ -204,10 +204,10 @@ def test_show__prints_a_summary(run: Run, store: Path) -> None:
 
 
 def test_show__as_json(run: Run, store: Path) -> None:
-    facts = json.loads(run("show", store, CLIP, "--json").out)
-    assert (facts["clip"], facts["class"], facts["action"]) == (CLIP, "A042", "staggering")
-    assert len(facts["segment_intensity"][0]) == 30
-    assert facts["files"] == {}
+    summary = json.loads(run("show", store, CLIP, "--json").out)
+    assert (summary["clip"], summary["class"], summary["action"]) == (CLIP, "A042", "staggering")
+    assert len(summary["segment_intensity"][0]) == 30
+    assert summary["files"] == {}
 
 
 def test_show__writes_page_and_pictures(run: Run, store: Path, tmp_path: Path) -> None:

@@ -197,10 +197,10 @@ def test_reproduce__draws_are_made_where_they_are_missing(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [(("11",), "no table '11'"), (("8", "--only", "nwucla/xview"), "no such column"), (("8", "--seeds", "0"), "seeds")],
 )
-def test_reproduce__what_cannot_be_planned_is_a_usage_error(run: Run, arguments: tuple[str, ...], said: str) -> None:
+def test_reproduce__what_cannot_be_planned_is_a_usage_error(run: Run, arguments: tuple[str, ...], message: str) -> None:
     outcome = run("reproduce", *arguments)
     assert outcome.code == 2
-    assert said in outcome.err
+    assert message in outcome.err

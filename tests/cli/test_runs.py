@@ -87,9 +87,9 @@ def test_compare__says_why_numbers_differ(run: Run, folder: Path) -> None:
     write_run(folder / "longer", changed, 60.0, manifest_hash="c" * 64)
     outcome = run("runs", "compare", folder / "linear-0", folder / "longer")
     assert outcome.code == 0, outcome.err
-    told = [line.split(maxsplit=1) for line in outcome.out.splitlines()]
-    assert ["recipe", "same but for schedule.epochs: 3 / 9"] in told
-    assert ["store", "same"] in told
+    printed = [line.split(maxsplit=1) for line in outcome.out.splitlines()]
+    assert ["recipe", "same but for schedule.epochs: 3 / 9"] in printed
+    assert ["store", "same"] in printed
     assert "split manifest  other: bbbbbbbbbbbb… / cccccccccccc…" in outcome.out
 
 

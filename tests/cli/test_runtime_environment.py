@@ -82,7 +82,7 @@ def test_main__an_option_wins_over_its_variable(run: Run, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("MAMPCTL_TRAIN_PRETRAIN_DEVICES", "many", "MAMPCTL_TRAIN_PRETRAIN_DEVICES: Invalid value for '--devices'"),
         ("MAMPCTL_TRAIN_PRETRAIN_SET", "'a=b", "MAMPCTL_TRAIN_PRETRAIN_SET"),
@@ -94,12 +94,12 @@ def test_main__an_option_wins_over_its_variable(run: Run, monkeypatch: pytest.Mo
     ],
 )
 def test_main__an_invalid_value_is_a_usage_error(
-    run: Run, name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
     outcome = run("train", "pretrain", "--recipe", "list")
     assert outcome.code == 2
-    assert told in outcome.err
+    assert message in outcome.err
 
 
 def test_main__warns_of_variables_that_set_no_option(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

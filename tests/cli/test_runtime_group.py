@@ -153,9 +153,9 @@ def test_interrupt__is_one_line_and_leaves_nothing(store: Path, tmp_path: Path, 
         while "working" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        said = [line for line in process.stderr.read().splitlines() if '"end"' not in line]
+        log_lines = [line for line in process.stderr.read().splitlines() if '"end"' not in line]
     assert process.returncode == 130
-    assert [json.loads(line)["text"].partition(":")[0] for line in said] == ["interrupted"]
+    assert [json.loads(line)["text"].partition(":")[0] for line in log_lines] == ["interrupted"]
     assert list(folder.iterdir()) == []
 
 
@@ -186,10 +186,10 @@ def test_sigterm__ends_every_long_command_alike(
     places = {"STORE": str(store), "FILE": str(file), "OUT": str(folder)}
     outcome = run(*(re.sub("STORE|FILE|OUT", lambda found: places[found[0]], word) for word in words.split()))
     assert outcome.code == 75, outcome.err
-    told = [json.loads(line)["text"] for line in outcome.err.splitlines() if "interrupted" in line]
-    assert len(told) == 1
-    assert "run the same command again" in told[0]
-    assert ("a training with --resume" in told[0]) == words.startswith(("train", "knn", "embed"))
+    messages = [json.loads(line)["text"] for line in outcome.err.splitlines() if "interrupted" in line]
+    assert len(messages) == 1
+    assert "run the same command again" in messages[0]
+    assert ("a training with --resume" in messages[0]) == words.startswith(("train", "knn", "embed"))
     assert {path.name for path in folder.iterdir()} <= {"run", "x.staging"}
 
 

@@ -79,9 +79,9 @@ def test_runs__legend_hides_a_run_and_brings_it_back(page: Browser) -> None:
 
 
 def test_runs__legend_tells_what_differs_and_what_has_only_begun(page: Browser) -> None:
-    told = texts(page, "#legend li span.soft")
-    assert told[0] == "pretrain · tiny · ntu60 xsub · seed 4"
-    assert told[3].endswith("incomplete")
+    labels = texts(page, "#legend li span.soft")
+    assert labels[0] == "pretrain · tiny · ntu60 xsub · seed 4"
+    assert labels[3].endswith("incomplete")
 
 
 def test_runs__curves_over_hours(page: Browser) -> None:

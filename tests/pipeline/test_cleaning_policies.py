@@ -43,7 +43,7 @@ def cancelling(frames: int, at: int) -> NDArray[np.float32]:
     return body
 
 
-def touched(raw: RawBodies, dataset: str) -> list[str]:
+def changed_fields(raw: RawBodies, dataset: str) -> list[str]:
     def make(policy: IngestPolicy) -> Clip:
         return make_clip(raw, policy, KINECT_V2)
 
@@ -168,20 +168,20 @@ def test_make_clip__frames_before_the_only_body_left_are_cut() -> None:
     ids=["one body", "two bodies", "gap", "gap of one body", "cancelling sum", "both"],
 )
 def test_find_touched__by_each_deviation_alone(raw: RawBodies, ntu60: list[str], ntu120: list[str]) -> None:
-    assert sorted(touched(raw, "ntu60")) == ntu60
-    assert sorted(touched(raw, "ntu120")) == sorted(ntu120)
+    assert sorted(changed_fields(raw, "ntu60")) == ntu60
+    assert sorted(changed_fields(raw, "ntu120")) == sorted(ntu120)
 
 
 def test_find_touched__gap_of_a_body_that_is_dropped_touches_nothing() -> None:
     raw = make_raw((7, 0, make_body(5)), (8, 0, make_body(30)), (7, 10, make_body(5)))
-    assert touched(raw, "ntu60") == []
+    assert changed_fields(raw, "ntu60") == []
 
 
 def test_find_touched__clip_that_paper_does_not_have() -> None:
     raw = make_raw((7, 0, np.tile(cancelling(1, 0), (20, 1, 1))), (8, 0, np.tile(cancelling(1, 0), (20, 1, 1))))
     with pytest.raises(RawFileError):
         make_clip(raw, PAPER["ntu60"], KINECT_V2)
-    assert touched(raw, "ntu60") == ["valid_frames"]
+    assert changed_fields(raw, "ntu60") == ["valid_frames"]
 
 
 def test_find_touched__nothing_under_paper() -> None:

@@ -63,10 +63,10 @@ def test_kill__the_command_in_each_phase(bucket: Bucket, tmp_path: Path) -> None
         assert process.returncode == -signal.SIGKILL
         assert not is_complete(out)
     with command(raw, out) as process:
-        printed, told = finish(process)
-    assert process.returncode == 0, told
+        printed, log = finish(process)
+    assert process.returncode == 0, log
     assert json.loads(printed)["content_hash"] == expected
-    assert "parts are parsed already" in told
+    assert "parts are parsed already" in log
     assert verify_store(open_store(out), NullProgress()).problems == ()
     assert [name for name in bucket.names() if not name.startswith("s.zarr/")] == ["raw.zip"]
 
@@ -88,13 +88,13 @@ def test_ingest__tells_no_secret(bucket: Bucket, door: str) -> None:
     """Neither in what it prints nor in what it stores, be it done or refused."""
     raw, out = bucket.put("raw.zip", RAW), bucket.url / "s.zarr"
     with bucket.server.closed() if door == "closed" else nullcontext(), command(raw, out) as process:
-        printed, told = finish(process)
-    assert process.returncode == (0 if door == "open" else 1), told
-    assert ('"event": "error"' in told) == (door == "closed")
-    assert "Traceback" not in told
+        printed, log = finish(process)
+    assert process.returncode == (0 if door == "open" else 1), log
+    assert ('"event": "error"' in log) == (door == "closed")
+    assert "Traceback" not in log
     stored = b"".join(bucket.get(name) for name in bucket.names())
     for secret in (SECRET, KEY_ID, bucket.server.endpoint):
-        assert secret not in printed + told
+        assert secret not in printed + log
         assert secret.encode() not in stored
 
 

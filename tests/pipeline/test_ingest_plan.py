@@ -41,12 +41,12 @@ def test_plan_parts__of_32_to_64_megabytes_at_full_size(files: int, text: int) -
 )
 def test_divide_sizes__as_many_files_as_fit_and_at_least_one(blocks: list[list[int]]) -> None:
     expected, start, size = [], 0, 0
-    sizes = [each for block in blocks for each in block]
-    for place, each in enumerate(sizes):
-        if place > start and size + each > PART_BYTES:
-            expected.append(slice(start, place))
-            start, size = place, 0
-        size += each
+    sizes = [block_size for block in blocks for block_size in block]
+    for position, block_size in enumerate(sizes):
+        if position > start and size + block_size > PART_BYTES:
+            expected.append(slice(start, position))
+            start, size = position, 0
+        size += block_size
     expected += [slice(start, len(sizes))] if sizes else []
     assert list(divide_sizes(np.array(block, dtype=np.int64) for block in blocks)) == expected
 

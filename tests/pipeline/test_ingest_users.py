@@ -64,11 +64,11 @@ def ingest_and_kill(
             wait_until(lambda: list_pieces() or process.poll() is not None, "a piece")
             assert process.poll() is None, process.communicate()
             running.workers[0].kill()
-            printed, told = finish(process)
+            printed, errors = finish(process)
         finally:
             process.kill()
-        assert process.returncode == 0, told
-        assert f"2 workers of {running.address}" in told
+        assert process.returncode == 0, errors
+        assert f"2 workers of {running.address}" in errors
     for user in (SCHEDULER, FIRST, SECOND, INGEST):
         assert not list((base / str(user)).iterdir())
     return dict(json.loads(printed))

@@ -72,21 +72,21 @@ def test_embed_json__refuses_numbers_that_are_no_json() -> None:
 
 
 def test_find_protocol_splits__from_the_columns(gestures: Store) -> None:
-    (sides,) = find_protocol_splits(gestures)
-    assert sides.split is not None
-    assert np.array_equal(sides.split == 0, gestures.columns["subject"] == 1)
-    assert sides.official == (None, None)
+    (protocol_splits,) = find_protocol_splits(gestures)
+    assert protocol_splits.split is not None
+    assert np.array_equal(protocol_splits.split == 0, gestures.columns["subject"] == 1)
+    assert protocol_splits.official == (None, None)
 
 
 def test_clip_summary__counts_masked_tokens(gestures: Store, pair: ClipView) -> None:
-    facts = clip_summary(pair, gestures.metadata.skeleton)
-    assert (facts["masking"]["hidden"], facts["masking"]["tokens"]) == (676, 750)
-    json.dumps(facts, allow_nan=False)
+    summary = clip_summary(pair, gestures.metadata.skeleton)
+    assert (summary["masking"]["hidden"], summary["masking"]["tokens"]) == (676, 750)
+    json.dumps(summary, allow_nan=False)
 
 
 def test_clip_summary__jumps_count_from_one(gestures: Store) -> None:
-    facts = clip_summary(view_clip(gestures, find_clip(gestures, JUMPING)), gestures.metadata.skeleton)
-    assert [(jump["body"], jump["frame"], jump["joint"]) for jump in facts["jumps"]] == [
+    summary = clip_summary(view_clip(gestures, find_clip(gestures, JUMPING)), gestures.metadata.skeleton)
+    assert [(jump["body"], jump["frame"], jump["joint"]) for jump in summary["jumps"]] == [
         (1, 20, "hand_left"),
         (1, 22, "hand_left"),
     ]

@@ -10,8 +10,8 @@ EPOCHS = [
 ]
 
 
-def step_line(step: int, **facts: float) -> dict[str, float]:
-    return {"epoch": 1, "step": step, "loss": 1.0, "step_s": 36.0, **facts}
+def step_line(step: int, **values: float) -> dict[str, float]:
+    return {"epoch": 1, "step": step, "loss": 1.0, "step_s": 36.0, **values}
 
 
 def test_training_curves__steps_stand_between_the_ends_of_epochs() -> None:

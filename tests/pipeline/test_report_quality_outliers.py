@@ -42,7 +42,7 @@ def test_find_outliers__jumps_the_farthest_first() -> None:
     found = find_outliers(
         surveyed(jumps=np.array([1, 0, 3], np.int32), jump_metres=np.array([0.6, 0, 2.5], np.float32)), JOINTS
     )["jumps"]
-    assert [(each.clip, each.detail) for each in found] == [
+    assert [(outlier.clip, outlier.detail) for outlier in found] == [
         (2, "3 times, farthest knee"),
         (0, "once, farthest knee"),
     ]
@@ -50,7 +50,7 @@ def test_find_outliers__jumps_the_farthest_first() -> None:
 
 def test_find_outliers__still_above_half_of_the_steps() -> None:
     found = find_outliers(surveyed(still=np.array([0.5, 0.51, 1.0], np.float32)), JOINTS)["still"]
-    assert [each.clip for each in found] == [2, 1]
+    assert [outlier.clip for outlier in found] == [2, 1]
 
 
 def test_find_outliers__bones_against_the_other_clips() -> None:

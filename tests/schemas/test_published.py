@@ -106,8 +106,8 @@ def test_numbers__what_two_tables_print_agrees() -> None:
     linear = {(number.dataset, number.protocol, number.method): number.value for number in TABLES["1"].numbers()}
     finetuned = [number.value for name in ("2", "3") for number in TABLES[name].numbers() if number.method == "MAMP"]
     assert [number.value for number in TABLES["4"].numbers() if number.method == "MAMP"] == finetuned
-    own = (linear["ntu60", "xsub", "MAMP"], linear["ntu120", "xsub", "MAMP"])
-    assert all(own in [row.values for row in TABLES[name].rows] for name in ("7", "8", "9", "10a", "10b"))
+    mamp_values = (linear["ntu60", "xsub", "MAMP"], linear["ntu120", "xsub", "MAMP"])
+    assert all(mamp_values in [row.values for row in TABLES[name].rows] for name in ("7", "8", "9", "10a", "10b"))
     assert TABLES["7"].rows[0].values == (
         linear["ntu60", "xsub", "SkeletonMAE*"],
         linear["ntu120", "xsub", "SkeletonMAE*"],

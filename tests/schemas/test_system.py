@@ -24,7 +24,7 @@ def write(folder: Path, **files: object) -> None:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Path:
+def cgroup_file(tmp_path: Path) -> Path:
     """A process in a job's group of version 2, without version 1."""
     file = tmp_path / "own"
     file.write_text("0::/slurm/job_7/step_0\n")
@@ -32,43 +32,43 @@ def own(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("limit", "cores"), [("50000 100000", 1), ("100001 100000", 2), ("max 100000", None)])
-def test_count_cores__the_share_rounded_up(tmp_path: Path, own: Path, limit: str, cores: int | None) -> None:
-    free = count_cores(tmp_path, own)
+def test_count_cores__the_share_rounded_up(tmp_path: Path, cgroup_file: Path, limit: str, cores: int | None) -> None:
+    free = count_cores(tmp_path, cgroup_file)
     assert 1 <= free <= (os.cpu_count() or 1)
     write(tmp_path, cpu__max=limit)
-    assert count_cores(tmp_path, own) == min(free, cores or free)
+    assert count_cores(tmp_path, cgroup_file) == min(free, cores or free)
 
 
-def test_cpu_quota__the_least_of_all_groups_above(tmp_path: Path, own: Path) -> None:
-    assert cpu_quota(tmp_path, own) is None
+def test_cpu_quota__the_least_of_all_groups_above(tmp_path: Path, cgroup_file: Path) -> None:
+    assert cpu_quota(tmp_path, cgroup_file) is None
     write(tmp_path / "slurm", cpu__max="800000 100000")
     write(tmp_path / "slurm" / "job_7", cpu__max="150000 100000")
     write(tmp_path / "slurm" / "job_7" / "step_0", cpu__max="max 100000")
     write(tmp_path / "slurm" / "job_8", cpu__max="10000 100000")
-    assert cpu_quota(tmp_path, own) == 1.5
+    assert cpu_quota(tmp_path, cgroup_file) == 1.5
 
 
-def test_cpu_quota__of_version_1(tmp_path: Path, own: Path) -> None:
-    own.write_text("4:memory:/docker/a\n3:cpu,cpuacct:/docker/a\n0::/\n")
+def test_cpu_quota__of_version_1(tmp_path: Path, cgroup_file: Path) -> None:
+    cgroup_file.write_text("4:memory:/docker/a\n3:cpu,cpuacct:/docker/a\n0::/\n")
     write(tmp_path / "cpu", cpu__cfs_quota_us=-1, cpu__cfs_period_us=100_000)
-    assert cpu_quota(tmp_path, own) is None
+    assert cpu_quota(tmp_path, cgroup_file) is None
     write(tmp_path / "cpu", cpu__cfs_quota_us=50_000, cpu__cfs_period_us=100_000)
-    assert cpu_quota(tmp_path, own) == 0.5
+    assert cpu_quota(tmp_path, cgroup_file) == 0.5
 
 
-def test_memory_limits__of_the_job_and_above(tmp_path: Path, own: Path) -> None:
+def test_memory_limits__of_the_job_and_above(tmp_path: Path, cgroup_file: Path) -> None:
     write(tmp_path / "slurm", memory__max="max")
     write(
         tmp_path / "slurm" / "job_7", memory__max=1_000, memory__current=300, memory__stat="anon 1\ninactive_file 200"
     )
-    assert memory_limits(tmp_path, own) == [MemoryLimit(1_000, 100)]
+    assert memory_limits(tmp_path, cgroup_file) == [MemoryLimit(1_000, 100)]
 
 
-def test_memory_limits__of_version_1(tmp_path: Path, own: Path) -> None:
-    own.write_text("4:memory:/docker/a\n1:cpu:/docker/a\n")
+def test_memory_limits__of_version_1(tmp_path: Path, cgroup_file: Path) -> None:
+    cgroup_file.write_text("4:memory:/docker/a\n1:cpu:/docker/a\n")
     stat = "inactive_file 1\ntotal_inactive_file 50"
     write(tmp_path / "memory", memory__limit_in_bytes=900, memory__usage_in_bytes=150, memory__stat=stat)
-    assert memory_limits(tmp_path, own) == [MemoryLimit(900, 100)]
+    assert memory_limits(tmp_path, cgroup_file) == [MemoryLimit(900, 100)]
 
 
 def test_cpu_name__the_model_in_cpuinfo(tmp_path: Path) -> None:

@@ -184,8 +184,8 @@ def _wait_for_end_of_jobs(slurm: Slurm) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+    with ExitStack() as open_sockets:
+        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
         for free in sockets:
             free.bind(("127.0.0.1", 0))
         return [int(free.getsockname()[1]) for free in sockets]

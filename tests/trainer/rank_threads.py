@@ -58,7 +58,7 @@ class StopAfter(NullProgress):
     def __init__(self, steps: int, number: int) -> None:
         self.left, self.number = steps, number
 
-    def advance(self, count: int, **facts: float | int | str) -> None:
+    def advance(self, count: int, **values: float | int | str) -> None:
         self.left -= count
         if count and not self.left:
             raise Interrupted(self.number)

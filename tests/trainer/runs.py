@@ -193,7 +193,7 @@ class SignalAfter:
     def start(self, task: str, total: int, unit: str, done: int = 0) -> None:
         self.left -= done
 
-    def advance(self, count: int, **facts: float | int | str) -> None:
+    def advance(self, count: int, **values: float | int | str) -> None:
         if count:
             self.left -= count
             if self.left == 0:

@@ -14,7 +14,7 @@ from mamp_trainer.checkpoints.files import RunIdentity, Snapshot, read_checkpoin
 from mamp_trainer.checkpoints.manager import CheckpointWriter, best_checkpoint, save_checkpoint
 from tests.trainer.runs import pretrain_recipe
 
-BELONGING = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
+IDENTITY = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
 FILES = ("model.safetensors", "state.pt", "recipe.json", "meta.json")
 
 
@@ -22,7 +22,7 @@ def snapshot(step: int, value: float = 1.0, measure: float | None = None) -> Sna
     module = nn.Linear(2, 1)
     nn.init.constant_(module.weight, value)
     state = {"moments": torch.arange(3.0), "position": [1, step], "lr": 0.5}
-    return Snapshot.take(step, module, state, pretrain_recipe(), BELONGING, measure)
+    return Snapshot.take(step, module, state, pretrain_recipe(), IDENTITY, measure)
 
 
 def save_step(run: Path, step: int, value: float = 1.0, measure: float | None = None) -> Path:
@@ -31,7 +31,7 @@ def save_step(run: Path, step: int, value: float = 1.0, measure: float | None = 
 
 def test_read_checkpoint__returns_what_was_saved(tmp_path: Path) -> None:
     checkpoint = read_checkpoint(save_step(tmp_path, 12))
-    assert (checkpoint.step, checkpoint.identity) == (12, BELONGING)
+    assert (checkpoint.step, checkpoint.identity) == (12, IDENTITY)
     assert torch.equal(checkpoint.weights["weight"], torch.ones(1, 2))
     assert torch.equal(checkpoint.state["moments"], torch.arange(3.0))
     assert checkpoint.recipe == pretrain_recipe().model_dump(mode="json")
@@ -115,7 +115,7 @@ def test_read_checkpoint__refuses_a_state_that_would_run_code(tmp_path: Path) ->
             return os.mkdir, (str(tmp_path / "ran"),)
 
     module = nn.Linear(2, 1)
-    folder = save_checkpoint(tmp_path, Snapshot.take(1, module, {"hostile": Hostile()}, pretrain_recipe(), BELONGING))
+    folder = save_checkpoint(tmp_path, Snapshot.take(1, module, {"hostile": Hostile()}, pretrain_recipe(), IDENTITY))
     with pytest.raises(CheckpointError):
         read_checkpoint(folder)
     assert not (tmp_path / "ran").exists()
@@ -146,7 +146,7 @@ def test_best_checkpoint__none_where_nothing_was_measured(tmp_path: Path) -> Non
 
 def test_snapshot__holds_still_while_training_goes_on() -> None:
     module, moments = nn.Linear(2, 1), torch.zeros(2)
-    taken = Snapshot.take(1, module, {"state": [{"moments": moments}]}, pretrain_recipe(), BELONGING)
+    taken = Snapshot.take(1, module, {"state": [{"moments": moments}]}, pretrain_recipe(), IDENTITY)
     before = module.weight.detach().clone()
     with torch.no_grad():
         module.weight.add_(1)

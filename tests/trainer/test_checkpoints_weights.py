@@ -16,12 +16,12 @@ from mamp_trainer.models.mamp import MAMP, Encoder
 from tests.trainer.golden_model import to_released
 from tests.trainer.runs import MODEL, pretrain_recipe
 
-BELONGING = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
+IDENTITY = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
 
 
 def save_mamp(run: Path, spec: ModelSpec = MODEL, step: int = 1) -> MAMP:
     model = MAMP(spec, MaskingSpec())
-    save_checkpoint(run, Snapshot.take(step, model, {}, pretrain_recipe(), BELONGING))
+    save_checkpoint(run, Snapshot.take(step, model, {}, pretrain_recipe(), IDENTITY))
     return model
 
 

@@ -36,7 +36,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own(path: Path, tmp_path: Path) -> Path:
+def store_copy(path: Path, tmp_path: Path) -> Path:
     """A store that a test may spoil."""
     return Path(shutil.copytree(path, tmp_path / "own.zarr"))
 
@@ -61,13 +61,13 @@ def same(first: Batch, second: Batch) -> bool:
 
 
 @pytest.fixture
-def reads(own: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def reads(store_copy: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The shards of the test's own store that are read, by the row where each read begins."""
     found: list[int] = []
     original = Store.read_rows
 
     def record(self: Store, name: str, start: int, stop: int) -> np.ndarray:
-        if self.path == own:
+        if self.path == store_copy:
             found.append(start // SHARD_ROWS)
         return original(self, name, start, stop)
 
@@ -140,15 +140,17 @@ def test_streamed_rows__steps_may_come_in_any_order(path: Path, steps: list[int]
         assert same(resident.batch(epoch, step), streamed.batch(epoch, step))
 
 
-def test_streamed_rows__going_on_within_an_epoch_reads_nothing_that_lies_before(own: Path, reads: list[int]) -> None:
-    streamed = train(clips_of(own, 3, streamed=True), batch_size=1)
+def test_streamed_rows__going_on_within_an_epoch_reads_nothing_that_lies_before(
+    store_copy: Path, reads: list[int]
+) -> None:
+    streamed = train(clips_of(store_copy, 3, streamed=True), batch_size=1)
     streamed.batch(1, streamed.order(1).windows[4].start + 1)
     settle(streamed)
     assert sorted(reads) == sorted(shard_numbers(streamed, 1, slice(4, 6)))
 
 
-def test_streamed_rows__one_window_is_read_ahead_and_no_more(own: Path, reads: list[int]) -> None:
-    streamed = train(clips_of(own, 3, streamed=True), batch_size=1)
+def test_streamed_rows__one_window_is_read_ahead_and_no_more(store_copy: Path, reads: list[int]) -> None:
+    streamed = train(clips_of(store_copy, 3, streamed=True), batch_size=1)
     streamed.batch(0, 0)
     settle(streamed)
     assert set(reads) == shard_numbers(streamed, 0, slice(2))
@@ -157,8 +159,8 @@ def test_streamed_rows__one_window_is_read_ahead_and_no_more(own: Path, reads: l
     assert set(reads) == shard_numbers(streamed, 0, slice(3))
 
 
-def test_streamed_rows__the_next_epoch_is_read_ahead(own: Path, reads: list[int]) -> None:
-    streamed = train(clips_of(own, 3, streamed=True), batch_size=1)
+def test_streamed_rows__the_next_epoch_is_read_ahead(store_copy: Path, reads: list[int]) -> None:
+    streamed = train(clips_of(store_copy, 3, streamed=True), batch_size=1)
     streamed.batch(0, streamed.steps - 1)
     expected = shard_numbers(streamed, 0, slice(-1, None)) | shard_numbers(streamed, 1, slice(1))
     settle(streamed)
@@ -170,10 +172,10 @@ def first_shard(made: TrainBatches, window: int) -> int:
 
 
 @pytest.mark.parametrize("left", [0, 1000])
-def test_streamed_rows__a_truncated_shard_is_named_where_it_is_needed(own: Path, left: int) -> None:
-    streamed = train(clips_of(own, 3, streamed=True), batch_size=1)
+def test_streamed_rows__a_truncated_shard_is_named_where_it_is_needed(store_copy: Path, left: int) -> None:
+    streamed = train(clips_of(store_copy, 3, streamed=True), batch_size=1)
     number = first_shard(streamed, 2)
-    shard = own / "joints" / "c" / str(number) / "0" / "0"
+    shard = store_copy / "joints" / "c" / str(number) / "0" / "0"
     shard.write_bytes(shard.read_bytes()[:left])
     order = streamed.order(0)
     run(streamed, 0, order.windows[1].start)
@@ -187,10 +189,10 @@ def run(made: TrainBatches, start: int, stop: int) -> None:
         made.batch(0, step)
 
 
-def test_streamed_rows__a_store_that_vanishes_is_named(own: Path) -> None:
-    streamed = train(clips_of(own, 2, streamed=True), batch_size=1)
+def test_streamed_rows__a_store_that_vanishes_is_named(store_copy: Path) -> None:
+    streamed = train(clips_of(store_copy, 2, streamed=True), batch_size=1)
     streamed.batch(0, 0)
-    shutil.rmtree(own)
+    shutil.rmtree(store_copy)
     with pytest.raises(DamagedStoreError, match=r"own.zarr: rows .* is gone"):
         run(streamed, 1, streamed.steps)
 

@@ -28,9 +28,9 @@ def test_ordered_all_reduce__a_value_s_bits_do_not_depend_on_its_neighbours() ->
     values = torch.rand((4, 64), generator=torch.Generator().manual_seed(0))
 
     def work(ranks: DistContext) -> tuple[list[float], list[float]]:
-        own = values[ranks.rank]
-        alone = [float(ranks.ordered_all_reduce(own[at : at + 1])) for at in range(64)]
-        return alone, ranks.ordered_all_reduce(own).tolist()
+        own_values = values[ranks.rank]
+        alone = [float(ranks.ordered_all_reduce(own_values[at : at + 1])) for at in range(64)]
+        return alone, ranks.ordered_all_reduce(own_values).tolist()
 
     expected = (((values[0] + values[1]) + values[2]) + values[3]).tolist()
     assert together(4, work) == [(expected, expected)] * 4

@@ -129,22 +129,22 @@ def test_synthetic_clips__some_have_a_single_body() -> None:
 
 
 def test_export_metadata__says_shape_units_and_classes() -> None:
-    facts = export_metadata(
+    metadata = export_metadata(
         exported("linear"), linear_recipe(), NTU60, dataset_spec("ntu60").paper_policy, NTU60.class_names
     )
-    assert facts["input"].startswith("clips: float32 (N, 2, 16, 25, 3)")
-    assert "metres" in facts["input"]
-    assert "0.9 of its valid frames" in facts["input"]
-    assert "holds zeros" in facts["input"]
-    assert json.loads(facts["classes"])[0] == "drink water"
+    assert metadata["input"].startswith("clips: float32 (N, 2, 16, 25, 3)")
+    assert "metres" in metadata["input"]
+    assert "0.9 of its valid frames" in metadata["input"]
+    assert "holds zeros" in metadata["input"]
+    assert json.loads(metadata["classes"])[0] == "drink water"
 
 
 def test_export_metadata__an_encoder_has_no_classes() -> None:
-    facts = export_metadata(
+    metadata = export_metadata(
         exported("encoder"), linear_recipe(), PKU1, dataset_spec("pku1").policy("corrected"), PKU1.class_names
     )
-    assert "classes" not in facts
-    assert "policy corrected" in facts["input"]
+    assert "classes" not in metadata
+    assert "policy corrected" in metadata["input"]
 
 
 def test_export_metadata__says_where_coordinates_begin_and_what_fills_an_empty_slot() -> None:

@@ -66,10 +66,12 @@ def test_evaluate__counts_as_scikit_learn_does(store: Path, trained: Path) -> No
     label, logits = scores.label.numpy(), scores.logits.numpy()
     assert np.array_equal(found.matrix, confusion_matrix(label, logits.argmax(axis=1), labels=range(60)))
     assert found.top5 == pytest.approx(100 * top_k_accuracy_score(label, logits, k=5, labels=range(60)))
-    seen = [each for each in found.classes if each.clips]
-    assert [each.label for each in seen] == [0, 1, 2]
-    assert sum((each.top1 or 0) * each.clips for each in seen) == pytest.approx(found.top1 * found.clips)
-    assert seen[0].name == "drink water"
+    with_clips = [of_class for of_class in found.classes if of_class.clips]
+    assert [of_class.label for of_class in with_clips] == [0, 1, 2]
+    assert sum((of_class.top1 or 0) * of_class.clips for of_class in with_clips) == pytest.approx(
+        found.top1 * found.clips
+    )
+    assert with_clips[0].name == "drink water"
 
 
 def test_evaluate__on_two_ranks_equals_one(store: Path, trained: Path) -> None:
@@ -86,9 +88,9 @@ def measured_on(ranks: DistContext, store: Path, trained: Path) -> tuple[float, 
 
 def test_embed_clips__is_the_mean_of_what_the_encoder_makes_of_each_body(store: Path, pretrained: Path) -> None:
     recipe = pretrain_recipe()
-    found, facts = embed_clips(pretrained, recipe, store, CPU, ("train", "test"))
+    found, made_by = embed_clips(pretrained, recipe, store, CPU, ("train", "test"))
     assert list(found.split) == ["train"] * 26 + ["test"] * 7
-    assert facts["network"] == str(pretrained)
+    assert made_by["network"] == str(pretrained)
 
     encoder = Encoder(recipe.model).eval()
     encoder.load_state_dict(load_encoder(pretrained, recipe.model))
@@ -102,9 +104,9 @@ def test_embed_clips__is_the_mean_of_what_the_encoder_makes_of_each_body(store: 
 def test_embed_clips__initial_weights_are_those_of_an_untrained_linear_evaluation(store: Path, trained: Path) -> None:
     """The run's encoder was fixed and untrained: its features are those of the same seed."""
     from_run, _ = embed_clips(trained, linear_recipe(), store, CPU, ("test",))
-    from_seed, facts = embed_clips(None, linear_recipe(), store, CPU, ("test",))
+    from_seed, made_by = embed_clips(None, linear_recipe(), store, CPU, ("test",))
     assert np.array_equal(from_run.features, from_seed.features)
-    assert facts["network"] == "untrained"
+    assert made_by["network"] == "untrained"
 
 
 def test_measure_encoder__votes_as_scikit_learn_does(store: Path, pretrained: Path) -> None:

@@ -128,7 +128,7 @@ def test_transfer__from_another_dataset_than_the_recipes_warns(
 ) -> None:
     recipe = transfer_recipe(pretrained_on=TRANSFER, model=MODEL, drop_path=0.0)
     messages = warnings_of(caplog, store, tmp_path / "run", recipe=recipe, encoder_from=pretrained)
-    assert any("pre-trained on ntu60 xsub; the recipe is about one of ntu120 xsub" in each for each in messages)
+    assert any("pre-trained on ntu60 xsub; the recipe is about one of ntu120 xsub" in text for text in messages)
 
 
 def test_finetune__from_an_encoder_that_has_seen_labels_warns(
@@ -136,7 +136,7 @@ def test_finetune__from_an_encoder_that_has_seen_labels_warns(
 ) -> None:
     assert not warnings_of(caplog, store, tmp_path / "one", encoder_from=pretrained)
     messages = warnings_of(caplog, store, tmp_path / "other", encoder_from=tmp_path / "one")
-    assert any("that of a run of train finetune, not of a pre-training" in each for each in messages)
+    assert any("that of a run of train finetune, not of a pre-training" in text for text in messages)
 
 
 @pytest.mark.parametrize("recipe", [linear_recipe(), SHALLOW])

@@ -31,7 +31,9 @@ def cosine(a: Tensor, b: Tensor) -> float:
 
 def ranking(query: Tensor, gallery: Tensor) -> list[tuple[float, int]]:
     """Return (similarity, place), nearest first, one pair at a time."""
-    return sorted(((cosine(query, each), at) for at, each in enumerate(gallery)), key=lambda pair: (-pair[0], pair[1]))
+    return sorted(
+        ((cosine(query, feature), at) for at, feature in enumerate(gallery)), key=lambda pair: (-pair[0], pair[1])
+    )
 
 
 def knn(query: Tensor, gallery: Tensor, labels: Tensor, k: int) -> int:
@@ -44,16 +46,20 @@ def knn(query: Tensor, gallery: Tensor, labels: Tensor, k: int) -> int:
 
 def average_precision(query: Tensor, label: Tensor, gallery: Tensor, labels: Tensor) -> float:
     places = [place for place, (_, at) in enumerate(ranking(query, gallery), start=1) if labels[at] == label]
-    return sum(found / place for found, place in enumerate(places, start=1)) / len(places) if places else 0.0
+    return (
+        sum(nearest_clips / place for neighbourhood, place in enumerate(places, start=1)) / len(places)
+        if places
+        else 0.0
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 30))
 def test_find_nearest__equals_comparing_one_by_one(seed: int, k: int) -> None:
     queries, _, gallery, _ = make_set(seed)
-    found = find_nearest(queries, gallery, k)
-    assert found.indices.shape == found.similarity.shape == (7, min(k, 23))
-    for query, place, similarity in zip(queries, *found, strict=True):
+    nearest_clips = find_nearest(queries, gallery, k)
+    assert nearest_clips.indices.shape == neighbourhood.similarity.shape == (7, min(k, 23))
+    for query, place, similarity in zip(queries, *nearest_clips, strict=True):
         near = ranking(query, gallery)[:k]
         torch.testing.assert_close(
             similarity.double(), torch.tensor([pair[0] for pair in near]).double(), atol=1e-6, rtol=0
@@ -80,14 +86,14 @@ def test_vote__the_nearest_alone_decides_at_one() -> None:
 
 @pytest.mark.parametrize(("similarity", "winner"), [([0.9, 0.1, 0.6, 0.5], 1), ([0.9, 0.3, 0.6, 0.5], 0)])
 def test_vote__equal_counts_are_decided_by_similarity(similarity: list[float], winner: int) -> None:
-    found = NearestClips(torch.arange(4)[None], torch.tensor([similarity]))
-    assert vote(found, torch.tensor([0, 0, 1, 1]), 2, k=4).argmax(dim=1).tolist() == [winner]
+    nearest_clips = NearestClips(torch.arange(4)[None], torch.tensor([similarity]))
+    assert vote(nearest_clips, torch.tensor([0, 0, 1, 1]), 2, k=4).argmax(dim=1).tolist() == [winner]
 
 
 def test_vote__similarity_never_outweighs_a_vote() -> None:
-    found = NearestClips(torch.arange(20)[None], torch.tensor([[1.0] * 9 + [-1.0] * 11]))
+    nearest_clips = NearestClips(torch.arange(20)[None], torch.tensor([[1.0] * 9 + [-1.0] * 11]))
     labels = torch.tensor([0] * 9 + [1] * 11)
-    assert vote(found, labels, 2, k=20).argmax(dim=1).tolist() == [1]
+    assert vote(nearest_clips, labels, 2, k=20).argmax(dim=1).tolist() == [1]
 
 
 @settings(max_examples=50, deadline=None)
@@ -128,9 +134,9 @@ def test_find_nearest__chunks_change_nothing(chunk: int, monkeypatch: pytest.Mon
 
 def test_find_nearest__takes_half_precision_features_and_zeros() -> None:
     queries, gallery = torch.tensor([[1.0, 0.0]]).bfloat16(), torch.tensor([[0.0, 0.0], [2.0, 0.0]]).bfloat16()
-    found = find_nearest(queries, gallery, 2)
-    assert found.indices.tolist() == [[1, 0]]
-    assert found.similarity.tolist() == [[1.0, 0.0]]
+    nearest_clips = find_nearest(queries, gallery, 2)
+    assert nearest_clips.indices.tolist() == [[1, 0]]
+    assert nearest_clips.similarity.tolist() == [[1.0, 0.0]]
 
 
 def test_find_nearest__of_no_query_is_nothing() -> None:

@@ -76,9 +76,9 @@ def test_load_predictor__another_kind_of_head_is_refused(run: Path) -> None:
 
 
 def test_top_classes__highest_first() -> None:
-    told = top_classes(torch.tensor([[1.0, 3.0, 2.0]]).log(), 2)
-    assert [[label for label, _ in clip] for clip in told] == [[1, 2]]
-    assert [probability for _, probability in told[0]] == pytest.approx([1 / 2, 1 / 3])
+    top = top_classes(torch.tensor([[1.0, 3.0, 2.0]]).log(), 2)
+    assert [[label for label, _ in clip] for clip in top] == [[1, 2]]
+    assert [probability for _, probability in top[0]] == pytest.approx([1 / 2, 1 / 3])
 
 
 def test_top_classes__no_more_than_there_are_classes() -> None:

@@ -152,7 +152,7 @@ def test_load_recipe__every_row_of_an_ablation_is_a_recipe(table: str, dataset: 
 
 
 @pytest.mark.parametrize(
-    ("task", "name", "override", "said"),
+    ("task", "name", "override", "message"),
     [
         ("finetune", "ntu60-xsub", "subset={fraction: 0.1}", "unknown key: subset"),
         ("semi", "ntu60-xsub-1pct", "subset=null", "subset: Input should be"),
@@ -166,8 +166,8 @@ def test_load_recipe__every_row_of_an_ablation_is_a_recipe(table: str, dataset: 
         ("pretrain", "ntu60-xsub", "model.input=bones", r"model\.input"),
     ],
 )
-def test_load_recipe__what_does_not_go_together_is_refused(task: str, name: str, override: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_load_recipe__what_does_not_go_together_is_refused(task: str, name: str, override: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         load_recipe(task, name, [override])
 
 

@@ -82,9 +82,9 @@ def test_make_plan__evaluations_have_their_encoders_shape(table: str, scale: Sca
             assert "-scratch" in run.name
             continue
         encoder = parents[run.parent].model
-        own = run.recipe.model
+        run_model = run.recipe.model
         for field in ("input", "joints", "frames", "segment", "width", "depth", "heads", "mlp_ratio"):
-            assert getattr(own, field) == getattr(encoder, field)
+            assert getattr(run_model, field) == getattr(encoder, field)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -101,13 +101,13 @@ def test_make_plan__tables_share_pretrainings(scale: Scale) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 def test_make_plan__no_two_names_stand_for_one_run(scale: Scale) -> None:
     runs = {run.name: run for table in NAMES for run in make_plan(table, scale).runs}
-    facts = Counter(str((settings(run.recipe), run.parent)) for run in runs.values())
-    assert max(facts.values()) == 1
+    counts = Counter(str((settings(run.recipe), run.parent)) for run in runs.values())
+    assert max(counts.values()) == 1
 
 
 def test_make_plan__published_settings_are_the_shipped_recipes() -> None:
-    shipped = [settings(recipe) for recipe in list_recipes("pretrain")]
-    assert all(settings(recipe) in shipped for recipe in pretrainings(make_plan("1")).values())
+    built_in = [settings(recipe) for recipe in list_recipes("pretrain")]
+    assert all(settings(recipe) in built_in for recipe in pretrainings(make_plan("1")).values())
 
 
 def test_make_plan__runs_of_the_training_commands_count() -> None:

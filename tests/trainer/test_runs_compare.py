@@ -19,7 +19,11 @@ def compare_two(one: Path, two: Path) -> dict[str, Aspect]:
 
 def told(aspects: dict[str, Aspect]) -> dict[str, list[str]]:
     """Return what differs, by aspect."""
-    return {name: [str(each) for each in aspect.differences] for name, aspect in aspects.items() if aspect.differences}
+    return {
+        name: [str(difference) for difference in aspect.differences]
+        for name, aspect in aspects.items()
+        if aspect.differences
+    }
 
 
 def test_compare__names_the_field_of_the_recipe_that_differs(tmp_path: Path) -> None:

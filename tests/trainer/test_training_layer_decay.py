@@ -18,7 +18,7 @@ def classifier(spec: ModelSpec = SPEC) -> Classifier:
 def scales(model: Classifier, decay: float) -> dict[str, float]:
     """Return the factor of every parameter's learning rate by its name."""
     names = {parameter: name for name, parameter in model.named_parameters()}
-    return {names[each]: group[LR_SCALE] for group in layer_groups(model, 0.05, decay) for each in group["params"]}
+    return {names[tensor]: group[LR_SCALE] for group in layer_groups(model, 0.05, decay) for tensor in group["params"]}
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_layer_groups__published_scales() -> None:
 def test_layer_groups__hold_every_parameter_once_and_spare_the_one_dimensional() -> None:
     model = classifier()
     groups = layer_groups(model, 0.05, 0.8)
-    grouped = [each for group in groups for each in group["params"]]
-    assert len(grouped) == len({id(each) for each in grouped}) == len(list(model.parameters()))
-    assert all((each.ndim > 1) == (group["weight_decay"] == 0.05) for group in groups for each in group["params"])
+    grouped = [tensor for group in groups for tensor in group["params"]]
+    assert len(grouped) == len({id(tensor) for tensor in grouped}) == len(list(model.parameters()))
+    assert all((tensor.ndim > 1) == (group["weight_decay"] == 0.05) for group in groups for tensor in group["params"])
     assert {group["weight_decay"] for group in groups} == {0.0, 0.05}
 
 

@@ -61,7 +61,7 @@ def test_parameter_groups__spare_exactly_the_one_dimensional() -> None:
     names = {parameter: name for name, parameter in model.named_parameters()}
     decayed, spared = parameter_groups(model, 0.05)
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.05, 0.0)
-    assert all(names[each].endswith("bias") or ".norm" in names[each] for each in spared["params"])
+    assert all(names[tensor].endswith("bias") or ".norm" in names[tensor] for tensor in spared["params"])
     assert {"decoder.mask_token", "encoder.temp_embed", "encoder.pos_embed"} <= {names[p] for p in decayed["params"]}
     assert len(decayed["params"]) + len(spared["params"]) == len(names)
 

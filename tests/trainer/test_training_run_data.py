@@ -36,7 +36,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own(store: Path, tmp_path: Path) -> Path:
+def store_copy(store: Path, tmp_path: Path) -> Path:
     """A store that a test may spoil."""
     shutil.copy(store.with_name("toy.xsub.json"), tmp_path)
     return Path(shutil.copytree(store, tmp_path / "toy.zarr"))
@@ -107,17 +107,17 @@ def test_pretrain__the_window_that_a_stream_sets_is_kept_with_the_run(store: Pat
     pretrain(recipe, store, RunContext(tmp_path / "run", resume=True, device="cpu"))
 
 
-def test_pretrain__a_shard_that_vanishes_stops_it_and_is_named(own: Path, tmp_path: Path) -> None:
+def test_pretrain__a_shard_that_vanishes_stops_it_and_is_named(store_copy: Path, tmp_path: Path) -> None:
     recipe = pretrain_recipe(residency="stream", shuffle_window=1, checkpoint_every=1)
 
     class Vandal(SignalAfter):
-        def advance(self, count: int, **facts: float | int | str) -> None:
+        def advance(self, count: int, **_values: float | int | str) -> None:
             self.left -= count
             if count and self.left == 0:
-                shutil.rmtree(own / "joints" / "c")
+                shutil.rmtree(store_copy / "joints" / "c")
 
     with pytest.raises(DamagedStoreError, match=r"toy.zarr: .* joints/c/\d+/0/0 .* is gone"):
-        pretrain(recipe, own, RunContext(tmp_path / "run", device="cpu", progress=Vandal(18)))
+        pretrain(recipe, store_copy, RunContext(tmp_path / "run", device="cpu", progress=Vandal(18)))
     folder = latest_checkpoint(tmp_path / "run")
     assert folder is not None
     assert read_checkpoint(folder).step == 13
@@ -135,11 +135,11 @@ def test_run_data__measures_the_clips_of_all_sides_that_are_used(store: Path) ->
     assert open_source(store, exceeding).residency.location == "stream"
 
 
-def test_run_data__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_side(own: Path) -> None:
-    parent = read_manifest(open_store(own), "xsub")
+def test_run_data__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_split(store_copy: Path) -> None:
+    parent = read_manifest(open_store(store_copy), "xsub")
     subset = Subset(fraction=0.25)
     drawn = parent.replaced(train=parent.train[3:8], subset=subset, parent=parent.digest())
-    own.with_name(manifest_name(own.name, "xsub", subset)).write_text(drawn.model_dump_json())
-    source = open_source(own, semi_recipe(subset=subset))
+    store_copy.with_name(manifest_name(store_copy.name, "xsub", subset)).write_text(drawn.model_dump_json())
+    source = open_source(store_copy, semi_recipe(subset=subset))
     assert source.ids == {"train": list(parent.train[3:8]), "test": list(parent.test)}
     assert run_identity(source, "untrained").manifest_hash == drawn.digest()

@@ -48,8 +48,8 @@ def test_flush_metrics__returns_each_loss_once() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_flush_metrics__names_the_first_step_that_is_not_finite(value: float) -> None:
     trainer = square_trainer(nn.Parameter(torch.tensor(1.0)))
-    for number, each in enumerate([1.0, value, value], start=40):
-        trainer.train_step(batch(each), 3, number, lr=0.0)
+    for number, batch_loss in enumerate([1.0, value, value], start=40):
+        trainer.train_step(batch(batch_loss), 3, number, lr=0.0)
     with pytest.raises(TrainingError, match=r"(?s)step 42 of epoch 4: the loss is (nan|inf).*clip3 clip41"):
         trainer.flush_metrics()
 
