@@ -4,6 +4,7 @@ import json
 import signal
 import zipfile
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -224,14 +225,14 @@ def test_predict__own_recordings_by_their_layout(run: Run, tmp_path: Path) -> No
         file = tmp_path / "raw" / ("sit", "wave")[number % 2] / f"s{1 + number // 4}_{number}.npy"
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, np.random.default_rng(number).normal(size=(12, 17, 3)).astype(np.float32))
-    store, own = tmp_path / "custom.zarr", ("--layout", tmp_path / "waves.yaml")
-    assert run("ingest", "custom", *own, "--raw", tmp_path / "raw", "--out", store, "--workers", 0).code == 0
+    store, layout = tmp_path / "custom.zarr", ("--layout", tmp_path / "waves.yaml")
+    assert run("ingest", "custom", *layout, "--raw", tmp_path / "raw", "--out", store, "--workers", 0).code == 0
     assert run("build-splits", "--protocol", "xsub", "--store", store).code == 0
     recipe = linear_recipe(dataset="custom", model=linear_recipe().model.replaced(joints=17))
     evaluate_encoder(recipe, store, tmp_path / "run", device="cpu")
-    outcome = run("predict", tmp_path / "run", tmp_path / "raw", *own, "--device", "cpu")
+    outcome = run("predict", tmp_path / "run", tmp_path / "raw", *layout, "--device", "cpu")
     assert outcome.code == 0, outcome.err
-    predicted = {line["clip"]: [entry["probability"] for entry in sorted(line["predictions"], key=lambda entry: entry["label"])]
+    predicted = {line["clip"]: [entry["probability"] for entry in sorted(line["predictions"], key=itemgetter("label"))]
             for line in lines_of(outcome)}  # fmt: skip
     scores = ClipPredictions.read(tmp_path / "run" / SCORES_FILE)
     for clip, expected in zip(scores.clip, scores.logits.softmax(dim=1).tolist(), strict=True):

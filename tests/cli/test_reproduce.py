@@ -33,7 +33,7 @@ class Killer(NullProgress):
     def start(self, task, total, unit, done=0):
         self.runs, self.steps = self.runs + 1, 0
 
-    def advance(self, count, **facts):
+    def advance(self, count, **_values):
         self.steps += count
         if self.runs == 2 and self.steps == 6:
             (run,) = RUNS.glob("linear-*")

@@ -45,12 +45,8 @@ def knn(query: Tensor, gallery: Tensor, labels: Tensor, k: int) -> int:
 
 
 def average_precision(query: Tensor, label: Tensor, gallery: Tensor, labels: Tensor) -> float:
-    places = [place for place, (_, at) in enumerate(ranking(query, gallery), start=1) if labels[at] == label]
-    return (
-        sum(nearest_clips / place for neighbourhood, place in enumerate(places, start=1)) / len(places)
-        if places
-        else 0.0
-    )
+    ranks = [rank for rank, (_, at) in enumerate(ranking(query, gallery), start=1) if labels[at] == label]
+    return sum(hits / rank for hits, rank in enumerate(ranks, start=1)) / len(ranks) if ranks else 0.0
 
 
 @settings(max_examples=50, deadline=None)
@@ -58,7 +54,7 @@ def average_precision(query: Tensor, label: Tensor, gallery: Tensor, labels: Ten
 def test_find_nearest__equals_comparing_one_by_one(seed: int, k: int) -> None:
     queries, _, gallery, _ = make_set(seed)
     nearest_clips = find_nearest(queries, gallery, k)
-    assert nearest_clips.indices.shape == neighbourhood.similarity.shape == (7, min(k, 23))
+    assert nearest_clips.indices.shape == nearest_clips.similarity.shape == (7, min(k, 23))
     for query, place, similarity in zip(queries, *nearest_clips, strict=True):
         near = ranking(query, gallery)[:k]
         torch.testing.assert_close(
