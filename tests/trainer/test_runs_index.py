@@ -46,7 +46,7 @@ def test_read_record__says_what_to_do_about_an_unknown_field(tmp_path: Path) -> 
     change_record(write_run(tmp_path / "run", linear_recipe()), colour="blue")
     with pytest.raises(RecordError, match="unknown key: colour") as caught:
         read_record(tmp_path / "run")
-    assert "Update mampctl" in caught.value.remedy
+    assert "Use the version of mampctl that wrote it" in caught.value.remedy
 
 
 def test_summarise_run__of_a_complete_one_by_its_record_alone(tmp_path: Path) -> None:
