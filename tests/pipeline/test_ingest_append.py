@@ -217,7 +217,7 @@ def test_ingest__append_of_known_ids_with_other_content_is_refused(archives: tup
     edited = rewritten(archives[0], tmp_path / "edited.zip", b" 0.", b" 1.")
     with pytest.raises(StoreExistsError, match=r"holds all of these \d+ clips.* has changed"):
         ingest(request(out, edited, append=True), NullProgress())
-    with pytest.raises(StoreExistsError, match="a finished store of other input stands there"):
+    with pytest.raises(StoreExistsError, match="a finished store of other input is there"):
         ingest(request(out, edited), NullProgress())
 
 

@@ -124,7 +124,7 @@ class ProtocolCommand(TyperCommand):
 
 
 def add_protocol_commands(app: typer.Typer) -> None:
-    """Add a command for each evaluation protocol that trains; what differs between them stands in their recipes.
+    """Add a command for each evaluation protocol that trains; what differs between them is in their recipes.
 
     Protocols of other distributions are not imported for it: `ProtocolCommand` hides --draws where they have none.
     """

@@ -183,7 +183,7 @@ def _reject_present_clips(request: IngestRequest, raw_input: RawInput, existing:
 
 def _other_input_error(request: IngestRequest) -> StoreExistsError:
     return StoreExistsError(
-        f"{request.out}: a finished store of other input stands there: clips, their content, or in a folder their "
+        f"{request.out}: a finished store of other input is there: clips, their content, or in a folder their "
         "times of writing are not those that were ingested",
         remedy="Choose another --out, remove that store, or extend it by new clips with --append.",
     )
@@ -191,6 +191,6 @@ def _other_input_error(request: IngestRequest) -> StoreExistsError:
 
 def _other_kind_error(request: IngestRequest) -> StoreExistsError:
     return StoreExistsError(
-        f"{request.out}: a finished store of another dataset, another layout or another policy stands there",
+        f"{request.out}: a finished store of another dataset, another layout or another policy is there",
         remedy="Choose another --out, or remove that store.",
     )

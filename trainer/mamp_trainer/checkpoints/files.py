@@ -220,5 +220,5 @@ def _read_verified(path: Path, digest: str | None = None) -> bytes:
 def _damaged_error(path: Path, reason: str) -> CheckpointError:
     return CheckpointError(
         f"checkpoint {path} cannot be read: {reason}",
-        remedy="Remove this checkpoint's folder to go on from the one before it.",
+        remedy="Remove this checkpoint's folder to continue from the one before it.",
     )

@@ -142,15 +142,15 @@ class Predictor(NamedTuple):
             RecipeError: it is for another number of joints.
             UsageError: there is no such device.
         """
-        chosen = choose_device(device)
+        torch_device = choose_device(device)
         joints = len(spec.skeleton.joints)
         if recipe.model.joints != joints:
             raise RecipeError(
                 f"{source} is for {recipe.model.joints} joints, {spec.title} has {joints}",
                 remedy="Use the recipe or layout that it was trained with.",
             )
-        model = load_classifier(source, recipe).to(chosen)
-        predictor = cls(model, recipe, spec.bodies, empty_slot, chosen)
+        model = load_classifier(source, recipe).to(torch_device)
+        predictor = cls(model, recipe, spec.bodies, empty_slot, torch_device)
         if model.classes != spec.classes:
             raise CheckpointError(
                 f"{source}: a classifier of {model.classes} classes, {spec.title} has {spec.classes}",

@@ -241,7 +241,7 @@ def choose_runs(plan: ReproductionPlan, only: Sequence[str]) -> frozenset[str]:
                 f"--only {name}: table {plan.table} has no such column", remedy=f"Choose of: {', '.join(columns)}."
             )
     parents = {run.name: run.parent for run in plan.runs}
-    chosen = {
+    needed = {
         name
         for planned in plan.tables
         for cell in planned.cells
@@ -249,7 +249,7 @@ def choose_runs(plan: ReproductionPlan, only: Sequence[str]) -> frozenset[str]:
         if not only or f"{column.dataset}/{column.protocol}" in only
         for name in cell.runs
     }
-    return frozenset(chosen | {parent for name in chosen if (parent := parents[name]) is not None})
+    return frozenset(needed | {parent for name in needed if (parent := parents[name]) is not None})
 
 
 def _published_tables(table: str) -> list[PublishedTable]:

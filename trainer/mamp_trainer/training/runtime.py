@@ -62,7 +62,7 @@ class RunContext(ComputeContext):
     Attributes:
         run_dir: the run's folder, made by the run: recipe.yaml, metrics.jsonl, tensorboard/, checkpoints/, and at the
             end run.json and, of evaluations, scores.npz (the last epoch's predictions for the test clips).
-        resume: whether to go on from the run's latest checkpoint.
+        resume: whether to continue from the run's latest checkpoint.
         profile_steps: steps to be profiled, into the run's folder.
     """
 
