@@ -26,7 +26,7 @@ def test_wheel__holds_the_four_packages_their_recipes_and_types(wheel: Path) -> 
     tops = {name.partition("/")[0] for name in names}
     assert {"mamp_schemas", "mamp_pipeline", "mamp_trainer", "mampctl"} == {t for t in tops if "dist-info" not in t}
     assert "mamp_trainer/recipes/pretrain/ntu60-xsub.yaml" in names
-    assert "mamp_pipeline/layouts/kinect_v2.yaml" in names
+    assert "mamp_pipeline/datasets/custom/layouts/kinect_v2.yaml" in names
     assert "mamp_pipeline/report/assets/viewer.js" in names
     assert "mampctl/py.typed" in names
 

@@ -61,7 +61,7 @@ def test_own_data__every_command_of_the_page_runs(run: Run) -> None:
         fewer = ("--set", "schedule.epochs=2", "--set", "schedule.warmup_epochs=0") if "train" in arguments else ()
         outcome = run(*arguments, *fewer)
         assert outcome.code == 0, (command, outcome.err)
-    assert json.loads(Path("data/runs/linear-nwucla-small/run.json").read_text())["dataset"] == "custom"
+    assert json.loads(Path("data/runs/own-linear/run.json").read_text())["dataset"] == "custom"
 
 
 @pytest.mark.usefixtures("place")
