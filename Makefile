@@ -29,7 +29,7 @@ browser: ## install Chromium and its driver for the tests of pages, from Debian'
 	fi
 
 test: $(READY) browser ## run the test suite
-	$(BIN)/python -m pytest -n 2 -m 'not benchmark and not soak and not images and not slurm'
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not benchmark and not soak and not images and not slurm'
 
 check: $(READY) ## check format, lint, types, import contracts
 	$(BIN)/ruff format --check .

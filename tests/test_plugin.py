@@ -19,6 +19,8 @@ PLUGIN = ROOT / "tests" / "plugin"
 CLASSES = ("wave", "kick", "bow")
 FRAMES = 16
 
+pytestmark = pytest.mark.xdist_group("installed")  # built and installed once
+
 Mampctl = Callable[..., subprocess.CompletedProcess[str]]
 
 
