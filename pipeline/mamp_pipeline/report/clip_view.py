@@ -47,9 +47,10 @@ def centre_crop(valid_frames: int, share: float) -> Crop:
 
 
 def resize_crop(joints_MTVC: NDArray[np.float32], crop: Crop, frames: int) -> NDArray[np.float32]:
-    """Resize a crop to T frames: linear, half-pixel centres, edges clamped, float32 coordinates.
+    """Resize a crop to T frames: linear, half-pixel centres, edges clamped.
 
-    The coordinates in time are float32, as in the authors' code.
+    As in the authors' code, each rounded to float32 once: the coordinates in time, fma(scale, i + ½, -½), and the
+    interpolation, fma(1 - w, x_before, w · x_after). Products of float32 numbers are exact in float64.
 
     Args:
         joints_MTVC: (M, F, V, 3) metres.
@@ -59,14 +60,13 @@ def resize_crop(joints_MTVC: NDArray[np.float32], crop: Crop, frames: int) -> ND
     Returns:
         (M, T, V, 3) float32.
     """
-    scale = np.float32(crop.length) / np.float32(frames)
-    centres = np.arange(frames, dtype=np.float32) + np.float32(0.5)
-    source = np.maximum(scale * centres - np.float32(0.5), np.float32(0))
+    scale = np.float64(np.float32(crop.length) / np.float32(frames))
+    source = np.maximum((scale * (np.arange(frames) + 0.5) - 0.5).astype(np.float32), np.float32(0))
     before = np.minimum(source.astype(np.int64), crop.length - 1)
     after = np.minimum(before + 1, crop.length - 1)
     weight = (source - before.astype(np.float32))[:, None, None]
     first, second = joints_MTVC[:, crop.start + before], joints_MTVC[:, crop.start + after]
-    return np.asarray(first * (1 - weight) + second * weight, dtype=np.float32)
+    return np.asarray((1 - weight).astype(np.float64) * first + weight * second, dtype=np.float32)
 
 
 def paper_masking(dataset: DatasetSpec) -> MaskingSpec:

@@ -63,16 +63,18 @@ def centre_crop(valid: Tensor, share: float) -> tuple[Tensor, Tensor]:
 def resize_points(start: Tensor, length: Tensor, frames: int) -> SamplePoints:
     """Plan the linear resize of crops to T frames: half-pixel centres, edges clamped.
 
-    Coordinates are float32, as in the authors' code: float64 ones give samples that differ by 1e-4.
+    The authors' interpolation computes a source coordinate as fma(scale, i + ½, -½) in float32, rounded once. The
+    product of two float32 numbers is exact in float64, so float64 rounded to float32 at the end gives the same bits on
+    every machine. The scale itself is a float32 quotient: a float64 one gives samples that differ by 1e-4.
 
     Args:
         start: (N,) int64, first frame of the crop.
         length: (N,) int64, its frames, at least 1.
         frames: T.
     """
-    scale = length.float()[:, None] / frames
-    centres = torch.arange(frames, device=start.device, dtype=torch.float32) + 0.5
-    source = (scale * centres - 0.5).clamp(min=0)
+    scale = (length.float()[:, None] / frames).double()
+    centres = torch.arange(frames, device=start.device, dtype=torch.float64) + 0.5
+    source = (scale * centres - 0.5).float().clamp(min=0)
     last = length[:, None] - 1
     before = source.long().minimum(last)
     after = (before + 1).minimum(last)
@@ -81,6 +83,10 @@ def resize_points(start: Tensor, length: Tensor, frames: int) -> SamplePoints:
 
 def gather_lerp(rows: Tensor, first: Tensor, filled: Tensor, points: SamplePoints) -> Tensor:
     """Gather ragged clips at their sample points and interpolate, in one pass over memory.
+
+    The authors' interpolation is fma(1 - w, x_before, w · x_after), each rounded once. `embedding_bag` adds the
+    weighted rows of a bag in order, by fused multiply-add. So the later frame comes first in a bag, and samples equal
+    the authors' bit for bit. (Where a processor has no fused multiply-add, they differ by one rounding, 3e-7 at 4 m.)
 
     Args:
         rows: (rows, ...) packed rows.
@@ -91,8 +97,8 @@ def gather_lerp(rows: Tensor, first: Tensor, filled: Tensor, points: SamplePoint
     Returns:
         (N, M, T, ...).
     """
-    frames = torch.stack([points.before, points.after], dim=-1)
-    weights = torch.stack([1 - points.weight, points.weight], dim=-1)
+    frames = torch.stack([points.after, points.before], dim=-1)
+    weights = torch.stack([points.weight, 1 - points.weight], dim=-1)
     index = first[:, :, None, None] + frames[:, None]
     shares = filled[:, :, None, None] * weights[:, None]
     sampled = embedding_bag(index.view(-1, 2), rows.flatten(1), per_sample_weights=shares.view(-1, 2), mode="sum")
