@@ -19,6 +19,8 @@ from mamp_schemas.models.skeleton import KINECT_V2
 
 MARKUP = "<script>alert(1)</script><b>wave"
 NAMES = (MARKUP, "sit down", "walk")
+ABSENT = "jump up"
+"""A class without test clips."""
 RECIPE = {"name": "tiny", "dataset": "ntu60", "protocol": "xsub"}
 
 
@@ -58,8 +60,8 @@ def make_analysis(names: tuple[str, ...] = NAMES, **parts: Any) -> RunAnalysis:
     )
 
 
-def make_confusion(classes: int = len(NAMES), clips: int = 40) -> ConfusionAnalysis:
-    """Return a confusion in which the first class is often taken for the last."""
+def make_confusion(classes: int = len(NAMES), clips: int = 40, absent: int = 0) -> ConfusionAnalysis:
+    """Return a confusion: the first class is often taken for the last, and `absent` classes without clips follow."""
     matrix = np.random.default_rng(0).multinomial(clips // 10, np.full(classes, 1 / classes), classes)
     matrix += np.diag(np.full(classes, clips))
     matrix[0, -1] += clips // 2
@@ -72,8 +74,8 @@ def make_confusion(classes: int = len(NAMES), clips: int = 40) -> ConfusionAnaly
     return ConfusionAnalysis(
         source="scores",
         clips=int(matrix.sum()),
-        matrix=ArrayData.of(matrix),
-        accuracy=tuple(np.diagonal(shares).tolist()),
+        matrix=ArrayData.of(np.pad(matrix, (0, absent))),
+        accuracy=(*np.diagonal(shares).tolist(), *[None] * absent),
         pairs=tuple(sorted(pairs, key=lambda pair: -pair.share)[:500]),
         num_pairs=len(pairs),
     )
@@ -123,7 +125,7 @@ def make_reconstruction(target: str = "motion", examples: int = 2, frames: int =
 def make_runs() -> list[RunReport]:
     """Return a pre-training, two evaluations one of which lacks parts, and a run that has only begun."""
     pretrained = make_analysis(features=make_features(), reconstruction=make_reconstruction())
-    measured = make_analysis(confusion=make_confusion(), features=make_features())
+    measured = make_analysis((*NAMES, ABSENT), confusion=make_confusion(absent=1), features=make_features())
     broken = make_analysis(unavailable={"confusion": "scores.npz cannot be read.", "features": "no store"})
     return [
         make_run("mamp", "pretrain", analysis=pretrained),

@@ -1,5 +1,6 @@
 """`mampctl evaluate`, `knn` and `embed`: what they print and write, and what they refuse."""
 
+import csv
 import json
 import pickle
 from pathlib import Path
@@ -45,11 +46,27 @@ def test_evaluate__writes_report_tables_and_scores(run: Run, store: Path, traine
     assert outcome.code == 0, outcome.err
     assert "ntu60 xsub: 7 test clips" in outcome.out
     report = json.loads((tmp_path / "found" / "evaluation.json").read_text())
-    rows = (tmp_path / "found" / "confusion.csv").read_text().splitlines()
-    assert len(rows) == 61
     assert sum(map(sum, report["matrix"])) == 7
-    assert len((tmp_path / "found" / "classes.csv").read_text().splitlines()) == 61
     assert ClipPredictions.read(tmp_path / "found" / "scores.npz").logits.shape == (7, 60)
+
+
+def test_evaluate__tables_hold_the_present_classes_or_all(run: Run, store: Path, trained: Path, tmp_path: Path) -> None:
+    tables = {}
+    for folder, options in (("present", []), ("all", ["--all-classes"])):
+        outcome = run("evaluate", trained, "--store", store, "--out", tmp_path / folder, *options)
+        assert outcome.code == 0, outcome.err
+        for name in ("classes.csv", "confusion.csv"):
+            tables[folder, name] = list(csv.reader((tmp_path / folder / name).read_text().splitlines()))
+    matrix = np.array(json.loads((tmp_path / "all" / "evaluation.json").read_text())["matrix"])
+    present = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
+    assert 0 < len(present) < 60
+    classes = tables["all", "classes.csv"]
+    assert len(classes) == 61
+    assert tables["present", "classes.csv"] == [classes[0], *(classes[1 + i] for i in present)]
+    for folder, shown in (("present", present), ("all", np.arange(60))):
+        header, *rows = tables[folder, "confusion.csv"]
+        assert header[1:] == [row[0] for row in rows] == [classes[1 + i][1] for i in shown]
+        assert [list(map(int, row[1:])) for row in rows] == matrix[np.ix_(shown, shown)].tolist()
 
 
 def test_evaluate__another_test_crop_is_told(run: Run, store: Path, trained: Path) -> None:

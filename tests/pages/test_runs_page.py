@@ -7,7 +7,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.pages.conftest import WAIT_SECONDS, Browser
-from tests.run_cases import MARKUP, NAMES
+from tests.run_cases import ABSENT, MARKUP, NAMES
 
 SHOWN = "return document.querySelector('#curve-charts .chart').data.map(({name}) => name)"
 
@@ -125,13 +125,23 @@ def test_runs__confusion_orders_and_shows_errors_only(page: Browser) -> None:
     wait_for_chart(page, "confusion-map")
     diagonal = "return document.getElementById('confusion-map').data[0].z.map((row, i) => row[i])"
     accuracies = page.run(diagonal)
-    assert [round(value, 3) for value in page.run("return page.runs[1].confusion.accuracy")] == [
-        round(value, 3) for value in accuracies
-    ]
+    *recorded, absent = page.run("return page.runs[1].confusion.accuracy")
+    assert accuracies == pytest.approx(recorded, abs=1e-3)
+    assert absent is None
     choose(page, "confusion-order", "hardest first")
     assert page.run(diagonal) == sorted(accuracies)
     page.run("document.getElementById('confusion-errors').click()")
     assert page.run(diagonal) == [None] * 3
+
+
+def test_runs__classes_without_clips_are_shown_on_demand(page: Browser) -> None:
+    wait_for_chart(page, "confusion-map")
+    rows = "return document.getElementById('confusion-map').data[0].z.length"
+    assert (page.run(rows), column(page, "#class-table", 0)) == (3, list(NAMES))
+    assert "also the 1 of 4 classes" in texts(page, "#confusion-body .choice")[0]
+    page.run("document.getElementById('confusion-all').click()")
+    assert (page.run(rows), column(page, "#class-table", 0)) == (4, [*NAMES, ABSENT])
+    assert page.complaints() == []
 
 
 def test_runs__features_are_coloured_by_class(page: Browser) -> None:

@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from mamp_schemas.io.atomic import require_new_folder
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.results import ClassifierEvaluation
@@ -39,13 +41,16 @@ def evaluate(
         Path | None,
         path_option("Write the report, tables and scores into this new folder."),
     ] = None,
+    all_classes: Annotated[
+        bool, typer.Option("--all-classes", help="Also write the classes that no test clip has or is taken for.")
+    ] = False,
     device: DeviceOption = "auto",
     devices: DevicesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a classifier on the test split.
 
-    Printed are top-1, top-5 and the classes that are confused most; --out writes all classes and scores.
+    Printed are top-1, top-5 and the classes that are confused most; --out writes tables of the classes, and all scores.
     """
 
     def prepare() -> "tuple[Path, EvaluationRecipe, StoragePath]":
@@ -62,7 +67,7 @@ def evaluate(
     if not context.dist_context.is_main:
         return
     if out:
-        _write_evaluation(out, evaluation, predictions)
+        _write_evaluation(out, evaluation, predictions, all_classes)
     if as_json:
         print_json(evaluation.model_dump(mode="json"))
         return
@@ -95,20 +100,24 @@ def _print_evaluation(evaluation: ClassifierEvaluation) -> None:
         print_table(rows, ("class", "taken for", "clips", "% of its clips"))
 
 
-def _write_evaluation(out: Path, evaluation: ClassifierEvaluation, predictions: "ClipPredictions") -> None:
+def _write_evaluation(
+    out: Path, evaluation: ClassifierEvaluation, predictions: "ClipPredictions", all_classes: bool
+) -> None:
     from mamp_schemas.io.atomic import write_folder
     from mamp_trainer.protocols.predictions import SCORES_FILE
 
+    predicted = [sum(column) for column in zip(*evaluation.matrix, strict=True)]
+    shown = [row for row in evaluation.classes if all_classes or row.clips or predicted[row.label]]
     names = [accuracy.name for accuracy in evaluation.classes]
     classes = [
         (row.label, row.name, row.clips, row.top1, "" if row.taken_for is None else names[row.taken_for])
-        for row in evaluation.classes
+        for row in shown
     ]
-    matrix = [(name, *row) for name, row in zip(names, evaluation.matrix, strict=True)]
+    matrix = [(row.name, *(evaluation.matrix[row.label][other.label] for other in shown)) for row in shown]
     files = {
         "evaluation.json": evaluation.model_dump_json(indent=1).encode() + b"\n",
         "classes.csv": _to_csv([("label", "class", "clips", "top1", "most_often_taken_for"), *classes]),
-        "confusion.csv": _to_csv([("class", *names), *matrix]),
+        "confusion.csv": _to_csv([("class", *(row.name for row in shown)), *matrix]),
         SCORES_FILE: predictions.to_bytes(),
     }
     write_folder(out, files)

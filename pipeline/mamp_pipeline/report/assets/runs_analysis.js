@@ -1,9 +1,20 @@
 // Sections of the page of runs: class confusions, and projections of features.
 "use strict";
 
-/** Return the indices of the classes in the selected order. */
-function classOrder({ names, accuracy }) {
-  const indices = names.map((_, i) => i);
+/** Return the indices of the classes that test clips have or are taken for. */
+function presentClasses({ names, matrix }) {
+  return names.map((_, i) => i).filter((i) => matrix.some((row, j) => row[i] > 0 || (i === j && row.some((count) => count > 0))));
+}
+
+/** Return the indices of the classes to show: the present ones, or all where the reader asks for them. */
+function shownClasses(confusion) {
+  return find("confusion-all").checked ? confusion.names.map((_, i) => i) : presentClasses(confusion);
+}
+
+/** Return the indices of the classes to show in the selected order. */
+function classOrder(confusion) {
+  const { accuracy } = confusion;
+  const indices = shownClasses(confusion);
   if (find("confusion-order").value === "label") return indices;
   return indices.sort((a, b) => (accuracy[a] ?? 101) - (accuracy[b] ?? 101));
 }
@@ -25,10 +36,10 @@ function drawConfusion(container, confusion) {
     colorbar: { title: { text: "%" }, thickness: 12, outlinewidth: 0 },
     hovertemplate: "%{customdata[0]}<br>taken for %{customdata[1]}<br>%{customdata[2]:,} of %{customdata[3]:,} clips, %{z:.1f} %<extra></extra>",
   };
-  const axis = { type: "linear", showgrid: false, zeroline: false, range: [-0.5, names.length - 0.5] };
+  const axis = { type: "linear", showgrid: false, zeroline: false, range: [-0.5, order.length - 0.5] };
   const layout = chartLayout("", "", {
     xaxis: { ...axis, ...axisLabels(sorted, container.clientWidth - 220, 24), tickangle: -90 },
-    yaxis: { ...axis, ...axisLabels(sorted, container.clientHeight - 130, 24), range: [names.length - 0.5, -0.5], rangemode: "normal" },
+    yaxis: { ...axis, ...axisLabels(sorted, container.clientHeight - 130, 24), range: [order.length - 0.5, -0.5], rangemode: "normal" },
   });
   plot(container, [map], layout);
 }
@@ -48,12 +59,13 @@ function drawClassAccuracy(container, confusion) {
   plot(container, [bars], chartLayout("", "% recognised", { xaxis, yaxis: { range: [0, 100] } }));
 }
 
-function writeClassTable({ names, matrix, accuracy }) {
-  const rows = names.map((name, i) => {
+function writeClassTable(confusion) {
+  const { names, matrix, accuracy } = confusion;
+  const rows = shownClasses(confusion).map((i) => {
     const total = matrix[i].reduce((sum, count) => sum + count, 0);
     const wrong = matrix[i].map((count, j) => (i === j ? 0 : count));
     const most = wrong.indexOf(Math.max(...wrong));
-    return [name, total, matrix[i][i], accuracy[i], wrong[most] ? names[most] : null, wrong[most] ? (100 * wrong[most]) / total : null];
+    return [names[i], total, matrix[i][i], accuracy[i], wrong[most] ? names[most] : null, wrong[most] ? (100 * wrong[most]) / total : null];
   });
   const columns = [
     { title: "class" },
@@ -89,6 +101,13 @@ function showConfusion(confusion) {
     showAgain(bars, () => drawClassAccuracy(bars, confusion));
   };
   for (const id of ["confusion-order", "confusion-errors"]) find(id).onchange = draw;
+  find("confusion-all").onchange = () => {
+    draw();
+    writeClassTable(confusion);
+  };
+  const absent = confusion.names.length - presentClasses(confusion).length;
+  find("confusion-all").parentElement.hidden = absent === 0;
+  find("confusion-absent").textContent = `also the ${formatCount(absent)} of ${formatCount(confusion.names.length)} classes that no test clip has or is taken for`;
   draw();
   writeClassTable(confusion);
   writePairs(confusion);
