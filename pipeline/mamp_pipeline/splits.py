@@ -49,6 +49,36 @@ def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
     return make_manifest(store.metadata, protocol, train, test)
 
 
+_MAX_NUMBERS = 12
+"""Numbers that a message lists."""
+
+
+def describe_numbers(store: Store, protocol_name: str) -> list[str]:
+    """Return what a protocol does with numbers that it does not name, a line each.
+
+    A typing error in a list or in a file's name moves clips to the test split or out of both: these lines show it.
+    """
+    protocol = store.metadata.dataset_spec().protocol(protocol_name)
+    if protocol.listed:
+        return []
+    values = store.columns[protocol.column]
+    present = set(np.unique(values[values >= 0]).tolist())
+    lines = []
+    if protocol.test is None:
+        rest = sorted(present - {*protocol.train})
+        lines.append(f"test is every {protocol.column} that train does not name: {_list_numbers(rest)}")
+    elif neither := sorted(present.difference(protocol.train, protocol.test)):
+        lines.append(f"neither split names {protocol.column} {_list_numbers(neither)}")
+    if store.metadata.layout and (absent := sorted({*protocol.train, *(protocol.test or ())} - present)):
+        lines.append(f"the layout names {protocol.column} {_list_numbers(absent)}, which no clip has")
+    return lines
+
+
+def _list_numbers(numbers: Sequence[int]) -> str:
+    listed = ", ".join(map(str, numbers[:_MAX_NUMBERS])) or "none"
+    return f"{listed} and {len(numbers) - _MAX_NUMBERS} more" if len(numbers) > _MAX_NUMBERS else listed
+
+
 def make_manifest(
     metadata: StoreMetadata,
     protocol: SplitProtocol,
@@ -76,9 +106,9 @@ def make_manifest(
 
 
 def _check_split_values(store: Store, protocol: SplitProtocol, values: NDArray[np.integer]) -> None:
-    """Check that the split of each clip is known; of any clip where lists name both splits."""
+    """Check that each clip has the number to split by; where split lists decide, that any clip is in one."""
     unknown = values < 0
-    if not (unknown.any() if protocol.test is None else unknown.all()):
+    if not (unknown.all() if protocol.listed else unknown.any()):
         return
     if isinstance(store.metadata.policy, ImportedPolicy):
         remedy = "An imported file brings its own split: run the same mampctl import again for that."

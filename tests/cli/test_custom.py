@@ -153,6 +153,19 @@ def test_build_splits__clips_that_neither_train_nor_test(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("place")
+def test_build_splits__says_which_numbers_the_protocol_does_not_name(run: Run) -> None:
+    Path("recordings/wave/s03_c1_r2.npy").rename("recordings/wave/s33_c1_r2.npy")
+    ingest(run)
+    assert "test is every subject that train does not name: 3, 33" in run("build-splits", "--protocol", "xsub").out
+    Path("gestures.yaml").write_text(GESTURES.replace("train: [1, 2]}", "train: [1, 2, 7], test: [3]}"))
+    ingest(run, "listed.zarr")
+    out = run("build-splits", "--protocol", "xsub", "--store", "listed.zarr").out
+    assert "neither split names subject 33" in out
+    assert "1 clips are in neither split" in out
+    assert "the layout names subject 7, which no clip has" in out
+
+
+@pytest.mark.usefixtures("place")
 def test_import__own_recordings_are_ingested_not_imported(run: Run) -> None:
     Path("x.npz").touch()
     outcome = run("import", "npz", "x.npz", "--dataset", "custom", "--protocol", "xsub", "--out", "x.zarr")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mamp_schemas.io.store_reader import open_store
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN, SHARED_DATA
 
@@ -178,6 +179,20 @@ def test_ingest__files_of_ntu120_are_left_out_of_ntu60(run: Run, tmp_path: Path)
     counts = json.loads(outcome.out)["counts"]
     assert counts["clips"] + counts["foreign"] == 28
     assert counts["foreign"] > 0
+
+
+def test_ingest__files_with_numbers_that_the_dataset_does_not_have_are_left_out(run: Run, tmp_path: Path) -> None:
+    raw = unzip(GOLDEN / "ntu60" / "raw.zip", tmp_path / "raw")
+    first = min(raw.rglob("*.skeleton"))
+    for name in ("S001C004P001R001A001", "S001C001P041R001A001", "S001C001P001R003A001", "S018C001P001R001A001"):
+        shutil.copy(first, raw / f"{name}.skeleton")
+    outcome = run("ingest", "ntu60", "--raw", raw, "--out", tmp_path / "s.zarr")
+    assert "4 files with names of NTU RGB+D 60's form are not its clips: left out" in outcome.err
+    assert "S001C001P001R003A001.skeleton: replication 3, NTU RGB+D 60 has 1 to 2" in outcome.err
+    assert "4 files of another dataset" in run("info", tmp_path / "s.zarr").out
+    ids = open_store(tmp_path / "s.zarr").ids
+    assert len(ids) == 28
+    assert "S001C001P041R001A001" not in ids
 
 
 def test_ingest__says_what_it_looked_for(run: Run, tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ def test_import__refuses(tmp_path: Path, damage: Callable[[Arrays], None], messa
         ("names_train", np.array([*NAMES[:2], ""]), "clip name ''"),
         ("names_train", np.array([*NAMES[:2], "naïve"]), "printable ASCII"),
         ("names_train", np.array([*NAMES[:2], "S020C001P002R001A002"]), "not of NTU RGB"),
+        ("names_train", np.array([*NAMES[:2], "S001C001P041R001A002"]), "subject 41, NTU RGB.D 60 has 1 to 40"),
+        ("names_train", np.array([*NAMES[:2], "S001C004P002R001A002"]), "camera 4, NTU RGB.D 60 has 1 to 3"),
         ("names_train", np.array([1, 2, 3]), "expected a string a clip"),
     ],
 )

@@ -71,26 +71,70 @@ def test_read_id__of_files_and_of_videos(dataset: str, clip_id: str, camera: int
 @pytest.mark.parametrize(
     ("name", "ntu60", "ntu120"),
     [
-        ("S001C001P001R001A001", True, True),
-        ("S017C003P040R002A060", True, True),
-        ("S017C003P040R002A061", False, True),
-        ("S018C003P040R002A060", False, True),
-        ("S032C003P106R002A120", False, True),
-        ("S033C003P106R002A120", False, False),
-        ("S032C003P106R002A121", False, False),
-        ("S000C001P001R001A001", False, False),
-        ("S001C001P001R001A000", False, False),
+        ("S001C001P001R001A001", "", ""),
+        ("S017C003P040R002A060", "", ""),
+        ("S017C003P040R002A061", "action 61, NTU RGB+D 60 has 1 to 60", ""),
+        ("S018C003P040R002A060", "setup 18, NTU RGB+D 60 has 1 to 17", ""),
+        ("S017C003P041R002A060", "subject 41, NTU RGB+D 60 has 1 to 40", ""),
+        ("S032C003P106R002A120", "action 120", ""),
+        ("S001C004P001R001A001", "camera 4, NTU RGB+D 60 has 1 to 3", "camera 4, NTU RGB+D 120 has 1 to 3"),
+        ("S001C001P001R003A001", "replication 3", "replication 3, NTU RGB+D 120 has 1 to 2"),
+        ("S001C001P107R001A001", "subject 107", "subject 107, NTU RGB+D 120 has 1 to 106"),
+        ("S033C003P106R002A120", "action 120", "setup 33, NTU RGB+D 120 has 1 to 32"),
+        ("S032C003P106R002A121", "action 121", "action 121, NTU RGB+D 120 has 1 to 120"),
+        ("S000C001P001R001A001", "setup 0", "setup 0"),
+        ("S001C000P001R001A001", "camera 0", "camera 0"),
+        ("S001C001P000R001A001", "subject 0", "subject 0"),
+        ("S001C001P001R000A001", "replication 0", "replication 0"),
+        ("S001C001P001R001A000", "action 0", "action 0"),
     ],
 )
-def test_belongs__setups_and_actions(name: str, ntu60: bool, ntu120: bool) -> None:
+def test_why_foreign__ntu_numbers(name: str, ntu60: str, ntu120: str) -> None:
     info = find_reader("ntu60").parse_path(f"{name}.skeleton")
     assert info is not None
-    assert (find_reader("ntu60").belongs(info), find_reader("ntu120").belongs(info)) == (ntu60, ntu120)
+    for dataset, reason in (("ntu60", ntu60), ("ntu120", ntu120)):
+        found = find_reader(dataset).why_foreign(info)
+        assert found.startswith(reason)
+        assert bool(found) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "member", "reason"),
+    [
+        ("nwucla", "a12_s10_e10_v03.json", ""),
+        ("nwucla", "a07_s01_e00_v01.json", "action 7, NW-UCLA has 1 to 12 without 7 and 10"),
+        ("nwucla", "a13_s01_e00_v01.json", "action 13"),
+        ("nwucla", "a01_s11_e00_v01.json", "subject 11, NW-UCLA has 1 to 10"),
+        ("nwucla", "a01_s01_e11_v01.json", "replication 11, NW-UCLA has 0 to 10"),
+        ("nwucla", "a01_s01_e00_v04.json", "camera 4, NW-UCLA has 1 to 3"),
+        ("pku1", "0364-R.txt", ""),
+        ("pku1", "0365-R.txt", "video 0365, expected 0001 to 0364"),
+        ("pku1", "0000-L.txt", "video 0000"),
+        ("pku2", "A26N13-M.txt", ""),
+        ("pku2", "A27N01-M.txt", "video A27N01, expected A01 to A26 and N01 to N13"),
+        ("pku2", "A01N14-M.txt", "video A01N14"),
+    ],
+)
+def test_why_foreign__other_datasets(dataset: str, member: str, reason: str) -> None:
+    reader = find_reader(dataset)
+    info = reader.parse_path(member)
+    assert info is not None
+    assert reader.why_foreign(info).startswith(reason)
+    assert bool(reader.why_foreign(info)) == bool(reason)
+
+
+@pytest.mark.parametrize(("dataset", "column"), [("ntu60", "subject"), ("ntu60", "camera"), ("ntu120", "setup")])
+def test_protocol__a_number_that_the_dataset_does_not_have_is_in_neither_split(dataset: str, column: str) -> None:
+    spec = fixed_specs()[dataset]
+    (protocol,) = (protocol for protocol in spec.protocols if protocol.column == column)
+    least, greatest = spec.ranges[column]
+    assert {protocol.split_of(number) for number in range(least, greatest + 1)} == {"train", "test"}
+    assert [protocol.split_of(number) for number in (least - 1, greatest + 1)] == [None, None]
 
 
 @pytest.mark.skipif(not NAMES.exists(), reason="the official names are not there")
-def test_belongs__official_counts() -> None:
+def test_why_foreign__official_counts() -> None:
     names = lzma.decompress(NAMES.read_bytes()).decode().split()
     infos = [info for name in names if (info := find_reader("ntu120").parse_path(f"{name}.skeleton"))]
-    assert sum(find_reader("ntu60").belongs(info) for info in infos) == 56_578
-    assert sum(find_reader("ntu120").belongs(info) for info in infos) == 113_945
+    assert sum(not find_reader("ntu60").why_foreign(info) for info in infos) == 56_578
+    assert sum(not find_reader("ntu120").why_foreign(info) for info in infos) == 113_945

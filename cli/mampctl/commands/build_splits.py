@@ -78,7 +78,7 @@ def _requested_subsets(
 
 
 def _write_split(store: "Store", protocol: str, as_json: bool) -> None:
-    from mamp_pipeline.splits import build_manifest
+    from mamp_pipeline.splits import build_manifest, describe_numbers
     from mamp_schemas.io.manifests import manifest_path, write_manifest
 
     manifest = build_manifest(store, protocol)
@@ -90,6 +90,8 @@ def _write_split(store: "Store", protocol: str, as_json: bool) -> None:
     spec = store.metadata.dataset_spec()
     hint = f", {spec.count_note}" if spec.count_note else ""
     _print_counts(manifest.counts, f"{spec.title}, {protocol}", hint)
+    for line in describe_numbers(store, protocol):
+        print_line(line)
     print_summary(target, f"{manifest.counts.train:,} train and {manifest.counts.test:,} test clips")
     print_hint("train", PRETRAIN, *suggest_recipe_options(store.metadata, protocol).split(), "--store", store.path)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.datasets.base import find_reader
+from mamp_pipeline.datasets.base import DatasetReader, find_reader
 from mamp_pipeline.datasets.clips import ClipInfo
 from mamp_schemas.errors import RawInputError, UsageError
 from mamp_schemas.models.dataset import DatasetSpec, fixed_specs
@@ -170,7 +170,7 @@ def detect_dataset(
             raise RawInputError(f"{path} is not of {specs[named].title}: {reasons[named]}")
         return specs[named]
     fitting = [name for name, reason in reasons.items() if not reason]
-    fitting = [name for name in fitting if all(map(find_reader(name).parse_id, ids))] or fitting
+    fitting = [name for name in fitting if _can_be_named(find_reader(name), ids)] or fitting
     if len(fitting) == 1:
         return specs[fitting[0]]
     if fitting:
@@ -181,23 +181,32 @@ def detect_dataset(
     raise RawInputError(f"{path}: fits no known dataset{listed}")
 
 
+def _can_be_named(reader: DatasetReader, ids: Sequence[str]) -> bool:
+    infos = map(reader.parse_id, ids)
+    return all(info is not None and not reader.why_foreign(info) for info in infos)
+
+
 def make_clip_infos(path: Path, dataset: DatasetSpec, ids: Sequence[str], labels: Iterable[int]) -> list[ClipInfo]:
     """Return id, label and numbers of clips; numbers are -1 if an id does not have the dataset's form.
 
     Raises:
         RawInputError: a label is not one of the dataset's classes, or an id says otherwise.
     """
-    infos = []
+    infos, reader = [], find_reader(dataset.name)
     for name, label in zip(ids, labels, strict=True):
         if not 0 <= label < dataset.classes:
             raise RawInputError(
                 f"{path}: clip {name} has label {label}, {dataset.title} has classes 0 to {dataset.classes - 1}"
             )
-        info = _parse_name(dataset, name)
+        parsed = reader.parse_id(name)
+        info = parsed or ClipInfo(name, -1)
         if info.label not in (-1, label):
             raise RawInputError(f"{path}: clip {name} has label {label}, its name says {info.label} (0-based)")
-        if info.setup >= 0 and not find_reader(dataset.name).belongs(info):
-            raise RawInputError(f"{path}: clip {name} is not of {dataset.title}, says its name")
+        if parsed and (reason := reader.why_foreign(parsed)):
+            raise RawInputError(
+                f"{path}: clip {name} is not of {dataset.title}, says its name: {reason}",
+                remedy="Name the dataset that the file is of with --dataset, or write the file without such clips.",
+            )
         infos.append(replace(info, label=label))
     return infos
 
@@ -219,7 +228,3 @@ def check_split(path: Path, split: FileSplit, infos: Iterable[ClipInfo]) -> None
             f"say, the first is {wrong[0]} ({protocol.column} {numbers[wrong[0]]}) in the {splits[wrong[0]]} split",
             remedy="Name the protocol that the file was divided by.",
         )
-
-
-def _parse_name(dataset: DatasetSpec, name: str) -> ClipInfo:
-    return find_reader(dataset.name).parse_id(name) or ClipInfo(name, -1)

@@ -14,7 +14,7 @@ rest has defaults.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from mamp_pipeline.cleaning.clip import make_clip
 from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawBodies, RawClip
@@ -24,7 +24,10 @@ from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import IngestPolicy
+from mamp_schemas.models.splits import ClipNumber
 from mamp_schemas.registry import DATASETS
+
+_NAME_NUMBERS = ("label", *get_args(ClipNumber))
 
 __all__ = ["ClipFileReader", "ClipInfo", "DatasetReader", "DatasetSpec", "RawBodies", "find_reader"]
 
@@ -104,9 +107,12 @@ class DatasetReader(ABC):
                 )
         return [replace(sources[key], id=key) for key in sorted(sources)]
 
-    def belongs(self, info: ClipInfo) -> bool:  # noqa: ARG002 - for readers that override it
-        """Return whether a clip is one of the dataset's, where datasets share a form of file names."""
-        return True
+    def why_foreign(self, info: ClipInfo) -> str:
+        """Return why a clip whose name has the dataset's form is none of its clips; empty if it is one.
+
+        Datasets share a form of names (NTU-60 and NTU-120), and a name may hold a number that no clip has.
+        """
+        return self.options.find_out_of_range({name: getattr(info, name) for name in _NAME_NUMBERS})
 
     def notes(self, sources: Sequence[RawSource]) -> Iterator[str]:  # noqa: ARG002 - as above
         """Yield what a user should know about the sources of an ingest."""

@@ -192,12 +192,21 @@ def find_sources(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundSo
             f"{suffixes[_ARCHIVE]:,} zip archives inside --raw are not opened: name each as a --raw of its "
             "own, if what it holds is not there unpacked"
         )
-    infos = ((source, reader.parse_path(source.member)) for source in sources)
-    accepted = [source for source, info in infos if info and reader.belongs(info)]
+    reasons = [_why_foreign(source, reader) for source in sources]
+    accepted = [source for source, reason in zip(sources, reasons, strict=True) if not reason]
     foreign = len(sources) - len(accepted)
-    if foreign and accepted:
-        logger.info(f"{foreign:,} files of the same form do not belong to {reader.options.title}: left out")
+    if foreign:
+        first = next(number for number, reason in enumerate(reasons) if reason)
+        logger.warning(
+            f"{foreign:,} files with names of {reader.options.title}'s form are not its clips: left out; the first "
+            f"is {sources[first].file_name}: {reasons[first]}"
+        )
     return FoundSources(accepted, foreign)
+
+
+def _why_foreign(source: RawSource, reader: DatasetReader) -> str:
+    info = reader.parse_path(source.member)
+    return reader.why_foreign(info) if info else "its name is of another form"
 
 
 def _list_all(paths: Sequence[StoragePath], suffix: str, suffixes: Counter[str]) -> Iterator[RawSource]:

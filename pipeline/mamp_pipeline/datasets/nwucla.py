@@ -13,6 +13,8 @@ from mamp_schemas.datasets.nwucla import NWUCLA
 from mamp_schemas.errors import RawFileError
 
 _NAME = re.compile(r"(a\d\d_s(?P<subject>\d\d)_e(?P<replication>\d\d)_v(?P<camera>\d\d))\.json", re.ASCII)
+_ACTIONS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12)
+"""The actions in names, in the order of the labels."""
 _JOINTS = len(NWUCLA.skeleton.joints)
 
 _Frame = Annotated[list[tuple[float, float, float]], Field(min_length=_JOINTS, max_length=_JOINTS)]
@@ -55,7 +57,7 @@ def parse_nwucla(data: bytes, clip_id: str) -> tuple[int, RawBodies]:
 
     Raises:
         RawFileError: not JSON, a missing key, a frame without 20 joints of 3 finite numbers, a label outside
-            1..10, another clip's name.
+            1..10 or other than that of the action in the name, another clip's name.
     """
     try:
         content = _File.model_validate_json(data)
@@ -63,6 +65,8 @@ def parse_nwucla(data: bytes, clip_id: str) -> tuple[int, RawBodies]:
         raise RawFileError(_validation_message(problem)) from None
     if content.file_name != clip_id:
         raise RawFileError(f"file_name is '{content.file_name}', expected '{clip_id}'")
+    if _action(clip_id) not in _ACTIONS or _ACTIONS.index(_action(clip_id)) != content.label - 1:
+        raise RawFileError(f"label is {content.label}, which is not that of action {_action(clip_id)} in its name")
     frames = len(content.skeletons)
     with np.errstate(over="ignore"):
         joints = np.array(content.skeletons, dtype=np.float64).reshape(frames, _JOINTS, 3).astype(np.float32)
@@ -74,6 +78,10 @@ def parse_nwucla(data: bytes, clip_id: str) -> tuple[int, RawBodies]:
         body_id=np.zeros(frames, dtype=np.int64),
         joints=joints,
     )
+
+
+def _action(clip_id: str) -> int:
+    return int(clip_id[1:3])
 
 
 def _validation_message(problem: ValidationError) -> str:
@@ -90,6 +98,12 @@ class NwuclaReader(ClipFileReader):
     def parse_name(self, file_name: str) -> ClipInfo | None:
         """Return what a name of the form `aAA_sSS_eEE_vVV.json` says; None for any other."""
         return parse_nwucla_name(file_name)
+
+    def why_foreign(self, info: ClipInfo) -> str:
+        """Return why a clip of the dataset's form of names is none of its clips; empty if it is one."""
+        if _action(info.id) not in _ACTIONS:
+            return f"action {_action(info.id)}, {NWUCLA.title} has 1 to 12 without 7 and 10"
+        return super().why_foreign(info)
 
     def parse(self, data: bytes, info: ClipInfo) -> tuple[ClipInfo, RawBodies]:
         """Return the clip that a file's JSON holds, with the label that it names."""

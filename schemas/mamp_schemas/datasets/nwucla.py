@@ -15,5 +15,8 @@ NWUCLA = DatasetSpec(
     skeleton=KINECT_V1,
     class_names=_NWUCLA_CLASSES,
     bodies=1,
-    protocols=(SplitProtocol(name="xview", column="camera", train=(1, 2), official_train=1_020, official_test=464),),
+    protocols=(
+        SplitProtocol(name="xview", column="camera", train=(1, 2), test=(3,), official_train=1_020, official_test=464),
+    ),
+    ranges={"camera": (1, 3), "subject": (1, 10), "replication": (0, 10)},
 )

@@ -1,5 +1,6 @@
 """What a dataset is: skeleton, classes, body slots, split protocols with official counts, policies."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field
@@ -8,7 +9,7 @@ from mamp_schemas.errors import UsageError
 from mamp_schemas.models.base import Model
 from mamp_schemas.models.policy import PAPER_POLICY, IngestPolicy, PolicyName, corrected_policy
 from mamp_schemas.models.skeleton import Skeleton
-from mamp_schemas.models.splits import SplitProtocol
+from mamp_schemas.models.splits import ClipNumber, SplitProtocol
 from mamp_schemas.registry import DATASETS
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class DatasetSpec(Model):
         class_mark: how a class is marked where space is short, of its `number` (from 1) and `name`.
         bodies: M, the body slots of a sample.
         protocols: the split protocols; the first is the one used when none is named.
+        ranges: the least and the greatest of the numbers that the dataset's names give; a clip with another number is
+            none of the dataset's. A number that is not listed is not checked.
         paper_policy: how clips are cleaned, as in the authors' scripts.
         masking_temperature: τ of the motion-aware masking (eq. 5) that the paper uses for the dataset.
         count_note: what official counts are without, for messages about counts that differ; empty for nothing.
@@ -43,6 +46,7 @@ class DatasetSpec(Model):
     class_mark: str = "{number}"
     bodies: int = Field(ge=1, le=2)
     protocols: tuple[SplitProtocol, ...]
+    ranges: dict[ClipNumber, tuple[int, int]] = Field(default_factory=dict)
     paper_policy: IngestPolicy = PAPER_POLICY
     masking_temperature: float = 0.8
     count_note: str = ""
@@ -64,6 +68,21 @@ class DatasetSpec(Model):
         """A title for each class: its mark and its name."""
         pairs = zip(self.class_marks, self.class_names, strict=True)
         return tuple(name if mark == name else f"{mark} {name}" for mark, name in pairs)
+
+    def find_out_of_range(self, numbers: Mapping[str, int]) -> str:
+        """Return which of a clip's numbers the dataset does not have, and what it has; empty if there is none.
+
+        Args:
+            numbers: `label` (0-based) and the names of `ranges`; −1 is unknown and fits.
+        """
+        label = numbers.get("label", -1)
+        if label < -1 or label >= self.classes:
+            return f"action {label + 1}, {self.title} has 1 to {self.classes}"
+        for name, (least, greatest) in self.ranges.items():
+            number = numbers.get(name, -1)
+            if number != -1 and not least <= number <= greatest:
+                return f"{name} {number}, {self.title} has {least} to {greatest}"
+        return ""
 
     def with_layout(self, layout: "Layout | None") -> Self:
         """Return the specification itself: the dataset has a format of its own.

@@ -9,6 +9,9 @@ from mamp_schemas.models.base import Model
 SplitProtocolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]
 """A protocol's name, fit for file names; a dataset's specification lists the dataset's."""
 
+ClipNumber = Literal["subject", "camera", "setup", "replication"]
+"""The numbers that a clip's name may give."""
+
 SplitColumn = Literal["subject", "camera", "setup", "xsub", "xview"]
 Split = Literal["train", "test"]
 

@@ -16,6 +16,7 @@ from mamp_pipeline.datasets.pku.discover import (
     VIDEO_NAME_PATTERNS,
     Phase,
     describe_split_lists,
+    find_foreign_video,
     find_videos,
     parse_video_name,
 )
@@ -104,6 +105,10 @@ class PkuReader(DatasetReader):
     def collect(self, files: Iterable[RawSource]) -> list[RawSource]:
         """Return the videos among files, each with its labels and splits, sorted by id."""
         return find_videos(files, self._phase)
+
+    def why_foreign(self, info: ClipInfo) -> str:
+        """Return why a video or clip of the phase's form of names is none of its own; empty if it is one."""
+        return super().why_foreign(info) or find_foreign_video(self._phase, info.id)
 
     def notes(self, sources: Sequence[RawSource]) -> Iterator[str]:
         """Yield which protocols have no split list, or not for all videos."""

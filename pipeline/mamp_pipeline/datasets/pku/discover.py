@@ -28,6 +28,9 @@ _VIDEO_NAMES: dict[Phase, re.Pattern[str]] = {
     "pku2": re.compile(r"A[0-9]{2}N[0-9]{2}-([LMR])"),
 }
 _CAMERAS = {"L": 1, "M": 2, "R": 3}
+_PKU1_RECORDINGS = 364
+_PKU2_ACTIONS, _PKU2_RECORDINGS = 26, 13
+"""The numbers of videos: 0001 to 0364 in phase I, A01 to A26 and N01 to N13 in phase II."""
 
 
 def is_video_name(phase: Phase, name: str) -> bool:
@@ -42,6 +45,19 @@ def parse_video_name(phase: Phase, file_name: str) -> ClipInfo | None:
     if match is None or name == file_name:
         return None
     return ClipInfo(id=name, label=-1, camera=_CAMERAS[match[1]])
+
+
+def find_foreign_video(phase: Phase, name: str) -> str:
+    """Return why a name of a phase's form is the name of none of its videos; empty if it is one's."""
+    if phase == "pku1":
+        return (
+            ""
+            if 1 <= int(name[:4]) <= _PKU1_RECORDINGS
+            else f"video {name[:4]}, expected 0001 to {_PKU1_RECORDINGS:04}"
+        )
+    if not (1 <= int(name[1:3]) <= _PKU2_ACTIONS and 1 <= int(name[4:6]) <= _PKU2_RECORDINGS):
+        return f"video {name[:6]}, expected A01 to A{_PKU2_ACTIONS} and N01 to N{_PKU2_RECORDINGS}"
+    return ""
 
 
 _LIST_BYTES = 2**20
