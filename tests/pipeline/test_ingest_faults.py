@@ -1,7 +1,9 @@
 """Input and output that fail: forbidden, read-only, damaged, gone. A clear error or quarantine, and no half store."""
 
 import os
+import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,11 +21,19 @@ from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.store_reader import is_complete
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress
+from tests.factories import random_ntu_text
 from tests.logs import on_log
 from tests.paths import GOLDEN
 
 RAW = GOLDEN / "ntu60" / "raw.zip"
 NOBODY = 65_534
+SPECIAL = {
+    "FIFO": "is a FIFO, not a file",
+    "device": "is a device, not a file",
+    "/proc": "0 bytes were listed, more were read",
+    "sparse": "42,949,672,960 bytes: more than 268,435,456",
+}
+"""Raw files that are none, or have no end, and why they are quarantined."""
 AS_NOBODY = f"""
 import os, sys
 from pathlib import Path
@@ -119,6 +129,40 @@ def test_ingest__archive_with_a_bad_crc(tmp_path: Path) -> None:
     metadata = ingest(request(raw, tmp_path / "s.zarr"), NullProgress())
     reasons = [entry.reason for entry in metadata.quarantined if "CRC" in entry.reason]
     assert len(reasons) == 1
+
+
+def test_ingest__special_and_huge_files_are_quarantined(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    unpack(raw)
+    before = ingest(request(raw, tmp_path / "before.zarr"), NullProgress())
+    names = {name: raw / f"S001C001P001R001A0{number}.skeleton" for number, name in enumerate(SPECIAL, 50)}
+    os.mkfifo(names["FIFO"])
+    names["device"].symlink_to("/dev/zero")
+    names["/proc"].symlink_to("/proc/self/maps")
+    with names["sparse"].open("wb") as file:
+        file.truncate(40 * 2**30)
+    metadata = ingest(request(raw, tmp_path / "s.zarr"), NullProgress())
+    assert metadata.content_hash == before.content_hash
+    reasons = {Path(entry.file).name: entry.reason for entry in metadata.quarantined}
+    for name, reason in SPECIAL.items():
+        assert re.search(reason, reasons[names[name].name]), (name, reasons)
+    assert metadata.counts.quarantined == before.counts.quarantined + len(SPECIAL)
+
+
+@pytest.mark.parametrize("field", ["packed", "unpacked"])
+def test_ingest__an_archive_that_gives_a_member_a_huge_size(tmp_path: Path, field: str) -> None:
+    raw = tmp_path / "raw.zip"
+    with zipfile.ZipFile(raw, "w") as archive:
+        archive.writestr("S001C001P001R001A001.skeleton", b"0\n")
+        archive.writestr("S001C001P001R001A002.skeleton", random_ntu_text(0, frames=3))
+    data = bytearray(raw.read_bytes())
+    offset = data.index(b"PK\x01\x02") + (20 if field == "packed" else 24)
+    data[offset : offset + 4] = struct.pack("<I", 3 * 2**30)
+    raw.write_bytes(data)
+    metadata = ingest(request(raw, tmp_path / "s.zarr"), NullProgress())
+    (entry,) = metadata.quarantined
+    assert "more than 268,435,456, the most that a raw file may have" in entry.reason
+    assert metadata.counts.clips == 1
 
 
 def removing(path: Path) -> AbstractContextManager[None]:

@@ -34,6 +34,7 @@ from mamp_schemas.errors import MampctlError, RawInputError, StoreExistsError
 from mamp_schemas.io.atomic import output_errors
 from mamp_schemas.io.locks import lock_output
 from mamp_schemas.io.manifests import manifest_path, write_manifest
+from mamp_schemas.io.regular_files import open_regular
 from mamp_schemas.io.store_reader import BLOCK_ROWS, Columns, clip_ends, is_complete, open_store
 from mamp_schemas.models.policy import EmptySlotFill, ImportedPolicy
 from mamp_schemas.models.store import MotionSpec, StoreMetadata
@@ -177,7 +178,7 @@ def _batches(clips: Sequence[ScratchClip]) -> Iterator[tuple[int, int]]:
 
 def file_fingerprint(path: Path) -> str:
     """Return the sha256 of a file's bytes."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

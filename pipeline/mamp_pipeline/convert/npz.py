@@ -26,6 +26,7 @@ from mamp_pipeline.convert.padded import (
 from mamp_pipeline.convert.source import FileArray, ImportSource
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
+from mamp_schemas.io.regular_files import open_regular
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.progress import Progress
@@ -54,7 +55,7 @@ def read_npz(path: Path, dataset: str | None, protocol: str) -> ImportSource:
 
 def _find_arrays(path: Path) -> dict[str, FileArray]:
     arrays = {}
-    with _npz_errors(path), zipfile.ZipFile(path) as archive:
+    with _npz_errors(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             key = entry.filename.removesuffix(".npy")
             if key in _KEYS:
@@ -88,7 +89,12 @@ def _read_header(path: Path, key: str, member: IO[bytes]) -> tuple[tuple[int, ..
 
 
 def _read_blocks(path: Path, member_name: str, rows: int) -> Iterator[NDArray[Any]]:
-    with _npz_errors(path), zipfile.ZipFile(path) as archive, archive.open(member_name) as member:
+    with (
+        _npz_errors(path),
+        open_regular(path) as file,
+        zipfile.ZipFile(file) as archive,
+        archive.open(member_name) as member,
+    ):
         shape, dtype = _read_header(path, member_name, member)
         for start in range(0, shape[0], rows):
             block = (min(rows, shape[0] - start), *shape[1:])

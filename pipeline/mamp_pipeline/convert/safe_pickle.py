@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_schemas.errors import RawInputError
+from mamp_schemas.io.regular_files import open_regular
 
 _DTYPE = re.compile(r"[<>|=]?([fiu][1248]|b1|[US]\d{1,4})")
 
@@ -142,7 +143,7 @@ def load_pickle(path: Path) -> object:
         RawInputError: it cannot be read, or names anything else; nothing of it has been executed.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             _check_memo_indices(file)
             file.seek(0)
             return _SafeUnpickler(file).load()

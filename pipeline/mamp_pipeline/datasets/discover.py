@@ -15,6 +15,7 @@ from typing import NamedTuple
 from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.datasets.io.source import ArchiveEntry, RawSource
 from mamp_schemas.errors import RawInputError
+from mamp_schemas.io.regular_files import LIST_BYTES, read_regular
 from mamp_schemas.io.storage import head_object, is_file, list_objects, open_binary
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath, is_remote
 
@@ -233,7 +234,7 @@ def read_exclude_list(path: Path, reader: DatasetReader) -> frozenset[str]:
         RawInputError: the file cannot be read, or names no clip of the dataset.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        lines = read_regular(path, LIST_BYTES).decode("utf-8-sig", errors="replace").splitlines()
     except OSError as problem:
         raise RawInputError(
             f"{path}: cannot read the exclude list ({problem.strerror})", remedy="Check --exclude."

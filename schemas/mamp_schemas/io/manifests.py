@@ -41,6 +41,8 @@ def read_manifest(store: Store, protocol: str, subset: Subset | None = None) -> 
     except FileNotFoundError:
         what = f"a subset of '{protocol}'" if subset else f"'{protocol}'"
         raise ManifestError(f"{path}: there is no split manifest for {what}", remedy=remedy) from None
+    except OSError as problem:
+        raise ManifestError(f"{path}: cannot be read: {problem.strerror}", remedy=remedy) from None
     manifest = parse_model_json(SplitManifest, text, str(path), ManifestError)
     _check_store(manifest, path, store.metadata.content_hash, store.ids, remedy)
     if subset is not None:

@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from mamp_schemas.errors import ConfigError, MampctlError
+from mamp_schemas.io.regular_files import SETTINGS_BYTES, read_regular_text
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -44,10 +45,11 @@ def read_named_file(
     """
     if name_or_file.endswith(_SUFFIXES):
         try:
-            return Path(name_or_file).read_text(encoding="utf-8")
+            return read_regular_text(Path(name_or_file), SETTINGS_BYTES)
         except (OSError, UnicodeDecodeError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else problem
             raise file_error(
-                f"{noun} file {name_or_file} cannot be read: {problem}",
+                f"{noun} file {name_or_file} cannot be read: {reason}",
                 remedy=f"Name a readable YAML file, or a built-in {noun} without a suffix.",
             ) from None
     if name_or_file in builtin:

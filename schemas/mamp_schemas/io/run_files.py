@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mamp_schemas.errors import RecordError
+from mamp_schemas.io.regular_files import RECORD_BYTES, SETTINGS_BYTES, open_regular, read_regular, read_regular_text
 from mamp_schemas.models.base import parse_model_json, parse_yaml
 from mamp_schemas.models.results import RunRecord
 
@@ -239,7 +240,7 @@ def list_checkpoints(run: Path) -> list[Path]:
 def weights_sha256(checkpoint: Path) -> str | None:
     """Return the sha256 of a checkpoint's file of weights, as its meta.json has it; None if that cannot be read."""
     try:
-        return str(json.loads((checkpoint / META_FILE).read_bytes())["files"][WEIGHTS_FILE])
+        return str(json.loads(read_regular(checkpoint / META_FILE, SETTINGS_BYTES))["files"][WEIGHTS_FILE])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -251,16 +252,17 @@ def read_run_text(path: Path) -> str:
         RecordError: it is missing or unreadable.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular_text(path, RECORD_BYTES)
     except (OSError, UnicodeDecodeError) as problem:
-        raise RecordError(f"{path}: cannot be read: {problem}", remedy="Name the folder of a run.") from None
+        reason = problem.strerror if isinstance(problem, OSError) else problem
+        raise RecordError(f"{path}: cannot be read: {reason}", remedy="Name the folder of a run.") from None
 
 
 def _last_lines(path: Path) -> list[bytes]:
     """Return the last lines of metrics; an unfinished last line is left out."""
     if not path.exists():
         return []
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL_BYTES))
         *lines, _unfinished = file.read().split(b"\n")

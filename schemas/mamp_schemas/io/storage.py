@@ -5,6 +5,7 @@ absent, folders are only prefixes of names, and nothing can be locked. Endpoint,
 AWS_* variables in the environment of this process. obstore is imported on first use: only S3 needs it.
 """
 
+import errno
 import hashlib
 import io
 import os
@@ -15,9 +16,10 @@ from dataclasses import dataclass
 from functools import cache
 from io import BufferedIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mamp_schemas.io.object_store_errors import RETRY_CONFIG, client_options, missing_obstore_error, translate_errors
+from mamp_schemas.io.regular_files import RECORD_BYTES, open_regular, read_regular, too_large
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath, is_remote
 
 if TYPE_CHECKING:
@@ -34,18 +36,23 @@ _BUFFER_BYTES = 2**18
 """Smallest read from an object: the head and the columns of a staged part, or a member of an archive."""
 
 
-def read_bytes(file: StoragePath) -> bytes:
+def read_bytes(file: StoragePath, limit: int = RECORD_BYTES) -> bytes:
     """Return the bytes of a file.
+
+    Args:
+        file: the file.
+        limit: the most bytes that it may have.
 
     Raises:
         FileNotFoundError: it does not exist.
+        OSError: it is not a regular file, or has more bytes.
         ObjectStoreError: the bucket cannot be used.
     """
-    return read_object(file) if is_remote(file) else file.read_bytes()
+    return read_object(file, limit).content if is_remote(file) else read_regular(file, limit)
 
 
 def open_binary(file: StoragePath, *, whole: bool = False) -> BufferedIOBase:
-    """Open a file for reading, seekable.
+    """Open a regular file for reading, seekable.
 
     Args:
         file: the file.
@@ -56,8 +63,12 @@ def open_binary(file: StoragePath, *, whole: bool = False) -> BufferedIOBase:
         ObjectStoreError: the bucket cannot be used.
     """
     if isinstance(file, Path):
-        return file.open("rb")
-    return io.BytesIO(read_object(file)) if whole else io.BufferedReader(_ObjectReader(file), _BUFFER_BYTES)
+        return open_regular(file)
+    return (
+        io.BytesIO(read_object(file, RECORD_BYTES).content)
+        if whole
+        else io.BufferedReader(_ObjectReader(file), _BUFFER_BYTES)
+    )
 
 
 def is_file(path: StoragePath) -> bool:
@@ -159,15 +170,31 @@ def obstore_errors(url: ObjectUrl) -> AbstractContextManager[None]:
     return translate_errors(url, BaseError)
 
 
-def read_object(url: ObjectUrl) -> bytes:
+class ObjectContent(NamedTuple):
+    """The bytes of an object, and what its listing would say of it now."""
+
+    content: bytes
+    info: ObjectInfo
+
+
+def read_object(url: ObjectUrl, limit: int) -> ObjectContent:
     """Return an object's bytes.
+
+    Args:
+        url: the object.
+        limit: the most bytes that it may have.
 
     Raises:
         FileNotFoundError: it does not exist.
+        OSError: it has more bytes.
         ObjectStoreError: the bucket cannot be used.
     """
     with obstore_errors(url):
-        return connect_bucket(url.bucket).get(url.key).bytes().to_bytes()
+        result = connect_bucket(url.bucket).get(url.key)
+        info = _object_info(result.meta, url.name)
+        if info.size <= limit:
+            return ObjectContent(result.bytes().to_bytes(), info)
+    raise OSError(errno.EINVAL, too_large(limit), str(url))
 
 
 def read_object_range(url: ObjectUrl, start: int, stop: int) -> tuple[bytes, int]:
@@ -234,7 +261,7 @@ def delete_objects(urls: Sequence[ObjectUrl]) -> None:
 
 
 def _object_info(meta: "ObjectMeta", name: str) -> ObjectInfo:
-    state = str(meta["e_tag"] or meta["last_modified"]).encode()
+    state = str(meta["e_tag"] or meta["last_modified"].replace(microsecond=0)).encode()
     return ObjectInfo(name, meta["size"], int.from_bytes(hashlib.sha256(state).digest()[:8], "big"))
 
 

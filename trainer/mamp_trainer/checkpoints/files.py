@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.atomic import write_folder
+from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
 from mamp_schemas.io.run_files import META_FILE, WEIGHTS_FILE
 from mamp_schemas.models.base import Model, canonical_json, parse_model_json
 from mamp_schemas.models.differences import flatten, show_value
@@ -209,7 +210,7 @@ def _to_host_copy(value: Any) -> Any:
 
 def _read_verified(path: Path, digest: str | None = None) -> bytes:
     try:
-        content = path.read_bytes()
+        content = read_regular(path, CHECKPOINT_BYTES)
     except OSError as problem:
         raise _damaged_error(path, problem.strerror or str(problem)) from problem
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
 from mamp_trainer.models.mamp import COORDINATES
 
 _EMBEDDING = "joints_embed.proj.weight"
@@ -89,7 +90,7 @@ def _read_weights(path: Path) -> Mapping[str, Tensor]:
 
 def _unpickle(path: Path) -> object:
     try:
-        file = io.BytesIO(path.read_bytes())
+        file = io.BytesIO(read_regular(path, CHECKPOINT_BYTES))
     except OSError as problem:
         raise CheckpointError(f"{path}: {problem.strerror}", remedy="Check the path.") from None
     try:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError, RecipeError
+from mamp_schemas.io.regular_files import open_regular
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.recipe import EvaluationRecipe
 from mamp_trainer.data.batches import EmptySlot, TestBatches
@@ -57,7 +58,7 @@ class ClipPredictions(NamedTuple):
             CheckpointError: it is missing or damaged.
         """
         try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
                 label, logits = (torch.from_numpy(file[name]) for name in ("label", "logits"))
                 return cls(file["clip"].tolist(), label, logits)
         except _NPZ_ERRORS as problem:

@@ -1,6 +1,7 @@
 """Reads the bytes of raw files from folders and archives, checks their CRC, and prefetches those in buckets."""
 
 import io
+import os
 import struct
 import zlib
 from collections import defaultdict
@@ -12,17 +13,23 @@ from typing import Any, TypeAlias
 
 from mamp_pipeline.datasets.io.source import ArchiveEntry, RawSource
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.io.storage import open_binary, read_bytes, read_object, read_object_ranges
+from mamp_schemas.io.regular_files import open_unbuffered, read_at_most
+from mamp_schemas.io.storage import open_binary, read_object, read_object_ranges
 from mamp_schemas.io.storage_path import ObjectUrl, is_remote
 
 _MAX_REQUESTS = 16
 """Requests at the same time: an object store is slow to begin an answer, and answers many at once."""
 
+MAX_RAW_BYTES = 2**28
+"""The most bytes that a raw file may have, unpacked: 256 MiB. It is read and parsed as a whole, in several times the
+memory. The longest files known are a fifth of that and less: NTU RGB+D's 300 frames of six bodies take 6 MB, PKU-MMD's
+longest videos, of some 7,000 frames, 20 MB, and an hour of 33 joints at 30 frames a second, as CSV, 100 MB."""
+
 _LOCAL_HEADER_BYTES = 30
 _EXTRA_FIELD_BYTES = 1_024
 """Bytes of a member's local header, and the most that its extra fields take: the directory does not give their size."""
 
-_FileBytes: TypeAlias = Mapping[tuple[ObjectUrl, str], bytes | memoryview]
+_FileBytes: TypeAlias = Mapping[tuple[ObjectUrl, str], bytes | memoryview | RawFileError]
 
 _prefetched_bytes: ContextVar[_FileBytes] = ContextVar("_held", default={})  # noqa: B039 - nobody writes into it
 
@@ -42,27 +49,35 @@ def prefetch(sources: Sequence[RawSource]) -> Iterator[None]:
 
 
 def prefetched(source: RawSource) -> bytes | memoryview | None:
-    """Return a file's prefetched bytes, or an archive's from its member's local header on; None if there are none."""
+    """Return a file's prefetched bytes, or an archive's from its member's local header on; None if there are none.
+
+    Raises:
+        RawFileError: the object is not the one that was listed.
+    """
     container = source.container
-    return _prefetched_bytes.get().get((container, source.member)) if is_remote(container) else None
+    fetched = _prefetched_bytes.get().get((container, source.member)) if is_remote(container) else None
+    if isinstance(fetched, RawFileError):
+        raise fetched
+    return fetched
 
 
 def _fetch(files: Sequence[RawSource]) -> _FileBytes:
-    file_bytes: dict[tuple[ObjectUrl, str], bytes | memoryview] = {}
+    file_bytes: dict[tuple[ObjectUrl, str], bytes | memoryview | RawFileError] = {}
     archives: dict[ObjectUrl, list[RawSource]] = defaultdict(list)
-    single: list[tuple[ObjectUrl, str]] = []
+    single: list[tuple[ObjectUrl, RawSource]] = []
     for file in files:
-        if is_remote(file.container):
+        if is_remote(file.container) and not _is_too_large(file):
             if file.entry is None:
-                single.append((file.container, file.member))
+                single.append((file.container, file))
             else:
                 archives[file.container].append(file)
     for archive, members in archives.items():
         file_bytes.update(_read_members(archive, members))
     if single:
         with ThreadPoolExecutor(min(_MAX_REQUESTS, len(single))) as pool:
-            contents = pool.map(_read_object, single)
-            file_bytes.update((key, data) for key, data in zip(single, contents, strict=True) if data is not None)
+            for (folder, file), data in zip(single, pool.map(_prefetch_object, single), strict=True):
+                if data is not None:
+                    file_bytes[folder, file.member] = data
     return file_bytes
 
 
@@ -83,12 +98,20 @@ def _member_bytes(member: RawSource) -> int:
     return _LOCAL_HEADER_BYTES + len(member.member.encode()) + _EXTRA_FIELD_BYTES + packed
 
 
-def _read_object(location: tuple[ObjectUrl, str]) -> bytes | None:
-    folder, member = location
+def _prefetch_object(location: tuple[ObjectUrl, RawSource]) -> bytes | RawFileError | None:
+    folder, file = location
     try:
-        return read_object(folder / member)
+        return _read_object(folder, file)
     except FileNotFoundError:
         return None
+    except RawFileError as problem:
+        return problem
+
+
+def _read_object(folder: ObjectUrl, file: RawSource) -> bytes:
+    content, info = read_object(folder / file.member, MAX_RAW_BYTES)
+    _check_unchanged(file, len(content), info.etag_hash)
+    return content
 
 
 def choose_inflater() -> Any:
@@ -120,9 +143,12 @@ def read_source(source: RawSource) -> bytes:
     members, which takes half a second for NTU's, in every process.
 
     Raises:
-        RawFileError: the file is unreadable, truncated, or does not have its CRC.
+        RawFileError: the file is unreadable, too large, truncated, not the one that was listed, or does not have its
+            CRC.
         ObjectStoreError: the bucket it lies in cannot be used.
     """
+    if _is_too_large(source):
+        raise RawFileError(f"{source.size:,} bytes: more than {MAX_RAW_BYTES:,}, the most that a raw file may have")
     try:
         if source.entry is None:
             return _read_file(source)
@@ -154,14 +180,35 @@ def read_head(source: RawSource, size: int) -> bytes:
     return _inflate(packed, size)[:size] if source.entry.deflated else packed[:size]
 
 
+def _is_too_large(source: RawSource) -> bool:
+    return max(source.size, source.entry.compressed_size if source.entry else 0) > MAX_RAW_BYTES
+
+
 def _read_file(source: RawSource) -> bytes:
     """Read a file unbuffered: raw files are read once and whole, and a dataset has a hundred thousand."""
-    path = source.container / source.member
-    if is_remote(path):
+    if is_remote(source.container):
         fetched = prefetched(source)
-        return read_bytes(path) if fetched is None else bytes(fetched)
-    with path.open("rb", buffering=0) as file:
-        return file.read()
+        return _read_object(source.container, source) if fetched is None else bytes(fetched)
+    with open_unbuffered(source.container / source.member) as file:
+        content = read_at_most(file, source.size + 1)
+        # Looked at after reading, so that what was written into the file meanwhile shows.
+        _check_unchanged(source, len(content), os.fstat(file.fileno()).st_mtime_ns)
+        return content
+
+
+def _check_unchanged(source: RawSource, size: int, modified: int) -> None:
+    """Refuse a file that was written after it was listed: the store names its input by what was listed.
+
+    Args:
+        source: the file as it was listed.
+        size: how many bytes were read; one more than expected stands for any greater number.
+        modified: as `RawSource.modified`, of what was read.
+    """
+    if size != source.size:
+        got = f"{size:,}" if size < source.size else "more"
+        raise RawFileError(f"was written while it was ingested: {source.size:,} bytes were listed, {got} were read")
+    if source.modified and modified != source.modified:
+        raise RawFileError("was written while it was ingested: its time of change is not the one that was listed")
 
 
 def _read_compressed(source: RawSource, entry: ArchiveEntry, limit: int | None = None) -> bytes:
