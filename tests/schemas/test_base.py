@@ -99,3 +99,85 @@ def test_parse_yaml__aliases_are_refused() -> None:
     )
     with pytest.raises(ConfigError, match=r"aliases \(\*name\) are not taken"):
         parse_yaml(bomb, "layout.yaml")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "../x",
+        "a/b",
+        "a\\b",
+        "a\nb",
+        "a\x1b[31m",
+        "a\0b",
+        "a.",
+        "a ",
+        " a",
+        "-a",
+        "a" * 101,
+        "a*",
+        "a:b",
+    ],
+)
+def test_read_data__refuses_a_name_that_is_no_part_of_a_file_name(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"recipe r:\n  name: .*name"):
+        parse_model_data(MAMPRecipe, recipe_data(name=name), "recipe r")
+
+
+@pytest.mark.parametrize("name", ["ntu60-xsub", "Größe 3", "v1.2+x_1", "_x", "a" * 100])
+def test_read_data__takes_a_name_that_is_part_of_a_file_name(name: str) -> None:
+    assert parse_model_data(MAMPRecipe, recipe_data(name=name), "recipe r").name == name
+
+
+@pytest.mark.parametrize("protocol", ["../x", "a/b", "", "x" * 65])
+def test_read_data__refuses_a_protocol_that_is_no_part_of_a_file_name(protocol: str) -> None:
+    with pytest.raises(ConfigError, match="protocol"):
+        parse_model_data(MAMPRecipe, recipe_data(dataset="custom", protocol=protocol), "recipe r")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": -1}, {"batch_size": 10**7}, {"model": {"width": 10**6}},
+        {"model": {"joints": 10**4}, "dataset": "custom"}, {"model": {"frames": 10**6}}, {"model": {"depth": 10**4}},
+        {"schedule": {"epochs": 10**9, "lr": 0.1}}, {"schedule": {"epochs": 1, "lr": 1e9}},
+        {"optimiser": {"kind": "adamw", "betas": (0.9, 1.0)}}, {"shuffle_window": 2**40}, {"checkpoint_every": 10**12},
+        {"summary": "a\nb"}, {"summary": "a\x1b[2J"},
+    ],
+)  # fmt: skip
+def test_read_data__refuses_what_is_out_of_bounds(changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(changes))}.*((less|greater) than|without control)"):
+        parse_model_data(MAMPRecipe, recipe_data(**changes), "recipe r")
+
+
+def test_read_data__says_the_bytes_of_a_network_that_no_memory_holds() -> None:
+    with pytest.raises(ConfigError, match=r"618,\d{3},\d{3},\d{3} parameters; .* take 9,896 GB, at most 1,000 GB"):
+        parse_model_data(MAMPRecipe, recipe_data(model={"width": 65_536, "depth": 12}), "recipe r")
+
+
+def test_read_data__cuts_what_it_shows_of_long_values_and_lists() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_model_data(MAMPRecipe, recipe_data(batch_size="9" * 100_000, seed="x"), "recipe r")
+    assert "(100,002 characters)" in caught.value.message
+    assert len(caught.value.message) < 1000
+    with pytest.raises(ConfigError, match="and 80 more"):
+        parse_model_data(MAMPRecipe, recipe_data(**{f"key{number}": 1 for number in range(100)}), "recipe r")
+
+
+def test_read_data__refuses_text_that_is_no_unicode() -> None:
+    with pytest.raises(ConfigError, match=r"recipe r: .*surrogates"):
+        parse_model_data(MAMPRecipe, recipe_data(name="a\udcff"), "recipe r")
+
+
+def test_read_json__refuses_a_key_that_is_twice() -> None:
+    with pytest.raises(ConfigError, match="the key 'stride' is given twice"):
+        parse_model_json(MotionSpec, '{"stride": 1, "stride": 2}', "spec.json")
+
+
+def test_read_data__refuses_an_integer_of_more_than_64_bits() -> None:
+    with pytest.raises(ConfigError, match="the integer 18446744073709551616 has more than 64 bits"):
+        parse_model_data(MAMPRecipe, recipe_data(seed=2**64), "recipe r")

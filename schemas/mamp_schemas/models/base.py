@@ -2,15 +2,49 @@
 
 import difflib
 import hashlib
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 
 from mamp_schemas.errors import ConfigError, MampctlError
+from mamp_schemas.models.plain_data import PlainDataError, load_json, load_yaml
 
 ModelT = TypeVar("ModelT", bound="Model")
+
+_MAX_LISTED = 20
+"""Mistakes of one text that a message lists."""
+
+MAX_NAME = 100
+"""The longest name, in bytes of UTF-8: with what is put around it, it must fit the 255 of a file's name."""
+
+
+def _check_name(name: str) -> str:
+    """Return a name that can be part of a file's name anywhere: no path, not hidden, nothing that a terminal obeys."""
+    if not name or not (name[0].isalnum() or name[0] == "_"):
+        raise ValueError("a name begins with a letter or digit")
+    odd = next((character for character in name if not (character.isalnum() or character in " ._-+")), None)
+    if odd is not None:
+        raise ValueError(f"a name has letters, digits, blanks and any of . _ - +, not {odd!r}")
+    if name[-1] in " .":
+        raise ValueError("a name does not end with a blank or dot")
+    if len(name.encode()) > MAX_NAME:
+        raise ValueError(f"a name has at most {MAX_NAME} bytes, this one {len(name.encode()):,}")
+    return name
+
+
+def _check_line(text: str) -> str:
+    odd = next((character for character in text if not character.isprintable()), None)
+    if odd is not None:
+        raise ValueError(f"a single line of text without control characters is expected, not {odd!r} in it")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+"""A name that users give and that becomes part of file names."""
+
+Line = Annotated[str, Field(max_length=1000), AfterValidator(_check_line)]
+"""A line of text that is shown, and is no part of file names."""
 
 
 class Model(BaseModel):
@@ -78,8 +112,8 @@ def parse_model_json(
         MampctlError: of class `error`; names every key that is unknown, missing or out of range.
     """
     try:
-        data = from_json(text)
-    except ValueError as problem:
+        data = load_json(text)
+    except PlainDataError as problem:
         raise error(f"{source}: not valid JSON ({problem})", remedy="Restore the file or make it again.") from None
     try:
         return model.model_validate_json(text)
@@ -91,18 +125,11 @@ def parse_model_json(
 
 def parse_model_data(model: type[ModelT], data: object, source: str) -> ModelT:
     """Read a model from plain data, as parsed from YAML: like `read_json`, so lists may stand for tuples."""
-    return parse_model_json(model, to_json(data), source)
-
-
-class _NoAliasLoader(yaml.SafeLoader):
-    """Reads plain YAML; aliases are refused, nine of which can stand for a thousand million values."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose the next node."""
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken", problem_mark=mark)
-        return super().compose_node(parent, index)
+    try:
+        text = to_json(data)
+    except ValueError as problem:  # text that is not Unicode, such as a byte of the command line that is not UTF-8
+        raise ConfigError(f"{source}: {problem}", remedy="Write it in UTF-8, without nesting too deep.") from None
+    return parse_model_json(model, text, source)
 
 
 def parse_yaml(text: str, source: str) -> dict[str, Any]:
@@ -111,15 +138,24 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     Raises:
         ConfigError: the text is not YAML, or its top level is not a mapping.
     """
-    try:
-        data = _NoAliasLoader(text).get_single_data()
-    except yaml.YAMLError as problem:
-        raise ConfigError(f"{source}: not valid YAML: {problem}", remedy="Correct the file.") from None
+    data = parse_yaml_value(text, source)
     if not isinstance(data, dict):
         raise ConfigError(
             f"{source}: expected a mapping of keys, got {type(data).__name__}", remedy="Correct the file."
         )
     return data
+
+
+def parse_yaml_value(text: str, source: str) -> Any:
+    """Parse YAML text to plain data of any kind.
+
+    Raises:
+        ConfigError: the text is not YAML, or says what is no plain data (see `load_yaml`); names the line.
+    """
+    try:
+        return load_yaml(text)
+    except PlainDataError as problem:
+        raise ConfigError(f"{source}: not valid YAML: {problem}", remedy="Correct the file.") from None
 
 
 def format_validation_error(
@@ -134,7 +170,8 @@ def format_validation_error(
         model: its keys are suggested for unknown ones.
     """
     lines = [f"{source}:"]
-    for entry in error.errors():
+    entries = error.errors()
+    for entry in entries[:_MAX_LISTED]:
         key = _dotted_key(entry["loc"], data)
         if entry["type"] == "extra_forbidden":
             lines.append(f"  unknown key: {key}{_suggest_key(entry['loc'], model)}")
@@ -144,9 +181,16 @@ def format_validation_error(
             lines.append(f"  missing key: {key}.{entry['ctx']['discriminator'].strip(chr(39))}")
         else:
             # A whole mapping says nothing that the message does not.
-            got = "" if isinstance(entry["input"], dict) else f" (got {entry['input']!r})"
+            got = "" if isinstance(entry["input"], dict) else f" (got {shorten(repr(entry['input']))})"
             lines.append(f"  {key}: {entry['msg']}{got}")
+    if len(entries) > _MAX_LISTED:
+        lines.append(f"  and {len(entries) - _MAX_LISTED:,} more")
     return "\n".join(lines)
+
+
+def shorten(text: str, length: int = 200) -> str:
+    """Return a text of outside for a message: cut where it is longer than `length` characters."""
+    return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"
 
 
 def _suggest_key(location: tuple[int | str, ...], model: type[BaseModel] | None) -> str:

@@ -39,7 +39,7 @@ class DatasetSpec(Model):
 
     needs_layout: ClassVar[bool] = False
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=64)
     title: str
     skeleton: Skeleton
     class_names: tuple[str, ...]

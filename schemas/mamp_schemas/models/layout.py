@@ -1,20 +1,20 @@
 """Layouts describe own recordings, so that they can be ingested. See docs/own-data.md."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from mamp_schemas.errors import UsageError
-from mamp_schemas.models.base import Model
+from mamp_schemas.models.base import Line, Model
 from mamp_schemas.models.dataset import DatasetSpec
+from mamp_schemas.models.pattern import pattern_groups
 from mamp_schemas.models.skeleton import SKELETONS, Skeleton
 from mamp_schemas.models.splits import SplitProtocol
 
 CsvColumn = str | Annotated[int, Field(ge=0)]
 """A CSV column: its header, in whatever case, or its 0-based position."""
 
-Suffix = Annotated[str, Field(pattern=r"^\.\w+$")]
+Suffix = Annotated[str, Field(pattern=r"^\.\w+$", max_length=32)]
 
 
 class CsvFiles(Model):
@@ -156,17 +156,17 @@ class Layout(Model):
         protocols: which subjects, cameras or setups are for training; all others are for testing.
     """
 
-    name: str = Field(min_length=1)
+    name: Line = Field(min_length=1)
     skeleton: Annotated[Skeleton, BeforeValidator(_parse_skeleton)]
     files: CsvFiles | NpyFiles | JsonFiles = Field(discriminator="format")
     units: Literal["metres", "millimetres"]
     axes: tuple[Axis, Axis, Axis] = ("x", "y", "z")
     missing: Literal["refuse", "zeros", "hold"] = "refuse"
     bodies: int = Field(default=1, ge=1, le=2)
-    fps: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    fps: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False)
     names: str = ".*"
     labels: Literal["name", "folder", "none"] = "none"
-    classes: tuple[str, ...] = ()
+    classes: tuple[Line, ...] = ()
     protocols: tuple[SplitProtocol, ...] = ()
 
     @model_validator(mode="after")
@@ -179,10 +179,7 @@ class Layout(Model):
 
     @model_validator(mode="after")
     def _name_groups_fit(self) -> "Layout":
-        try:
-            groups = set(re.compile(self.names).groupindex)
-        except re.error as problem:
-            raise ValueError(f"names is not a regular expression: {problem}") from None
+        groups = pattern_groups(self.names)
         known = {*NUMERIC_NAME_GROUPS, "label"}
         if groups - known:
             raise ValueError(f"names has a group '{min(groups - known)}'; known ones are: {', '.join(sorted(known))}")

@@ -21,7 +21,7 @@ class MaskingSpec(Model):
 
     ratio: float = Field(default=0.9, gt=0, lt=1)
     strategy: Literal["motion", "uniform"] = "motion"
-    temperature: float = Field(default=0.8, gt=0)
+    temperature: float = Field(default=0.8, gt=0, le=1e6)
 
 
 class TargetSpec(Model):
@@ -34,7 +34,7 @@ class TargetSpec(Model):
     """
 
     kind: Literal["motion", "joint"] = "motion"
-    stride: int = Field(default=1, ge=1)
+    stride: int = Field(default=1, ge=1, le=100_000)
     normalise: bool = True
 
 

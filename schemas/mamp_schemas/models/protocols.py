@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from mamp_schemas.models.base import Model
 from mamp_schemas.models.dataset import DatasetName
 from mamp_schemas.models.recipe import EvaluationRecipe
-from mamp_schemas.models.splits import Subset
+from mamp_schemas.models.splits import SplitProtocolName, Subset
 
 
 class LinearRecipe(EvaluationRecipe):
@@ -39,7 +39,7 @@ class FinetuneRecipe(EvaluationRecipe):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     drop_path: float = Field(default=0.3, ge=0, lt=1)
     layer_decay: float = Field(default=0.8, gt=0, le=1)
-    head_width: int = Field(default=2048, ge=1)
+    head_width: int = Field(default=2048, ge=1, le=1_000_000)
 
 
 class SemiRecipe(FinetuneRecipe):
@@ -65,7 +65,7 @@ class PretrainingData(Model):
     """The dataset and protocol whose training clips an encoder was pre-trained on."""
 
     dataset: DatasetName
-    protocol: str
+    protocol: SplitProtocolName
 
 
 class TransferRecipe(FinetuneRecipe):
@@ -95,4 +95,4 @@ class KnnOptions(Model):
         k: number of nearest clips that vote; accuracy is measured for each.
     """
 
-    k: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 20), min_length=1)
+    k: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(default=(1, 20), min_length=1)

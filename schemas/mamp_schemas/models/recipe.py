@@ -17,10 +17,17 @@ from pydantic_core import to_json
 
 from mamp_schemas.builtin import DEFAULT_OBJECTIVE
 from mamp_schemas.errors import ConfigError, UsageError
-from mamp_schemas.models.base import Model, parse_model_data
+from mamp_schemas.models.base import Line, Model, Name, parse_model_data
 from mamp_schemas.models.dataset import DatasetName, fixed_spec
-from mamp_schemas.models.splits import Subset
+from mamp_schemas.models.plain_data import MAX_INTEGER
+from mamp_schemas.models.splits import SplitProtocolName, Subset
 from mamp_schemas.registry import OBJECTIVES, PROTOCOLS, unknown_name
+
+MAX_COUNT = 2**31 - 1
+"""The largest number of clips, frames or shards in a recipe."""
+
+MAX_STATE_BYTES = 10**12
+"""The most that a network's weights, their gradients and AdamW's two moments may take, all of them float32."""
 
 
 class ModelSpec(Model):
@@ -37,16 +44,16 @@ class ModelSpec(Model):
     """
 
     input: Literal["joint", "motion"] = "joint"
-    joints: int = Field(default=25, ge=1)
-    frames: int = Field(default=120, ge=1)
-    segment: int = Field(default=4, ge=1)
-    width: int = Field(default=256, ge=1)
-    depth: int = Field(default=8, ge=1)
-    heads: int = Field(default=8, ge=1)
-    mlp_ratio: int = Field(default=4, ge=1)
-    decoder_width: int = Field(default=256, ge=1)
-    decoder_depth: int = Field(default=5, ge=1)
-    decoder_heads: int = Field(default=8, ge=1)
+    joints: int = Field(default=25, ge=1, le=1000)
+    frames: int = Field(default=120, ge=1, le=100_000)
+    segment: int = Field(default=4, ge=1, le=100_000)
+    width: int = Field(default=256, ge=1, le=65_536)
+    depth: int = Field(default=8, ge=1, le=1000)
+    heads: int = Field(default=8, ge=1, le=1024)
+    mlp_ratio: int = Field(default=4, ge=1, le=64)
+    decoder_width: int = Field(default=256, ge=1, le=65_536)
+    decoder_depth: int = Field(default=5, ge=1, le=1000)
+    decoder_heads: int = Field(default=8, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _divisible(self) -> "ModelSpec":
@@ -56,7 +63,25 @@ class ModelSpec(Model):
             raise ValueError("motion intensity needs two segments: frames must be at least 2 · segment")
         if self.width % self.heads or self.decoder_width % self.decoder_heads:
             raise ValueError("width must be a multiple of heads, decoder_width of decoder_heads")
+        if self.state_bytes > MAX_STATE_BYTES:
+            raise ValueError(
+                f"about {self.parameters:,} parameters; with their gradients and AdamW's two moments they take "
+                f"{self.state_bytes / 1e9:,.0f} GB, at most {MAX_STATE_BYTES / 1e9:,.0f} GB are taken: "
+                "lower width, depth, mlp_ratio, frames or those of the decoder"
+            )
         return self
+
+    @property
+    def parameters(self) -> int:
+        """About how many parameters the network has: the matrices of all blocks, and the embeddings of tokens."""
+        blocks = (4 + 2 * self.mlp_ratio) * (self.depth * self.width**2 + self.decoder_depth * self.decoder_width**2)
+        embeddings = (self.segments + self.joints + 6 * self.segment) * (self.width + self.decoder_width)
+        return blocks + embeddings
+
+    @property
+    def state_bytes(self) -> int:
+        """About how many bytes weights, gradients and two moments of AdamW take, as float32."""
+        return 16 * self.parameters
 
     @property
     def segments(self) -> int:
@@ -81,9 +106,9 @@ class SamplingSpec(Model):
 
     crop_min: float = Field(default=0.5, gt=0, le=1)
     crop_max: float = Field(default=1.0, gt=0, le=1)
-    min_frames: int = Field(default=64, ge=1)
+    min_frames: int = Field(default=64, ge=1, le=MAX_COUNT)
     test_crop: float = Field(default=0.9, gt=0, le=1)
-    rotation: float = Field(default=0.3, ge=0)
+    rotation: float = Field(default=0.3, ge=0, le=100)
 
     @model_validator(mode="after")
     def _ordered(self) -> "SamplingSpec":
@@ -92,12 +117,15 @@ class SamplingSpec(Model):
         return self
 
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class AdamW(Model):
     """AdamW; weight decay spares one-dimensional parameters."""
 
     kind: Literal["adamw"]
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(default=0.05, ge=0)
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
+    weight_decay: float = Field(default=0.05, ge=0, le=1e6)
 
 
 class SGD(Model):
@@ -105,16 +133,16 @@ class SGD(Model):
 
     kind: Literal["sgd"]
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, le=1e6)
 
 
 class ScheduleSpec(Model):
     """Linear warm-up from 0 to `lr`, then half a cosine to `final_lr`; moves every step."""
 
-    epochs: int = Field(ge=0)
-    warmup_epochs: float = Field(default=0, ge=0)
-    lr: float = Field(gt=0)
-    final_lr: float = Field(default=0.0, ge=0)
+    epochs: int = Field(ge=0, le=1_000_000)
+    warmup_epochs: float = Field(default=0, ge=0, le=1_000_000)
+    lr: float = Field(gt=0, le=1e6)
+    final_lr: float = Field(default=0.0, ge=0, le=1e6)
 
 
 PRETRAIN: Final = "pretrain"
@@ -156,22 +184,22 @@ class Recipe(Model):
     width_fields: ClassVar[tuple[str, ...]] = ()
 
     kind: str
-    name: str
-    summary: str
+    name: Name
+    summary: Line
     dataset: DatasetName
-    protocol: str
+    protocol: SplitProtocolName
     model: ModelSpec
     sampling: SamplingSpec = SamplingSpec()
     optimiser: AdamW | SGD = Field(discriminator="kind")
     schedule: ScheduleSpec
-    batch_size: int = Field(ge=1)
-    seed: int = Field(default=0, ge=0)
+    batch_size: int = Field(ge=1, le=1_000_000)
+    seed: int = Field(default=0, ge=0, le=MAX_INTEGER)
     residency: Residency = "auto"
-    residency_budget_gb: float | None = Field(default=None, gt=0)
-    shuffle_window: int | None = Field(default=None, ge=1)
+    residency_budget_gb: float | None = Field(default=None, gt=0, le=1e6)
+    shuffle_window: int | None = Field(default=None, ge=1, le=MAX_COUNT)
     precision: Precision = "float32"
     compile: bool = False
-    checkpoint_every: int = Field(default=20, ge=1)
+    checkpoint_every: int = Field(default=20, ge=1, le=1_000_000)
 
     @property
     def splits(self) -> tuple[Literal["train", "test"], ...]:
@@ -216,7 +244,7 @@ class PretrainRecipe(Recipe):
 
     kind: Literal["pretrain"]
     objective: Annotated[str, AfterValidator(OBJECTIVES.check)] = DEFAULT_OBJECTIVE
-    micro_batch: int | None = Field(default=None, ge=1)
+    micro_batch: int | None = Field(default=None, ge=1, le=1_000_000)
     recompute: RecomputeMode = "auto"
 
     @property

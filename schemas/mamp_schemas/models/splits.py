@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from mamp_schemas.models.base import Model
+from mamp_schemas.models.plain_data import MAX_INTEGER
 
-SplitProtocolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]
+SplitProtocolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$", max_length=64)]
 """A protocol's name, fit for file names; a dataset's specification lists the dataset's."""
 
 ClipNumber = Literal["subject", "camera", "setup", "replication"]
@@ -74,8 +75,8 @@ class Subset(Model):
 
     fraction: float = Field(gt=0, lt=1)
     sampling: SubsetSampling = "uniform"
-    seed: int = Field(default=0, ge=0)
-    draw: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0, le=MAX_INTEGER)
+    draw: int = Field(default=1, ge=1, le=1_000_000)
 
 
 def manifest_name(store: str, protocol: str, subset: Subset | None = None) -> str:

@@ -6,17 +6,17 @@ objective does not have are left out.
 """
 
 import logging
+import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, get_args, get_origin, overload
 
-import yaml
-
 from mamp_schemas.builtin import DEFAULT_OBJECTIVE
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
 from mamp_schemas.io.named_files import builtin_files, read_named_file
-from mamp_schemas.models.base import Model, parse_yaml
+from mamp_schemas.models.base import Model, parse_yaml, shorten
+from mamp_schemas.models.plain_data import MAX_DEPTH, PlainDataError, load_yaml
 from mamp_schemas.models.recipe import (
     PRETRAIN,
     EvaluationRecipe,
@@ -113,7 +113,7 @@ def _read_with_bases(task: str, name_or_file: str, chain: tuple[str, ...]) -> di
     data = parse_yaml(_read_text(task, name_or_file), name_or_file)
     if "base" not in data:
         return data
-    base, chain = str(data.pop("base")), (*chain, f"{task}/{name_or_file}")
+    base, chain = shorten(str(data.pop("base"))), (*chain, f"{task}/{name_or_file}")
     base_task, _, name = base.rpartition("/")
     base_task = base_task or task
     known = name in recipe_names(base_task)
@@ -193,20 +193,22 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     """Put one `dotted.key=value` into nested mappings, making those that are missing."""
     key, equals, text = override.partition("=")
     *outer, last = key.strip().split(".")
-    if not equals or not all((*outer, last)):
-        raise UsageError(f"'{override}' is not of the form dotted.key=value", remedy="Write, say, schedule.epochs=100.")
+    if not equals or not all((*outer, last)) or len(outer) >= MAX_DEPTH:
+        raise UsageError(
+            f"'{shorten(override)}' is not of the form dotted.key=value", remedy="Write, say, schedule.epochs=100."
+        )
     for depth, part in enumerate(outer, start=1):
         data = data.setdefault(part, {})
         if not isinstance(data, dict):
             raise UsageError(
-                f"'{override}': {'.'.join(outer[:depth])} is a single value and holds no keys",
+                f"'{shorten(override)}': {'.'.join(outer[:depth])} is a single value and holds no keys",
                 remedy="`--recipe list --json` shows every key of a recipe.",
             )
     try:
-        data[last] = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
+        data[last] = load_yaml(text)
+    except PlainDataError as problem:
         raise UsageError(
-            f"'{override}': the value is not YAML: {problem}", remedy="Write, say, schedule.epochs=100."
+            f"'{shorten(override)}': the value is not YAML: {problem}", remedy="Write, say, schedule.epochs=100."
         ) from None
 
 
@@ -216,4 +218,7 @@ def _parse_scientific(value: Any) -> Any:
         return {key: _parse_scientific(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_parse_scientific(item) for item in value]
-    return float(value) if isinstance(value, str) and _SCIENTIFIC.fullmatch(value) else value
+    if not isinstance(value, str) or not _SCIENTIFIC.fullmatch(value):
+        return value
+    number = float(value)
+    return number if math.isfinite(number) else value

@@ -1,6 +1,5 @@
 """Reads own recordings, one clip a file: the path gives id, label and numbers, the layout says how to parse."""
 
-import re
 from typing import cast
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from mamp_pipeline.datasets.io.read import read_source
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout import CUSTOM, NUMERIC_NAME_GROUPS, CsvFiles, Layout, NpyFiles
+from mamp_schemas.models.pattern import match_whole
 
 _MAX_NUMBER = 2**15 - 1
 """The columns of a store hold 16 bits."""
@@ -32,14 +32,14 @@ def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
     Raises:
         RawFileError: the name does not match the layout's `names`, a number is malformed or too large, or the label
             is none of the classes.
+        ConfigError: matching `names` takes too long.
     """
     folder, _, file_name = member.rpartition("/")
     name = file_name.removesuffix(layout.files.suffix)
-    match = re.fullmatch(layout.names, name)
-    if match is None:
+    groups = match_whole(layout.names, name)
+    if groups is None:
         raise RawFileError(f"name '{name}' does not match the layout's names: {layout.names}")
-    groups = match.groupdict()
-    numbers = {group: _number(group, groups[group]) for group in NUMERIC_NAME_GROUPS if groups.get(group) is not None}
+    numbers = {group: _number(group, text) for group in NUMERIC_NAME_GROUPS if (text := groups.get(group)) is not None}
     label = groups.get("label") if layout.labels == "name" else folder.rpartition("/")[2]
     return ClipInfo(clip_id(member, layout.files.suffix), _class_index(label, layout), **numbers)
 
