@@ -56,10 +56,15 @@ def read_annotations(path: Path, value: object) -> list[Annotation]:
     """
     if not isinstance(value, list | tuple):
         raise RawInputError(f"{path}: 'annotations' is {describe_value(value)}, expected a list")
-    annotations = [_read_annotation(f"{path}: annotation {number}", entry) for number, entry in enumerate(value)]
-    size = path.stat().st_size
-    if sum(annotation.keypoint.nbytes for annotation in annotations) > size:
-        raise RawInputError(f"{path}: its {len(annotations)} clips share arrays: they hold more than its {size} bytes")
+    annotations, left = [], path.stat().st_size
+    for number, entry in enumerate(value):
+        annotations.append(_read_annotation(f"{path}: annotation {number}", entry))
+        left -= max(1, annotations[-1].keypoint.nbytes)
+        if left < 0:
+            raise RawInputError(
+                f"{path}: its {len(value):,} clips share arrays: together they hold more than fits in the file",
+                remedy="Give each clip an array of its own, and write the file again.",
+            )
     others = sorted({key for entry in value for key in entry if isinstance(key, str)} - set(_REQUIRED_KEYS))
     if others:
         logger.info(f"dropped: {', '.join(others)} of the annotations")
@@ -131,11 +136,18 @@ def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
 def _read_split_lists(path: Path, splits: object, names: set[str]) -> dict[str, tuple[str, ...]]:
     if not (isinstance(splits, dict) and all(isinstance(key, str) for key in splits)):
         raise RawInputError(f"{path}: 'split' is {describe_value(splits)}, expected a dictionary of lists of names")
-    lists = {}
+    lists: dict[str, tuple[str, ...]] = {}
+    left = path.stat().st_size
     for key, value in splits.items():
         listed = value.values.tolist() if isinstance(value, PickledArray) and value.values is not None else value
         if not isinstance(listed, list | tuple) or not all(isinstance(name, str) for name in listed):
-            raise RawInputError(f"{path}: split '{key}' is {describe_value(value)}, expected a list of names")
+            raise RawInputError(f"{path}: split '{key[:80]}' is {describe_value(value)}, expected a list of names")
+        left -= len(listed)
+        if left < 0:
+            raise RawInputError(
+                f"{path}: its {len(splits):,} splits share lists: together they hold more names than fit in the file",
+                remedy="Give each split a list of its own, and write the file again.",
+            )
         unknown = [name for name in listed if name not in names]
         if unknown:
             raise RawInputError(f"{path}: split '{key}' lists {len(unknown)} clips without an annotation: {unknown[0]}")

@@ -1,25 +1,40 @@
 """Read untrusted pickles without running them. Nothing that a pickle names is imported or called.
 
-Only plain values and numpy arrays are accepted. Arrays are rebuilt here with every size checked, because numpy's own
-constructors trust the pickle.
+A pickle is a program for a small stack machine. This module runs a part of that machine: plain values, containers and
+numpy arrays. The size of the file bounds time and memory. Nothing nested is hashed, compared or printed, because a few
+bytes of nested tuples that share their parts take for ever to hash. Arrays are rebuilt here with every size checked,
+because numpy's own constructors trust the pickle.
 """
 
 import math
-import pickle
+import os
 import pickletools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.regular_files import open_regular
+from mamp_schemas.system import free_host_memory
 
-_DTYPE = re.compile(r"[<>|=]?([fiu][1248]|b1|[US]\d{1,4})")
+_DTYPE = re.compile(r"[<>|=]?([fiu][1248]|b1|[US][1-9]\d{0,3})")
+
+MAX_INSTRUCTIONS: Final = 20_000_000
+"""The pickle of NTU-120 has about 5 million. Each makes an object of some 60 bytes at most, besides the file's own."""
+
+MAX_MARKS: Final = 10_000
+"""Containers that are open at a time. A pickler nests about 1,000."""
+
+MAX_OTHER_KEYS: Final = 10_000
+"""Dictionary keys that are not strings. Numbers can be chosen so that each key collides with all keys before it."""
+
+MAX_DIMENSIONS: Final = 32
+MAX_BITS: Final = 64
 
 
 class PickledArray:
@@ -48,7 +63,7 @@ class _PickledDtype:
 
     def __init__(self, name: object, *_: object) -> None:
         if not (isinstance(name, str) and _DTYPE.fullmatch(name)):
-            shown = f"dtype {name[:40]}" if isinstance(name, str) else "unknown dtype"
+            shown = f"dtype {ascii(name[:40])[1:-1]}" if isinstance(name, str) else "unknown dtype"
             raise UnpicklingError(f"an array of {shown}, not of plain numbers or strings")
         self.name, self.order = name, "="
 
@@ -69,8 +84,8 @@ def _make_array(shape: object, dtype: object, data: object, order: object = "C")
         dtype = _PickledDtype(dtype)
     if not (isinstance(dtype, _PickledDtype) and isinstance(data, bytes | bytearray) and isinstance(shape, tuple)):
         raise UnpicklingError("an array that is not given by shape, dtype and bytes")
-    if not all(type(size) is int and size >= 0 for size in shape):
-        raise UnpicklingError("an array whose shape is not of whole numbers")
+    if len(shape) > MAX_DIMENSIONS or not all(type(size) is int and size >= 0 for size in shape):
+        raise UnpicklingError(f"an array whose shape is not of at most {MAX_DIMENSIONS} whole numbers")
     plain = dtype.dtype()
     if math.prod(shape) * plain.itemsize != len(data):
         raise UnpicklingError(f"an array of shape {shape} and dtype {plain} in {len(data)} bytes")
@@ -89,23 +104,19 @@ def _scalar(dtype: object, data: object) -> object:
     return _make_array((), dtype, data).item()
 
 
-def _encode(text: object, codec: object) -> bytes:
-    if not (isinstance(text, str) and codec == "latin1"):
-        raise UnpicklingError("bytes of an encoding other than latin1")
-    return text.encode("latin1")
-
-
 def _bytes(data: object = b"") -> bytes:
     if not isinstance(data, bytes):
         raise UnpicklingError("bytes made of something else")
     return data
 
 
-def _set(items: object = ()) -> set[object]:
+def _set(items: object = ()) -> list[object] | tuple[object, ...]:
     if not isinstance(items, list | tuple):
         raise UnpicklingError("a set made of something else than a list")
-    return set(items)
+    return items
 
+
+_ENCODE = ("_codecs", "encode")
 
 ALLOWED_CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., object]] = {
     ("numpy", "dtype"): _PickledDtype,
@@ -124,72 +135,249 @@ ALLOWED_CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., object]] = {
         for module in ("builtins", "__builtin__")
         for name, make in (("bytes", _bytes), ("bytearray", _bytes), ("set", _set), ("frozenset", _set))
     },
-    ("_codecs", "encode"): _encode,
 }
-
+"""What a pickle may call, besides the encoding of bytes as text."""
 
 _PARSE_ERRORS = (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError, MemoryError)
-
-_MEMO_OPCODES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 
 def load_pickle(path: Path) -> object:
     """Read a pickle of plain containers, numbers, strings and numpy arrays. It is read into memory as a whole.
 
     Returns:
-        What was pickled, each array as a `PickledArray`.
+        What was pickled, each array as a `PickledArray` and each set as a list or tuple of its items.
 
     Raises:
         RawInputError: it cannot be read, or names anything else; nothing of it has been executed.
     """
     try:
         with open_regular(path) as file:
-            _check_memo_indices(file)
-            file.seek(0)
-            return _SafeUnpickler(file).load()
+            size, free = os.fstat(file.fileno()).st_size, free_host_memory()
+            if size > free:
+                raise RawInputError(
+                    f"{path}: has {size:,} bytes, {free:,} bytes of memory are free; a pickle is read as a whole",
+                    remedy="Import it on a machine with more memory, or divide the file.",
+                )
+            return _PickleMachine(size).run(file)
     except OSError as problem:
         raise RawInputError(f"{path}: cannot be read ({problem.strerror})") from None
-    except pickle.UnpicklingError as problem:
+    except UnpicklingError as problem:
         raise RawInputError(
             f"{path}: refused: {problem}",
-            remedy="Only numpy arrays, numbers, strings, lists, tuples, sets and dictionaries are read from a pickle; "
-            "write the file again with those.",
+            remedy="Only numpy arrays, numbers, strings, lists, tuples, sets and dictionaries are read from a pickle, "
+            "whole numbers up to 64 bits; write the file again with those.",
         ) from None
     except _PARSE_ERRORS as problem:
         raise RawInputError(
-            f"{path}: not a readable pickle ({type(problem).__name__}: {problem})",
+            f"{path}: not a readable pickle ({type(problem).__name__}: {str(problem)[:200]})",
             remedy="Make or fetch the file again.",
         ) from None
 
 
-def _check_memo_indices(file: BinaryIO) -> None:
-    """Refuse a pickle that gives an object a huge number: the reader would allocate memory for that many objects."""
-    for count, (instruction, number, _) in enumerate(pickletools.genops(file)):
-        if instruction.name in _MEMO_OPCODES and isinstance(number, int) and number > count:
-            raise pickle.UnpicklingError(f"it gives an object the number {number} after {count} instructions")
-
-
-class _SafeConstructor:
+class _NamedConstructor:
     """Replaces a name in a pickle. It can only be called."""
 
-    __slots__ = ("_make",)
-    _make: Callable[..., object]
+    __slots__ = ("make",)
 
     def __init__(self, make: Callable[..., object]) -> None:
-        object.__setattr__(self, "_make", make)
-
-    def __call__(self, *arguments: object) -> object:
-        return self._make(*arguments)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise pickle.UnpicklingError(f"a name whose '{name}' it tries to set")
+        self.make = make
 
 
-class _SafeUnpickler(pickle.Unpickler):
-    """Resolves names to `CONSTRUCTORS` only."""
+class _PickleMachine:
+    """Runs the instructions of a pickle.
 
-    def find_class(self, module: str, name: str) -> object:
-        make = ALLOWED_CONSTRUCTORS.get((module, name))
-        if make is None:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is neither an array nor a plain value")
-        return _SafeConstructor(make)
+    Args:
+        size: of the file, bytes. Copies that instructions ask for may not add up to more.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._encoded = 0
+        self._other_keys = 0
+        self._stack: list[Any] = []
+        self._outer: list[list[Any]] = []
+        self._memo: dict[int, Any] = {}
+        self._names: dict[tuple[str, str], _NamedConstructor] = {}
+
+    def run(self, file: BinaryIO) -> object:
+        """Return what the pickle makes.
+
+        Raises:
+            UnpicklingError: it asks for something that is not allowed.
+            Exception: one of `_PARSE_ERRORS`; it is damaged.
+        """
+        handlers = {name: method.__get__(self) for name, method in _HANDLERS.items()}
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
+            name = instruction.name
+            if name in _VALUES:
+                if type(argument) is int and argument.bit_length() > MAX_BITS:
+                    raise UnpicklingError(f"a whole number of {argument.bit_length():,} bits, more than {MAX_BITS}")
+                self._stack.append(argument)
+            elif name in handlers:
+                handlers[name](argument)
+            elif name in _PUTS:
+                if not isinstance(argument, int) or argument > count:
+                    raise UnpicklingError(f"it gives an object the number {argument} after {count} instructions")
+                self._memo[argument] = self._stack[-1]
+            elif name not in _IGNORED:
+                raise UnpicklingError(f"it uses the instruction {name}, which plain values do not need")
+            if count > MAX_INSTRUCTIONS:
+                raise UnpicklingError(f"it has more than {MAX_INSTRUCTIONS:,} instructions")
+        return self._stack.pop()
+
+    def _push(self, value: object) -> None:
+        self._stack.append(value)
+
+    def _memoize(self, _: None) -> None:
+        self._memo[len(self._memo)] = self._stack[-1]
+
+    def _get(self, number: int) -> None:
+        self._stack.append(self._memo[number])
+
+    def _mark(self, _: None) -> None:
+        if len(self._outer) >= MAX_MARKS:
+            raise UnpicklingError(f"it nests more than {MAX_MARKS:,} containers")
+        self._outer.append(self._stack)
+        self._stack = []
+
+    def _pop_to_mark(self, _: None = None) -> list[Any]:
+        items, self._stack = self._stack, self._outer.pop()
+        return items
+
+    def _pop(self, _: None) -> None:
+        if self._stack:
+            self._stack.pop()
+        else:
+            self._pop_to_mark()
+
+    def _tuple(self, _: None) -> None:
+        items = tuple(self._pop_to_mark())
+        self._stack.append(items)
+
+    def _short_tuple(self, length: int) -> None:
+        if len(self._stack) < length:
+            raise IndexError(f"a tuple of {length} of {len(self._stack)} values")
+        self._stack[-length:] = [tuple(self._stack[-length:])]
+
+    def _list(self, _: None) -> None:
+        items = self._pop_to_mark()
+        self._stack.append(items)
+
+    def _dict(self, _: None) -> None:
+        items = self._pop_to_mark()
+        self._stack.append({})
+        self._set_items(items)
+
+    def _append(self, _: None) -> None:
+        self._append_all([self._stack.pop()])
+
+    def _append_all(self, items: list[Any]) -> None:
+        target = self._stack[-1]
+        if type(target) is not list:
+            raise UnpicklingError(f"it appends to a {type(target).__name__}")
+        target.extend(items)
+
+    def _set_item(self, _: None) -> None:
+        value, key = self._stack.pop(), self._stack.pop()
+        self._set_items([key, value])
+
+    def _set_items(self, items: list[Any]) -> None:
+        target = self._stack[-1]
+        if type(target) is not dict or len(items) % 2:
+            raise UnpicklingError(f"it sets an item of a {type(target).__name__}")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if type(key) not in _KEY_TYPES:
+                raise UnpicklingError(f"a dictionary whose key is a {type(key).__name__}, not a string or a number")
+            if type(key) is not str:
+                self._other_keys += 1
+                if self._other_keys > MAX_OTHER_KEYS:
+                    raise UnpicklingError(f"dictionaries with more than {MAX_OTHER_KEYS:,} keys that are no strings")
+            if key in target:
+                raise UnpicklingError(f"a dictionary that has the key {ascii(key)[:80]} twice")
+            target[key] = value
+
+    def _global(self, argument: str) -> None:
+        module, _, name = argument.partition(" ")
+        self._stack.append(self._named(module, name))
+
+    def _stack_global(self, _: None) -> None:
+        name, module = self._stack.pop(), self._stack.pop()
+        if not (type(name) is str and type(module) is str):
+            raise UnpicklingError("a name that is no string")
+        self._stack.append(self._named(module, name))
+
+    def _named(self, module: str, name: str) -> _NamedConstructor:
+        if (module, name) not in self._names:
+            make = self._encode if (module, name) == _ENCODE else ALLOWED_CONSTRUCTORS.get((module, name))
+            if make is None:
+                shown = ascii(f"{module[:80]}.{name[:80]}")[1:-1]
+                raise UnpicklingError(f"it asks for {shown}, which is neither an array nor a plain value")
+            self._names[module, name] = _NamedConstructor(make)
+        return self._names[module, name]
+
+    def _instance(self, argument: str) -> None:
+        self._global(argument)
+        raise UnpicklingError(f"it makes an object of {ascii(argument)[1:81]}")
+
+    def _reduce(self, _: None) -> None:
+        arguments, function = self._stack.pop(), self._stack.pop()
+        if not (type(function) is _NamedConstructor and type(arguments) is tuple):
+            raise UnpicklingError(f"it calls a {type(function).__name__}")
+        self._stack.append(function.make(*arguments))
+
+    def _build(self, _: None) -> None:
+        state, target = self._stack.pop(), self._stack[-1]
+        if not isinstance(target, PickledArray | _PickledDtype):
+            raise UnpicklingError(f"it sets the state of a {type(target).__name__}, which is no array")
+        target.__setstate__(state)
+
+    def _encode(self, text: object, codec: object) -> bytes:
+        if not (isinstance(text, str) and codec == "latin1"):
+            raise UnpicklingError("bytes of an encoding other than latin1")
+        self._encoded += len(text)
+        if self._encoded > self._size:
+            raise UnpicklingError(f"it makes more bytes of text than its {self._size:,} bytes hold")
+        return text.encode("latin1")
+
+
+_KEY_TYPES = frozenset({str, bytes, int, float, bool, type(None)})
+_IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
+_PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+_VALUES = frozenset({
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
+    "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES",
+    "BINBYTES8", "BYTEARRAY8",
+})  # fmt: skip
+"""Instructions that push their argument."""
+
+_HANDLERS: Mapping[str, Callable[[_PickleMachine, Any], object]] = {
+    "NONE": lambda machine, _: machine._push(None),
+    "NEWTRUE": lambda machine, _: machine._push(True),
+    "NEWFALSE": lambda machine, _: machine._push(False),
+    "EMPTY_LIST": lambda machine, _: machine._push([]),
+    "EMPTY_SET": lambda machine, _: machine._push([]),
+    "EMPTY_DICT": lambda machine, _: machine._push({}),
+    "EMPTY_TUPLE": lambda machine, _: machine._push(()),
+    "MEMOIZE": _PickleMachine._memoize,
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _PickleMachine._get),
+    "MARK": _PickleMachine._mark,
+    "POP": _PickleMachine._pop,
+    "POP_MARK": _PickleMachine._pop_to_mark,
+    "TUPLE": _PickleMachine._tuple,
+    "TUPLE1": lambda machine, _: machine._short_tuple(1),
+    "TUPLE2": lambda machine, _: machine._short_tuple(2),
+    "TUPLE3": lambda machine, _: machine._short_tuple(3),
+    "LIST": _PickleMachine._list,
+    "FROZENSET": _PickleMachine._tuple,
+    "DICT": _PickleMachine._dict,
+    "APPEND": _PickleMachine._append,
+    "APPENDS": lambda machine, _: machine._append_all(machine._pop_to_mark()),
+    "ADDITEMS": lambda machine, _: machine._append_all(machine._pop_to_mark()),
+    "SETITEM": _PickleMachine._set_item,
+    "SETITEMS": lambda machine, _: machine._set_items(machine._pop_to_mark()),
+    "GLOBAL": _PickleMachine._global,
+    "STACK_GLOBAL": _PickleMachine._stack_global,
+    "INST": _PickleMachine._instance,
+    "REDUCE": _PickleMachine._reduce,
+    "BUILD": _PickleMachine._build,
+}
