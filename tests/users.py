@@ -14,6 +14,9 @@ GROUP = 12_000
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root may start processes of other users"
 )
+needs_refusal = pytest.mark.skipif(
+    os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root is refused nothing, and setpriv is missing"
+)
 
 
 def as_user(user: int) -> tuple[str, ...]:
@@ -33,6 +36,27 @@ def shared_folder() -> Iterator[Path]:
         os.chown(folder, 0, GROUP)
         folder.chmod(stat.S_ISGID | 0o775)
         yield folder
+
+
+def as_owner() -> tuple[str, ...]:
+    """Return what to put in front of a command line for it to be refused what its user may not read or write.
+
+    The user is the owner of this checkout, who can import the code wherever it is. Root loses the right to pass over
+    permissions, and is then refused a file without any, as everybody is.
+    """
+    if os.geteuid() != 0:
+        return ()
+    owner = Path(__file__).stat()
+    taken = ("--inh-caps", "-all", "--bounding-set", "-dac_override,-dac_read_search")
+    return ("setpriv", "--reuid", str(owner.st_uid), "--regid", str(owner.st_gid), "--clear-groups", *taken)
+
+
+def give_to_owner(folder: Path) -> None:
+    """Give a folder and all in it to the user of `as_owner`."""
+    if os.geteuid() == 0:
+        owner = Path(__file__).stat()
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def own_folder(folder: Path, user: int) -> Path:
