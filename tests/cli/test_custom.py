@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
 LAYOUTS = [text for kind, text in BLOCKS if kind == "yaml"]
-GESTURES, WIDE, LONG, TRACKER = LAYOUTS
+GESTURES, WIDE, LANDMARKS, LONG, JOINT_LINES, TRACKER = LAYOUTS
 
 
 def record(folder: Path) -> Path:
@@ -257,8 +257,17 @@ def test_page__csv_of_bodies(place: Path) -> None:
 
 
 def test_page__csv_of_joints(place: Path) -> None:
-    raw = read_sample(place, LONG, "csv", 1)
+    raw = read_sample(place, LONG, "csv", 2)
     assert raw.joints[1, :, 0].tolist() == np.float32([0.110, 0.105, 0.101]).tolist()
+
+
+@pytest.mark.parametrize(("layout", "number"), [(LANDMARKS, 1), (JOINT_LINES, 3)], ids=["landmarks", "joint lines"])
+def test_page__csv_by_position(place: Path, layout: str, number: int) -> None:
+    raw = read_sample(place, layout, "csv", number)
+    assert raw.joints.tolist() == np.float32(
+        [[[0.102, 0.95, 2.51], [0.098, 1.29, 2.5], [0.101, 1.61, 2.49]],
+         [[0.11, 0.951, 2.511], [0.105, 1.291, 2.5], [0.108, 1.611, 2.49]]]
+    ).tolist()  # fmt: skip
 
 
 def test_page__json(place: Path) -> None:

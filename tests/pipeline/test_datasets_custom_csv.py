@@ -7,12 +7,15 @@ from tests.pipeline.custom_cases import LONG, WIDE, fault, parse, walk, write
 
 def test_read_csv__columns_by_header_in_whatever_case_and_order() -> None:
     text = b"note;HEAD_X;head_y;head_z;hip_x;hip_y;hip_z;chest_x;chest_y;chest_z\nhello;7;8;9;1;2;3;4;5;6\n"
-    raw = parse({"format": "csv", "delimiter": ";", "coordinates": "{joint}_{axis}"}, text)
+    raw = parse({"format": "csv", "delimiter": ";", "coordinates": "{joint}_{axis}", "unused": ["NOTE"]}, text)
     assert raw.joints.ravel().tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
 def test_read_csv__positions_without_header() -> None:
-    raw = parse({"format": "csv", "header": False, "coordinates": 1}, b"a,1,2,3,4,5,6,7,8,9\nb,1,2,3,4,5,6,7,8,8\n")
+    raw = parse(
+        {"format": "csv", "header": False, "coordinates": 1, "unused": [0]},
+        b"a,1,2,3,4,5,6,7,8,9\nb,1,2,3,4,5,6,7,8,8\n",
+    )
     assert raw.frame.tolist() == [0, 1]
     assert raw.joints[1].ravel().tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 8]
 
@@ -33,8 +36,16 @@ def test_read_csv__frames_are_ordered_by_time_stamps_beyond_2_to_53() -> None:
         (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1", 4, "4 cells, the first line has 11"),
         (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,one", 4, "'one' is not a number"),
         (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,\xe9", 4, "not UTF-8"),
-        (write("wide", {7: walk(2)}, 2) + b"\n1,7,1,1,1,1,1,1,1,1,1", 4, "the same body a second time"),
-        (write("wide", {7: walk(2)}, 2) + b"\n,7,1,1,1,1,1,1,1,1,1", 4, "'' is no frame number"),
+        (
+            write("wide", {7: walk(2)}, 2) + b"\n1,7,1,1,1,1,1,1,1,1,1",
+            4,
+            "the same body a second time, with the frame number or time stamp and body of line 3; `repeated_frames`",
+        ),
+        (
+            write("wide", {7: walk(2)}, 2) + b"\n,7,1,1,1,1,1,1,1,1,1",
+            4,
+            "'' is neither a frame number nor a time stamp",
+        ),
         (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,", 4, "joint 'head' has no position"),
         (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,640", 4, "640 metres is more than 100"),
         (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,1e999", 4, "inf metres"),
@@ -52,7 +63,7 @@ def test_read_csv__faults_name_their_line(text: bytes, line: int, reason: str) -
     ("text", "line", "reason"),
     [
         (b"0,7,hip,1,2,3\n0,7,foot,1,2,3", 2, "'foot' is neither a joint's name nor a number below 3"),
-        (b"0,7,hip,1,2,3\n0,7,0,1,2,3", 2, "joint '0' is there already, on line 1"),
+        (b"0,7,hip,1,2,3\n0,7,0,1,2,3", 2, "joint 'hip' is there already, on line 1; `repeated_frames`"),
         (b"0,7,hip,1,2", 1, "5 columns, the layout needs one at position 5"),
         (b"0,7,hip,1,2,3\n0,7,head,1,2,3", 1, "joint 'chest' has no position"),
     ],

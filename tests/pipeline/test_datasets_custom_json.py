@@ -17,7 +17,7 @@ from tests.pipeline.custom_cases import JSON, fault, parse
     ids=["lists", "objects", "by name"],
 )
 def test_read_json__points(joints: object) -> None:
-    raw = parse({"format": "json"}, json.dumps([joints, None, [], joints]).encode())
+    raw = parse({"format": "json", "unused": ["visibility"]}, json.dumps([joints, None, [], joints]).encode())
     assert raw.joints[1].ravel().tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert raw.frame.tolist() == [0, 3]
     assert raw.frames == 4
@@ -44,7 +44,7 @@ def test_read_json__faults_of_structure(text: str, reason: str) -> None:
         ("[[1,2],[1,2],[1,2]]", "0.0: 2 coordinates; positions in space need x, y and z"),
         ("[[1,2,3],[1,2,3],[1,2,3,0.5]]", "0.2: 4 coordinates, expected 3"),
         ('[{"x":1,"y":2},null,null]', "0.0: no z"),
-        ('{"hip":[1,2,3],"foot":[1,2,3]}', "0: 'foot' is no joint"),
+        ('{"hip":[1,2,3],"foot":[1,2,3]}', "0: the layout does not use 'foot'; to leave it: `unused: [\"foot\"]`"),
         ('[[1,2,"3"],null,null]', "0.0: expected a number, got text"),
         ("[[1,2,true],null,null]", "0.0: expected a number, got true or false"),
         ("[7,null,null]", "0.0: expected a point"),

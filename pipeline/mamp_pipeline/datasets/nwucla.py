@@ -17,11 +17,14 @@ _ACTIONS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12)
 """The actions in names, in the order of the labels."""
 _JOINTS = len(NWUCLA.skeleton.joints)
 
+_QUOTES = 8
+"""Quotation marks in a file: around three keys and one value."""
+
 _Frame = Annotated[list[tuple[float, float, float]], Field(min_length=_JOINTS, max_length=_JOINTS)]
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
     file_name: str
     skeletons: list[_Frame]
@@ -56,13 +59,15 @@ def parse_nwucla(data: bytes, clip_id: str) -> tuple[int, RawBodies]:
         The 0-based label and the bodies.
 
     Raises:
-        RawFileError: not JSON, a missing key, a frame without 20 joints of 3 finite numbers, a label outside
-            1..10 or other than that of the action in the name, another clip's name.
+        RawFileError: not JSON, a key that is missing, unknown or there twice, a frame without 20 joints of 3 finite
+            numbers, a label outside 1..10 or other than that of the action in the name, another clip's name.
     """
     try:
         content = _File.model_validate_json(data)
     except ValidationError as problem:
         raise RawFileError(_validation_message(problem)) from None
+    if data.count(b'"') != _QUOTES:
+        raise RawFileError("a key is there twice, or text is written with escapes")
     if content.file_name != clip_id:
         raise RawFileError(f"file_name is '{content.file_name}', expected '{clip_id}'")
     if _action(clip_id) not in _ACTIONS or _ACTIONS.index(_action(clip_id)) != content.label - 1:
@@ -87,6 +92,8 @@ def _action(clip_id: str) -> int:
 def _validation_message(problem: ValidationError) -> str:
     first = problem.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{where}', besides file_name, skeletons and label"
     return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 

@@ -7,105 +7,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.base import Line, Model
 from mamp_schemas.models.dataset import DatasetSpec
+from mamp_schemas.models.layout_files import CsvFiles, JsonFiles, NpyFiles
 from mamp_schemas.models.pattern import pattern_groups
 from mamp_schemas.models.skeleton import SKELETONS, Skeleton
 from mamp_schemas.models.splits import SplitProtocol
-
-CsvColumn = str | Annotated[int, Field(ge=0)]
-"""A CSV column: its header, in whatever case, or its 0-based position."""
-
-Suffix = Annotated[str, Field(pattern=r"^\.\w+$", max_length=32)]
-
-
-class CsvFiles(Model):
-    """CSV: a line for each body in a frame, or, if `joint` is given, for each joint of a body in a frame.
-
-    Attributes:
-        suffix: how file names end.
-        delimiter: what separates cells.
-        header: whether the first line names the columns.
-        frame: column of the frame number or time stamp; without it every line is the next frame.
-        body: column of the body's id, number or text; without it there is one body.
-        joint: column of the joint's name or 0-based number.
-        coordinates: a line for each body: the headers of its coordinates, written with {joint} and {axis}, such
-            as "{joint}_{axis}", or the position of the first of 3·V columns, joint after joint, x y z. A line
-            for each joint: its three columns.
-    """
-
-    format: Literal["csv"]
-    suffix: Suffix = ".csv"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    header: bool = True
-    frame: CsvColumn | None = None
-    body: CsvColumn | None = None
-    joint: CsvColumn | None = None
-    coordinates: CsvColumn | tuple[CsvColumn, CsvColumn, CsvColumn]
-
-    @model_validator(mode="after")
-    def _columns_fit(self) -> "CsvFiles":
-        columns = self.coordinates if isinstance(self.coordinates, tuple) else (self.coordinates,)
-        if (self.joint is not None) != (len(columns) == 3):
-            raise ValueError("coordinates are three columns where there is a joint column, else a single one")
-        if self.frame is None and (self.body is not None or self.joint is not None):
-            raise ValueError("lines with a body or joint column need a frame column too")
-        if (
-            isinstance(columns[0], str)
-            and len(columns) == 1
-            and not ("{joint}" in columns[0] and "{axis}" in columns[0])
-        ):
-            raise ValueError("coordinates must hold {joint} and {axis}, or be the position of the first column")
-        if not self.header and any(isinstance(column, str) for column in (self.frame, self.body, self.joint, *columns)):
-            raise ValueError("without a header, columns are given by position")
-        return self
-
-
-class NpyFiles(Model):
-    """NumPy's npy: one array.
-
-    Attributes:
-        suffix: how file names end.
-        order: its axes, of T frames, V joints, C = 3 coordinates and, where there are several bodies, M bodies: TVC,
-            MTVC, TMVC, CTVM and so on.
-    """
-
-    format: Literal["npy"]
-    suffix: Suffix = ".npy"
-    order: str
-
-    @model_validator(mode="after")
-    def _axes_known(self) -> "NpyFiles":
-        if sorted(self.order) not in (sorted("TVC"), sorted("MTVC")):
-            raise ValueError(f"order must name T, V and C, and M where there are bodies, once each; got '{self.order}'")
-        return self
-
-
-class JsonFiles(Model):
-    """JSON: a list of frames. Fields hold keys joined by dots; an empty text is the value itself.
-
-    Joints are a list of V points or an object of points by joint name; a point is [x, y, z] or an object with x, y
-    and z, whose other keys do not matter. null, and a list without items, stand for what is missing.
-
-    Attributes:
-        suffix: how file names end.
-        frames: keys of the list of frames in the file.
-        bodies: keys of the list of bodies in a frame; without it a frame is one body.
-        id: keys of a body's id in the body; without it a body is known by its position in the list.
-        joints: keys of the joints in a body.
-    """
-
-    format: Literal["json"]
-    suffix: Suffix = ".json"
-    frames: str = ""
-    bodies: str | None = None
-    id: str | None = None
-    joints: str = ""
-
-    @model_validator(mode="after")
-    def _id_of_several(self) -> "JsonFiles":
-        if self.id is not None and self.bodies is None:
-            raise ValueError("an id tells several bodies apart: say where the list of bodies is")
-        return self
-
 
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 NUMERIC_NAME_GROUPS = ("subject", "camera", "setup", "replication")
@@ -151,8 +56,9 @@ class Layout(Model):
         fps: frames per second, recorded with the store; nothing is resampled.
         names: a regular expression that file names without folder and suffix must match as a whole; its groups
             `subject`, `camera`, `setup` and `replication` are read as numbers, its group `label` as text.
-        labels: where a clip's label is: in its `name`, in the name of the innermost `folder`, or nowhere.
-        classes: the labels as in names or folders; a clip's class is its label's index in this list.
+        labels: where a clip's label is: in its `name`, in the name of the innermost `folder`, in the `file` (where
+            `label` of `files` says), or nowhere.
+        classes: the labels as in names, folders or files; a clip's class is its label's index in this list.
         protocols: which subjects, cameras or setups are for training; all others are for testing.
     """
 
@@ -165,7 +71,7 @@ class Layout(Model):
     bodies: int = Field(default=1, ge=1, le=2)
     fps: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False)
     names: str = ".*"
-    labels: Literal["name", "folder", "none"] = "none"
+    labels: Literal["name", "folder", "file", "none"] = "none"
     classes: tuple[Line, ...] = ()
     protocols: tuple[SplitProtocol, ...] = ()
 
@@ -193,9 +99,18 @@ class Layout(Model):
         return self
 
     @model_validator(mode="after")
+    def _files_fit(self) -> "Layout":
+        if (getattr(self.files, "label", None) is not None) != (self.labels == "file"):
+            raise ValueError("files.label says where the label is where labels is 'file', and only there")
+        lacking = set(self.skeleton.joints) - set(self.files.joint_order or self.skeleton.joints)
+        if lacking:
+            raise ValueError(f"files.joint_order lacks '{min(lacking)}', a joint of the skeleton")
+        return self
+
+    @model_validator(mode="after")
     def _classes_and_protocols_differ(self) -> "Layout":
         if (self.labels == "none") == bool(self.classes):
-            raise ValueError("classes are needed where labels is 'name' or 'folder', and only there")
+            raise ValueError("classes are needed where labels is 'name', 'folder' or 'file', and only there")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes must differ")
         if len({protocol.name for protocol in self.protocols}) != len(self.protocols):

@@ -1,36 +1,46 @@
-"""Own recordings as CSV, with a line for each body in a frame, or for each joint of it."""
+"""Own recordings as CSV, with a line for each body in a frame, for several, or for each joint of a body."""
 
 import csv
 import io
+import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_pipeline.datasets.custom.normalise import Positions
+from mamp_pipeline.datasets.custom.csv_columns import Columns, find_columns
+from mamp_pipeline.datasets.custom.normalise import REPEATED_FRAMES_REMEDY, Positions
+from mamp_pipeline.datasets.custom.time_stamps import Frame, FrameColumn
+from mamp_pipeline.datasets.io.number_text import decode_text
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.layout import CsvColumn, CsvFiles
+from mamp_schemas.models.layout_files import CsvFiles, RepeatedFrames
 from mamp_schemas.models.skeleton import Skeleton
 
 Line = tuple[int, list[str]]
 """The 1-based number of a line (of its last, where a quoted cell runs over several), and its cells."""
 
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_MISSING = frozenset(
+    ("", "nan", "-nan", "nan(ind)", "-nan(ind)", "null", "none", "na", "n/a", "#n/a", "<na>", "1.#qnan", "-1.#ind")
+)
+"""What missing numbers are written as, in whatever case."""
+
 
 def read_csv_lines(data: bytes, delimiter: str) -> Iterator[Line]:
-    """Yield the lines that are not blank.
+    """Yield the lines that are not blank, without blanks around their cells.
 
     Raises:
-        RawFileError: the text is not UTF-8 or not CSV.
+        RawFileError: the text is not text or not CSV.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
-        raise RawFileError(f"not UTF-8 text: {problem.reason}", line=line) from None
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    text = decode_text(data)
+    if delimiter == "whitespace":
+        yield from ((number, cells) for number, line in enumerate(text.splitlines(), 1) if (cells := line.split()))
+        return
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != " ")
     while True:
         try:
             cells = next(reader)
@@ -38,7 +48,7 @@ def read_csv_lines(data: bytes, delimiter: str) -> Iterator[Line]:
             return
         except csv.Error as problem:
             raise RawFileError(f"not CSV: {problem}", line=reader.line_num) from None
-        if cells:
+        if len(cells) > 1 or (cells and cells[0].strip()):
             yield reader.line_num, cells
 
 
@@ -54,70 +64,83 @@ def check_width(lines: Iterable[Line], width: int) -> Iterator[Line]:
         yield line, cells
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """0-based positions of the columns that are read.
-
-    Attributes:
-        frame, body, joint: None where the layout has no such column.
-        coordinates: 3·V positions, joint after joint, x y z; only three where there is a joint column.
-    """
-
-    frame: int | None
-    body: int | None
-    joint: int | None
-    coordinates: tuple[int, ...]
-
-
-def find_columns(first: list[str], files: CsvFiles, skeleton: Skeleton) -> Columns:
-    """Find a layout's columns in a file's first line.
+def check_nameless(lines: Iterable[Line], nameless: tuple[int, ...]) -> Iterator[Line]:
+    """Pass on lines whose columns without a name are empty, or, the first of all, count the lines.
 
     Raises:
-        RawFileError: a header is missing or there twice, or the line has too few cells.
+        RawFileError: such a column holds something.
     """
-    header = [cell.strip().casefold() for cell in first] if files.header else []
-    wanted = files.coordinates
-    if isinstance(wanted, str):
-        _reject_2d(wanted, header, skeleton)
-        names = [
-            wanted.replace("{joint}", joint).replace("{axis}", axis) for joint in skeleton.joints for axis in "xyz"
-        ]
-        coordinates = [_column_index(name, header, first) for name in names]
-    elif isinstance(wanted, int):
-        last = wanted + 3 * len(skeleton.joints) - 1
-        coordinates = list(range(wanted, _column_index(last, header, first) + 1))
-    else:
-        coordinates = [_column_index(column, header, first) for column in wanted]
-    frame, body, joint = (
-        None if column is None else _column_index(column, header, first)
-        for column in (files.frame, files.body, files.joint)
-    )
-    return Columns(frame, body, joint, tuple(coordinates))
+    start: int | None = None
+    for number, (line, cells) in enumerate(lines):
+        for at in nameless:
+            text = cells[at].strip()
+            if number == 0 and at == 0 and text in ("0", "1"):
+                start = int(text)
+            expected = "" if start is None or at else str(start + number)
+            if text != expected:
+                raise RawFileError(
+                    f"column {at} has no name and holds '{text[:40]}'; if the layout shall leave it: `unused: [{at}]`",
+                    line=line,
+                )
+        yield line, cells
 
 
-def _column_index(column: CsvColumn, header: list[str], first: list[str]) -> int:
-    if isinstance(column, int):
-        if column >= len(first):
-            raise RawFileError(
-                f"{len(first)} columns, the layout needs one at position {column}, counted from 0", line=1
-            )
-        return column
-    count = header.count(column.casefold())
-    if count == 0:
-        raise RawFileError(f"no column '{column}'; the columns are: {_shorten(first)}", line=1)
-    if count > 1:
-        raise RawFileError(f"{count} columns are called '{column}'", line=1)
-    return header.index(column.casefold())
+def skip_empty(lines: Iterable[Line], files: CsvFiles) -> Iterator[Line]:
+    """Pass on lines without those that have only empty cells.
+
+    Where the lines are the frames, such lines are frames without a body, but not at the end of the file.
+    """
+    waiting: list[Line] = []
+    for line, cells in lines:
+        if any(cell.strip() for cell in cells):
+            yield from waiting
+            waiting = []
+            yield line, cells
+        elif files.frame is None and files.joint_lines is None:
+            waiting.append((line, cells))
 
 
-def _reject_2d(template: str, header: list[str], skeleton: Skeleton) -> None:
-    x, y, z = (template.replace("{joint}", skeleton.joints[0]).replace("{axis}", axis) for axis in "xyz")
-    if {x.casefold(), y.casefold()} <= set(header) and z.casefold() not in header:
-        raise RawFileError(f"no column '{z}'; positions in space need x, y and z: lift them to 3D first", line=1)
+class _Numbers:
+    """Reads cells as numbers; missing ones are NaN.
 
+    Args:
+        decimal: the decimal mark.
+        strict: whether the text may hold what Python takes for numbers and nobody writes, as 1_000.
+    """
 
-def _shorten(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    def __init__(self, decimal: str, *, strict: bool) -> None:
+        self._decimal = decimal
+        self._fast = decimal == "." and not strict
+
+    def read(self, cells: list[str], line: int) -> list[float]:
+        """Read a line's numbers.
+
+        Raises:
+            RawFileError: a cell is neither a number nor missing.
+        """
+        if self._fast:
+            try:
+                return [float(cell) for cell in cells]
+            except ValueError:
+                pass
+        return [self._read(cell.strip(), line) for cell in cells]
+
+    def _read(self, cell: str, line: int) -> float:
+        if cell.casefold() in _MISSING:
+            return np.nan
+        number = cell
+        if self._decimal == ",":
+            number = cell.replace(",", ".") if "." not in cell else ""
+        if _NUMBER.fullmatch(number) or number.lstrip("+-").casefold() in ("inf", "infinity"):
+            return float(number)
+        raise RawFileError(f"'{cell[:40]}' is not a number{self._hint(cell, line)}", line=line)
+
+    def _hint(self, cell: str, line: int) -> str:
+        if self._decimal == "," and _NUMBER.fullmatch(cell):
+            return " with a decimal comma, as the layout says"
+        if self._decimal == "." and _NUMBER.fullmatch(cell.replace(",", ".")):
+            return '; `decimal: ","` in the layout\'s files reads decimal commas'
+        return "; a first line of names needs `header: true`" if line == 1 else ""
 
 
 @dataclass
@@ -125,30 +148,30 @@ class _Records:
     """The records read so far.
 
     Attributes:
-        index: the record of each (frame, body).
-        frame: of each record, as the file gives it.
+        index: the record of each (frame, repetition, body).
+        frame: of each record, as the file gives it, and how many times the frame was there before with this body.
         body: of each record, the text that identifies its body.
         line: of each record's first line.
     """
 
-    index: dict[tuple[float, str], int] = field(default_factory=dict)
-    frame: list[float] = field(default_factory=list)
+    index: dict[tuple[Frame, int, str], int] = field(default_factory=dict)
+    frame: list[tuple[Frame, int]] = field(default_factory=list)
     body: list[str] = field(default_factory=list)
     line: list[int] = field(default_factory=list)
 
-    def add(self, frame: float, body: str, line: int) -> int:
-        self.frame.append(frame)
+    def add(self, frame: Frame, body: str, line: int, repetition: int = 0) -> int:
+        self.frame.append((frame, repetition))
         self.body.append(body)
         self.line.append(line)
         return len(self.frame) - 1
 
-    def find_or_add(self, frame: float, body: str, line: int) -> int:
-        key = (frame, body)
+    def find_or_add(self, frame: Frame, body: str, line: int, repetition: int = 0) -> int:
+        key = (frame, repetition, body)
         if key not in self.index:
-            self.index[key] = self.add(frame, body, line)
+            self.index[key] = self.add(frame, body, line, repetition)
         return self.index[key]
 
-    def to_positions(self, xyz: NDArray[np.float64]) -> Positions:
+    def to_positions(self, xyz: NDArray[np.float64], label: str | None) -> Positions:
         order = {value: number for number, value in enumerate(sorted(set(self.frame)))}
         bodies = {text: number for number, text in enumerate(dict.fromkeys(self.body))}
         return Positions(
@@ -157,15 +180,16 @@ class _Records:
             body=np.array([bodies[text] for text in self.body], dtype=np.int64),
             xyz=xyz,
             line=np.array(self.line, dtype=np.int64),
+            label=label,
         )
 
 
 def parse_csv(data: bytes, files: CsvFiles, skeleton: Skeleton) -> Positions:
-    """Parse one file; blank lines are skipped, empty cells and nan are missing values.
+    """Parse one file; blank lines are skipped, empty cells, nan and null are missing values.
 
     Raises:
-        RawFileError: not UTF-8 text, a column that is not there, a line with more or fewer cells than the first, a
-            cell that is no number, a joint of another name or twice.
+        RawFileError: not text, a column that is not there or not accounted for, a line with more or fewer cells than
+            the first, a cell that is no number, a joint of another name or twice, labels that differ.
     """
     lines = read_csv_lines(data, files.delimiter)
     first = next(lines, None)
@@ -173,67 +197,133 @@ def parse_csv(data: bytes, files: CsvFiles, skeleton: Skeleton) -> Positions:
         raise RawFileError("an empty file")
     columns = find_columns(first[1], files, skeleton)
     rows = check_width(lines if files.header else chain([first], lines), len(first[1]))
-    if columns.joint is None or columns.frame is None:
-        return _parse_bodies(rows, columns)
-    return _parse_joints(rows, columns, columns.joint, columns.frame, skeleton)
+    rows = check_nameless(skip_empty(rows, files), columns.nameless)
+    reader = _LineReader(files, columns, strict=b"_" in data or not data.isascii())
+    if columns.joint is not None or files.joint_lines:
+        return _parse_joints(rows, reader, skeleton)
+    return _parse_bodies(rows, reader)
 
 
-def _parse_bodies(rows: Iterator[Line], columns: Columns) -> Positions:
+class _LineReader:
+    """Reads the cells of a file's lines.
+
+    Attributes:
+        files: the layout of the file.
+        columns: the positions of what is read.
+        label: the label that all lines have; None where the layout has no such column.
+        numbers: reads the coordinates of a line.
+    """
+
+    def __init__(self, files: CsvFiles, columns: Columns, *, strict: bool) -> None:
+        self.files = files
+        self.columns = columns
+        self.label: str | None = None
+        decimal = files.decimal or "."
+        self._numbers = _Numbers(decimal, strict=strict)
+        self._frames = FrameColumn(decimal)
+
+    def read(self, cells: list[str], line: int) -> list[float]:
+        """Return a line's coordinates, and note its label."""
+        if self.columns.label is not None:
+            label = cells[self.columns.label].strip()
+            if self.label is not None and label != self.label:
+                raise RawFileError(
+                    f"label '{label}', the lines before have '{self.label}'; a file is one clip: cut it", line=line
+                )
+            self.label = label
+        return self._numbers.read([cells[at] for at in self.columns.coordinates], line)
+
+    def frame(self, cells: list[str], line: int) -> Frame | None:
+        """Return a line's frame number or time stamp; None where there is no such column."""
+        return None if self.columns.frame is None else self._frames.read(cells[self.columns.frame], line)
+
+    def body(self, cells: list[str]) -> str:
+        """Return the text that identifies a line's body."""
+        return "" if self.columns.body is None else cells[self.columns.body].strip()
+
+
+def _parse_bodies(rows: Iterator[Line], reader: _LineReader) -> Positions:
     records, values = _Records(), array("d")
+    times: Counter[tuple[Frame, str]] = Counter()
+    bodies = reader.files.bodies_per_line
+    for number, (line, cells) in enumerate(rows):
+        found = reader.frame(cells, line)
+        frame = number if found is None else found
+        for body in [reader.body(cells)] if bodies is None else map(str, range(bodies)):
+            repetition = times[frame, body] if reader.files.repeated_frames == "keep" else 0
+            records.add(frame, body, line, repetition)
+            times[frame, body] += 1
+        values.extend(reader.read(cells, line))
+    xyz = np.array(values).reshape(len(records.frame), len(reader.columns.coordinates) // (3 * (bodies or 1)), 3)
+    positions = records.to_positions(xyz, reader.label)
+    if reader.files.repeated_frames in ("first", "last"):
+        return _choose_repetition(positions, last=reader.files.repeated_frames == "last")
+    return positions
+
+
+def _choose_repetition(positions: Positions, *, last: bool) -> Positions:
+    """Keep the first or the last of the records of a body in a frame that have a position."""
+    chosen: dict[tuple[int, int], int] = {}
+    seen = np.flatnonzero(np.nan_to_num(positions.xyz).any(axis=(1, 2))).tolist()
+    for record in seen if last else seen[::-1]:
+        chosen[int(positions.frame[record]), int(positions.body[record])] = record
+    return positions.take(np.array(sorted(chosen.values()), dtype=np.int64))
+
+
+def _parse_joints(rows: Iterator[Line], reader: _LineReader, skeleton: Skeleton) -> Positions:
+    files, column = reader.files, reader.columns.joint
+    order = files.joint_order or skeleton.joints
+    spellings = _spellings(order)
+    index = {name: number for number, name in enumerate(skeleton.joints)}
+    records, values, lines = _Records(), array("d"), 0
+    points: dict[tuple[int, int], tuple[int, int]] = {}
+    times: Counter[tuple[Frame, str, str]] = Counter()
     for line, cells in rows:
-        frame = len(records.frame) if columns.frame is None else _parse_frame(cells[columns.frame], line)
-        records.add(frame, _body_text(cells, columns), line)
-        values.extend(_parse_numbers([cells[index] for index in columns.coordinates], line))
-    return records.to_positions(np.array(values).reshape(len(records.frame), len(columns.coordinates) // 3, 3))
+        found, body = reader.frame(cells, line), reader.body(cells)
+        frame = lines // len(order) if found is None else found
+        name = order[lines % len(order)] if column is None else _read_joint(cells[column].strip(), spellings, line)
+        point, lines = reader.read(cells, line), lines + 1
+        if name not in index:
+            continue
+        repetition = times[frame, body, name] if files.repeated_frames == "keep" else 0
+        times[frame, body, name] += 1
+        record = records.find_or_add(frame, body, line, repetition)
+        start, first_line = points.setdefault((record, index[name]), (len(values), line))
+        if start == len(values):
+            values.extend(point)
+        elif files.repeated_frames is None:
+            reason = f"joint '{name}' is there already, on line {first_line}; {REPEATED_FRAMES_REMEDY}"
+            raise RawFileError(reason, line=line)
+        elif _replaces(point, values[start : start + 3], files.repeated_frames):
+            values[start : start + 3] = array("d", point)
+    if column is None and lines % len(order):
+        raise RawFileError(f"{lines} lines are not a multiple of {len(order)} joints, each with a line in every frame")
+    xyz = np.full((len(records.frame), len(index), 3), np.nan)
+    if points:
+        indices = np.array([(*key, start // 3) for key, (start, _) in points.items()])
+        xyz[indices[:, 0], indices[:, 1]] = np.array(values).reshape(-1, 3)[indices[:, 2]]
+    return records.to_positions(xyz, reader.label)
 
 
-def _parse_joints(
-    rows: Iterator[Line], columns: Columns, joint_column: int, frame_column: int, skeleton: Skeleton
-) -> Positions:
-    names = {str(number): number for number in range(len(skeleton.joints))}
-    names |= {name: number for number, name in enumerate(skeleton.joints)}
-    records, seen, values = _Records(), dict[tuple[int, int], int](), array("d")
-    for line, cells in rows:
-        text = cells[joint_column].strip()
-        if text not in names:
-            count = len(skeleton.joints)
-            raise RawFileError(f"'{text}' is neither a joint's name nor a number below {count}", line=line)
-        record = records.find_or_add(_parse_frame(cells[frame_column], line), _body_text(cells, columns), line)
-        if seen.setdefault((record, names[text]), line) != line:
-            raise RawFileError(f"joint '{text}' is there already, on line {seen[record, names[text]]}", line=line)
-        values.extend(_parse_numbers([cells[index] for index in columns.coordinates], line))
-    xyz = np.full((len(records.frame), len(skeleton.joints), 3), np.nan)
-    if seen:
-        indices = np.array(list(seen))
-        xyz[indices[:, 0], indices[:, 1]] = np.array(values).reshape(-1, 3)
-    return records.to_positions(xyz)
+def _spellings(order: tuple[str, ...]) -> dict[str, str]:
+    """Return joints by what stands for them: their numbers, their names, and these in whatever case."""
+    cases = Counter(name.casefold() for name in order)
+    in_any_case = {name.casefold(): name for name in order if cases[name.casefold()] == 1}
+    return {str(number): name for number, name in enumerate(order)} | in_any_case | {name: name for name in order}
 
 
-def _body_text(cells: list[str], columns: Columns) -> str:
-    return "" if columns.body is None else cells[columns.body].strip()
+def _read_joint(text: str, spellings: dict[str, str], line: int) -> str:
+    name = spellings.get(text) or spellings.get(text.casefold())
+    if name is None:
+        count = len(set(spellings.values()))
+        raise RawFileError(
+            f"'{text[:40]}' is neither a joint's name nor a number below {count}; `joint_order` in the layout's files "
+            "names joints that are not in the skeleton, to leave them",
+            line=line,
+        )
+    return name
 
 
-def _parse_frame(text: str, line: int) -> float:
-    """Read a frame's number or time stamp; whole numbers stay exact, because time stamps may exceed 2^53."""
-    value: float
-    try:
-        value = int(text)
-    except ValueError:
-        value = _parse_number(text, line)
-    if value - value != 0:
-        raise RawFileError(f"'{text}' is no frame number", line=line)
-    return value
-
-
-def _parse_numbers(cells: list[str], line: int) -> list[float]:
-    try:
-        return [float(cell) for cell in cells]
-    except ValueError:
-        return [_parse_number(cell, line) for cell in cells]
-
-
-def _parse_number(cell: str, line: int) -> float:
-    try:
-        return float(cell) if cell.strip() else np.nan
-    except ValueError:
-        raise RawFileError(f"'{cell}' is not a number", line=line) from None
+def _replaces(new: list[float], old: Sequence[float], repeated: RepeatedFrames) -> bool:
+    """Return whether a joint's position takes the place of one before in the same frame."""
+    return not np.isnan(new).any() and (repeated == "last" or bool(np.isnan(old).any()))

@@ -1,132 +1,223 @@
 """Own recordings as JSON, a list of frames, of bodies, of joints."""
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mamp_pipeline.datasets.custom.normalise import Positions
+from mamp_pipeline.datasets.io.number_text import decode_text
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.layout import JsonFiles
+from mamp_schemas.models.layout_files import JsonFiles
 from mamp_schemas.models.skeleton import Skeleton
 
-_MISSING = (None, None, None)
+_MISSING = [np.nan, np.nan, np.nan]
+
+_MAX_REMEMBERED = 1_000
+"""Objects of so many forms are remembered, so that their keys are looked at once."""
 
 
 def parse_json(data: bytes, files: JsonFiles, skeleton: Skeleton) -> Positions:
     """Parse one file; messages give locations as dotted keys with 0-based numbers.
 
     Raises:
-        RawFileError: not JSON, a key or joint that is not there, a point that is not three numbers.
+        RawFileError: not JSON, a key or joint that is not there or not accounted for, a point that is not three
+            numbers.
     """
-    frames = _look_up(_decode(data), files.frames, "")
+    reader = _Reader(files, skeleton)
+    content = _decode(data)
+    frames = reader.look_up(content, files.frames, _TOP)
     if not isinstance(frames, list):
         raise RawFileError(f"{files.frames or 'top level'}: expected the list of frames, got {_json_type(frames)}")
     known: dict[object, int] = {}
     frame, body, points = [], [], []
-    for number, content in enumerate(frames):
-        for key, joints, location in _bodies(content, files, _join_keys(files.frames, str(number))):
+    for number, item in enumerate(frames):
+        for key, joints, where in reader.bodies(item, _TOP.joined(files.frames).item(number)):
             frame.append(number)
             body.append(known.setdefault(key, len(known)))
-            points.append(np.array(_points(joints, skeleton.joints, location), dtype=np.float64))
+            points.append(np.array(reader.points(joints, where), dtype=np.float64))
     return Positions(
         frames=len(frames),
         frame=np.array(frame, dtype=np.int64),
         body=np.array(body, dtype=np.int64),
         xyz=np.array(points, dtype=np.float64).reshape(len(points), len(skeleton.joints), 3),
         line=np.zeros(len(points), dtype=np.int64),
+        label=None if files.label is None else reader.label(content),
     )
 
 
 def _decode(data: bytes) -> Any:
     try:
-        return json.loads(data.decode("utf-8-sig"))
+        return json.loads(decode_text(data), object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as problem:
         raise RawFileError(f"not valid JSON: {problem.msg} at column {problem.colno}", line=problem.lineno) from None
-    except UnicodeDecodeError as problem:
-        raise RawFileError(f"not UTF-8 text: {problem.reason} at byte {problem.start}") from None
     except (ValueError, RecursionError) as problem:
         raise RawFileError(f"JSON that cannot be read: {problem}") from None
 
 
-def _bodies(content: Any, files: JsonFiles, location: str) -> Iterator[tuple[object, Any, str]]:
-    """Yield the id, the joints and the location of every body in a frame; bodies without joints are left out."""
-    if content is None:
-        return
-    if files.bodies is None:
-        bodies, locations = [content], [location]
-    else:
-        value = _look_up(content, files.bodies, location)
-        location = _join_keys(location, files.bodies)
-        bodies = [] if value is None else value
-        if not isinstance(bodies, list):
-            raise RawFileError(f"{location}: expected the list of bodies, got {_json_type(bodies)}")
-        locations = [_join_keys(location, str(number)) for number in range(len(bodies))]
-    for number, (body, where) in enumerate(zip(bodies, locations, strict=True)):
-        joints = None if body is None else _look_up(body, files.joints, where)
-        if joints not in (None, [], {}):
-            yield _body_id(body, files.id, where, number), joints, _join_keys(where, files.joints)
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise RawFileError(f"an object has the key '{key[:40]}' twice")
+    return content
 
 
-def _body_id(body: Any, key: str | None, location: str, number: int) -> object:
-    if key is None:
-        return number
-    value = _look_up(body, key, location)
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise RawFileError(
-            f"{_join_keys(location, key)}: expected a body's id, a whole number or text, got {_json_type(value)}"
-        )
-    return value
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where a value is in a file.
+
+    Attributes:
+        keys: the keys from the top on, joined by dots, as layouts name them.
+        location: the same with the numbers in lists, for messages.
+    """
+
+    keys: str
+    location: str
+
+    def joined(self, path: str) -> "_Where":
+        return _Where(_join_keys(self.keys, path), _join_keys(self.location, path))
+
+    def item(self, number: int) -> "_Where":
+        return _Where(self.keys, _join_keys(self.location, str(number)))
+
+    def __str__(self) -> str:
+        return self.location or "top level"
 
 
-def _points(joints: Any, names: tuple[str, ...], location: str) -> list[list[float]]:
-    if isinstance(joints, dict):
-        unknown = [name for name in joints if name not in names]
+_TOP = _Where("", "")
+
+
+class _Reader:
+    """Reads the values that a layout names, and accounts for the keys beside them."""
+
+    def __init__(self, files: JsonFiles, skeleton: Skeleton) -> None:
+        self._files = files
+        self._joints = skeleton.joints
+        self._order = files.joint_order or skeleton.joints
+        self._per_joint = files.per_joint or ("x", "y", "z")
+        frames, bodies = files.frames, files.bodies
+        body = _join_keys(frames, bodies or "")
+        paths = [frames, body, _join_keys(body, files.joints), files.label or ""]
+        if files.id is not None:
+            paths.append(_join_keys(body, files.id))
+        self._used = {".".join(path.split(".")[: depth + 1]) for path in paths for depth in range(path.count(".") + 1)}
+        self._accounted: set[tuple[str, tuple[str, ...]]] = set()
+
+    def account(self, content: dict[str, Any], where: _Where, also: Iterable[str] = ()) -> None:
+        """Make sure that each key of an object is used, here or by a path of the layout, or named as unused.
+
+        Raises:
+            RawFileError: a key is neither.
+        """
+        keys = (where.keys, tuple(content))
+        if keys in self._accounted:
+            return
+        paths = {key: _join_keys(where.keys, key) for key in content if key not in also}
+        unknown = [path for path in paths.values() if path not in self._used and not self._files.leaves(path)]
         if unknown:
-            raise RawFileError(f"{location}: '{unknown[0]}' is no joint of the layout")
-        return [_point(joints.get(name, _MISSING), f"{location}.{name}") for name in names]
-    if not isinstance(joints, list):
-        raise RawFileError(f"{location or 'top level'}: expected joints, a list or an object, got {_json_type(joints)}")
-    if len(joints) != len(names):
-        raise RawFileError(f"{location}: {len(joints)} joints, expected {len(names)}")
-    return [_point(joint, f"{location}.{number}") for number, joint in enumerate(joints)]
+            names = ", ".join(f"'{path}'" for path in unknown[:8])
+            more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+            remedy = json.dumps(unknown, ensure_ascii=False) if len(unknown) <= 8 else "rest"
+            raise RawFileError(
+                f"{where}: the layout does not use {names}{more}; to leave "
+                f"{'it' if len(unknown) == 1 else 'them'}: `unused: {remedy}` in the layout's files"
+            )
+        if len(self._accounted) < _MAX_REMEMBERED:
+            self._accounted.add(keys)
+
+    def look_up(self, content: Any, path: str, where: _Where) -> Any:
+        """Return the value at a path of keys."""
+        for key in path.split(".") if path else ():
+            if not isinstance(content, dict) or key not in content:
+                raise RawFileError(f"{where}: no key '{key}' (looked for {path})")
+            self.account(content, where)
+            content = content[key]
+            where = where.joined(key)
+        return content
+
+    def label(self, content: Any) -> str:
+        """Return the clip's label."""
+        path = self._files.label or ""
+        value = self.look_up(content, path, _TOP)
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise RawFileError(f"{path}: expected the clip's label, text or a whole number, got {_json_type(value)}")
+        return str(value)
+
+    def bodies(self, content: Any, where: _Where) -> Iterator[tuple[object, Any, _Where]]:
+        """Yield the id, the joints and the place of every body in a frame; bodies without joints are left out."""
+        if content is None:
+            return
+        bodies, places = [content], [where]
+        if self._files.bodies is not None:
+            bodies = self.look_up(content, self._files.bodies, where)
+            where = where.joined(self._files.bodies)
+            bodies = [] if bodies is None else bodies
+            if not isinstance(bodies, list):
+                raise RawFileError(f"{where}: expected the list of bodies, got {_json_type(bodies)}")
+            places = [where.item(number) for number in range(len(bodies))]
+        for number, (body, place) in enumerate(zip(bodies, places, strict=True)):
+            joints = None if body is None else self.look_up(body, self._files.joints, place)
+            if joints not in (None, [], {}):
+                yield self._body_id(body, place, number), joints, place.joined(self._files.joints)
+
+    def _body_id(self, body: Any, where: _Where, number: int) -> object:
+        key = self._files.id
+        if key is None:
+            return number
+        value = self.look_up(body, key, where)
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise RawFileError(
+                f"{where.joined(key)}: expected a body's id, a whole number or text, got {_json_type(value)}"
+            )
+        return value
+
+    def points(self, joints: Any, where: _Where) -> list[list[float]]:
+        """Return the points of a body in the skeleton's order."""
+        if isinstance(joints, dict):
+            self.account(joints, where, self._joints)
+            return [self._point(joints.get(name), where.joined(name)) for name in self._joints]
+        if not isinstance(joints, list):
+            raise RawFileError(f"{where}: expected joints, a list or an object, got {_json_type(joints)}")
+        if len(joints) != len(self._order):
+            raise RawFileError(f"{where}: {len(joints)} joints, expected {len(self._order)}")
+        points = [self._point(joint, where.item(number)) for number, joint in enumerate(joints)]
+        return [points[self._order.index(name)] for name in self._joints]
+
+    def _point(self, point: Any, where: _Where) -> list[float]:
+        if point is None:
+            return _MISSING
+        if isinstance(point, dict):
+            lacking = [axis for axis in "xyz" if axis not in point]
+            if lacking:
+                raise RawFileError(f"{where}: no {lacking[0]}; a joint needs x, y and z, its position in space")
+            self.account(point, where, "xyz")
+            return [_number(point[axis], where) for axis in "xyz"]
+        if not isinstance(point, list):
+            raise RawFileError(f"{where}: expected a point, [x, y, z] or an object, got {_json_type(point)}")
+        expected = len(self._per_joint)
+        if len(point) != expected:
+            reason = f", expected {expected}"
+            if len(point) == 2:
+                reason = "; positions in space need x, y and z: lift them to 3D first"
+            elif len(point) > expected:
+                reason += "; `per_joint` in the layout's files names the numbers of a joint, to leave some"
+            raise RawFileError(f"{where}: {len(point)} coordinates{reason}")
+        return [_number(point[self._per_joint.index(axis)], where) for axis in "xyz"]
 
 
-def _point(point: Any, location: str) -> list[float]:
-    if point is None:
-        point = _MISSING
-    elif isinstance(point, dict):
-        lacking = [axis for axis in "xyz" if axis not in point]
-        if lacking:
-            raise RawFileError(f"{location}: no {lacking[0]}; a joint needs x, y and z, its position in space")
-        point = [point[axis] for axis in "xyz"]
-    elif not isinstance(point, list):
-        raise RawFileError(f"{location}: expected a point, [x, y, z] or an object, got {_json_type(point)}")
-    if len(point) != 3:
-        reason = "; positions in space need x, y and z: lift them to 3D first" if len(point) == 2 else ", expected 3"
-        raise RawFileError(f"{location}: {len(point)} coordinates{reason}")
-    return [_number(value, location) for value in point]
-
-
-def _number(value: Any, location: str) -> float:
+def _number(value: Any, where: _Where) -> float:
     if value is None:
         return np.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RawFileError(f"{location}: expected a number, got {_json_type(value)}")
+        raise RawFileError(f"{where}: expected a number, got {_json_type(value)}")
     try:
         return float(value)
     except OverflowError:
-        raise RawFileError(f"{location}: the number is too large") from None
-
-
-def _look_up(content: Any, path: str, location: str) -> Any:
-    for key in path.split(".") if path else ():
-        if not isinstance(content, dict) or key not in content:
-            raise RawFileError(f"{location or 'top level'}: no key '{key}' (looked for {path})")
-        content = content[key]
-        location = _join_keys(location, key)
-    return content
+        raise RawFileError(f"{where}: the number is too large") from None
 
 
 def _join_keys(*keys: str) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.datasets.clips import RawBodies
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout import Layout
+from mamp_schemas.models.layout_files import CsvFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Positions:
         body: (B,) int64, the body of each record.
         xyz: (B, V, 3) float64, NaN where missing.
         line: (B,) int64, the 1-based line on which each record begins; 0 if the format has no lines.
+        label: the clip's label as the file has it; None where the layout does not say that it has one.
     """
 
     frames: int
@@ -27,11 +29,18 @@ class Positions:
     body: NDArray[np.int64]
     xyz: NDArray[np.float64]
     line: NDArray[np.int64]
+    label: str | None = None
 
     def take(self, indices: NDArray[np.int64]) -> "Positions":
         """Return the records of some indices, in their order."""
         parts = (self.frame[indices], self.body[indices], self.xyz[indices], self.line[indices])
-        return Positions(self.frames, *parts)
+        return Positions(self.frames, *parts, label=self.label)
+
+
+REPEATED_FRAMES_REMEDY = (
+    "`repeated_frames` in the layout's files says how to read such lines: `keep` each as a frame, or take the `first` "
+    "or the `last`"
+)
 
 
 def fill_missing(positions: Positions, layout: Layout) -> NDArray[np.float64]:
@@ -99,7 +108,7 @@ def normalise(positions: Positions, layout: Layout) -> RawBodies:
     positions.xyz[np.isnan(positions.xyz).any(axis=2)] = np.nan
     positions = positions.take(np.flatnonzero(np.nan_to_num(positions.xyz).any(axis=(1, 2))))
     positions = positions.take(np.argsort(positions.frame, kind="stable"))
-    _reject_duplicate_bodies(positions)
+    _reject_duplicate_bodies(positions, layout)
     _reject_implausible(positions, layout)
     positions = _keep_most_moving(positions, layout.bodies)
     xyz = fill_missing(positions, layout)
@@ -109,15 +118,18 @@ def normalise(positions: Positions, layout: Layout) -> RawBodies:
     return RawBodies(positions.frames, positions.frame, positions.body, joints)
 
 
-def _reject_duplicate_bodies(positions: Positions) -> None:
+def _reject_duplicate_bodies(positions: Positions, layout: Layout) -> None:
     order = np.lexsort((positions.body, positions.frame))
     frame, body = positions.frame[order], positions.body[order]
     twice = np.flatnonzero((frame[1:] == frame[:-1]) & (body[1:] == body[:-1]))
-    if len(twice):
-        second = order[twice[0] + 1]
-        raise RawFileError(
-            f"frame {positions.frame[second]}: the same body a second time", line=int(positions.line[second])
-        )
+    if not len(twice):
+        return
+    first, second = order[twice[0]], order[twice[0] + 1]
+    reason = f"frame {positions.frame[second]}: the same body a second time"
+    if isinstance(layout.files, CsvFiles):
+        same = "frame number or time stamp" + (" and body" if layout.files.body is not None else "")
+        reason += f", with the {same} of line {positions.line[first]}; {REPEATED_FRAMES_REMEDY}"
+    raise RawFileError(reason, line=int(positions.line[second]))
 
 
 def _keep_most_moving(positions: Positions, bodies: int) -> Positions:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.datasets.custom.normalise import Positions
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.layout import NpyFiles
+from mamp_schemas.models.layout_files import NpyFiles
 from mamp_schemas.models.skeleton import Skeleton
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -30,13 +30,17 @@ def parse_npy(data: bytes, files: NpyFiles, skeleton: Skeleton) -> Positions:
     letters = f"M{files.order}" if one_body else files.order
     xyz_TMVC = (array[None] if one_body else array).transpose([letters.index(letter) for letter in "TMVC"])
     frames, bodies, joints, coordinates = xyz_TMVC.shape
+    order, per_joint = files.joint_order or skeleton.joints, files.per_joint or ("x", "y", "z")
     if coordinates == 2:
         raise RawFileError("joints have 2 coordinates; positions in space need x, y and z: lift them to 3D first")
-    if (joints, coordinates) != (len(skeleton.joints), 3):
+    if (joints, coordinates) != (len(order), len(per_joint)):
         raise RawFileError(
             f"shape {array.shape} read as {files.order} has {joints} joints of {coordinates} coordinates, "
-            f"expected {len(skeleton.joints)} ({skeleton.name}) of 3"
+            f"expected {len(order)} ({skeleton.name}) of {len(per_joint)}{_hint(joints, coordinates, order, per_joint)}"
         )
+    xyz_TMVC = xyz_TMVC[:, :, [order.index(joint) for joint in skeleton.joints]]
+    xyz_TMVC = xyz_TMVC[..., [per_joint.index(axis) for axis in "xyz"]]
+    joints, coordinates = len(skeleton.joints), 3
     with np.errstate(all="ignore"):  # numbers beyond float64 become infinite, and are refused as such
         xyz = xyz_TMVC.reshape(frames * bodies, joints, 3).astype(np.float64)
     return Positions(
@@ -48,8 +52,19 @@ def parse_npy(data: bytes, files: NpyFiles, skeleton: Skeleton) -> Positions:
     )
 
 
+def _hint(joints: int, coordinates: int, order: tuple[str, ...], per_joint: tuple[str, ...]) -> str:
+    """Return which keys of a layout read arrays with more joints or more numbers for each."""
+    if joints == len(order) and coordinates > len(per_joint):
+        return "; `per_joint` in the layout's files names the numbers of a joint, to leave those besides x, y and z"
+    if joints > len(order) and coordinates == len(per_joint):
+        return "; `joint_order` in the layout's files names all joints of the array, to leave some"
+    return ""
+
+
 def _read_array(data: bytes) -> NDArray[np.generic]:
     """Read the array as a view of the bytes: a false header cannot make it allocate memory."""
+    if data.startswith(b"PK"):
+        raise RawFileError("not an npy file but an archive, such as npz: save the array alone, with numpy.save")
     file = io.BytesIO(data)
     try:
         with warnings.catch_warnings():

@@ -1,5 +1,6 @@
 """Reads own recordings, one clip a file: the path gives id, label and numbers, the layout says how to parse."""
 
+from dataclasses import replace
 from typing import cast
 from urllib.parse import quote
 
@@ -12,7 +13,8 @@ from mamp_pipeline.datasets.custom.npy_files import parse_npy
 from mamp_pipeline.datasets.io.read import read_source
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.layout import CUSTOM, NUMERIC_NAME_GROUPS, CsvFiles, Layout, NpyFiles
+from mamp_schemas.models.layout import CUSTOM, NUMERIC_NAME_GROUPS, Layout
+from mamp_schemas.models.layout_files import CsvFiles, NpyFiles
 from mamp_schemas.models.pattern import match_whole
 
 _MAX_NUMBER = 2**15 - 1
@@ -40,13 +42,14 @@ def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
     if groups is None:
         raise RawFileError(f"name '{name}' does not match the layout's names: {layout.names}")
     numbers = {group: _number(group, text) for group in NUMERIC_NAME_GROUPS if (text := groups.get(group)) is not None}
-    label = groups.get("label") if layout.labels == "name" else folder.rpartition("/")[2]
-    return ClipInfo(clip_id(member, layout.files.suffix), _class_index(label, layout), **numbers)
+    label = -1
+    if layout.labels in ("name", "folder"):
+        text = groups.get("label") if layout.labels == "name" else folder.rpartition("/")[2]
+        label = _class_index(text, layout)
+    return ClipInfo(clip_id(member, layout.files.suffix), label, **numbers)
 
 
 def _class_index(label: str | None, layout: Layout) -> int:
-    if layout.labels == "none":
-        return -1
     if label not in layout.classes:
         what = f"label '{label}'" if label else f"no label in its {layout.labels}; it"
         raise RawFileError(f"{what} is none of the layout's classes: {', '.join(layout.classes)}")
@@ -65,10 +68,15 @@ def parse_recording(data: bytes, layout: Layout) -> RawBodies:
     Raises:
         RawFileError: the content is damaged or not as the layout says.
     """
-    return normalise(_parse_positions(data, layout), layout)
+    return normalise(parse_positions(data, layout), layout)
 
 
-def _parse_positions(data: bytes, layout: Layout) -> Positions:
+def parse_positions(data: bytes, layout: Layout) -> Positions:
+    """Parse a recording's bytes into what the file has: its positions, and its label where the layout says so.
+
+    Raises:
+        RawFileError: the content is damaged or not as the layout says.
+    """
     files, skeleton = layout.files, layout.skeleton
     if isinstance(files, CsvFiles):
         return parse_csv(data, files, skeleton)
@@ -105,7 +113,10 @@ class RecordingReader(DatasetReader):
                 damaged or not as the layout says.
         """
         info = parse_recording_name(source.member, self._layout)
-        return [RawClip(info, parse_recording(read_source(source), self._layout), source)]
+        positions = parse_positions(read_source(source), self._layout)
+        if self._layout.labels == "file":
+            info = replace(info, label=_class_index(positions.label, self._layout))
+        return [RawClip(info, normalise(positions, self._layout), source)]
 
 
 class RecordingDataset:
