@@ -139,9 +139,10 @@ class _Finder:
         start = self._files.coordinates
         by_position = isinstance(start, int) and unknown[-1] >= start + self._needed
         hint = self._position_hint(start) if isinstance(start, int) and by_position else ""
+        when = "where they tell of nothing that is wanted, " if hint else ""
         return (
             f"{len(self._first)} columns, of which the layout uses {used}; not used: {_shorten(names)}{hint}; "
-            f"to leave them: {remedy} in the layout's files"
+            f"{when}to leave them: {remedy} in the layout's files"
         )
 
     def _position_hint(self, start: int) -> str:
