@@ -107,8 +107,9 @@ def _npz_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as problem:
+        reason = getattr(problem, "strerror", None) or problem
         raise RawInputError(
-            f"{path}: not a readable npz file: {problem}", remedy="Make or fetch the file again."
+            f"{path}: not a readable npz file: {reason}", remedy="Make or fetch the file again."
         ) from problem
 
 
