@@ -1,10 +1,14 @@
 """HDF5 files: the six datasets in and out, and clips held apart for validation."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mamp_pipeline.convert.h5 import export_h5, read_h5
 from mamp_pipeline.convert.npz import export_npz
@@ -78,6 +82,87 @@ def test_import__refuses_nan_with_its_place(tmp_path: Path) -> None:
 def test_read_h5__not_hdf5(tmp_path: Path) -> None:
     (tmp_path / "f.h5").write_bytes(b"not this")
     with pytest.raises(RawInputError, match="not a readable HDF5 file"):
+        read_h5(tmp_path / "f.h5", None, "xsub")
+
+
+def add_external_storage(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    (folder / "secret").write_bytes(x.tobytes())
+    file.create_dataset(key, shape=x.shape, dtype=x.dtype, external=[(str(folder / "secret"), 0, x.nbytes)])
+
+
+def add_external_link(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    write_h5(folder / "other.h5", {key: x})
+    file[key] = h5py.ExternalLink("other.h5", key)
+
+
+def add_link_to_a_link(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    write_h5(folder / "other.h5", {key: x})
+    file["outside"] = h5py.ExternalLink("other.h5", "/")
+    file[key] = h5py.SoftLink(f"/outside/{key}")
+
+
+def add_virtual_dataset(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    write_h5(folder / "other.h5", {key: x})
+    layout = h5py.VirtualLayout(shape=x.shape, dtype=x.dtype)
+    layout[:] = h5py.VirtualSource("other.h5", key, shape=x.shape)
+    file.create_virtual_dataset(key, layout)
+
+
+def add_unwritten(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    file.create_dataset(key, shape=x.shape, dtype=x.dtype)
+
+
+def add_half_of_the_chunks(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    file.create_dataset(key, shape=x.shape, dtype=x.dtype, chunks=(1, *x.shape[1:]))[0] = x[0]
+
+
+def add_group(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    file.create_group(key)
+
+
+def add_nothing(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    file.create_dataset(key, data=h5py.Empty("f4"))
+
+
+@pytest.mark.parametrize("key", ["x", "y", "names"])
+@pytest.mark.parametrize(
+    ("add", "reason"),
+    [
+        (add_external_storage, "the numbers of '{key}' are in another file, '.*secret'"),
+        (add_external_link, "'{key}' is a link to '{key}' in the file 'other.h5'"),
+        (add_link_to_a_link, "'{key}' is a link to '/outside/{key}'"),
+        (add_virtual_dataset, "'{key}' is a virtual dataset"),
+        (add_unwritten, "[0-9,]+ of [0-9,]+ bytes of '{key}' were never written"),
+        (add_half_of_the_chunks, "1 of 2 chunks of '{key}' were never written"),
+        (add_group, "'{key}' is not a dataset"),
+        (add_nothing, "'{key}' has no shape"),
+    ],
+)
+def test_read_h5__only_what_is_in_the_file_and_was_written(
+    tmp_path: Path, key: str, add: Callable[[h5py.File, str, NDArray[Any], Path], None], reason: str
+) -> None:
+    arrays = h5_arrays(*SIDES)
+    arrays |= {"names": np.array([b"b", b"a"]), "valid_names": np.array([b"c"]), "test_names": np.array([b"z", b"0"])}
+    array = arrays.pop(key)
+    write_h5(tmp_path / "f.h5", arrays)
+    with h5py.File(tmp_path / "f.h5", "a") as file:
+        add(file, key, array, tmp_path)
+    with pytest.raises(RawInputError, match=reason.format(key=key)):
+        read_h5(tmp_path / "f.h5", None, "xsub")
+
+
+def test_read_h5__a_claim_of_very_many_clips(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        for key, array in h5_arrays(*SIDES).items():
+            shape = (10**9, *array.shape[1:]) if key in ("x", "y") else array.shape
+            file.create_dataset(key, shape=shape, dtype="<f4", chunks=True)
+    with pytest.raises(RawInputError, match=r"never written|expected at most 10,000,000"):
+        read_h5(tmp_path / "f.h5", None, "xsub")
+
+
+def test_read_h5__refuses_a_fifo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "f.h5")
+    with pytest.raises(RawInputError, match="is a FIFO, not a file"):
         read_h5(tmp_path / "f.h5", None, "xsub")
 
 

@@ -139,7 +139,7 @@ def _link_target(link: Any) -> str:
 def _foreign_error(path: Path, what: str) -> RawInputError:
     return RawInputError(
         f"{path}: {what}: only datasets that are in the file itself are read",
-        remedy="Copy the numbers into one file, under these names: read them with h5py and write them with create_dataset.",
+        remedy="Copy the numbers into one file under these names: h5py reads them, and create_dataset writes them.",
     )
 
 

@@ -165,6 +165,9 @@ def _classify_second_slot(slots_TMVC: NDArray[np.float32]) -> SecondSlot:
 
 _LABEL_BLOCK = 4_096
 
+_MAX_CLIPS = 10_000_000
+"""The most clips of a split: names and labels are held in memory, and a few bytes can claim any number of them."""
+
 
 @dataclass(frozen=True)
 class FileLabels:
@@ -313,6 +316,11 @@ def _read_split(path: Path, arrays: Mapping[str, FileArray], keys: SplitKeys, na
     lengths = {array.key: array.shape[:1] for array in (x, y, *([arrays[keys.names]] if named else []))}
     if len(set(lengths.values())) > 1:
         raise RawInputError(f"{path}: arrays of one split differ in length: {lengths}")
+    if x.shape[0] > _MAX_CLIPS:
+        raise RawInputError(
+            f"{path}: '{keys.x}' has {x.shape[0]:,} clips, expected at most {_MAX_CLIPS:,}",
+            remedy="Make or fetch the file again; of a real one, write the clips into several.",
+        )
     ids = _read_names(path, arrays[keys.names]) if named else generate_ids(keys.split, x.shape[0])
     return _PaddedSplit(keys, x, read_labels(y), tuple(ids))
 

@@ -107,13 +107,15 @@ def as_float32(values: NDArray[Any], locate: Callable[[tuple[int, ...]], str]) -
         return np.zeros(values.shape, dtype=np.float32)
     # Written so that NaN is refused: comparisons with it are false.
     if not (float(values.max()) <= MAX_METRES and float(values.min()) >= -MAX_METRES):
-        wide = values.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # signalling NaN
+            wide = values.astype(np.float64)
         index = tuple(np.argwhere(~(np.abs(wide) <= MAX_METRES))[0].tolist())
         raise RawInputError(
             f"{locate(index)}: got {values[index]}, expected a finite number of metres, at most {MAX_METRES:g}",
             remedy="Repair or leave out that clip, and write the file again.",
         )
-    single = np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(invalid="ignore"):  # bits of a long double that are no number
+        single = np.ascontiguousarray(values, dtype=np.float32)
     if values.dtype.itemsize > single.dtype.itemsize and not np.array_equal(single, values):
         index = tuple(np.argwhere(single != values)[0].tolist())
         raise RawInputError(

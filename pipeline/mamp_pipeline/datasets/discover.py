@@ -16,7 +16,7 @@ from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.datasets.io.source import ArchiveEntry, RawSource
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.regular_files import LIST_BYTES, read_regular
-from mamp_schemas.io.storage import head_object, is_file, list_objects, open_binary
+from mamp_schemas.io.storage import head_object, is_file, list_objects, modification_token, open_binary
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath, is_remote
 
 logger = logging.getLogger(__name__)
@@ -33,13 +33,14 @@ class ListedFile(NamedTuple):
         member: path inside the container.
         size: bytes, unpacked.
         entry: where an archive holds it; None in a folder or bucket.
-        modified: see `RawSource.modified`.
+        modified, changed: see `RawSource`.
     """
 
     member: str
     size: int
     entry: ArchiveEntry | None
     modified: int
+    changed: int = 0
 
 
 def list_files(path: StoragePath) -> Iterator[ListedFile]:
@@ -125,11 +126,12 @@ def _stat_file(entry: os.DirEntry[str] | Path, member: str) -> ListedFile:
         status = entry.stat()
     except OSError:
         return ListedFile(member, 0, None, 0)
-    return ListedFile(member, status.st_size, None, status.st_mtime_ns)
+    return ListedFile(member, status.st_size, None, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _list_archive(path: StoragePath) -> Iterator[ListedFile]:
     try:
+        modified = modification_token(path)
         with open_binary(path) as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
     except PermissionError as problem:
@@ -141,10 +143,10 @@ def _list_archive(path: StoragePath) -> Iterator[ListedFile]:
             f"{path}: neither a folder nor a readable zip archive ({problem})",
             remedy="Fetch the archive again, or unpack it and name the folder.",
         ) from None
-    return (_archive_member(path, member) for member in members if not member.is_dir())
+    return (_archive_member(path, member, modified) for member in members if not member.is_dir())
 
 
-def _archive_member(path: StoragePath, member: zipfile.ZipInfo) -> ListedFile:
+def _archive_member(path: StoragePath, member: zipfile.ZipInfo, modified: int) -> ListedFile:
     if _escapes_archive(member.filename):
         raise RawInputError(
             f"{path}: member {member.filename!r} points outside the archive",
@@ -158,7 +160,7 @@ def _archive_member(path: StoragePath, member: zipfile.ZipInfo) -> ListedFile:
         )
     deflated = member.compress_type == zipfile.ZIP_DEFLATED
     entry = ArchiveEntry(member.CRC, member.header_offset, member.compress_size, deflated)
-    return ListedFile(member.filename, member.file_size, entry, 0)
+    return ListedFile(member.filename, member.file_size, entry, 0, modified)
 
 
 def _escapes_archive(member: str) -> bool:

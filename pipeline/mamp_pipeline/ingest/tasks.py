@@ -10,7 +10,8 @@ from importlib.metadata import version
 import numpy as np
 
 from mamp_pipeline.datasets.base import find_reader
-from mamp_pipeline.datasets.io.read import prefetch
+from mamp_pipeline.datasets.io.read import prefetch, replaced_error
+from mamp_pipeline.datasets.io.source import RawSource
 from mamp_pipeline.ingest.plan import Part
 from mamp_pipeline.ingest.read_files import read_file
 from mamp_pipeline.ingest.staging import check_owner_marker, open_staged_part
@@ -19,7 +20,7 @@ from mamp_pipeline.store.staged_part import StagedPart, pack_part, write_part
 from mamp_pipeline.store.writer import write_shard
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import write_atomic
-from mamp_schemas.io.storage import exists
+from mamp_schemas.io.storage import exists, modification_token
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.base import canonical_json
@@ -53,10 +54,7 @@ class ParseJob:
 
     def digest(self) -> str:
         """Return the sha256 of all that the staged part depends on; a file that was written again changes it."""
-        files = [
-            [source.identity, *([file.portable_path, file.size, file.change_token] for file in source.files)]
-            for source in self.part.sources
-        ]
+        files = [[source.identity, *(_file_state(file) for file in source.files)] for source in self.part.sources]
         dataset = dataset_identity(self.dataset, self.layout)
         head = [_package_version(), dataset, self.policy.digest(), self.motion.digest(), files]
         return hashlib.sha256(canonical_json(head)).hexdigest()
@@ -91,7 +89,8 @@ def parse_part(job: ParseJob) -> None:
     """Read, parse and clean a part's files; a file that cannot become a clip is quarantined.
 
     Raises:
-        RawInputError: a whole folder or archive is missing, which does not mean that its files are damaged.
+        RawInputError: a whole folder or archive is missing, which does not mean that its files are damaged; an archive
+            was written meanwhile, or a file was replaced.
         StoreError: this worker does not see the staging folder, or it belongs to another plan by now.
     """
     check_owner_marker(job.target.parent, job.plan_digest)
@@ -100,6 +99,7 @@ def parse_part(job: ParseJob) -> None:
     with prefetch(job.part.sources):
         files = [read_file(source, reader, job.policy) for source in job.part.sources]
     _check_containers(job.part)
+    _check_archives(job.part)
     part = pack_part(
         [clip for file in files for clip in file.clips],
         [entry for file in files for entry in file.quarantined],
@@ -154,6 +154,27 @@ def _check_containers(part: Part) -> None:
                 f"{container}: not there any more, or not to be seen from this worker",
                 remedy="Make it visible under the same path to every worker, then run the same command again.",
             )
+
+
+def _check_archives(part: Part) -> None:
+    """Refuse archives that were written after they were listed: then no member is where its directory said.
+
+    Raises:
+        RawInputError: one was.
+    """
+    listed = {file.container: file.changed for source in part.sources for file in source.files if file.entry}
+    for archive, modified in listed.items():
+        try:
+            unchanged = modification_token(archive) == modified
+        except OSError:
+            unchanged = False
+        if not unchanged:
+            raise replaced_error(str(archive))
+
+
+def _file_state(file: RawSource) -> list[str | int]:
+    """Return what differs for another file in the place of one that was staged, even of the same size and time."""
+    return [file.portable_path, file.size, file.change_token, 0 if file.entry else file.changed]
 
 
 @cache

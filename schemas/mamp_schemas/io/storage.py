@@ -96,6 +96,20 @@ def file_size(file: StoragePath) -> int:
     return object_size(file) if is_remote(file) else file.stat().st_size
 
 
+def modification_token(file: StoragePath) -> int:
+    """Return a number that changes when a file is written: its time of change in nanoseconds, or a hash of its ETag.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+    """
+    if not is_remote(file):
+        return file.stat().st_mtime_ns
+    info = head_object(file)
+    if info is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+    return info.etag_hash
+
+
 def list_file_sizes(folder: StoragePath) -> dict[str, int]:
     """Return the bytes of every file in a folder and below, by relative path; empty if there is no folder."""
     if is_remote(folder):

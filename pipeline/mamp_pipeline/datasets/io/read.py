@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from mamp_pipeline.datasets.io.source import ArchiveEntry, RawSource
-from mamp_schemas.errors import RawFileError
+from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.io.regular_files import open_unbuffered, read_at_most
 from mamp_schemas.io.storage import open_binary, read_object, read_object_ranges
 from mamp_schemas.io.storage_path import ObjectUrl, is_remote
@@ -145,6 +145,7 @@ def read_source(source: RawSource) -> bytes:
     Raises:
         RawFileError: the file is unreadable, too large, truncated, not the one that was listed, or does not have its
             CRC.
+        RawInputError: it was replaced by a file of the same size and time.
         ObjectStoreError: the bucket it lies in cannot be used.
     """
     if _is_too_large(source):
@@ -192,8 +193,19 @@ def _read_file(source: RawSource) -> bytes:
     with open_unbuffered(source.container / source.member) as file:
         content = read_at_most(file, source.size + 1)
         # Looked at after reading, so that what was written into the file meanwhile shows.
-        _check_unchanged(source, len(content), os.fstat(file.fileno()).st_mtime_ns)
+        status = os.fstat(file.fileno())
+        _check_unchanged(source, len(content), status.st_mtime_ns)
+        if source.changed and status.st_ctime_ns != source.changed:
+            raise replaced_error(source.location)
         return content
+
+
+def replaced_error(location: str) -> RawInputError:
+    """Return the error for input that is perhaps not what was listed, although size and time of writing are."""
+    return RawInputError(
+        f"{location}: was written, replaced or given other attributes while it was ingested",
+        remedy="Run the same command again, once nothing writes there: what is read already is kept.",
+    )
 
 
 def _check_unchanged(source: RawSource, size: int, modified: int) -> None:

@@ -53,6 +53,8 @@ class RawSource:
         entry: where an archive holds it; None in a folder.
         modified: for a file in a folder the time of its last change, in nanoseconds since the epoch; for an object
             in a bucket 64 bits of its ETag; 0 in an archive.
+        changed: for a file in a folder the time at which its content or its attributes changed last, which no program
+            can set, in nanoseconds since the epoch; for an archive's member the archive's own `modified`; else 0.
         video: what else belongs to a video; None if the file is a clip.
     """
 
@@ -62,6 +64,7 @@ class RawSource:
     size: int
     entry: ArchiveEntry | None
     modified: int = 0
+    changed: int = 0
     video: VideoAnnotations | None = None
 
     @property
