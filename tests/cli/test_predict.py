@@ -1,5 +1,6 @@
 """`mampctl predict`: what evaluation says of the same clips, faults that stop nothing, and what is refused."""
 
+import gzip
 import json
 import signal
 import zipfile
@@ -131,7 +132,7 @@ def test_gather__reads_no_further_than_a_batch() -> None:
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
             yield FileClips(source, [(ClipInfo(source.id, 0), clip)])
 
-    first = next(_batches(files(), NullProgress()))
+    first = next(_batches([], files(), NullProgress()))
     assert len(first) == len(read) == BATCH_LINES
 
 
@@ -144,7 +145,7 @@ def test_gather__writes_faults_without_waiting_for_clips() -> None:
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
             yield FileClips(source, [], [QuarantinedFile(file=source.portable_path, line=0, reason="damaged")])
 
-    assert len(next(_batches(files(), NullProgress()))) == len(read) == BATCH_LINES
+    assert len(next(_batches([], files(), NullProgress()))) == len(read) == BATCH_LINES
 
 
 def test_predict__interrupted_leaves_whole_lines(run: Run, trained: Path, tmp_path: Path) -> None:
@@ -162,12 +163,36 @@ def test_predict__interrupted_leaves_whole_lines(run: Run, trained: Path, tmp_pa
     assert "Traceback" not in err
 
 
-def test_predict__files_of_a_sister_dataset_are_left_out(run: Run, trained: Path, tmp_path: Path) -> None:
+def test_predict__names_do_not_matter(run: Run, trained: Path, tmp_path: Path) -> None:
     folder = write_clips(tmp_path / "raw", 1)
-    (folder / "S018C001P001R001A061.skeleton").write_bytes(random_ntu_text(0, frames=6))
-    outcome = run("predict", trained, folder, "--device", "cpu")
-    assert len(lines_of(outcome)) == 1
-    assert "1 files of the same form do not belong to NTU RGB+D 60" in outcome.err
+    (file,) = folder.iterdir()
+    names = ("S018C001P001R001A061.skeleton", "my take.skeleton", "UPPER.SKELETON", "a.skeleton.txt", "b (1).skeleton")
+    for name in names:
+        (folder / name).write_bytes(file.read_bytes())
+    (folder / "c.skeleton.gz").write_bytes(gzip.compress(file.read_bytes()))
+    (folder / "README.txt").write_text("no clip")
+    (tmp_path / "named").write_bytes(file.read_bytes())
+    outcome = run("predict", trained, folder, tmp_path / "named", "--device", "cpu")
+    assert outcome.code == 0, outcome.err
+    lines = lines_of(outcome)
+    assert sorted(Path(line["file"]).name for line in lines) == sorted([file.name, *names, "c.skeleton.gz", "named"])
+    assert len({json.dumps(line["predictions"]) for line in lines}) == 1
+    assert "1 other files do not look like raw files" in outcome.err
+
+
+def test_predict__every_named_file_has_a_line(run: Run, trained: Path, tmp_path: Path) -> None:
+    folder = write_clips(tmp_path / "raw", 1)
+    (folder / "loop").symlink_to("loop")
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        archive.writestr("a.skeleton", b"")
+    outcome = run("predict", trained, folder, tmp_path / "nowhere.skeleton", "--device", "cpu")
+    assert outcome.code == 1
+    errors = {Path(line["file"]).name: line["error"] for line in lines_of(outcome) if "error" in line}
+    assert errors.keys() == {"loop", "more.zip", "nowhere.skeleton"}
+    assert "leads back to itself" in errors["loop"]
+    assert "name it" in errors["more.zip"]
+    assert "no such folder or archive" in errors["nowhere.skeleton"]
+    assert len(lines_of(outcome)) == 4
 
 
 def test_predict__a_video_of_pku_needs_its_labels(run: Run, tmp_path: Path) -> None:
@@ -238,3 +263,6 @@ def test_predict__own_recordings_by_their_layout(run: Run, tmp_path: Path) -> No
     for clip, expected in zip(scores.clip, scores.logits.softmax(dim=1).tolist(), strict=True):
         assert predicted[clip] == pytest.approx(expected, abs=TOLERANCE)
     assert {entry["name"] for line in lines_of(outcome) for entry in line["predictions"]} == {"sit", "wave"}
+    (tmp_path / "other.npy").write_bytes(next((tmp_path / "raw" / "sit").iterdir()).read_bytes())
+    (line,) = lines_of(run("predict", tmp_path / "run", tmp_path / "other.npy", *layout, "--device", "cpu"))
+    assert (line["clip"], len(line["predictions"])) == ("other", 2)

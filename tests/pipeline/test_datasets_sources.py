@@ -1,3 +1,4 @@
+import gzip
 import pickle
 import struct
 import sys
@@ -10,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from mamp_pipeline.datasets.base import find_reader
-from mamp_pipeline.datasets.discover import find_sources, read_exclude_list
+from mamp_pipeline.datasets.discover import FoundSources, find_sources, read_exclude_list
 from mamp_pipeline.datasets.io import read as reading
-from mamp_pipeline.datasets.io.read import choose_inflater, read_source
+from mamp_pipeline.datasets.io.read import choose_inflater, gunzip, read_head, read_source
 from mamp_schemas.errors import RawFileError, RawInputError
 from tests.paths import SHARED_DATA
 
@@ -310,14 +311,105 @@ def test_find_sources__links_to_what_is_listed_anyway_add_nothing(tmp_path: Path
     assert found == ([FIRST, SECOND] if "elsewhere" in target else [FIRST])
 
 
-def test_find_sources__tells_of_archives_inside_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    raw = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
-    _archive(raw / "rest.zip", f"{SECOND}.skeleton")
-    assert [source.id for source in find_sources([raw], find_reader("ntu60")).sources] == [FIRST]
-    assert caplog.messages == [
-        "1 zip archives inside --raw are not opened: name each as a --raw of its own, if what it holds is not "
-        "there unpacked"
-    ]
+def _left_out(found: FoundSources) -> dict[str, str]:
+    return {Path(file).name: group.reason for group in found.left_out for file in group.files}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_find_sources__every_file_is_read_or_left_out_or_counted(
+    tmp_path: Path, packed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = {
+        f"{FIRST}.skeleton": "",
+        f"{SECOND.lower()}.skeleton": "",
+        "S001C001P001R001A003.SKELETON.gz": "",
+        "S001C001P001R001A004 (1).skeleton": "second copy",
+        "Copy of S001C001P001R001A004.skeleton": "second copy",
+        "S001C001P001R001A005.skeleton.txt": "ends in '.skeleton.txt'",
+        "S1C1P1R1A6.skeleton": "not of the form Ssss",
+        "S001C001P001R001A007": "without a suffix",
+        "S001C001P001R001A008.csv": "ends in '.csv'",
+        "S001C001P001R001A009.skeleton.7z": "unpack it",
+        ".S001C001P001R001A010.skeleton.icloud": "not been downloaded",
+        "rest.zip": "--raw of its own",
+        "README.txt": "other",
+        ".DS_Store": "other",
+        f"._{FIRST}.skeleton": "other",
+        f"{THIRD}_rgb.avi": "other",
+    }
+    path = _archive(tmp_path / "raw.zip", *names) if packed else _folder(tmp_path / "raw", *names)
+    found = find_sources([path], find_reader("ntu120"))
+    assert [source.id for source in found.sources] == [FIRST, SECOND, "S001C001P001R001A003"]
+    expected = {name: reason for name, reason in names.items() if reason not in ("", "other")}
+    left_out = _left_out(found)
+    assert left_out.keys() == expected.keys()
+    assert [name for name, reason in expected.items() if reason not in left_out[name]] == []
+    assert found.other == 4
+    assert f"{len(expected)} files that look like raw files are left out" in caplog.text
+
+
+def test_find_sources__a_named_file_is_never_dropped(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, f"{FIRST}.skeleton", "take.skeleton", "notes.txt", f"{THIRD}.skeleton")
+    found = find_sources(sorted(folder.iterdir()), find_reader("ntu60"))
+    assert [source.id for source in found.sources] == [FIRST]
+    assert {Path(entry.file).name for entry in found.rejected} == {"take.skeleton", "notes.txt", f"{THIRD}.skeleton"}
+    assert (found.foreign, found.other, found.left_out) == (0, 0, ())
+
+
+@pytest.mark.parametrize("other", [f"{FIRST.lower()}.skeleton", f"{FIRST}.skeleton.gz", f"{FIRST}.Skeleton.GZ"])
+def test_find_sources__the_same_clip_by_two_names(tmp_path: Path, other: str) -> None:
+    folder = _folder(tmp_path, f"{FIRST}.skeleton", other)
+    with pytest.raises(RawInputError, match=f"clip {FIRST} is there twice"):
+        find_sources([folder], find_reader("ntu60"))
+
+
+@pytest.mark.parametrize("target", ["loop", ".", ".."])
+def test_find_sources__a_link_in_a_circle_is_left_out(tmp_path: Path, target: str) -> None:
+    folder = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
+    (folder / "loop").symlink_to(target)
+    found = find_sources([folder], find_reader("ntu60"))
+    assert [source.id for source in found.sources] == [FIRST]
+    assert _left_out(found).keys() == {"loop"}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_read_source__gzipped(tmp_path: Path, packed: bool) -> None:
+    content = gzip.compress(b"first ") + gzip.compress(b"second")
+    path = tmp_path / "raw"
+    if packed:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"{FIRST}.skeleton.gz", content)
+    else:
+        path.mkdir()
+        (path / f"{FIRST}.skeleton.gz").write_bytes(content)
+    (source,) = find_sources([path], find_reader("ntu60")).sources
+    assert read_source(source) == b"first second"
+    assert read_head(source, 5) == b"first"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (gzip.compress(b"content")[:-3], "cut short"),
+        (b"", "cut short"),
+        (b"no gzip", "cannot be unpacked"),
+        (gzip.compress(b"content") + b"more", "cannot be unpacked"),
+        (gzip.compress(b"content")[:-8] + bytes(8), "cannot be unpacked"),
+    ],
+)
+def test_gunzip__damaged(content: bytes, reason: str) -> None:
+    with pytest.raises(RawFileError, match=reason):
+        gunzip(content)
+
+
+def test_gunzip__stops_at_the_limit() -> None:
+    packed = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    with pytest.raises(RawFileError, match="more than 1,000 bytes"):
+        gunzip(packed, limit=1_000)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+    assert gunzip(gzip.compress(bytes(1_000)), limit=1_000) == bytes(1_000)
 
 
 def test_find_sources__several_archives_at_once(tmp_path: Path) -> None:

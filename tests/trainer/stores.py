@@ -158,6 +158,8 @@ def metadata_of(clips: Sequence[Clip], dataset: str, motion: MotionSpec) -> Stor
             frames=sum(clip.joints.shape[1] for clip in clips),
             excluded=0,
             foreign=0,
+            left_out=0,
+            other=0,
             quarantined=0,
         ),
         content_hash=CONTENT_HASH,

@@ -7,6 +7,9 @@ from mampctl.options import JsonOption, StoreArgument
 from mampctl.output.console import print_json, print_line
 from mampctl.output.hints import print_hint, suggest_next_command
 
+_MAX_FILES = 100
+"""The most files shown that were left out for one reason; --json has all."""
+
 
 def info(
     store: StoreArgument,
@@ -27,6 +30,9 @@ def info(
         print_line(f"{name:<13} {value}")
     for note, number in metadata.noted.items():
         print_line(f"  {number:,} {NOTE_DESCRIPTIONS[note]}")
+    for group in metadata.left_out:
+        for line in group.lines(_MAX_FILES):
+            print_line(f"  {line}")
     for entry in metadata.quarantined:
         print_line(f"  {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
     if metadata.counts.clips:
@@ -42,7 +48,8 @@ def _list_fields(metadata: StoreMetadata) -> dict[str, str]:
         **_describe_deviations(metadata),
         "clips": f"{counts.clips:,}",
         "rows": f"{counts.rows:,} ({counts.bodies:,} bodies, {counts.frames:,} frames)",
-        "left out": f"{counts.excluded:,} files by --exclude, {counts.foreign:,} files of another dataset",
+        "left out": f"{counts.excluded:,} files by --exclude, {counts.foreign:,} files of another dataset, "
+        f"{counts.left_out:,} files that look like raw files, {counts.other:,} other files",
         "quarantined": f"{counts.quarantined:,}",
         "motion": f"stride {metadata.motion.stride}, segment {metadata.motion.segment}",
         "made with": ", ".join(f"{name} {version}" for name, version in metadata.versions.items()),

@@ -167,11 +167,19 @@ def _choose_workers(count: int | None, scheduler: str | None) -> "Workers":
 
 def _print_result(store: StoragePath, metadata: StoreMetadata) -> None:
     counts = metadata.counts
-    print_summary(store, f"{counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined")
+    left_out = f", {counts.left_out:,} left out" if counts.left_out else ""
+    print_summary(
+        store, f"{counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined{left_out}"
+    )
     print_line(f"content hash {metadata.content_hash[:16]}")
     for entry in metadata.quarantined[:10]:
         print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
     if counts.quarantined > 10:
         print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {store}")
+    for group in metadata.left_out[:10]:
+        for line in group.lines(5):
+            print_line(f"  {line}")
+    if len(metadata.left_out) > 10:
+        print_line(f"  and {len(metadata.left_out) - 10} more reasons: mampctl info {store}")
     for protocol in metadata.dataset_spec().protocols[:1] if counts.clips else ():
         print_hint("build-splits", "--protocol", protocol.name, "--store", store)

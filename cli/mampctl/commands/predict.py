@@ -21,6 +21,7 @@ from mampctl.runtime.errors import needed_extras
 if TYPE_CHECKING:
     from mamp_pipeline.datasets.clips import Clip
     from mamp_pipeline.ingest.read_files import FileClips
+    from mamp_schemas.models.store import QuarantinedFile
     from mamp_trainer.protocols.predictions import Predictor
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ def predict(
     """
     with needed_extras():
         from mamp_pipeline.datasets.base import find_reader
-        from mamp_pipeline.ingest.read_files import find_files, read_files
+        from mamp_pipeline.datasets.discover import find_unnamed
+        from mamp_pipeline.ingest.read_files import read_files
         from mamp_trainer.checkpoints.provenance import read_training_policy
         from mamp_trainer.protocols.networks import trained_recipe
         from mamp_trainer.protocols.predictions import Predictor
@@ -65,10 +67,12 @@ def predict(
     out = sys.stdout
     with _progress_unless_terminal(out) as progress:
         predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device)
-        sources = find_files([parse_storage_path(path) for path in paths], reader)
-        progress.start("predict", len(sources), "files")
+        found = find_unnamed([parse_storage_path(path) for path in paths], reader)
+        if found.other:
+            logger.info(f"{found.other:,} other files do not look like raw files of {spec.title}: not read")
+        progress.start("predict", len(found.sources), "files")
         faults = 0
-        for lines in _batches(read_files(sources, reader, cleaning), progress):
+        for lines in _batches(found.problems, read_files(found.sources, reader, cleaning), progress):
             _write_batch(lines, predictor, spec.class_names, top, out)
             faults += sum(line.clip is None for line in lines)
         if faults:
@@ -82,20 +86,29 @@ def _progress_unless_terminal(out: TextIO) -> AbstractContextManager[Progress]:
     return nullcontext(NullProgress()) if out.isatty() else show_progress()
 
 
-def _batches(files: "Iterator[FileClips]", progress: Progress) -> Iterator[list[_OutputLine]]:
-    """Yield batches of at least `BATCH_LINES` lines, the last may have fewer; lines of one file stay together."""
-    lines: list[_OutputLine] = []
+def _batches(
+    problems: "Sequence[QuarantinedFile]", files: "Iterator[FileClips]", progress: Progress
+) -> Iterator[list[_OutputLine]]:
+    """Yield batches of at least `BATCH_LINES` lines, the last may have fewer; lines of one file stay together.
+
+    Args:
+        problems: files without clips, whose lines come first.
+        files: what was read of each file.
+        progress: counts files.
+    """
+    lines = [_error_line(problem) for problem in problems]
     for file in files:
         lines += [_OutputLine({"clip": info.id, "file": file.source.location}, clip) for info, clip in file.clips]
-        lines += [
-            _OutputLine({"file": fault.file, "line": fault.line, "error": fault.reason}, None)
-            for fault in file.problems()
-        ]
+        lines += [_error_line(problem) for problem in file.problems()]
         progress.advance(1)
         if len(lines) >= BATCH_LINES:
             yield lines
             lines = []
     yield lines
+
+
+def _error_line(problem: "QuarantinedFile") -> _OutputLine:
+    return _OutputLine({"file": problem.file, "line": problem.line, "error": problem.reason}, None)
 
 
 def _write_batch(

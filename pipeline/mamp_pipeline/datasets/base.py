@@ -11,6 +11,7 @@ A reader of files that each hold one clip is a subclass of `ClipFileReader`: it 
 rest has defaults.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,8 +19,9 @@ from typing import Any, cast, get_args
 
 from mamp_pipeline.cleaning.clip import make_clip
 from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawBodies, RawClip
+from mamp_pipeline.datasets.file_names import explain_left_out, printable, strip_suffix
 from mamp_pipeline.datasets.io.read import read_source
-from mamp_pipeline.datasets.io.source import RawSource
+from mamp_pipeline.datasets.io.source import CollectedFiles, RawSource
 from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.layout import Layout
@@ -39,12 +41,15 @@ class DatasetReader(ABC):
         options: the dataset's specification.
         name_pattern: what the names of its raw files look like, for messages; the text from its last dot on
             selects the files.
+        likeness: matches in names of other files that may be raw files, because it is their name without the suffix,
+            for example; such files are listed as left out. None: only the suffix tells.
 
     Args:
         options: the dataset's specification.
     """
 
     name_pattern: str
+    likeness: re.Pattern[str] | None = None
 
     def __init__(self, options: DatasetSpec) -> None:
         self.options = options
@@ -53,7 +58,10 @@ class DatasetReader(ABC):
 
     @abstractmethod
     def parse_path(self, member: str) -> ClipInfo | None:
-        """Return what a path inside a folder or archive says about its clip; None for other files."""
+        """Return what a path inside a folder or archive says about its clip; None for other files.
+
+        Names are read in any case, and with `.gz` behind them (`strip_suffix`); an id is the same for all of these.
+        """
 
     @abstractmethod
     def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
@@ -68,6 +76,15 @@ class DatasetReader(ABC):
         """
 
     # What a reader says where the defaults do not fit.
+
+    def read_unnamed(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
+        """Return the raw clips of a file whose name and labels do not count, as `read` does.
+
+        Args:
+            source: the file.
+            info: an id only.
+        """
+        return self.read(source, info)
 
     @property
     def summary(self) -> str:
@@ -88,24 +105,38 @@ class DatasetReader(ABC):
         self.options.with_layout(layout)
         return self
 
-    def collect(self, files: Iterable[RawSource]) -> list[RawSource]:
-        """Return the dataset's sources among files, each with its id, sorted by id.
+    def explain_left_out(self, member: str) -> str | None:
+        """Return why a file that looks like a raw file is none, without its name; None for other files.
+
+        Args:
+            member: a path of which `parse_path` returns None.
+        """
+        return explain_left_out(member, self.suffix, self.name_pattern, self.likeness)
+
+    def collect(self, files: Iterable[RawSource]) -> CollectedFiles:
+        """Return the dataset's sources among files, each with its id, sorted by id, and the other files.
 
         Raises:
             RawInputError: two files have the same id.
         """
         sources: dict[str, RawSource] = {}
+        unused: list[tuple[RawSource, str | None]] = []
         for file in files:
             info = self.parse_path(file.member)
             if info is None:
+                unused.append((file, None))
                 continue
             first = sources.setdefault(info.id, file)
             if first is not file:
-                raise RawInputError(
-                    f"clip {info.id} is there twice: {first.location} and {file.location}",
-                    remedy="Name each clip's folder or archive once.",
-                )
-        return [replace(sources[key], id=key) for key in sorted(sources)]
+                raise same_clip_error(f"clip {printable(info.id)}", first, file)
+        return CollectedFiles([replace(sources[key], id=key) for key in sorted(sources)], unused)
+
+    def collect_unnamed(self, files: Iterable[RawSource]) -> CollectedFiles:
+        """Return the files to read by `open_unnamed`, each with an id, and those that only belong to one of them.
+
+        Names need not be of the dataset's form, and several files may have the same id.
+        """
+        return CollectedFiles([replace(file, id=self.unnamed_id(file.member)) for file in files], [])
 
     def why_foreign(self, info: ClipInfo) -> str:
         """Return why a clip whose name has the dataset's form is none of its clips; empty if it is one.
@@ -144,8 +175,22 @@ class DatasetReader(ABC):
         """
         info = self.parse_path(source.member)
         if info is None:
-            raise RawFileError(f"file name '{source.file_name}' is not of the form {self.name_pattern}")
+            raise RawFileError(f"file name '{printable(source.file_name)}' is not of the form {self.name_pattern}")
         return self.read(source, info)
+
+    def open_unnamed(self, source: RawSource) -> list[RawClip]:
+        """Read a raw file of any name; what names and folders say about its clips is not looked at.
+
+        Raises:
+            RawFileError: the content is damaged.
+        """
+        return self.read_unnamed(source, ClipInfo(source.id, -1))
+
+    def unnamed_id(self, member: str) -> str:
+        """Return an id for the clip of a file of any name: the dataset's, else the name without its suffix."""
+        info = self.parse_path(member)
+        name = member.rpartition("/")[2]
+        return info.id if info else printable(strip_suffix(name, self.suffix) or name)
 
     def parse_id(self, clip_id: str) -> ClipInfo | None:
         """Return what a clip's id says; None where it is not an id of the dataset."""
@@ -182,6 +227,15 @@ class ClipFileReader(DatasetReader):
     def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
         """Return the clip of a file."""
         return [RawClip(*self.parse(read_source(source), info), source)]
+
+
+def same_clip_error(clip: str, first: RawSource, second: RawSource) -> RawInputError:
+    """Return the error of a clip of which two files were found."""
+    return RawInputError(
+        f"{clip} is there twice: {first.location} and {second.location}",
+        remedy="Name each folder or archive once, and of two files of one clip (another case, gzipped or not) keep "
+        "one: move the other out of --raw.",
+    )
 
 
 def find_reader(dataset: str, layout: Layout | None = None) -> DatasetReader:

@@ -3,25 +3,28 @@
 Listing a container returns all that is needed to read each of its files later.
 """
 
+import errno
 import logging
 import os
+import stat
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from mamp_pipeline.datasets.base import DatasetReader
+from mamp_pipeline.datasets.file_names import is_archive, printable, strip_suffix
 from mamp_pipeline.datasets.io.source import ArchiveEntry, RawSource
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.regular_files import LIST_BYTES, read_regular
-from mamp_schemas.io.storage import head_object, is_file, list_objects, modification_token, open_binary
+from mamp_schemas.io.storage import head_object, list_objects, modification_token, open_binary
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath, is_remote
+from mamp_schemas.models.store import LeftOutFiles, QuarantinedFile
 
 logger = logging.getLogger(__name__)
 
-_ARCHIVE = ".zip"
 _SUPPORTED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED_FLAG = 0x1
 
@@ -34,6 +37,7 @@ class ListedFile(NamedTuple):
         size: bytes, unpacked.
         entry: where an archive holds it; None in a folder or bucket.
         modified, changed: see `RawSource`.
+        problem: why it is no file that can be read; empty for all others.
     """
 
     member: str
@@ -41,6 +45,7 @@ class ListedFile(NamedTuple):
     entry: ArchiveEntry | None
     modified: int
     changed: int = 0
+    problem: str = ""
 
 
 def list_files(path: StoragePath) -> Iterator[ListedFile]:
@@ -57,7 +62,7 @@ def list_files(path: StoragePath) -> Iterator[ListedFile]:
             return _list_folder(path, _FollowedLinks(path))
         if path.exists():
             return _list_archive(path)
-    except PermissionError as problem:
+    except OSError as problem:
         raise RawInputError(
             f"{path}: cannot be reached ({problem.strerror})", remedy="Make it readable, or name another folder."
         ) from None
@@ -105,27 +110,42 @@ class _FollowedLinks:
         return True
 
 
+LOOP_REASON = "a link that leads back to itself"
+LOST_REASON = "a link to no file"
+FOLLOWED_REASON = "a link to a folder that is listed already, or that holds the folder listed: not followed"
+
+
 def _list_folder(path: Path, links: _FollowedLinks, inside: str = "") -> Iterator[ListedFile]:
     try:
         with os.scandir(path) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.is_dir():
-                    if not entry.is_symlink() or links.should_follow(Path(entry.path)):
-                        yield from _list_folder(Path(entry.path), links, f"{inside}{entry.name}/")
-                else:
-                    yield _stat_file(entry, inside + entry.name)
+            listed = sorted(entries, key=lambda entry: entry.name)
     except OSError as problem:
         raise RawInputError(
             f"{path}: cannot list the folder ({problem.strerror})", remedy="Make it readable, or name another folder."
         ) from None
+    for entry in listed:
+        member = inside + entry.name
+        if not _is_folder(entry):
+            yield _stat_file(entry, member)
+        elif not entry.is_symlink() or links.should_follow(Path(entry.path)):
+            yield from _list_folder(Path(entry.path), links, f"{member}/")
+        else:
+            yield ListedFile(member, 0, None, 0, problem=FOLLOWED_REASON)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
 
 
 def _stat_file(entry: os.DirEntry[str] | Path, member: str) -> ListedFile:
     """Return a file's size and time of change; zeros if they cannot be read: reading the file will say why."""
     try:
         status = entry.stat()
-    except OSError:
-        return ListedFile(member, 0, None, 0)
+    except OSError as problem:
+        return ListedFile(member, 0, None, 0, problem=LOOP_REASON if problem.errno == errno.ELOOP else LOST_REASON)
     return ListedFile(member, status.st_size, None, status.st_mtime_ns, status.st_ctime_ns)
 
 
@@ -170,10 +190,21 @@ def _escapes_archive(member: str) -> bool:
 
 @dataclass(frozen=True)
 class FoundSources:
-    """The sources of a dataset, sorted by id, and how many files of its form belong to another dataset."""
+    """The files of raw input.
+
+    Attributes:
+        sources: the dataset's files, sorted by id.
+        foreign: how many files of folders and archives belong to another dataset with the same form of names.
+        left_out: files of folders and archives that look like raw files, and why they are none, by reason.
+        rejected: files that were named and are not the dataset's.
+        other: how many other files folders and archives hold.
+    """
 
     sources: list[RawSource]
-    foreign: int
+    foreign: int = 0
+    left_out: tuple[LeftOutFiles, ...] = ()
+    rejected: tuple[QuarantinedFile, ...] = ()
+    other: int = 0
 
 
 def find_sources(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundSources:
@@ -186,25 +217,45 @@ def find_sources(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundSo
     Raises:
         RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
     """
-    suffixes: Counter[str] = Counter()
-    sources = reader.collect(_list_all(paths, reader.suffix, suffixes))
+    listing = _Listing(reader)
+    sources, unused = reader.collect(file for path in paths for file in listing.list_path(path))
+    left_out: dict[str, list[str]] = defaultdict(list)
+    rejected: list[QuarantinedFile] = []
+    other = 0
+    for file, problem in unused:
+        reason = problem or listing.explain(file)
+        if listing.is_named(file):
+            rejected.append(_reject(file, reason or f"its name is not of the form {reader.name_pattern}"))
+        elif reason:
+            left_out[reason].append(file.portable_path)
+        else:
+            other += 1
+    groups = tuple(LeftOutFiles(reason=reason, files=tuple(sorted(left_out[reason]))) for reason in sorted(left_out))
     if not sources:
-        raise _nothing_found_error(paths, reader, suffixes)
-    if suffixes[_ARCHIVE]:
-        logger.warning(
-            f"{suffixes[_ARCHIVE]:,} zip archives inside --raw are not opened: name each as a --raw of its "
-            "own, if what it holds is not there unpacked"
-        )
-    reasons = [_why_foreign(source, reader) for source in sources]
-    accepted = [source for source, reason in zip(sources, reasons, strict=True) if not reason]
-    foreign = len(sources) - len(accepted)
+        raise _nothing_found_error(paths, reader, listing.suffixes, [*_describe_groups(groups), *_describe(rejected)])
+    accepted: list[RawSource] = []
+    foreign: list[tuple[RawSource, str]] = []
+    for source in sources:
+        reason = _why_foreign(source, reader)
+        if not reason:
+            accepted.append(source)
+        elif listing.is_named(source):
+            rejected.append(_reject(source, f"no clip of {reader.options.title}: {reason}"))
+        else:
+            foreign.append((source, reason))
     if foreign:
-        first = next(number for number, reason in enumerate(reasons) if reason)
         logger.warning(
-            f"{foreign:,} files with names of {reader.options.title}'s form are not its clips: left out; the first "
-            f"is {sources[first].file_name}: {reasons[first]}"
+            f"{len(foreign):,} files with names of {reader.options.title}'s form are not its clips: left out; the "
+            f"first is {foreign[0][0].file_name}: {foreign[0][1]}"
         )
-    return FoundSources(accepted, foreign)
+    if groups:
+        count, first = sum(len(group.files) for group in groups), groups[0]
+        logger.warning(
+            f"{count:,} files that look like raw files are left out; the first is {first.files[0]}: {first.reason}"
+        )
+    for line in _describe(rejected):
+        logger.warning(line)
+    return FoundSources(accepted, len(foreign), groups, tuple(rejected), other)
 
 
 def _why_foreign(source: RawSource, reader: DatasetReader) -> str:
@@ -212,18 +263,149 @@ def _why_foreign(source: RawSource, reader: DatasetReader) -> str:
     return reader.why_foreign(info) if info else "its name is of another form"
 
 
-def _list_all(paths: Sequence[StoragePath], suffix: str, suffixes: Counter[str]) -> Iterator[RawSource]:
-    """Yield the files of folders and archives, and single files of a suffix with their folder; count suffixes."""
+@dataclass(frozen=True)
+class FoundFiles:
+    """Raw files of any name.
+
+    Attributes:
+        sources: the files, sorted by id; several may have one id.
+        problems: files and paths that cannot be read at all, and why, as the user named them.
+        other: how many files of folders and archives do not look like raw files.
+    """
+
+    sources: list[RawSource]
+    problems: list[QuarantinedFile]
+    other: int
+
+
+def find_unnamed(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundFiles:
+    """List raw files in a dataset's format, whatever their names.
+
+    Every file that is named is listed, and of folders and archives those that look like raw files.
+
+    Args:
+        paths: files, folders, searched recursively, and zip archives.
+        reader: the dataset's reader.
+
+    Raises:
+        RawInputError: there is no such file, or none of the paths can be read.
+    """
+    listing = _Listing(reader)
+    readable: list[RawSource] = []
+    problems: list[QuarantinedFile] = []
+    failed: list[RawInputError] = []
+    other = 0
     for path in paths:
+        try:
+            files = list(listing.list_path(path))
+        except RawInputError as problem:
+            failed.append(problem)
+            problems.append(QuarantinedFile(file=printable(str(path)), line=0, reason=problem.message))
+            continue
+        for file in files:
+            reason = listing.explain(file)
+            packed = is_archive(file.file_name) and strip_suffix(file.file_name, reader.suffix) is None
+            if listing.is_named(file) or reader.parse_path(file.member):
+                readable.append(file)
+            elif reason and (listing.has_problem(file) or packed):
+                problems.append(QuarantinedFile(file=file.location, line=0, reason=reason))
+            elif reason:
+                readable.append(file)
+            else:
+                other += 1
+    sources, unused = reader.collect_unnamed(readable)
+    problems += [QuarantinedFile(file=file.location, line=0, reason=reason) for file, reason in unused if reason]
+    if failed and len(failed) == len(problems) and not sources:
+        raise failed[0]
+    if not sources and not problems:
+        raise _nothing_found_error(paths, reader, listing.suffixes, [])
+    return FoundFiles(sorted(sources, key=lambda file: (file.id, file.location)), problems, other)
+
+
+class _Listing:
+    """Lists the files of paths, and remembers which were named and which are no files.
+
+    Args:
+        reader: the reader of the dataset looked for.
+
+    Attributes:
+        suffixes: how many files have which suffix.
+    """
+
+    def __init__(self, reader: DatasetReader) -> None:
+        self._reader = reader
+        self._named: set[tuple[StoragePath, str]] = set()
+        self._problems: dict[tuple[StoragePath, str], str] = {}
+        self.suffixes: Counter[str] = Counter()
+
+    def list_path(self, path: StoragePath) -> Iterator[RawSource]:
+        """Yield the files of a folder or archive, or a single file with its folder."""
         container: StoragePath = path
         files: Iterable[ListedFile]
-        if path.suffix == suffix and is_file(path):
+        if _is_single_file(path, self._reader.suffix):
             container, files = path.parent, [list_file(path)]
+            self._named.add((container, path.name))
         else:
             files = list_files(path)
-        for file in files:
-            suffixes[PurePosixPath(file.member).suffix or "(no suffix)"] += 1
-            yield RawSource("", container, *file)
+        for member, size, entry, modified, changed, problem in files:
+            self.suffixes[PurePosixPath(member).suffix or "(no suffix)"] += 1
+            if problem:
+                self._problems[container, member] = problem
+            yield RawSource("", container, member, size, entry, modified, changed)
+
+    def is_named(self, file: RawSource) -> bool:
+        """Return whether the user named the file itself, not only what holds it."""
+        return (file.container, file.member) in self._named
+
+    def has_problem(self, file: RawSource) -> bool:
+        """Return whether it is no file that can be read."""
+        return (file.container, file.member) in self._problems
+
+    def explain(self, file: RawSource) -> str | None:
+        """Return why an unused file is left out; None for a file that does not look like a raw file."""
+        return self._problems.get((file.container, file.member)) or self._reader.explain_left_out(file.member)
+
+
+def _is_single_file(path: StoragePath, suffix: str) -> bool:
+    """Return whether a path is neither a folder nor an archive; a path that cannot be reached is none."""
+    try:
+        if is_remote(path):
+            if head_object(path) is None:
+                return False
+        else:
+            mode = path.stat().st_mode
+            if stat.S_ISDIR(mode):
+                return False
+            if not stat.S_ISREG(mode):
+                return True
+        if strip_suffix(path.name, suffix) is not None:
+            return True
+        if is_archive(path.name):
+            return False
+        with open_binary(path) as file:
+            return not zipfile.is_zipfile(file)
+    except OSError:
+        return False
+
+
+def _reject(file: RawSource, reason: str) -> QuarantinedFile:
+    return QuarantinedFile(file=file.portable_path, line=0, reason=reason)
+
+
+_MAX_LINES = 5
+"""The most files, or reasons, that messages list."""
+
+
+def _describe_groups(groups: Sequence[LeftOutFiles]) -> list[str]:
+    lines = [line for group in groups[:_MAX_LINES] for line in group.lines(_MAX_LINES)]
+    hidden = len(groups) - _MAX_LINES
+    return [*lines, f"and more files, for {hidden} other reasons"] if hidden > 0 else lines
+
+
+def _describe(rejected: Sequence[QuarantinedFile]) -> list[str]:
+    lines = [f"not read: {entry.file}: {entry.reason}" for entry in rejected[:_MAX_LINES]]
+    hidden = len(rejected) - len(lines)
+    return [*lines, f"not read: {hidden:,} more files that were named"] if hidden > 0 else lines
 
 
 def read_exclude_list(path: Path, reader: DatasetReader) -> frozenset[str]:
@@ -242,7 +424,7 @@ def read_exclude_list(path: Path, reader: DatasetReader) -> frozenset[str]:
             f"{path}: cannot read the exclude list ({problem.strerror})", remedy="Check --exclude."
         ) from None
     names = (line.strip() for line in lines)
-    infos = (reader.parse_path(name.removesuffix(reader.suffix) + reader.suffix) for name in names if name)
+    infos = (reader.parse_path((strip_suffix(name, reader.suffix) or name) + reader.suffix) for name in names if name)
     ids = frozenset(info.id for info in infos if info is not None)
     if not ids:
         form = reader.name_pattern.removesuffix(reader.suffix)
@@ -253,10 +435,17 @@ def read_exclude_list(path: Path, reader: DatasetReader) -> frozenset[str]:
     return ids
 
 
-def _nothing_found_error(paths: Sequence[StoragePath], reader: DatasetReader, suffixes: Counter[str]) -> RawInputError:
-    instead = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5)) or "no files at all"
+def _nothing_found_error(
+    paths: Sequence[StoragePath], reader: DatasetReader, suffixes: Counter[str], left_out: Sequence[str]
+) -> RawInputError:
+    found = ", ".join(f"{count} {printable(suffix)}" for suffix, count in suffixes.most_common(5))
     return RawInputError(
-        f"no raw file of {reader.options.title} in {', '.join(map(str, paths))}: "
-        f"looked for {reader.name_pattern}, found {instead}",
+        "\n".join(
+            (
+                f"no raw file of {reader.options.title} in {printable(', '.join(map(str, paths)))}: "
+                f"looked for {reader.name_pattern}, found {found or 'no files at all'}",
+                *left_out,
+            )
+        ),
         remedy="Name the folders or zip archives (archives inside folders are not opened) that hold the raw files.",
     )

@@ -1,6 +1,6 @@
 """The clip table and the metadata of the store that an ingest makes, from its staged parts."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from mamp_pipeline.store.shards import first_rows, pack_ids
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Columns, Store
 from mamp_schemas.models.policy import single_field_deviations
-from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile, StoreMetadata
+from mamp_schemas.models.store import NOTE_DESCRIPTIONS, LeftOutFiles, QuarantinedFile, StoreMetadata
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,10 @@ def build_metadata(request: IngestRequest, raw_input: RawInput, table: ClipTable
         source=source,
         ingests=(source,),
         excluded=raw_input.excluded,
-        foreign=raw_input.foreign,
-        quarantined=table.quarantined,
+        foreign=raw_input.found.foreign,
+        other=raw_input.found.other,
+        quarantined=(*raw_input.found.rejected, *table.quarantined),
+        left_out=raw_input.found.left_out,
         touched={field: table.counts.get(field, 0) for field in deviations},
         noted={note: table.counts[note] for note in NOTE_DESCRIPTIONS if table.counts.get(note)},
     )
@@ -126,7 +128,9 @@ def _add_base(summary: IngestSummary, base: StoreMetadata, raw_input: RawInput, 
         ingests=(*base.ingests, *summary.ingests),
         excluded=base.counts.excluded + summary.excluded,
         foreign=base.counts.foreign + summary.foreign,
+        other=base.counts.other + summary.other,
         quarantined=(*still_quarantined, *summary.quarantined),
+        left_out=_merge_left_out(base.left_out, summary.left_out),
         touched={field: base.touched.get(field, 0) + clips for field, clips in summary.touched.items()},
         noted={
             note: base.noted.get(note, 0) + summary.noted.get(note, 0)
@@ -134,6 +138,13 @@ def _add_base(summary: IngestSummary, base: StoreMetadata, raw_input: RawInput, 
             if note in base.noted or note in summary.noted
         },
     )
+
+
+def _merge_left_out(first: Sequence[LeftOutFiles], second: Sequence[LeftOutFiles]) -> tuple[LeftOutFiles, ...]:
+    files: dict[str, set[str]] = defaultdict(set)
+    for group in (*first, *second):
+        files[group.reason].update(group.files)
+    return tuple(LeftOutFiles(reason=reason, files=tuple(sorted(files[reason]))) for reason in sorted(files))
 
 
 def _file_id(entry: QuarantinedFile, reader: DatasetReader) -> str | None:

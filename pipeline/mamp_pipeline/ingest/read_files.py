@@ -9,12 +9,10 @@ import numpy as np
 
 from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawClip
-from mamp_pipeline.datasets.discover import find_sources
 from mamp_pipeline.datasets.io.read import prefetch
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_pipeline.ingest.plan import plan_parts
-from mamp_schemas.errors import RawFileError, RawInputError
-from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.policy import IngestPolicy, single_field_deviations
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile
@@ -47,17 +45,21 @@ class FileClips:
             yield QuarantinedFile(file=self.source.location, line=0, reason=reason)
 
 
-def read_file(source: RawSource, reader: DatasetReader, policy: IngestPolicy) -> FileClips:
+OpenFile = Callable[[RawSource], list[RawClip]]
+
+
+def read_file(source: RawSource, open_file: OpenFile, reader: DatasetReader, policy: IngestPolicy) -> FileClips:
     """Read, parse and clean the clips of a raw file; what cannot become a clip is quarantined.
 
     Args:
         source: the file.
+        open_file: the reader's `open`, or `open_unnamed` for files of any name.
         reader: its dataset's reader.
         policy: how bodies become a clip.
     """
     result = FileClips(source)
     try:
-        raw_clips = reader.open(source)
+        raw_clips = open_file(source)
     except RawFileError as problem:
         result.quarantined.append(_quarantine(source, problem))
         return result
@@ -86,37 +88,20 @@ def _quarantine(source: RawSource, problem: RawFileError) -> QuarantinedFile:
     return QuarantinedFile(file=source.portable_path, line=problem.line, reason=problem.reason)
 
 
-def find_files(paths: Sequence[StoragePath], reader: DatasetReader) -> list[RawSource]:
-    """List the raw files of a dataset, sorted by id.
-
-    Args:
-        paths: single files, folders and zip archives.
-        reader: the dataset's reader.
-
-    Raises:
-        RawInputError: a path is missing or unreadable, nothing was found, or a clip was found twice.
-    """
-    listing = find_sources(paths, reader)
-    if not listing.sources:
-        raise RawInputError(
-            f"none of the {listing.foreign:,} raw files is one of {reader.options.title}",
-            remedy="Name files of the dataset that the recipe is for.",
-        )
-    return listing.sources
-
-
 def read_files(sources: Sequence[RawSource], reader: DatasetReader, policy: IngestPolicy) -> Iterator[FileClips]:
-    """Read raw files one after the other; of files in buckets, one part of an ingest is held in memory at a time.
+    """Read raw files of any name one after the other; what names and folders say about clips is not looked at.
+
+    Of files in buckets, one part of an ingest is held in memory at a time.
 
     Args:
-        sources: sorted by id.
+        sources: as `find_unnamed` lists them.
         reader: their dataset's reader.
         policy: how bodies become a clip.
     """
     for part in plan_parts(sources):
         with prefetch(part.sources):
             for source in part.sources:
-                yield read_file(source, reader, policy)
+                yield read_file(source, reader.open_unnamed, reader, policy)
 
 
 MakeClip = Callable[[IngestPolicy], Clip | None]

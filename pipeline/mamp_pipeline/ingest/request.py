@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mamp_pipeline.datasets.base import DatasetReader, find_reader
-from mamp_pipeline.datasets.discover import find_sources, read_exclude_list
+from mamp_pipeline.datasets.discover import FoundSources, find_sources, read_exclude_list
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_pipeline.ingest.plan import fingerprint
 from mamp_pipeline.ingest.staging import read_owner_marker, remove_staging, staging_path
@@ -65,11 +65,17 @@ class IngestRequest:
 
 @dataclass(frozen=True)
 class RawInput:
-    """The sources of an ingest, sorted by id, and how many files were left out by its list or as another dataset's."""
+    """The sources of an ingest, sorted by id, and the files that are none of them.
+
+    Attributes:
+        sources: the raw files to read.
+        excluded: how many files its list leaves out.
+        found: all that its folders, archives and files hold.
+    """
 
     sources: list[RawSource]
     excluded: int
-    foreign: int
+    found: FoundSources
 
 
 def find_raw_input(request: IngestRequest) -> RawInput:
@@ -94,7 +100,7 @@ def find_raw_input(request: IngestRequest) -> RawInput:
             f"none of the {len(listing.sources) + listing.foreign:,} raw files is left to ingest as {title}",
             remedy="Check the dataset's name, --raw and --exclude.",
         )
-    return RawInput(kept, excluded, listing.foreign)
+    return RawInput(kept, excluded, listing)
 
 
 _IDENTITY_CHARS = 19

@@ -97,7 +97,7 @@ def parse_part(job: ParseJob) -> None:
     _check_containers(job.part)
     reader = find_reader(job.dataset, job.layout)
     with prefetch(job.part.sources):
-        files = [read_file(source, reader, job.policy) for source in job.part.sources]
+        files = [read_file(source, reader.open, reader, job.policy) for source in job.part.sources]
     _check_containers(job.part)
     _check_archives(job.part)
     part = pack_part(

@@ -90,6 +90,7 @@ def provenance_rows(metadata: StoreMetadata) -> list[tuple[str, str]]:
         ("skeleton", f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints"),
         ("files left out by a list", f"{counts.excluded:,}"),
         ("files of another dataset", f"{counts.foreign:,}"),
+        ("files that look like raw files and were left out", f"{counts.left_out:,}"),
         *((f"clips changed by {field}", f"{clips:,}") for field, clips in metadata.touched.items()),
         *((NOTE_DESCRIPTIONS[note], f"{number:,}") for note, number in metadata.noted.items()),
         ("store format", str(metadata.format_version)),

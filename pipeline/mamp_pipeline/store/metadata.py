@@ -18,6 +18,7 @@ from mamp_schemas.models.splits import UNLISTED
 from mamp_schemas.models.store import (
     DIGEST_BYTES,
     FORMAT_VERSION,
+    LeftOutFiles,
     MotionSpec,
     QuarantinedFile,
     StoreCounts,
@@ -80,15 +81,18 @@ class IngestSummary:
         ingests: as in `StoreMetadata`.
         excluded: files left out by a list.
         foreign: files of another dataset, left out.
+        other: files that do not look like raw files.
         quarantined: files that gave no clip.
-        touched, noted: as in `StoreMetadata`.
+        left_out, touched, noted: as in `StoreMetadata`.
     """
 
     source: str
     ingests: tuple[str, ...] = ()
     excluded: int = 0
     foreign: int = 0
+    other: int = 0
     quarantined: tuple[QuarantinedFile, ...] = ()
+    left_out: tuple[LeftOutFiles, ...] = ()
     touched: Mapping[str, int] = field(default_factory=dict)
     noted: Mapping[str, int] = field(default_factory=dict)
 
@@ -135,12 +139,15 @@ def make_store_metadata(
             frames=int(frames.sum()),
             excluded=summary.excluded,
             foreign=summary.foreign,
+            left_out=sum(len(group.files) for group in summary.left_out),
+            other=summary.other,
             quarantined=len(summary.quarantined),
         ),
         content_hash=content_hash(dataset_identity(dataset, layout), policy, motion, zip(ids, digests, strict=True)),
         touched=dict(summary.touched),
         noted=dict(summary.noted),
         quarantined=summary.quarantined,
+        left_out=summary.left_out,
         layout=layout,
         spec=spec if DATASETS.entry(dataset).distribution else None,
     )

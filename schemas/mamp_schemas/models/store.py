@@ -66,8 +66,28 @@ class QuarantinedFile(Model):
     reason: str
 
 
+class LeftOutFiles(Model):
+    """Files of the raw input that look like raw files, and were left out for the same reason."""
+
+    reason: str
+    files: tuple[str, ...]
+
+    def lines(self, most: int) -> list[str]:
+        """Return their number and reason, and the first files, at most as many as `most`."""
+        hidden = len(self.files) - most
+        more = [f"  and {hidden:,} more"] if hidden > 0 else []
+        return [f"left out {len(self.files):,}: {self.reason}", *(f"  {file}" for file in self.files[:most]), *more]
+
+
 class StoreCounts(Model):
-    """Totals of a store; `excluded` files were left out by a list, `foreign` ones are of another dataset."""
+    """Totals of a store.
+
+    Attributes:
+        excluded: files left out by a list.
+        foreign: files of another dataset.
+        left_out: files that look like raw files and were left out; `StoreMetadata.left_out` has them with reasons.
+        other: other files of the folders and archives, which do not look like raw files.
+    """
 
     clips: int
     rows: int
@@ -75,6 +95,8 @@ class StoreCounts(Model):
     frames: int
     excluded: int
     foreign: int
+    left_out: int
+    other: int
     quarantined: int
 
 
@@ -91,6 +113,7 @@ class StoreMetadata(Model):
             none, if this field alone were changed in `paper`. Clips are compared as they are read: both slots and the
             number of valid frames.
         noted: how often something worth knowing happened, by the keys of `NOTE_DESCRIPTIONS`, without zeros.
+        left_out: files that look like raw files and were not read, by reason.
         versions: package versions that made the store.
         layout: what own recordings were read by; None for datasets with a format of their own.
         spec: the dataset's specification, where another distribution brings the dataset: the store can be read
@@ -112,6 +135,7 @@ class StoreMetadata(Model):
     touched: dict[str, int] = Field(default_factory=dict)
     noted: dict[str, int] = Field(default_factory=dict)
     quarantined: tuple[QuarantinedFile, ...]
+    left_out: tuple[LeftOutFiles, ...] = ()
     layout: Layout | None = None
     spec: DatasetSpec | None = None
 

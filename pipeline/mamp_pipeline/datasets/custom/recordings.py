@@ -1,5 +1,6 @@
 """Reads own recordings, one clip a file: the path gives id, label and numbers, the layout says how to parse."""
 
+import re
 from dataclasses import replace
 from typing import cast
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from mamp_pipeline.datasets.custom.csv_files import parse_csv
 from mamp_pipeline.datasets.custom.json_files import parse_json
 from mamp_pipeline.datasets.custom.normalise import Positions, normalise
 from mamp_pipeline.datasets.custom.npy_files import parse_npy
+from mamp_pipeline.datasets.file_names import is_system_file, printable, strip_suffix
 from mamp_pipeline.datasets.io.read import read_source
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_schemas.errors import RawFileError
@@ -22,10 +24,17 @@ _MAX_NUMBER = 2**15 - 1
 
 _UNQUOTED = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
+_DATA_FILE = re.compile(
+    r"\.(csv|tsv|txt|json|jsonl|npy|npz|mat|h5|hdf5|xlsx?|ods|parquet|pkl|pickle|bvh|c3d|trc|fbx|skeleton)(\.gz)?$",
+    re.IGNORECASE,
+)
+"""The end of a name of a file that may be a recording in another format than the layout's."""
+
 
 def clip_id(member: str, suffix: str) -> str:
-    """Return the path without its suffix; characters outside of ASCII, and %, become %XX."""
-    return quote(member.removesuffix(suffix), safe=_UNQUOTED)
+    """Return the path without its suffix; characters outside of ASCII, %, and bytes that are no UTF-8 become %XX."""
+    stem = strip_suffix(member, suffix)
+    return quote((member if stem is None else stem).encode("utf-8", "surrogateescape"), safe=_UNQUOTED)
 
 
 def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
@@ -37,10 +46,11 @@ def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
         ConfigError: matching `names` takes too long.
     """
     folder, _, file_name = member.rpartition("/")
-    name = file_name.removesuffix(layout.files.suffix)
+    stem = strip_suffix(file_name, layout.files.suffix)
+    name = file_name if stem is None else stem
     groups = match_whole(layout.names, name)
     if groups is None:
-        raise RawFileError(f"name '{name}' does not match the layout's names: {layout.names}")
+        raise RawFileError(f"name '{printable(name)}' does not match the layout's names: {layout.names}")
     numbers = {group: _number(group, text) for group in NUMERIC_NAME_GROUPS if (text := groups.get(group)) is not None}
     label = -1
     if layout.labels in ("name", "folder"):
@@ -51,7 +61,7 @@ def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
 
 def _class_index(label: str | None, layout: Layout) -> int:
     if label not in layout.classes:
-        what = f"label '{label}'" if label else f"no label in its {layout.labels}; it"
+        what = f"label '{printable(label)}'" if label else f"no label in its {layout.labels}; it"
         raise RawFileError(f"{what} is none of the layout's classes: {', '.join(layout.classes)}")
     return layout.classes.index(label)
 
@@ -92,6 +102,8 @@ class RecordingReader(DatasetReader):
         layout: describes the files.
     """
 
+    likeness = _DATA_FILE
+
     def __init__(self, layout: Layout) -> None:
         super().__init__(layout.dataset_spec())
         self._layout = layout
@@ -103,7 +115,9 @@ class RecordingReader(DatasetReader):
         What else the path says is left to `read`, which gives reasons for what does not fit.
         """
         suffix = self._layout.files.suffix
-        return ClipInfo(clip_id(member, suffix), -1) if member.endswith(suffix) else None
+        if is_system_file(member) or strip_suffix(member, suffix) is None:
+            return None
+        return ClipInfo(clip_id(member, suffix), -1)
 
     def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
         """Read a recording: a single clip.
@@ -117,6 +131,18 @@ class RecordingReader(DatasetReader):
         if self._layout.labels == "file":
             info = replace(info, label=_class_index(positions.label, self._layout))
         return [RawClip(info, normalise(positions, self._layout), source)]
+
+    def read_unnamed(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
+        """Read a recording, whatever label its name, folder and content give.
+
+        Raises:
+            RawFileError: the content is damaged or not as the layout says.
+        """
+        return [RawClip(info, parse_recording(read_source(source), self._layout), source)]
+
+    def unnamed_id(self, member: str) -> str:
+        """Return an id for any file: its path without the suffix."""
+        return clip_id(member, self._layout.files.suffix)
 
 
 class RecordingDataset:

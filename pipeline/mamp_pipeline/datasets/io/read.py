@@ -132,6 +132,9 @@ _ZIP_BOMB_MIN_BYTES, _MAX_COMPRESSION_RATIO = 2**24, 100
 """A member of more than this many bytes, unpacked, and this many times its packed size is refused before it takes the
 memory: recorded numbers deflate to about a fifth."""
 
+_GZIP_BITS = 16 + zlib.MAX_WBITS
+"""The format that zlib is to expect: gzip's header and CRC."""
+
 _HEAD_BYTES = 4_096
 """Packed bytes that hold the code tables of a member's first block, and some text."""
 
@@ -142,12 +145,20 @@ def read_source(source: RawSource) -> bytes:
     An archive's member is read from its known offset: opening the archive would parse the directory of all its
     members, which takes half a second for NTU's, in every process.
 
+    A gzipped file is unpacked.
+
     Raises:
         RawFileError: the file is unreadable, too large, truncated, not the one that was listed, or does not have its
             CRC.
         RawInputError: it was replaced by a file of the same size and time.
         ObjectStoreError: the bucket it lies in cannot be used.
     """
+    data = _read_stored(source)
+    return gunzip(data) if source.gzipped else data
+
+
+def _read_stored(source: RawSource) -> bytes:
+    """Read a raw file's bytes as a folder holds them or an archive unpacks them."""
     if _is_too_large(source):
         raise RawFileError(f"{source.size:,} bytes: more than {MAX_RAW_BYTES:,}, the most that a raw file may have")
     try:
@@ -164,11 +175,21 @@ def read_source(source: RawSource) -> bytes:
 
 
 def read_head(source: RawSource, size: int) -> bytes:
-    """Read a raw file's first bytes, without checking the rest.
+    """Read a raw file's first bytes, of a gzipped one as it unpacks, without checking the rest.
 
     Raises:
         RawFileError: the file is unreadable.
     """
+    if not source.gzipped:
+        return _read_stored_head(source, size)
+    head = _read_stored_head(source, _HEAD_BYTES + size)
+    try:
+        return bytes(inflater.decompressobj(_GZIP_BITS).decompress(head, size))
+    except inflater.error as problem:
+        raise RawFileError(f"cannot be unpacked ({problem})") from None
+
+
+def _read_stored_head(source: RawSource, size: int) -> bytes:
     try:
         if source.entry is None:
             if not source.size:  # of an empty object there is no range to ask for
@@ -259,3 +280,32 @@ def _inflate(packed: bytes, size: int) -> bytes:
         return bytes(inflater.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1))
     except inflater.error as problem:
         raise RawFileError(f"cannot be unpacked ({problem})") from None
+
+
+def gunzip(packed: bytes, limit: int = MAX_RAW_BYTES) -> bytes:
+    """Unpack a gzipped file, of one or several members as in gzip's format; each member's CRC is checked.
+
+    Args:
+        packed: the file.
+        limit: the most bytes that it may unpack to.
+
+    Raises:
+        RawFileError: it is not gzipped, cut short, damaged, or too large.
+    """
+    parts: list[bytes] = []
+    held = 0
+    while True:
+        stream = inflater.decompressobj(_GZIP_BITS)
+        try:
+            part = stream.decompress(packed, limit + 1 - held)
+        except inflater.error as problem:
+            raise RawFileError(f"cannot be unpacked ({problem})") from None
+        held += len(part)
+        parts.append(part)
+        if held > limit:
+            raise RawFileError(f"unpacks to more than {limit:,} bytes: no recording is so large")
+        if not stream.eof:
+            raise RawFileError("cannot be unpacked (the gzipped file is cut short)")
+        packed = stream.unused_data.lstrip(b"\0")  # tapes and disks are filled up by zeros
+        if not packed:
+            return b"".join(parts)

@@ -1,7 +1,9 @@
 """A raw file in a folder, an archive or a bucket: where it is and how to recognise it. Small and picklable."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from mamp_pipeline.datasets.file_names import GZIP, printable
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.splits import UNLISTED
 
@@ -49,7 +51,7 @@ class RawSource:
         id: the clip's id, or the id of the video that the clips are cut out of.
         container: the folder or zip archive as named by the user.
         member: path inside it, with `/`.
-        size: bytes of the unpacked file.
+        size: bytes of the file, as an archive unpacks it.
         entry: where an archive holds it; None in a folder.
         modified: for a file in a folder the time of its last change, in nanoseconds since the epoch; for an object
             in a bucket 64 bits of its ETag; 0 in an archive.
@@ -78,6 +80,11 @@ class RawSource:
         return self.member.rpartition("/")[2]
 
     @property
+    def gzipped(self) -> bool:
+        """Whether the file itself is gzipped, by its name."""
+        return self.member[-len(GZIP) :].lower() == GZIP
+
+    @property
     def crc(self) -> int | None:
         """CRC-32 as the archive gives it; None for a file in a folder."""
         return self.entry.crc if self.entry else None
@@ -85,7 +92,7 @@ class RawSource:
     @property
     def location(self) -> str:
         """Container and member, for messages."""
-        return f"{self.container}/{self.member}"
+        return printable(f"{self.container}/{self.member}")
 
     @property
     def files(self) -> "tuple[RawSource, ...]":
@@ -95,7 +102,7 @@ class RawSource:
     @property
     def portable_path(self) -> str:
         """The path without the folders above the container: a store says nothing about the machine it was made on."""
-        return f"{self.container.name}/{self.member}"
+        return printable(f"{self.container.name}/{self.member}")
 
     @property
     def identity(self) -> str:
@@ -103,3 +110,15 @@ class RawSource:
         video = self.video
         annotations = f" {video.labels_crc:08x} {video.xsub} {video.xview} {video.problem}" if video else ""
         return f"{self.id} {self.size} {self.change_token}{annotations}"
+
+
+class CollectedFiles(NamedTuple):
+    """Files, as a dataset's reader divides them.
+
+    Attributes:
+        sources: the dataset's raw files, each with its id, sorted by id.
+        unused: all files that belong to none of the sources, each with the reason where the reader has one of its own.
+    """
+
+    sources: list[RawSource]
+    unused: list[tuple[RawSource, str | None]]

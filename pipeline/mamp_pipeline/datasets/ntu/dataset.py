@@ -4,25 +4,29 @@ import re
 
 from mamp_pipeline.datasets.base import ClipFileReader
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
+from mamp_pipeline.datasets.file_names import strip_suffix
 from mamp_pipeline.datasets.ntu.parse import parse_ntu
 from mamp_schemas.datasets.ntu import NTU60, NTU120
 
-_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})\.skeleton", re.ASCII)
+_SUFFIX = ".skeleton"
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", re.ASCII | re.IGNORECASE)
 
 
 def parse_ntu_name(file_name: str) -> ClipInfo | None:
-    """Return what a name `SsssCcccPpppRrrrAaaa.skeleton` says; None for a name of another form."""
-    match = _NAME.fullmatch(file_name)
+    """Return what a name `SsssCcccPpppRrrrAaaa.skeleton`, in any case, says; None for a name of another form."""
+    stem = strip_suffix(file_name, _SUFFIX)
+    match = _NAME.fullmatch(stem) if stem else None
     if match is None:
         return None
     setup, camera, subject, replication, action = map(int, match.groups())
-    return ClipInfo(file_name.removesuffix(".skeleton"), action - 1, subject, camera, setup, replication)
+    return ClipInfo(match[0].upper(), action - 1, subject, camera, setup, replication)
 
 
 class NtuReader(ClipFileReader):
     """Reads `.skeleton` files, one clip each."""
 
     name_pattern = "SsssCcccPpppRrrrAaaa.skeleton"
+    likeness = re.compile(r"S\d+C\d+P\d+R\d+A\d+", re.ASCII | re.IGNORECASE)
 
     def parse_name(self, file_name: str) -> ClipInfo | None:
         """Return what a file's name says about its clip."""

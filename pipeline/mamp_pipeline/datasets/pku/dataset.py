@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from mamp_pipeline.cleaning.clip import centre_slots, count_valid_frames
 from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawClip, RawSegment
-from mamp_pipeline.datasets.io.source import RawSource
+from mamp_pipeline.datasets.io.source import CollectedFiles, RawSource
 from mamp_pipeline.datasets.pku.discover import (
+    VIDEO_LIKENESS,
     VIDEO_NAME_PATTERNS,
     Phase,
     describe_split_lists,
@@ -93,18 +94,31 @@ class PkuReader(DatasetReader):
         phase: whose form of names its videos have.
     """
 
+    likeness = VIDEO_LIKENESS
+
     def __init__(self, options: DatasetSpec, phase: Phase) -> None:
         super().__init__(options)
-        self._phase = phase
+        self._phase: Phase = phase
         self.name_pattern = VIDEO_NAME_PATTERNS[phase]
 
     def parse_path(self, member: str) -> ClipInfo | None:
         """Return what the path of a skeleton or label file says about its video."""
         return parse_video_name(self._phase, member.rpartition("/")[2])
 
-    def collect(self, files: Iterable[RawSource]) -> list[RawSource]:
+    def collect(self, files: Iterable[RawSource]) -> CollectedFiles:
         """Return the videos among files, each with its labels and splits, sorted by id."""
         return find_videos(files, self._phase)
+
+    def collect_unnamed(self, files: Iterable[RawSource]) -> CollectedFiles:
+        """Return the videos among files of any name; a video and its labels have the same name in two folders."""
+        return find_videos(files, self._phase, any_name=True)
+
+    def explain_left_out(self, member: str) -> str | None:
+        """Return why a file that looks like a raw file is neither a video's nor a split list."""
+        other: Phase = "pku2" if self._phase == "pku1" else "pku1"
+        if parse_video_name(other, member.rpartition("/")[2]):
+            return f"its name is that of a video of the other phase, {VIDEO_NAME_PATTERNS[other]}"
+        return super().explain_left_out(member)
 
     def why_foreign(self, info: ClipInfo) -> str:
         """Return why a video or clip of the phase's form of names is none of its own; empty if it is one."""

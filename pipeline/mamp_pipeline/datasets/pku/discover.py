@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
+from mamp_pipeline.datasets.base import same_clip_error
 from mamp_pipeline.datasets.clips import ClipInfo
+from mamp_pipeline.datasets.file_names import printable, strip_suffix
 from mamp_pipeline.datasets.io.read import read_head, read_source
-from mamp_pipeline.datasets.io.source import RawSource, VideoAnnotations
+from mamp_pipeline.datasets.io.source import CollectedFiles, RawSource, VideoAnnotations
 from mamp_schemas.errors import RawFileError, RawInputError
 from mamp_schemas.models.splits import LISTED_TEST, LISTED_TRAIN, UNLISTED
 
@@ -27,6 +29,9 @@ _VIDEO_NAMES: dict[Phase, re.Pattern[str]] = {
     "pku1": re.compile(r"[0-9]{4}-([LMR])"),
     "pku2": re.compile(r"A[0-9]{2}N[0-9]{2}-([LMR])"),
 }
+VIDEO_LIKENESS = re.compile(r"^(\d+|A\d+N\d+)[-_ ]?[LMR](?![A-Za-z])", re.ASCII | re.IGNORECASE)
+"""Matches names that resemble those of videos."""
+
 _CAMERAS = {"L": 1, "M": 2, "R": 3}
 _PKU1_RECORDINGS = 364
 _PKU2_ACTIONS, _PKU2_RECORDINGS = 26, 13
@@ -39,10 +44,10 @@ def is_video_name(phase: Phase, name: str) -> bool:
 
 
 def parse_video_name(phase: Phase, file_name: str) -> ClipInfo | None:
-    """Return what a file's name says; views L, M and R become cameras 1, 2 and 3; None for other files."""
-    name = file_name.removesuffix(VIDEO_SUFFIX)
+    """Return what a file's name, in any case, says; views L, M and R become cameras 1, 2 and 3; None for others."""
+    name = (strip_suffix(file_name, VIDEO_SUFFIX) or "").upper()
     match = _VIDEO_NAMES[phase].fullmatch(name)
-    if match is None or name == file_name:
+    if match is None:
         return None
     return ClipInfo(id=name, label=-1, camera=_CAMERAS[match[1]])
 
@@ -62,7 +67,6 @@ def find_foreign_video(phase: Phase, name: str) -> str:
 
 _LIST_BYTES = 2**20
 _HEAD_BYTES = 64
-_DUPLICATE_REMEDY = "Name each folder or archive once."
 
 ListedProtocol = Literal["xsub", "xview"]
 PROTOCOL_TITLES: dict[ListedProtocol, str] = {"xsub": "cross-subject", "xview": "cross-view"}
@@ -182,7 +186,7 @@ _ListFiles = dict[ListedProtocol, tuple[SplitList, RawSource]]
 _SplitLists = dict[ListedProtocol, SplitList]
 
 
-def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
+def find_videos(files: Iterable[RawSource], phase: Phase, *, any_name: bool = False) -> CollectedFiles:
     """Find a phase's videos: skeletons, labels and split lists.
 
     A file named like a video holds labels if its first line has commas, else skeletons. If one of the two is damaged
@@ -191,24 +195,38 @@ def find_videos(files: Iterable[RawSource], phase: Phase) -> list[RawSource]:
     Args:
         files: every file of the raw input, with any id.
         phase: whose videos to look for.
+        any_name: every file is one of a video's, whatever its name, unless it is a split list.
 
     Returns:
-        The skeleton files with their annotations, sorted by video. A video whose labels or skeletons are missing is
-        included, with that problem.
+        The skeleton files with their annotations, sorted by video, and the files that are none of a video's. A video
+        whose labels or skeletons are missing is included, with that problem.
 
     Raises:
-        RawInputError: a file is there twice, or a split list cannot be read or contradicts another.
+        RawInputError: a file is there twice, or a split list contradicts another or itself.
     """
     videos: dict[str, list[RawSource]] = {}
     lists: _ListFiles = {}
+    unused: list[tuple[RawSource, str | None]] = []
     for file in files:
         video = parse_video_name(phase, file.file_name)
+        stem = strip_suffix(file.file_name, VIDEO_SUFFIX)
         if video is not None:
             videos.setdefault(video.id, []).append(replace(file, id=video.id))
-        elif file.file_name.endswith(VIDEO_SUFFIX) and file.size <= _LIST_BYTES:
-            _add_list(lists, file, phase)
+            continue
+        try:
+            if stem is not None and file.size <= _LIST_BYTES and _add_list(lists, file, phase):
+                continue
+        except RawFileError as problem:
+            unused.append((file, problem.reason))
+            continue
+        if any_name:
+            name = printable(file.file_name if stem is None else stem)
+            videos.setdefault(name, []).append(replace(file, id=name))
+        else:
+            unused.append((file, None))
     split_lists = {protocol: split for protocol, (split, _) in lists.items()}
-    return [_annotate_video(*_skeletons_and_labels(videos[name]), split_lists) for name in sorted(videos)]
+    sources = [_annotate_video(*_skeletons_and_labels(videos[name]), split_lists) for name in sorted(videos)]
+    return CollectedFiles(sources, unused)
 
 
 def describe_split_lists(sources: Sequence[RawSource]) -> Iterator[str]:
@@ -231,9 +249,7 @@ def _skeletons_and_labels(files: Sequence[RawSource]) -> tuple[RawSource | None,
     labels = [file for file, has_labels in zip(files, labelled, strict=True) if has_labels]
     for first, *others in (group for group in (skeletons, labels) if group):
         if others:
-            raise RawInputError(
-                f"video {first.id} is there twice: {first.location} and {others[0].location}", remedy=_DUPLICATE_REMEDY
-            )
+            raise same_clip_error(f"video {first.id}", first, others[0])
     return next(iter(skeletons), None), next(iter(labels), None)
 
 
@@ -251,14 +267,17 @@ def _in_label_folder(file: RawSource) -> bool:
     return "label" in str(PurePosixPath(file.portable_path).parent).lower()
 
 
-def _add_list(lists: _ListFiles, file: RawSource, phase: Phase) -> None:
-    try:
-        text = read_source(file).decode("utf-8-sig", errors="replace")
-    except RawFileError as problem:
-        raise RawInputError(f"{file.location}: {problem.reason}") from None
+def _add_list(lists: _ListFiles, file: RawSource, phase: Phase) -> bool:
+    """Add a file's split list, if it is one; return whether it is.
+
+    Raises:
+        RawFileError: the file cannot be read.
+        RawInputError: the list contradicts itself or another.
+    """
+    text = read_source(file).decode("utf-8-sig", errors="replace")
     split = parse_split_list(text, phase, file.location)
     if split is None:
-        return
+        return False
     protocol = detect_protocol(split, file.file_name, file.location)
     first, first_file = lists.setdefault(protocol, (split, file))
     if first != split:
@@ -266,6 +285,7 @@ def _add_list(lists: _ListFiles, file: RawSource, phase: Phase) -> None:
             f"two {PROTOCOL_TITLES[protocol]} lists that differ: {first_file.location} and {file.location}",
             remedy="Keep the one that belongs to the release, away from --raw the other.",
         )
+    return True
 
 
 def _annotate_video(skeletons: RawSource | None, labels: RawSource | None, split_lists: _SplitLists) -> RawSource:
