@@ -1,5 +1,6 @@
 """pyskl pickles: annotations and splits in and out, 3D only."""
 
+import io
 import pickletools
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,18 @@ def test_export__names_no_module_that_numpy_1_lacks(tmp_path: Path) -> None:
     strings = {arg for _, arg, _ in pickletools.genops((tmp_path / "again.pkl").read_bytes()) if isinstance(arg, str)}
     assert "numpy" in strings
     assert not any(text.startswith("numpy.") for text in strings)
+
+
+def test_export__is_one_sound_pickle(tmp_path: Path) -> None:
+    again = round_trip_pyskl(tmp_path / "f.pkl", pyskl_content())
+    with (tmp_path / "again.pkl").open("rb") as file:
+        pickletools.dis(
+            file, out=io.StringIO()
+        )  # refuses what leaves something on the stack or takes what is not there
+        assert file.read() == b""
+    assert [entry["frame_dir"] for entry in again["annotations"]] == sorted(
+        entry["frame_dir"] for entry in pyskl_content()["annotations"]
+    )
 
 
 def test_read__tells_what_is_not_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -83,14 +83,23 @@ def pad_clips(store: Store, clips: NDArray[np.int64]) -> Iterator[NDArray[np.flo
         store: the store.
         clips: clip indices, in the order of the blocks.
     """
-    ends = clip_ends(store.columns)
-    for run in _contiguous_runs(store, clips, ends):
-        start = int(store.columns["first_row"][run[0]])
-        joints = store.read_rows("joints", start, int(ends[run[-1]]))
+    for run, start, joints in read_runs(store, clips):
         block = np.zeros((len(run), PADDED_FRAMES, padded_width(store)), dtype=np.float32)
         for clip, padded in zip(run, block, strict=True):
             _pad_clip(store, clip, joints, start, padded)
         yield block
+
+
+def read_runs(store: Store, clips: NDArray[np.int64]) -> Iterator[tuple[list[int], int, NDArray[np.float32]]]:
+    """Read clips in any order; neighbours are read at once, up to a bounded size.
+
+    Yields:
+        the indices of some clips, the row of the store that comes first, and joints from it on, (rows, V, 3).
+    """
+    ends = clip_ends(store.columns)
+    for run in _contiguous_runs(store, clips, ends):
+        start = int(store.columns["first_row"][run[0]])
+        yield run, start, store.read_rows("joints", start, int(ends[run[-1]]))
 
 
 def _contiguous_runs(store: Store, wanted: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[list[int]]:

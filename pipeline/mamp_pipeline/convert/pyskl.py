@@ -1,11 +1,11 @@
 """Read and write the pickle of PYSKL, which holds splits by name and one annotation per clip."""
 
+import io
 import logging
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.cleaning.clip import count_valid_frames
-from mamp_pipeline.convert.padded import check_labelled
+from mamp_pipeline.convert.padded import check_labelled, read_runs
 from mamp_pipeline.convert.safe_pickle import PickledArray, load_pickle
 from mamp_pipeline.convert.source import (
     FileSplit,
@@ -207,32 +207,36 @@ PICKLE_PROTOCOL = 4
 def export_pyskl(store: Store, manifests: Sequence[SplitManifest], out: Path, progress: Progress) -> None:
     """Write `split` (xsub_train, xsub_val, ... of the manifests) and `annotations` of all clips, sorted by name.
 
-    `keypoint` is (M, T, V, 3) float32 with the real bodies only. The whole of it is held in memory: that is how
-    pickles are written and read.
+    `keypoint` is (M, T, V, 3) float32 with the real bodies only. One block of clips is in memory at a time. (Reading
+    the pickle takes as much memory as the file has bytes.)
 
     Raises:
         OutputError: `out` already exists or cannot be written.
         StoreError: a clip has no label.
     """
     check_labelled(store, np.arange(len(store.ids)))
-    with atomic_file(out) as temporary:
+    split: dict[str, list[str]] = {}
+    for manifest in manifests:
+        split[f"{manifest.protocol}_train"] = list(manifest.train)
+        split[f"{manifest.protocol}_val"] = list(manifest.test)
+    # {"split": split, "annotations": [...]} in the opcodes of pickle: each annotation is written when it is read.
+    with atomic_file(out) as temporary, temporary.open("wb") as file:
         progress.start("export", len(store.ids), "clips")
-        split: dict[str, list[str]] = {}
-        for manifest in manifests:
-            split[f"{manifest.protocol}_train"] = list(manifest.train)
-            split[f"{manifest.protocol}_val"] = list(manifest.test)
-        # After an append the clips of a store are not sorted.
-        annotations = sorted(_make_annotations(store, progress), key=itemgetter("frame_dir"))
-        content = {"split": split, "annotations": annotations}
-        with temporary.open("wb") as file:
-            _Numpy1Pickler(file, PICKLE_PROTOCOL).dump(content)
+        file.write(pickle.PROTO + bytes([PICKLE_PROTOCOL]) + pickle.EMPTY_DICT + pickle.MARK)
+        for value in ("split", split, "annotations"):
+            file.write(_to_opcodes(value))
+        file.write(pickle.EMPTY_LIST)
+        for value in _make_annotations(store, progress):
+            file.write(_to_opcodes(value) + pickle.APPEND)
+        file.write(pickle.SETITEMS + pickle.STOP)
 
 
 def _make_annotations(store: Store, progress: Progress) -> Iterator[dict[str, Any]]:
     columns = store.columns
-    for first, last, joints in store.blocks():
-        start = int(columns["first_row"][first])
-        for clip in range(first, last):
+    # After an append the clips of a store are not sorted.
+    order = np.array(sorted(range(len(store.ids)), key=store.ids.__getitem__), dtype=np.int64)
+    for clips, start, joints in read_runs(store, order):
+        for clip in clips:
             bodies, frames = int(columns["bodies"][clip]), int(columns["frames"][clip])
             row = int(columns["first_row"][clip]) - start
             yield {
@@ -241,7 +245,19 @@ def _make_annotations(store: Store, progress: Progress) -> Iterator[dict[str, An
                 "total_frames": frames,
                 "keypoint": joints[row : row + bodies * frames].reshape(bodies, frames, *joints.shape[1:]),
             }
-        progress.advance(last - first)
+        progress.advance(len(clips))
+
+
+def _to_opcodes(value: object) -> bytes:
+    """Return what puts a value on the stack of an unpickler: its pickle without the first and the last opcode.
+
+    The value refers to nothing pickled before it (`fast`), and nothing later refers to it.
+    """
+    text = io.BytesIO()
+    pickler = _Numpy1Pickler(text, PICKLE_PROTOCOL)
+    pickler.fast = True
+    pickler.dump(value)
+    return text.getvalue()[2:-1]
 
 
 class _Numpy1Pickler(pickle.Pickler):
