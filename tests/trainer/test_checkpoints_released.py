@@ -1,11 +1,15 @@
 import argparse
+import collections
+import datetime
 import math
 import os
 import pickle
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from mamp_schemas.errors import CheckpointError
@@ -84,7 +88,7 @@ def test_load_released__refuses_a_pickle_that_runs_code(tmp_path, zipped):
     path, trap = tmp_path / "hostile.pth", tmp_path / "sprung"
     torch.save({"model": {}, "x": Trap(trap)}, path, _use_new_zipfile_serialization=zipped)
 
-    with pytest.raises(CheckpointError, match=rf"hostile\.pth: refused: unpickling it needs {os.name}\.mkdir"):
+    with pytest.raises(CheckpointError, match=rf"hostile\.pth: refused: it asks for {os.name}\.mkdir"):
         load_released(path)
     assert not trap.exists()
 
@@ -93,7 +97,7 @@ def test_load_released__refuses_a_harmless_class_by_name(tmp_path):
     path = tmp_path / "module.pth"
     torch.save({"model": {}, "x": torch.nn.Identity()}, path)
 
-    with pytest.raises(CheckpointError, match=r"needs torch\.nn\.modules\.linear\.Identity"):
+    with pytest.raises(CheckpointError, match=r"asks for torch\.nn\.modules\.linear\.Identity"):
         load_released(path)
 
 
@@ -132,11 +136,13 @@ def test_load_released__names_a_missing_file(tmp_path):
 @pytest.mark.parametrize(
     "content", [{"state": 1}, {"model": [1]}, {"model": {"a": 1}}, {"model": {1: torch.zeros(1)}}, [1]]
 )
-def test_load_released__expects_weights_under_model(tmp_path, content):
+def test_load_released__says_what_a_file_holds_instead(tmp_path, content):
     path = tmp_path / "other.pth"
     torch.save(content, path)
 
-    with pytest.raises(CheckpointError, match="expected a dictionary with the weights under 'model'"):
+    with pytest.raises(
+        CheckpointError, match=r"holds no weights of this network: .* found (a list|'(state|model)': a)"
+    ):
         load_released(path)
 
 
@@ -153,8 +159,117 @@ def test_load_released__names_the_file_of_foreign_weights(tmp_path):
     path = tmp_path / "foreign.pth"
     torch.save({"model": {"conv1.weight": torch.zeros(1)}}, path)
 
-    with pytest.raises(CheckpointError, match=r"foreign\.pth: joints_embed\.proj\.weight: got no such tensor"):
+    with pytest.raises(CheckpointError, match=r"foreign\.pth: holds no weights .* the first is 'conv1\.weight' \(1,\)"):
         load_released(path)
+
+
+NESTS = {"at the top of the file": lambda weights: weights} | {
+    f"under '{key}'": lambda weights, key=key: {key: weights, "epoch": 3}
+    for key in ("state_dict", "model_state_dict", "net", "encoder")
+}
+
+
+@pytest.mark.parametrize("where", NESTS)
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "model.", "module.encoder.", "backbone.net."])
+def test_load_released__finds_weights_under_other_keys_and_prefixes(tmp_path, caplog, where, prefix):
+    weights = {f"{prefix}{name}": tensor for name, tensor in official_weights().items()}
+    torch.save(NESTS[where](weights), tmp_path / "w.pth")
+    caplog.set_level("INFO")
+
+    ours, expected = load_released(tmp_path / "w.pth"), from_released(official_weights())
+
+    assert ours.keys() == expected.keys()
+    assert all(torch.equal(ours[name], expected[name]) for name in expected)
+    assert where in caplog.text
+    assert not prefix or f"left the prefix '{prefix}' out" in caplog.text
+
+
+def test_load_released__reads_weights_under_our_names_and_safetensors(tmp_path):
+    model = MAMP(SPEC, MaskingSpec())
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in model.state_dict().items()}}, tmp_path / "a.pt"
+    )
+    safetensors.torch.save_file(to_released(model.state_dict()), tmp_path / "b.safetensors")
+
+    for name in ("a.pt", "b.safetensors"):
+        ours = load_released(tmp_path / name)
+        assert ours.keys() == model.state_dict().keys()
+        assert all(torch.equal(ours[name], value) for name, value in model.state_dict().items())
+
+
+def test_load_released__settings_beside_the_weights_are_not_read(tmp_path):
+    beside = {"best": np.float64(3), "scores": np.arange(3), "out": Path("x"), "when": datetime.date(2024, 1, 1)}
+    for zipped in (True, False):
+        content = {"model": collections.OrderedDict(official_weights()), **beside}
+        torch.save(content, tmp_path / "n.pth", _use_new_zipfile_serialization=zipped)
+        ours, expected = load_released(tmp_path / "n.pth"), from_released(official_weights())
+        assert all(torch.equal(ours[name], expected[name]) for name in expected)
+
+
+def test_load_released__what_is_left_out_is_told(tmp_path, caplog):
+    weights = {f"module.{name}": tensor for name, tensor in official_weights().items()}
+    torch.save({**weights, "criterion.scale": torch.ones(1)}, tmp_path / "w.pth")
+
+    load_released(tmp_path / "w.pth")
+
+    assert "1 tensors are not read: they have another prefix, the first is 'criterion.scale'" in caplog.text
+
+
+def test_load_released__takes_the_authors_key_of_several(tmp_path):
+    other = {name: tensor + 1 for name, tensor in official_weights().items()}
+    torch.save({"model_ema": other, "model": official_weights()}, tmp_path / "w.pth")
+
+    assert torch.equal(load_released(tmp_path / "w.pth")["encoder.norm.bias"], official_weights()["norm.bias"])
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_load_released__of_several_networks_the_remedy_saves_one(tmp_path, monkeypatch, nested):
+    monkeypatch.chdir(tmp_path)
+    first, second = official_weights(), {name: tensor + 1 for name, tensor in official_weights().items()}
+    together = {f"{key}.{name}": tensor for key, each in (("q", first), ("k", second)) for name, tensor in each.items()}
+    torch.save({"student": first, "teacher": second} if nested else {"state_dict": together}, tmp_path / "w.pth")
+
+    with pytest.raises(CheckpointError, match="holds the weights of 2 networks") as caught:
+        load_released(tmp_path / "w.pth")
+    exec(caught.value.remedy.partition("in Python: ")[2], {})
+
+    ours, expected = load_released(tmp_path / "weights.pth"), from_released(first)
+    assert all(torch.equal(ours[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensor: tensor.fill_(math.nan), "not finite"),
+        (lambda tensor: tensor.to(torch.int8), "is of type torch.int8"),
+    ],
+)
+def test_load_released__numbers_that_are_no_weights_are_refused(tmp_path, change, message):
+    weights = official_weights()
+    torch.save({"model": {**weights, "norm.bias": change(weights["norm.bias"].clone())}}, tmp_path / "w.pth")
+
+    with pytest.raises(CheckpointError, match=rf"'encoder\.norm\.bias' .*{message}"):
+        load_released(tmp_path / "w.pth")
+
+
+def test_load_released__rounding_is_told(tmp_path, caplog):
+    weights = {name: tensor.float() for name, tensor in official_weights().items()}
+    weights["norm.bias"] = torch.full((32,), 0.1, dtype=torch.float64)
+    torch.save({"model": weights}, tmp_path / "w.pth")
+
+    load_released(tmp_path / "w.pth")
+
+    assert "1 tensors are rounded from float64 to float32, the first is 'encoder.norm.bias'" in caplog.text
+
+
+def test_load_encoder__the_remedy_names_the_settings_that_fit(released):
+    spec = SPEC.replaced(width=16, heads=2, depth=SPEC.depth + 1, segment=6, joints=20, mlp_ratio=3)
+    with pytest.raises(CheckpointError) as caught:
+        load_encoder(released, spec)
+
+    settings = dict(re.findall(r"--set model\.(\w+)=(\d+)", caught.value.remedy))
+    assert settings.keys() >= {"width", "depth", "segment", "joints", "mlp_ratio"}
+    load_encoder(released, spec.replaced(**{key: int(value) for key, value in settings.items()}))
 
 
 @pytest.mark.parametrize(
@@ -199,14 +314,16 @@ def test_load_encoder__meets_another_length_with_a_warning(released, caplog):
     theirs = official_weights()["temp_embed"].permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(theirs, size=(30, 1), mode="bicubic", align_corners=False)
     assert torch.equal(weights["temp_embed"], resized.permute(0, 2, 3, 1))
-    assert len(caplog.messages) == 1
-    assert re.search(r"released\.pth was trained at 6 segments, .* are 30", caplog.messages[0])
+    (message,) = (message for message in caplog.messages if "rounded" not in message)
+    assert re.search(r"released\.pth was trained at 6 segments, .* are 30", message)
     unchanged = load_encoder(released, SPEC)
     assert all(torch.equal(weights[name], unchanged[name]) for name in unchanged if name != "temp_embed")
 
 
-def test_load_encoder__of_its_own_length_says_nothing(released, caplog):
-    assert torch.equal(load_encoder(released, SPEC)["temp_embed"], official_weights()["temp_embed"])
+def test_load_encoder__of_its_own_length_says_nothing(tmp_path, caplog):
+    weights = {name: tensor.float() for name, tensor in official_weights().items()}
+    torch.save({"model": weights}, tmp_path / "r.pth")
+    assert torch.equal(load_encoder(tmp_path / "r.pth", SPEC)["temp_embed"], weights["temp_embed"])
     assert caplog.messages == []
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.cleaning.clip import count_valid_frames
 from mamp_pipeline.convert.padded import check_labelled, read_runs
-from mamp_pipeline.convert.safe_pickle import PickledArray, load_pickle
 from mamp_pipeline.convert.source import (
     FileSplit,
     ImportClip,
@@ -28,6 +27,7 @@ from mamp_pipeline.convert.source import (
 from mamp_pipeline.datasets.clips import ClipInfo
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
+from mamp_schemas.io.safe_pickle import PickledArray, load_pickle
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.splits import SplitManifest, SplitProtocol

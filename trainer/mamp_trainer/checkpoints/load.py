@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.models.recipe import PRETRAIN, ModelSpec
 from mamp_schemas.registry import OBJECTIVES
 from mamp_trainer.checkpoints.files import Checkpoint, is_checkpoint, read_checkpoint
-from mamp_trainer.checkpoints.released import load_released, resize_segments
+from mamp_trainer.checkpoints.released import describe_settings, load_released, resize_segments
 from mamp_trainer.models.mamp import Encoder
 
 logger = logging.getLogger(__name__)
@@ -25,26 +26,28 @@ ENCODER_PREFIX = "encoder."
 _TEMPORAL = "encoder.temp_embed"
 
 
-def load_exact(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+def load_exact(module: nn.Module, weights: Mapping[str, Tensor], source: str, remedy: str = "") -> None:
     """Load weights into a module.
 
     Args:
         module: the network.
         weights: its state, by name.
         source: where they come from, named in errors.
+        remedy: what to do if they do not fit; by default, to use the recipe that they were trained by.
 
     Raises:
         CheckpointError: a tensor is missing, unknown or of another shape; nothing is loaded.
     """
     expected = module.state_dict()
+    mismatch = partial(_mismatch_error, source, remedy=remedy)
     if missing := [name for name in expected if name not in weights]:
-        raise _mismatch_error(source, f"{len(missing)} tensors are missing, the first is '{missing[0]}'")
+        raise mismatch(f"{len(missing)} tensors are missing, the first is '{missing[0]}'")
     if unknown := [name for name in weights if name not in expected]:
-        raise _mismatch_error(source, f"{len(unknown)} tensors are not the model's, the first is '{unknown[0]}'")
+        raise mismatch(f"{len(unknown)} tensors are not the model's, the first is '{unknown[0]}'")
     for name, tensor in expected.items():
         if weights[name].shape != tensor.shape:
             got, wanted = tuple(weights[name].shape), tuple(tensor.shape)
-            raise _mismatch_error(source, f"'{name}' has shape {got}, the recipe's model expects {wanted}")
+            raise mismatch(f"'{name}' has shape {got}, the recipe's model expects {wanted}")
     module.load_state_dict(dict(weights))
 
 
@@ -64,14 +67,16 @@ def load_encoder(source: Path, spec: ModelSpec) -> dict[str, Tensor]:
     Raises:
         CheckpointError: there is no checkpoint, it is damaged, or its encoder has another shape.
     """
+    remedy = ""
     if source.is_file():
         weights, prefix = fit_temporal_embedding(load_released(source), spec, source), ENCODER_PREFIX
+        remedy = describe_settings(weights, spec)
     else:
         saved = read_checkpoint(resolve_checkpoint(source))
         _check_encoder_settings(saved, spec)
         weights, prefix = saved.weights, _encoder_prefix(saved)
     encoder = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
-    load_exact(Encoder(spec), encoder, str(source))
+    load_exact(Encoder(spec), encoder, str(source), remedy)
     return encoder
 
 
@@ -143,7 +148,8 @@ def _check_encoder_settings(saved: Checkpoint, spec: ModelSpec) -> None:
         raise _mismatch_error(str(saved.path), f"its encoder saw model.input {seen}, the recipe's is {spec.input}")
 
 
-def _mismatch_error(source: str, problem: str) -> CheckpointError:
+def _mismatch_error(source: str, problem: str, remedy: str = "") -> CheckpointError:
     return CheckpointError(
-        f"{source} does not fit: {problem}", remedy="Use the recipe whose model the checkpoint was trained with."
+        f"{source} does not fit: {problem}",
+        remedy=remedy or "Use the recipe whose model the checkpoint was trained with.",
     )

@@ -103,7 +103,7 @@ def read_training_policy(source: Path, name: PolicyName | None = None) -> Policy
 
 
 def _recipe_of_released(source: Path, name: str | None) -> Recipe:
-    weights = load_released(source)
+    weights = load_released(source, tell=False)
     task = _task_of_weights(weights)
     if name is None:
         raise UsageError(

@@ -8,7 +8,7 @@ from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.checkpoints.load import fit_temporal_embedding, load_encoder, load_exact, resolve_checkpoint
 from mamp_trainer.checkpoints.provenance import read_training_recipe
-from mamp_trainer.checkpoints.released import load_released
+from mamp_trainer.checkpoints.released import describe_settings, load_released
 from mamp_trainer.models.clip_encoder import Classifier, FeatureExtractor
 from mamp_trainer.models.mamp import Encoder
 from mamp_trainer.training.runtime import seeded
@@ -80,7 +80,7 @@ def load_classifier(source: Path, recipe: EvaluationRecipe) -> Classifier:
             remedy=f"If it holds an encoder alone, train one on it: mampctl train linear --from {source}",
         )
     model = make_classifier(recipe, len(weights[class_tensor]), None)
-    load_exact(model, weights, str(source))
+    load_exact(model, weights, str(source), describe_settings(weights, recipe.model) if source.is_file() else "")
     return model.eval()
 
 

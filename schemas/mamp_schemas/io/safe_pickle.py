@@ -34,10 +34,37 @@ MAX_OTHER_KEYS: Final = 10_000
 """Dictionary keys that are not strings. Numbers can be chosen so that each key collides with all keys before it."""
 
 MAX_DIMENSIONS: Final = 32
-MAX_BITS: Final = 64
+MAX_BITS: Final = 128
+"""Of a whole number. The states of random number generators have 128."""
 
 
-class PickledArray:
+class Stateful:
+    """What a pickle may give a state."""
+
+    __slots__ = ()
+
+    def set_state(self, state: object) -> None:
+        """Take over a state.
+
+        Raises:
+            UnpicklingError: it is not of the form expected.
+        """
+        raise NotImplementedError
+
+
+class Ignored(Stateful):
+    """An object that is not read: its arguments, items and state are dropped."""
+
+    __slots__ = ()
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def set_state(self, state: object) -> None:
+        """Drop a state."""
+
+
+class PickledArray(Stateful):
     """An array of a pickle.
 
     Attributes:
@@ -49,14 +76,15 @@ class PickledArray:
     def __init__(self, values: NDArray[Any] | None = None) -> None:
         self.values = values
 
-    def __setstate__(self, state: object) -> None:
+    def set_state(self, state: object) -> None:
+        """Make the array of numpy's state."""
         if not (isinstance(state, tuple) and len(state) == 5):
             raise UnpicklingError("an array with a state of unknown form")
         _, shape, dtype, fortran, data = state
         self.values = _make_array(shape, dtype, data, "F" if fortran is True else "C")
 
 
-class _PickledDtype:
+class _PickledDtype(Stateful):
     """A dtype of a pickle: plain numbers and strings only."""
 
     __slots__ = ("name", "order")
@@ -67,7 +95,7 @@ class _PickledDtype:
             raise UnpicklingError(f"an array of {shown}, not of plain numbers or strings")
         self.name, self.order = name, "="
 
-    def __setstate__(self, state: object) -> None:
+    def set_state(self, state: object) -> None:
         # Version and byte order, then subarray, field names and fields, which plain dtypes do not have.
         if not (isinstance(state, tuple) and len(state) >= 5 and state[1] in ("<", ">", "|", "=")):
             raise UnpicklingError("a dtype with a state of unknown form")
@@ -138,7 +166,7 @@ ALLOWED_CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., object]] = {
 }
 """What a pickle may call, besides the encoding of bytes as text."""
 
-_PARSE_ERRORS = (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError, MemoryError)
+PARSE_ERRORS = (EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError, MemoryError)
 
 
 def load_pickle(path: Path) -> object:
@@ -158,23 +186,23 @@ def load_pickle(path: Path) -> object:
                     f"{path}: has {size:,} bytes, {free:,} bytes of memory are free; a pickle is read as a whole",
                     remedy="Import it on a machine with more memory, or divide the file.",
                 )
-            return _PickleMachine(size).run(file)
+            return PickleMachine(size).run(file)
     except OSError as problem:
         raise RawInputError(f"{path}: cannot be read ({problem.strerror})") from None
     except UnpicklingError as problem:
         raise RawInputError(
             f"{path}: refused: {problem}",
             remedy="Only numpy arrays, numbers, strings, lists, tuples, sets and dictionaries are read from a pickle, "
-            "whole numbers up to 64 bits; write the file again with those.",
+            "whole numbers up to 128 bits; write the file again with those.",
         ) from None
-    except _PARSE_ERRORS as problem:
+    except PARSE_ERRORS as problem:
         raise RawInputError(
             f"{path}: not a readable pickle ({type(problem).__name__}: {str(problem)[:200]})",
             remedy="Make or fetch the file again.",
         ) from None
 
 
-class _NamedConstructor:
+class NamedConstructor:
     """Replaces a name in a pickle. It can only be called."""
 
     __slots__ = ("make",)
@@ -183,28 +211,37 @@ class _NamedConstructor:
         self.make = make
 
 
-class _PickleMachine:
-    """Runs the instructions of a pickle.
+class PickleMachine:
+    """Runs the instructions of a pickle, or of several that follow each other in a file.
 
     Args:
         size: of the file, bytes. Copies that instructions ask for may not add up to more.
+        find: returns what stands for a module and a name in it, or None.
+        load_persistent: returns what stands for a persistent id; None if there may be none.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(
+        self,
+        size: int,
+        find: Callable[[tuple[str, str]], Callable[..., object] | None] = ALLOWED_CONSTRUCTORS.get,
+        load_persistent: Callable[[object], object] | None = None,
+    ) -> None:
+        self._find = find
+        self._load_persistent = load_persistent
         self._size = size
         self._encoded = 0
         self._other_keys = 0
         self._stack: list[Any] = []
         self._outer: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
-        self._names: dict[tuple[str, str], _NamedConstructor] = {}
+        self._names: dict[tuple[str, str], NamedConstructor] = {}
 
     def run(self, file: BinaryIO) -> object:
         """Return what the pickle makes.
 
         Raises:
             UnpicklingError: it asks for something that is not allowed.
-            Exception: one of `_PARSE_ERRORS`; it is damaged.
+            Exception: one of `PARSE_ERRORS`; it is damaged.
         """
         handlers = {name: method.__get__(self) for name, method in _HANDLERS.items()}
         for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
@@ -273,6 +310,8 @@ class _PickleMachine:
 
     def _append_all(self, items: list[Any]) -> None:
         target = self._stack[-1]
+        if isinstance(target, Ignored):
+            return
         if type(target) is not list:
             raise UnpicklingError(f"it appends to a {type(target).__name__}")
         target.extend(items)
@@ -283,7 +322,9 @@ class _PickleMachine:
 
     def _set_items(self, items: list[Any]) -> None:
         target = self._stack[-1]
-        if type(target) is not dict or len(items) % 2:
+        if isinstance(target, Ignored):
+            return
+        if not isinstance(target, dict) or len(items) % 2:
             raise UnpicklingError(f"it sets an item of a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) not in _KEY_TYPES:
@@ -306,13 +347,13 @@ class _PickleMachine:
             raise UnpicklingError("a name that is no string")
         self._stack.append(self._named(module, name))
 
-    def _named(self, module: str, name: str) -> _NamedConstructor:
+    def _named(self, module: str, name: str) -> NamedConstructor:
         if (module, name) not in self._names:
-            make = self._encode if (module, name) == _ENCODE else ALLOWED_CONSTRUCTORS.get((module, name))
+            make = self._encode if (module, name) == _ENCODE else self._find((module, name))
             if make is None:
                 shown = ascii(f"{module[:80]}.{name[:80]}")[1:-1]
                 raise UnpicklingError(f"it asks for {shown}, which is neither an array nor a plain value")
-            self._names[module, name] = _NamedConstructor(make)
+            self._names[module, name] = NamedConstructor(make)
         return self._names[module, name]
 
     def _instance(self, argument: str) -> None:
@@ -321,15 +362,20 @@ class _PickleMachine:
 
     def _reduce(self, _: None) -> None:
         arguments, function = self._stack.pop(), self._stack.pop()
-        if not (type(function) is _NamedConstructor and type(arguments) is tuple):
+        if not (type(function) is NamedConstructor and type(arguments) is tuple):
             raise UnpicklingError(f"it calls a {type(function).__name__}")
         self._stack.append(function.make(*arguments))
 
     def _build(self, _: None) -> None:
         state, target = self._stack.pop(), self._stack[-1]
-        if not isinstance(target, PickledArray | _PickledDtype):
+        if not isinstance(target, Stateful):
             raise UnpicklingError(f"it sets the state of a {type(target).__name__}, which is no array")
-        target.__setstate__(state)
+        target.set_state(state)
+
+    def _persistent(self, _: None) -> None:
+        if self._load_persistent is None:
+            raise UnpicklingError("it asks for a persistent object, which plain values do not need")
+        self._stack.append(self._load_persistent(self._stack.pop()))
 
     def _encode(self, text: object, codec: object) -> bytes:
         if not (isinstance(text, str) and codec == "latin1"):
@@ -350,7 +396,7 @@ _VALUES = frozenset({
 })  # fmt: skip
 """Instructions that push their argument."""
 
-_HANDLERS: Mapping[str, Callable[[_PickleMachine, Any], object]] = {
+_HANDLERS: Mapping[str, Callable[[PickleMachine, Any], object]] = {
     "NONE": lambda machine, _: machine._push(None),
     "NEWTRUE": lambda machine, _: machine._push(True),
     "NEWFALSE": lambda machine, _: machine._push(False),
@@ -358,26 +404,27 @@ _HANDLERS: Mapping[str, Callable[[_PickleMachine, Any], object]] = {
     "EMPTY_SET": lambda machine, _: machine._push([]),
     "EMPTY_DICT": lambda machine, _: machine._push({}),
     "EMPTY_TUPLE": lambda machine, _: machine._push(()),
-    "MEMOIZE": _PickleMachine._memoize,
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _PickleMachine._get),
-    "MARK": _PickleMachine._mark,
-    "POP": _PickleMachine._pop,
-    "POP_MARK": _PickleMachine._pop_to_mark,
-    "TUPLE": _PickleMachine._tuple,
+    "MEMOIZE": PickleMachine._memoize,
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), PickleMachine._get),
+    "MARK": PickleMachine._mark,
+    "POP": PickleMachine._pop,
+    "POP_MARK": PickleMachine._pop_to_mark,
+    "TUPLE": PickleMachine._tuple,
     "TUPLE1": lambda machine, _: machine._short_tuple(1),
     "TUPLE2": lambda machine, _: machine._short_tuple(2),
     "TUPLE3": lambda machine, _: machine._short_tuple(3),
-    "LIST": _PickleMachine._list,
-    "FROZENSET": _PickleMachine._tuple,
-    "DICT": _PickleMachine._dict,
-    "APPEND": _PickleMachine._append,
+    "LIST": PickleMachine._list,
+    "FROZENSET": PickleMachine._tuple,
+    "DICT": PickleMachine._dict,
+    "APPEND": PickleMachine._append,
     "APPENDS": lambda machine, _: machine._append_all(machine._pop_to_mark()),
     "ADDITEMS": lambda machine, _: machine._append_all(machine._pop_to_mark()),
-    "SETITEM": _PickleMachine._set_item,
+    "SETITEM": PickleMachine._set_item,
     "SETITEMS": lambda machine, _: machine._set_items(machine._pop_to_mark()),
-    "GLOBAL": _PickleMachine._global,
-    "STACK_GLOBAL": _PickleMachine._stack_global,
-    "INST": _PickleMachine._instance,
-    "REDUCE": _PickleMachine._reduce,
-    "BUILD": _PickleMachine._build,
+    "GLOBAL": PickleMachine._global,
+    "STACK_GLOBAL": PickleMachine._stack_global,
+    "INST": PickleMachine._instance,
+    **dict.fromkeys(("REDUCE", "NEWOBJ"), PickleMachine._reduce),
+    "BINPERSID": PickleMachine._persistent,
+    "BUILD": PickleMachine._build,
 }
