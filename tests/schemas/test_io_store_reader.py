@@ -1,24 +1,47 @@
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import zarr
 
 from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, StoreError
-from mamp_schemas.io.store_reader import open_store
-from tests.trainer.stores import make_clips, write_store
+from mamp_schemas.io.store_reader import is_complete, open_store
+from mamp_schemas.io.store_root import seal_root
+from mamp_schemas.models.store import CLIP_COLUMNS
+from tests.trainer.stores import change_store, make_clips, write_store
 
 SHAPES = [(1, 40), (2, 30), (1, 7)]
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_store(tmp_path_factory.mktemp("written") / "ntu60.zarr", make_clips(SHAPES))
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return write_store(tmp_path / "ntu60.zarr", make_clips(SHAPES))
+def path(written: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(written, tmp_path / "ntu60.zarr")
 
 
-def put_column(path: Path, name: str, values: list[int]) -> None:
-    zarr.open_group(path / "clips", mode="r+").create_array(name, data=np.array(values), overwrite=True)
+def change_root(path: Path, **attributes: Any) -> None:
+    """Change attributes of a store, with the digest that then belongs there."""
+    root = json.loads((path / "zarr.json").read_text())
+    root["attributes"] = {**root["attributes"], **attributes}
+    del root["attributes"]["digest"]
+    (path / "zarr.json").write_bytes(seal_root(root))
+
+
+def column_file(path: Path, name: str) -> Path:
+    return next(file for file in (path / "clips" / name / "c").rglob("*") if file.is_file())
+
+
+def flip_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.write_bytes(content)
 
 
 def test_open_store__reads_metadata_ids_and_columns(path: Path) -> None:
@@ -54,34 +77,100 @@ def test_open_store__refuses_a_store_without_completion_mark(tmp_path: Path) -> 
     assert "same `mampctl ingest` command" in caught.value.remedy
 
 
-def test_open_store__refuses_another_format_version(path: Path) -> None:
-    zarr.open_group(path, mode="r+").attrs["format_version"] = 2
-    with pytest.raises(StoreError, match="format version 2"):
+@pytest.mark.parametrize("version", [1, 3])
+def test_open_store__refuses_another_format_version(path: Path, version: int) -> None:
+    change_root(path, format_version=version)
+    with pytest.raises(StoreError, match=f"format version {version}, this mampctl reads version 2") as caught:
+        open_store(path)
+    assert "make it again by the same `mampctl ingest`" in caught.value.remedy
+
+
+def test_open_store__refuses_a_store_of_the_first_version_which_had_no_digest(path: Path) -> None:
+    root = json.loads((path / "zarr.json").read_text())
+    root["attributes"]["format_version"] = 1
+    del root["attributes"]["digest"], root["attributes"]["checksums"]
+    (path / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(StoreError, match="format version 1, this mampctl reads version 2"):
         open_store(path)
 
 
 def test_open_store__names_an_unknown_key_of_the_metadata(path: Path) -> None:
-    zarr.open_group(path, mode="r+").attrs["colour"] = "red"
+    change_root(path, colour="red")
     with pytest.raises(StoreError, match="unknown key: colour"):
         open_store(path)
 
 
-def test_open_store__refuses_arrays_shorter_than_the_columns_say(path: Path) -> None:
-    metadata = path / "motion" / "zarr.json"
-    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"shape": [106, 25, 3]}))
-    with pytest.raises(DamagedStoreError, match=r"'motion' has shape \(106, 25, 3\), .* need 107 rows"):
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"clips":3', '"clips":2'),
+        ('"centre":1', '"centre":9'),
+        ('"complete":true', '"complfte":true'),
+        ('"digest"', '"dhgest"'),
+        ('"attributes":{"chec', '"attribuues":{"chec'),
+        ('"consolidated_metadata"', '"consolid!ted_metadata"'),
+        ('"format_version":2', '"format_version":3'),
+        ('"node_type":"group","zarr', '"node_type":"groep","zarr'),
+        ('"shape":[107', '"shape":[167'),
+    ],
+)
+def test_open_store__refuses_an_edited_root(path: Path, old: str, new: str) -> None:
+    text = (path / "zarr.json").read_text()
+    assert old in text
+    (path / "zarr.json").write_text(text.replace(old, new, 1))
+    with pytest.raises(DamagedStoreError, match=r"ntu60.zarr: .*zarr\.json"):
         open_store(path)
 
 
-def test_open_store__refuses_a_missing_array(path: Path) -> None:
-    (path / "joints" / "zarr.json").unlink()
+def test_open_store__refuses_a_root_with_any_bit_flipped(path: Path) -> None:
+    whole = (path / "zarr.json").read_bytes()
+    for at in range(0, len(whole) * 8, 101):
+        damaged = bytearray(whole)
+        damaged[at // 8] ^= 1 << at % 8
+        (path / "zarr.json").write_bytes(damaged)
+        with pytest.raises(StoreError, match=r"zarr\.json|format version"):
+            open_store(path)
+
+
+def test_open_store__needs_the_root_alone(path: Path) -> None:
+    for node in path.rglob("*/zarr.json"):
+        node.write_text("{")
+    assert open_store(path).read_rows("joints", 0, 107).shape == (107, 25, 3)
+
+
+def test_open_store__refuses_arrays_shorter_than_the_columns_say(path: Path) -> None:
+    columns = {"frames": [40, 31, 7], "first_row": [0, 40, 102]}
+    change_store(path, columns)
+    with pytest.raises(DamagedStoreError, match=r"'joints' has shape \(107, 25, 3\), .* need 109 rows"):
+        open_store(path)
+
+
+def test_open_store__refuses_a_root_without_an_array(path: Path) -> None:
+    root = json.loads((path / "zarr.json").read_text())
+    del root["consolidated_metadata"]["metadata"]["joints"]
+    (path / "zarr.json").write_text(json.dumps(root))
+    change_root(path)
     with pytest.raises(DamagedStoreError, match="'joints' is missing"):
         open_store(path)
 
 
 def test_open_store__refuses_a_short_column(path: Path) -> None:
-    put_column(path, "label", [0, 1])
+    change_store(path, {"label": [0, 1]})
     with pytest.raises(DamagedStoreError, match="3 clips, but column 'label' has 2"):
+        open_store(path)
+
+
+@pytest.mark.parametrize("name", CLIP_COLUMNS)
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b""), flip_bit])
+def test_open_store__a_damaged_column_is_named(path: Path, name: str, damage: Callable[[Path], object]) -> None:
+    damage(column_file(path, name))
+    with pytest.raises(DamagedStoreError, match=f"clips/{name}/c/0"):
+        open_store(path)
+
+
+def test_open_store__a_column_in_the_place_of_another_is_named(path: Path) -> None:
+    column_file(path, "subject").write_bytes(column_file(path, "camera").read_bytes())
+    with pytest.raises(DamagedStoreError, match="clips/subject/c/0 is gone or not as it was written there"):
         open_store(path)
 
 
@@ -91,9 +180,16 @@ def test_open_store__refuses_a_short_column(path: Path) -> None:
 def test_open_store__names_a_clip_that_cannot_be(path: Path, column: str, value: int) -> None:
     values = open_store(path).column(column)
     values[1] = value
-    put_column(path, column, values.tolist())
+    change_store(path, {column: values.tolist()})
     with pytest.raises(DamagedStoreError, match="clip001"):
         open_store(path)
+
+
+def test_is_complete__a_damaged_root_is_an_error(path: Path) -> None:
+    assert is_complete(path)
+    (path / "zarr.json").write_text((path / "zarr.json").read_text().replace("true", "trua", 1))
+    with pytest.raises(DamagedStoreError, match=r"zarr\.json"):
+        is_complete(path)
 
 
 def shard(path: Path, number: int) -> Path:
@@ -119,3 +215,19 @@ def test_read_rows__a_truncated_shard_is_named(path: Path, left: int) -> None:
     with pytest.raises(DamagedStoreError, match="rows 0 to 64 of 'joints'") as caught:
         open_store(path).read_rows("joints", 0, 64)
     assert "mampctl verify" in caught.value.remedy
+
+
+def test_read_rows__a_shard_in_the_place_of_another_is_named(path: Path) -> None:
+    first, second = shard(path, 1).read_bytes(), shard(path, 2).read_bytes()
+    shard(path, 1).write_bytes(second)
+    shard(path, 2).write_bytes(first)
+    store = open_store(path)
+    assert store.read_rows("joints", 0, 32).shape == (32, 25, 3)
+    with pytest.raises(DamagedStoreError, match=r"rows 40 to 44 .*joints/c/1/0/0 is not as it was written there"):
+        store.read_rows("joints", 40, 44)
+
+
+def test_read_rows__a_shard_of_another_array_is_named(path: Path) -> None:
+    (path / "motion/c/0/0/0").write_bytes(shard(path, 0).read_bytes())
+    with pytest.raises(DamagedStoreError, match=r"motion/c/0/0/0 is not as it was written there"):
+        open_store(path).read_rows("motion", 0, 1)

@@ -1,16 +1,35 @@
 """Tiny stores and manifests, written with plain zarr straight from the format in `mamp_schemas.models.store`."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from mamp_schemas.io.store_root import (
+    NODE_METADATA,
+    StoreRoot,
+    checksum_column,
+    checksum_rows,
+    decode_root,
+    encode_root,
+)
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.splits import SplitCounts, SplitManifest
-from mamp_schemas.models.store import CLIP_COLUMNS, DIGEST_BYTES, MotionSpec, StoreCounts, StoreMetadata
+from mamp_schemas.models.store import (
+    CLIP_COLUMNS,
+    DIGEST_BYTES,
+    FORMAT_VERSION,
+    ROW_ARRAYS,
+    MotionSpec,
+    StoreChecksums,
+    StoreCounts,
+    StoreMetadata,
+)
 
 SHARD_ROWS = 32
 CONTENT_HASH = "c" * 64
@@ -50,7 +69,7 @@ def write_store(
     complete: bool = True,
     shard_rows: int = SHARD_ROWS,
 ) -> Path:
-    """Write a store in shards of four chunks; `complete=False` leaves out the root attributes."""
+    """Write a store in shards of four chunks; `complete=False` leaves it without its root object."""
     motion = motion or MotionSpec()
     clips = sorted(clips, key=lambda clip: clip.id)
     rows = [body for clip in clips for body in clip.joints]
@@ -62,10 +81,35 @@ def write_store(
     table = group.create_group("clips")
     columns = columns_of(clips)
     for name, dtype in CLIP_COLUMNS.items():
-        table.create_array(name, data=columns[name].astype(dtype))
+        table.create_array(name, data=columns[name].astype(dtype), fill_value=np.array(99).astype(dtype))
     if complete:
-        group.attrs.put(metadata_of(clips, dataset, motion).model_dump(mode="json"))
+        seal_store(path, metadata_of(clips, dataset, motion))
     return path
+
+
+def seal_store(path: Path, metadata: StoreMetadata) -> None:
+    """Write the root object of a store for what its arrays hold."""
+    names = [*ROW_ARRAYS, "clips", *(f"clips/{name}" for name in CLIP_COLUMNS)]
+    nodes = {name: json.loads((path / name / NODE_METADATA).read_text()) for name in names}
+    group = zarr.open_group(path, mode="r", use_consolidated=False)
+    arrays = {name: group[name] for name in (*ROW_ARRAYS, *(f"clips/{name}" for name in CLIP_COLUMNS))}
+    checksums = StoreChecksums(
+        columns={
+            name: checksum_column(arrays[f"clips/{name}"][...], arrays[f"clips/{name}"].chunks[0])
+            for name in CLIP_COLUMNS
+        },
+        rows={name: checksum_rows(arrays[name][...], arrays[name].chunks[0]) for name in ROW_ARRAYS},
+    )
+    (path / NODE_METADATA).write_bytes(encode_root(StoreRoot(metadata, checksums, nodes)))
+
+
+def change_store(path: Path, columns: Mapping[str, Sequence[float]] | None = None, **metadata: Any) -> None:
+    """Write other values into columns and metadata of a store, and seal it again."""
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    before = decode_root((path / NODE_METADATA).read_bytes(), path).metadata
+    for name, values in (columns or {}).items():
+        group.create_array(f"clips/{name}", data=np.array(values).astype(CLIP_COLUMNS[name]), overwrite=True)
+    seal_store(path, before.replaced(**metadata))
 
 
 def write_manifest(
@@ -142,7 +186,7 @@ def metadata_of(clips: Sequence[Clip], dataset: str, motion: MotionSpec) -> Stor
     policy = dataset_spec(dataset).paper_policy
     return StoreMetadata(
         complete=True,
-        format_version=1,
+        format_version=FORMAT_VERSION,
         dataset=dataset,
         skeleton=dataset_spec(dataset).skeleton,
         policy=policy,

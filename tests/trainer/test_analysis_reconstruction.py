@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import zarr
 from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.analysis import ArrayData
 from mamp_schemas.models.objectives import MaskingSpec, TargetSpec
 from mamp_trainer.analysis.reconstruction import reconstruct_masked
@@ -17,7 +17,7 @@ from mamp_trainer.objectives.mamp import denormalise_tokens, normalise_tokens
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.training.runtime import RunContext
 from tests.trainer.runs import MODEL, evaluate_encoder, linear_recipe, pretrain_recipe, write_toy_store
-from tests.trainer.stores import make_clips, write_manifest, write_store
+from tests.trainer.stores import change_store, make_clips, write_manifest, write_store
 
 
 def tensor(values: ArrayData) -> Tensor:
@@ -48,11 +48,10 @@ def test_denormalise_tokens__is_the_inverse_of_normalise() -> None:
 
 
 def test_reconstruct_masked__from_slow_to_fast(store: Path, run: Path) -> None:
-    column = zarr.open_group(store)["clips/mean_intensity"]
-    before = column[...]
-    column[...] = np.arange(33)[::-1] / 100  # metres, as in real stores
+    before = open_store(store).columns["mean_intensity"]
+    change_store(store, {"mean_intensity": np.arange(33)[::-1] / 100})  # metres, as in real stores
     names = [body.clip for body in reconstruct_masked(run, store, 7, "cpu").examples]
-    column[...] = before
+    change_store(store, {"mean_intensity": before})
     assert names == [f"clip{number:03d}" for number in range(32, 25, -1)]
 
 

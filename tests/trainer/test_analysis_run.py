@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import zarr
 from pydantic import ValidationError
 
 from mamp_schemas.errors import CheckpointError
@@ -28,6 +27,7 @@ from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
 from mamp_trainer.training.runtime import ComputeContext, RunContext
 from tests.trainer.runs import MODEL, evaluate_encoder, linear_recipe, open_source, pretrain_recipe, write_toy_store
+from tests.trainer.stores import change_store
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_compute_predictions__are_those_that_the_run_has_left(store: Path, run: 
 
 def test_compute_predictions__on_another_store(store: Path, run: Path, tmp_path: Path) -> None:
     other = write_toy_store(tmp_path)
-    zarr.open_group(other).attrs["content_hash"] = "d" * 64
+    change_store(other, content_hash="d" * 64)
     manifest = other.with_name("toy.xsub.json")
     manifest.write_text(manifest.read_text().replace("c" * 64, "d" * 64))
     with pytest.raises(CheckpointError, match="another store"):
@@ -153,7 +153,7 @@ def test_analyse_run__without_scores_evaluates_the_checkpoint(store: Path, run: 
 
 def test_analyse_run__refuses_another_store(run: Path, tmp_path: Path) -> None:
     other = write_toy_store(tmp_path)
-    zarr.open_group(other).attrs["content_hash"] = "d" * 64
+    change_store(other, content_hash="d" * 64)
     with pytest.raises(CheckpointError, match="another store"):
         analyse_run(run, other, "cpu")
 

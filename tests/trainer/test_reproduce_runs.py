@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mamp_schemas.io.run_files import read_record, read_runs
+from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.reproduction import PlannedRun, ReproductionPlan
 from mamp_trainer.data.residency import DEFAULT_SHUFFLE_WINDOW
 from mamp_trainer.objectives.pretrain import pretrain
@@ -18,7 +19,7 @@ from mamp_trainer.reproduce.tables import collect
 from mamp_trainer.training.runtime import RunContext
 from tests.trainer.run_folders import write_run
 from tests.trainer.runs import SignalAfter, pretrain_recipe, write_toy_store
-from tests.trainer.stores import Clip, write_store
+from tests.trainer.stores import Clip, change_store, write_store
 
 PLANNED = PlannedRun(name="pretrain-tiny", recipe=pretrain_recipe())
 
@@ -69,7 +70,8 @@ def test_execute__goes_on_with_the_order_of_a_streamed_run(data: Path) -> None:
 
 @pytest.mark.parametrize("policy", ["paper", "corrected"])
 def test_collect__clips_of_another_policy_are_not_comparable(data: Path, policy: str) -> None:
-    change_json(data / "ntu60.zarr" / "zarr.json", {"name": policy}, "attributes", "policy")
+    store = data / "ntu60.zarr"
+    change_store(store, policy=open_store(store).metadata.policy.replaced(name=policy))
     official = {"train": 40_091, "test": 16_487, "official_train": 40_091, "official_test": 16_487}
     change_json(data / "ntu60.xsub.json", official, "counts")
     (table,) = collect(make_plan("8"), Outcome(), DataCatalog(data), data / "tables")

@@ -37,7 +37,7 @@ from mamp_schemas.io.manifests import manifest_path, write_manifest
 from mamp_schemas.io.regular_files import open_regular
 from mamp_schemas.io.store_reader import BLOCK_ROWS, Columns, clip_ends, is_complete, open_store
 from mamp_schemas.models.policy import EmptySlotFill, ImportedPolicy
-from mamp_schemas.models.store import MotionSpec, StoreMetadata
+from mamp_schemas.models.store import ROW_ARRAYS, MotionSpec, StoreMetadata
 from mamp_schemas.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -240,11 +240,11 @@ def import_store(source_file: ImportSource, out: Path, progress: Progress) -> St
         if out.exists():
             shutil.rmtree(out)
         table = _write_clip_table(source_file, staging, progress)
-        _write_rows(source_file, table, out, progress)
+        checksums = _write_rows(source_file, table, out, progress)
         metadata = make_import_metadata(source_file, source, table, _MOTION)
         # Before the completion mark: a store of a file without names could not be split again.
         write_import_manifests(source_file, metadata, out)
-        write_metadata(out, metadata)
+        write_metadata(out, metadata, table.columns, checksums)
         remove_staging(staging)
     return metadata
 
@@ -275,9 +275,12 @@ def _write_clip_table(source_file: ImportSource, staging: Path, progress: Progre
     return build_clip_table(scratch_file, source_file.infos, clips, len(source_file.dataset.skeleton.joints), _MOTION)
 
 
-def _write_rows(source_file: ImportSource, table: ImportTable, out: Path, progress: Progress) -> None:
+def _write_rows(source_file: ImportSource, table: ImportTable, out: Path, progress: Progress) -> dict[str, str]:
+    """Write the arrays; return the checksums of their rows."""
     create_arrays(out, table.rows, source_file.dataset.skeleton, table.columns)
     progress.start("pack", table.rows, "rows")
+    written = []
     for rows in plan_shards(table.rows):
-        write_shard(out, rows, pack_rows([table.read_clips(rows)], rows, _MOTION))
+        written.append(write_shard(out, rows, pack_rows([table.read_clips(rows)], rows, _MOTION)))
         progress.advance(rows.stop - rows.start)
+    return {name: "".join(shard.checksums[name] for shard in written) for name in ROW_ARRAYS}

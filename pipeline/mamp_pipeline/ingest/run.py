@@ -1,6 +1,5 @@
 """Runs an ingest from raw files to a finished store: plan, parse, pack, finish. Resumes after any interruption."""
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +21,10 @@ from mamp_pipeline.ingest.request import (
 )
 from mamp_pipeline.ingest.staging import (
     OWNER_MARKER,
+    ShardManifest,
     open_staging,
     read_owner_marker,
+    read_shard_manifest,
     remove_staging,
     shard_manifest_path,
     staged_part_path,
@@ -32,14 +33,21 @@ from mamp_pipeline.ingest.staging import (
 from mamp_pipeline.ingest.tasks import PackJob, ParseJob, pack_shard, parse_part
 from mamp_pipeline.store.shards import SHARD_ROWS, RowRange, plan_shards
 from mamp_pipeline.store.staged_part import read_job_digest
-from mamp_pipeline.store.writer import create_arrays, extend_arrays, write_metadata
+from mamp_pipeline.store.writer import (
+    WrittenShard,
+    create_arrays,
+    extend_arrays,
+    store_compression,
+    write_metadata,
+)
 from mamp_schemas.errors import ClusterError
 from mamp_schemas.io.atomic import output_errors, write_atomic
 from mamp_schemas.io.locks import lock_output
 from mamp_schemas.io.storage import is_file, list_file_sizes, read_bytes
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.io.store_reader import is_complete
-from mamp_schemas.models.store import StoreMetadata
+from mamp_schemas.io.store_reader import Store, is_complete
+from mamp_schemas.io.store_root import NODE_METADATA
+from mamp_schemas.models.store import ROW_ARRAYS, StoreMetadata
 from mamp_schemas.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -97,7 +105,7 @@ def pack_shards(
     table_digest: str,
     engine: Engine,
     progress: Progress,
-) -> None:
+) -> list[WrittenShard]:
     """Write each shard that is not packed yet from this clip table.
 
     Args:
@@ -108,6 +116,9 @@ def pack_shards(
         table_digest: digest of the table.
         engine: runs the tasks.
         progress: counts rows.
+
+    Returns:
+        All shards written from this table, in their order.
     """
     parts = [staged_part_path(staging, number) for number in range(len(table.part_rows) - 1)]
     jobs = [
@@ -126,10 +137,14 @@ def pack_shards(
     ]
     staged = list_file_sizes(staging)
     sizes = list_file_sizes(request.out) if any(job.shard_manifest.name in staged for job in jobs) else {}
-    remaining = [job for job in jobs if job.shard_manifest.name not in staged or not _is_packed(job, sizes)]
+    packed = {name: _packed(job, sizes) for job in jobs if (name := job.shard_manifest.name) in staged}
+    shards = {name: manifest.shard for name, manifest in packed.items() if manifest}
+    remaining = [job for job in jobs if job.shard_manifest.name not in shards]
     progress.start("pack", sum(job.rows.stop - job.rows.start for job in remaining), "rows")
-    for job, _ in engine.run(pack_shard, remaining):
+    for job, manifest in engine.run(pack_shard, remaining):
+        shards[job.shard_manifest.name] = manifest.shard
         progress.advance(job.rows.stop - job.rows.start)
+    return [shards[job.shard_manifest.name] for job in jobs]
 
 
 def _is_parsed(job: ParseJob) -> bool:
@@ -141,13 +156,20 @@ def _is_parsed(job: ParseJob) -> bool:
     return digest == expected
 
 
-def _is_packed(job: PackJob, sizes: Mapping[str, int]) -> bool:
-    try:
-        manifest = json.loads(read_bytes(job.shard_manifest))
-    except (FileNotFoundError, ValueError):
-        return False
-    files = {key: sizes.get(key) for key in manifest["files"]}
-    return bool(manifest == {"state": job.table_digest, "files": files})
+def _packed(job: PackJob, sizes: Mapping[str, int]) -> ShardManifest | None:
+    """Return the manifest of a shard that is written whole from the job's table; None if it is not."""
+    manifest = read_shard_manifest(job.shard_manifest)
+    if manifest is None or manifest.table_digest != job.table_digest:
+        return None
+    return manifest if all(sizes.get(key) == size for key, size in manifest.shard.files.items()) else None
+
+
+def _row_checksums(written: Sequence[WrittenShard], base: Store | None) -> dict[str, str]:
+    """Return the checksums of all rows: those of the base's whole shards stay."""
+    return {
+        name: (base.whole_shard_checksums(name) if base else "") + "".join(shard.checksums[name] for shard in written)
+        for name in ROW_ARRAYS
+    }
 
 
 def _overlapping_parts(
@@ -205,10 +227,11 @@ def _ingest_locked(
         parse_parts(request, parts, staging, plan_digest, engine, progress)
         table = gather_table([staged_part_path(staging, part.number) for part in parts], base)
         metadata = build_metadata(request, raw_input, table, base)
-        table_digest = f"{metadata.content_hash} {table.existing_rows} {SHARD_ROWS} {request.compression}"
-        _prepare_arrays(request, table, staging, table_digest)
-        pack_shards(request, table, staging, plan_digest, table_digest, engine, progress)
-        write_metadata(request.out, metadata)
+        compression = store_compression(base) if base else request.compression
+        table_digest = f"{metadata.content_hash} {table.existing_rows} {SHARD_ROWS} {compression}"
+        _prepare_arrays(request, table, base, staging, table_digest)
+        written = pack_shards(request, table, staging, plan_digest, table_digest, engine, progress)
+        write_metadata(request.out, metadata, table.columns, _row_checksums(written, base), compression)
         remove_staging(staging)
     return metadata
 
@@ -224,13 +247,14 @@ def _remove_unused_staging(staging: StoragePath, resumed: bool) -> Iterator[None
         raise
 
 
-def _prepare_arrays(request: IngestRequest, table: ClipTable, staging: StoragePath, table_digest: str) -> None:
-    """Create or extend the arrays of a table, once: creating them again would lose the shards that they hold."""
+def _prepare_arrays(
+    request: IngestRequest, table: ClipTable, base: Store | None, staging: StoragePath, table_digest: str
+) -> None:
+    """Create or extend the arrays of a table; those of an interrupted ingest keep the shards that they hold."""
     marker = staging / "arrays"
-    if is_file(marker) and read_bytes(marker) == table_digest.encode() and is_file(request.out / "zarr.json"):
-        return
-    if table.existing_clips:
-        extend_arrays(request.out, table.rows, table.columns, table.existing_clips)
+    if base:
+        extend_arrays(base, table.rows, table.columns)
     else:
-        create_arrays(request.out, table.rows, request.spec.skeleton, table.columns, request.compression)
+        begun = is_file(marker) and read_bytes(marker) == table_digest.encode() and is_file(request.out / NODE_METADATA)
+        create_arrays(request.out, table.rows, request.spec.skeleton, table.columns, request.compression, begun)
     write_atomic(marker, table_digest.encode())

@@ -4,10 +4,13 @@ import platform
 from pathlib import Path
 
 from mamp_pipeline.store.staged_part import DamagedPartError, StagedPart, read_part
+from mamp_pipeline.store.writer import WrittenShard
 from mamp_schemas.errors import StoreError, StoreExistsError
 from mamp_schemas.io.atomic import write_atomic
 from mamp_schemas.io.storage import clear_folder, exists, make_folder, read_bytes, remove_file
 from mamp_schemas.io.storage_path import StoragePath, StoragePathT
+from mamp_schemas.models.base import Model
+from mamp_schemas.models.sealed import dump_sealed_json, parse_sealed_json
 
 OWNER_MARKER = "plan"
 
@@ -26,6 +29,31 @@ def staged_part_path(staging: StoragePath, number: int) -> StoragePath:
 def shard_manifest_path(staging: StoragePath, number: int) -> StoragePath:
     """Return the path of the file that says that the shard of a number is written."""
     return staging / f"shard-{number:06d}.json"
+
+
+class ShardManifest(Model):
+    """Says that a shard is written.
+
+    Attributes:
+        table_digest: digest of the clip table that its rows belong to.
+        shard: what was written.
+    """
+
+    table_digest: str
+    shard: WrittenShard
+
+
+def write_shard_manifest(path: StoragePath, manifest: ShardManifest) -> None:
+    """Write a shard's manifest in one step."""
+    write_atomic(path, dump_sealed_json(manifest))
+
+
+def read_shard_manifest(path: StoragePath) -> ShardManifest | None:
+    """Return a shard's manifest; None if there is none or it is damaged: the shard is then written again."""
+    try:
+        return parse_sealed_json(ShardManifest, read_bytes(path), str(path), StoreError)
+    except (FileNotFoundError, StoreError):
+        return None
 
 
 def open_staged_part(path: StoragePath, *, rows: bool = True) -> StagedPart:

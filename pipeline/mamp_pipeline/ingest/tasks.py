@@ -1,7 +1,6 @@
 """The two tasks of an ingest: parse raw files into a staged part, and pack a shard from staged parts."""
 
 import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -14,12 +13,11 @@ from mamp_pipeline.datasets.io.read import prefetch, replaced_error
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_pipeline.ingest.plan import Part
 from mamp_pipeline.ingest.read_files import read_file
-from mamp_pipeline.ingest.staging import check_owner_marker, open_staged_part
+from mamp_pipeline.ingest.staging import ShardManifest, check_owner_marker, open_staged_part, write_shard_manifest
 from mamp_pipeline.store.shards import RowRange, WholeClips, clips_in_range, pack_rows
 from mamp_pipeline.store.staged_part import StagedPart, pack_part, write_part
 from mamp_pipeline.store.writer import write_shard
 from mamp_schemas.errors import RawInputError
-from mamp_schemas.io.atomic import write_atomic
 from mamp_schemas.io.storage import exists, modification_token
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import open_store
@@ -110,7 +108,7 @@ def parse_part(job: ParseJob) -> None:
     write_part(job.target, part, job.digest())
 
 
-def pack_shard(job: PackJob) -> None:
+def pack_shard(job: PackJob) -> ShardManifest:
     """Copy a shard's rows from staged parts, compute their motion and intensity, and write them.
 
     Raises:
@@ -127,8 +125,9 @@ def pack_shard(job: PackJob) -> None:
             name: np.concatenate([store.read_rows(name, job.rows.start, job.existing_rows), rows])
             for name, rows in arrays.items()
         }
-    written = write_shard(job.store, job.rows, arrays)
-    write_atomic(job.shard_manifest, json.dumps({"state": job.table_digest, "files": written}).encode())
+    manifest = ShardManifest(table_digest=job.table_digest, shard=write_shard(job.store, job.rows, arrays))
+    write_shard_manifest(job.shard_manifest, manifest)
+    return manifest
 
 
 def _clips_of_part(part: StagedPart, first: int, rows: RowRange) -> WholeClips:

@@ -26,6 +26,9 @@ from mamp_schemas.models.store import (
 )
 from mamp_schemas.registry import DATASETS
 
+CONTENT_VERSION = 1
+"""Version of what the content hash is made of; a new form of the same content leaves it as it is."""
+
 CLIP_NUMBERS = ("label", "subject", "camera", "setup", "replication", "xsub", "xview")
 
 
@@ -61,7 +64,7 @@ def content_hash(dataset: str, policy: StorePolicy, motion: MotionSpec, clips: I
         clips: (id, digest) of every clip, in any order.
     """
     head = {
-        "format_version": FORMAT_VERSION,
+        "format_version": CONTENT_VERSION,
         "dataset": dataset,
         "policy": policy.canonical_data(),
         "motion": motion.canonical_data(),

@@ -4,13 +4,18 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from mamp_pipeline.datasets.clips import ClipInfo
+from mamp_pipeline.ingest.staging import staging_path
 from mamp_pipeline.motion import mean_intensity, row_arrays
 from mamp_pipeline.store.metadata import CLIP_NUMBERS, clip_digest, content_hash
 from mamp_pipeline.store.shards import first_rows
 from mamp_schemas.errors import DamagedStoreError
+from mamp_schemas.io.storage import exists, read_bytes
 from mamp_schemas.io.store_reader import Store
+from mamp_schemas.io.store_root import NODE_METADATA
+from mamp_schemas.models.base import canonical_json
 from mamp_schemas.models.results import VerifyReport
 from mamp_schemas.progress import Progress
 
@@ -29,6 +34,7 @@ def verify_store(store: Store, progress: Progress) -> VerifyReport:
             problems.extend(_check_block(store, first, last, joints))
             progress.advance(last - first)
         problems.extend(_check_hash(store))
+    problems.extend(_check_nodes(store))
     counts = store.metadata.counts
     return VerifyReport(clips=len(store.ids), rows=counts.rows, problems=tuple(problems))
 
@@ -38,6 +44,22 @@ def _readable_blocks(store: Store, problems: list[str]) -> Iterator[tuple[int, i
         yield from store.blocks()
     except DamagedStoreError as problem:
         problems.append(problem.message)
+
+
+def _check_nodes(store: Store) -> Iterator[str]:
+    """Compare the arrays' own metadata with the root's copy; those of an unfinished append may have more rows."""
+    longer = exists(staging_path(store.path))
+    for name, expected in store.root.nodes.items():
+        key = f"{name}/{NODE_METADATA}"
+        try:
+            node = from_json(read_bytes(store.path / key))
+        except (OSError, ValueError) as problem:
+            yield f"{key} cannot be read: {type(problem).__name__}"
+            continue
+        if longer and isinstance(node, dict) and "shape" in node:
+            node["shape"] = expected["shape"]
+        if canonical_json(node) != canonical_json(expected):
+            yield f"{key} differs from the root's copy of it"
 
 
 def _check_layout(store: Store) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """The only reader of stores, on disk and in buckets.
 
 `open_store` refuses whatever is not a finished store of this format. Metadata and clip columns are then in memory; rows
-are read on demand. A row is one frame of one body: V joints, float32.
+are read on demand. A row is one frame of one body: V joints, float32. Content is compared with the checksums of the
+root object: what is missing, changed or not where it was written is an error.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,12 +15,20 @@ import zarr
 from numpy.typing import NDArray
 from zarr.errors import BaseZarrError
 
-from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, ManifestError, StoreError
-from mamp_schemas.io.storage import exists
+from mamp_schemas.errors import IncompleteStoreError, ManifestError, StoreError
+from mamp_schemas.io.storage import exists, read_bytes
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.io.zarr_store import zarr_store
-from mamp_schemas.models.base import canonical_json, parse_model_json
-from mamp_schemas.models.store import CLIP_COLUMNS, FORMAT_VERSION, ROW_ARRAYS, StoreMetadata
+from mamp_schemas.io.store_root import (
+    CHECKSUM_DIGITS,
+    NODE_METADATA,
+    StoreRoot,
+    checksum_column,
+    checksum_rows,
+    damaged_store_error,
+    decode_root,
+)
+from mamp_schemas.io.zarr_store import zarr_path
+from mamp_schemas.models.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 """Clip columns by name, each (clips, ...); see `mamp_schemas.models.store.CLIP_COLUMNS`."""
@@ -36,17 +46,22 @@ class Store:
 
     Attributes:
         path: its path or URL.
-        metadata: its root attributes.
+        root: its root object.
         ids: clip ids, sorted within each ingest: those of an append follow the others.
         columns: the clip columns, each (clips, ...); `id` as in the file, packed.
         arrays: the row arrays, read on demand.
     """
 
     path: StoragePath
-    metadata: StoreMetadata
+    root: StoreRoot
     ids: list[str]
     columns: Columns
     arrays: Mapping[str, "zarr.Array[Any]"]
+
+    @property
+    def metadata(self) -> StoreMetadata:
+        """The store's metadata."""
+        return self.root.metadata
 
     def column(self, name: str) -> NDArray[np.int64]:
         """Return an integer column as int64, (clips,)."""
@@ -74,29 +89,37 @@ class Store:
         joints = self.arrays["joints"]
         return int((joints.shards or joints.chunks)[0])
 
+    def whole_shard_checksums(self, name: str) -> str:
+        """Return the checksums of the shards of a row array that are full, as in `StoreChecksums`."""
+        whole = self.metadata.counts.rows // self.shard_rows * self.shard_rows
+        return self.root.checksums.rows[name][: whole // self.arrays[name].chunks[0] * CHECKSUM_DIGITS]
+
     def read_rows(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
         """Return rows [start, stop) of a row array.
 
+        Whole chunks are read, as checksums are of chunks; the rows returned may be a view of them.
+
         Raises:
-            DamagedStoreError: a chunk is missing, cut short or does not match its checksum; names the array, the rows
-                and the shard.
+            DamagedStoreError: a chunk is missing, cut short, changed or another one than was written there; names the
+                array, the rows and the shard.
         """
+        array = self.arrays[name]
+        chunk = array.chunks[0]
+        first, last = start // chunk * chunk, min(-(-stop // chunk) * chunk, array.shape[0])
         try:
-            values = np.asarray(self.arrays[name][start:stop], dtype=np.float32)
+            values = np.asarray(array[first:last], dtype=np.float32)
         except READ_ERRORS as problem:
             shards = " to ".join(dict.fromkeys(self._shard_name(name, row) for row in (start, stop - 1)))
             reason = f"{type(problem).__name__}: {problem}"
             raise damaged_store_error(
                 self.path, f"rows {start} to {stop} of '{name}' cannot be read ({shards}): {reason}"
             ) from problem
-        if np.isnan(values.min(initial=0)):  # the fill value; stored rows have none
-            row = start + int(np.isnan(values).any(axis=tuple(range(1, values.ndim))).argmax())
-            raise damaged_store_error(
-                self.path,
-                f"rows {start} to {stop} of '{name}' cannot be read: {self._shard_name(name, row)} was never written "
-                "in full or is gone",
-            )
-        return values
+        wrong = self._wrong_chunk(name, first // chunk, checksum_rows(values, chunk))
+        if wrong is not None:
+            shard, rows = self._shard_name(name, wrong * chunk), values[wrong * chunk - first :][:chunk]
+            what = "was never written in full or is gone" if np.isnan(rows).all() else "is not as it was written there"
+            raise damaged_store_error(self.path, f"rows {start} to {stop} of '{name}' cannot be read: {shard} {what}")
+        return values[start - first : stop - first]
 
     def read_clip(self, clip: int, name: str = "joints") -> NDArray[np.float32]:
         """Return a clip's rows of a row array, (M, T, V) or (M, T, V, 3).
@@ -105,7 +128,7 @@ class Store:
             DamagedStoreError: they cannot be read.
         """
         first, frames, bodies = (int(self.columns[column][clip]) for column in ("first_row", "frames", "bodies"))
-        rows = self.read_rows(name, first, first + frames * bodies)
+        rows = self.read_rows(name, first, first + frames * bodies).copy()  # not the chunks around it
         return rows.reshape(bodies, frames, *rows.shape[1:])
 
     def blocks(self) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
@@ -117,6 +140,15 @@ class Store:
             last = max(first + 1, int(np.searchsorted(ends, start + BLOCK_ROWS, side="right")))
             yield first, last, self.read_rows("joints", start, int(ends[last - 1]))
             first = last
+
+    def _wrong_chunk(self, name: str, first: int, found: str) -> int | None:
+        """Return the first chunk whose checksum is not the root's; `found` are those from chunk `first` on."""
+        written, digits = self.root.checksums.rows.get(name, ""), CHECKSUM_DIGITS
+        for at in range(0, len(found), digits):
+            place = first * digits + at
+            if found[at : at + digits] != written[place : place + digits]:
+                return place // digits
+        return None
 
     def _shard_name(self, name: str, row: int) -> str:
         """Return the object, below the store's folder, that holds a row."""
@@ -143,18 +175,18 @@ def open_store(path: StoragePath, *, check_columns: bool = True) -> Store:
             raise StoreError(
                 f"{path}: there is no store", remedy=f"Make one: mampctl ingest DATASET --raw PATH --out {path}"
             )
-        group = _open_group(path)
+        content = read_bytes(path / NODE_METADATA)
     except PermissionError as problem:
         raise _permission_error(path, problem) from None
-    except READ_ERRORS as problem:
+    except OSError as problem:
         raise StoreError(
-            f"{path}: not a store of clips ({type(problem).__name__})",
+            f"{path}: not a store of clips ({type(problem).__name__}: {NODE_METADATA})",
             remedy="Name a folder that `mampctl ingest` has written.",
         ) from problem
-    metadata = _read_metadata(group, path)
-    columns = {name: _read_column(group, name, path) for name in CLIP_COLUMNS}
-    arrays = {name: _open_array(group, name, path) for name in ROW_ARRAYS}
-    store = Store(path, metadata, _read_ids(columns["id"], path), columns, arrays)
+    root = decode_root(content, path)
+    columns = {name: _read_column(root, name, path) for name in CLIP_COLUMNS}
+    arrays = {name: _open_array(root, name, path) for name in ROW_ARRAYS}
+    store = Store(path, root, _read_ids(columns["id"], path), columns, arrays)
     _check_lengths(store)
     if check_columns:
         _check_clips(store)
@@ -166,14 +198,18 @@ def is_complete(path: StoragePath) -> bool:
     """Return whether there is a store with a completion mark at `path`.
 
     Raises:
-        StoreError: it may not be read.
+        StoreError: it may not be read, is of another format version, or is something else.
+        DamagedStoreError: its root object is not as it was written.
     """
     try:
-        return exists(path) and bool(_open_group(path).attrs.get("complete"))
+        content = read_bytes(path / NODE_METADATA) if exists(path) else None
+        if content is not None:
+            decode_root(content, path)
     except PermissionError as problem:
         raise _permission_error(path, problem) from None
-    except READ_ERRORS:
+    except (OSError, IncompleteStoreError):
         return False
+    return content is not None
 
 
 def clip_ends(columns: Columns) -> NDArray[np.int64]:
@@ -190,55 +226,38 @@ def unpack_ids(packed: NDArray[np.uint8]) -> list[str]:
     return [name.decode("ascii") for name in names]
 
 
-def damaged_store_error(path: StoragePath, problem: str) -> DamagedStoreError:
-    """Return the error for a store whose content is not what its metadata promises."""
-    return DamagedStoreError(
-        f"{path}: {problem}", remedy=f"`mampctl verify {path}` checks all of it. Remove the store and ingest again."
-    )
-
-
 def _permission_error(path: StoragePath, problem: PermissionError) -> StoreError:
     return StoreError(
         f"{path}: may not be read ({problem.strerror})", remedy="Make it readable, or name another store."
     )
 
 
-def _open_group(path: StoragePath) -> zarr.Group:
-    return zarr.open_group(zarr_store(path, read_only=True), mode="r")
-
-
-def _read_metadata(group: zarr.Group, path: StoragePath) -> StoreMetadata:
-    attributes = group.attrs.asdict()
-    if attributes.get("complete") is not True:
-        raise IncompleteStoreError(
-            f"{path}: the store has no completion mark: its ingest or import did not finish",
-            remedy="Run the same `mampctl ingest` command again; it continues where it stopped. Or the same import.",
-        )
-    version = attributes.get("format_version")
-    if version != FORMAT_VERSION:
-        raise StoreError(
-            f"{path}: the store has format version {version!r}, this mampctl reads version {FORMAT_VERSION}",
-            remedy="Use the mampctl that made the store, or ingest again.",
-        )
-    return parse_model_json(StoreMetadata, canonical_json(attributes), str(path), StoreError)
-
-
-def _open_array(group: zarr.Group, name: str, path: StoragePath) -> "zarr.Array[Any]":
+def _open_array(root: StoreRoot, name: str, path: StoragePath) -> "zarr.Array[Any]":
+    """Open an array by the root's copy of its metadata: the array's own may be further, during an append."""
     try:
-        array = group[name]
-    except READ_ERRORS:
-        array = None
-    if not isinstance(array, zarr.Array):
-        raise damaged_store_error(path, f"array '{name}' is missing or unreadable")
-    return array
-
-
-def _read_column(group: zarr.Group, name: str, path: StoragePath) -> NDArray[Any]:
-    array = _open_array(group, f"clips/{name}", path)
-    try:
-        return np.asarray(array[...])
+        return zarr.Array.from_dict(zarr_path(path, name), dict(root.nodes[name]))
     except READ_ERRORS as problem:
-        raise damaged_store_error(path, f"column clips/{name} cannot be read: {problem}") from problem
+        raise damaged_store_error(path, f"array '{name}' is missing in {NODE_METADATA} or unreadable") from problem
+
+
+def _read_column(root: StoreRoot, name: str, path: StoragePath) -> NDArray[Any]:
+    """Return a clip column, compared with its digests."""
+    array = _open_array(root, f"clips/{name}", path)
+    chunk, written = array.chunks[0], root.checksums.columns.get(name, ())
+    with suppress(*READ_ERRORS):
+        values = np.asarray(array[...])
+        if checksum_column(values, chunk) == written:
+            return values
+    for number in range(-(-array.shape[0] // chunk)):  # again, to find out which object it is
+        place = f"clips/{name}/{array.metadata.encode_chunk_key((number, *[0] * (array.ndim - 1)))}"
+        try:
+            values = np.asarray(array[number * chunk : (number + 1) * chunk])
+        except READ_ERRORS as problem:
+            reason = f"{type(problem).__name__}: {problem}"
+            raise damaged_store_error(path, f"column clips/{name} cannot be read ({place}): {reason}") from problem
+        if checksum_column(values, chunk) != written[number : number + 1]:
+            raise damaged_store_error(path, f"column clips/{name}: {place} is gone or not as it was written there")
+    raise damaged_store_error(path, f"column clips/{name} is not as it was written")
 
 
 def _read_ids(packed: NDArray[Any], path: StoragePath) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import ObjectStore
+from zarr.storage import LocalStore, ObjectStore, StorePath
 
 from mamp_schemas.io.storage import connect_bucket, obstore_errors
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath, is_remote
@@ -24,6 +24,12 @@ def zarr_store(path: StoragePath, *, read_only: bool = False) -> Path | Store:
     if is_remote(path):
         return _BucketStore(connect_bucket(path.bucket, path.key), read_only=read_only)
     return path
+
+
+def zarr_path(path: StoragePath, node: str) -> StorePath:
+    """Return where a store's array is, for reading it by metadata that is at hand."""
+    store = zarr_store(path, read_only=True)
+    return StorePath(LocalStore(store, read_only=True) if isinstance(store, Path) else store, node)
 
 
 class _BucketStore(_ObjectStore):

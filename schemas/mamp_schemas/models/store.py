@@ -1,6 +1,6 @@
 """The store format: array names, columns, dtypes, motion specification and root metadata. See docs/store-format.md."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -23,7 +23,8 @@ class MotionSpec(Model):
     segment: int = Field(default=4, ge=1)
 
 
-FORMAT_VERSION: Literal[1] = 1
+FORMAT_VERSION: Literal[2] = 2
+"""Version 2 has checksums of columns and rows, and a digest of the root object."""
 
 ROW_ARRAYS = ("joints", "motion", "intensity")
 """Row arrays, float32: joints (rows, V, 3) metres, motion (rows, V, 3), intensity (rows, V)."""
@@ -56,6 +57,22 @@ NOTE_DESCRIPTIONS: dict[str, str] = {
 """What an ingest counts besides clips and files, by the keys of `StoreMetadata.noted`."""
 
 DIGEST_BYTES = 16
+
+
+class StoreChecksums(Model):
+    """Checksums of what a store's arrays hold, each at its place: content that is not where it was written is found.
+
+    They are of decoded values up to the store's last clip and row, not of stored objects: an append may add to the last
+    object of an array before it replaces the root.
+
+    Attributes:
+        columns: for each clip column and chunk, the blake2b (16 bytes, in hex) of its values.
+        rows: for each row array, the CRC-32C (8 hex digits) of the rows of each chunk inside the shards, one after the
+            other.
+    """
+
+    columns: dict[str, tuple[str, ...]]
+    rows: dict[str, Annotated[str, Field(pattern=r"^([0-9a-f]{8})*$")]]
 
 
 class QuarantinedFile(Model):
@@ -121,7 +138,7 @@ class StoreMetadata(Model):
     """
 
     complete: Literal[True]
-    format_version: Literal[1]
+    format_version: Literal[2]
     dataset: str
     skeleton: Skeleton
     policy: StorePolicy

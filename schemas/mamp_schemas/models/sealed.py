@@ -1,0 +1,46 @@
+"""JSON of a model that carries the digest of itself: a file that was edited or damaged is known when it is read."""
+
+from pydantic_core import from_json
+
+from mamp_schemas.errors import ConfigError, MampctlError
+from mamp_schemas.models.base import ModelT, canonical_json, digest_dumped, parse_model_json
+
+_DIGEST = "digest"
+
+
+def dump_sealed_json(model: ModelT) -> bytes:
+    """Return the JSON text of a model, with its digest as the last key."""
+    text = model.model_dump_json(indent=1)
+    return f'{text.removesuffix("}").rstrip()},\n "{_DIGEST}": "{model.digest()}"\n}}\n'.encode()
+
+
+def parse_sealed_json(
+    model: type[ModelT], text: bytes, source: str, error: type[MampctlError] = ConfigError, remedy: str = ""
+) -> ModelT:
+    """Read a model from JSON text that carries its digest.
+
+    Args:
+        model: the model to read.
+        text: the JSON text.
+        source: where the text comes from, named in errors.
+        error: what to raise.
+        remedy: what to do if the text is not as it was written.
+
+    Raises:
+        MampctlError: of class `error`; the text is no JSON, a key is unknown, missing or out of range, or the content
+            does not match the digest.
+    """
+    try:
+        data = from_json(text)
+    except ValueError as problem:
+        raise error(f"{source}: not valid JSON ({problem})", remedy=remedy) from None
+    digest = data.pop(_DIGEST, None) if isinstance(data, dict) else None
+    try:
+        parsed = parse_model_json(model, canonical_json(data), source, error)
+    except MampctlError as problem:
+        raise error(problem.message, remedy=remedy) from None
+    if digest is None or digest != digest_dumped(data):
+        raise error(
+            f"{source}: does not match its digest: it was edited or damaged after it was written", remedy=remedy
+        )
+    return parsed
