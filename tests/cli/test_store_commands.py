@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import zarr
 
+from mamp_schemas.io.store_reader import open_store
 from tests.cli.conftest import Run
 from tests.paths import GOLDEN
+from tests.trainer.stores import seal_store
 
 
 @pytest.fixture
@@ -47,13 +49,31 @@ def test_build_splits__no_store_anywhere(run: Run, tmp_path: Path, monkeypatch: 
 
 
 def test_verify__finds_a_changed_coordinate(run: Run, store: Path) -> None:
-    joints = zarr.open_array(store / "joints", mode="r+")
-    joints[5, 3, 1] = 7.0
+    zarr.open_array(store / "joints", mode="r+")[5, 3, 1] = 7.0
+    outcome = run("verify", store, "--json")
+    assert outcome.code == 1
+    (problem,) = json.loads(outcome.out)["problems"]
+    assert problem.endswith("joints/c/0/0/0 is not as it was written there")
+
+
+def test_verify__finds_what_checksums_do_not_know(run: Run, store: Path) -> None:
+    metadata = open_store(store).metadata
+    zarr.open_array(store / "joints", mode="r+")[5, 3, 1] = 7.0
+    seal_store(store, metadata)
     outcome = run("verify", store, "--json")
     assert outcome.code == 1
     problems = json.loads(outcome.out)["problems"]
     assert any("does not match its digest" in problem for problem in problems)
     assert any("'motion' differs" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("node", ["joints", "clips", "clips/label"])
+def test_verify__finds_damaged_metadata_of_an_array(run: Run, store: Path, node: str) -> None:
+    file = store / node / "zarr.json"
+    file.write_text(file.read_text().replace("3", "7", 1))
+    outcome = run("verify", store)
+    assert outcome.code == 1
+    assert f"{node}/zarr.json differs from the root's copy of it" in outcome.out
 
 
 def test_verify__finds_a_flipped_bit_and_names_the_rows(run: Run, store: Path) -> None:

@@ -72,11 +72,11 @@ def test_ingest__goes_on_after_an_interruption(
     out, calls = tmp_path / "ntu60.zarr", []
     original = getattr(ingest_module, task)
 
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object) -> object:
         calls.append(1)
         if len(calls) == (3 if task == "parse_part" else 1):
             raise KeyboardInterrupt
-        original(*arguments)
+        return original(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, task, interrupted)
@@ -160,11 +160,11 @@ def test_ingest__packed_shards_are_not_packed_again(
     out, packed = tmp_path / "ntu60.zarr", []
     original = ingest_module.pack_shard
 
-    def counted(job: PackJob, limit: int | None) -> None:
+    def counted(job: PackJob, limit: int | None) -> object:
         if limit is not None and len(packed) == limit:
             raise KeyboardInterrupt
         packed.append(job.rows.start)
-        original(job)
+        return original(job)
 
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, "pack_shard", lambda job: counted(job, 3))

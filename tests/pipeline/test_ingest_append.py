@@ -101,11 +101,11 @@ def test_ingest__append_that_is_interrupted(
     first = ingest(request(out, archives[0]), NullProgress())
     original, calls = getattr(ingest_module, task), []
 
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object) -> object:
         calls.append(1)
         if len(calls) > (task == "pack_shard") * 2:
             raise KeyboardInterrupt
-        original(*arguments)
+        return original(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(ingest_module, task, interrupted)
@@ -188,7 +188,7 @@ def test_extend_arrays__refuses_longer_ids(archives: tuple[Path, Path], tmp_path
     store = open_store(out)
     columns = {**store.columns, "id": shards.pack_ids([f"{name}-longer" for name in store.ids])}
     with pytest.raises(StoreError, match="width"):
-        writer.extend_arrays(out, store.metadata.counts.rows, columns, len(store.ids))
+        writer.extend_arrays(store, store.metadata.counts.rows, columns)
 
 
 def test_append__what_plain_zarr_sees(archives: tuple[Path, Path], tmp_path: Path) -> None:

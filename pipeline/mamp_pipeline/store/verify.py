@@ -17,6 +17,7 @@ from mamp_schemas.io.store_reader import Store
 from mamp_schemas.io.store_root import NODE_METADATA
 from mamp_schemas.models.base import canonical_json
 from mamp_schemas.models.results import VerifyReport
+from mamp_schemas.models.store import ROW_ARRAYS
 from mamp_schemas.progress import Progress
 
 
@@ -30,20 +31,13 @@ def verify_store(store: Store, progress: Progress) -> VerifyReport:
     problems = list(_check_layout(store))
     progress.start("verify", len(store.ids), "clips")
     if not problems:
-        for first, last, joints in _readable_blocks(store, problems):
-            problems.extend(_check_block(store, first, last, joints))
+        for first, last, start, stop in store.block_bounds():
+            problems.extend(_check_block(store, first, last, start, stop))
             progress.advance(last - first)
         problems.extend(_check_hash(store))
     problems.extend(_check_nodes(store))
     counts = store.metadata.counts
     return VerifyReport(clips=len(store.ids), rows=counts.rows, problems=tuple(problems))
-
-
-def _readable_blocks(store: Store, problems: list[str]) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    try:
-        yield from store.blocks()
-    except DamagedStoreError as problem:
-        problems.append(problem.message)
 
 
 def _check_nodes(store: Store) -> Iterator[str]:
@@ -76,22 +70,27 @@ def _check_layout(store: Store) -> Iterator[str]:
             yield f"array '{name}' has {array.shape[0]} rows, the metadata says {rows}"
 
 
-def _check_block(store: Store, first: int, last: int, joints: NDArray[np.float32]) -> Iterator[str]:
-    start = int(store.columns["first_row"][first])
-    spec = store.metadata.motion
+def _check_block(store: Store, first: int, last: int, start: int, stop: int) -> Iterator[str]:
+    """Check the clips [first, last), which have the rows [start, stop)."""
+    rows, names = {}, f"clips {store.ids[first]} to {store.ids[last - 1]}"
+    for name in ROW_ARRAYS:
+        try:
+            rows[name] = store.read_rows(name, start, stop)
+        except DamagedStoreError as problem:
+            yield problem.message
+    if "joints" not in rows:
+        return
+    joints, spec = rows["joints"], store.metadata.motion
     frames = store.columns["frames"][first:last].astype(np.int64)
     bodies = store.columns["bodies"][first:last].astype(np.int64)
     expected = row_arrays(joints, frames, bodies, spec)
-    for name, values in ((name, expected[name]) for name in ("motion", "intensity")):
-        try:
-            if not np.array_equal(store.read_rows(name, start, start + len(joints)), values):
-                yield f"'{name}' differs from what the joints give, clips {store.ids[first]} to {store.ids[last - 1]}"
-        except DamagedStoreError as problem:
-            yield problem.message
+    for name in sorted(rows.keys() - {"joints"}):
+        if not np.array_equal(rows[name], expected[name]):
+            yield f"'{name}' differs from what the joints give, {names}"
     if not np.array_equal(
         mean_intensity(joints, frames, bodies, spec.segment), store.columns["mean_intensity"][first:last]
     ):
-        yield f"clips/mean_intensity differs, clips {store.ids[first]} to {store.ids[last - 1]}"
+        yield f"clips/mean_intensity differs, {names}"
     for clip in range(first, last):
         if _recompute_digest(store, clip, joints, start) != store.columns["digest"][clip].tobytes():
             yield f"clip {store.ids[clip]} does not match its digest"

@@ -133,12 +133,17 @@ class Store:
 
     def blocks(self) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
         """Yield (first clip, last clip + 1, joints rows) over all clips, about `BLOCK_ROWS` rows at a time."""
+        for first, last, start, stop in self.block_bounds():
+            yield first, last, self.read_rows("joints", start, stop)
+
+    def block_bounds(self) -> Iterator[tuple[int, int, int, int]]:
+        """Yield (first clip, last clip + 1, first row, last row + 1) of each of the `blocks`."""
         ends = clip_ends(self.columns)
         first, clips = 0, len(self.ids)
         while first < clips:
             start = int(self.columns["first_row"][first])
             last = max(first + 1, int(np.searchsorted(ends, start + BLOCK_ROWS, side="right")))
-            yield first, last, self.read_rows("joints", start, int(ends[last - 1]))
+            yield first, last, start, int(ends[last - 1])
             first = last
 
     def _wrong_chunk(self, name: str, first: int, found: str) -> int | None:
