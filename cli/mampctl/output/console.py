@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
+from io import TextIOWrapper
 from typing import Any
 
 from mamp_schemas.errors import MampctlError
@@ -40,6 +41,12 @@ def print_error(error: MampctlError) -> None:
     sys.stderr.write(f"error: {error.message}\n")
     if error.remedy:
         sys.stderr.write(f"  {error.remedy}\n")
+
+
+def allow_any_path() -> None:
+    """Let standard output take paths with bytes that are no UTF-8, and write those bytes as they are."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")
 
 
 def print_line(text: str = "") -> None:

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Mapping
 
 from mamp_schemas.errors import ExitCode
+from mampctl.output.console import allow_any_path
 from mampctl.output.log import install_json_log
 
 
 def main() -> None:
     """Import and run the command line."""
     install_json_log()
+    allow_any_path()
     try:
         from mampctl.runtime.app import run_app as run
 

@@ -423,16 +423,26 @@ def read_exclude_list(path: Path, reader: DatasetReader) -> frozenset[str]:
         raise RawInputError(
             f"{path}: cannot read the exclude list ({problem.strerror})", remedy="Check --exclude."
         ) from None
-    names = (line.strip() for line in lines)
-    infos = (reader.parse_path((strip_suffix(name, reader.suffix) or name) + reader.suffix) for name in names if name)
-    ids = frozenset(info.id for info in infos if info is not None)
+    names = [name for line in lines if (name := line.strip())]
+    infos = {name: reader.parse_path((strip_suffix(name, reader.suffix) or name) + reader.suffix) for name in names}
+    ids = frozenset(info.id for info in infos.values() if info is not None)
     if not ids:
         form = reader.name_pattern.removesuffix(reader.suffix)
         raise RawInputError(
             f"{path}: no clip name in its {len(lines)} lines",
             remedy=f"An exclude list names one clip of {reader.options.title} a line, such as {form}.",
         )
+    skipped = [name for name, info in infos.items() if info is None]
+    if skipped:
+        logger.info(
+            f"{path.name}: {len(skipped):,} lines name no clip of {reader.options.title} and are skipped, the first is "
+            f"'{printable(skipped[0][:_QUOTED])}'"
+        )
     return ids
+
+
+_QUOTED = 60
+"""Characters of a line that messages quote."""
 
 
 def _nothing_found_error(

@@ -166,7 +166,8 @@ def write_runs_page(runs: Sequence[RunReport], out: Path) -> int:
         OutputError: the file cannot be written.
     """
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
-    return write_file(out, render_runs_page(f"report of {title}", runs_page_data(runs)).encode(), make_parents=True)
+    page = render_runs_page(f"report of {title}", runs_page_data(runs)).encode(errors="backslashreplace")
+    return write_file(out, page, make_parents=True)
 
 
 def runs_page_data(runs: Sequence[RunReport]) -> dict[str, Any]:

@@ -139,7 +139,9 @@ def write_store_page(store: Store, out: Path, progress: Progress) -> StoreReport
     outliers = find_outliers(surveyed, store.metadata.skeleton.joints)
     clips = _pack_clips(store, _choose_clips(store, outliers))
     data = {**store_page_data(store, surveyed, outliers), "clips": clips}
-    page = render_store_page(f"{store.metadata.dataset_spec().title}: report of {store.path.name}", data).encode()
+    page = render_store_page(f"{store.metadata.dataset_spec().title}: report of {store.path.name}", data).encode(
+        errors="backslashreplace"
+    )
     return StoreReportSummary(
         write_file(out, page, make_parents=True),
         {kind: len(clip_ids) for kind, clip_ids in outliers.items()},

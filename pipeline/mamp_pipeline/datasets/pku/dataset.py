@@ -132,6 +132,10 @@ class PkuReader(DatasetReader):
         """Return the labelled segments of a video."""
         return read_video_clips(source, info)
 
+    def read_unnamed(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
+        """Return the labelled segments of a video; its labels only cut it."""
+        return read_video_clips(source, info, any_action=True)
+
     def clean(self, content: RawSegment, policy: IngestPolicy) -> Clip | None:
         """Return the clip of a labelled segment; None where it holds no position."""
         return make_segment_clip(content, policy, self.options.skeleton)

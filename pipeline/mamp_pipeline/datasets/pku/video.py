@@ -72,21 +72,26 @@ def _parse_frame(line: bytes, number: int, strict: bool) -> list[float]:
     raise RawFileError(f"{quote(wrong)} is no number within float32", line=number)
 
 
-def parse_labels(data: bytes) -> list[LabelledInterval | RawFileError]:
+def parse_labels(data: bytes, *, any_action: bool = False) -> list[LabelledInterval | RawFileError]:
     """Parse a label file: `action,start,end,confidence` a line, any number of lines.
+
+    Args:
+        data: the file's bytes.
+        any_action: whether intervals of other actions than the dataset's count, too.
 
     Returns:
         For each line that is not blank its interval, or why it has none: malformed, or an action outside 1 to 51.
     """
-    return [_parse_label(line, number) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    return [_parse_label(line, number, any_action) for number, line in lines]
 
 
-def _parse_label(line: bytes, number: int) -> LabelledInterval | RawFileError:
+def _parse_label(line: bytes, number: int, any_action: bool) -> LabelledInterval | RawFileError:
     match = _LABEL.fullmatch(line)
     if match is None:
         return RawFileError(f"{quote(line)} is not action,start,end,confidence", line=number)
     action, start, end = (int(field) for field in match.groups())
-    if not 1 <= action <= PKU1.classes:
+    if not (any_action or 1 <= action <= PKU1.classes):
         return RawFileError(f"action {action}, expected 1 to {PKU1.classes}", line=number)
     return LabelledInterval(action - 1, start, end, number)
 
@@ -96,12 +101,13 @@ def quote(text: bytes) -> str:
     return repr(text[:40].decode("ascii", errors="replace")) + ("…" if len(text) > 40 else "")
 
 
-def read_video_clips(source: RawSource, info: ClipInfo) -> list[RawClip]:
+def read_video_clips(source: RawSource, info: ClipInfo, *, any_action: bool = False) -> list[RawClip]:
     """Read a video and its labels.
 
     Args:
         source: a video with its annotations.
         info: what its name says.
+        any_action: whether intervals of other actions than the dataset's give clips, too.
 
     Returns:
         The raw clips in order of id `VIDEO_INDEX`; INDEX is the 0-based position of the label in its file, counting
@@ -115,7 +121,7 @@ def read_video_clips(source: RawSource, info: ClipInfo) -> list[RawClip]:
         raise RawFileError(annotations.problem if annotations else "a video without its labels")
     info = replace(info, xsub=annotations.xsub, xview=annotations.xview)
     try:
-        actions = parse_labels(read_source(annotations.labels))
+        actions = parse_labels(read_source(annotations.labels), any_action=any_action)
     except RawFileError as problem:
         return [RawClip(info, problem, annotations.labels)]
     if not actions:
