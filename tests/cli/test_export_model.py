@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +58,75 @@ def test_export_model__torch_export_of_an_encoder(run: Run, runs: Path, tmp_path
     assert "float32 (N, 2, 16, 25, 3)" in outcome.out
     (features,) = torch.export.load(tmp_path / "m.pt2").module()(torch.zeros(3, 2, 16, 25, 3))
     assert features.shape == (3, 16)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "using-models.md").read_text()
+PREPARE, RUN_EXPORTED = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+SMALL = ("model.width=16", "model.depth=1", "model.heads=2", "model.frames=16")
+BLOCKED = """
+import sys
+for name in ("mampctl", "mamp_schemas", "mamp_pipeline", "mamp_trainer", "torch"):
+    sys.modules[name] = None
+"""
+LAYOUT = """
+name: Gestures
+skeleton: coco_17
+files: {format: npy, order: TVC}
+axes: [-x, z, y]
+labels: folder
+classes: [sit down, wave]
+names: 's(?P<subject>\\d+)'
+protocols: [{name: xsub, column: subject, train: [1, 2]}]
+"""
+
+
+@pytest.mark.parametrize(("units", "bodies", "length"), [("millimetres", 1, 37), ("metres", 2, 9)])
+def test_page__a_program_without_the_package_gives_the_logits_of_predict(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, units: str, bodies: int, length: int
+) -> None:
+    assert len(PREPARE.splitlines()) - PREPARE.count("\n\n") <= 15
+    monkeypatch.chdir(tmp_path)
+    Path("gestures.yaml").write_text(f"{LAYOUT}units: {units}\nbodies: {bodies}\n")
+    scale = 1000 if units == "millimetres" else 1
+    for label in ("sit down", "wave"):
+        Path("recordings", label).mkdir(parents=True)
+        for subject in (1, 2, 3):
+            poses = np.random.default_rng([subject, len(label)]).normal(1, 1, size=(length, 17, 3))
+            poses += np.linspace(0, 2, length)[:, None, None]
+            np.save(Path("recordings", label, f"s{subject}.npy"), (scale * poses).astype(np.float32))
+    chosen = (
+        "dataset=custom",
+        "protocol=xsub",
+        "model.joints=17",
+        "schedule.epochs=2",
+        "schedule.warmup_epochs=0",
+        *SMALL,
+    )
+    sets = [part for setting in chosen for part in ("--set", setting)]
+    for command in (
+        ("ingest", "custom", "--layout", "gestures.yaml", "--raw", "recordings", "--out", "g.zarr", "--workers", "0"),
+        ("build-splits", "--protocol", "xsub", "--store", "g.zarr"),
+        ("train", "linear", "--recipe", "nwucla-small", *sets, "--store", "g.zarr", "--out", "run", "--device", "cpu"),
+        ("export-model", "run", "--layout", "gestures.yaml", "--out", "gestures.onnx"),
+    ):
+        outcome = run(*command)
+        assert outcome.code == 0, outcome.err
+    outcome = run("predict", "run", "recordings", "--layout", "gestures.yaml", "--device", "cpu")
+    assert outcome.code == 0, outcome.err
+    predicted = {line["clip"]: {each["label"]: each["probability"] for each in line["predictions"]}
+                 for line in map(json.loads, outcome.out.splitlines())}  # fmt: skip
+
+    for label in ("sit down", "wave"):
+        shutil.copy(Path("recordings", label, "s3.npy"), "wave.npy")
+        code = f"{BLOCKED}{PREPARE}{RUN_EXPORTED}\nprint(json.dumps(logits[0].tolist()))"
+        environment = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+        result = subprocess.run(
+            [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+        )
+        logits = np.array(json.loads(result.stdout))
+        expected = np.array([predicted[f"{label}/s3"][number] for number in range(2)])
+        # Logits are known up to a constant: their differences are those of the logarithms of the probabilities.
+        assert abs((logits[1] - logits[0]) - np.log(expected[1] / expected[0])) < 1e-4
 
 
 def test_export_model__what_differs_is_not_written(

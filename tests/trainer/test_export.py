@@ -14,6 +14,7 @@ from mamp_schemas.datasets.nwucla import NWUCLA
 from mamp_schemas.datasets.pku import PKU1
 from mamp_schemas.errors import ExportError
 from mamp_schemas.models.dataset import dataset_spec
+from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.data.collate import find_unique_bodies
 from mamp_trainer.export import network as check
@@ -137,6 +138,28 @@ def test_export_metadata__says_shape_units_and_classes() -> None:
     assert "0.9 of its valid frames" in metadata["input"]
     assert "holds zeros" in metadata["input"]
     assert json.loads(metadata["classes"])[0] == "drink water"
+
+
+def test_export_metadata__says_how_a_recording_becomes_the_input() -> None:
+    network, recipe = exported("encoder"), linear_recipe()
+    layout = Layout.model_validate(
+        {
+            "name": "Mine",
+            "skeleton": "coco_17",
+            "files": {"format": "npy", "order": "TVC"},
+            "units": "millimetres",
+            "axes": ("-x", "z", "y"),
+        }
+    )
+    spec = layout.dataset_spec()
+    about = json.loads(export_metadata(network, recipe, spec, spec.paper_policy, (), layout)["preparation"])
+    assert about["axes"] == ["-x", "z", "y"]
+    assert (about["file_units"], about["file_units_per_metre"]) == ("millimetres", 1000)
+    assert (about["centre"], about["centre_joint"]) == (11, "left_hip")
+    assert about["joints"] == list(spec.skeleton.joints)
+    assert (about["bodies"], about["frames"], about["crop"]) == (1, 16, 0.9)
+    camera = json.loads(export_metadata(network, recipe, PKU1, dataset_spec("pku1").paper_policy, ())["preparation"])
+    assert (camera["centre"], camera["axes"], camera["file_units"]) == (None, ["x", "y", "z"], "metres")
 
 
 def test_export_metadata__an_encoder_has_no_classes() -> None:

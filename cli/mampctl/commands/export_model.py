@@ -52,7 +52,7 @@ def export_model(
     spec = dataset_spec(trained.dataset, described)
     cleaning = spec.policy(read_training_policy(checkpoint, policy))
     network = load_exported_network(checkpoint, trained)
-    metadata = export_metadata(network, trained, spec, cleaning, spec.class_names)
+    metadata = export_metadata(network, trained, spec, cleaning, spec.class_names, described)
     content, difference = make(network, spec.bodies, metadata, str(out))
     write_file(out, content)
     result = {"file": str(out), "bytes": len(content), "outputs": network.outputs, "difference": difference, **metadata}

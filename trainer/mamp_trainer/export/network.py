@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mamp_schemas.errors import ExportError
 from mamp_schemas.models.dataset import DatasetSpec
+from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import IngestPolicy
 from mamp_schemas.models.recipe import EvaluationRecipe, Recipe
 from mamp_trainer.checkpoints.load import load_encoder
@@ -133,7 +134,12 @@ def _mismatch_error(what: str, problem: str) -> ExportError:
 
 
 def export_metadata(
-    network: ExportedNetwork, recipe: Recipe, spec: DatasetSpec, policy: IngestPolicy, classes: Sequence[str]
+    network: ExportedNetwork,
+    recipe: Recipe,
+    spec: DatasetSpec,
+    policy: IngestPolicy,
+    classes: Sequence[str],
+    layout: Layout | None = None,
 ) -> dict[str, str]:
     """Return the metadata of an exported file: text by name.
 
@@ -143,6 +149,7 @@ def export_metadata(
         spec: the dataset.
         policy: the policy that the dataset's clips were made by.
         classes: the names of the classes.
+        layout: of own recordings.
     """
     model, width = recipe.model, recipe.model.width
     empty_slot = "a copy of the first body" if policy.empty_slot == "copy" else "zeros"
@@ -161,6 +168,7 @@ def export_metadata(
         ),
         "features": f"float32 (N, {width}): the encoder's output, mean over bodies, segments and joints",
         "joints": json.dumps(spec.skeleton.joints),
+        "preparation": json.dumps(_describe_preparation(recipe, spec, policy, layout)),
     }
     if network.head is None:
         return metadata
@@ -169,6 +177,35 @@ def export_metadata(
         "classes": json.dumps(list(classes)),
     }
     return metadata | scores
+
+
+def _describe_preparation(
+    recipe: Recipe, spec: DatasetSpec, policy: IngestPolicy, layout: Layout | None
+) -> dict[str, object]:
+    """Return what programs need to make the network's input from a recording, as docs/using-models.md does.
+
+    `axes` are the coordinates of the recorded files, with their signs, that become x, y (up) and z. `centre` is the
+    index of the joint whose position in the first frame is the origin, None for the camera. `crop` is the middle share
+    of the frames that is kept, `frames` the number that it is resized to.
+    """
+    skeleton, centred = spec.skeleton, policy.centre != "none"
+    return {
+        "skeleton": skeleton.name,
+        "joints": skeleton.joints,
+        "parents": skeleton.parents,
+        "centre": skeleton.centre if centred else None,
+        "centre_joint": skeleton.joints[skeleton.centre] if centred else None,
+        "units": "metres",
+        "file_units": layout.units if layout else "metres",
+        "file_units_per_metre": layout.metres_per_unit if layout else 1.0,
+        "axes": layout.axes if layout else ("x", "y", "z"),
+        "missing": layout.missing if layout else None,
+        "bodies": spec.bodies,
+        "empty_slot": policy.empty_slot,
+        "valid_frames": policy.valid_frames,
+        "crop": recipe.sampling.test_crop,
+        "frames": recipe.model.frames,
+    }
 
 
 def _describe_origin(spec: DatasetSpec, policy: IngestPolicy) -> str:
