@@ -20,6 +20,7 @@ from mampctl.output.console import print_error, print_interrupted, start_timer
 from mampctl.output.log import handle_log, set_log_level, set_run_id
 from mampctl.runtime.distributed import REPEAT_COMMAND, is_first_rank
 from mampctl.runtime.environment import bind_variables, unknown_variables, used_variables, walk_commands
+from mampctl.runtime.errors import needed_memory
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class MampctlGroup(TyperGroup):
         """Run the command; an interruption is one line and an exit code, never a traceback."""
         self._warn_of_unknown_variables()
         try:
-            with handle_sigterm(), _convert_usage_errors():
+            with handle_sigterm(), _convert_usage_errors(), needed_memory():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             print_interrupted(REPEAT_COMMAND)

@@ -182,7 +182,7 @@ def format_validation_error(
         else:
             # A whole mapping says nothing that the message does not.
             got = "" if isinstance(entry["input"], dict) else f" (got {shorten(repr(entry['input']))})"
-            lines.append(f"  {key}: {entry['msg']}{got}")
+            lines.append(f"  {key}: {entry['msg'].removeprefix('Value error, ')}{got}")
     if len(entries) > _MAX_LISTED:
         lines.append(f"  and {len(entries) - _MAX_LISTED:,} more")
     return "\n".join(lines)

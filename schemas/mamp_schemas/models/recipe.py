@@ -26,6 +26,9 @@ from mamp_schemas.registry import OBJECTIVES, PROTOCOLS, unknown_name
 MAX_COUNT = 2**31 - 1
 """The largest number of clips, frames or shards in a recipe."""
 
+WEIGHT_BYTES = 4
+"""Of a weight, which is a float32."""
+
 MAX_STATE_BYTES = 10**12
 """The most that a network's weights, their gradients and AdamW's two moments may take, all of them float32."""
 
@@ -81,7 +84,7 @@ class ModelSpec(Model):
     @property
     def state_bytes(self) -> int:
         """About how many bytes weights, gradients and two moments of AdamW take, as float32."""
-        return 16 * self.parameters
+        return 4 * WEIGHT_BYTES * self.parameters
 
     @property
     def segments(self) -> int:

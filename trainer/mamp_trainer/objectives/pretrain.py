@@ -23,6 +23,7 @@ from mamp_trainer.training.runtime import (
     choose_activation_checkpointing,
     free_memory,
     measure_budget,
+    require_network_memory,
     seeded,
 )
 from mamp_trainer.training.state import TrainState
@@ -50,6 +51,7 @@ def pretrain(recipe: PretrainRecipe, store_path: StoragePath, context: RunContex
     ranks = context.dist_context
     with lock_run_dir(context.run_dir, context.resume, ranks):
         device = context.torch_device()
+        require_network_memory(recipe.model, device)
         data = RunData.open(store_path, recipe, device, measure_budget(device, ranks))
         recipe = recipe.replaced(shuffle_window=data.residency.window)
         objective = make_objective(recipe)

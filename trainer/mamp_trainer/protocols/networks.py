@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.models.recipe import EvaluationRecipe, Recipe
 from mamp_schemas.registry import PROTOCOLS
@@ -11,7 +13,7 @@ from mamp_trainer.checkpoints.provenance import read_training_recipe
 from mamp_trainer.checkpoints.released import describe_settings, load_released
 from mamp_trainer.models.clip_encoder import Classifier, FeatureExtractor
 from mamp_trainer.models.mamp import Encoder
-from mamp_trainer.training.runtime import seeded
+from mamp_trainer.training.runtime import require_network_memory, seeded
 
 
 def make_classifier(recipe: EvaluationRecipe, classes: int, encoder_from: Path | None) -> Classifier:
@@ -26,7 +28,9 @@ def make_classifier(recipe: EvaluationRecipe, classes: int, encoder_from: Path |
 
     Raises:
         CheckpointError: the named encoder cannot be read or has another shape.
+        TrainingError: no memory of this machine could hold it.
     """
+    require_network_memory(recipe.model, torch.device("cpu"), trained=False)
     with seeded(recipe.seed):
         encoder = Encoder(recipe.model)
         model = Classifier(encoder, PROTOCOLS.get(recipe.kind).head(recipe, classes), classes, recipe.precision)
@@ -95,6 +99,7 @@ def load_feature_extractor(source: Path | None, recipe: Recipe) -> FeatureExtrac
     Raises:
         CheckpointError: it cannot be read or has another shape.
     """
+    require_network_memory(recipe.model, torch.device("cpu"), trained=False)
     with seeded(recipe.seed):
         encoder = Encoder(recipe.model)
     if source is not None:

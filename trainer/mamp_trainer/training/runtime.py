@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from mamp_schemas.errors import TrainingError, UsageError
-from mamp_schemas.models.recipe import RecomputeMode
+from mamp_schemas.models.recipe import WEIGHT_BYTES, ModelSpec, RecomputeMode
 from mamp_schemas.progress import NullProgress, Progress
-from mamp_schemas.system import count_cores, free_host_memory
+from mamp_schemas.system import count_cores, free_host_memory, total_memory
 from mamp_trainer.data.residency import MemoryBudget
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 
@@ -151,6 +151,31 @@ def free_memory(device: torch.device, dist_context: DistContext = SINGLE_PROCESS
         if device.type == "cuda"
         else free_host_memory() // dist_context.local_world_size
     )
+
+
+def require_network_memory(spec: ModelSpec, device: torch.device, *, trained: bool = True) -> None:
+    """Check, before a network is built, that the machine's memory could hold it.
+
+    Args:
+        spec: the network's shape.
+        device: where it will be; it is built in the host's memory.
+        trained: whether gradients and two moments come to the weights.
+
+    Raises:
+        TrainingError: it could not, whatever else is in memory.
+    """
+    need = spec.state_bytes if trained else WEIGHT_BYTES * spec.parameters
+    memories = {"this machine": total_memory()}
+    if device.type == "cuda":
+        memories[str(device)] = torch.cuda.mem_get_info(device)[1]
+    for name, size in memories.items():
+        if need > size:
+            with_what = " with gradients and moments" if trained else ""
+            raise TrainingError(
+                f"the network of about {spec.parameters:,} parameters takes {need / 1e9:,.1f} GB{with_what}, "
+                f"{name} has {size / 1e9:,.1f} GB",
+                remedy="Lower model.width, model.depth, model.frames or those of the decoder.",
+            )
 
 
 ACTIVATION_MEMORY_SHARE = 0.8
