@@ -11,6 +11,7 @@ from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.recipe import EvaluationRecipe, Recipe, recipe_class
 from mamp_schemas.registry import DATASETS
 from mampctl.output.hints import suggest_recipe_options
+from mampctl.runtime.errors import needed_extras
 
 logger = logging.getLogger(__name__)
 
@@ -88,23 +89,50 @@ def default_recipe(task: str, store: str | None) -> str:
     return name
 
 
-def select_checkpoint(network: Path, best: bool) -> Path:
-    """Return the network that the user named, or the checkpoint of its run's best epoch.
+def select_checkpoint(network: Path, checkpoint: str | None, best: bool = False) -> Path:
+    """Return the network that the user named, or another checkpoint of its run than the last.
+
+    Args:
+        network: the run's folder; where neither of the others is given, any network.
+        checkpoint: an epoch, or a checkpoint's name.
+        best: whether to take the best epoch.
 
     Raises:
-        UsageError: the run has no such checkpoint.
+        UsageError: both are given, or no epoch of the run was measured.
+        CheckpointError: the run has no such checkpoint.
     """
+    if checkpoint is not None:
+        with needed_extras():
+            from mamp_trainer.checkpoints.manager import find_checkpoint
+
+        if best:
+            raise UsageError("--best and --checkpoint name two checkpoints", remedy="Leave out one of them.")
+        return find_checkpoint(network, checkpoint)
     if not best:
         return network
     from mamp_trainer.checkpoints.manager import best_checkpoint
 
-    checkpoint = best_checkpoint(network)
-    if checkpoint is None:
+    folder = best_checkpoint(network)
+    if folder is None:
         raise UsageError(
             f"{network}: no checkpoint of an epoch with a test accuracy",
             remedy="--best is for the folder of an evaluation's run.",
         )
-    return checkpoint
+    return folder
+
+
+def select_encoder(encoder: Path | None, checkpoint: str | None) -> Path | None:
+    """Return the encoder that the user named, or another checkpoint of its run than the last; None for initial weights.
+
+    Raises:
+        UsageError: a checkpoint of no run.
+        CheckpointError: the run has no such checkpoint.
+    """
+    if encoder is not None:
+        return select_checkpoint(encoder, checkpoint)
+    if checkpoint is not None:
+        raise UsageError("--checkpoint needs a run", remedy="Name the folder of a run whose checkpoint it is.")
+    return None
 
 
 def encoder_recipe(encoder: Path | None, name: str | None, store: str | None, set_: list[str] | None) -> "Recipe":

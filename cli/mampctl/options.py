@@ -154,6 +154,14 @@ EncoderRecipeOption = Annotated[
     str | None,
     typer.Option("--recipe", help="For a released .pth or initial weights: a recipe's name, or a YAML file."),
 ]
+CheckpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="EPOCH",
+        help="Take the checkpoint of this epoch of the run, or of this name (step-00001234), instead of its last.",
+    ),
+]
 BestOption = Annotated[bool, typer.Option("--best", help="Take the run's best epoch instead of its last.")]
 PolicyOption = Annotated[
     PolicyName | None,

@@ -11,10 +11,22 @@ import pytest
 import torch
 import yaml
 
+from mamp_schemas.io.run_files import list_checkpoints
+from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.predictions import ClipPredictions
+from mamp_trainer.training.runtime import RunContext
 from tests.cli.conftest import Run
 from tests.trainer.golden_model import to_released
-from tests.trainer.runs import MODEL, evaluate_encoder, finetune_recipe, last_checkpoint, linear_recipe, write_toy_store
+from tests.trainer.runs import (
+    MODEL,
+    evaluate_encoder,
+    finetune_recipe,
+    last_checkpoint,
+    linear_recipe,
+    pretrain_recipe,
+    read_metrics,
+    write_toy_store,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -78,6 +90,55 @@ def test_evaluate__the_best_epoch(run: Run, store: Path, trained: Path) -> None:
     record = json.loads((trained / "run.json").read_text())["result"]
     outcome = run("evaluate", trained, "--store", store, "--best", "--json")
     assert json.loads(outcome.out)["top1"] == pytest.approx(record["best_top1"])
+
+
+def test_evaluate__the_checkpoint_of_an_epoch(run: Run, store: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    evaluate_encoder(linear_recipe(keep_every=1), store, folder, device="cpu")
+    history = [line for line in read_metrics(folder) if line["event"] == "epoch"]
+    for number, line in enumerate(history, 1):
+        outcome = run("evaluate", folder, "--store", store, "--checkpoint", number, "--json")
+        assert json.loads(outcome.out)["top1"] == pytest.approx(line["test_top1"])
+
+
+def test_evaluate__a_checkpoint_that_is_not_there(run: Run, store: Path, trained: Path) -> None:
+    outcome = run("evaluate", trained, "--store", store, "--checkpoint", 7)
+    assert outcome.code == 1
+    assert "has no checkpoint '7'; it has: epoch" in outcome.err
+    outcome = run("evaluate", trained, "--store", store, "--checkpoint", 3, "--best")
+    assert outcome.code == 2
+    assert "--best and --checkpoint name two checkpoints" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "command", [("knn",), ("embed", "--out", "x.npz"), ("train", "linear", "--recipe", "ntu60-demo")]
+)
+def test_checkpoint__needs_a_run(run: Run, store: Path, command: tuple[str, ...]) -> None:
+    outcome = run(*command, "--store", store, "--checkpoint", 1)
+    assert outcome.code == 2
+    assert "--checkpoint needs a run" in outcome.err
+
+
+def test_train__from_the_checkpoint_of_an_epoch(run: Run, store: Path, probe: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pretrained"
+    pretrain(pretrain_recipe(keep_every=1), store, RunContext(folder, device="cpu"))
+    outcome = run(
+        "train",
+        "linear",
+        "--recipe",
+        probe,
+        "--store",
+        store,
+        "--from",
+        folder,
+        "--checkpoint",
+        1,
+        "--out",
+        tmp_path / "run",
+    )
+    assert outcome.code == 0, outcome.err
+    origin = json.loads((tmp_path / "run" / "run.json").read_text())["origin"]
+    assert origin["checkpoint"] == str(list_checkpoints(folder)[0])
 
 
 def test_evaluate__a_folder_that_holds_something_is_refused(run: Run, store: Path, trained: Path) -> None:

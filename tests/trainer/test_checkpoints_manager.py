@@ -11,7 +11,7 @@ from torch import nn
 from mamp_schemas.errors import CheckpointError, OutputError
 from mamp_schemas.io.run_files import UNTRAINED, latest_checkpoint
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot, read_checkpoint
-from mamp_trainer.checkpoints.manager import CheckpointWriter, best_checkpoint, save_checkpoint
+from mamp_trainer.checkpoints.manager import CheckpointWriter, best_checkpoint, find_checkpoint, save_checkpoint
 from tests.trainer.runs import pretrain_recipe
 
 IDENTITY = RunIdentity(task="pretrain", store_hash="a" * 64, manifest_hash="b" * 64, encoder=UNTRAINED)
@@ -183,3 +183,44 @@ def test_checkpoint_writer__an_error_of_training_is_not_hidden_by_its_own(tmp_pa
 
     with pytest.raises(ValueError, match="training"):
         write_where_a_file_stands(tmp_path, fail)
+
+
+def save_epoch(run: Path, epoch: int | None, step: int, keep_every: int | None = 3) -> Path:
+    recipe = pretrain_recipe(keep_every=keep_every)
+    return save_checkpoint(run, Snapshot.take(step, nn.Linear(2, 1), {}, recipe, IDENTITY, epoch=epoch))
+
+
+def test_save_checkpoint__keeps_epochs_for_good(tmp_path: Path) -> None:
+    for epoch in range(1, 9):
+        save_epoch(tmp_path, epoch, 10 * epoch)
+    save_epoch(tmp_path, None, 85)
+    assert names(tmp_path) == ["step-00000030", "step-00000060", "step-00000080", "step-00000085"]
+
+
+def test_save_checkpoint__what_is_kept_stays_when_the_recipe_keeps_others(tmp_path: Path) -> None:
+    save_epoch(tmp_path, 3, 30)
+    for epoch in range(4, 9):
+        save_epoch(tmp_path, epoch, 10 * epoch, keep_every=None)
+    assert names(tmp_path) == ["step-00000030", "step-00000070", "step-00000080"]
+
+
+def test_save_checkpoint__what_cannot_be_read_stays(tmp_path: Path) -> None:
+    (save_epoch(tmp_path, 1, 10) / "meta.json").write_text("{")
+    for epoch in (2, 4, 5):
+        save_epoch(tmp_path, epoch, 10 * epoch)
+    assert names(tmp_path) == ["step-00000010", "step-00000040", "step-00000050"]
+
+
+def test_find_checkpoint__by_epoch_or_name(tmp_path: Path) -> None:
+    kept, last = save_epoch(tmp_path, 3, 30), save_epoch(tmp_path, None, 35)
+    assert find_checkpoint(tmp_path, "3") == kept
+    assert find_checkpoint(tmp_path, "step-00000035") == last
+
+
+@pytest.mark.parametrize("wanted", ["4", "step-00000036", "", "None", "../step-00000030"])
+def test_find_checkpoint__says_what_there_is(tmp_path: Path, wanted: str) -> None:
+    save_epoch(tmp_path, 3, 30)
+    save_epoch(tmp_path, None, 35)
+    with pytest.raises(CheckpointError, match="it has: epoch 3, step-00000035") as caught:
+        find_checkpoint(tmp_path, wanted)
+    assert "--checkpoint step-00000035" in caught.value.remedy

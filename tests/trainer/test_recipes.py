@@ -329,3 +329,16 @@ def test_recipes__need_no_torch() -> None:
 def test_load_recipe__an_objective_that_is_no_name_is_refused() -> None:
     with pytest.raises(UsageError, match="expected a name"):
         load_recipe("pretrain", "nwucla-small", ["objective.name=mamp"])
+
+
+@pytest.mark.parametrize("name", ["pku1-xsub", "pku2-xsub", "pku1-xsub-skeletonmae", "pku2-xsub-skeletonmae"])
+def test_load_recipe__pku_keeps_the_epoch_that_the_released_scripts_take(name: str) -> None:
+    recipe = load_recipe("pretrain", name)
+    assert [epoch for epoch in range(401) if recipe.keeps(epoch)] == [301]
+
+
+def test_digest__of_a_recipe_that_keeps_no_epoch_says_nothing_of_it() -> None:
+    recipe = load_recipe("pretrain", "ntu60-xsub")
+    data = recipe.model_dump(mode="json")
+    del data["keep_every"]
+    assert recipe.digest() == digest_dumped(data)

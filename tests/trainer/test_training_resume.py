@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError
+from mamp_schemas.io.run_files import list_checkpoints
 from mamp_schemas.models.base import parse_model_json
 from mamp_schemas.models.recipe import PretrainRecipe, ScheduleSpec
 from mamp_schemas.models.results import RunRecord
+from mamp_trainer.checkpoints.manager import find_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols import classification
 from mamp_trainer.training.runtime import RunContext
@@ -180,3 +182,12 @@ def test_pretrain__a_recipe_that_was_cut_off_while_it_was_written_is_no_other_ru
     (run / ".recipe.yaml.partial").write_text("kind: pre")
     pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
     assert last_checkpoint(run).step
+
+
+def test_pretrain__keeps_epochs_for_good_across_a_resume(store: Path, whole: Path, tmp_path: Path) -> None:
+    run, recipe = tmp_path / "run", pretrain_recipe(keep_every=1)
+    interrupt(recipe, store, run, STEPS + 5)
+    pretrain(recipe.replaced(keep_every=3), store, RunContext(run, resume=True, device="cpu"))
+    assert_same_run(whole, run)
+    assert [folder.name for folder in list_checkpoints(run)] == ["step-00000013", "step-00000026", "step-00000039"]
+    assert find_checkpoint(run, "1").name == "step-00000013"

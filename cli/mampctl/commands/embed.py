@@ -10,8 +10,9 @@ from mamp_schemas.errors import UsageError
 from mamp_schemas.io.atomic import require_new_file
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.splits import Split
-from mampctl.defaults import encoder_recipe, store_of_recipe
+from mampctl.defaults import encoder_recipe, select_encoder, store_of_recipe
 from mampctl.options import (
+    CheckpointOption,
     DeviceOption,
     DevicesOption,
     EncoderArgument,
@@ -37,6 +38,7 @@ _SPLITS: dict[str, tuple[Split, ...]] = {"train": ("train",), "test": ("test",),
 def embed(
     out: Annotated[Path, path_option("FILE.npz or FILE.h5.")],
     encoder: EncoderArgument = None,
+    at: CheckpointOption = None,
     side: Annotated[Literal["train", "test", "both"], typer.Option(help="The split whose clips to take.")] = "both",
     recipe: EncoderRecipeOption = None,
     store: StoreOption = None,
@@ -53,8 +55,9 @@ def embed(
 
     def prepare() -> "tuple[Path | None, Recipe, StoragePath]":
         require_new_file(out)
-        loaded = encoder_recipe(encoder, recipe, store, set_)
-        return encoder, loaded, store_of_recipe(store, loaded)
+        network = select_encoder(encoder, at)
+        loaded = encoder_recipe(network, recipe, store, set_)
+        return network, loaded, store_of_recipe(store, loaded)
 
     with distributed_run(prepare, device, devices) as ((network, loaded, store_path), context):
         from mamp_trainer.protocols.evaluate import embed_clips as make

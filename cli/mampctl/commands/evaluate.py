@@ -14,6 +14,7 @@ from mampctl.defaults import select_checkpoint, store_of_recipe
 from mampctl.options import (
     BestOption,
     CheckpointArgument,
+    CheckpointOption,
     DeviceOption,
     DevicesOption,
     JsonOption,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 def evaluate(
     checkpoint: CheckpointArgument,
     recipe: ReleasedRecipeOption = None,
+    at: CheckpointOption = None,
     best: BestOption = False,
     store: StoreOption = None,
     set_: SetOption = None,
@@ -56,7 +58,7 @@ def evaluate(
     def prepare() -> "tuple[Path, EvaluationRecipe, StoragePath]":
         if out is not None:
             require_new_folder(out)
-        network = select_checkpoint(checkpoint, best)
+        network = select_checkpoint(checkpoint, at, best)
         loaded = _load_classifier_recipe(network, recipe, set_)
         return network, loaded, store_of_recipe(store, loaded)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.atomic import require_new_file
 from mamp_schemas.models.dataset import dataset_spec
-from mampctl.defaults import find_layout
+from mampctl.defaults import find_layout, select_checkpoint
 from mampctl.options import (
     CheckpointArgument,
+    CheckpointOption,
     JsonOption,
     LayoutOption,
     PolicyOption,
@@ -32,6 +33,7 @@ def export_model(
         path_option("FILE.onnx, or FILE.pt2 for torch.export.load."),
     ],
     recipe: ReleasedRecipeOption = None,
+    at: CheckpointOption = None,
     policy: PolicyOption = None,
     layout: LayoutOption = None,
     as_json: JsonOption = False,
@@ -47,6 +49,7 @@ def export_model(
         from mamp_trainer.checkpoints.provenance import read_training_policy, read_training_recipe
         from mamp_trainer.export.network import export_metadata, load_exported_network
 
+    checkpoint = select_checkpoint(checkpoint, at)
     trained = read_training_recipe(checkpoint, recipe)
     described = find_layout(trained.dataset, layout)
     spec = dataset_spec(trained.dataset, described)

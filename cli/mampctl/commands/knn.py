@@ -7,8 +7,9 @@ import typer
 
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.protocols import KnnOptions
-from mampctl.defaults import encoder_recipe, store_of_recipe
+from mampctl.defaults import encoder_recipe, select_encoder, store_of_recipe
 from mampctl.options import (
+    CheckpointOption,
     DeviceOption,
     DevicesOption,
     EncoderArgument,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 def knn(
     encoder: EncoderArgument = None,
+    at: CheckpointOption = None,
     recipe: EncoderRecipeOption = None,
     store: StoreOption = None,
     set_: SetOption = None,
@@ -45,8 +47,9 @@ def knn(
     """
 
     def prepare() -> "tuple[Path | None, Recipe, StoragePath]":
-        loaded = encoder_recipe(encoder, recipe, store, set_)
-        return encoder, loaded, store_of_recipe(store, loaded)
+        network = select_encoder(encoder, at)
+        loaded = encoder_recipe(network, recipe, store, set_)
+        return network, loaded, store_of_recipe(store, loaded)
 
     with distributed_run(prepare, device, devices) as ((network, loaded, store_path), context):
         from mamp_trainer.protocols.evaluate import measure_encoder

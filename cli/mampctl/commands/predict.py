@@ -13,8 +13,15 @@ from mamp_schemas.errors import ExitCode
 from mamp_schemas.io.storage_path import parse_storage_path
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.progress import NullProgress, Progress
-from mampctl.defaults import find_layout
-from mampctl.options import CheckpointArgument, DeviceOption, LayoutOption, PolicyOption, ReleasedRecipeOption
+from mampctl.defaults import find_layout, select_checkpoint
+from mampctl.options import (
+    CheckpointArgument,
+    CheckpointOption,
+    DeviceOption,
+    LayoutOption,
+    PolicyOption,
+    ReleasedRecipeOption,
+)
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
 
@@ -42,6 +49,7 @@ def predict(
     checkpoint: CheckpointArgument,
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Raw files, folders and zip archives of them.")],
     recipe: ReleasedRecipeOption = None,
+    at: CheckpointOption = None,
     policy: PolicyOption = None,
     layout: LayoutOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to print, the most probable first.")] = 5,
@@ -59,6 +67,7 @@ def predict(
         from mamp_trainer.protocols.networks import trained_recipe
         from mamp_trainer.protocols.predictions import Predictor
 
+    checkpoint = select_checkpoint(checkpoint, at)
     trained = trained_recipe(checkpoint, recipe)
     described = find_layout(trained.dataset, layout)
     reader, spec = find_reader(trained.dataset, described), dataset_spec(trained.dataset, described)

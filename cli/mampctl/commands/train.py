@@ -21,8 +21,9 @@ from mamp_schemas.models.recipe import (
 )
 from mamp_schemas.models.results import EvaluationResult, Spread
 from mamp_schemas.registry import PROTOCOLS
-from mampctl.defaults import default_recipe, default_run_dir, store_of_recipe
+from mampctl.defaults import default_recipe, default_run_dir, select_encoder, store_of_recipe
 from mampctl.options import (
+    CheckpointOption,
     DeviceOption,
     DevicesOption,
     FromOption,
@@ -40,6 +41,9 @@ from mampctl.runtime.distributed import distributed_run
 
 RecipeAndFolder = tuple[EvaluationRecipe, Path]
 """One run: its recipe and its folder."""
+
+Prepared = tuple[StoragePath, Path | None, list[RecipeAndFolder]]
+"""The store, the encoder, and the runs of a command."""
 
 DrawsOption = Annotated[
     int | None,
@@ -142,6 +146,7 @@ def _protocol_command(task: str, has_draws: bool) -> Callable[..., None]:
         recipe: RecipeOption = None,
         store: StoreOption = None,
         from_: FromOption = None,
+        at: CheckpointOption = None,
         draws: DrawsOption = None,
         set_: SetOption = None,
         out: RunDirOption = None,
@@ -155,13 +160,14 @@ def _protocol_command(task: str, has_draws: bool) -> Callable[..., None]:
             print_recipes(task, as_json)
             return
 
-        def prepare() -> tuple[StoragePath, list[RecipeAndFolder]]:
+        def prepare() -> Prepared:
             check_encoder_option(task, from_)
             loaded = _load_recipe(task, recipe, store, set_)
             run_dir = out or default_run_dir(loaded, _run_dir_suffix(loaded, from_))
-            return store_of_recipe(store, loaded), _runs_of_draws(loaded, run_dir, draws)
+            runs = _runs_of_draws(loaded, run_dir, draws)
+            return store_of_recipe(store, loaded), select_encoder(from_, at), runs
 
-        results = _train_runs(prepare, from_, resume, device, devices, profile)
+        results = _train_runs(prepare, resume, device, devices, profile)
         if not results:
             return
         if as_json:
@@ -214,15 +220,14 @@ def _runs_of_draws(recipe: EvaluationRecipe, run_dir: Path, draws: int | None) -
 
 
 def _train_runs(
-    prepare: Callable[[], tuple[StoragePath, list[RecipeAndFolder]]],
-    from_: Path | None,
+    prepare: Callable[[], Prepared],
     resume: bool,
     device: str,
     devices: int | None,
     profile: int,
 ) -> list[tuple[Path, EvaluationResult]]:
     """Train one run after another; only rank 0 returns their results."""
-    with distributed_run(prepare, device, devices) as ((store, runs), context):
+    with distributed_run(prepare, device, devices) as ((store, encoder, runs), context):
         from mamp_trainer.analysis.run_analysis import analyse_finished_run
         from mamp_trainer.protocols.classification import train_classifier
 
@@ -230,7 +235,7 @@ def _train_runs(
         for recipe, run_dir in runs:
             logger.info(f"recipe {recipe.name}, store {store}, run {run_dir}")
             of_run = context.for_run(run_dir, resume, profile)
-            results.append((run_dir, train_classifier(recipe, store, from_, of_run)))
+            results.append((run_dir, train_classifier(recipe, store, encoder, of_run)))
             analyse_finished_run(run_dir, store, context)
     return results if context.dist_context.is_main else []
 

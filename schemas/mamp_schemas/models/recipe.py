@@ -155,7 +155,7 @@ Residency = Literal["auto", "device", "host", "stream"]
 Precision = Literal["float32", "tf32", "bf16"]
 RecomputeMode = Literal["auto", "always", "never"]
 
-EXECUTION_FIELDS = frozenset({"residency", "residency_budget_gb", "micro_batch", "recompute"})
+EXECUTION_FIELDS = frozenset({"residency", "residency_budget_gb", "micro_batch", "recompute", "keep_every"})
 """Fields on which no number of a run depends, apart from the order of sums: it may be resumed with others."""
 
 
@@ -179,6 +179,8 @@ class Recipe(Model):
         compile: whether torch compiles the network; the first step then takes a minute or more. Needs a C++
             compiler on a CPU and Triton on a GPU.
         checkpoint_every: epochs between checkpoints; the last epoch always leaves one.
+        keep_every: epochs between checkpoints that are kept for good: every epoch whose number is a multiple of it
+            leaves one. Of the others only the last ones stay. None keeps none for good.
         recipes: recipes that come with the class of a plug-in, as YAML text by name; `--recipe NAME` finds them.
         width_fields: fields that are widths of the head's layers; `reproduce --scale small` divides them.
     """
@@ -203,11 +205,16 @@ class Recipe(Model):
     precision: Precision = "float32"
     compile: bool = False
     checkpoint_every: int = Field(default=20, ge=1, le=1_000_000)
+    keep_every: int | None = Field(default=None, ge=1, le=1_000_000)
 
     @property
     def splits(self) -> tuple[Literal["train", "test"], ...]:
         """The splits whose clips the run reads."""
         return ("train", "test")
+
+    def keeps(self, epoch: int) -> bool:
+        """Return whether the checkpoint at the end of an epoch, counted from 1, is kept for good."""
+        return self.keep_every is not None and epoch > 0 and epoch % self.keep_every == 0
 
     @property
     def stored_motion(self) -> dict[str, int] | None:

@@ -6,7 +6,6 @@ RUN/checkpoints/step-00001234/ holds `model.safetensors` (weights), `state.pt` (
 
 import hashlib
 import io
-import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
 from mamp_schemas.io.run_files import META_FILE, WEIGHTS_FILE
 from mamp_schemas.models.base import Model, canonical_json, parse_model_json
 from mamp_schemas.models.differences import flatten, show_value
+from mamp_schemas.models.plain_data import load_json
 from mamp_schemas.models.policy import StorePolicyName
 from mamp_schemas.models.recipe import Recipe
 
@@ -82,12 +82,16 @@ class CheckpointMeta(Model):
         step: optimiser steps done.
         measure: the monitored metric of the epoch that the checkpoint closes, the higher the better; None in the
             middle of an epoch.
+        epoch: the epoch that the checkpoint closes, counted from 1; None in the middle of one.
+        kept: whether later checkpoints leave it where it is.
         files: the sha256 of the files beside it.
     """
 
     format_version: Literal[1]
     step: int
     measure: float | None = None
+    epoch: int | None = None
+    kept: bool = False
     belonging: RunIdentity
     files: dict[str, str]
 
@@ -114,7 +118,7 @@ class Snapshot:
         state: plain data and tensors, as `torch.load(weights_only=True)` reads them.
         recipe: the run's resolved recipe.
         identity: of the run.
-        measure: as in `CheckpointMeta`.
+        measure, epoch: as in `CheckpointMeta`.
     """
 
     step: int
@@ -123,6 +127,7 @@ class Snapshot:
     recipe: Recipe
     identity: RunIdentity
     measure: float | None = None
+    epoch: int | None = None
 
     @classmethod
     def take(
@@ -133,9 +138,11 @@ class Snapshot:
         recipe: Recipe,
         identity: RunIdentity,
         measure: float | None = None,
+        epoch: int | None = None,
     ) -> Self:
         """Copy weights and state, which training goes on to change; waits for the device."""
-        return cls(step, _to_host_copy(module.state_dict()), _to_host_copy(dict(state)), recipe, identity, measure)
+        weights, rest = _to_host_copy(module.state_dict()), _to_host_copy(dict(state))
+        return cls(step, weights, rest, recipe, identity, measure, epoch)
 
 
 def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
@@ -155,6 +162,8 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
         format_version=FORMAT_VERSION,
         step=snapshot.step,
         measure=snapshot.measure,
+        epoch=snapshot.epoch,
+        kept=snapshot.epoch is not None and snapshot.recipe.keeps(snapshot.epoch),
         belonging=snapshot.identity,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
@@ -183,7 +192,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             step=meta.step,
             weights=safetensors.torch.load(content[WEIGHTS_FILE]),
             state=torch.load(io.BytesIO(content[_STATE]), map_location="cpu", weights_only=True),
-            recipe=json.loads(content[_RECIPE]),
+            recipe=load_json(content[_RECIPE]),
             identity=meta.belonging,
         )
     except (KeyError, SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError) as problem:

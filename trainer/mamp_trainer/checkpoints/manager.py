@@ -1,4 +1,4 @@
-"""Write a run's checkpoints in the background; keep the last ones and the best."""
+"""Write a run's checkpoints in the background; keep the last ones, the best, and those that are kept for good."""
 
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,11 +12,13 @@ from mamp_schemas.io.run_files import CHECKPOINTS_FOLDER, list_checkpoints
 from mamp_trainer.checkpoints.files import Snapshot, read_meta, write_checkpoint
 
 KEEP_LAST = 2
-"""Checkpoints of a run that are kept besides the best one: the latest, and its predecessor in case it is damaged."""
+"""The latest checkpoints of a run, which are kept: the last one, and its predecessor in case it is damaged."""
 
 
 def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
-    """Write a checkpoint, then remove all but the last `KEEP_LAST` ones and the best.
+    """Write a checkpoint, then remove the others but the last `KEEP_LAST` ones, the best and those kept for good.
+
+    What cannot be read stays: it may be one to be kept.
 
     Args:
         run: the run's folder.
@@ -29,7 +31,7 @@ def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
     write_checkpoint(folder, snapshot)
     kept = {*list_checkpoints(run)[-KEEP_LAST:], best_checkpoint(run)}
     for checkpoint in list_checkpoints(run):
-        if checkpoint not in kept:
+        if checkpoint not in kept and not _is_kept(checkpoint):
             shutil.rmtree(checkpoint)
     remove_partials(folder.parent)
     return folder
@@ -39,6 +41,45 @@ def best_checkpoint(run: Path) -> Path | None:
     """Return the checkpoint of the best monitored metric, the earliest of equals; None where there is no metric."""
     measured = [(measure, folder) for folder in list_checkpoints(run) if (measure := _read_measure(folder)) is not None]
     return max(measured, key=lambda pair: pair[0])[1] if measured else None
+
+
+def find_checkpoint(run: Path, wanted: str) -> Path:
+    """Return a checkpoint of a run.
+
+    Args:
+        run: the run's folder.
+        wanted: the epoch that it closes, counted from 1, or its name, `step-00001234`.
+
+    Raises:
+        CheckpointError: the run has none of them; lists those that it has.
+    """
+    folders = list_checkpoints(run)
+    epochs = {folder: _read_epoch(folder) for folder in folders}
+    for folder, epoch in epochs.items():
+        if wanted == folder.name or (epoch is not None and wanted == str(epoch)):
+            return folder
+    if not folders:
+        raise CheckpointError(f"{run}: there is no checkpoint", remedy="--checkpoint is for the folder of a run.")
+    held = ", ".join(folder.name if epoch is None else f"epoch {epoch}" for folder, epoch in epochs.items())
+    last = epochs[folders[-1]] or folders[-1].name
+    raise CheckpointError(
+        f"{run} has no checkpoint '{wanted}'; it has: {held}",
+        remedy=f"Choose one of them, such as --checkpoint {last}. A training keeps more with --set keep_every=N.",
+    )
+
+
+def _read_epoch(folder: Path) -> int | None:
+    try:
+        return read_meta(folder).epoch
+    except CheckpointError:
+        return None
+
+
+def _is_kept(folder: Path) -> bool:
+    try:
+        return read_meta(folder).kept
+    except CheckpointError:
+        return True
 
 
 def _read_measure(folder: Path) -> float | None:

@@ -247,7 +247,8 @@ class Trainer:
         """Return whether the epoch that has ended leaves a checkpoint."""
         done = self.position.epoch
         best = self.monitor is not None and self.metrics.state.improved(self.monitor)
-        return best or done % self.recipe.checkpoint_every == 0 or done == self.recipe.schedule.epochs
+        due = done % self.recipe.checkpoint_every == 0 or self.recipe.keeps(done)
+        return best or due or done == self.recipe.schedule.epochs
 
     def monitored_value(self) -> float | None:
         """Return the monitored metric of the last finished epoch; None in the middle of an epoch."""
@@ -261,8 +262,10 @@ class Trainer:
         if self._writer is None:
             return
         state = capture_state(self.optimiser, self.position, self.metrics.state, self.hooks.state_dict())
-        measure = self.monitored_value()
-        self._writer.submit(Snapshot.take(self.steps_done, self.module, state, self.recipe, self.identity, measure))
+        measure, epoch = self.monitored_value(), None if self.position.step else self.position.epoch
+        self._writer.submit(
+            Snapshot.take(self.steps_done, self.module, state, self.recipe, self.identity, measure, epoch)
+        )
 
     def record(
         self, result: PretrainResult | EvaluationResult, encoder: str, origin: EncoderProvenance | None = None
