@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -67,6 +68,7 @@ class _Finder:
         self._skeleton = skeleton
         self._names = [cell.strip() for cell in first] if files.header else [""] * len(first)
         self._header = [name.casefold() for name in self._names]
+        self._counts = Counter(self._header)
         self._order = files.joint_order or skeleton.joints
         self._per_joint = files.per_joint or ("x", "y", "z")
         self._bodies = files.bodies_per_line or 1
@@ -79,7 +81,7 @@ class _Finder:
                     f"{len(self._first)} columns, the layout needs one at position {column}, counted from 0", line=1
                 )
             return column
-        count = self._header.count(column.strip().casefold())
+        count = self._counts[column.strip().casefold()]
         if count == 0:
             raise RawFileError(
                 f"no column '{column}'; the columns are: {_shorten(self._first)}{self._delimiter_hint()}", line=1
@@ -124,7 +126,7 @@ class _Finder:
         """
         left = [at for at in range(len(self._first)) if at not in used and not self._files.leaves(at, self._names[at])]
         nameless = [at for at in left if not self._names[at] and self._may_say_nothing(at)]
-        unknown = [at for at in left if at not in nameless]
+        unknown = sorted(set(left) - set(nameless))
         if unknown:
             raise RawFileError(self._unaccounted(unknown, len(used - {None})), line=1)
         yield from nameless
@@ -133,8 +135,8 @@ class _Finder:
         return self._files.header or not self._first[at].strip()
 
     def _unaccounted(self, unknown: list[int], used: int) -> str:
-        names = [f"'{self._names[at]}' ({at})" if self._names[at] else str(at) for at in unknown]
-        items = json.dumps([self._names[at] or at for at in unknown], ensure_ascii=False)
+        names = [f"'{self._names[at][:40]}' ({at})" if self._names[at] else str(at) for at in unknown]
+        items = json.dumps([self._names[at] or at for at in unknown[:_FEW]], ensure_ascii=False)
         remedy = f"`unused: {items}`" if len(unknown) <= _FEW else "`unused: rest`"
         start = self._files.coordinates
         by_position = isinstance(start, int) and unknown[-1] >= start + self._needed
@@ -224,4 +226,4 @@ def _read_axes(header: list[str]) -> dict[int, tuple[str, str]]:
 
 
 def _shorten(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return ", ".join(name[:40] for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

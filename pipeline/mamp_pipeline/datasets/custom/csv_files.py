@@ -105,12 +105,10 @@ class _Numbers:
 
     Args:
         decimal: the decimal mark.
-        strict: whether the text may hold what Python takes for numbers and nobody writes, as 1_000.
     """
 
-    def __init__(self, decimal: str, *, strict: bool) -> None:
+    def __init__(self, decimal: str) -> None:
         self._decimal = decimal
-        self._fast = decimal == "." and not strict
 
     def read(self, cells: list[str], line: int) -> list[float]:
         """Read a line's numbers.
@@ -118,7 +116,9 @@ class _Numbers:
         Raises:
             RawFileError: a cell is neither a number nor missing.
         """
-        if self._fast:
+        text = "".join(cells)
+        # Python takes for numbers what nobody writes: 1_000, and digits of other scripts.
+        if self._decimal == "." and text.isascii() and "_" not in text:
             try:
                 return [float(cell) for cell in cells]
             except ValueError:
@@ -198,7 +198,7 @@ def parse_csv(data: bytes, files: CsvFiles, skeleton: Skeleton) -> Positions:
     columns = find_columns(first[1], files, skeleton)
     rows = check_width(lines if files.header else chain([first], lines), len(first[1]))
     rows = check_nameless(skip_empty(rows, files), columns.nameless)
-    reader = _LineReader(files, columns, strict=b"_" in data or not data.isascii())
+    reader = _LineReader(files, columns)
     if columns.joint is not None or files.joint_lines:
         return _parse_joints(rows, reader, skeleton)
     return _parse_bodies(rows, reader)
@@ -214,12 +214,12 @@ class _LineReader:
         numbers: reads the coordinates of a line.
     """
 
-    def __init__(self, files: CsvFiles, columns: Columns, *, strict: bool) -> None:
+    def __init__(self, files: CsvFiles, columns: Columns) -> None:
         self.files = files
         self.columns = columns
         self.label: str | None = None
         decimal = files.decimal or "."
-        self._numbers = _Numbers(decimal, strict=strict)
+        self._numbers = _Numbers(decimal)
         self._frames = FrameColumn(decimal)
 
     def read(self, cells: list[str], line: int) -> list[float]:
@@ -228,7 +228,8 @@ class _LineReader:
             label = cells[self.columns.label].strip()
             if self.label is not None and label != self.label:
                 raise RawFileError(
-                    f"label '{label}', the lines before have '{self.label}'; a file is one clip: cut it", line=line
+                    f"label '{label[:40]}', the lines before have '{self.label[:40]}'; a file is one clip: cut it",
+                    line=line,
                 )
             self.label = label
         return self._numbers.read([cells[at] for at in self.columns.coordinates], line)

@@ -3,8 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,8 +65,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
+class _Where(NamedTuple):
     """Where a value is in a file.
 
     Attributes:
@@ -79,10 +77,10 @@ class _Where:
     location: str
 
     def joined(self, path: str) -> "_Where":
-        return _Where(_join_keys(self.keys, path), _join_keys(self.location, path))
+        return _Where(_join_keys(self.keys, path), _join_keys(self.location, path)) if path else self
 
     def item(self, number: int) -> "_Where":
-        return _Where(self.keys, _join_keys(self.location, str(number)))
+        return _Where(self.keys, f"{self.location}.{number}" if self.location else str(number))
 
     def __str__(self) -> str:
         return self.location or "top level"
@@ -97,8 +95,11 @@ class _Reader:
     def __init__(self, files: JsonFiles, skeleton: Skeleton) -> None:
         self._files = files
         self._joints = skeleton.joints
-        self._order = files.joint_order or skeleton.joints
-        self._per_joint = files.per_joint or ("x", "y", "z")
+        self._known_joints = frozenset(skeleton.joints)
+        order, self._per_joint = files.joint_order or skeleton.joints, files.per_joint or ("x", "y", "z")
+        self._listed = len(order)
+        self._joint_indices = [order.index(name) for name in skeleton.joints]
+        self._axis_indices = [self._per_joint.index(axis) for axis in "xyz"]
         frames, bodies = files.frames, files.bodies
         body = _join_keys(frames, bodies or "")
         paths = [frames, body, _join_keys(body, files.joints), files.label or ""]
@@ -178,14 +179,16 @@ class _Reader:
     def points(self, joints: Any, where: _Where) -> list[list[float]]:
         """Return the points of a body in the skeleton's order."""
         if isinstance(joints, dict):
-            self.account(joints, where, self._joints)
+            self.account(joints, where, self._known_joints)
             return [self._point(joints.get(name), where.joined(name)) for name in self._joints]
         if not isinstance(joints, list):
             raise RawFileError(f"{where}: expected joints, a list or an object, got {_json_type(joints)}")
-        if len(joints) != len(self._order):
-            raise RawFileError(f"{where}: {len(joints)} joints, expected {len(self._order)}")
+        if len(joints) != self._listed:
+            more = "; `joint_order` in the layout's files names all joints, to leave some"
+            reason = f"{len(joints)} joints, expected {self._listed}{more if len(joints) > self._listed else ''}"
+            raise RawFileError(f"{where}: {reason}")
         points = [self._point(joint, where.item(number)) for number, joint in enumerate(joints)]
-        return [points[self._order.index(name)] for name in self._joints]
+        return [points[index] for index in self._joint_indices]
 
     def _point(self, point: Any, where: _Where) -> list[float]:
         if point is None:
@@ -206,7 +209,7 @@ class _Reader:
             elif len(point) > expected:
                 reason += "; `per_joint` in the layout's files names the numbers of a joint, to leave some"
             raise RawFileError(f"{where}: {len(point)} coordinates{reason}")
-        return [_number(point[self._per_joint.index(axis)], where) for axis in "xyz"]
+        return [_number(point[index], where) for index in self._axis_indices]
 
 
 def _number(value: Any, where: _Where) -> float:

@@ -15,6 +15,9 @@ _DATE = re.compile(r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})[
 _TIME = re.compile(r"(\d{1,3}):(\d{2})(?::(\d{2}))?(?:[.,](\d{1,12}))?", re.ASCII)
 _ZONE = re.compile(r"\s*(?:Z|UTC|GMT|(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2}))", re.ASCII | re.IGNORECASE)
 
+_MAX_LENGTH = 64
+"""The longest date and time, in characters."""
+
 _MAX_HOURS = 12
 """Times of day that are further apart are taken to pass midnight, which they cannot say."""
 
@@ -60,8 +63,9 @@ def _read_time(text: str) -> Decimal | None:
 
 
 def _read_date(text: str, line: int) -> tuple[FrameKind, Frame]:
-    zone = next((match for match in _ZONE.finditer(text) if match.end() == len(text)), None)
-    match = _DATE.fullmatch(text[: zone.start()] if zone else text)
+    short = text if len(text) <= _MAX_LENGTH else ""
+    zone = next((match for match in _ZONE.finditer(short) if match.end() == len(short)), None)
+    match = _DATE.fullmatch(short[: zone.start()] if zone else short)
     time = _read_time(match["time"]) if match else None
     if match and time is not None:
         try:

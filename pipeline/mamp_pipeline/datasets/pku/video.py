@@ -15,6 +15,8 @@ from mamp_schemas.errors import RawFileError
 
 _JOINTS = len(PKU1.skeleton.joints)
 _NUMBERS_PER_FRAME = 2 * _JOINTS * 3
+_MIN_LINE_BYTES = 2 * _NUMBERS_PER_FRAME - 1
+"""The least text of a frame: one digit a number, a blank between two."""
 _LABEL = re.compile(rb"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,[^,]+")
 _DECIMAL_TEXT = b"0123456789+-.eE \t\r\n"
 
@@ -50,7 +52,9 @@ def parse_video(data: bytes) -> NDArray[np.float64]:
         raise RawFileError("no frame in the file")
     # float() takes more than decimal numbers: nan, inf, digits grouped by underscores.
     strict = bool(data.translate(None, _DECIMAL_TEXT))
-    video = np.empty((len(numbers), _NUMBERS_PER_FRAME), dtype=np.float64)
+    # There is room for as many lines as the bytes can hold: beyond them one has too few numbers.
+    room = min(len(numbers), len(data) // _MIN_LINE_BYTES + 1)
+    video = np.empty((room, _NUMBERS_PER_FRAME), dtype=np.float64)
     for frame, number in enumerate(numbers):
         video[frame] = _parse_frame(lines[number - 1], number, strict)
     too_large = np.flatnonzero(np.abs(video).max(axis=1) >= FLOAT32_BOUND)
