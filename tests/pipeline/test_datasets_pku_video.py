@@ -1,5 +1,7 @@
 """PKU-MMD text: names, skeletons, labels."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -63,6 +65,18 @@ def test_parse_video__not_150_numbers_names_the_line(count: int) -> None:
     with pytest.raises(RawFileError, match=f"{count} numbers, expected 150") as caught:
         parse_video(text)
     assert caught.value.line == 4
+
+
+def test_parse_video__memory_is_bounded_by_the_bytes_not_the_lines() -> None:
+    data = b"1\n" * 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(RawFileError, match="1 numbers, expected 150"):
+            parse_video(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * len(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \r\n"])

@@ -9,9 +9,12 @@ from mamp_schemas.errors import ConfigError
 from mamp_schemas.models.base import canonical_json, parse_model_data, parse_model_json
 from mamp_schemas.models.dataset import dataset_identity, dataset_spec
 from mamp_schemas.models.layout import Layout
+from mamp_schemas.models.layout_files import matches_pattern
 from mamp_schemas.models.skeleton import COCO_17, KINECT_V2, MEDIAPIPE_33, SKELETONS, Skeleton
 
 STICK = {"name": "stick", "centre": "hip", "joints": {"hip": "hip", "chest": "hip", "head": "chest"}}
+DIGEST = "f6569bb7cbcc55529917e0c464489e19dd187f17baa74bba758b328fb6286dc3"
+BY_POSITION = {"format": "csv", "coordinates": 0, "header": False}
 
 
 def layout_data(**changes: object) -> dict[str, Any]:
@@ -64,6 +67,21 @@ def test_layout__read_back_from_a_store(skeleton: object) -> None:
         ({"files": {"format": "csv", "frame": "t", "joint": "j", "coordinates": ["x", "y"]}}, r"files\.coordinates"),
         ({"files": {"format": "csv", "body": "id", "coordinates": 2}}, "need a frame column"),
         ({"files": {"format": "csv", "header": False, "frame": "t", "coordinates": 2}}, "by position"),
+        ({"files": {**BY_POSITION, "per_joint": ["x", "y"]}}, "x, y and z are among them"),
+        ({"files": {**BY_POSITION, "per_joint": ["x", "y", "z", "v", "v"]}}, "names each number of a joint once"),
+        ({"files": {**BY_POSITION, "joint_order": ["hip", "chest"]}}, "joint_order lacks 'head'"),
+        ({"files": {**BY_POSITION, "joint_order": ["hip", "hip", "chest", "head"]}}, "names a joint twice"),
+        ({"files": {**BY_POSITION, "unused": ["v*"]}}, "without a header, unused holds positions and ranges"),
+        ({"files": {**BY_POSITION, "unused": "others"}}, r"files\.unused"),
+        ({"files": {**BY_POSITION, "bodies_per_line": 2, "frame": 0, "body": 1}}, "files without body and joint"),
+        ({"files": {**BY_POSITION, "repeated_frames": "keep"}}, "files with a frame column"),
+        ({"files": {**BY_POSITION, "delimiter": ",", "decimal": ","}}, "decimal and delimiter are the same"),
+        ({"files": {**BY_POSITION, "joint_lines": True}}, "three columns where each joint has a line"),
+        ({"files": {**BY_POSITION, "label": 0}}, "files.label says where the label is where labels is 'file'"),
+        ({"labels": "file", "names": ".*", "protocols": []}, "files.label says where the label is"),
+        ({"files": {"format": "csv", "coordinates": "{joint}{axis}{body}"}}, "hold {body} where"),
+        ({"files": {"format": "csv", "coordinates": "{joint}{axis}", "per_joint": ["x", "y", "z"]}}, "position"),
+        ({"files": {"format": "csv", "coordinates": "{joint}{axis}", "joint_order": ["hip"]}}, "by position"),
         ({"files": {"format": "npy", "order": "TVX"}}, "order must name T, V and C"),
         ({"files": {"format": "json", "id": "track"}}, "where the list of bodies is"),
         ({"files": {"format": "xml"}}, "'csv', 'npy', 'json'"),
@@ -130,3 +148,26 @@ def test_skeletons__both_sides_are_built_alike(skeleton: Skeleton) -> None:
 
     bones = {(name, skeleton.joints[parent]) for name, parent in zip(skeleton.joints, skeleton.parents, strict=True)}
     assert {(mirrored(name), mirrored(parent)) for name, parent in bones} == bones
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "matches"),
+    [
+        ("v12", "V*", True),
+        ("v12", "v", False),
+        ("left_hip_conf", "*_conf", True),
+        ("left_hip_conf", "*hip*", True),
+        ("ab", "a*b*b", False),
+        ("abcb", "a*b*b", True),
+        ("a", "a*a", False),
+        ("", "*", True),
+        ("a" * 10_000, "*a" * 500 + "b", False),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_matches_pattern__star_is_any_text(name: str, pattern: str, matches: bool) -> None:
+    assert matches_pattern(name, pattern) == matches
+
+
+def test_layout__digest_is_that_of_before_where_no_new_key_is_given() -> None:
+    assert read().digest() == DIGEST
