@@ -1,6 +1,7 @@
 """`mampctl ingest custom` and what follows: the commands and layouts of docs/own-data.md, and what is refused."""
 
 import json
+import os
 import re
 import shlex
 import zipfile
@@ -13,6 +14,7 @@ import zarr
 from mamp_pipeline.datasets.clips import RawBodies
 from mamp_pipeline.datasets.custom.layouts import load_layout
 from mamp_pipeline.datasets.custom.recordings import parse_recording
+from mamp_schemas.io.store_reader import open_store
 from tests.cli.conftest import Run
 from tests.pipeline.custom_cases import npy_bytes
 
@@ -274,3 +276,26 @@ def test_page__json(place: Path) -> None:
     raw = read_sample(place, TRACKER, "json")
     assert (raw.frames, raw.frame.tolist()) == (3, [0, 2])
     assert raw.joints[1, 2].tolist() == np.float32([0.108, 1.611, 2.49]).tolist()
+
+
+def test_ingest__names_that_are_no_utf8(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    (folder / "wave").mkdir(parents=True)
+    poses = np.random.default_rng(0).normal(size=(12, 17, 3)).astype(np.float32)
+    np.save(folder / "wave" / "ok.npy", poses)
+    content = (folder / "wave" / "ok.npy").read_bytes()
+    for name, data in ((b"a\xff.npy", content), (b"b\xff.npy", b"damaged"), (b"c\xff.tsv", b""), (b"d" * 250, b"")):
+        (folder / os.fsdecode(name)).write_bytes(data)
+    (tmp_path / "l.yaml").write_text(
+        "name: Waves\nskeleton: coco_17\nfiles: {format: npy, order: TVC}\nunits: metres\n"
+    )
+    store = tmp_path / "s.zarr"
+    outcome = run("ingest", "custom", "--layout", tmp_path / "l.yaml", "--raw", folder, "--out", store, "--workers", 0)
+    assert outcome.code == 0, outcome.err
+    assert open_store(store).ids == ["a%FF", "wave/ok"]
+    metadata = json.loads(run("info", store, "--json").out)
+    assert [entry["file"] for entry in metadata["quarantined"]] == ["raw/b\\xff.npy"]
+    assert [group["files"] for group in metadata["left_out"]] == [["raw/c\\xff.tsv"]]
+    assert run("info", store).code == 0
+    assert run("show", store, "a%FF").code == 0
+    assert run("show", store, "a\udcff").code == 1

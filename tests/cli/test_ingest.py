@@ -1,5 +1,6 @@
 """`mampctl ingest` to `export npz`: the golden arrays bit for bit, quarantine, and errors that say what to do."""
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 from mamp_schemas.io.store_reader import open_store
 from tests.cli.conftest import Run
+from tests.factories import random_ntu_text
 from tests.paths import GOLDEN, SHARED_DATA
 
 needs_data = pytest.mark.skipif(not SHARED_DATA.exists(), reason="needs the real data, which is not in the repository")
@@ -193,6 +195,44 @@ def test_ingest__files_with_numbers_that_the_dataset_does_not_have_are_left_out(
     ids = open_store(tmp_path / "s.zarr").ids
     assert len(ids) == 28
     assert "S001C001P041R001A001" not in ids
+
+
+def test_ingest__what_is_not_read_is_listed(run: Run, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    text = random_ntu_text(0, frames=3)
+    for name in (
+        "S002C001P003R001A003.skeleton",
+        "s002c001p003r001a005.skeleton",
+        "S002C001P003R001A004 (1).skeleton",
+        "S002C001P003R001A006.skeleton.txt",
+        "S2C1P3R1A7.skeleton",
+    ):
+        (raw / name).write_bytes(text)
+    (raw / "S002C001P003R001A008.skeleton.gz").write_bytes(gzip.compress(text))
+    (raw / "README.txt").write_text("clips")
+    (tmp_path / "named.skeleton").write_bytes(text)
+    store = tmp_path / "s.zarr"
+    outcome = run("ingest", "ntu60", "--raw", raw, "--raw", tmp_path / "named.skeleton", "--out", store, "--workers", 0)
+    assert outcome.code == 0, outcome.err
+    assert open_store(store).ids == [f"S002C001P003R001A00{action}" for action in (3, 5, 8)]
+    shown = run("info", store).out
+    for text_shown in (outcome.out, shown):
+        for name in ("A004 (1).skeleton", "A006.skeleton.txt", "S2C1P3R1A7.skeleton", "named.skeleton"):
+            assert name in text_shown
+    assert "1 files quarantined, 3 left out" in outcome.out
+    assert "3 files that look like raw files, 1 other files" in shown
+    metadata = json.loads(run("info", store, "--json").out)
+    assert metadata["counts"]["left_out"] == sum(len(group["files"]) for group in metadata["left_out"]) == 3
+    (quarantined,) = metadata["quarantined"]
+    assert quarantined["file"].endswith("/named.skeleton")
+
+
+def test_ingest__nothing_but_what_is_left_out(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "S002C001P003R001A006.skeleton.txt").write_bytes(random_ntu_text(0, frames=3))
+    outcome = run("ingest", "ntu60", "--raw", tmp_path, "--out", tmp_path / "s.zarr")
+    assert outcome.code == 1
+    assert "left out 1: its name ends in '.skeleton.txt'" in outcome.err
 
 
 def test_ingest__says_what_it_looked_for(run: Run, tmp_path: Path) -> None:

@@ -76,6 +76,19 @@ def test_ingest__append_equals_one_ingest_of_both(archives: tuple[Path, Path], t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["both.zarr", "s.zarr"]
 
 
+def test_ingest__append_adds_to_what_was_left_out(archives: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    for number, names in enumerate((("a.skeleton", "notes.txt"), ("a.skeleton", "b.skeleton.txt"))):
+        folder = tmp_path / "raw"
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            (folder / name).write_bytes(b"")
+        metadata = ingest(request(out, archives[number], folder, append=number == 1), NullProgress())
+    left_out = sorted(file for group in metadata.left_out for file in group.files)
+    assert left_out == ["raw/a.skeleton", "raw/b.skeleton.txt"]
+    assert (metadata.counts.left_out, metadata.counts.other) == (2, 2)
+
+
 def test_ingest__appended_clips_have_the_rows_of_one_ingest(archives: tuple[Path, Path], tmp_path: Path) -> None:
     out, other = tmp_path / "s.zarr", tmp_path / "both.zarr"
     ingest(request(out, archives[0]), NullProgress())

@@ -199,7 +199,7 @@ def test_ingest__an_archive_that_disappears_is_no_quarantine(bucket: Bucket, tmp
         ingest(request(tmp_path / "s.zarr", raw), NullProgress())
 
 
-def test_list_files__an_edited_object_is_told_from_the_old_one(bucket: Bucket) -> None:
+def test_list_path__an_edited_object_is_told_from_the_old_one(bucket: Bucket) -> None:
     name = "S001C001P001R001A001.skeleton"
     states = []
     for text in (b"a", b"b", b"a"):
@@ -208,7 +208,7 @@ def test_list_files__an_edited_object_is_told_from_the_old_one(bucket: Bucket) -
     assert states[0] == states[2] != states[1]
 
 
-def test_list_files__a_bucket_is_listed_without_a_look_at_each_object(bucket: Bucket) -> None:
+def test_list_path__a_bucket_is_listed_without_a_look_at_each_object(bucket: Bucket) -> None:
     raw = put_folder(bucket, "raw")
     before = len(bucket.server.requests())
     assert len(find_sources([raw], find_reader("ntu60")).sources) > 20

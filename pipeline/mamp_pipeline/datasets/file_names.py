@@ -5,7 +5,7 @@ Pure, and the same for all datasets. Names are compared without regard to case, 
 
 import re
 import unicodedata
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 GZIP = ".gz"
 
@@ -53,8 +53,8 @@ def _printable_character(character: str) -> str:
 
 def is_system_file(member: str) -> bool:
     """Return whether a path is that of a file that operating systems and office programs keep beside others."""
-    parts = PurePosixPath(member).parts
-    return bool(parts) and ("__MACOSX" in parts or _SYSTEM_FILE.fullmatch(parts[-1]) is not None)
+    folders, _, name = member.rpartition("/")
+    return "__MACOSX" in folders.split("/") or _SYSTEM_FILE.fullmatch(name) is not None
 
 
 def is_archive(member: str) -> bool:
@@ -88,7 +88,7 @@ def explain_left_out(member: str, suffix: str, form: str, likeness: re.Pattern[s
             return ZIP_REASON if is_zip(name) else PACKED_REASON
         if likeness is None or likeness.search(name) is None or lower.endswith(_MEDIA) or _DOCUMENT.fullmatch(name):
             return None
-        ending = PurePosixPath(lower).suffix
+        ending = splitext(lower)[1]
         return f"its name ends {f'in {printable(ending)!r}' if ending else 'without a suffix'}, expected {form}"
     ending = lower[at + len(suffix) :]
     if lower.endswith(".icloud"):
