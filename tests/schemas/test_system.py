@@ -11,6 +11,7 @@ from mamp_schemas.system import (
     cpu_name,
     cpu_quota,
     free_host_memory,
+    let_threads_sleep,
     memory_limits,
     total_memory,
 )
@@ -118,3 +119,19 @@ def test_free_host_memory__a_containers_limit_counts_without_its_cache(tmp_path:
 
 def test_free_host_memory__without_meminfo_half_of_the_installed(tmp_path: Path) -> None:
     assert free_host_memory(tmp_path / "none", tmp_path) > 2**20
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, {"OMP_WAIT_POLICY": "PASSIVE"}),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+        ({"GOMP_SPINCOUNT": "5"}, {"GOMP_SPINCOUNT": "5"}),
+        ({"KMP_BLOCKTIME": "200"}, {"KMP_BLOCKTIME": "200"}),
+    ],
+)
+def test_let_threads_sleep__unless_a_variable_says_how_they_wait(
+    environment: dict[str, str], expected: dict[str, str]
+) -> None:
+    let_threads_sleep(environment)
+    assert environment == expected

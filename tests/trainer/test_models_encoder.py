@@ -61,3 +61,25 @@ def test_forward__without_a_branch_is_that_of_an_encoder_without_it():
 
     torch.testing.assert_close(features[0], network(x)[0])
     torch.testing.assert_close(features[1], shorter(x)[1])
+
+
+def test_forward__with_two_threads_has_the_same_gradients_every_time():
+    spec = ModelSpec(width=64, depth=1, heads=2)
+    torch.manual_seed(0)
+    network, x = Encoder(spec), torch.randn(32, spec.frames, spec.joints, 3)
+    keep = torch.rand(32, spec.tokens).argsort(dim=1)[:, :74]
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        gradients = [_position_gradient(network, x, keep) for _ in range(8)]
+    finally:
+        torch.set_num_threads(before)
+
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
+
+
+def _position_gradient(network: Encoder, x: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+    network.zero_grad()
+    network(x, keep).square().mean().backward()
+    assert network.pos_embed.grad is not None
+    return network.pos_embed.grad.clone()

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from mamp_schemas.errors import ExitCode
+from mamp_schemas.system import let_threads_sleep
 from mampctl.output.console import allow_any_path
 from mampctl.output.log import install_json_log
 
@@ -13,6 +14,7 @@ def main() -> None:
     """Import and run the command line."""
     install_json_log()
     allow_any_path()
+    let_threads_sleep()
     try:
         from mampctl.runtime.app import run_app as run
 

@@ -16,6 +16,7 @@ together; what is predicted, and the loss, are the objective's (`mamp_trainer.ob
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mamp_schemas.models.objectives import MaskingSpec
@@ -162,7 +163,9 @@ class Encoder(nn.Module):
         tokens = to_tokens(motion(x_BTVC, 1) if self.spec.input == "motion" else x_BTVC, self.spec.segment)
         positions = (self.temp_embed + self.pos_embed).flatten(0, 2)
         if keep is not None:
-            tokens, positions = tokens.take_along_dim(keep[:, :, None], dim=1), positions[keep]
+            tokens = tokens.take_along_dim(keep[:, :, None], dim=1)
+            # Not positions[keep]: with several threads its gradient is summed in an order that changes.
+            positions = F.embedding(keep, positions)
         features: Tensor = self.norm(self.blocks(self.joints_embed(tokens) + positions, drop_path))
         return features
 
