@@ -15,11 +15,12 @@ Who handles a signal, and when it raises:
   SIGTERM further ones are ignored, so that cleaning up is not interrupted.
 - A training outside its loop (`interrupt_immediately`), before the first step and while its results are analysed: both
   raise at once, whenever they come.
-- The training loop (`interruptible`): both wait for the end of the step or test batch. All ranks stop there, and the
-  first one writes a checkpoint. A second SIGINT raises at once; a second SIGTERM changes nothing.
+- The training loop (`interruptible`): both are recorded. On a CPU the step or test batch at hand is abandoned between
+  two operations (`mamp_trainer.models.heartbeat`); elsewhere it is finished. Then all ranks stop, and the first one
+  writes a checkpoint of the last finished step. A second SIGINT raises at once; a second SIGTERM changes nothing.
 - Writing predictions (`interruptible`): both wait until the lines at hand are written.
 - The launcher of ranks, `--devices` (`record_signals`): both are forwarded to the ranks, which stop as above. The
-  launcher waits for them.
+  launcher waits for them; after a second SIGINT it ends those that are left.
 - The start of local Dask workers (`block_sigint`, `defer_sigterm`): both wait until the workers are known, then raise,
   and the workers are closed. The workers themselves never see SIGINT.
 
@@ -76,8 +77,37 @@ def interrupt_immediately() -> Iterator[None]:
         yield
 
 
+class InterruptCheck:
+    """Asks whether work is to stop. Called as a function, it raises `Interrupted` in all processes if any got a signal.
+
+    Args:
+        agree: as in `interruptible`.
+    """
+
+    def __init__(self, agree: Callable[[int], int]) -> None:
+        self._agree = agree
+        self._received: list[int] = []
+
+    def __call__(self) -> None:
+        """Raise `Interrupted` in all processes that work together if any got a signal; all call it."""
+        number = self._agree(self._received[0] if self._received else 0)
+        if number:
+            raise Interrupted(number)
+
+    @property
+    def pending(self) -> bool:
+        """Whether this process got a signal: the next call raises."""
+        return bool(self._received)
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Record a signal; a second SIGINT raises a plain `KeyboardInterrupt`."""
+        self._received.append(number)
+        if len(self._received) > 1 and number == signal.SIGINT:
+            raise KeyboardInterrupt(signal.Signals(number).name)
+
+
 @contextmanager
-def interruptible(agree: Callable[[int], int] = int) -> Iterator[Callable[[], None]]:
+def interruptible(agree: Callable[[int], int] = int) -> Iterator[InterruptCheck]:
     """Hold back SIGINT and SIGTERM until the work asks for them, where it can stop.
 
     A second SIGINT does not wait: it raises a plain `KeyboardInterrupt` wherever the work is. A second SIGTERM does:
@@ -88,22 +118,11 @@ def interruptible(agree: Callable[[int], int] = int) -> Iterator[Callable[[], No
             at the same points of the work.
 
     Yields:
-        A function to call at these points. It raises `Interrupted` in all processes if any got a signal.
+        The check to call at these points. In between, its `pending` tells whether this process got a signal.
     """
-    received: list[int] = []
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        if len(received) > 1 and number == signal.SIGINT:
-            raise KeyboardInterrupt(signal.Signals(number).name)
-
-    def check_interrupt() -> None:
-        number = agree(received[0] if received else 0)
-        if number:
-            raise Interrupted(number)
-
-    with _handlers(_STOP_SIGNALS, receive):
-        yield check_interrupt
+    check = InterruptCheck(agree)
+    with _handlers(_STOP_SIGNALS, check.handle):
+        yield check
 
 
 @contextmanager

@@ -39,6 +39,9 @@ HOST = "127.0.0.1"
 GRACE_SECONDS = 10.0
 """How long the other ranks may run after the first failure, to report it or to finish a checkpoint."""
 
+SECOND_SIGINT_SECONDS = 2.0
+"""How long ranks may run after a second Ctrl-C: a rank that waits for another one cannot handle it."""
+
 FAILURE_REPORT_SECONDS = 5.0
 """How long a rank that lost the others waits for one of them to report the cause."""
 
@@ -169,6 +172,8 @@ def _wait_for_ranks(
         for number in received[num_forwarded:]:
             _forward_signal(ranks, store, number)
             num_forwarded += 1
+            if received[:num_forwarded].count(signal.SIGINT) > 1:
+                deadline = min(deadline, time.monotonic() + SECOND_SIGINT_SECONDS)
         if first_failed is None and (first_failed := _first_failed(ranks)) is not None:
             deadline = time.monotonic() + grace_seconds
             if ranks[first_failed].returncode < 0:

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mamp_trainer.models.heartbeat import beat, beat_in_backward
+
 _ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
@@ -19,6 +21,12 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
+        beat()
+        mapped = self._product(x)
+        beat_in_backward(mapped)
+        return mapped
+
+    def _product(self, x: Tensor) -> Tensor:
         if not _uses_onednn(x):
             return super().forward(x)
         points = x.reshape(1, -1, 1, self.in_features).permute(0, 3, 1, 2)

@@ -21,6 +21,7 @@ from mamp_trainer.training.run_dir import lock_run_dir, run_identity
 from mamp_trainer.training.runtime import (
     RunContext,
     choose_activation_checkpointing,
+    choose_micro_batch,
     free_memory,
     measure_budget,
     require_network_memory,
@@ -61,8 +62,10 @@ def pretrain(recipe: PretrainRecipe, store_path: StoragePath, context: RunContex
         network.to(device)
         terms = objective.num_loss_terms(clips.table.bodies, data.slots)
         batches = data.train_batches(clips, terms)
-        microbatches = MicrobatchSampler(batches, ranks, recipe.micro_batch, data.ids["train"])
-        needed = objective.activation_bytes() * microbatches.microbatch_size * data.slots
+        clip_bytes = objective.activation_bytes() * data.slots
+        micro_batch = choose_micro_batch(recipe.micro_batch, device, clip_bytes)
+        microbatches = MicrobatchSampler(batches, ranks, micro_batch, data.ids["train"])
+        needed = clip_bytes * microbatches.microbatch_size
         recompute, reason = choose_activation_checkpointing(recipe.recompute, needed, free_memory(device, ranks))
         logger.info(f"activations: {reason}")
         set_activation_checkpointing(network, recompute)

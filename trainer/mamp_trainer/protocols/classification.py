@@ -31,7 +31,7 @@ from mamp_trainer.training.optim import make_optimiser
 from mamp_trainer.training.run_dir import lock_run_dir, run_identity
 from mamp_trainer.training.runtime import RunContext, measure_budget
 from mamp_trainer.training.state import TrainState
-from mamp_trainer.training.trainer import InterruptCheck, Loss, LossFn, Trainer, never_interrupt
+from mamp_trainer.training.trainer import CheckInterrupt, Loss, LossFn, Trainer, never_interrupt
 
 logger = logging.getLogger(__name__)
 
@@ -130,10 +130,10 @@ def report_encoder(encoder_from: Path | None, recipe: EvaluationRecipe) -> None:
 
 def _evaluation(
     model: Classifier, tests: TestBatches, protocol: TrainedProtocol[Any], dist_context: DistContext
-) -> Callable[[InterruptCheck], Mapping[str, float]]:
+) -> Callable[[CheckInterrupt], Mapping[str, float]]:
     label = tests.clips.table.label
 
-    def evaluate(check_interrupt: InterruptCheck) -> Mapping[str, float]:
+    def evaluate(check_interrupt: CheckInterrupt) -> Mapping[str, float]:
         logits = predict_logits(model, tests, check_interrupt, dist_context)
         return {**accuracy(logits, label), **protocol.metrics(logits, label.to(logits.device))}
 

@@ -19,6 +19,7 @@ from mamp_trainer.data.batches import EmptySlot, TestBatches
 from mamp_trainer.data.dataset import Recording, clips_from_memory
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
 from mamp_trainer.models.clip_encoder import Classifier, ClipEncoder
+from mamp_trainer.models.heartbeat import abandonable
 from mamp_trainer.models.precision import matmul_precision
 from mamp_trainer.protocols.networks import load_classifier
 from mamp_trainer.training.runtime import choose_device
@@ -87,11 +88,11 @@ def predict_logits(
     logits: Tensor | None = None
     for step in range(batches.steps):
         batch = batches.batch(step, dist_context.rank, dist_context.world_size)
-        if len(batch.clip):
-            of_batch = model(batch.x, batch.unique_bodies).float()
-            logits = of_batch.new_zeros(len(batches.clips), of_batch.shape[1]) if logits is None else logits
-            logits[batch.clip] = of_batch
-        after_batch()
+        with abandonable(after_batch):
+            if len(batch.clip):
+                of_batch = model(batch.x, batch.unique_bodies).float()
+                logits = of_batch.new_zeros(len(batches.clips), of_batch.shape[1]) if logits is None else logits
+                logits[batch.clip] = of_batch
     return _all_reduce_logits(logits, batches, dist_context)
 
 

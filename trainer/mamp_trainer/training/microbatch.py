@@ -59,8 +59,9 @@ class MicrobatchSampler:
                 remedy="Raise batch_size, or use fewer devices.",
             )
         share = -(-self.batch_size // dist_context.world_size)
-        self._microbatches_per_rank = -(-share // (micro_batch or share))
-        self.microbatch_size = -(-share // self._microbatches_per_rank)
+        self.microbatches_per_rank = -(-share // (micro_batch or share))
+        """Microbatches that a rank has of each batch, at most."""
+        self.microbatch_size = -(-share // self.microbatches_per_rank)
         """Clips of the largest microbatch."""
         self._batches, self._ranks, self._ids = batches, dist_context, ids
 
@@ -76,7 +77,7 @@ class MicrobatchSampler:
             epoch: 0-based.
             step: 0-based, within the epoch.
         """
-        batch_terms, per_rank = self.num_loss_terms(epoch, step), self._microbatches_per_rank
+        batch_terms, per_rank = self.num_loss_terms(epoch, step), self.microbatches_per_rank
         count = self._ranks.world_size * per_rank
         for number in range(self._ranks.rank * per_rank, (self._ranks.rank + 1) * per_rank):
             terms = self._batches.num_loss_terms(epoch, step, number, count)

@@ -178,6 +178,26 @@ def require_network_memory(spec: ModelSpec, device: torch.device, *, trained: bo
             )
 
 
+CPU_ACTIVATION_BYTES = 1_200_000_000
+"""What a microbatch keeps for the backward pass on a CPU, at most: 8 clips of the published network. Larger ones
+are slower there (docs/performance.md), and take so long that nobody sees them move."""
+
+
+def choose_micro_batch(micro_batch: int | None, device: torch.device, clip_bytes: int) -> int | None:
+    """Return how many clips a device takes at once; None for no limit.
+
+    It depends on the recipe and the kind of device alone, as the last bits of a run's numbers do.
+
+    Args:
+        micro_batch: what the recipe says.
+        device: the one that trains.
+        clip_bytes: what a clip's forward pass keeps for the backward pass; 0 where that is not known.
+    """
+    if micro_batch is not None or device.type != "cpu" or not clip_bytes:
+        return micro_batch
+    return max(CPU_ACTIVATION_BYTES // clip_bytes, 1)
+
+
 ACTIVATION_MEMORY_SHARE = 0.8
 """Share of free memory that activations may take; the rest is for gradients, moments and temporary tensors."""
 

@@ -105,6 +105,9 @@ class TrainState:
         return last > max(before, default=float("-inf"))
 
 
+LONG_STEP = 2.0
+"""Seconds after which a step shows its microbatches, and as often."""
+
 WriteMetrics = Callable[[str, int, int, Mapping[str, float]], None]
 """Writes a line of metrics: event, epoch, step, and numbers by name."""
 
@@ -123,11 +126,27 @@ class MetricsLogger:
         self.state, self.meter = state, meter
         self._write_line, self._progress = write, progress
         self._started = time.monotonic() - state.seconds
+        self.microbatches_done = 0
+        """Of the current step, on this rank."""
+        self._shown: dict[str, float | int | str] = {}
+        self._step_began = self._last_shown = time.monotonic()
+
+    def show_microbatches(self, count: int) -> None:
+        """Show how far the current step is, if it is a long one; called many times during it.
+
+        Args:
+            count: microbatches of a step.
+        """
+        now = time.monotonic()
+        if now - self._step_began >= LONG_STEP and now - self._last_shown >= LONG_STEP:
+            self._last_shown = now
+            self._progress.advance(0, **self._shown, microbatches=f"{self.microbatches_done} of {count}")
 
     def add_step(self, clips: int, loss_terms: int) -> None:
         """Count a step, the clips of its global batch and the terms of its loss."""
         self.meter.add_step(clips, loss_terms)
-        self._progress.advance(1)
+        self._progress.advance(1, **self._shown)
+        self.microbatches_done, self._step_began = 0, time.monotonic()
 
     def add_stats(self, stats: StepStats) -> None:
         """Add the losses and gradient norms of steps that have been counted."""
@@ -160,11 +179,13 @@ class MetricsLogger:
         _pop_parts(self.state.window_parts)
         self.state.norms.pop()
         self.meter.reset()
+        self._step_began = time.monotonic()
 
     def _write(self, event: str, epoch: int, step: int, values: Mapping[str, float]) -> None:
         self._write_line(event, epoch, step, values)
         self.state.lines += 1
-        self._progress.advance(0, epoch=epoch, **values)
+        self._shown = {"epoch": epoch, **values}
+        self._progress.advance(0, **self._shown)
 
 
 def _pop_parts(parts: Mapping[str, RunningMean]) -> dict[str, float]:

@@ -18,10 +18,12 @@ from mamp_schemas.errors import Interrupted, TrainingError
 from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, PretrainResult, RunRecord
-from mamp_schemas.signals import interruptible
+from mamp_schemas.signals import InterruptCheck, interruptible
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
 from mamp_trainer.checkpoints.manager import CheckpointWriter
 from mamp_trainer.data.collate import Batch
+from mamp_trainer.distributed.batchnorm import DistributedBatchNorm
+from mamp_trainer.models.heartbeat import Abandoned, abandonable, heartbeat
 from mamp_trainer.models.precision import matmul_dtype
 from mamp_trainer.telemetry.meter import ThroughputMeter, profile_steps
 from mamp_trainer.telemetry.writers import MetricsWriter, discard_metrics
@@ -60,7 +62,7 @@ class Loss(NamedTuple):
 LossFn = Callable[[Batch, int], Loss]
 """The loss of a batch in a 0-based epoch."""
 
-InterruptCheck = Callable[[], None]
+CheckInterrupt = Callable[[], None]
 """Raises `Interrupted` where the run is to stop; called between steps and between test batches."""
 
 
@@ -68,7 +70,7 @@ def never_interrupt() -> None:
     """Never stop: for work outside `fit`, where nothing is lost."""
 
 
-def _no_evaluation(_check_interrupt: InterruptCheck) -> Mapping[str, float]:
+def _no_evaluation(_check_interrupt: CheckInterrupt) -> Mapping[str, float]:
     return {}
 
 
@@ -125,7 +127,7 @@ class Trainer:
     microbatches: MicrobatchSampler
     device: torch.device
     context: RunContext
-    evaluate: Callable[[InterruptCheck], Mapping[str, float]] = _no_evaluation
+    evaluate: Callable[[CheckInterrupt], Mapping[str, float]] = _no_evaluation
     monitor: str | None = None
     hooks: Hooks = field(default_factory=Hooks)
     flops_per_term: int = 0
@@ -134,7 +136,10 @@ class Trainer:
     def __post_init__(self) -> None:
         parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         self.gradients = FlatGradients(parameters)
-        self.check_interrupt: InterruptCheck = never_interrupt
+        self.check_interrupt: CheckInterrupt = never_interrupt
+        self._check_signals: CheckInterrupt = never_interrupt
+        # Ranks whose batch normalisation is over all of them wait for each other in the middle of a pass.
+        self._abandonable = not any(isinstance(part, DistributedBatchNorm) for part in self.module.modules())
         self.metrics = self._metrics_logger(TrainState())
         self._writer: CheckpointWriter | None = None
         self._pending: list[_PendingStep] = []
@@ -183,16 +188,22 @@ class Trainer:
     def train_step(self, microbatches: Iterable[Microbatch], epoch: int, step: int, lr: float) -> None:
         """Take one optimiser step, without waiting for the device.
 
+        On a CPU it is abandoned in the middle if a signal comes: nothing has changed then but gradients.
+
         Args:
             microbatches: this rank's share of the batch, at least one.
             epoch: 0-based.
             step: 0-based, within the epoch.
             lr: learning rate; parameter groups may scale it.
         """
+        self.gradients.zero()
+        losses: list[Loss] = []
+        with self._restored_if_abandoned(), abandonable(self._check_signals):
+            for microbatch in microbatches:
+                losses.append(self._forward_backward(microbatch, epoch))
+                self.metrics.microbatches_done += 1
         for group in self.optimiser.param_groups:
             group["lr"] = lr * group.get(LR_SCALE, 1.0)
-        self.gradients.zero()
-        losses = [self._forward_backward(microbatch, epoch) for microbatch in microbatches]
         self.gradients.all_reduce(self.context.dist_context)
         norm = self.gradients.norm()
         self.hooks.clip_gradients(self.gradients)
@@ -208,6 +219,27 @@ class Trainer:
         weighted.backward()  # type: ignore[no-untyped-call]
         parts = {name: part.detach() * microbatch.weight for name, part in loss.parts.items()}
         return Loss(weighted.detach(), parts)
+
+    @contextmanager
+    def _restored_if_abandoned(self) -> Iterator[None]:
+        """Keep what a forward pass changes in the module (running statistics), and restore it after an interruption."""
+        kept = [(buffer, buffer.clone()) for buffer in self.module.buffers()] if self._on_cpu else []
+        try:
+            yield
+        except Interrupted:
+            for buffer, before in kept:
+                buffer.copy_(before)
+            raise
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self.device.type == "cpu"
+
+    def _on_beat(self, check: InterruptCheck) -> None:
+        """Called between the operations of a pass: show progress, and abandon the pass after a signal."""
+        self.metrics.show_microbatches(self.microbatches.microbatches_per_rank)
+        if check.pending and self._abandonable:
+            raise Abandoned
 
     @property
     def steps_done(self) -> int:
@@ -334,6 +366,7 @@ class Trainer:
             writer = stack.enter_context(CheckpointWriter(context.run_dir))
             self._writer = writer if main else None
             check_signals = stack.enter_context(interruptible(context.dist_context.all_reduce_max))
+            stack.enter_context(heartbeat(lambda: self._on_beat(check_signals)))
             steps = context.profile_steps if main else 0
             profile_step = stack.enter_context(profile_steps(context.run_dir, steps))
 
@@ -341,7 +374,7 @@ class Trainer:
                 profile_step()
                 check_signals()
 
-            self.check_interrupt = check_interrupt
+            self.check_interrupt, self._check_signals = check_interrupt, check_signals
             yield
             writer.wait()
 
