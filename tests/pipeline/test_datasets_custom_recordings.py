@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamp_pipeline.datasets.clips import RawBodies
-from mamp_pipeline.datasets.custom.recordings import parse_recording
+from mamp_pipeline.datasets.custom.recordings import parse_recording, parse_recording_name
 from mamp_pipeline.ingest.plan import Part
 from mamp_pipeline.ingest.tasks import ParseJob
 from mamp_schemas.errors import RawFileError
@@ -107,3 +108,9 @@ def test_layout__travels_with_a_parse_job(tmp_path: Path) -> None:
 def test_read__nobody_there() -> None:
     assert len(parse(NPY, npy_bytes(np.zeros((2, 5, 3, 3)))).frame) == 0
     assert len(parse({"format": "json"}, b"[null, null]").frame) == 0
+
+
+def test_parse_recording_name__accents_in_either_form() -> None:
+    layout = stick_layout(NPY, labels="folder", classes=["rückwärts", "vor"])
+    for name in ("rückwärts", unicodedata.normalize("NFD", "rückwärts")):
+        assert parse_recording_name(f"{name}/a.npy", layout).label == 0

@@ -1,5 +1,6 @@
 """PKU-MMD's files brought together, and a video read into its clips."""
 
+import gzip
 import zlib
 from pathlib import Path
 
@@ -69,6 +70,38 @@ def test_find_videos__a_list_named_by_itself(tmp_path: Path) -> None:
 def test_find_videos__files_of_the_other_phase_do_not_count(tmp_path: Path) -> None:
     files = {"0002-L.txt": VIDEO, "A01N01-L.txt": VIDEO, "label/0002-L.txt": LABELS}
     assert only(write_files(tmp_path, files)).id == "0002-L"
+
+
+def test_find_videos__other_files_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    files = {
+        "0002-l.TXT": VIDEO,
+        "label/0002-L.txt.gz": gzip.compress(LABELS),
+        "A01N01-L.txt": VIDEO,
+        "0003-L (1).txt": VIDEO,
+        "0004-L.skeleton": VIDEO,
+        "0005_L.txt": VIDEO,
+        "0006-L.txt.bak": VIDEO,
+        "cross_subject.txt": XSUB,
+        "README.txt": b"videos",
+        "Actions.xlsx": b"",
+    }
+    found = find_sources([write_files(tmp_path, files)], find_reader("pku1"))
+    (source,) = found.sources
+    assert len(read_video_clips(source, ClipInfo("0002-L", -1))) == 2
+    assert {Path(file).name: group.reason.split(",")[0] for group in found.left_out for file in group.files} == {
+        "A01N01-L.txt": "its name is that of a video of the other phase",
+        "0003-L (1).txt": "its name is that of a second copy",
+        "0004-L.skeleton": "its name ends in '.skeleton'",
+        "0005_L.txt": "its name is not of the form NNNN-V.txt: rename it if it is a raw file",
+        "0006-L.txt.bak": "its name ends in '.txt.bak'",
+    }
+    assert found.other == 2
+
+
+def test_find_videos__a_named_list_of_the_other_phase_is_rejected(tmp_path: Path) -> None:
+    files = {"0002-L.txt": VIDEO, "cross_subject.txt": list_text(["A01N01-L"], ["A01N02-L"])}
+    found = find_sources(sorted(write_files(tmp_path, files).iterdir()), find_reader("pku1"))
+    assert [Path(entry.file).name for entry in found.rejected] == ["cross_subject.txt"]
 
 
 def test_find_videos__nothing_there(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A dataset of another distribution: one file and one entry point, then every command knows it."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -82,7 +83,8 @@ def store(site: Path, tmp_path: Path) -> Path:
     for subject, label in ((1, "walk"), (2, "run")):
         lines = [" ".join(str(0.01 * (subject + frame + number)) for number in range(27)) for frame in range(20)]
         (raw / f"{subject}-{label}.sticks").write_text("\n".join(lines))
-    (raw / "3-run.sticks").write_text("1 2 three")
+    (raw / "2-run.sticks").rename(raw / "2-run.STICKS")
+    (raw / "3-run.sticks.gz").write_bytes(gzip.compress(b"1 2 three"))
     outcome = mampctl("ingest", "sticks", "--raw", raw, "--out", out, "--workers", 0, site=site)
     assert outcome.returncode == 0, outcome.stderr
     assert "build-splits --protocol xactor" in outcome.stdout
@@ -92,7 +94,7 @@ def store(site: Path, tmp_path: Path) -> Path:
 def test_ingest__a_dataset_of_another_distribution(store: Path) -> None:
     opened = open_store(store)
     assert (opened.ids, opened.metadata.counts.rows) == (["1-walk", "2-run"], 40)
-    assert [fault.file for fault in opened.metadata.quarantined] == ["raw/3-run.sticks"]
+    assert [fault.file for fault in opened.metadata.quarantined] == ["raw/3-run.sticks.gz"]
     assert opened.columns["label"].tolist() == [0, 1]
 
 

@@ -1,4 +1,5 @@
 import gzip
+import lzma
 import pickle
 import struct
 import sys
@@ -359,11 +360,42 @@ def test_find_sources__a_named_file_is_never_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("other", [f"{FIRST.lower()}.skeleton", f"{FIRST}.skeleton.gz", f"{FIRST}.Skeleton.GZ"])
 def test_find_sources__the_same_clip_by_two_names(tmp_path: Path, other: str) -> None:
     folder = _folder(tmp_path, f"{FIRST}.skeleton", other)
-    with pytest.raises(RawInputError, match=f"clip {FIRST} is there twice"):
+    with pytest.raises(RawInputError, match=f"clip {FIRST} is there twice") as caught:
         find_sources([folder], find_reader("ntu60"))
+    assert "move the other out of --raw" in caught.value.remedy
+    (folder / other).rename(tmp_path.parent / "moved")
+    assert len(find_sources([folder], find_reader("ntu60")).sources) == 1
 
 
-@pytest.mark.parametrize("target", ["loop", ".", ".."])
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("rest.zip", "name it with a --raw of its own"),
+        (f"{SECOND} (1).skeleton", "rename it if it is the only one"),
+        (f"{SECOND}.skeleton.txt", "rename it if it is a raw file"),
+        (f"{SECOND}.skeleton.xz", "unpack it"),
+    ],
+)
+def test_find_sources__what_is_left_out_is_read_once_its_reason_is_followed(
+    tmp_path: Path, name: str, remedy: str
+) -> None:
+    raw = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
+    if name.endswith(".zip"):
+        _archive(raw / name, f"{SECOND}.skeleton")
+    else:
+        (raw / name).write_bytes(lzma.compress(b"content") if name.endswith(".xz") else b"content")
+    assert remedy in _left_out(find_sources([raw], find_reader("ntu60")))[name]
+    paths = [raw]
+    if name.endswith(".zip"):
+        paths.append(raw / name)
+    else:
+        content = (raw / name).read_bytes()
+        (raw / name).unlink()
+        (raw / f"{SECOND}.skeleton").write_bytes(lzma.decompress(content) if name.endswith(".xz") else content)
+    assert [source.id for source in find_sources(paths, find_reader("ntu60")).sources] == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("target", ["loop", ".", "..", "nowhere"])
 def test_find_sources__a_link_in_a_circle_is_left_out(tmp_path: Path, target: str) -> None:
     folder = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
     (folder / "loop").symlink_to(target)

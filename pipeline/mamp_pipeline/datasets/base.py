@@ -221,8 +221,13 @@ class ClipFileReader(DatasetReader):
         """
 
     def parse_path(self, member: str) -> ClipInfo | None:
-        """Return what the file name at the end of a path says about its clip; None for other files."""
-        return self.parse_name(member.rpartition("/")[2])
+        """Return what the file name at the end of a path says about its clip; None for other files.
+
+        `parse_name` gets the suffix in the dataset's case, and without `.gz`.
+        """
+        name = member.rpartition("/")[2]
+        stem = strip_suffix(name, self.suffix)
+        return self.parse_name(name if stem is None else stem + self.suffix)
 
     def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
         """Return the clip of a file."""

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from typing import cast
+from unicodedata import normalize
 from urllib.parse import quote
 
 from mamp_pipeline.datasets.base import DatasetReader
@@ -47,7 +48,7 @@ def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
     """
     folder, _, file_name = member.rpartition("/")
     stem = strip_suffix(file_name, layout.files.suffix)
-    name = file_name if stem is None else stem
+    name = normalize("NFC", file_name if stem is None else stem)  # some systems take accents from their letters
     groups = match_whole(layout.names, name)
     if groups is None:
         raise RawFileError(f"name '{printable(name)}' does not match the layout's names: {layout.names}")
@@ -60,10 +61,12 @@ def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
 
 
 def _class_index(label: str | None, layout: Layout) -> int:
-    if label not in layout.classes:
+    classes = [normalize("NFC", name) for name in layout.classes]
+    label = label and normalize("NFC", label)
+    if label not in classes:
         what = f"label '{printable(label)}'" if label else f"no label in its {layout.labels}; it"
         raise RawFileError(f"{what} is none of the layout's classes: {', '.join(layout.classes)}")
-    return layout.classes.index(label)
+    return classes.index(label)
 
 
 def _number(group: str, text: str) -> int:

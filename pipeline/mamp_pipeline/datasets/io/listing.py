@@ -134,7 +134,7 @@ class _FollowedLinks:
 
 
 LOOP_REASON = "a link that leads back to itself"
-LOST_REASON = "a link to no file"
+LOST_REASON = "a link to a file or folder that is not there"
 FOLLOWED_REASON = "a link to a folder that is listed already, or that holds the folder listed: not followed"
 
 
