@@ -88,7 +88,7 @@ def make_manifest(
 ) -> SplitManifest:
     """Return the manifest of two splits, with their counts."""
     return SplitManifest(
-        format_version=1,
+        format_version=2,
         dataset=metadata.dataset,
         protocol=protocol.name,
         content_hash=metadata.content_hash,

@@ -15,7 +15,7 @@ from mamp_pipeline.store.writer import create_arrays, write_metadata, write_shar
 from mamp_schemas.io.store_reader import Store, open_store
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.recipe import SamplingSpec
-from mamp_schemas.models.store import MotionSpec
+from mamp_schemas.models.store import ROW_ARRAYS, MotionSpec
 from mamp_trainer.data.batches import Clips, TrainBatches
 from mamp_trainer.data.clips import store_clip_table
 from mamp_trainer.data.sampling import ClipOrder, epoch_order
@@ -39,7 +39,7 @@ def _threads_as_before() -> Iterator[None]:
 
 
 def write(path: Path, shapes: list[tuple[int, int]]) -> Store:
-    """Write a store in the layout of the ingest; only its joints have rows."""
+    """Write a store in the layout of the ingest, without motion."""
     generator = np.random.default_rng(0)
     clips = [
         Clip(f"clip{at:06d}", generator.standard_normal((*shape, 25, 3), dtype=np.float32))
@@ -47,9 +47,11 @@ def write(path: Path, shapes: list[tuple[int, int]]) -> Store:
     ]
     rows = np.concatenate([clip.joints.reshape(-1, 25, 3) for clip in clips])
     create_arrays(path, len(rows), dataset_spec("ntu60").skeleton, columns_of(clips))
+    checksums = dict.fromkeys(ROW_ARRAYS, "")
     for part in plan_shards(len(rows)):
-        write_shard(path, part, {"joints": rows[part.start : part.stop]})
-    write_metadata(path, metadata_of(clips, "ntu60", MotionSpec()))
+        written = write_shard(path, part, {"joints": rows[part.start : part.stop]})
+        checksums["joints"] += written.checksums["joints"]
+    write_metadata(path, metadata_of(clips, "ntu60", MotionSpec()), columns_of(clips), checksums)
     return open_store(path)
 
 

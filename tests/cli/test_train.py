@@ -23,7 +23,7 @@ from tests.trainer.runs import (
     pretrain_recipe,
     write_toy_store,
 )
-from tests.trainer.stores import Clip, write_store
+from tests.trainer.stores import Clip, write_manifest, write_store
 from tests.waiting import finish
 
 
@@ -156,7 +156,7 @@ def test_linear__warns_when_pretraining_saw_test_clips(
 ) -> None:
     run("train", "pretrain", "--recipe", recipe, "--store", store, "--out", tmp_path / "run")
     xsub = json.loads(store.with_name("toy.xsub.json").read_text())
-    store.with_name("toy.xview.json").write_text(json.dumps({**xsub, "protocol": "xview"}))
+    write_manifest(store, xsub["train"], xsub["test"], protocol="xview")
     arguments = ("--recipe", probe, "--store", store, "--from", tmp_path / "run", "--out", tmp_path / "p")
     outcome = run("train", "linear", *arguments, "--set", "protocol=xview")
     assert outcome.code == 0

@@ -10,6 +10,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from mamp_schemas.io.manifests import read_manifest
+from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.io.store_root import (
     NODE_METADATA,
     StoreRoot,
@@ -19,7 +21,8 @@ from mamp_schemas.io.store_root import (
     encode_root,
 )
 from mamp_schemas.models.dataset import dataset_spec
-from mamp_schemas.models.splits import SplitCounts, SplitManifest
+from mamp_schemas.models.sealed import dump_sealed_json
+from mamp_schemas.models.splits import SplitCounts, SplitManifest, Subset, manifest_name
 from mamp_schemas.models.store import (
     CLIP_COLUMNS,
     DIGEST_BYTES,
@@ -123,13 +126,14 @@ def write_manifest(
     """Write a split manifest beside a store."""
     official = dataset_spec(dataset).protocol(protocol)
     manifest = SplitManifest(
-        format_version=1,
+        format_version=2,
         dataset=dataset,
         protocol=protocol,
         content_hash=content_hash,
         counts=SplitCounts(
             train=len(train),
             test=len(test),
+            unlisted=len(open_store(store).ids) - len(train) - len(test),
             official_train=official.official_train,
             official_test=official.official_test,
         ),
@@ -137,8 +141,19 @@ def write_manifest(
         test=tuple(sorted(test)),
     )
     path = store.with_name(f"{store.name.removesuffix('.zarr')}.{protocol}.json")
-    path.write_text(manifest.model_dump_json())
+    path.write_bytes(dump_sealed_json(manifest))
     return path
+
+
+def write_subset(store: Path, train: Sequence[str], subset: Subset) -> SplitManifest:
+    """Write the manifest of a draw beside the protocol's, as `build-splits --fraction` does."""
+    opened = open_store(store)
+    whole = read_manifest(opened, "xsub")
+    unlisted = len(opened.ids) - len(train) - len(whole.test)
+    counts = SplitCounts(train=len(train), test=len(whole.test), unlisted=unlisted)
+    drawn = whole.replaced(train=tuple(train), counts=counts, subset=subset, parent=whole.digest())
+    store.with_name(manifest_name(store.name, "xsub", subset)).write_bytes(dump_sealed_json(drawn))
+    return drawn
 
 
 def _write_rows(group: zarr.Group, name: str, values: NDArray[np.float32], shard_rows: int) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.run_files import ANALYSIS_FILE, analysis_problem, read_analysis
+from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.analysis import ArrayData
 from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_schemas.progress import NullProgress
@@ -27,7 +28,7 @@ from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
 from mamp_trainer.training.runtime import ComputeContext, RunContext
 from tests.trainer.runs import MODEL, evaluate_encoder, linear_recipe, open_source, pretrain_recipe, write_toy_store
-from tests.trainer.stores import change_store
+from tests.trainer.stores import change_store, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +81,8 @@ def test_compute_predictions__are_those_that_the_run_has_left(store: Path, run: 
 def test_compute_predictions__on_another_store(store: Path, run: Path, tmp_path: Path) -> None:
     other = write_toy_store(tmp_path)
     change_store(other, content_hash="d" * 64)
-    manifest = other.with_name("toy.xsub.json")
-    manifest.write_text(manifest.read_text().replace("c" * 64, "d" * 64))
+    ids = open_store(other).ids
+    write_manifest(other, ids[:26], ids[26:], content_hash="d" * 64)
     with pytest.raises(CheckpointError, match="another store"):
         compute_predictions(run, other, "cpu", NullProgress())
 

@@ -11,7 +11,7 @@ from mamp_schemas.io.run_files import UNTRAINED
 from mamp_schemas.models.protocols import PretrainingData
 from mamp_schemas.models.recipe import EvaluationRecipe, ModelSpec, ScheduleSpec
 from mamp_schemas.models.results import RunRecord
-from mamp_schemas.models.splits import SplitManifest, Subset, manifest_name
+from mamp_schemas.models.splits import Subset
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.networks import load_classifier, make_classifier, trained_recipe
 from mamp_trainer.protocols.predictions import ClipPredictions
@@ -30,6 +30,7 @@ from tests.trainer.runs import (
     transfer_recipe,
     write_toy_store,
 )
+from tests.trainer.stores import write_subset
 
 SHALLOW = finetune_recipe(model=MODEL, drop_path=0.0)
 """Fits the encoder of `pretrain_recipe`."""
@@ -101,7 +102,7 @@ def test_finetune__resumed_equals_uninterrupted(store: Path, pretrained: Path, t
 def test_semi__trains_on_the_draw_alone(tmp_path: Path) -> None:
     store = write_toy_store(tmp_path)
     drawn = [f"clip{number:03d}" for number in range(0, 26, 2)]
-    write_draw(store, drawn)
+    write_subset(store, drawn, SUBSET)
     recipe = semi_recipe(subset=SUBSET, model=MODEL, drop_path=0.0)
     evaluate_encoder(recipe, store, tmp_path / "run", device="cpu")
     batches = last_checkpoint(tmp_path / "run").step
@@ -167,11 +168,3 @@ def test_load_classifier__a_pretraining_has_none(pretrained: Path) -> None:
         trained_recipe(pretrained)
     with pytest.raises(CheckpointError, match="it holds no classifier"):
         load_classifier(pretrained, SHALLOW)
-
-
-def write_draw(store: Path, ids: list[str]) -> None:
-    """Write the manifest of a draw beside the protocol's, as `build-splits --fraction` does."""
-    whole = SplitManifest.model_validate_json(store.with_name(manifest_name(store.name, "xsub")).read_text())
-    counts = whole.counts.replaced(train=len(ids))
-    drawn = whole.replaced(train=tuple(ids), counts=counts, subset=SUBSET, parent=whole.digest())
-    store.with_name(manifest_name(store.name, "xsub", SUBSET)).write_text(drawn.model_dump_json())

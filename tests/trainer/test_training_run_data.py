@@ -10,7 +10,7 @@ from mamp_schemas.errors import CheckpointError, DamagedStoreError
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.run_files import latest_checkpoint
 from mamp_schemas.io.store_reader import open_store
-from mamp_schemas.models.splits import Subset, manifest_name
+from mamp_schemas.models.splits import Subset
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.training.run_dir import run_identity
@@ -25,6 +25,7 @@ from tests.trainer.runs import (
     semi_recipe,
     write_toy_store,
 )
+from tests.trainer.stores import write_subset
 
 TINY = 1e-6
 """A budget that no clip fits."""
@@ -138,8 +139,7 @@ def test_run_data__measures_the_clips_of_all_sides_that_are_used(store: Path) ->
 def test_run_data__of_a_part_of_the_labels_has_these_clips_and_the_whole_test_split(store_copy: Path) -> None:
     parent = read_manifest(open_store(store_copy), "xsub")
     subset = Subset(fraction=0.25)
-    drawn = parent.replaced(train=parent.train[3:8], subset=subset, parent=parent.digest())
-    store_copy.with_name(manifest_name(store_copy.name, "xsub", subset)).write_text(drawn.model_dump_json())
+    drawn = write_subset(store_copy, parent.train[3:8], subset)
     source = open_source(store_copy, semi_recipe(subset=subset))
     assert source.ids == {"train": list(parent.train[3:8]), "test": list(parent.test)}
     assert run_identity(source, "untrained").manifest_hash == drawn.digest()

@@ -1,13 +1,14 @@
 """Read and write the split manifests beside a store."""
 
-from collections.abc import Collection
+from collections.abc import Iterator
 
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.io.atomic import output_errors, write_atomic
 from mamp_schemas.io.storage import read_bytes
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Store
-from mamp_schemas.models.base import parse_model_json
+from mamp_schemas.models.policy import ImportedPolicy
+from mamp_schemas.models.sealed import dump_sealed_json, parse_sealed_json
 from mamp_schemas.models.splits import SplitManifest, Subset, manifest_name
 
 
@@ -24,58 +25,66 @@ def write_manifest(path: StoragePath, manifest: SplitManifest) -> None:
         OutputError: it cannot be written.
     """
     with output_errors(path):
-        write_atomic(path, (manifest.model_dump_json(indent=1) + "\n").encode(), durable=True)
+        write_atomic(path, dump_sealed_json(manifest), durable=True)
 
 
 def read_manifest(store: Store, protocol: str, subset: Subset | None = None) -> SplitManifest:
     """Read a protocol's manifest, or that of a subset of its training clips, from beside the store.
 
     Raises:
-        ManifestError: it is missing or unreadable, belongs to another store, names clips that the store does not have,
-            or was drawn from another manifest than the protocol's.
+        ManifestError: it is missing, unreadable or not as it was written, belongs to another store, contradicts the
+            store or the protocol, or was drawn from another manifest than the protocol's.
     """
     path = manifest_path(store.path, protocol, subset)
-    remedy = f"Make it: mampctl build-splits --protocol {protocol} --store {store.path}{_subset_options(subset)}"
+    command = f"mampctl build-splits --protocol {protocol} --store {store.path}{_subset_options(subset)}"
     try:
         text = read_bytes(path)
     except FileNotFoundError:
         what = f"a subset of '{protocol}'" if subset else f"'{protocol}'"
-        raise ManifestError(f"{path}: there is no split manifest for {what}", remedy=remedy) from None
-    except OSError as problem:
-        raise ManifestError(f"{path}: cannot be read: {problem.strerror}", remedy=remedy) from None
-    manifest = parse_model_json(SplitManifest, text, str(path), ManifestError)
-    _check_store(manifest, path, store.metadata.content_hash, store.ids, remedy)
+        raise ManifestError(f"{path}: there is no split manifest for {what}", remedy=f"Make it: {command}") from None
+    remedy = _remedy(store, command)
+    manifest, intact = parse_sealed_json(SplitManifest, text, str(path), ManifestError, remedy)
+    for problem in _contradictions(manifest, store, protocol):
+        raise ManifestError(f"{path}: {problem}", remedy=remedy)
     if subset is not None:
         _check_subset(manifest, path, subset, read_manifest(store, protocol), remedy)
+    if not intact:
+        raise ManifestError(
+            f"{path}: does not match its digest: it was edited or damaged after it was written", remedy=remedy
+        )
     return manifest
 
 
-def _check_store(
-    manifest: SplitManifest, path: StoragePath, content_hash: str, ids: Collection[str], remedy: str
-) -> None:
-    """Check that a manifest belongs to a store.
-
-    Args:
-        manifest: the manifest.
-        path: its path, for errors.
-        content_hash: the store's.
-        ids: the store's clips.
-        remedy: what to do if it does not.
-
-    Raises:
-        ManifestError: it was made for a store of other content, or names clips that the store does not have.
-    """
-    if manifest.content_hash != content_hash:
-        raise ManifestError(
-            f"{path}: belongs to another store: it was made for content {manifest.content_hash[:12]}…, "
-            f"the store beside it has {content_hash[:12]}…",
-            remedy=remedy,
+def _contradictions(manifest: SplitManifest, store: Store, protocol: str) -> Iterator[str]:
+    """Yield what a manifest says otherwise than its store and protocol."""
+    metadata, counts = store.metadata, manifest.counts
+    if manifest.content_hash != metadata.content_hash:
+        yield (
+            f"belongs to another store: it was made for content {manifest.content_hash[:12]}…, "
+            f"the store beside it has {metadata.content_hash[:12]}…"
         )
-    foreign = sorted({*manifest.train, *manifest.test}.difference(ids))
+    for fact, found, expected in (
+        ("dataset", manifest.dataset, metadata.dataset),
+        ("protocol", manifest.protocol, protocol),
+        ("counts.unlisted", counts.unlisted, len(store.ids) - counts.train - counts.test),
+    ):
+        if found != expected:
+            yield f"{fact} is {found}, expected {expected}"
+    foreign = sorted({*manifest.train, *manifest.test}.difference(store.ids))
     if foreign:
-        raise ManifestError(
-            f"{path}: {len(foreign)} clips are not in the store, the first is {foreign[0]}", remedy=remedy
-        )
+        yield f"{len(foreign)} clips are not in the store, the first is {foreign[0]}"
+    known = {spec.name: spec for spec in metadata.dataset_spec().protocols}.get(protocol)
+    if manifest.subset is None:
+        official = (known.official_train, known.official_test) if known else (None, None)
+        told = (counts.official_train, counts.official_test)
+        if told != official:
+            yield f"the official counts are {told[0]} and {told[1]}, expected {official[0]} and {official[1]}"
+
+
+def _remedy(store: Store, command: str) -> str:
+    if isinstance(store.metadata.policy, ImportedPolicy):
+        return "An imported file brings its own split: run the same `mampctl import` again, it writes the split anew."
+    return f"Build it again: {command}"
 
 
 def _check_subset(

@@ -3,7 +3,7 @@
 from pydantic_core import from_json
 
 from mamp_schemas.errors import ConfigError, MampctlError
-from mamp_schemas.models.base import ModelT, canonical_json, digest_dumped, parse_model_json
+from mamp_schemas.models.base import ModelT, canonical_json, parse_model_json
 
 _DIGEST = "digest"
 
@@ -16,7 +16,7 @@ def dump_sealed_json(model: ModelT) -> bytes:
 
 def parse_sealed_json(
     model: type[ModelT], text: bytes, source: str, error: type[MampctlError] = ConfigError, remedy: str = ""
-) -> ModelT:
+) -> tuple[ModelT, bool]:
     """Read a model from JSON text that carries its digest.
 
     Args:
@@ -24,11 +24,14 @@ def parse_sealed_json(
         text: the JSON text.
         source: where the text comes from, named in errors.
         error: what to raise.
-        remedy: what to do if the text is not as it was written.
+        remedy: what to do if the text is not the model's.
+
+    Returns:
+        The model, and whether it is as it was written. Check what it says before this: an error that names the fact
+        that is wrong says more.
 
     Raises:
-        MampctlError: of class `error`; the text is no JSON, a key is unknown, missing or out of range, or the content
-            does not match the digest.
+        MampctlError: of class `error`; the text is no JSON, or a key is unknown, missing or out of range.
     """
     try:
         data = from_json(text)
@@ -39,8 +42,4 @@ def parse_sealed_json(
         parsed = parse_model_json(model, canonical_json(data), source, error)
     except MampctlError as problem:
         raise error(problem.message, remedy=remedy) from None
-    if digest is None or digest != digest_dumped(data):
-        raise error(
-            f"{source}: does not match its digest: it was edited or damaged after it was written", remedy=remedy
-        )
-    return parsed
+    return parsed, digest == parsed.digest()

@@ -1,6 +1,6 @@
 """Splits: protocols, which say what clips are for training and testing, and the manifests that list their ids."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -100,7 +100,7 @@ class SplitCounts(Model):
 
 
 class SplitManifest(Model):
-    """One protocol's train and test clip ids, bound to a store by its content hash.
+    """One protocol's train and test clip ids, bound to a store by its content hash; its file carries its digest.
 
     Attributes:
         train, test: in the order in which exports write them: sorted, or that of the imported file.
@@ -109,7 +109,7 @@ class SplitManifest(Model):
         parent: digest of the manifest that the subset was drawn from.
     """
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     dataset: str
     protocol: str
     content_hash: str
@@ -119,6 +119,20 @@ class SplitManifest(Model):
     valid: tuple[str, ...] = ()
     subset: Subset | None = None
     parent: str | None = None
+
+    def canonical_data(self) -> dict[str, Any]:
+        """Return plain data for the digest, by which runs know the manifest: the form of the file is no part of it."""
+        return {**super().canonical_data(), "format_version": 1}
+
+    @model_validator(mode="after")
+    def _counts_of_the_lists(self) -> "SplitManifest":
+        counted = {"train": len(self.train), "test": len(self.test)}
+        for split, clips in counted.items():
+            if getattr(self.counts, split) != clips:
+                raise ValueError(f"counts.{split} is {getattr(self.counts, split)}, but {split} lists {clips} clips")
+        if not set(self.valid) <= set(self.train):
+            raise ValueError("valid lists clips that train does not")
+        return self
 
     @model_validator(mode="after")
     def _each_clip_once(self) -> "SplitManifest":
