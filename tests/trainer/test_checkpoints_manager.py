@@ -1,5 +1,7 @@
 import errno
+import hashlib
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from torch import nn
 
 from mamp_schemas.errors import CheckpointError, OutputError
 from mamp_schemas.io.run_files import UNTRAINED, latest_checkpoint
-from mamp_trainer.checkpoints.files import RunIdentity, Snapshot, read_checkpoint
+from mamp_trainer.checkpoints.files import RunIdentity, Snapshot, read_checkpoint, read_meta
 from mamp_trainer.checkpoints.manager import CheckpointWriter, best_checkpoint, find_checkpoint, save_checkpoint
 from tests.trainer.runs import pretrain_recipe
 
@@ -35,6 +37,40 @@ def test_read_checkpoint__returns_what_was_saved(tmp_path: Path) -> None:
     assert torch.equal(checkpoint.weights["weight"], torch.ones(1, 2))
     assert torch.equal(checkpoint.state["moments"], torch.arange(3.0))
     assert checkpoint.recipe == pretrain_recipe().model_dump(mode="json")
+
+
+def test_read_checkpoint__any_changed_byte_is_noticed(tmp_path: Path) -> None:
+    folder, chance = save_step(tmp_path, 12, measure=50.0), random.Random(3)
+    for name in FILES:
+        whole = (folder / name).read_bytes()
+        places = range(len(whole)) if name == "meta.json" else chance.sample(range(len(whole)), 40)
+        for at in places:
+            damaged = bytearray(whole)
+            damaged[at] ^= 1 << chance.randrange(8)
+            (folder / name).write_bytes(damaged)
+            with pytest.raises(CheckpointError, match=r"step-00000012"):
+                read_checkpoint(folder)
+        (folder / name).write_bytes(whole)
+    assert read_checkpoint(folder).step == 12
+
+
+def test_read_checkpoint__files_that_were_replaced_together_with_their_digests(tmp_path: Path) -> None:
+    folder = save_step(tmp_path, 12)
+    nested = b"\x80\x02}N" + b"q\0h\0\x86" * 400 + b"Ns."
+    for name, content in (("state.pt", nested), ("state.pt", b"\x80\x02N."), ("recipe.json", b"[" * 100_000)):
+        before, meta = (folder / name).read_bytes(), read_meta(folder)
+        (folder / name).write_bytes(content)
+        files = {**meta.files, name: hashlib.sha256(content).hexdigest()}
+        (folder / "meta.json").write_text(meta.model_copy(update={"files": files}).sealed().model_dump_json())
+        with pytest.raises(CheckpointError, match="step-00000012 cannot be read"):
+            read_checkpoint(folder)
+        (folder / name).write_bytes(before)
+        (folder / "meta.json").write_text(meta.model_dump_json())
+    meta = read_meta(folder)
+    other = meta.model_copy(update={"files": {**meta.files, "../../secret": "0" * 64}})
+    (folder / "meta.json").write_text(other.sealed().model_dump_json())
+    with pytest.raises(CheckpointError, match=r"it names the files '\.\./\.\./secret'"):
+        read_checkpoint(folder)
 
 
 def test_save_checkpoint__folder_is_named_by_the_step_and_holds_four_files(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from mamp_schemas.io.run_files import list_checkpoints
 from mamp_schemas.models.base import parse_model_json
 from mamp_schemas.models.recipe import PretrainRecipe, ScheduleSpec
 from mamp_schemas.models.results import RunRecord
+from mamp_trainer.checkpoints.files import read_meta
 from mamp_trainer.checkpoints.manager import find_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols import classification
@@ -161,8 +162,10 @@ def test_pretrain__another_encoder_is_refused(store: Path, whole: Path, tmp_path
 def test_pretrain__another_store_is_refused(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     interrupt(pretrain_recipe(), store, run, 1)
-    meta = run / "checkpoints" / "step-00000001" / "meta.json"
-    meta.write_text(meta.read_text().replace("c" * 64, "d" * 64))
+    folder = run / "checkpoints" / "step-00000001"
+    meta = read_meta(folder)
+    other = meta.model_copy(update={"belonging": meta.belonging.model_copy(update={"store_hash": "d" * 64})})
+    (folder / "meta.json").write_text(other.sealed().model_dump_json())
     with pytest.raises(CheckpointError, match="store_hash: dddddddddddd… then, cccccccccccc… now"):
         pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
 

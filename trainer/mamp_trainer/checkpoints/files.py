@@ -6,10 +6,10 @@ RUN/checkpoints/step-00001234/ holds `model.safetensors` (weights), `state.pt` (
 
 import hashlib
 import io
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal, Self
 
 import safetensors.torch
@@ -23,9 +23,10 @@ from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
 from mamp_schemas.io.run_files import META_FILE, WEIGHTS_FILE
 from mamp_schemas.models.base import Model, canonical_json, parse_model_json
 from mamp_schemas.models.differences import flatten, show_value
-from mamp_schemas.models.plain_data import load_json
+from mamp_schemas.models.plain_data import PlainDataError, load_json
 from mamp_schemas.models.policy import StorePolicyName
 from mamp_schemas.models.recipe import Recipe
+from mamp_trainer.checkpoints.torch_file import TORCH_FILE_ERRORS, read_torch_file
 
 
 class RunIdentity(Model):
@@ -70,7 +71,7 @@ def check_same_run(path: Path, saved: Mapping[str, Any], current: Mapping[str, A
         )
 
 
-FORMAT_VERSION: Literal[1] = 1
+FORMAT_VERSION: Literal[2] = 2
 
 _STATE, _RECIPE = "state.pt", "recipe.json"
 
@@ -85,15 +86,21 @@ class CheckpointMeta(Model):
         epoch: the epoch that the checkpoint closes, counted from 1; None in the middle of one.
         kept: whether later checkpoints leave it where it is.
         files: the sha256 of the files beside it.
+        meta_digest: of all this, so that a change is noticed.
     """
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     step: int
     measure: float | None = None
     epoch: int | None = None
     kept: bool = False
     belonging: RunIdentity
     files: dict[str, str]
+    meta_digest: str = ""
+
+    def sealed(self) -> Self:
+        """Return this with the digest of all the rest."""
+        return self.model_copy(update={"meta_digest": self.model_copy(update={"meta_digest": ""}).digest()})
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
         belonging=snapshot.identity,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
-    write_folder(folder, {**files, META_FILE: canonical_json(meta.model_dump(mode="json"))})
+    write_folder(folder, {**files, META_FILE: canonical_json(meta.sealed().model_dump(mode="json"))})
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -187,25 +194,28 @@ def read_checkpoint(path: Path) -> Checkpoint:
     meta = read_meta(path)
     content = {name: _read_verified(path / name, digest) for name, digest in meta.files.items()}
     try:
-        return Checkpoint(
-            path=path,
-            step=meta.step,
-            weights=safetensors.torch.load(content[WEIGHTS_FILE]),
-            state=torch.load(io.BytesIO(content[_STATE]), map_location="cpu", weights_only=True),
-            recipe=load_json(content[_RECIPE]),
-            identity=meta.belonging,
-        )
-    except (KeyError, SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError) as problem:
-        raise _damaged_error(path, str(problem)) from problem
+        weights, state = safetensors.torch.load(content[WEIGHTS_FILE]), read_torch_file(content[_STATE])
+        recipe = load_json(content[_RECIPE])
+    except (*TORCH_FILE_ERRORS, SafetensorError, UnpicklingError, PlainDataError) as problem:
+        raise _damaged_error(path, str(problem)[:200]) from problem
+    if not (isinstance(state, dict) and isinstance(recipe, dict)):
+        raise _damaged_error(path, f"{_STATE} or {_RECIPE} is no dictionary")
+    return Checkpoint(path, meta.step, weights, state, recipe, meta.belonging)
 
 
 def read_meta(path: Path) -> CheckpointMeta:
     """Read the `meta.json` of a checkpoint.
 
     Raises:
-        CheckpointError: it is missing or damaged.
+        CheckpointError: it is missing or damaged, or was changed since it was written.
     """
-    return parse_model_json(CheckpointMeta, _read_verified(path / META_FILE), str(path / META_FILE), CheckpointError)
+    file = path / META_FILE
+    meta = parse_model_json(CheckpointMeta, _read_verified(file), str(file), CheckpointError)
+    if meta != meta.sealed():
+        raise _damaged_error(file, "its digest is not that of its content: it was changed since it was written")
+    if set(meta.files) != {WEIGHTS_FILE, _STATE, _RECIPE}:
+        raise _damaged_error(file, f"it names the files {', '.join(map(repr, sorted(meta.files)[:4]))}")
+    return meta
 
 
 def _to_host_copy(value: Any) -> Any:
