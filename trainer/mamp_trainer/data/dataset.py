@@ -115,6 +115,8 @@ class RunData:
         device: torch.device,
         budget: MemoryBudget,
         splits: Sequence[Split] | None = None,
+        *,
+        read_once: bool = False,
     ) -> Self:
         """Open a store for a recipe, and choose where its clips are kept.
 
@@ -124,6 +126,7 @@ class RunData:
             device: the device that trains.
             budget: memory for clips, unless the recipe says where they are kept.
             splits: the splits to open; by default those that the recipe's training needs.
+            read_once: whether each clip is needed once. Then clips are streamed, unless the recipe says otherwise.
 
         Raises:
             StoreError: the store cannot be read.
@@ -137,7 +140,10 @@ class RunData:
         clips = {split: split_clips(store, manifest, split) for split in wanted}
         tables = {split: store_clip_table(store, clips[split]) for split in wanted}
         ids = {split: [store.ids[clip] for clip in clips[split]] for split in wanted}
-        residency = choose_residency(recipe, _data_size(store, recipe, tables), budget, str(device))
+        if read_once and recipe.residency == "auto":
+            residency = ResidencyChoice("stream", TEST_STREAM_WINDOW, "each clip is needed once")
+        else:
+            residency = choose_residency(recipe, _data_size(store, recipe, tables), budget, str(device))
         logger.info(f"clips: {residency.location}, {residency.reason}")
         return cls(store, manifest, recipe, tables, ids, residency, device)
 

@@ -95,9 +95,10 @@ def measure_encoder(
 
 
 def open_run_data(recipe: Recipe, store: StoragePath, context: ComputeContext, splits: Sequence[Split]) -> RunData:
-    """Open the store of a recipe on the device that the context names."""
+    """Open the store of a recipe on the device that the context names, to read each clip once."""
     device = context.torch_device()
-    return RunData.open(store, recipe, device, measure_budget(device, context.dist_context), splits)
+    budget = measure_budget(device, context.dist_context)
+    return RunData.open(store, recipe, device, budget, splits, read_once=True)
 
 
 def predict_split(
