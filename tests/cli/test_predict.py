@@ -190,7 +190,7 @@ def test_predict__every_named_file_has_a_line(run: Run, trained: Path, tmp_path:
     errors = {Path(line["file"]).name: line["error"] for line in lines_of(outcome) if "error" in line}
     assert errors.keys() == {"loop", "more.zip", "nowhere.skeleton"}
     assert "leads back to itself" in errors["loop"]
-    assert "name it" in errors["more.zip"]
+    assert "give its own path" in errors["more.zip"]
     assert "no such folder or archive" in errors["nowhere.skeleton"]
     assert len(lines_of(outcome)) == 4
 

@@ -332,7 +332,7 @@ def test_find_sources__every_file_is_read_or_left_out_or_counted(
         "S001C001P001R001A008.csv": "ends in '.csv'",
         "S001C001P001R001A009.skeleton.7z": "unpack it",
         ".S001C001P001R001A010.skeleton.icloud": "not been downloaded",
-        "rest.zip": "--raw of its own",
+        "rest.zip": "give its own path",
         "README.txt": "other",
         ".DS_Store": "other",
         f"._{FIRST}.skeleton": "other",
@@ -351,8 +351,10 @@ def test_find_sources__every_file_is_read_or_left_out_or_counted(
 
 def test_find_sources__a_named_file_is_never_dropped(tmp_path: Path) -> None:
     folder = _folder(tmp_path, f"{FIRST}.skeleton", "take.skeleton", "notes.txt", f"{THIRD}.skeleton")
-    found = find_sources(sorted(folder.iterdir()), find_reader("ntu60"))
+    paths = [*sorted(folder.iterdir()), folder / "take.skeleton"]
+    found = find_sources(paths, find_reader("ntu60"))
     assert [source.id for source in found.sources] == [FIRST]
+    assert len(found.rejected) == 3
     assert {Path(entry.file).name for entry in found.rejected} == {"take.skeleton", "notes.txt", f"{THIRD}.skeleton"}
     assert (found.foreign, found.other, found.left_out) == (0, 0, ())
 
@@ -370,7 +372,7 @@ def test_find_sources__the_same_clip_by_two_names(tmp_path: Path, other: str) ->
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
-        ("rest.zip", "name it with a --raw of its own"),
+        ("rest.zip", "give its own path"),
         (f"{SECOND} (1).skeleton", "rename it if it is the only one"),
         (f"{SECOND}.skeleton.txt", "rename it if it is a raw file"),
         (f"{SECOND}.skeleton.xz", "unpack it"),

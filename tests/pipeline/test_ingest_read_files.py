@@ -83,6 +83,11 @@ def test_read_files__named_files_are_read_whatever_their_suffix(tmp_path: Path) 
     write_files(tmp_path, {"take": TAKE, "take.dat": TAKE, "notes.md": b"no recording"})
     clips, errors = _read(sorted(tmp_path.iterdir()), find_reader("custom", stick_layout(WIDE)))
     assert clips == {"take": ["take"], "take.dat": ["take.dat"]}
+    write_files(tmp_path, {"take.csv": TAKE})
+    twice = find_unnamed(
+        [tmp_path, tmp_path / "take.csv", tmp_path / "take.csv"], find_reader("custom", stick_layout(WIDE))
+    )
+    assert [source.file_name for source in twice.sources] == ["take.csv"]
     assert errors.keys() == {"notes.md"}
 
 

@@ -61,6 +61,7 @@ def find_sources(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundSo
             left_out[reason].append(file.portable_path)
         else:
             other += 1
+    rejected = list(dict.fromkeys(rejected))  # a file and its folder may both be named
     groups = tuple(LeftOutFiles(reason=reason, files=tuple(sorted(left_out[reason]))) for reason in sorted(left_out))
     if not sources:
         raise _nothing_found_error(paths, reader, listing.suffixes, [*_describe_groups(groups), *_describe(rejected)])
@@ -144,7 +145,8 @@ def find_unnamed(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundFi
                 readable.append(file)
             else:
                 other += 1
-    sources, unused = reader.collect_unnamed(readable)
+    each = {(file.container, file.member): file for file in readable}  # a file and its folder may both be named
+    sources, unused = reader.collect_unnamed(each.values())
     problems += [QuarantinedFile(file=file.location, line=0, reason=reason) for file, reason in unused if reason]
     if failed and len(failed) == len(problems) and not sources:
         raise failed[0]

@@ -21,7 +21,7 @@ _SYSTEM_FILE = re.compile(r"\._.*|\.ds_store|thumbs\.db|desktop\.ini|\.~lock\..*
 _COPY = re.compile(r"\s*\(\d+\)$|[ _-]+copy( ?\(?\d+\)?)?$|^copy( \(\d+\))? of ", re.IGNORECASE)
 
 COPY_REASON = "its name is that of a second copy, such as 'NAME (1)': rename it if it is the only one, else remove it"
-ZIP_REASON = "an archive inside a folder or archive is not opened: name it with a --raw of its own"
+ZIP_REASON = "an archive inside a folder or archive is not opened: give its own path, or unpack it"
 PACKED_REASON = "a packed file or archive of a kind that is not opened: unpack it"
 
 
