@@ -1,5 +1,6 @@
 """Raw files and stores in buckets, on a real S3 server: the same store as on disk, by few requests."""
 
+import gzip
 import sys
 import zipfile
 from collections import Counter
@@ -11,6 +12,7 @@ import pytest
 
 from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.discover import find_sources
+from mamp_pipeline.datasets.io.read import read_source
 from mamp_pipeline.ingest import plan
 from mamp_pipeline.ingest import run as ingest_module
 from mamp_pipeline.ingest.request import IngestRequest
@@ -214,6 +216,22 @@ def test_list_path__a_bucket_is_listed_without_a_look_at_each_object(bucket: Buc
     assert len(find_sources([raw], find_reader("ntu60")).sources) > 20
     kinds = Counter(line.split()[0] for line in bucket.server.requests()[before:])
     assert kinds == {"HEAD": 1, "GET": 1}
+
+
+def test_find_sources__what_a_bucket_holds_is_read_or_left_out(bucket: Bucket) -> None:
+    name, content = "s001c001p001r001a001.skeleton.gz", gzip.compress(b"content")
+    named = bucket.put("S001C001P001R001A003.skeleton.txt", b"content")
+    for member in (name, "S001C001P001R001A002 (1).skeleton", "rest.zip", "README.txt"):
+        bucket.put(f"raw/{member}", content)
+    found = find_sources([bucket.url / "raw", named], find_reader("ntu60"))
+    (source,) = found.sources
+    assert (source.id, read_source(source)) == ("S001C001P001R001A001", b"content")
+    assert sorted(file for group in found.left_out for file in group.files) == [
+        "raw/S001C001P001R001A002 (1).skeleton",
+        "raw/rest.zip",
+    ]
+    assert [entry.file.rpartition("/")[2] for entry in found.rejected] == ["S001C001P001R001A003.skeleton.txt"]
+    assert found.other == 1
 
 
 def test_ingest__an_archives_members_come_in_few_requests(bucket: Bucket, tmp_path: Path) -> None:
