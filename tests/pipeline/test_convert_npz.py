@@ -127,7 +127,7 @@ def test_import__refuses(tmp_path: Path, damage: Callable[[Arrays], None], messa
         ("names_train", np.array([*NAMES[:2], "S020C001P002R001A002"]), "not of NTU RGB"),
         ("names_train", np.array([*NAMES[:2], "S001C001P041R001A002"]), "subject 41, NTU RGB.D 60 has 1 to 40"),
         ("names_train", np.array([*NAMES[:2], "S001C004P002R001A002"]), "camera 4, NTU RGB.D 60 has 1 to 3"),
-        ("names_train", np.array([1, 2, 3]), "expected a string a clip"),
+        ("names_train", np.array([1, 2, 3]), "expected a string of up to 255 characters"),
     ],
 )
 def test_import__refuses_names_that_contradict(tmp_path: Path, key: str, value: np.ndarray, message: str) -> None:

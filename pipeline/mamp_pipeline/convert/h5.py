@@ -22,6 +22,7 @@ from mamp_pipeline.convert.padded import (
     padded_names,
     padded_width,
     read_padded,
+    warn_left_out,
 )
 from mamp_pipeline.convert.source import FileArray, ImportSource
 from mamp_schemas.errors import RawInputError
@@ -85,13 +86,16 @@ def read_h5(path: Path, dataset: str | None, protocol: str) -> ImportSource:
         RawInputError: it cannot be read, or does not have this layout.
         UsageError: the dataset has no such protocol, or must be given.
     """
+    request = PaddedRequest(path, "h5", dataset, protocol)
     with _open_h5(path) as file:
+        left = [key for key in file if key not in _KEYS]
         datasets = {key: _find_dataset(path, file, key) for key in _KEYS if file.get(key, getlink=True)}
         arrays = {
             key: FileArray(key, array.shape, array.dtype, partial(_read_blocks, path, key))
             for key, array in datasets.items()
         }
-    return read_padded(PaddedRequest(path, "h5", dataset, protocol), arrays, _LAYOUT)
+    warn_left_out(path, left)
+    return read_padded(request, arrays, _LAYOUT)
 
 
 def _read_blocks(path: Path, key: str, rows: int) -> Iterator[NDArray[Any]]:

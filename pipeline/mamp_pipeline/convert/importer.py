@@ -225,7 +225,7 @@ def import_store(source_file: ImportSource, out: Path, progress: Progress) -> St
     """Make a store from a file, and the manifests of its splits. After an interruption it starts again.
 
     Raises:
-        RawInputError: the file has no clips, or a number that a store cannot hold.
+        RawInputError: the file has no clips, or a number that a store cannot hold, or changed while it was read.
         StoreExistsError: there is another store, or something else, at the output.
         OutputError: the disk is full or the folder cannot be written.
     """
@@ -233,6 +233,7 @@ def import_store(source_file: ImportSource, out: Path, progress: Progress) -> St
         raise RawInputError(f"{source_file.path}: has no clips")
     logger.info(f"{source_file.path.name}: {len(source_file.infos):,} clips of {source_file.dataset.title}")
     source, out = file_fingerprint(source_file.path), out.resolve()
+    source_file.check_unchanged()
     with output_errors(out), lock_output(out):
         if is_complete(out):
             return _keep_existing_store(source_file, source, out)
@@ -269,6 +270,7 @@ def _write_clip_table(source_file: ImportSource, staging: Path, progress: Progre
     progress.start("import", len(source_file.infos), "clips")
     try:
         clips = write_scratch_file(scratch_file, source_file.read_clips(), progress)
+        source_file.check_unchanged()
     except (MampctlError, OSError):
         remove_staging(staging)
         raise

@@ -1,5 +1,8 @@
 """Read and write the npz files of MAMP and CTR-GCN. Both directions work on blocks, one in memory at a time."""
 
+import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +25,7 @@ from mamp_pipeline.convert.padded import (
     padded_names,
     padded_width,
     read_padded,
+    warn_left_out,
 )
 from mamp_pipeline.convert.source import FileArray, ImportSource
 from mamp_schemas.errors import RawInputError
@@ -40,7 +44,11 @@ _HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], boo
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
 }
-_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (
+    OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, RuntimeError, NotImplementedError, OverflowError,
+    MemoryError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""Errors of zipfile, its decompressors and numpy's reading of headers, for files that are truncated or altered."""
 
 
 def read_npz(path: Path, dataset: str | None, protocol: str) -> ImportSource:
@@ -54,11 +62,16 @@ def read_npz(path: Path, dataset: str | None, protocol: str) -> ImportSource:
 
 
 def _find_arrays(path: Path) -> dict[str, FileArray]:
-    arrays = {}
+    arrays: dict[str, FileArray] = {}
+    left = []
     with _npz_errors(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             key = entry.filename.removesuffix(".npy")
-            if key in _KEYS:
+            if key in arrays:
+                raise RawInputError(f"{path}: has '{key}' twice", remedy="Write the file again, with each array once.")
+            if key not in _KEYS:
+                left.append(key)
+            else:
                 with archive.open(entry) as member:
                     shape, dtype = _read_header(path, key, member)
                     size = int(np.prod(shape, dtype=object)) * dtype.itemsize
@@ -67,6 +80,7 @@ def _find_arrays(path: Path) -> dict[str, FileArray]:
                             f"{path}: '{key}' has {entry.file_size - member.tell()} bytes, its header says {size}"
                         )
                 arrays[key] = FileArray(key, shape, dtype, partial(_read_blocks, path, entry.filename))
+    warn_left_out(path, left)
     return arrays
 
 
@@ -100,6 +114,8 @@ def _read_blocks(path: Path, member_name: str, rows: int) -> Iterator[NDArray[An
             block = (min(rows, shape[0] - start), *shape[1:])
             data = member.read(int(np.prod(block)) * dtype.itemsize)
             yield np.frombuffer(data, dtype=dtype).reshape(block)
+        if member.read(1):  # at the end of a member, its checksum is compared
+            raise EOFError(f"'{member_name}' is longer than its header says")
 
 
 @contextmanager

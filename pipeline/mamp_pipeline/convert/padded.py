@@ -3,8 +3,9 @@
 A split has x (clips, 300, M·V·3), y (one-hot or class numbers) and optionally names.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.cleaning.clip import count_valid_frames
 from mamp_pipeline.convert.source import (
+    MAX_NAME_LENGTH,
     FileArray,
     FileSplit,
+    FileState,
     ImportClip,
     ImportSource,
     LabelKind,
@@ -31,6 +34,8 @@ from mamp_schemas.errors import RawInputError, StoreError
 from mamp_schemas.io.store_reader import BLOCK_ROWS, Store, clip_ends
 from mamp_schemas.models.dataset import DatasetSpec, dataset_spec
 from mamp_schemas.models.policy import ImportedPolicy
+
+logger = logging.getLogger(__name__)
 
 PADDED_FRAMES = 300
 BLOCK_CLIPS = 256
@@ -178,6 +183,9 @@ _MAX_CLIPS = 10_000_000
 """The most clips of a split: names and labels are held in memory, and a few bytes can claim any number of them."""
 
 
+_MAX_CLASSES = 10_000
+
+
 @dataclass(frozen=True)
 class FileLabels:
     """Labels of a file.
@@ -199,7 +207,7 @@ def read_labels(array: FileArray) -> FileLabels:
     Raises:
         RawInputError: neither of them, or a row that is not one-hot.
     """
-    if len(array.shape) == 2 and array.dtype.kind in "fiub":
+    if len(array.shape) == 2 and array.dtype.kind in "fiub" and array.shape[1] <= _MAX_CLASSES:
         values = [
             _read_one_hot(array, block, start * _LABEL_BLOCK)
             for start, block in enumerate(array.read_blocks(_LABEL_BLOCK))
@@ -213,7 +221,7 @@ def read_labels(array: FileArray) -> FileLabels:
         return FileLabels("index", None, np.concatenate([np.zeros(0, dtype=np.int64), *values]))
     raise RawInputError(
         f"'{array.key}' has shape {array.shape} and dtype {array.dtype}, "
-        "expected one-hot rows (clips, classes) or whole numbers (clips,)"
+        f"expected one-hot rows (clips, up to {_MAX_CLASSES:,} classes) or whole numbers (clips,)"
     )
 
 
@@ -246,12 +254,19 @@ class SplitKeys:
 
 @dataclass(frozen=True)
 class PaddedRequest:
-    """A padded file, with the protocol and, if it must be given, the dataset: the file does not contain them."""
+    """A padded file, with the protocol and, if it must be given, the dataset: the file does not contain them.
+
+    Made before anything of the file is read, so that `state` is that of what is read.
+    """
 
     path: Path
     origin: Literal["npz", "h5"]
     dataset: str | None
     protocol: str
+    state: FileState | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", FileState.of(self.path))
 
 
 @dataclass(frozen=True)
@@ -298,7 +313,17 @@ def read_padded(request: PaddedRequest, arrays: Mapping[str, FileArray], layout:
         infos=tuple(infos),
         splits=(split,),
         read_clips=partial(_read_clips, path, splits, dataset.bodies),
+        state=request.state,
     )
+
+
+def warn_left_out(path: Path, keys: Sequence[str]) -> None:
+    """Say which arrays of a file are not of the layout and so are not read."""
+    if keys:
+        more = ", …" if len(keys) > 8 else ""
+        logger.warning(
+            f"{path}: {len(keys)} others are not read: {', '.join(ascii(key[:40]) for key in keys[:8])}{more}"
+        )
 
 
 def _has_names(path: Path, arrays: Mapping[str, FileArray], layout: Sequence[SplitKeys]) -> bool:
@@ -335,9 +360,11 @@ def _read_split(path: Path, arrays: Mapping[str, FileArray], keys: SplitKeys, na
 
 
 def _read_names(path: Path, array: FileArray) -> list[str]:
-    if len(array.shape) != 1 or array.dtype.kind not in "US":
+    wide = array.dtype.itemsize > 4 * MAX_NAME_LENGTH
+    if len(array.shape) != 1 or array.dtype.kind not in "US" or wide:
         raise RawInputError(
-            f"{path}: '{array.key}' has shape {array.shape} and dtype {array.dtype}, expected a string a clip"
+            f"{path}: '{array.key}' has shape {array.shape} and dtype {array.dtype}, "
+            f"expected a string of up to {MAX_NAME_LENGTH} characters for each clip"
         )
     try:
         return [name for block in array.read_blocks(BLOCK_CLIPS) for name in block.astype(np.str_).tolist()]

@@ -16,6 +16,7 @@ from mamp_pipeline.cleaning.clip import count_valid_frames
 from mamp_pipeline.convert.padded import check_labelled, read_runs
 from mamp_pipeline.convert.source import (
     FileSplit,
+    FileState,
     ImportClip,
     ImportSource,
     as_float32,
@@ -108,6 +109,7 @@ def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
         RawInputError: it cannot be read, has another layout, or holds 2D keypoints.
         UsageError: the dataset must be named.
     """
+    state = FileState.of(path)
     content = load_pickle(path)
     if not (isinstance(content, dict) and "split" in content and "annotations" in content):
         raise RawInputError(
@@ -130,6 +132,7 @@ def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
         infos=tuple(infos),
         splits=tuple(_make_splits(path, dataset, lists, infos)),
         read_clips=partial(_read_clips, path, annotations),
+        state=state,
     )
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,23 @@ class FileSplit:
     valid: tuple[str, ...] = ()
 
 
+class FileState(NamedTuple):
+    """What changes when a file is written to or replaced."""
+
+    inode: int
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, path: Path) -> "FileState | None":
+        """Return a file's state; None if there is none, which opening it will say."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 @dataclass(frozen=True)
 class ImportSource:
     """A file to import, with names and labels read and checked.
@@ -60,6 +77,7 @@ class ImportSource:
         infos: id, label and numbers of each clip, in the file's order.
         splits: its splits, by protocol.
         read_clips: yields the clips, in the order of `infos`.
+        state: of the file before anything of it was read.
     """
 
     path: Path
@@ -70,6 +88,19 @@ class ImportSource:
     infos: tuple[ClipInfo, ...]
     splits: tuple[FileSplit, ...]
     read_clips: Callable[[], Iterator[ImportClip]]
+    state: FileState | None
+
+    def check_unchanged(self) -> None:
+        """Check that the file is still the one whose names and labels were read.
+
+        Raises:
+            RawInputError: it was replaced or written to.
+        """
+        if FileState.of(self.path) != self.state:
+            raise RawInputError(
+                f"{self.path}: was replaced or written to while it was read",
+                remedy="Wait until the file is complete, and import it again.",
+            )
 
 
 @dataclass(frozen=True)
