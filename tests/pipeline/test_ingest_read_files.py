@@ -12,7 +12,7 @@ from mamp_pipeline.datasets.discover import find_unnamed
 from mamp_pipeline.ingest.read_files import read_files
 from mamp_schemas.errors import RawInputError
 from tests.factories import random_ntu_text
-from tests.pipeline.custom_cases import WIDE, stick_layout, write_wide
+from tests.pipeline.custom_cases import JSON, WIDE, stick_layout, walk, write_json, write_wide
 from tests.pipeline.pku_cases import label_text, list_text, make_video, video_text, write_archive, write_files
 
 TAKE = write_wide({0: {frame: np.full((3, 3), 0.1 + frame, np.float32) for frame in range(3)}}, 3)
@@ -77,6 +77,23 @@ def test_read_files__recordings_of_any_name_and_folder(tmp_path: Path, labels: s
     clips, errors = _read([write_files(tmp_path / "raw", {"jump/my take.csv": TAKE, "a.csv": TAKE}), archive], reader)
     assert clips == {"my take.csv": ["jump/my take"], "a.csv": ["a"], "UPPER.CSV": ["fall/UPPER"]}
     assert not errors
+
+
+def test_read_files__recordings_with_and_without_a_label_column(tmp_path: Path) -> None:
+    head, *lines = TAKE.decode().splitlines()
+    labelled = "\n".join([f"{head},Class", *(f"{line},label {number}" for number, line in enumerate(lines))])
+    reader = find_reader("custom", stick_layout({**WIDE, "label": "class"}, labels="file", classes=["sit", "wave"]))
+    write_files(tmp_path, {"a.csv": TAKE, "b.csv": labelled})
+    clips, errors = _read([tmp_path], reader)
+    assert (clips, errors) == ({"a.csv": ["a"], "b.csv": ["b"]}, {})
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"label": "fall"}}])
+def test_read_files__recordings_with_and_without_a_label_key(tmp_path: Path, meta: dict[str, object]) -> None:
+    layout = stick_layout({**JSON, "label": "meta.label"}, labels="file", classes=["sit", "wave"])
+    content = json.loads(write_json({7: walk(3)}, 3)) | meta
+    write_files(tmp_path, {"a.json": json.dumps(content)})
+    assert _read([tmp_path], find_reader("custom", layout)) == ({"a.json": ["a"]}, {})
 
 
 def test_read_files__named_files_are_read_whatever_their_suffix(tmp_path: Path) -> None:

@@ -60,6 +60,21 @@ def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
     return ClipInfo(clip_id(member, layout.files.suffix), label, **numbers)
 
 
+def without_labels(layout: Layout) -> Layout:
+    """Return the layout of the same files by which a label in them is left unread, and need not be there."""
+    files = layout.files
+    if layout.labels != "file" or isinstance(files, NpyFiles):
+        return layout
+    label, unused = files.label, files.unused or ()
+    if isinstance(label, str) and not isinstance(files, CsvFiles):  # the objects that hold it, too
+        keys = label.split(".")
+        left: tuple[int | str, ...] = tuple(".".join(keys[: depth + 1]) for depth in range(len(keys)))
+    else:
+        left = () if label is None else (label,)
+    unused = unused if unused == "rest" else (*unused, *left)
+    return layout.replaced(files=files.replaced(label=None, unused=unused), labels="none", classes=())
+
+
 def _class_index(label: str | None, layout: Layout) -> int:
     classes = [normalize("NFC", name) for name in layout.classes]
     label = label and normalize("NFC", label)
@@ -109,7 +124,7 @@ class RecordingReader(DatasetReader):
 
     def __init__(self, layout: Layout) -> None:
         super().__init__(layout.dataset_spec())
-        self._layout = layout
+        self._layout, self._unlabelled = layout, without_labels(layout)
         self.name_pattern = f"*{layout.files.suffix}"
 
     def parse_path(self, member: str) -> ClipInfo | None:
@@ -141,7 +156,7 @@ class RecordingReader(DatasetReader):
         Raises:
             RawFileError: the content is damaged or not as the layout says.
         """
-        return [RawClip(info, parse_recording(read_source(source), self._layout), source)]
+        return [RawClip(info, parse_recording(read_source(source), self._unlabelled), source)]
 
     def unnamed_id(self, member: str) -> str:
         """Return an id for any file: its path without the suffix."""
