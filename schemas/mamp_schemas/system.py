@@ -1,4 +1,4 @@
-"""The cores and memory that this process may use, within the limits of its control groups, and the CPU's name.
+"""The cores and memory that this process may use, within the limits of its control groups; threads; the CPU's name.
 
 Containers, batch jobs and systemd limit a process by Linux control groups (cgroups): version 2 has one tree, version 1
 one tree for each controller. A limit may be set at any level, so the smallest of a group and those above it counts. The
@@ -7,7 +7,9 @@ folders are parameters so that tests can give their own.
 
 import os
 import platform
-from collections.abc import Iterator, MutableMapping
+import time
+from collections.abc import Iterator, Mapping, MutableMapping
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +49,111 @@ def cpu_quota(root: Path = CGROUP_ROOT, groups: Path = PROCESS_CGROUPS) -> float
     """Return the CPU time that the control groups grant, in cores; None if they set no limit."""
     quotas = (_read_cpu_quota(folder) for folder in _cgroup_folders("cpu", root, groups))
     return min((int(quota) / int(period) for quota, period in quotas if quota not in ("max", "-1")), default=None)
+
+
+THREADS = "MAMPCTL_THREADS"
+"""Set by `--threads` as well, and so known to the processes that this one starts."""
+
+RANK_THREADS = "MAMPCTL_LAUNCHER_THREADS"
+"""In one of several processes that the launcher started: the threads that it chose for each."""
+
+_THREAD_VARIABLES = (THREADS, "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+_SAMPLE_SECONDS = 0.2
+
+
+class ThreadChoice(NamedTuple):
+    """How many threads a process computes by.
+
+    Attributes:
+        threads: at least 1.
+        reason: why so many, in words.
+        variable: the environment variable by which the user said so; None where nothing was said.
+    """
+
+    threads: int
+    reason: str
+    variable: str | None = None
+
+
+def choose_threads(environment: Mapping[str, str] = os.environ, proc: Path = PROC) -> ThreadChoice:
+    """Return the number of threads to compute by: as a variable says, or as many as there are free cores.
+
+    Two hardware threads of a core count once. A core is free as far as no other process uses it: for that the kernel's
+    counters are read twice, 0.2 s apart; where they do not move, the load average is taken.
+
+    Args:
+        environment: MAMPCTL_THREADS, OMP_NUM_THREADS and MKL_NUM_THREADS are read, in this order.
+        proc: the kernel's folder.
+    """
+    if (launched := _positive(environment.get(RANK_THREADS))) and not _positive(environment.get(THREADS)):
+        return ThreadChoice(launched, "this rank's share of the free cores")
+    for name in _THREAD_VARIABLES:
+        if threads := _positive(environment.get(name)):
+            return ThreadChoice(threads, f"{name} says so", name)
+    return _free_threads(proc)
+
+
+@cache
+def _free_threads(proc: Path) -> ThreadChoice:
+    """Measure once a process: all that it computes is computed by the same number of threads."""
+    cores = _allowed_cores()
+    busy = _busy_cores(cores, proc)
+    limit = min(len(cores), cpu_quota() or len(cores))
+    threads = max(1, int(min(len(cores) - busy, limit) + 0.5))
+    return ThreadChoice(threads, f"{_cores_text(limit)}, {busy:.1f} in use by other programs")
+
+
+def _cores_text(cores: float) -> str:
+    return "1 core" if cores == 1 else f"{cores:g} cores"
+
+
+def _positive(text: str | None) -> int:
+    """Return the number that a variable says (of `4,2` the first); 0 for none."""
+    first = (text or "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and len(first) < 6 else 0
+
+
+def _allowed_cores() -> list[set[int]]:
+    """Return the cores that this process may use, each with the numbers of its hardware threads."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {*range(os.cpu_count() or 1)}
+    cores: dict[str, set[int]] = {}
+    for number in sorted(allowed):
+        siblings = _read_text(Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list"))
+        cores.setdefault(siblings or str(number), set()).add(number)
+    return [*cores.values()]
+
+
+def _busy_cores(cores: list[set[int]], proc: Path) -> float:
+    """Return how many of the cores are in use by other processes: a number from 0 to all of them."""
+    before = _cpu_times(proc)
+    time.sleep(_SAMPLE_SECONDS)
+    after = _cpu_times(proc)
+    shares = {
+        number: (after[number][0] - before[number][0]) / (after[number][1] - before[number][1])
+        for number in after.keys() & before.keys()
+        if after[number][1] > before[number][1]
+    }
+    if shares:
+        return sum(min(sum(shares.get(number, 0.0) for number in core), 1.0) for core in cores)
+    load = _read_text(proc / "loadavg").partition(" ")[0]
+    present = max(os.cpu_count() or 1, 1)
+    return min(float(load) * len(cores) / present, float(len(cores))) if load else 0.0
+
+
+def _cpu_times(proc: Path) -> dict[int, tuple[int, int]]:
+    """Return the time that each hardware thread was in use, and all time, in ticks since the machine's start.
+
+    Programs of low priority (nice) give way, and waiting for a disk takes no core: these do not count as use.
+    """
+    times = {}
+    for line in _read_text(proc / "stat").splitlines():
+        name, *fields = line.split()
+        if name[:3] == "cpu" and name[3:].isdecimal() and len(fields) >= 8:
+            user, nice, system, idle, waiting, *interrupts = (int(field) for field in fields[:8])
+            busy = user + system + sum(interrupts)
+            times[int(name[3:])] = (busy, busy + nice + idle + waiting)
+    return times
 
 
 _WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")

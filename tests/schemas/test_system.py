@@ -7,6 +7,7 @@ import pytest
 
 from mamp_schemas.system import (
     MemoryLimit,
+    choose_threads,
     count_cores,
     cpu_name,
     cpu_quota,
@@ -135,3 +136,57 @@ def test_let_threads_sleep__unless_a_variable_says_how_they_wait(
 ) -> None:
     let_threads_sleep(environment)
     assert environment == expected
+
+
+def stat(proc: Path, *times: str) -> Path:
+    """Write the kernel's counters: user, nice, system, idle, waiting, irq, softirq and steal of each core."""
+    proc.mkdir(exist_ok=True)
+    (proc / "stat").write_text("".join(f"cpu{number} {line}\n" for number, line in enumerate(times)))
+    return proc
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads", "variable"),
+    [
+        ({"OMP_NUM_THREADS": "3"}, 3, "OMP_NUM_THREADS"),
+        ({"OMP_NUM_THREADS": "4,2"}, 4, "OMP_NUM_THREADS"),
+        ({"MKL_NUM_THREADS": "5"}, 5, "MKL_NUM_THREADS"),
+        ({"MAMPCTL_THREADS": "2", "OMP_NUM_THREADS": "3"}, 2, "MAMPCTL_THREADS"),
+        ({"MAMPCTL_LAUNCHER_THREADS": "7", "OMP_NUM_THREADS": "7"}, 7, None),
+        ({"MAMPCTL_LAUNCHER_THREADS": "7", "MAMPCTL_THREADS": "2"}, 2, "MAMPCTL_THREADS"),
+    ],
+)
+def test_choose_threads__as_a_variable_says(environment: dict[str, str], threads: int, variable: str | None) -> None:
+    choice = choose_threads(environment)
+    assert (choice.threads, choice.variable) == (threads, variable)
+
+
+@pytest.mark.parametrize(("load", "expected"), [(0.0, 4), (1.2, 3), (3.9, 1), (40.0, 1)])
+def test_choose_threads__by_the_load_average_where_counters_do_not_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: float, expected: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {1000, 1001, 1002, 1003})
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    (stat(tmp_path, *["9 0 9 9 0 0 0 0"] * 4) / "loadavg").write_text(f"{load} 0.5 0.5 1/100 1234\n")
+    assert choose_threads({"OMP_NUM_THREADS": "many"}, tmp_path).threads == expected
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"),
+    [
+        ("0 0 0 100 0 0 0 0", 4),
+        ("0 100 0 0 0 0 0 0", 4),
+        ("0 0 0 0 100 0 0 0", 4),
+        ("50 0 0 50 0 0 0 0", 2),
+        ("60 0 20 10 0 0 0 10", 1),
+        ("100 0 0 0 0 0 0 0", 1),
+    ],
+)
+def test_choose_threads__by_what_other_programs_leave_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used: str, expected: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {1000, 1001, 1002, 1003})
+    stat(tmp_path, *["0 0 0 0 0 0 0 0"] * 1000, *["7 7 7 7 7 7 7 7"] * 4)
+    later = [" ".join(str(7 + int(number)) for number in used.split())] * 4
+    monkeypatch.setattr("time.sleep", lambda _seconds: stat(tmp_path, *["0 0 0 0 0 0 0 0"] * 1000, *later))
+    assert choose_threads({}, tmp_path).threads == expected

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from mamp_schemas.system import CGROUP_ROOT, count_cores, cpu_quota, free_host_memory
+from mamp_schemas.system import CGROUP_ROOT, ThreadChoice, choose_threads, count_cores, cpu_quota, free_host_memory
 from mampctl.doctor import Finding
 
 GIB = 2**30
@@ -22,6 +22,7 @@ def check_machine(folder: Path) -> list[Finding]:
     """Check the machine; `folder` is the data folder, which need not exist."""
     return [
         check_cores(),
+        check_threads(choose_threads()),
         check_memory(free_host_memory()),
         check_disk(folder),
         *check_torch(),
@@ -35,6 +36,14 @@ def check_cores(cgroup: Path = CGROUP_ROOT) -> Finding:
     present, quota = os.cpu_count() or 1, cpu_quota(cgroup)
     limit = f", a container's limit leaves {quota:g}" if quota is not None and quota < present else ""
     return Finding("ok", "cores", f"{count_cores(cgroup)} usable of {present} ({platform.machine()}){limit}")
+
+
+def check_threads(choice: ThreadChoice) -> Finding:
+    """Report by how many threads a training would compute here, and why; a warning where no core is free."""
+    text = f"a training would take {choice.threads}: {choice.reason}"
+    busy = choice.variable is None and choice.threads < count_cores()
+    remedy = "Close other programs, or choose another number with --threads." if busy else ""
+    return Finding("warning" if busy else "ok", "threads", text, remedy)
 
 
 _USE_OTHER_FOLDER = "Set MAMPCTL_DATA to a folder you may write to."

@@ -36,7 +36,7 @@ from mampctl.commands import (
     train,
     verify,
 )
-from mampctl.runtime.group import MampctlGroup, QuietOption, RunIdOption
+from mampctl.runtime.group import MampctlGroup, QuietOption, RunIdOption, ThreadsOption
 
 app = typer.Typer(
     name="mampctl",
@@ -86,6 +86,7 @@ def _global_options(
     ] = False,
     _quiet: QuietOption = False,
     _run_id: RunIdOption = None,
+    _threads: ThreadsOption = None,
 ) -> None:
     """Masked motion prediction on 3D skeletons: from raw files to pre-trained encoders and their scores."""
 

@@ -110,7 +110,7 @@ def _launch_ranks(device: str, devices: int) -> int:
     with needed_extras():
         import torch
 
-        from mamp_schemas.system import count_cores
+        from mamp_schemas.system import choose_threads
         from mamp_trainer.distributed.launch import launch
         from mamp_trainer.training.runtime import choose_device
 
@@ -120,4 +120,4 @@ def _launch_ranks(device: str, devices: int) -> int:
             remedy="Choose a smaller number, or --device cpu.",
         )
     command = [sys.executable, "-m", "mampctl", *sys.argv[1:], "--run-id", run_id()]
-    return launch(command, devices, count_cores())
+    return launch(command, devices, choose_threads().threads)

@@ -10,11 +10,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from mamp_schemas.errors import UsageError
+from mamp_schemas.system import RANK_THREADS
 
 PREFIX = "MAMPCTL"
 
-OTHER_VARIABLES = ("MAMPCTL_DATA", "MAMPCTL_LAUNCHER")
-"""The data folder; and, in one of several processes, the process that started it."""
+OTHER_VARIABLES = ("MAMPCTL_DATA", "MAMPCTL_LAUNCHER", RANK_THREADS)
+"""The data folder; and, in one of several processes, the process that started it, and the threads of each."""
 
 _KUBERNETES_SERVICE = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
 

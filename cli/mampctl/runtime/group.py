@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from mamp_schemas.errors import ExitCode, MampctlError, UsageError, exit_code
 from mamp_schemas.signals import handle_sigterm
+from mamp_schemas.system import THREADS
 from mampctl.output.console import print_error, print_interrupted, start_timer
 from mampctl.output.log import handle_log, set_log_level, set_run_id
 from mampctl.runtime.distributed import REPEAT_COMMAND, is_first_rank
@@ -24,7 +25,7 @@ from mampctl.runtime.errors import needed_memory
 
 logger = logging.getLogger(__name__)
 
-QUIET, RUN_ID = "--quiet", "--run-id"
+QUIET, RUN_ID, THREADS_OPTION = "--quiet", "--run-id", "--threads"
 _RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
@@ -43,6 +44,11 @@ def _on_run_id(run_id: str | None) -> None:
             remedy="Say, --run-id ntu60-seed1; without it the run gets an id of its own.",
         )
     set_run_id(run_id)
+
+
+def _on_threads(threads: int | None) -> None:
+    if threads is not None:
+        os.environ[THREADS] = str(threads)  # processes that are started by this one know it, too
 
 
 QuietOption = Annotated[
@@ -69,12 +75,27 @@ RunIdOption = Annotated[
 ]
 
 
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        THREADS_OPTION,
+        envvar=THREADS,
+        show_envvar=False,
+        callback=_on_threads,
+        expose_value=False,
+        min=1,
+        max=1024,
+        help="CPU threads that the network computes by. [default: OMP_NUM_THREADS; as many as cores are free]",
+    ),
+]
+
+
 class MampctlGroup(TyperGroup):
     """The command at the top: gives its options to every command below, and turns errors into exit codes."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        shared = [option for option in self.params if {QUIET, RUN_ID}.intersection(option.opts)]
+        shared = [option for option in self.params if {QUIET, RUN_ID, THREADS_OPTION}.intersection(option.opts)]
         for _, command in walk_commands(self):
             if not isinstance(command, TyperGroup):
                 command.params.extend(shared)
@@ -87,7 +108,7 @@ class MampctlGroup(TyperGroup):
         """
         start_timer()
         set_run_id(f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
-        with handle_log():
+        with handle_log(), _restored_threads():
             try:
                 return super().main(*arguments, **named)
             except MampctlError as error:
@@ -118,6 +139,19 @@ class MampctlGroup(TyperGroup):
         if is_first_rank(os.environ):
             for name, similar in unknown_variables(self, os.environ).items():
                 logger.warning(f"{name} sets no option{f', did you mean {similar}?' if similar else ''}")
+
+
+@contextmanager
+def _restored_threads() -> Iterator[None]:
+    """Leave the variable that `--threads` sets as it was: a process may run several commands."""
+    before = os.environ.get(THREADS)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(THREADS, None)
+        else:
+            os.environ[THREADS] = before
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 
 from mamp_schemas.errors import EXIT_CODES, Interrupted, LostRankError, MampctlError, TrainingError
 from mamp_schemas.signals import record_signals
+from mamp_schemas.system import RANK_THREADS
 from mamp_trainer.distributed.context import DistContext
 from mamp_trainer.distributed.env import LAUNCHER_PID, RankEnv
 
@@ -116,7 +117,7 @@ def launch(command: Sequence[str], world_size: int, cores: int, grace_seconds: f
     Args:
         command: what every rank runs; its environment says which rank it is.
         world_size: the number of ranks.
-        cores: the cores of this machine, which the ranks share.
+        cores: the free cores of this machine, which the ranks share.
         grace_seconds: how long the other ranks may run after the first failure.
 
     Returns:
@@ -151,6 +152,7 @@ def _rank_environment(rank: int, world_size: int, port: int, cores: int) -> Mapp
         "TORCHELASTIC_USE_AGENT_STORE": "True",
         "OMP_NUM_THREADS": threads,
         LAUNCHER_PID: str(os.getpid()),
+        **({} if "OMP_NUM_THREADS" in os.environ else {RANK_THREADS: threads}),
     }
 
 

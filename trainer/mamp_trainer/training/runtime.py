@@ -1,6 +1,6 @@
 """What a run is trained with: the device, the threads, free memory and the initial seed."""
 
-import os
+import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,18 @@ import torch
 from mamp_schemas.errors import TrainingError, UsageError
 from mamp_schemas.models.recipe import WEIGHT_BYTES, ModelSpec, RecomputeMode
 from mamp_schemas.progress import NullProgress, Progress
-from mamp_schemas.system import count_cores, free_host_memory, total_memory
+from mamp_schemas.system import (
+    THREADS,
+    ThreadChoice,
+    choose_threads,
+    count_cores,
+    free_host_memory,
+    total_memory,
+)
 from mamp_trainer.data.residency import MemoryBudget
 from mamp_trainer.distributed.context import SINGLE_PROCESS, DistContext
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +43,7 @@ class ComputeContext:
     run_id: str | None = None
 
     def torch_device(self) -> torch.device:
-        """Return the device that this process computes on, and keep torch to the cores that it may use.
+        """Return the device that this process computes on, and have torch use the free cores.
 
         Raises:
             UsageError: an unknown name, or one GPU named for several ranks.
@@ -71,17 +80,37 @@ class RunContext(ComputeContext):
     profile_steps: int = 0
 
 
-def limit_torch_threads(cores: int) -> None:
-    """Have torch compute by no more threads than there are cores: of a container's share it does not know.
+def set_torch_threads(choice: ThreadChoice) -> None:
+    """Have torch compute by as many threads as were chosen.
 
-    What the user says by OMP_NUM_THREADS stands.
+    It has no more than it would take itself, or than a caller of Python gave it, unless `--threads` says so.
     """
-    if "OMP_NUM_THREADS" not in os.environ and cores < torch.get_num_threads():
-        torch.set_num_threads(cores)
+    if choice.threads < torch.get_num_threads() or choice.variable == THREADS:
+        torch.set_num_threads(choice.threads)
+
+
+def resume_torch_threads(threads: int) -> None:
+    """Compute by the number of threads that a run had before, unless the user says another one: so its bits stay.
+
+    Args:
+        threads: 0 where it is not known.
+    """
+    choice = choose_threads()
+    if choice.variable is not None or threads in (0, torch.get_num_threads()):
+        return
+    if threads <= count_cores():
+        torch.set_num_threads(threads)
+        kept = f"as before, so that the last bits of all numbers stay; chosen anew it would be {choice.threads}"
+        logger.info(f"{threads} threads, {kept} ({choice.reason}): --threads {choice.threads}")
+    else:
+        logger.warning(
+            f"the run had {threads} threads before, and there are {count_cores()} cores: with "
+            f"{torch.get_num_threads()} the last bits of its numbers differ"
+        )
 
 
 def choose_device(name: str, local_rank: int | None = None) -> torch.device:
-    """Return the device to train on, and keep torch to the cores that this process may use.
+    """Return the device to train on, and have torch compute by as many threads as there are free cores.
 
     Args:
         name: `auto` (a GPU where there is one, else the CPU), `cpu`, `cuda` or `cuda:1`.
@@ -108,7 +137,7 @@ def choose_device(name: str, local_rank: int | None = None) -> torch.device:
             f"device '{name}' is not there: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs",
             remedy="Choose --device cpu, or install a torch built for this machine's GPU.",
         )
-    limit_torch_threads(count_cores())
+    set_torch_threads(choose_threads())
     return torch.device(name)
 
 

@@ -71,6 +71,7 @@ class TrainState:
         seconds: time spent, over all sessions of the run.
         started: when the first session began (UTC, ISO 8601).
         sittings: number of sessions.
+        threads: CPU threads of each rank; 0 on a GPU.
         window_parts, epoch_parts: as `window` and `epoch`, of each named part of the loss.
     """
 
@@ -82,6 +83,7 @@ class TrainState:
     seconds: float = 0.0
     started: str = ""
     sittings: int = 1
+    threads: int = 0
     window_parts: dict[str, RunningMean] = field(default_factory=dict)
     epoch_parts: dict[str, RunningMean] = field(default_factory=dict)
 

@@ -30,7 +30,7 @@ from mamp_trainer.telemetry.writers import MetricsWriter, discard_metrics
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch, MicrobatchSampler
 from mamp_trainer.training.optim import LR_SCALE, learning_rate
 from mamp_trainer.training.run_dir import describe_hardware, init_run_dir, package_versions, utc_now, write_record
-from mamp_trainer.training.runtime import RunContext, describe_device
+from mamp_trainer.training.runtime import RunContext, describe_device, resume_torch_threads
 from mamp_trainer.training.state import (
     MetricsLogger,
     Position,
@@ -347,11 +347,17 @@ class Trainer:
                 Path(name), self.recipe, self.identity, self.module, self.optimiser, self.hooks.load_state_dict
             )
             state.sittings += 1
+            resume_torch_threads(state.threads if self._on_cpu else 0)
+            state.threads = self._threads
             logger.info(f"resuming: {self.position.epoch} epochs and {self.position.step} steps of the next are done")
             return state
         if context.dist_context.is_main:
             init_run_dir(context.run_dir, self.recipe, context.resume)
-        return TrainState(started=utc_now().isoformat())
+        return TrainState(started=utc_now().isoformat(), threads=self._threads)
+
+    @property
+    def _threads(self) -> int:
+        return torch.get_num_threads() if self._on_cpu else 0
 
     @contextmanager
     def _open_outputs(self, state: TrainState) -> Iterator[None]:
