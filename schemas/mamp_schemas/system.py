@@ -169,6 +169,13 @@ def let_threads_sleep(environment: MutableMapping[str, str] = os.environ) -> Non
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
+def has_gpu(devices: Path = Path("/dev"), environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether a GPU is here that torch may see, without importing torch: NVIDIA's, or AMD's by ROCm."""
+    if environment.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1"):
+        return False
+    return any(True for name in ("nvidia[0-9]*", "dxg", "kfd") for _ in devices.glob(name))
+
+
 def memory_limits(root: Path = CGROUP_ROOT, groups: Path = PROCESS_CGROUPS) -> list[MemoryLimit]:
     """Return the memory limits of the control groups. Version 1 has a huge number where there is no limit."""
     return [

@@ -37,7 +37,8 @@ def test_bind_variables__are_named_after_command_and_option() -> None:
 def test_bind_variables__no_two_options_share_one_nor_take_a_name_that_is_used() -> None:
     counts = Counter(variables())
     assert len(counts) > 100
-    assert {name for name, count in counts.items() if count > 1} == {"MAMPCTL_QUIET", "MAMPCTL_RUN_ID"}
+    shared = {"MAMPCTL_QUIET", "MAMPCTL_RUN_ID", "MAMPCTL_THREADS"}
+    assert {name for name, count in counts.items() if count > 1} == shared
     assert not {"MAMPCTL_DATA", "MAMPCTL_LAUNCHER", "MAMPCTL_VERSION", "MAMPCTL_SHOW_COMPLETION"}.intersection(counts)
 
 

@@ -12,6 +12,7 @@ from mamp_schemas.system import (
     cpu_name,
     cpu_quota,
     free_host_memory,
+    has_gpu,
     let_threads_sleep,
     memory_limits,
     total_memory,
@@ -190,3 +191,14 @@ def test_choose_threads__by_what_other_programs_leave_free(
     later = [" ".join(str(7 + int(number)) for number in used.split())] * 4
     monkeypatch.setattr("time.sleep", lambda _seconds: stat(tmp_path, *["0 0 0 0 0 0 0 0"] * 1000, *later))
     assert choose_threads({}, tmp_path).threads == expected
+
+
+def test_has_gpu__by_its_device_files(tmp_path: Path) -> None:
+    assert not has_gpu(tmp_path, {})
+    (tmp_path / "nvidiactl").touch()
+    assert not has_gpu(tmp_path, {})
+    (tmp_path / "nvidia0").touch()
+    assert has_gpu(tmp_path, {})
+    assert has_gpu(tmp_path, {"CUDA_VISIBLE_DEVICES": "0"})
+    assert not has_gpu(tmp_path, {"CUDA_VISIBLE_DEVICES": ""})
+    assert not has_gpu(tmp_path, {"CUDA_VISIBLE_DEVICES": "-1"})
