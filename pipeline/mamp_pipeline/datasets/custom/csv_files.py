@@ -199,9 +199,11 @@ def parse_csv(data: bytes, files: CsvFiles, skeleton: Skeleton) -> Positions:
     rows = check_width(lines if files.header else chain([first], lines), len(first[1]))
     rows = check_nameless(skip_empty(rows, files), columns.nameless)
     reader = _LineReader(files, columns)
-    if columns.joint is not None or files.joint_lines:
-        return _parse_joints(rows, reader, skeleton)
-    return _parse_bodies(rows, reader)
+    by_joint = columns.joint is not None or files.joint_lines
+    positions = _parse_joints(rows, reader, skeleton) if by_joint else _parse_bodies(rows, reader)
+    if not positions.frames:
+        raise RawFileError("no line of numbers in the file", line=first[0])
+    return positions
 
 
 class _LineReader:
