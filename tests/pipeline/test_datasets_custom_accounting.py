@@ -1,13 +1,16 @@
 """Own recordings: each column, key and number is read or named as unused, or the file is refused with its columns."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from mamp_pipeline.datasets.custom.layouts import load_layout
 from mamp_pipeline.datasets.custom.recordings import parse_positions, parse_recording
+from mamp_schemas.errors import RawFileError
 from tests.pipeline.custom_cases import JSON, WIDE, fault, npy_bytes, parse, stick_layout, walk, write
 
 POSES = np.arange(1, 10, dtype=np.float64).reshape(3, 3)
@@ -28,6 +31,7 @@ LANDMARKS = csv_text(
     ["wave", *strided(0.9)],
     ["wave", *strided(0.8)],
 )
+LANDMARKS_OF_JOINTS = csv_text([f"{axis}{joint}" for joint in ("hip", "chest", "head") for axis in "xyz"], strided())
 BY_POSITION = {"format": "csv", "coordinates": 1}
 NUMBERS = {"format": "csv", "coordinates": 0, "header": False}
 
@@ -203,3 +207,45 @@ def test_load_layout__mediapipe_33_leaves_scores_and_nothing_else() -> None:
     layout = load_layout("mediapipe_33")
     landmarks = [{"x": 1, "y": 2, "z": 3, "visibility": 0.9, "presence": 1} for _ in range(33)]
     assert len(parse_recording(json.dumps([landmarks]).encode(), layout).frame) == 1
+
+
+def test_parse_recording__all_keys_that_are_not_used_are_named_at_once() -> None:
+    body = {"id": 3, "joints": [{"x": 1, "y": 1, "z": 1, "q": [1]}] * 3}
+    content = {"fps": 30, "frames": [{"people": []}, {"time": 1, "people": [body]}]}
+    files = {"format": "json", "frames": "frames", "bodies": "people", "joints": "joints"}
+    reason = fault(files, json.dumps(content).encode()).reason
+    remedy = re.search("unused: (.*)` in", reason)
+    assert remedy is not None
+    assert parse({**files, "unused": json.loads(remedy[1])}, json.dumps(content).encode()).frames == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({**BY_POSITION, "unused": ["class"]}, LANDMARKS),
+        ({**BY_POSITION, "per_joint": ["x", "y", "z", "v"]}, LANDMARKS),
+        ({**NUMBERS}, csv_text([*strided(), *strided()])),
+        ({**NUMBERS}, csv_text(strided(0.9))),
+        ({**NUMBERS}, csv_text([*strided(), 5])),
+        ({**NUMBERS}, csv_text([*strided(), *range(20)])),
+        ({"format": "csv", "coordinates": 0}, csv_text(strided())),
+        ({**NUMBERS, "delimiter": ";"}, b"1,5;2;3;4;5;6;7;8;9"),
+        ({"format": "csv", "coordinates": "{axis}{joint}"}, LANDMARKS_OF_JOINTS.replace(b",", b";")),
+        ({"format": "csv", "coordinates": "{axis}{joint}"}, LANDMARKS_OF_JOINTS.replace(b",", b"\t")),
+        ({**NUMBERS, "frame": 0, "coordinates": 1}, csv_text([7, *strided()], [7, *strided()])),
+    ],
+    ids=str,
+)
+def test_parse_recording__remedies_in_messages_lead_out(files: dict[str, Any], text: bytes) -> None:
+    reason = fault(files, text).reason
+    remedies = [yaml.safe_load(item) for item in re.findall("`([a-z_]+: [^`]+)`", reason)]
+    remedies += [{"repeated_frames": item} for item in re.findall("`(keep|first|last)`", reason)]
+    assert remedies, reason
+    assert any(_is_read({**files, **remedy}, text) for remedy in remedies), reason
+
+
+def _is_read(files: dict[str, Any], text: bytes) -> bool:
+    try:
+        return len(parse(files, text).frame) > 0
+    except RawFileError:
+        return False

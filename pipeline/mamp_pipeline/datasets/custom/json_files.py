@@ -15,6 +15,9 @@ from mamp_schemas.models.skeleton import Skeleton
 
 _MISSING = [np.nan, np.nan, np.nan]
 
+_FEW = 12
+"""So many keys are named one by one in a remedy."""
+
 _MAX_REMEMBERED = 1_000
 """Objects of so many forms are remembered, so that their keys are looked at once."""
 
@@ -38,13 +41,15 @@ def parse_json(data: bytes, files: JsonFiles, skeleton: Skeleton) -> Positions:
             frame.append(number)
             body.append(known.setdefault(key, len(known)))
             points.append(np.array(reader.points(joints, where), dtype=np.float64))
+    label = None if files.label is None else reader.label(content)
+    reader.reject_unknown()
     return Positions(
         frames=len(frames),
         frame=np.array(frame, dtype=np.int64),
         body=np.array(body, dtype=np.int64),
         xyz=np.array(points, dtype=np.float64).reshape(len(points), len(skeleton.joints), 3),
         line=np.zeros(len(points), dtype=np.int64),
-        label=None if files.label is None else reader.label(content),
+        label=label,
     )
 
 
@@ -106,29 +111,39 @@ class _Reader:
         if files.id is not None:
             paths.append(_join_keys(body, files.id))
         self._used = {".".join(path.split(".")[: depth + 1]) for path in paths for depth in range(path.count(".") + 1)}
+        self._unknown: dict[str, str] = {}
         self._accounted: set[tuple[str, tuple[str, ...]]] = set()
 
     def account(self, content: dict[str, Any], where: _Where, also: Iterable[str] = ()) -> None:
-        """Make sure that each key of an object is used, here or by a path of the layout, or named as unused.
-
-        Raises:
-            RawFileError: a key is neither.
-        """
+        """Note the keys of an object that are neither used, here or by a path of the layout, nor named as unused."""
         keys = (where.keys, tuple(content))
         if keys in self._accounted:
             return
-        paths = {key: _join_keys(where.keys, key) for key in content if key not in also}
-        unknown = [path for path in paths.values() if path not in self._used and not self._files.leaves(path)]
-        if unknown:
-            names = ", ".join(f"'{path}'" for path in unknown[:8])
-            more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-            remedy = json.dumps(unknown, ensure_ascii=False) if len(unknown) <= 8 else "rest"
-            raise RawFileError(
-                f"{where}: the layout does not use {names}{more}; to leave "
-                f"{'it' if len(unknown) == 1 else 'them'}: `unused: {remedy}` in the layout's files"
-            )
+        for key in content:
+            path = _join_keys(where.keys, key)
+            if key not in also and path not in self._used and not self._files.leaves(path):
+                self._unknown.setdefault(path, str(where))
+        if len(self._unknown) > _MAX_REMEMBERED:
+            self.reject_unknown()
         if len(self._accounted) < _MAX_REMEMBERED:
             self._accounted.add(keys)
+
+    def reject_unknown(self) -> None:
+        """Refuse the file if it has keys that are not accounted for.
+
+        Raises:
+            RawFileError: it has; names them all, and the place of the first.
+        """
+        if not self._unknown:
+            return
+        paths, where = list(self._unknown), next(iter(self._unknown.values()))
+        names = ", ".join(f"'{path[:80]}'" for path in paths[:_FEW])
+        more = f" and {len(paths) - _FEW} more" if len(paths) > _FEW else ""
+        remedy = json.dumps(paths, ensure_ascii=False) if len(paths) <= _FEW else "rest"
+        raise RawFileError(
+            f"{where}: the layout does not use {names}{more}; to leave {'it' if len(paths) == 1 else 'them'}: "
+            f"`unused: {remedy}` in the layout's files"
+        )
 
     def look_up(self, content: Any, path: str, where: _Where) -> Any:
         """Return the value at a path of keys."""
