@@ -1,6 +1,9 @@
 """Class logits of clips, from a store or from memory, and the file `scores.npz` that keeps them."""
 
 import io
+import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -27,7 +30,8 @@ from mamp_trainer.training.runtime import choose_device
 SCORES_FILE = "scores.npz"
 
 _NPZ_ERRORS = (
-    OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error,
+    OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, RuntimeError, MemoryError, OverflowError,
+    struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 """What numpy and zipfile raise for files that are truncated, altered, encrypted, or no npz."""
 
@@ -60,8 +64,12 @@ class ClipPredictions(NamedTuple):
         """
         try:
             with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
-                label, logits = (torch.from_numpy(file[name]) for name in ("label", "logits"))
-                return cls(file["clip"].tolist(), label, logits)
+                clip, label, logits = (file[name] for name in ("clip", "label", "logits"))
+            shapes = (clip.shape, label.shape, logits.shape[:1], logits.ndim)
+            kinds = (clip.dtype.kind, label.dtype, logits.dtype)
+            if shapes != (clip.shape[:1],) * 3 + (2,) or kinds != ("U", np.dtype(np.int64), np.dtype(np.float32)):
+                raise ValueError(f"arrays of {shapes[:3]} {kinds}")
+            return cls(clip.tolist(), torch.from_numpy(label), torch.from_numpy(logits))
         except _NPZ_ERRORS as problem:
             raise CheckpointError(
                 f"{path}: scores cannot be read ({type(problem).__name__})",
