@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from mamp_pipeline.convert import importer as importing
+from mamp_pipeline.convert.h5 import read_h5
 from mamp_pipeline.convert.importer import import_store
 from mamp_pipeline.convert.npz import read_npz
+from mamp_pipeline.convert.pyskl import read_pyskl
 from mamp_pipeline.store import shards as layout
 from mamp_pipeline.store import writer as write
 from mamp_pipeline.store.verify import verify_store
-from mamp_schemas.errors import OutputError, StoreExistsError
+from mamp_schemas.errors import OutputError, RawInputError, StoreExistsError
 from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.store_reader import is_complete, open_store
 from mamp_schemas.models.policy import ImportedPolicy
@@ -147,3 +149,29 @@ def test_import__a_full_disk_is_an_error(path: Path, tmp_path: Path, monkeypatch
 def test_import__metadata_tells_nothing_of_the_machine(path: Path) -> None:
     metadata = import_npz(path).metadata
     assert str(path.parent) not in json.dumps(metadata.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    ("start", "readers", "what", "remedy"),
+    [
+        (b"\x89HDF\r\n\x1a\n", ("npz", "pyskl"), "is an HDF5 file", "mampctl import h5"),
+        (b"PK\x03\x04....", ("h5", "pyskl"), "is a zip archive", "mampctl import npz"),
+        (b"\x80\x04}.", ("h5", "npz"), "is a pickle", "mampctl import pyskl"),
+        (b"\x93NUMPY\x01\0", ("h5", "npz", "pyskl"), "is a single array", "into one file"),
+        (b"\x1f\x8b\x08\0", ("h5", "npz", "pyskl"), "is compressed with gzip", "gunzip"),
+    ],
+)
+def test_read__the_wrong_importer_names_the_right_one(
+    tmp_path: Path, start: bytes, readers: tuple[str, ...], what: str, remedy: str
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(start)
+    read = {
+        "h5": lambda: read_h5(path, None, "xsub"),
+        "npz": lambda: read_npz(path, None, "xsub"),
+        "pyskl": lambda: read_pyskl(path, None),
+    }
+    for name in readers:
+        with pytest.raises(RawInputError, match=what) as caught:
+            read[name]()
+        assert remedy in caught.value.remedy

@@ -24,7 +24,7 @@ from mamp_pipeline.convert.padded import (
     read_padded,
     warn_left_out,
 )
-from mamp_pipeline.convert.source import FileArray, ImportSource
+from mamp_pipeline.convert.source import FileArray, ImportSource, check_format
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.regular_files import open_regular
@@ -86,6 +86,7 @@ def read_h5(path: Path, dataset: str | None, protocol: str) -> ImportSource:
         RawInputError: it cannot be read, or does not have this layout.
         UsageError: the dataset has no such protocol, or must be given.
     """
+    check_format(path, "h5")
     request = PaddedRequest(path, "h5", dataset, protocol)
     with _open_h5(path) as file:
         left = [key for key in file if key not in _KEYS]

@@ -27,7 +27,7 @@ from mamp_pipeline.convert.padded import (
     read_padded,
     warn_left_out,
 )
-from mamp_pipeline.convert.source import FileArray, ImportSource
+from mamp_pipeline.convert.source import FileArray, ImportSource, check_format
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.regular_files import open_regular
@@ -58,6 +58,7 @@ def read_npz(path: Path, dataset: str | None, protocol: str) -> ImportSource:
         RawInputError: it cannot be read, or does not have this layout.
         UsageError: the dataset has no such protocol, or must be named.
     """
+    check_format(path, "npz")
     return read_padded(PaddedRequest(path, "npz", dataset, protocol), _find_arrays(path), _LAYOUT)
 
 

@@ -20,6 +20,7 @@ from mamp_pipeline.convert.source import (
     ImportClip,
     ImportSource,
     as_float32,
+    check_format,
     check_ids,
     check_split,
     detect_dataset,
@@ -109,6 +110,7 @@ def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
         RawInputError: it cannot be read, has another layout, or holds 2D keypoints.
         UsageError: the dataset must be named.
     """
+    check_format(path, "pyskl")
     state = FileState.of(path)
     content = load_pickle(path)
     if not (isinstance(content, dict) and "split" in content and "annotations" in content):

@@ -1,7 +1,7 @@
 """A file to import, in any format: its clips, splits and arrays, and checks of names and numbers."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.datasets.base import DatasetReader, find_reader
 from mamp_pipeline.datasets.clips import ClipInfo
 from mamp_schemas.errors import RawInputError, UsageError
+from mamp_schemas.io.regular_files import open_regular
 from mamp_schemas.models.dataset import DatasetSpec, fixed_specs
 from mamp_schemas.models.splits import Split, SplitProtocol
 
@@ -118,6 +119,36 @@ class FileArray:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read_blocks: Callable[[int], Iterator[NDArray[Any]]]
+
+
+_MAGIC: Mapping[bytes, tuple[SourceFormat | None, str, str]] = {
+    b"\x89HDF\r\n\x1a\n": ("h5", "an HDF5 file", "Use `mampctl import h5` for it."),
+    b"PK\x03\x04": ("npz", "a zip archive, as npz files are", "Use `mampctl import npz` for an npz file."),
+    b"\x80": ("pyskl", "a pickle", "Use `mampctl import pyskl` if it is in PYSKL's form."),
+    b"\x93NUMPY": (
+        None,
+        "a single array (npy)",
+        "Write the clips, labels and names of both splits into one file, as docs/convert.md describes for npz.",
+    ),
+    b"\x1f\x8b": (None, "compressed with gzip", "Unpack it with gunzip, and import the file that comes out."),
+}
+"""The first bytes of files: their format, what they are, and what to do with them."""
+
+
+def check_format(path: Path, expected: SourceFormat) -> None:
+    """Check that a file does not begin as one of another format. A file that cannot be read passes.
+
+    Raises:
+        RawInputError: it does; says what it is and how it is imported.
+    """
+    try:
+        with open_regular(path) as file:
+            start = file.read(8)
+    except OSError:
+        return
+    for magic, (name, description, remedy) in _MAGIC.items():
+        if start.startswith(magic) and name != expected:
+            raise RawInputError(f"{path}: is {description}, not a file of `mampctl import {expected}`", remedy=remedy)
 
 
 MAX_METRES = 1e36

@@ -45,7 +45,11 @@ _STORAGES = {
     "BoolStorage": torch.bool,
 }
 
-_SETTINGS = ("numpy", "pathlib", "omegaconf", "yacs", "easydict", "addict", "types", "typing", "enum", "datetime")
+_SETTINGS = frozenset({
+    "addict", "box", "collections", "datetime", "decimal", "easydict", "enum", "fractions", "lightning",
+    "lightning_fabric", "ml_collections", "mmcv", "mmengine", "munch", "numpy", "omegaconf", "pathlib",
+    "pytorch_lightning", "types", "typing", "uuid", "yacs",
+})  # fmt: skip
 """Packages of values and settings that are often saved beside weights. They are not read."""
 
 
@@ -107,6 +111,7 @@ _CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., object]] = {
     ("collections", "OrderedDict"): _make_ordered_dict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
     ("torch.nn.parameter", "Parameter"): _rebuild_parameter,
     ("torch", "Size"): _make_size,
     ("torch", "device"): Ignored,
