@@ -73,3 +73,10 @@ def test_read_csv__faults_of_joint_lines(text: bytes, line: int, reason: str) ->
     problem = fault(LONG, text)
     assert reason in problem.reason
     assert problem.line == line
+
+
+def test_read_csv__runs_of_blanks_are_told_how_to_be_read() -> None:
+    files = {"format": "csv", "header": False, "delimiter": " ", "coordinates": 0}
+    text = b"1 2 3 4 5 6 7 8 9\n1 2 3  4 5 6 7 8 9\n"
+    assert "`delimiter: whitespace`" in fault(files, text).reason
+    assert len(parse({**files, "delimiter": "whitespace"}, text).frame) == 2

@@ -6,6 +6,8 @@ import pytest
 
 from tests.pipeline.custom_cases import JSON, fault, parse
 
+TRACKED = '{"track": 1, "pose": {"points": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}}'
+
 
 @pytest.mark.parametrize(
     "joints",
@@ -30,6 +32,10 @@ def test_read_json__points(joints: object) -> None:
         ('{"recording": {"frames": {}}}', "expected the list of frames, got an object"),
         ('{"recording": {"frames": [{"people": {}}]}}', "recording.frames.0.people: expected the list of bodies"),
         ('{"recording": {"frames": [{"people": [{"pose": {"points": [1]}}]}]}}', "people.0: no key 'track'"),
+        (
+            '{"recording": {"frames": [{"people": [%s, %s]}]}}' % ((TRACKED,) * 2),
+            "frame 0: the same body a second time; without `id` in the layout's files",
+        ),
         ('{"recording": {"frames": [{"people": [{"track": 1.5, "pose": {"points": [1]}}]}]}}', "got a number"),
     ],
 )

@@ -52,7 +52,7 @@ def read_csv_lines(data: bytes, delimiter: str) -> Iterator[Line]:
             yield reader.line_num, cells
 
 
-def check_width(lines: Iterable[Line], width: int) -> Iterator[Line]:
+def check_width(lines: Iterable[Line], width: int, delimiter: str) -> Iterator[Line]:
     """Pass on the lines that have `width` cells.
 
     Raises:
@@ -60,7 +60,8 @@ def check_width(lines: Iterable[Line], width: int) -> Iterator[Line]:
     """
     for line, cells in lines:
         if len(cells) != width:
-            raise RawFileError(f"{len(cells)} cells, the first line has {width}", line=line)
+            hint = "; `delimiter: whitespace` reads runs of blanks as one" if "" in cells and delimiter == " " else ""
+            raise RawFileError(f"{len(cells)} cells, the first line has {width}{hint}", line=line)
         yield line, cells
 
 
@@ -196,7 +197,7 @@ def parse_csv(data: bytes, files: CsvFiles, skeleton: Skeleton) -> Positions:
     if first is None:
         raise RawFileError("an empty file")
     columns = find_columns(first[1], files, skeleton)
-    rows = check_width(lines if files.header else chain([first], lines), len(first[1]))
+    rows = check_width(lines if files.header else chain([first], lines), len(first[1]), files.delimiter)
     rows = check_nameless(skip_empty(rows, files), columns.nameless)
     reader = _LineReader(files, columns)
     by_joint = columns.joint is not None or files.joint_lines

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.datasets.clips import RawBodies
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout import Layout
-from mamp_schemas.models.layout_files import CsvFiles
+from mamp_schemas.models.layout_files import CsvFiles, JsonFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,8 @@ def _reject_duplicate_bodies(positions: Positions, layout: Layout) -> None:
     if isinstance(layout.files, CsvFiles):
         same = "frame number or time stamp" + (" and body" if layout.files.body is not None else "")
         reason += f", with the {same} of line {positions.line[first]}; {REPEATED_FRAMES_REMEDY}"
+    elif isinstance(layout.files, JsonFiles):
+        reason += "; without `id` in the layout's files, a body is known by its position in the list"
     raise RawFileError(reason, line=int(positions.line[second]))
 
 

@@ -44,6 +44,10 @@ def read_frame(text: str, decimal: str, line: int) -> tuple[FrameKind, Frame]:
         return "a number", int(number)
     if _DECIMAL.fullmatch(number):
         return "a number", Decimal(number)
+    if decimal != "," and _DECIMAL.fullmatch(text.replace(",", ".")):
+        raise RawFileError(
+            f"'{text[:40]}' is no frame number; `decimal: \",\"` in the layout's files reads decimal commas", line=line
+        )
     time = _read_time(text)
     if time is not None:
         return "a time of day", time
