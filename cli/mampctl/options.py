@@ -127,7 +127,7 @@ RunDirOption = Annotated[
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the run in its folder.")]
 FromOption = Annotated[
     Path | None,
-    typer.Option("--from", help="A run, a checkpoint or a released .pth. [default: an encoder with initial weights]"),
+    path_option("A run, a checkpoint or a released .pth. [default: an encoder with initial weights]", "--from"),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes cuda where there is one.")]
 DevicesOption = Annotated[

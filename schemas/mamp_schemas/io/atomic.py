@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mamp_schemas.errors import OutputError
 from mamp_schemas.io.storage import write_object
-from mamp_schemas.io.storage_path import StoragePath, is_remote
+from mamp_schemas.io.storage_path import MAX_NAME_BYTES, StoragePath, is_remote
 
 PARTIAL_SUFFIX = ".partial"
 """Suffix of files and folders that are not finished. zarr uses the same one."""
@@ -33,12 +33,16 @@ _REMEDIES = {
     errno.ENOENT: f"A folder of the path does not exist or was removed. {_OTHER_OUTPUT}",
     errno.EEXIST: f"There is a file where a folder is needed. {_OTHER_OUTPUT}",
     errno.ENOTDIR: f"A folder of the path is a file. {_OTHER_OUTPUT}",
+    errno.ENAMETOOLONG: "The name is too long for the file system. Choose a shorter one.",
+    errno.ELOOP: f"Links of the path lead in a circle. {_OTHER_OUTPUT}",
 }
 
 
 def partial_path(path: Path) -> Path:
-    """Return a name beside `path` that nobody else uses, for what is to become `path`."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}")
+    """Return a name beside `path` that nobody else uses, for what is to become `path`; a long name is shortened."""
+    ending = f".{uuid.uuid4().hex}{PARTIAL_SUFFIX}"
+    begun = os.fsencode(path.name)[: MAX_NAME_BYTES - len(ending) - 1]
+    return path.with_name(f".{os.fsdecode(begun)}{ending}")
 
 
 def remove_partials(folder: Path) -> None:

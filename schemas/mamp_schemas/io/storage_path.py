@@ -1,5 +1,6 @@
 """Names of files and folders: local paths, and objects in buckets (s3://BUCKET/KEY). No input or output."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+MAX_NAME_BYTES = 255
+"""The longest name of a file or folder that file systems hold."""
+
+_MAX_PATH_BYTES = 4_096
+"""The longest path that the operating system takes, with the byte that ends it."""
+
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+")
 
 
@@ -84,11 +91,12 @@ def parse_storage_path(text: str) -> StoragePath:
     """Read a path, or a URL `s3://BUCKET/KEY`, that a user gave.
 
     Raises:
-        UsageError: a URL of another scheme, or with more than bucket and key. The message does not repeat it, as it may
-            contain a password.
+        UsageError: a URL of another scheme, or with more than bucket and key; the message does not repeat it, as it may
+            contain a password. Or a path that is too long.
     """
     match = _SCHEME.match(text)
     if match is None:
+        _check_length(text)
         return Path(text)
     scheme, rest = match.groups()
     if scheme != "s3":
@@ -109,11 +117,32 @@ def parse_local_path(text: str) -> Path:
     """Read a local path that a user gave.
 
     Raises:
-        UsageError: it is a URL.
+        UsageError: it is a URL, or too long.
     """
     if _SCHEME.match(text):
         raise UsageError(
             "a URL where only a local path is possible",
             remedy="Object stores hold raw files (--raw) and stores; anything else is a local file or folder.",
         )
+    _check_length(text)
     return Path(text)
+
+
+def _check_length(text: str) -> None:
+    """Refuse a path that no file system can hold, before any work is done for it.
+
+    Raises:
+        UsageError: a name in it, or the whole, is too long.
+    """
+    longest = max(text.split("/"), key=lambda name: len(os.fsencode(name)))
+    if len(os.fsencode(longest)) > MAX_NAME_BYTES:
+        raise UsageError(
+            f"a path with a name of {len(os.fsencode(longest)):,} bytes, {longest[:40]!r}…: "
+            f"names have at most {MAX_NAME_BYTES}",
+            remedy="Name a shorter path.",
+        )
+    if len(os.fsencode(text)) >= _MAX_PATH_BYTES:
+        raise UsageError(
+            f"a path of {len(os.fsencode(text)):,} bytes, {text[:40]!r}…: paths have at most {_MAX_PATH_BYTES - 1:,}",
+            remedy="Name a shorter path, say one that is relative to the working directory.",
+        )
