@@ -1,6 +1,8 @@
 """What all commands share: --quiet, --json, the next command, and how signals end them."""
 
+import errno
 import json
+import os
 import re
 import shlex
 import signal
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mamp_schemas.io import store_reader
 from mamp_schemas.models.results import EvaluationResult
 from mampctl.commands import demo
 from mampctl.output.progress import JsonProgress
@@ -223,3 +226,43 @@ def test_interrupt__is_heard_where_its_exception_is_swallowed(number: signal.Sig
     process = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert process.returncode == code, process.stderr
     assert [json.loads(line)["text"].partition(":")[0] for line in process.stderr.splitlines()] == ["interrupted"]
+
+
+@pytest.mark.parametrize("length", [250, 5_000])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ingest", "ntu60", "--raw", RAW, "--workers", 0, "--out"),
+        ("import", "npz", "nowhere.npz", "--protocol", "xsub", "--out"),
+        ("import", "h5", "--protocol", "xsub", "--out", "s.zarr"),
+        ("train", "linear", "--store", "nowhere.zarr", "--out", "run", "--from"),
+        ("build-splits", "--protocol", "xsub", "--store"),
+        ("evaluate",),
+        ("verify",),
+        ("report", "nowhere.zarr", "--out"),
+        ("synth", "ntu60", "--clips", 1, "--out"),
+        ("runs", "show"),
+        ("predict", "run"),
+    ],
+    ids=lambda command: " ".join(map(str, command[:2])),
+)
+def test_run_app__a_path_too_long(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[object, ...], length: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = run(*command, "a" * length)
+    assert outcome.code in (1, 2) or (command[0] == "synth" and length == 250)
+    assert "Traceback" not in outcome.err
+    assert list(tmp_path.iterdir()) == [] or outcome.code == 0
+
+
+def test_run_app__an_error_of_the_operating_system_names_the_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(tmp_path / "s.zarr"))
+
+    monkeypatch.setattr(store_reader, "open_store", refuse)
+    outcome = run("info", tmp_path / "s.zarr")
+    assert outcome.code == 1
+    assert f"{tmp_path / 's.zarr'}: cannot be used: Input/output error" in outcome.err

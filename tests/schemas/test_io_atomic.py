@@ -94,6 +94,18 @@ def test_write_folder__replaces_an_older_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
 
 
+@pytest.mark.parametrize("name", ["a" * 250, "a" * 255, "é" * 127])
+def test_write_file__a_name_as_long_as_file_systems_hold(tmp_path: Path, name: str) -> None:
+    write_file(tmp_path / name, b"content")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: b"content"}
+
+
+def test_write_file__a_name_that_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="File name too long") as caught:
+        write_file(tmp_path / ("a" * 256), b"content")
+    assert "Choose a shorter one" in caught.value.remedy
+
+
 def test_remove_partials__removes_files_and_folders_of_killed_processes(tmp_path: Path) -> None:
     kept = tmp_path / "file"
     kept.touch()

@@ -58,6 +58,14 @@ def test_lock_output__a_forbidden_folder_is_named_not_the_file_in_it(
     assert caught.value.filename == str(tmp_path)
 
 
+def test_lock_output__a_name_too_long_for_what_is_beside_it(tmp_path: Path) -> None:
+    with lock_output(tmp_path / ("a" * 200)):
+        pass
+    reason = "the name has 201 bytes, that of a store at most 200"
+    with pytest.raises(OutputError, match=reason), lock_output(tmp_path / ("a" * 201)):
+        pass
+
+
 def test_exclusive_lock__a_file_system_that_cannot_lock_is_an_error_only_if_required(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

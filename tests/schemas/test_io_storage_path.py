@@ -1,6 +1,7 @@
 """Places: what a user may name, and names made from names."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,17 @@ def test_parse_local_path__refuses_urls() -> None:
     assert parse_local_path("x.npz") == Path("x.npz")
     with pytest.raises(UsageError, match="only a local path is possible"):
         parse_local_path("s3://bucket/x.npz")
+
+
+@pytest.mark.parametrize("parse", [parse_storage_path, parse_local_path])
+def test_parse_storage_path__refuses_names_that_no_file_system_holds(parse: Callable[[str], object]) -> None:
+    assert parse("a/" + 255 * "b") == Path("a") / (255 * "b")
+    with pytest.raises(UsageError, match="a name of 256 bytes"):
+        parse("a/" + 128 * "é")
+    with pytest.raises(UsageError, match="a name of 5,000 bytes"):
+        parse(5_000 * "a")
+    with pytest.raises(UsageError, match="a path of 4,200 bytes"):
+        parse(42 * ("b" * 99 + "/"))
 
 
 def test_object_url__makes_names_as_a_path_does() -> None:

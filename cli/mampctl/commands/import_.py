@@ -7,7 +7,7 @@ import typer
 
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.recipe import PRETRAIN
-from mampctl.options import JsonOption, NewStoreOption, SplitProtocolOption, complete_dataset
+from mampctl.options import JsonOption, NewStoreOption, SplitProtocolOption, complete_dataset, path_argument
 from mampctl.output.console import print_json, print_line, print_summary
 from mampctl.output.hints import print_hint, suggest_recipe_options
 from mampctl.output.progress import show_progress
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Make a store from a file of another project.", no_args_is_help=True)
 
-FileArgument = Annotated[Path, typer.Argument(help="The file to read.")]
+FileArgument = Annotated[Path, path_argument("FILE", "The file to read.")]
 
 
 def _check_dataset(dataset: str | None) -> str | None:

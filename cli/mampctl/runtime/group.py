@@ -111,6 +111,17 @@ class MampctlGroup(TyperGroup):
         with handle_log(), _restored_threads():
             try:
                 return super().main(*arguments, **named)
+            except OSError as problem:
+                # What is expected is an error of ours by now. Of the rest, the file is what a user can act on.
+                if problem.filename is None:
+                    raise
+                print_error(
+                    MampctlError(
+                        f"{os.fsdecode(problem.filename)}: cannot be used: {problem.strerror}",
+                        remedy="Check this path, or name another.",
+                    )
+                )
+                sys.exit(ExitCode.FAILED)
             except MampctlError as error:
                 print_error(error)
                 sys.exit(ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.FAILED)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mamp_schemas.errors import MampctlError, StoreExistsError
-from mamp_schemas.io.storage_path import StoragePath, is_remote
+from mamp_schemas.errors import MampctlError, OutputError, StoreExistsError
+from mamp_schemas.io.storage_path import MAX_NAME_BYTES, StoragePath, is_remote
+
+_MAX_STORE_NAME_BYTES = MAX_NAME_BYTES - 55
 
 
 @contextmanager
@@ -61,11 +63,18 @@ def lock_output(out: StoragePath) -> Iterator[None]:
 
     Raises:
         StoreExistsError: another process holds it.
+        OutputError: its name is too long for the names that are made from it.
     """
     if is_remote(out):
         yield
         return
     out = out.resolve()
+    if len(os.fsencode(out.name)) > _MAX_STORE_NAME_BYTES:
+        raise OutputError(
+            f"{out}: the name has {len(os.fsencode(out.name))} bytes, that of a store at most {_MAX_STORE_NAME_BYTES}: "
+            "names of split lists and of unfinished parts are made from it",
+            remedy="Choose a shorter name.",
+        )
 
     def held(holder: str) -> StoreExistsError:
         return StoreExistsError(

@@ -176,23 +176,52 @@ def read_curve(folder: Path, *, complete: bool = False) -> TrainingCurve:
     Raises:
         RecordError: metrics are damaged or cannot be read; names the line.
     """
-    path = folder / METRICS_FILE
     curve = TrainingCurve([], [])
-    *lines, unfinished = (read_run_text(path) if complete or path.exists() else "").split("\n")
+    *lines, unfinished = _read_metrics(folder, required=complete).split(b"\n")
     if complete and unfinished:
         lines.append(unfinished)
     for number, text in enumerate(lines, 1):
-        try:
-            line = _MetricsLine.model_validate_json(text)
-        except ValidationError as problem:
-            reason = problem.errors()[0]["msg"]
-            raise RecordError(
-                f"{path}, line {number}: not a line of metrics: {reason}",
-                remedy="Bring the file back as the run wrote it, or leave this run out.",
-            ) from None
+        line = _parse_metrics_line(folder, number, text, "leave this run out")
         entries = curve.epochs if line.event == "epoch" else curve.train
         entries.append({"epoch": line.epoch, "step": line.step, **(line.model_extra or {})})
     return curve
+
+
+def read_metrics_lines(folder: Path, count: int) -> list[bytes]:
+    """Return the first lines of a run's metrics, each with its end; fewer where the file has fewer.
+
+    Args:
+        folder: the run's folder.
+        count: the most lines to return.
+
+    Raises:
+        RecordError: metrics cannot be read, or one of these lines is damaged; names it.
+    """
+    lines = _read_metrics(folder, required=False).split(b"\n")[:-1][:count]
+    for number, text in enumerate(lines, 1):
+        _parse_metrics_line(folder, number, text, f"remove {METRICS_FILE}: the run's curves then begin here")
+    return [text + b"\n" for text in lines]
+
+
+def _read_metrics(folder: Path, *, required: bool) -> bytes:
+    path = folder / METRICS_FILE
+    if not required and not path.exists():
+        return b""
+    try:
+        return read_regular(path, RECORD_BYTES)
+    except OSError as problem:
+        raise RecordError(f"{path}: cannot be read: {problem.strerror}", remedy="Name the folder of a run.") from None
+
+
+def _parse_metrics_line(folder: Path, number: int, text: bytes, otherwise: str) -> _MetricsLine:
+    try:
+        return _MetricsLine.model_validate_json(text)
+    except ValidationError as problem:
+        reason = problem.errors()[0]["msg"]
+        raise RecordError(
+            f"{folder / METRICS_FILE}, line {number}: not a line of metrics: {reason}",
+            remedy=f"Bring the file back as the run wrote it, or {otherwise}.",
+        ) from None
 
 
 def read_analysis(folder: Path) -> "RunAnalysis | None":

@@ -6,7 +6,8 @@ RUN/checkpoints/step-00001234/ holds `model.safetensors` (weights), `state.pt` (
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -23,7 +24,7 @@ from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
 from mamp_schemas.io.run_files import META_FILE, WEIGHTS_FILE
 from mamp_schemas.models.base import Model, canonical_json, parse_model_json
 from mamp_schemas.models.differences import flatten, show_value
-from mamp_schemas.models.plain_data import PlainDataError, load_json
+from mamp_schemas.models.plain_data import load_json
 from mamp_schemas.models.policy import StorePolicyName
 from mamp_schemas.models.recipe import Recipe
 from mamp_trainer.checkpoints.torch_file import TORCH_FILE_ERRORS, read_torch_file
@@ -193,14 +194,31 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     meta = read_meta(path)
     content = {name: _read_verified(path / name, digest) for name, digest in meta.files.items()}
-    try:
-        weights, state = safetensors.torch.load(content[WEIGHTS_FILE]), read_torch_file(content[_STATE])
-        recipe = load_json(content[_RECIPE])
-    except (*TORCH_FILE_ERRORS, SafetensorError, UnpicklingError, PlainDataError) as problem:
-        raise _damaged_error(path, str(problem)[:200]) from problem
-    if not (isinstance(state, dict) and isinstance(recipe, dict)):
-        raise _damaged_error(path, f"{_STATE} or {_RECIPE} is no dictionary")
+    with _naming(path / WEIGHTS_FILE):
+        weights = safetensors.torch.load(content[WEIGHTS_FILE])
+    with _naming(path / _STATE):
+        state = _read_mapping(read_torch_file(content[_STATE]), ())
+    with _naming(path / _RECIPE):
+        recipe = _read_mapping(load_json(content[_RECIPE]), ("kind", "dataset", "protocol", "model"))
+        _read_mapping(recipe["model"], ("heads",))
     return Checkpoint(path, meta.step, weights, state, recipe, meta.belonging)
+
+
+def _read_mapping(value: object, keys: Collection[str]) -> dict[str, Any]:
+    if not (isinstance(value, dict) and all(isinstance(key, str) for key in value)):
+        raise ValueError(f"expected a dictionary, got a {type(value).__name__}")
+    if missing := [key for key in keys if key not in value]:
+        raise ValueError(f"has no {', '.join(missing)}")
+    return value
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what readers raise for a file that is not what it should be into an error that names it."""
+    try:
+        yield
+    except (*TORCH_FILE_ERRORS, SafetensorError, UnpicklingError) as problem:
+        raise damaged_error(path, str(problem)[:200]) from problem
 
 
 def read_meta(path: Path) -> CheckpointMeta:
@@ -212,9 +230,9 @@ def read_meta(path: Path) -> CheckpointMeta:
     file = path / META_FILE
     meta = parse_model_json(CheckpointMeta, _read_verified(file), str(file), CheckpointError)
     if meta != meta.sealed():
-        raise _damaged_error(file, "its digest is not that of its content: it was changed since it was written")
-    if set(meta.files) != {WEIGHTS_FILE, _STATE, _RECIPE}:
-        raise _damaged_error(file, f"it names the files {', '.join(map(repr, sorted(meta.files)[:4]))}")
+        raise damaged_error(file, "its digest is not that of its content: it was changed since it was written")
+    if set(meta.files) != {WEIGHTS_FILE, _STATE, _RECIPE}:  # it must not choose which files are read
+        raise damaged_error(file, f"it names the files {', '.join(map(repr, sorted(meta.files)[:4]))}")
     return meta
 
 
@@ -231,13 +249,14 @@ def _read_verified(path: Path, digest: str | None = None) -> bytes:
     try:
         content = read_regular(path, CHECKPOINT_BYTES)
     except OSError as problem:
-        raise _damaged_error(path, problem.strerror or str(problem)) from problem
+        raise damaged_error(path, problem.strerror or str(problem)) from problem
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:
-        raise _damaged_error(path, f"its sha256 is not {digest[:16]}…, the one written with the checkpoint")
+        raise damaged_error(path, f"its sha256 is not {digest[:16]}…, the one written with the checkpoint")
     return content
 
 
-def _damaged_error(path: Path, reason: str) -> CheckpointError:
+def damaged_error(path: Path, reason: str) -> CheckpointError:
+    """Return the error for a checkpoint, or one of its files, that cannot be used."""
     return CheckpointError(
         f"checkpoint {path} cannot be read: {reason}",
         remedy="Remove this checkpoint's folder to continue from the one before it.",

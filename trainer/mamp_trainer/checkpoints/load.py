@@ -48,6 +48,8 @@ def load_exact(module: nn.Module, weights: Mapping[str, Tensor], source: str, re
         if weights[name].shape != tensor.shape:
             got, wanted = tuple(weights[name].shape), tuple(tensor.shape)
             raise mismatch(f"'{name}' has shape {got}, the recipe's model expects {wanted}")
+        if weights[name].is_floating_point() != tensor.is_floating_point() or weights[name].is_complex():
+            raise _mismatch_error(source, f"'{name}' holds {weights[name].dtype}, the model expects {tensor.dtype}")
     module.load_state_dict(dict(weights))
 
 

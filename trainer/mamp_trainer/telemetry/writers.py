@@ -1,6 +1,7 @@
 """Write metrics to RUN/metrics.jsonl and to TensorBoard."""
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +10,9 @@ from typing import Self
 from torch.utils.tensorboard import SummaryWriter
 
 from mamp_schemas.io.atomic import output_errors, write_file
-from mamp_schemas.io.run_files import METRICS_FILE
+from mamp_schemas.io.run_files import METRICS_FILE, read_metrics_lines
+
+logger = logging.getLogger(__name__)
 
 TENSORBOARD_FOLDER = "tensorboard"
 
@@ -21,14 +24,22 @@ class MetricsWriter:
         run: the run's folder.
         lines: lines to keep.
         step: optimiser steps done.
+
+    Raises:
+        RecordError: a line to keep is damaged.
+        OutputError: nothing can be written there.
     """
 
     def __init__(self, run: Path, lines: int, step: int) -> None:
         self._path = run / METRICS_FILE
+        kept = read_metrics_lines(run, lines)
+        if len(kept) < lines:
+            logger.warning(
+                f"{self._path} has {len(kept)} of the {lines} lines that this run has written: others are lost"
+            )
         with output_errors(self._path):
-            kept = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
-            write_file(self._path, "".join(kept[:lines]).encode())
-            self._file = self._path.open("a")
+            write_file(self._path, b"".join(kept))
+            self._file = self._path.open("a", encoding="utf-8")
             self._board = SummaryWriter(run / TENSORBOARD_FOLDER, purge_step=step + 1)
 
     def __enter__(self) -> Self:

@@ -16,6 +16,7 @@ import yaml
 from mamp_schemas.errors import OutputError
 from mamp_schemas.io.atomic import output_errors, remove_partials, write_file
 from mamp_schemas.io.locks import exclusive_lock
+from mamp_schemas.io.regular_files import SETTINGS_BYTES, read_regular
 from mamp_schemas.io.run_files import RECIPE_FILE, RECORD_FILE, read_run
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import Hardware, RunRecord
@@ -135,7 +136,11 @@ def write_record(run: Path, record: RunRecord) -> None:
 def _refuse_other_run(run: Path, settings: str) -> None:
     """Refuse to begin in a folder of other things, or of another recipe's run."""
     recipe = run / RECIPE_FILE
-    if _entries(run) and not (recipe.exists() and recipe.read_text() == settings):
+    try:
+        same = recipe.exists() and read_regular(recipe, SETTINGS_BYTES) == settings.encode()
+    except OSError:
+        same = False
+    if _entries(run) and not same:
         raise OutputError(
             f"{run}: there is no checkpoint to resume from, and the folder holds something else than a run of this "
             "recipe",

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from mamp_schemas.models.recipe import EXECUTION_FIELDS, Recipe
 from mamp_schemas.progress import Progress
-from mamp_trainer.checkpoints.files import RunIdentity, check_same_run, read_checkpoint
+from mamp_trainer.checkpoints.files import RunIdentity, check_same_run, damaged_error, read_checkpoint
 from mamp_trainer.checkpoints.load import load_exact
 from mamp_trainer.telemetry.meter import ThroughputMeter
 from mamp_trainer.telemetry.writers import discard_metrics
@@ -242,7 +244,53 @@ def restore_state(
     before, after = (made.model_dump(exclude={"policy"}) for made in (checkpoint.identity, identity))
     check_same_run(folder, {**then, **before}, {**now, **after})
     load_exact(module, checkpoint.weights, str(folder))
-    optimiser.load_state_dict(checkpoint.state["optimiser"])
-    if "objective" in checkpoint.state:
-        load_hooks(checkpoint.state["objective"])
-    return Position(*checkpoint.state["position"]), TrainState.from_state_dict(checkpoint.state["tally"])
+    saved = checkpoint.state
+    try:
+        _load_optimiser(optimiser, saved["optimiser"])
+        if "objective" in saved:
+            load_hooks(saved["objective"])
+        position, state = Position(*saved["position"]), TrainState.from_state_dict(saved["tally"])
+        _check_counts(position, state, len(saved["position"]))
+    except torch.OutOfMemoryError:
+        raise
+    except _STATE_ERRORS as problem:
+        reason = f"its state does not fit: {type(problem).__name__}: {str(problem)[:200]}"
+        raise damaged_error(folder, reason) from problem
+    return position, state
+
+
+_STATE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError)
+"""What states of another form raise where they are taken up."""
+
+
+def _load_optimiser(optimiser: Optimizer, saved: Mapping[str, Any]) -> None:
+    """Bring an optimiser to its saved state.
+
+    Raises:
+        ValueError: settings besides the learning rate, which the schedule sets, or shapes are not the optimiser's.
+    """
+    for number, (before, now) in enumerate(zip(saved["param_groups"], optimiser.param_groups, strict=True)):
+        for name in now.keys() - {"params", "lr"}:
+            if before[name] != now[name]:
+                raise ValueError(f"'{name}' of group {number} is {before[name]!r}, the recipe's is {now[name]!r}")
+    optimiser.load_state_dict(dict(saved))
+    for parameter, state in optimiser.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.dim() and value.shape != parameter.shape:
+                raise ValueError(f"'{name}' has shape {tuple(value.shape)}, its parameter {tuple(parameter.shape)}")
+
+
+def _check_counts(position: Position, state: TrainState, length: int) -> None:
+    """Check what a run counts.
+
+    Raises:
+        ValueError: a count is none, or the history is not that of as many epochs.
+    """
+    counts = (*position, state.lines, state.sittings)
+    if length != len(position) or not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError(f"position {tuple(position)}, {state.lines} lines of metrics, {state.sittings} sittings")
+    if len(state.history) != position.epoch:
+        raise ValueError(f"the history of {len(state.history)} epochs, {position.epoch} are done")
+    datetime.fromisoformat(state.started)
+    if not (isinstance(state.seconds, float) and state.seconds >= 0):
+        raise ValueError(f"{state.seconds!r} seconds")
