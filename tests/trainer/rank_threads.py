@@ -26,12 +26,13 @@ from mamp_trainer.protocols.classification import loss_function as protocol_loss
 from mamp_trainer.protocols.metrics import accuracy
 from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import predict_logits
+from mamp_trainer.training.hooks import Loss, LossFn
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import make_optimiser, parameter_groups
 from mamp_trainer.training.run_dir import run_identity
 from mamp_trainer.training.runtime import RunContext, seeded
 from mamp_trainer.training.state import TrainState
-from mamp_trainer.training.trainer import Loss, LossFn, Trainer
+from mamp_trainer.training.trainer import Trainer
 from tests.trainer.runs import open_source
 from tests.waiting import HANG_SECONDS
 

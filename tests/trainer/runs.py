@@ -33,8 +33,9 @@ from mamp_trainer.data.dataset import RunData
 from mamp_trainer.data.residency import MemoryBudget
 from mamp_trainer.objectives.pretrain import loss_function, make_objective
 from mamp_trainer.protocols.classification import train_classifier
+from mamp_trainer.training.hooks import Loss
 from mamp_trainer.training.runtime import RunContext
-from mamp_trainer.training.trainer import Loss, Trainer
+from mamp_trainer.training.trainer import Trainer
 from tests.trainer.stores import Clip, write_manifest, write_store
 
 CPU = torch.device("cpu")

@@ -20,9 +20,9 @@ from mamp_trainer.distributed.context import SINGLE_PROCESS
 from mamp_trainer.objectives.mamp import MAMPObjective
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.training import run_dir as folder_module
+from mamp_trainer.training.hooks import Loss
 from mamp_trainer.training.run_dir import lock_run_dir
 from mamp_trainer.training.runtime import RunContext
-from mamp_trainer.training.trainer import Loss
 from tests.trainer.runs import SignalAfter, last_checkpoint, pretrain_recipe, read_metrics, write_toy_store
 from tests.trainer.stores import Clip, make_clips, write_manifest, write_store
 

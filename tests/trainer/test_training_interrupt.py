@@ -27,8 +27,11 @@ from tests.trainer.runs import (
     write_toy_store,
 )
 
-MICROBATCHES, PER_PASS = 2, 11
+PER_PASS = 11
 """Linear layers of a forward pass of the tiny network: three beside the blocks, four in each of two blocks."""
+
+TIMED, STEP = 2 * PER_PASS, 2 * PER_PASS
+"""Two passes are timed before the first step, and each step has two microbatches."""
 
 
 @contextmanager
@@ -69,14 +72,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy_store(tmp_path_factory.mktemp("data"))
 
 
-@pytest.mark.parametrize("calls", [1, 4 * MICROBATCHES * PER_PASS + 3, 5 * MICROBATCHES * PER_PASS - 5])
+@pytest.mark.parametrize("calls", [1, TIMED + 1, TIMED + 4 * STEP + 3, TIMED + 5 * STEP - 5])
 def test_pretrain__interrupted_in_a_step_keeps_the_step_before(store: Path, tmp_path: Path, calls: int) -> None:
     recipe = pretrain_recipe(micro_batch=1)
     pretrain(recipe, store, RunContext(tmp_path / "whole", device="cpu"))
 
     assert interrupted_in(calls, lambda: pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu"))) == 0
 
-    assert last_checkpoint(tmp_path / "run").step == calls // (MICROBATCHES * PER_PASS)
+    assert last_checkpoint(tmp_path / "run").step == max(calls - TIMED, 0) // STEP
     pretrain(recipe, store, RunContext(tmp_path / "run", resume=True, device="cpu"))
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 

@@ -10,11 +10,12 @@ from torch import nn
 
 from mamp_schemas.models.recipe import ScheduleSpec
 from mamp_trainer.data.collate import Batch, UniqueBodies
+from mamp_trainer.training.hooks import Hooks, Loss
 from mamp_trainer.training.microbatch import Microbatch
 from mamp_trainer.training.optim import learning_rate
 from mamp_trainer.training.runtime import RunContext
 from mamp_trainer.training.state import Position
-from mamp_trainer.training.trainer import Hooks, Loss, Trainer
+from mamp_trainer.training.trainer import Trainer
 from tests.trainer.runs import make_trainer, pretrain_recipe, read_metrics
 
 START = Position()

@@ -4,8 +4,9 @@ from torch import Tensor, nn
 
 from mamp_schemas.errors import TrainingError
 from mamp_trainer.data.collate import Batch, UniqueBodies
+from mamp_trainer.training.hooks import Hooks, Loss
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch
-from mamp_trainer.training.trainer import Hooks, Loss, Trainer
+from mamp_trainer.training.trainer import Trainer
 from tests.trainer.runs import make_trainer
 
 EMPTY = torch.empty(0)

@@ -54,8 +54,8 @@ from torch import Tensor, nn
 from mamp_schemas.models.recipe import PretrainRecipe
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rng import Draws
+from mamp_trainer.training.hooks import Hooks, Loss
 from mamp_trainer.training.optim import parameter_groups
-from mamp_trainer.training.trainer import Hooks, Loss
 
 __all__ = ["Batch", "Draws", "Loss", "Objective", "Reconstruction"]
 

@@ -15,6 +15,7 @@ from mamp_trainer.data.rng import Draws
 from mamp_trainer.models.precision import compile_network, matmul_precision
 from mamp_trainer.models.transformer import set_activation_checkpointing
 from mamp_trainer.objectives.base import Objective
+from mamp_trainer.training.hooks import Loss, LossFn
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import make_optimiser
 from mamp_trainer.training.run_dir import lock_run_dir, run_identity
@@ -28,7 +29,7 @@ from mamp_trainer.training.runtime import (
     seeded,
 )
 from mamp_trainer.training.state import TrainState
-from mamp_trainer.training.trainer import Loss, LossFn, Trainer
+from mamp_trainer.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ def pretrain(recipe: PretrainRecipe, store_path: StoragePath, context: RunContex
             context=context,
             hooks=objective,
             flops_per_term=objective.flops(),
+            test_clips=0,
         )
         with matmul_precision(recipe.precision):
             state = trainer.fit()

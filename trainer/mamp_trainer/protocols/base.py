@@ -51,8 +51,8 @@ from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rng import Draws
 from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.telemetry.flops import BACKWARD, encoder_flops
+from mamp_trainer.training.hooks import Loss
 from mamp_trainer.training.optim import parameter_groups
-from mamp_trainer.training.trainer import Loss
 
 __all__ = ["Batch", "Draws", "EncodedClips", "Loss", "MeasuredProtocol", "TrainedProtocol"]
 

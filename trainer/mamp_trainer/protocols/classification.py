@@ -26,12 +26,13 @@ from mamp_trainer.protocols.base import TrainedProtocol
 from mamp_trainer.protocols.metrics import accuracy
 from mamp_trainer.protocols.networks import make_classifier
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions, predict_logits
+from mamp_trainer.training.hooks import CheckInterrupt, Loss, LossFn, never_interrupt
 from mamp_trainer.training.microbatch import MicrobatchSampler
 from mamp_trainer.training.optim import make_optimiser
 from mamp_trainer.training.run_dir import lock_run_dir, run_identity
 from mamp_trainer.training.runtime import RunContext, measure_budget
 from mamp_trainer.training.state import TrainState
-from mamp_trainer.training.trainer import CheckInterrupt, Loss, LossFn, Trainer, never_interrupt
+from mamp_trainer.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ def train_classifier(
             evaluate=_evaluation(model, tests, protocol, ranks),
             monitor=protocol.monitor,
             flops_per_term=protocol.flops(recipe, data.slots),
+            test_clips=len(test),
         )
         state = trainer.fit()
         logits = predict_logits(model, tests, never_interrupt, ranks)

@@ -15,8 +15,8 @@ from mamp_trainer.data.rng import Draws, RngStream
 from mamp_trainer.models.clip_encoder import Classifier
 from mamp_trainer.models.transformer import xavier_linear
 from mamp_trainer.protocols.base import TrainedProtocol
+from mamp_trainer.training.hooks import Loss
 from mamp_trainer.training.optim import layer_groups
-from mamp_trainer.training.trainer import Loss
 
 R = TypeVar("R", bound=FinetuneRecipe)
 

@@ -39,14 +39,15 @@ def device_peak_flops(device: torch.device, dtype: torch.dtype = torch.float32) 
 
 def _time_matmul(layer: Linear, matrix: torch.Tensor) -> float:
     """Time a matrix product, computed as in the network."""
-    _synchronise(matrix.device)
+    synchronise(matrix.device)
     start = time.perf_counter()
     layer(matrix)
-    _synchronise(matrix.device)
+    synchronise(matrix.device)
     return time.perf_counter() - start
 
 
-def _synchronise(device: torch.device) -> None:
+def synchronise(device: torch.device) -> None:
+    """Wait until a GPU has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

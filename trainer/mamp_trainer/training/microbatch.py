@@ -84,6 +84,21 @@ class MicrobatchSampler:
             if terms:
                 yield Microbatch(self._batches.batch(epoch, step, number, count), terms / batch_terms)
 
+    def part(self, epoch: int, step: int, clips: int | None = None) -> tuple[Batch, float]:
+        """Return a part of a batch, to be timed, and its work: how many average clips it counts as.
+
+        Args:
+            epoch: 0-based.
+            step: 0-based, within the epoch.
+            clips: of the part, at least, if each rank can have as many; None for the rank's first microbatch.
+        """
+        ranks = self._ranks.world_size
+        count = ranks * self.microbatches_per_rank if clips is None else max(self.batch_size // clips, ranks)
+        number = self._ranks.rank * (self.microbatches_per_rank if clips is None else 1)
+        terms = self._batches.num_loss_terms(epoch, step, number, count)
+        batch = self._batches.batch(epoch, step, number, count)
+        return batch, (terms or 1) * self.batch_size / max(self.num_loss_terms(epoch, step), 1)
+
     def num_loss_terms(self, epoch: int, step: int) -> int:
         """Return the number of loss terms of a global batch."""
         return self._batches.num_loss_terms(epoch, step)

@@ -7,26 +7,26 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mamp_schemas.errors import Interrupted, TrainingError
-from mamp_schemas.io.run_files import latest_checkpoint
-from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.io.run_files import UNTRAINED, latest_checkpoint
+from mamp_schemas.models.recipe import PRETRAIN, Recipe
 from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, PretrainResult, RunRecord
 from mamp_schemas.signals import InterruptCheck, interruptible
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot
 from mamp_trainer.checkpoints.manager import CheckpointWriter
-from mamp_trainer.data.collate import Batch
 from mamp_trainer.distributed.batchnorm import DistributedBatchNorm
 from mamp_trainer.models.heartbeat import Abandoned, abandonable, heartbeat
 from mamp_trainer.models.precision import matmul_dtype
 from mamp_trainer.telemetry.meter import ThroughputMeter, profile_steps
 from mamp_trainer.telemetry.writers import MetricsWriter, discard_metrics
+from mamp_trainer.training.estimate import Work, report_time, time_passes
+from mamp_trainer.training.hooks import CheckInterrupt, Hooks, Loss, LossFn, never_interrupt
 from mamp_trainer.training.microbatch import FlatGradients, Microbatch, MicrobatchSampler
 from mamp_trainer.training.optim import LR_SCALE, learning_rate
 from mamp_trainer.training.run_dir import describe_hardware, init_run_dir, package_versions, utc_now, write_record
@@ -47,54 +47,8 @@ LOG_EVERY = 10
 """Steps between two lines of metrics; each line waits once for the device."""
 
 
-class Loss(NamedTuple):
-    """The loss of a batch.
-
-    Attributes:
-        total: scalar tensor, the mean over the batch's loss terms; what is minimised.
-        parts: named scalars to be logged beside it, means over the same terms; the same names in every step.
-    """
-
-    total: Tensor
-    parts: Mapping[str, Tensor] = MappingProxyType({})
-
-
-LossFn = Callable[[Batch, int], Loss]
-"""The loss of a batch in a 0-based epoch."""
-
-CheckInterrupt = Callable[[], None]
-"""Raises `Interrupted` where the run is to stop; called between steps and between test batches."""
-
-
-def never_interrupt() -> None:
-    """Never stop: for work outside `fit`, where nothing is lost."""
-
-
 def _no_evaluation(_check_interrupt: CheckInterrupt) -> Mapping[str, float]:
     return {}
-
-
-class Hooks:
-    """What a training may do besides minimising its loss; by default nothing. All ranks must do the same."""
-
-    def clip_gradients(self, gradients: FlatGradients) -> None:
-        """Change the gradients of the whole batch before the optimiser's step."""
-
-    def after_step(self, module: nn.Module, step: int, steps: int) -> None:
-        """Update teachers, queues or schedules; called after each optimiser step.
-
-        Args:
-            module: the network after the step.
-            step: optimiser steps done, from 1 on.
-            steps: optimiser steps of the whole training.
-        """
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what checkpoints are to keep besides the module: plain data and tensors."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what `state_dict` returned."""
 
 
 @dataclass
@@ -116,6 +70,7 @@ class Trainer:
         monitor: the metric whose best epoch keeps its checkpoint, the higher the better; None for none.
         hooks: what else happens in a step.
         flops_per_term: floating-point operations of one loss term.
+        test_clips: how many clips `evaluate` measures; None: the time that the training takes is not estimated.
         position: finished epochs, and steps of the current one.
     """
 
@@ -131,6 +86,7 @@ class Trainer:
     monitor: str | None = None
     hooks: Hooks = field(default_factory=Hooks)
     flops_per_term: int = 0
+    test_clips: int | None = None
     position: Position = field(default=Position(), init=False)
 
     def __post_init__(self) -> None:
@@ -156,6 +112,7 @@ class Trainer:
         progress.start(self.recipe.kind, schedule.epochs * self.microbatches.steps, "steps", self.steps_done)
         with self._open_outputs(state):
             try:
+                self._report_time()
                 while self.position.epoch < schedule.epochs:
                     self.train_epoch()
             except Interrupted as stop:
@@ -164,6 +121,30 @@ class Trainer:
             if self._latest_checkpoint() is None:
                 self.save()
         return state
+
+    def _report_time(self) -> None:
+        """Report how long the training will take, from a few timed passes; no number of the training changes."""
+        epochs = self.recipe.schedule.epochs
+        work = Work(
+            epochs * self.microbatches.steps - self.steps_done, epochs - self.position.epoch, self.test_clips or 0
+        )
+        if self.test_clips is None or not work.steps:
+            return
+        ranks, epoch = self.context.dist_context, self.position.epoch
+        passes = time_passes(
+            lambda batch: self.loss_fn(batch, epoch).total,
+            self.module,
+            self.microbatches,
+            self.position,
+            self.device,
+            ranks,
+            self._check_signals,
+            same_shape=self.recipe.compile or not self._on_cpu,
+        )
+        self.metrics.meter.reset()
+        seconds = passes.total(work, self.microbatches.batch_size, ranks.world_size)
+        own_encoder = self.recipe.kind == PRETRAIN or self.identity.encoder == UNTRAINED
+        report_time(self.recipe, work, seconds, self._threads, alternatives=own_encoder)
 
     def train_epoch(self) -> None:
         """Take the steps that are left of the current epoch, evaluate, and save a checkpoint where one is due."""
