@@ -130,6 +130,15 @@ def test_pretrain__existing_run_is_not_overwritten(run: Run, store: Path, recipe
     assert "--resume" in outcome.err
 
 
+def test_pretrain__a_folder_whose_path_is_no_text_is_refused(
+    run: Run, store: Path, recipe: Path, tmp_path: Path
+) -> None:
+    outcome = run("train", "pretrain", "--recipe", recipe, "--store", store, "--out", tmp_path / "run\udcff")
+    assert outcome.code == 1
+    assert "bytes that are no UTF-8" in outcome.err
+    assert "Name another folder with --out" in outcome.err
+
+
 def test_linear__checkpoint_of_another_shape_is_refused(
     run: Run, store: Path, recipe: Path, probe: Path, tmp_path: Path
 ) -> None:

@@ -35,8 +35,15 @@ def refuse_existing(run: Path, resume: bool) -> None:
     """Refuse a folder that already holds something, unless its run is to be resumed.
 
     Raises:
-        OutputError: the folder is not empty, or is a file.
+        OutputError: the folder is not empty, or is a file, or its path is not text.
     """
+    try:
+        os.fspath(run).encode()
+    except UnicodeEncodeError:
+        raise OutputError(
+            f"{os.fspath(run)!a}: a path with bytes that are no UTF-8, which a run's files cannot hold",
+            remedy="Name another folder with --out.",
+        ) from None
     if run.exists() and not run.is_dir():
         raise OutputError(f"{run} is a file, not a run's folder", remedy="Name another folder.")
     if not resume and _entries(run):
