@@ -31,7 +31,7 @@ def record(folder: Path) -> Path:
         (folder / label).mkdir(parents=True)
         for subject in (1, 2, 3):
             for replication in (1, 2):
-                poses = np.random.default_rng(10 * subject + replication).normal(size=(20 + subject, 17, 3))
+                poses = np.random.default_rng(10 * subject + replication).normal(scale=0.3, size=(20 + subject, 17, 3))
                 poses[4, 9] = np.nan
                 np.save(folder / label / f"s{subject:02}_c1_r{replication}.npy", poses.astype(np.float32))
     return folder
@@ -46,7 +46,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     layout = load_layout("kinect_v2")
     header = ",".join(["frame", "body", *(f"{joint}_{axis}" for joint in layout.skeleton.joints for axis in "xyz")])
     with zipfile.ZipFile(tmp_path / "takes.zip", "w") as archive:
-        archive.writestr("take 1.csv", header + "\n0,7," + ",".join(map(str, range(75))))
+        archive.writestr(
+            "take 1.csv", header + "\n0,7," + ",".join(map(str, np.random.default_rng(0).normal(scale=0.3, size=75)))
+        )
     return tmp_path
 
 
@@ -281,7 +283,7 @@ def test_page__json(place: Path) -> None:
 def test_ingest__names_that_are_no_utf8(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "raw"
     (folder / "wave").mkdir(parents=True)
-    poses = np.random.default_rng(0).normal(size=(12, 17, 3)).astype(np.float32)
+    poses = np.random.default_rng(0).normal(scale=0.3, size=(12, 17, 3)).astype(np.float32)
     np.save(folder / "wave" / "ok.npy", poses)
     content = (folder / "wave" / "ok.npy").read_bytes()
     for name, data in ((b"a\xff.npy", content), (b"b\xff.npy", b"damaged"), (b"c\xff.tsv", b""), (b"d" * 250, b"")):

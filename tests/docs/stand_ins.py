@@ -93,10 +93,10 @@ def _own(folder: Path) -> None:
             for camera in (1, 2):
                 file = folder / "gestures" / label / f"s{subject:02}_c{camera}_r1.npy"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                np.save(file, generator.normal(size=(20, 17, 3)))
+                np.save(file, generator.normal(scale=0.3, size=(20, 17, 3)))
     joints = load_layout("kinect_v2").skeleton.joints
     header = ["frame", "body", *(f"{joint}_{axis}" for joint in joints for axis in "xyz")]
-    numbers = [[frame, 0, *(np.arange(75) / 100 + frame / 10)] for frame in range(12)]
+    numbers = [[frame, 0, *(generator.normal(scale=0.3, size=75) + frame / 10)] for frame in range(12)]
     rows = [",".join(map(str, row)) for row in (header, *numbers)]
     with zipfile.ZipFile(folder / "takes.zip", "w") as archive:
         archive.writestr("take1.csv", "\n".join(rows) + "\n")

@@ -205,7 +205,9 @@ def test_parse_positions__label_of_a_key() -> None:
 
 def test_load_layout__mediapipe_33_leaves_scores_and_nothing_else() -> None:
     layout = load_layout("mediapipe_33")
-    landmarks = [{"x": 1, "y": 2, "z": 3, "visibility": 0.9, "presence": 1} for _ in range(33)]
+    landmarks = [
+        {"x": 0.1 * (k % 5), "y": -0.05 * k, "z": 0.1 * (k % 7), "visibility": 0.9, "presence": 1} for k in range(33)
+    ]
     assert len(parse_recording(json.dumps([landmarks]).encode(), layout).frame) == 1
 
 

@@ -11,7 +11,7 @@ from mamp_pipeline.datasets.custom.recordings import parse_recording
 from mamp_schemas.errors import ConfigError
 from tests.pipeline.custom_cases import npy_bytes
 
-POSES = np.random.default_rng(0).normal(size=(4, 33, 3)).astype(np.float32)
+POSES = np.random.default_rng(0).normal(scale=0.3, size=(4, 33, 3)).astype(np.float32)
 
 
 def test_list_layouts__all_four() -> None:

@@ -28,6 +28,8 @@ def info(
         return
     for name, value in _list_fields(metadata).items():
         print_line(f"{name:<13} {value}")
+    for doubt in metadata.doubts():
+        print_line(f"  {doubt}")
     for note, number in metadata.noted.items():
         print_line(f"  {number:,} {NOTE_DESCRIPTIONS[note]}")
     for group in metadata.left_out:
@@ -48,6 +50,7 @@ def _list_fields(metadata: StoreMetadata) -> dict[str, str]:
         **_describe_deviations(metadata),
         "clips": f"{counts.clips:,}",
         "rows": f"{counts.rows:,} ({counts.bodies:,} bodies, {counts.frames:,} frames)",
+        "bodies": metadata.describe_sizes(),
         "left out": f"{counts.excluded:,} files by --exclude, {counts.foreign:,} files of another dataset, "
         f"{counts.left_out:,} files that look like raw files, {counts.other:,} other files",
         "quarantined": f"{counts.quarantined:,}",

@@ -6,7 +6,8 @@ The clips go to a scratch file, are sorted by id and packed into shards. The met
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.convert.source import ImportClip, ImportSource, SecondSlot
 from mamp_pipeline.datasets.clips import Clip, ClipInfo
+from mamp_pipeline.ingest.read_files import count_clip
+from mamp_pipeline.ingest.run import log_sizes
 from mamp_pipeline.ingest.staging import open_staging, remove_staging, staging_path
 from mamp_pipeline.splits import make_manifest
 from mamp_pipeline.store.metadata import IngestSummary, make_store_metadata
@@ -36,8 +39,10 @@ from mamp_schemas.io.locks import lock_output
 from mamp_schemas.io.manifests import manifest_path, write_manifest
 from mamp_schemas.io.regular_files import open_regular
 from mamp_schemas.io.store_reader import BLOCK_ROWS, Columns, clip_ends, is_complete, open_store
+from mamp_schemas.models.body_sizes import BodySizes
 from mamp_schemas.models.policy import EmptySlotFill, ImportedPolicy
-from mamp_schemas.models.store import ROW_ARRAYS, MotionSpec, StoreMetadata
+from mamp_schemas.models.skeleton import Skeleton
+from mamp_schemas.models.store import NOTE_DESCRIPTIONS, ROW_ARRAYS, MotionSpec, StoreMetadata
 from mamp_schemas.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -110,6 +115,7 @@ class ImportTable:
         joints: V.
         empty_slot: content of the second slot that the store leaves out of one-body clips.
         columns: every clip column of the store.
+        counts: what the clips' bodies measure, and clips whose second body is empty.
     """
 
     scratch_file: Path
@@ -117,6 +123,7 @@ class ImportTable:
     joints: int
     empty_slot: EmptySlotFill
     columns: Columns
+    counts: Mapping[str, int]
 
     @property
     def rows(self) -> int:
@@ -137,7 +144,7 @@ class ImportTable:
 
 
 def build_clip_table(
-    scratch_file: Path, infos: Sequence[ClipInfo], clips: Sequence[ScratchClip], joints: int, motion: MotionSpec
+    scratch_file: Path, infos: Sequence[ClipInfo], clips: Sequence[ScratchClip], skeleton: Skeleton, motion: MotionSpec
 ) -> ImportTable:
     """Sort the clips of a scratch file by id and compute their columns.
 
@@ -145,9 +152,10 @@ def build_clip_table(
         scratch_file: the file of their rows.
         infos: id, label and numbers of each clip, in the order of `clips`.
         clips: their positions in that file.
-        joints: V.
+        skeleton: of V joints.
         motion: how intensity is computed.
     """
+    joints, counts = len(skeleton.joints), Counter[str]()
     order = sorted(range(len(clips)), key=lambda clip: infos[clip].id)
     infos, clips = [infos[clip] for clip in order], [clips[clip] for clip in order]
     empty_slot = choose_empty_slot(clips)
@@ -157,11 +165,12 @@ def build_clip_table(
             read = [
                 Clip(read_scratch_clip(file, clip, joints, empty_slot), clip.valid_frames) for clip in clips[first:last]
             ]
+            counts.update(sum((count_clip(clip, skeleton) for clip in read), Counter[str]()))
             parts.append(pack_part(list(zip(infos[first:last], read, strict=True)), [], joints, motion).columns)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     columns["id"] = pack_ids([info.id for info in infos])
     columns["first_row"] = first_rows(columns["frames"], columns["bodies"])
-    return ImportTable(scratch_file, clips, joints, empty_slot, columns)
+    return ImportTable(scratch_file, clips, joints, empty_slot, columns, counts)
 
 
 def _batches(clips: Sequence[ScratchClip]) -> Iterator[tuple[int, int]]:
@@ -207,7 +216,11 @@ def make_import_metadata(
         motion=motion,
         ids=sorted(info.id for info in source_file.infos),
         columns=table.columns,
-        summary=IngestSummary(source),
+        summary=IngestSummary(
+            source,
+            sizes=BodySizes.from_counts(table.counts),
+            noted={note: table.counts[note] for note in NOTE_DESCRIPTIONS if table.counts.get(note)},
+        ),
     )
 
 
@@ -247,6 +260,7 @@ def import_store(source_file: ImportSource, out: Path, progress: Progress) -> St
         write_import_manifests(source_file, metadata, out)
         write_metadata(out, metadata, table.columns, checksums)
         remove_staging(staging)
+    log_sizes(metadata)
     return metadata
 
 
@@ -274,7 +288,7 @@ def _write_clip_table(source_file: ImportSource, staging: Path, progress: Progre
     except (MampctlError, OSError):
         remove_staging(staging)
         raise
-    return build_clip_table(scratch_file, source_file.infos, clips, len(source_file.dataset.skeleton.joints), _MOTION)
+    return build_clip_table(scratch_file, source_file.infos, clips, source_file.dataset.skeleton, _MOTION)
 
 
 def _write_rows(source_file: ImportSource, table: ImportTable, out: Path, progress: Progress) -> dict[str, str]:

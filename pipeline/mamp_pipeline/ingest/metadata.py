@@ -16,6 +16,7 @@ from mamp_pipeline.store.metadata import IngestSummary, make_store_metadata
 from mamp_pipeline.store.shards import first_rows, pack_ids
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Columns, Store
+from mamp_schemas.models.body_sizes import BodySizes
 from mamp_schemas.models.policy import single_field_deviations
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, LeftOutFiles, QuarantinedFile, StoreMetadata
 
@@ -99,6 +100,7 @@ def build_metadata(request: IngestRequest, raw_input: RawInput, table: ClipTable
         other=raw_input.found.other,
         quarantined=(*raw_input.found.rejected, *table.quarantined),
         left_out=raw_input.found.left_out,
+        sizes=BodySizes.from_counts(table.counts),
         touched={field: table.counts.get(field, 0) for field in deviations},
         noted={note: table.counts[note] for note in NOTE_DESCRIPTIONS if table.counts.get(note)},
     )
@@ -131,6 +133,7 @@ def _add_base(summary: IngestSummary, base: StoreMetadata, raw_input: RawInput, 
         other=base.counts.other + summary.other,
         quarantined=(*still_quarantined, *summary.quarantined),
         left_out=_merge_left_out(base.left_out, summary.left_out),
+        sizes=summary.sizes.plus(base.sizes) if summary.sizes and base.sizes else summary.sizes or base.sizes,
         touched={field: base.touched.get(field, 0) + clips for field, clips in summary.touched.items()},
         noted={
             note: base.noted.get(note, 0) + summary.noted.get(note, 0)

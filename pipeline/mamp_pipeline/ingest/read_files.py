@@ -7,14 +7,16 @@ from functools import partial
 
 import numpy as np
 
+from mamp_pipeline.cleaning.plausibility import count_sizes
 from mamp_pipeline.datasets.base import DatasetReader
-from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawClip
+from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawBodies, RawClip
 from mamp_pipeline.datasets.io.read import prefetch
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_pipeline.ingest.plan import plan_parts
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.policy import IngestPolicy, single_field_deviations
+from mamp_schemas.models.skeleton import Skeleton
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile
 
 
@@ -80,8 +82,25 @@ def _clean(raw: RawClip, reader: DatasetReader, policy: IngestPolicy, result: Fi
         result.counts["all_zero"] += 1
         return
     result.clips.append((raw.info, clip))
+    result.counts.update(count_clip(clip, reader.options.skeleton, raw.content))
     result.counts.update(find_changing_fields(make_clip, policy, reader.options))
     result.counts.update(reader.cleaning_notes(raw.content, policy))
+
+
+def count_clip(clip: Clip, skeleton: Skeleton, content: object = None) -> Counter[str]:
+    """Return what a clip adds to the counts of its store: what its bodies measure, and whether the second is empty.
+
+    Args:
+        clip: the cleaned clip.
+        skeleton: its joints.
+        content: what the clip was made from; of body records every body is measured, else the clip's first.
+    """
+    counts = Counter[str]()
+    for key, number in count_sizes(content.joints if isinstance(content, RawBodies) else clip.joints[0], skeleton):
+        counts[key] += number
+    if len(clip.joints) > 1 and not clip.joints[1].any():
+        counts["empty_body"] += 1
+    return counts
 
 
 def _quarantine(source: RawSource, problem: RawFileError) -> QuarantinedFile:

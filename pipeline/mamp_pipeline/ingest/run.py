@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from mamp_pipeline.cleaning.plausibility import PREFIX
 from mamp_pipeline.ingest.engines.base import Engine, Workers
 from mamp_pipeline.ingest.engines.select import open_engine
 from mamp_pipeline.ingest.engines.worker_check import choose_probe
@@ -40,7 +41,7 @@ from mamp_pipeline.store.writer import (
     store_compression,
     write_metadata,
 )
-from mamp_schemas.errors import ClusterError
+from mamp_schemas.errors import ClusterError, RawInputError
 from mamp_schemas.io.atomic import output_errors, write_atomic
 from mamp_schemas.io.locks import lock_output
 from mamp_schemas.io.storage import is_file, list_file_sizes, read_bytes
@@ -192,7 +193,8 @@ def ingest(request: IngestRequest, progress: Progress, workers: Workers | None =
         workers: where the tasks run; by default in this process.
 
     Raises:
-        RawInputError: nothing to ingest was found, or a clip was found twice.
+        RawInputError: nothing to ingest was found, a clip was found twice, or most recordings cannot be as their
+            layout describes them.
         StoreExistsError: there is another store or something else at the output, or this input cannot extend it.
         ClusterError: the workers cannot be used, or were lost.
         OutputError: the disk is full or the folder cannot be written.
@@ -226,6 +228,7 @@ def _ingest_locked(
     with _remove_unused_staging(staging, resumed), open_engine(workers, len(parts), probe) as engine:
         parse_parts(request, parts, staging, plan_digest, engine, progress)
         table = gather_table([staged_part_path(staging, part.number) for part in parts], base)
+        _reject_implausible(request, table, staging)
         metadata = build_metadata(request, raw_input, table, base)
         compression = store_compression(base) if base else request.compression
         table_digest = f"{metadata.content_hash} {table.existing_rows} {SHARD_ROWS} {compression}"
@@ -233,7 +236,33 @@ def _ingest_locked(
         written = pack_shards(request, table, staging, plan_digest, table_digest, engine, progress)
         write_metadata(request.out, metadata, table.columns, _row_checksums(written, base), compression)
         remove_staging(staging)
+    log_sizes(metadata)
     return metadata
+
+
+def log_sizes(metadata: StoreMetadata) -> None:
+    """Log once what the bodies of a new store measure, and what is unusual about it."""
+    logger.info(f"bodies: {metadata.describe_sizes()}")
+    for doubt in metadata.doubts():
+        logger.warning(doubt)
+
+
+def _reject_implausible(request: IngestRequest, table: ClipTable, staging: StoragePath) -> None:
+    """Refuse the whole input where most of it cannot be persons: not the files are wrong then, but the layout.
+
+    Raises:
+        RawInputError: more than half of the files are implausible.
+    """
+    implausible = [entry for entry in table.quarantined if entry.reason.startswith(PREFIX)]
+    files = len(table.ids) - table.existing_clips + len(table.quarantined)
+    if request.layout is None or 2 * len(implausible) <= files:
+        return
+    remove_staging(staging)
+    raise RawInputError(
+        f"{len(implausible):,} of {files:,} recordings cannot be as layout '{request.layout.name}' describes them; "
+        f"the first is {implausible[0].file}: {implausible[0].reason.removeprefix(PREFIX)}",
+        remedy="Correct the layout (docs/own-data.md, Units and plausibility), and run the same command again.",
+    )
 
 
 @contextmanager

@@ -88,6 +88,8 @@ def provenance_rows(metadata: StoreMetadata) -> list[tuple[str, str]]:
         ("motion stride", str(metadata.motion.stride)),
         ("motion segment", f"{metadata.motion.segment} frames"),
         ("skeleton", f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints"),
+        ("bodies", metadata.describe_sizes()),
+        *(("doubt", doubt) for doubt in metadata.doubts()),
         ("files left out by a list", f"{counts.excluded:,}"),
         ("files of another dataset", f"{counts.foreign:,}"),
         ("files that look like raw files and were left out", f"{counts.left_out:,}"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.datasets.clips import ClipInfo
 from mamp_schemas.io.store_reader import Columns
 from mamp_schemas.models.base import canonical_json
+from mamp_schemas.models.body_sizes import BodySizes
 from mamp_schemas.models.dataset import dataset_identity, dataset_spec
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import StorePolicy
@@ -87,6 +88,7 @@ class IngestSummary:
         other: files that do not look like raw files.
         quarantined: files that gave no clip.
         left_out, touched, noted: as in `StoreMetadata`.
+        sizes, touched, noted: as in `StoreMetadata`.
     """
 
     source: str
@@ -96,6 +98,7 @@ class IngestSummary:
     other: int = 0
     quarantined: tuple[QuarantinedFile, ...] = ()
     left_out: tuple[LeftOutFiles, ...] = ()
+    sizes: BodySizes | None = None
     touched: Mapping[str, int] = field(default_factory=dict)
     noted: Mapping[str, int] = field(default_factory=dict)
 
@@ -147,6 +150,7 @@ def make_store_metadata(
             quarantined=len(summary.quarantined),
         ),
         content_hash=content_hash(dataset_identity(dataset, layout), policy, motion, zip(ids, digests, strict=True)),
+        sizes=summary.sizes,
         touched=dict(summary.touched),
         noted=dict(summary.noted),
         quarantined=summary.quarantined,

@@ -16,8 +16,12 @@ Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 NUMERIC_NAME_GROUPS = ("subject", "camera", "setup", "replication")
 """Numbers that a file's name may give, besides the label."""
 
-METRES_PER_UNIT = {"metres": 1.0, "millimetres": 1000.0}
+METRES_PER_UNIT = {"metres": 1.0, "centimetres": 100.0, "millimetres": 1000.0}
 """How many of a unit make a metre."""
+
+PlausibilityFinding = Literal["size", "image", "flat", "coincident"]
+"""Why a file's bodies are not taken for persons: their size in the stated units; x and y from 0 to 1 as in an image;
+no depth, as of 2D input; most joints at one position."""
 
 
 def _parse_skeleton(value: Any) -> Any:
@@ -47,8 +51,10 @@ class Layout(Model):
         skeleton: the joints in the files' order: the name of a known skeleton (kinect_v1, kinect_v2, coco_17,
             mediapipe_33), or a joint map with `name`, `centre` and `joints`, the latter `joint: parent` for each.
         files: how one file is laid out.
-        units: what the files' coordinates are in; stores hold metres.
+        units: what the files' coordinates are in; stores hold metres. `normalised` coordinates are scaled to something
+            else, such as the torso's length, and stay as they are.
         axes: which coordinates of the files, with which sign, become the clip's x, y (up) and z.
+        accept: findings for which files are otherwise refused, because the bodies in them cannot be persons.
         missing: what to do with a joint without a position in a frame in which its body has others: refuse the file,
             put the joint at the file's origin (zeros), or keep its last position, before the first one its first
             (hold).
@@ -65,8 +71,9 @@ class Layout(Model):
     name: Line = Field(min_length=1)
     skeleton: Annotated[Skeleton, BeforeValidator(_parse_skeleton)]
     files: CsvFiles | NpyFiles | JsonFiles = Field(discriminator="format")
-    units: Literal["metres", "millimetres"]
+    units: Literal["metres", "centimetres", "millimetres", "normalised"]
     axes: tuple[Axis, Axis, Axis] = ("x", "y", "z")
+    accept: tuple[PlausibilityFinding, ...] | None = None
     missing: Literal["refuse", "zeros", "hold"] = "refuse"
     bodies: int = Field(default=1, ge=1, le=2)
     fps: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False)
@@ -119,8 +126,8 @@ class Layout(Model):
 
     @property
     def metres_per_unit(self) -> float:
-        """How many of the files' units make a metre."""
-        return METRES_PER_UNIT[self.units]
+        """How many of the files' units make a metre; of normalised coordinates, 1."""
+        return METRES_PER_UNIT.get(self.units, 1.0)
 
     def dataset_spec(self) -> DatasetSpec:
         """Return the dataset that recordings of this layout are."""

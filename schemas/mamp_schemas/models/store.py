@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mamp_schemas.models.base import Model
+from mamp_schemas.models.body_sizes import BodySizes
 from mamp_schemas.models.dataset import DatasetSpec, dataset_identity, dataset_spec
-from mamp_schemas.models.layout import Layout
+from mamp_schemas.models.layout import METRES_PER_UNIT, Layout
 from mamp_schemas.models.policy import StorePolicy
 from mamp_schemas.models.skeleton import Skeleton
 
@@ -50,6 +51,7 @@ the others are (clips,). Body b of a clip has rows first_row + b·frames ... + f
 `xsub` and `xview` are the split in the dataset's own split lists: 0 train, 1 test, -1 in no list."""
 
 NOTE_DESCRIPTIONS: dict[str, str] = {
+    "empty_body": "clips whose second body is zeros throughout (several ids that joined the first body)",
     "all_zero": "instances without any position, dropped",
     "interval_cut": "clips whose labelled interval runs beyond the video's end, cut there",
     "frames_cut": "clips longer than the policy's max_frames, cut there",
@@ -131,6 +133,7 @@ class StoreMetadata(Model):
             number of valid frames.
         noted: how often something worth knowing happened, by the keys of `NOTE_DESCRIPTIONS`, without zeros.
         left_out: files that look like raw files and were not read, by reason.
+        sizes: what the clips' bodies measure; None in stores without this measurement.
         versions: package versions that made the store.
         layout: what own recordings were read by; None for datasets with a format of their own.
         spec: the dataset's specification, where another distribution brings the dataset: the store can be read
@@ -151,6 +154,7 @@ class StoreMetadata(Model):
     content_hash: str
     touched: dict[str, int] = Field(default_factory=dict)
     noted: dict[str, int] = Field(default_factory=dict)
+    sizes: BodySizes | None = None
     quarantined: tuple[QuarantinedFile, ...]
     left_out: tuple[LeftOutFiles, ...] = ()
     layout: Layout | None = None
@@ -177,6 +181,19 @@ class StoreMetadata(Model):
             UsageError: the store has none, and no dataset of its name is registered.
         """
         return self.spec or dataset_spec(self.dataset, self.layout)
+
+    @property
+    def in_metres(self) -> bool:
+        """Whether the positions are said to be metres: those of a layout with normalised coordinates are not."""
+        return self.layout is None or self.layout.units in METRES_PER_UNIT
+
+    def describe_sizes(self) -> str:
+        """Return in one line what the bodies of the clips measure."""
+        return self.sizes.summary("m" if self.in_metres else "") if self.sizes else "not measured"
+
+    def doubts(self) -> list[str]:
+        """Return what is unusual of the sizes of persons, for the user to judge."""
+        return list(self.sizes.doubts(metres=self.in_metres)) if self.sizes else []
 
     def contains_source(self, fingerprint: str) -> bool:
         """Return whether the input of this fingerprint was ingested into the store, as it is to the last byte."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.cleaning.plausibility import find_implausible, measure_bodies
 from mamp_pipeline.datasets.clips import RawBodies
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout import Layout
@@ -102,14 +103,15 @@ def normalise(positions: Positions, layout: Layout) -> RawBodies:
     slots, those that move most are kept.
 
     Raises:
-        RawFileError: a body is twice in a frame, a joint is missing and the layout does not allow it, or a
-            coordinate is too far away to be a position in metres.
+        RawFileError: a body is twice in a frame, a joint is missing and the layout does not allow it, the bodies
+            cannot be persons in the layout's units, or a coordinate is too far away to be a position in metres.
     """
     positions.xyz[np.isnan(positions.xyz).any(axis=2)] = np.nan
     positions = positions.take(np.flatnonzero(np.nan_to_num(positions.xyz).any(axis=(1, 2))))
     positions = positions.take(np.argsort(positions.frame, kind="stable"))
     _reject_duplicate_bodies(positions, layout)
     _reject_implausible(positions, layout)
+    _reject_distant(positions, layout)
     positions = _keep_most_moving(positions, layout.bodies)
     xyz = fill_missing(positions, layout)
     signs = [-1.0 if axis.startswith("-") else 1.0 for axis in layout.axes]
@@ -145,6 +147,12 @@ def _keep_most_moving(positions: Positions, bodies: int) -> Positions:
 
 
 def _reject_implausible(positions: Positions, layout: Layout) -> None:
+    measures = measure_bodies(positions.xyz, layout.skeleton, layout.metres_per_unit)
+    if measures and (reason := find_implausible(measures, layout)):
+        raise RawFileError(reason)
+
+
+def _reject_distant(positions: Positions, layout: Layout) -> None:
     far = np.abs(positions.xyz) > MAX_DISTANCE * layout.metres_per_unit
     if far.any():
         record, joint, axis = (int(indices[0]) for indices in np.nonzero(far))
