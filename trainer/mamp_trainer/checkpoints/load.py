@@ -101,7 +101,7 @@ def fit_temporal_embedding(weights: dict[str, Tensor], spec: ModelSpec, source: 
     embedding = weights.get(_TEMPORAL)
     if embedding is None or embedding.dim() != 4 or embedding.shape[1] == spec.segments:
         return weights
-    if embedding.shape != (1, embedding.shape[1], 1, spec.width):
+    if not embedding.numel() or embedding.shape != (1, embedding.shape[1], 1, spec.width):
         return weights
     logger.warning(
         f"{source} was trained at {embedding.shape[1]} segments, model.frames / model.segment are "

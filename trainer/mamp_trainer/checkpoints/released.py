@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
+from mamp_schemas.io.safe_pickle import PickledArray
 from mamp_schemas.models.recipe import ModelSpec
 from mamp_trainer.checkpoints.torch_file import TORCH_FILE_ERRORS, read_torch_file
 from mamp_trainer.models.mamp import COORDINATES
@@ -91,12 +92,13 @@ def describe_settings(weights: Mapping[str, Tensor], spec: ModelSpec) -> str:
     found = model_settings(weights)
     if found.get("segment") == spec.segment:
         found.pop("frames", None)  # another length is interpolated
-    differing = [f"model.{key}={value}" for key, value in found.items() if value != getattr(spec, key)]
+    differing = [f"model.{key}={value}" for key, value in found.items() if value not in (0, getattr(spec, key))]
     if not differing:
         return ""
+    heads = "" if found["width"] % spec.heads == 0 else " model.heads, which no tensor shows, must divide the width."
     return (
         f"Its tensors are those of {', '.join(differing)}: set these in the recipe "
-        f"(when training: {' '.join(f'--set {setting}' for setting in differing)})."
+        f"(when training: {' '.join(f'--set {setting}' for setting in differing)}).{heads}"
     )
 
 
@@ -249,16 +251,19 @@ def _read_file(path: Path) -> object:
 def _describe(content: object) -> str:
     """Describe what a file holds: the keys of its dictionary, and the shapes of tensors."""
     if isinstance(content, Tensor):
-        return f"a tensor {tuple(content.shape)}"
+        return f"tensor {tuple(content.shape)}"
+    if isinstance(content, PickledArray) and content.values is not None:
+        return f"numpy array {content.values.shape}"
     if not isinstance(content, dict):
-        return f"a {type(content).__name__}"
+        return type(content).__name__
     parts = []
     for key, value in list(content.items())[:6]:
-        first = next(((name, item) for name, item in value.items()), None) if isinstance(value, dict) else None
-        what = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        if first is not None:
-            shape = f" {tuple(first[1].shape)}" if isinstance(first[1], Tensor) else ""
-            what = f"a dictionary of {len(value)}, the first is {first[0]!r:.80}{shape}"
+        first = next(iter(value.items()), None) if isinstance(value, dict) else None
+        if first is None:
+            what = _describe(value)
+        else:
+            inner = "dictionary" if isinstance(first[1], dict) else _describe(first[1])
+            what = f"dictionary of {len(value)}, the first is {first[0]!r:.80}: {inner}"
         parts.append(f"{key!r:.80}: {what}")
     more = f" and {len(content) - len(parts)} more" if len(content) > len(parts) else ""
     return ("; ".join(parts) or "an empty dictionary") + more

@@ -75,6 +75,10 @@ class _OrderedDict(dict[Any, Any], Stateful):
         """Drop the state."""
 
 
+def _make_default_dict(*_: object) -> _OrderedDict:
+    return _OrderedDict()
+
+
 def _make_ordered_dict(*items: object) -> _OrderedDict:
     if items:
         raise UnpicklingError("an ordered dictionary that is made of something else than its items")
@@ -109,12 +113,18 @@ def _make_size(sizes: object = ()) -> object:
 _CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., object]] = {
     **ALLOWED_CONSTRUCTORS,
     ("collections", "OrderedDict"): _make_ordered_dict,
+    ("collections", "defaultdict"): _make_default_dict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
     ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
     ("torch.nn.parameter", "Parameter"): _rebuild_parameter,
     ("torch", "Size"): _make_size,
     ("torch", "device"): Ignored,
+    **{
+        (module, kind.__name__): Ignored
+        for module in ("builtins", "__builtin__")
+        for kind in (int, float, complex, bool, str, list, dict, tuple, object)
+    },
     **{("torch", str(dtype).removeprefix("torch.")): Ignored for dtype in _STORAGES.values()},
     (argparse.__name__, "Namespace"): Ignored,
 }
@@ -122,7 +132,7 @@ _CONSTRUCTORS: Mapping[tuple[str, str], Callable[..., object]] = {
 
 def _find(name: tuple[str, str]) -> Callable[..., object] | None:
     found = _CONSTRUCTORS.get(name) or _STORAGE_TYPES.get(name)
-    if found is None and name[0].partition(".")[0] in _SETTINGS:
+    if found is None and (name[0].partition(".")[0] in _SETTINGS or name[0].startswith("torch.optim.")):
         return Ignored
     return found
 
