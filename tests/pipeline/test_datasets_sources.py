@@ -17,6 +17,7 @@ from mamp_pipeline.datasets.io import read as reading
 from mamp_pipeline.datasets.io.read import choose_inflater, gunzip, read_head, read_source
 from mamp_schemas.errors import RawFileError, RawInputError
 from tests.paths import SHARED_DATA
+from tests.pipeline.custom_cases import WIDE, stick_layout
 
 FIRST = "S001C001P001R001A001"
 SECOND = "S001C001P001R001A002"
@@ -395,6 +396,30 @@ def test_find_sources__what_is_left_out_is_read_once_its_reason_is_followed(
         (raw / name).unlink()
         (raw / f"{SECOND}.skeleton").write_bytes(lzma.decompress(content) if name.endswith(".xz") else content)
     assert [source.id for source in find_sources(paths, find_reader("ntu60")).sources] == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_find_sources__a_copy_of_a_recording_is_left_out(tmp_path: Path, packed: bool) -> None:
+    contents = {
+        "a.csv": "1",
+        "a (1).csv": "1",
+        "a (2).csv": "2",
+        "b (1).csv": "1",
+        "in/a - Copy.csv": "1",
+        "in/a.csv": "1",
+    }
+    path = tmp_path / "raw"
+    if packed:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in contents.items():
+                archive.writestr(name, content)
+    else:
+        for name, content in contents.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_text(content)
+    found = find_sources([path], find_reader("custom", stick_layout(WIDE)))
+    assert [source.id for source in found.sources] == ["a", "a (2)", "b (1)", "in/a"]
+    assert _left_out(found).keys() == {"a (1).csv", "a - Copy.csv"}
 
 
 @pytest.mark.parametrize("target", ["loop", ".", "..", "nowhere"])

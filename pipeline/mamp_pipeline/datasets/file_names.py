@@ -21,6 +21,7 @@ _SYSTEM_FILE = re.compile(r"\._.*|\.ds_store|thumbs\.db|desktop\.ini|\.~lock\..*
 _COPY = re.compile(r"\s*\(\d+\)$|[ _-]+copy( ?\(?\d+\)?)?$|^copy( \(\d+\))? of ", re.IGNORECASE)
 
 COPY_REASON = "its name is that of a second copy, such as 'NAME (1)': rename it if it is the only one, else remove it"
+SAME_CONTENT_REASON = "a second copy: its content is that of the file without '(1)' or 'copy' in its name"
 ZIP_REASON = "an archive inside a folder or archive is not opened: give its own path, or unpack it"
 PACKED_REASON = "a packed file or archive of a kind that is not opened: unpack it"
 
@@ -49,6 +50,17 @@ def _printable_character(character: str) -> str:
         return character
     code = ord(character)
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else repr(character)[1:-1]
+
+
+def name_of_original(path: str) -> str | None:
+    """Return the path without the mark of a second copy, such as ` (1)`; None if its name has none.
+
+    Args:
+        path: without a suffix.
+    """
+    folders, slash, name = path.rpartition("/")
+    original = _COPY.sub("", name)
+    return f"{folders}{slash}{original}" if original not in ("", name) else None
 
 
 def is_system_file(member: str) -> bool:

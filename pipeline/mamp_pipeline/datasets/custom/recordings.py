@@ -1,6 +1,7 @@
 """Reads own recordings, one clip a file: the path gives id, label and numbers, the layout says how to parse."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import cast
 from unicodedata import normalize
@@ -12,9 +13,15 @@ from mamp_pipeline.datasets.custom.csv_files import parse_csv
 from mamp_pipeline.datasets.custom.json_files import parse_json
 from mamp_pipeline.datasets.custom.normalise import Positions, normalise
 from mamp_pipeline.datasets.custom.npy_files import parse_npy
-from mamp_pipeline.datasets.file_names import is_system_file, printable, strip_suffix
-from mamp_pipeline.datasets.io.read import read_source
-from mamp_pipeline.datasets.io.source import RawSource
+from mamp_pipeline.datasets.file_names import (
+    SAME_CONTENT_REASON,
+    is_system_file,
+    name_of_original,
+    printable,
+    strip_suffix,
+)
+from mamp_pipeline.datasets.io.read import have_same_content, read_source
+from mamp_pipeline.datasets.io.source import CollectedFiles, RawSource
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout import CUSTOM, NUMERIC_NAME_GROUPS, Layout
 from mamp_schemas.models.layout_files import CsvFiles, NpyFiles
@@ -136,6 +143,19 @@ class RecordingReader(DatasetReader):
         if is_system_file(member) or strip_suffix(member, suffix) is None:
             return None
         return ClipInfo(clip_id(member, suffix), -1)
+
+    def collect(self, files: Iterable[RawSource]) -> CollectedFiles:
+        """Return the recordings among files, without second copies such as `NAME (1)` that equal `NAME`."""
+        sources, unused = super().collect(files)
+        by_id = {source.id: source for source in sources}
+        kept = []
+        for source in sources:
+            original = by_id.get(name_of_original(source.id) or "")
+            if original and have_same_content(source, original):
+                unused.append((source, SAME_CONTENT_REASON))
+            else:
+                kept.append(source)
+        return CollectedFiles(kept, unused)
 
     def read(self, source: RawSource, info: ClipInfo) -> list[RawClip]:
         """Read a recording: a single clip.

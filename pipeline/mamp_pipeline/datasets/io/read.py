@@ -174,6 +174,18 @@ def _read_stored(source: RawSource) -> bytes:
     return data
 
 
+def have_same_content(first: RawSource, second: RawSource) -> bool:
+    """Return whether two files have the same bytes; files that cannot be read have not."""
+    if first.size != second.size:
+        return False
+    if first.crc is not None and second.crc is not None:
+        return first.crc == second.crc
+    try:
+        return read_source(first) == read_source(second)
+    except RawFileError:
+        return False
+
+
 def read_head(source: RawSource, size: int) -> bytes:
     """Read a raw file's first bytes, of a gzipped one as it unpacks, without checking the rest.
 
