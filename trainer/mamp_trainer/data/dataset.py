@@ -18,7 +18,8 @@ from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.splits import Split, SplitManifest
 from mamp_trainer.data.batches import Clips, TestBatches, TrainBatches
 from mamp_trainer.data.clips import ClipTable, clip_table, store_clip_table
-from mamp_trainer.data.residency import DataSize, MemoryBudget, ResidencyChoice, choose_residency
+from mamp_trainer.data.host_memory import HOST_BYTES
+from mamp_trainer.data.residency import GB, DataSize, MemoryBudget, ResidencyChoice, choose_residency
 from mamp_trainer.data.rows import ResidentRows, RowBuffer
 from mamp_trainer.data.streaming import StreamedRows, load_all_rows
 
@@ -159,11 +160,15 @@ class RunData:
             DamagedStoreError: rows are missing or unreadable.
         """
         table, with_motion = self.tables[split], self.recipe.stored_motion is not None
+        budget = self.recipe.residency_budget_gb
+        limit = HOST_BYTES if budget is None else int(budget * GB)
         if self.residency.location == "stream":
             window = self.residency.window if split == "train" else TEST_STREAM_WINDOW
-            return Clips(table, StreamedRows(self.store, table, window, with_motion), window, self.device)
+            return Clips(table, StreamedRows(self.store, table, window, with_motion, limit), window, self.device)
         home = self.device if self.residency.location == "device" else torch.device("cpu")
-        return Clips(table, load_all_rows(self.store, table, home, with_motion), self.residency.window, self.device)
+        return Clips(
+            table, load_all_rows(self.store, table, home, with_motion, limit), self.residency.window, self.device
+        )
 
     def load_labelled(self, split: Split) -> Clips:
         """Return the clips of a split, all of which must have a label.

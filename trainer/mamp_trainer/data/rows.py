@@ -1,12 +1,13 @@
 """The rows of clips in memory, and the transfer of a batch's rows to the training device."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from mamp_trainer.data.host_memory import keep_in_memory
 from mamp_trainer.data.sampling import OrderOfEpoch
 
 
@@ -19,11 +20,13 @@ class RowBuffer:
         trajectory: (rows, C, V) float32, metres, or None: the sum of the stored motion, equal to the joints up to
             one translation a body.
         offset: (S,) int64, in host memory: where each of these shards begins.
+        release: called after each use; see `HostRows`.
     """
 
     joints: Tensor
     trajectory: Tensor | None
     offset: Tensor
+    release: Callable[[], None] = keep_in_memory
 
 
 class RowSource(Protocol):
@@ -53,6 +56,7 @@ class ResidentRows:
     def row_buffers(self, _plan: OrderOfEpoch, _epoch: int, share: slice) -> Iterator[tuple[slice, RowBuffer]]:
         """Yield all rows, as one part."""
         yield share, self.buffer
+        self.buffer.release()
 
 
 def gather_to_device(rows: Tensor, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 
 import numpy as np
@@ -14,11 +14,14 @@ from torch import Tensor
 
 from mamp_schemas.io.store_reader import Store
 from mamp_trainer.data.clips import ClipTable, body_index, concat_ranges
+from mamp_trainer.data.host_memory import HOST_BYTES, allocate_rows, keep_in_memory
 from mamp_trainer.data.rows import ResidentRows, RowBuffer
 from mamp_trainer.data.sampling import OrderOfEpoch, Window
 
 
-def load_all_rows(store: Store, table: ClipTable, device: torch.device, with_motion: bool) -> ResidentRows:
+def load_all_rows(
+    store: Store, table: ClipTable, device: torch.device, with_motion: bool, limit: int = HOST_BYTES
+) -> ResidentRows:
     """Load the rows of all clips, one large read a shard.
 
     Args:
@@ -26,22 +29,28 @@ def load_all_rows(store: Store, table: ClipTable, device: torch.device, with_mot
         table: the clips.
         device: where the rows are to live; the host holds at most one shard of them besides.
         with_motion: whether to sum the stored motion to trajectories.
+        limit: bytes of host memory; see `allocate_rows`.
 
     Raises:
         DamagedStoreError: rows are missing or unreadable.
     """
-    buffer = allocate_buffer(store, int(table.shard_row_counts.sum()), with_motion, device)
+    buffer = allocate_buffer(store, int(table.shard_row_counts.sum()), with_motion, device, limit)
     offset = table.shard_offsets(torch.arange(len(table.shard_row_counts)))
     for shard in range(len(table.shard_row_counts)):
         read_shard(store, table, shard, buffer, int(offset[shard]))
-    return ResidentRows(RowBuffer(buffer.joints, buffer.trajectory, offset))
+        buffer.release()
+    return ResidentRows(replace(buffer, offset=offset))
 
 
-def allocate_buffer(store: Store, rows: int, with_motion: bool, device: torch.device) -> RowBuffer:
-    """Return empty memory for packed rows."""
-    shape = store.arrays["joints"].shape
-    joints = torch.empty((rows, shape[2], shape[1]), dtype=torch.float32, device=device)
-    return RowBuffer(joints, torch.empty_like(joints) if with_motion else None, torch.empty(0, dtype=torch.int64))
+def allocate_buffer(store: Store, rows: int, with_motion: bool, device: torch.device, limit: int) -> RowBuffer:
+    """Return empty memory for packed rows; on the host no more than `limit` bytes of it, see `allocate_rows`."""
+    _, joints, coordinates = store.arrays["joints"].shape
+    kinds = 2 if with_motion else 1
+    if device.type == "cpu":
+        memory, release = allocate_rows((kinds, rows, coordinates, joints), limit)
+    else:
+        memory, release = torch.empty((kinds, rows, coordinates, joints), device=device), keep_in_memory
+    return RowBuffer(memory[0], memory[1] if with_motion else None, torch.empty(0, dtype=torch.int64), release)
 
 
 def read_shard(store: Store, table: ClipTable, shard: int, into: RowBuffer, at: int) -> None:
@@ -143,16 +152,19 @@ class StreamedRows:
         table: the clips.
         window: shards of a window, as in the order; None for all.
         with_motion: whether to add up the stored motion to trajectories.
+        limit: bytes of host memory for both windows; see `allocate_rows`.
 
     Attributes:
         window_reads: the windows in memory or being read, the current one first.
     """
 
-    def __init__(self, store: Store, table: ClipTable, window: int | None, with_motion: bool) -> None:
+    def __init__(
+        self, store: Store, table: ClipTable, window: int | None, with_motion: bool, limit: int = HOST_BYTES
+    ) -> None:
         rows = int(table.shard_row_counts.sort(descending=True).values[:window].sum())
         host = torch.device("cpu")
         self._store, self._table = store, table
-        self._free = [allocate_buffer(store, rows, with_motion, host) for _ in range(2)]
+        self._free = [allocate_buffer(store, rows, with_motion, host, limit // 2) for _ in range(2)]
         self.window_reads: deque[WindowRead] = deque()
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="mampctl-reader")
         self._stopped = Event()
@@ -161,7 +173,9 @@ class StreamedRows:
     def row_buffers(self, order_of_epoch: OrderOfEpoch, epoch: int, share: slice) -> Iterator[tuple[slice, RowBuffer]]:
         """Yield the windows of the positions, each with its positions; see `RowSource`."""
         for number, part in order_of_epoch(epoch).window_parts(share):
-            yield part, self._read_window(order_of_epoch, epoch, number)
+            buffer = self._read_window(order_of_epoch, epoch, number)
+            yield part, buffer
+            buffer.release()
 
     def _read_window(self, plan: OrderOfEpoch, epoch: int, number: int) -> RowBuffer:
         """Return a window's rows; a window that is not being read yet is read from now on."""
@@ -182,7 +196,7 @@ class StreamedRows:
             )
             for shard in window.shards.tolist()
         ]
-        held = RowBuffer(memory.joints, memory.trajectory, offset)
+        held = replace(memory, offset=offset)
         self.window_reads.append(WindowRead(window, memory, held, shards))
 
 
@@ -196,6 +210,7 @@ def _read_unless_stopped(
 ) -> None:
     if not stopped.is_set():
         read_shard(store, table, shard, memory, at)
+        memory.release()
 
 
 def _stop_readers(readers: ThreadPoolExecutor, stopped: Event) -> None:
