@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from shlex import quote
 
 from mamp_schemas.builtin import PROBE_PROTOCOL
 from mamp_schemas.errors import UsageError
@@ -55,7 +56,8 @@ def find_only_store() -> Path:
             remedy="Name one with --store, set MAMPCTL_DATA, or make one: mampctl ingest DATASET --raw PATH",
         )
     raise UsageError(
-        f"several stores in {folder}: {', '.join(store.name for store in stores)}", remedy="Name one with --store."
+        f"several stores in {folder}: {', '.join(store.name for store in stores)}",
+        remedy=f"Name one, such as --store {quote(str(stores[0]))}",
     )
 
 
@@ -78,13 +80,20 @@ def default_recipe(task: str, store: str | None) -> str:
     if not names or (issubclass(model, EvaluationRecipe) and not model.has_default):
         remedy = f"Choose one: {', '.join(names)}" if names else "Name a YAML file: no recipe of this task is built in."
         raise UsageError(f"train {task} needs --recipe", remedy=remedy)
-    metadata = open_store(find_store(store)).metadata
-    protocol = next((protocol.name for protocol in metadata.dataset_spec().protocols), "NAME")
+    found = find_store(store)
+    metadata, quoted = open_store(found).metadata, quote(str(found))
+    spec = metadata.dataset_spec()
+    if not spec.protocols:
+        raise UsageError(
+            f"{spec.title} has no protocol, which says what is for training and what for testing",
+            remedy="Add one to the layout as docs/own-data.md shows, and ingest again.",
+        )
+    protocol = spec.protocols[0].name
     name = f"{metadata.dataset}-{protocol}"
     if name not in names:
         raise UsageError(
-            f"{metadata.dataset_spec().title} has no recipe: name another one, and change its fields",
-            remedy=f"For example, {suggest_recipe_options(metadata, protocol)}",
+            f"{spec.title} has no recipe of train {task}: name another one, and change its fields",
+            remedy=f"For example: mampctl train {task} {suggest_recipe_options(metadata, protocol)} --store {quoted}",
         )
     return name
 

@@ -1,6 +1,7 @@
 """Divide the clips of a store into training and test clips, by a protocol."""
 
 from collections.abc import Sequence
+from shlex import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,18 +36,55 @@ def build_manifest(store: Store, protocol_name: str) -> SplitManifest:
 
     Raises:
         UsageError: the dataset has no such protocol.
-        ManifestError: the store has no clips, or does not say which split they are in.
+        ManifestError: the store has no clips, does not say which split they are in, or has none for one of the splits.
     """
     protocol = store.metadata.dataset_spec().protocol(protocol_name)
     if not store.ids:
         raise ManifestError(
             f"{store.path}: the store has no clips to split",
-            remedy=f"See why its files were quarantined: mampctl info {store.path}",
+            remedy=f"See why its files were quarantined: mampctl info {quote(str(store.path))}",
         )
     values = store.columns[protocol.column]
     _check_split_values(store, protocol, values)
     train, test = split_clips(store.ids, values, protocol)
+    if not (train and test):
+        raise _empty_split_error(store, protocol, len(train), len(test))
     return make_manifest(store.metadata, protocol, train, test)
+
+
+def dividing_protocols(store: Store) -> list[str]:
+    """Return the names of the dataset's protocols that have clips of the store for training and for testing."""
+    return [protocol.name for protocol in store.metadata.dataset_spec().protocols if _divides(store, protocol)]
+
+
+def _divides(store: Store, protocol: SplitProtocol) -> bool:
+    splits = {protocol.split_of(value) for value in np.unique(store.columns[protocol.column]).tolist() if value >= 0}
+    return {"train", "test"} <= splits
+
+
+def _empty_split_error(store: Store, protocol: SplitProtocol, train: int, test: int) -> ManifestError:
+    """Return the error that a split has no clips, with a protocol that divides them if there is one."""
+    values = store.columns[protocol.column]
+    present = f"the clips have {protocol.column} {_list_numbers(sorted(set(values[values >= 0].tolist())))}"
+    wanted = f"train is {protocol.column} {_list_numbers(protocol.train)}"
+    if protocol.test is not None:
+        wanted += f", test {_list_numbers(protocol.test)}"
+    others = dividing_protocols(store)
+    if others:
+        remedy = f"Another protocol divides them: {_split_command(store, others[0])}"
+    elif store.metadata.layout:
+        remedy = "Correct the protocol in the layout (docs/own-data.md), and ingest again."
+    else:
+        remedy = "Add raw files of the other split: mampctl ingest with --append."
+    return ManifestError(
+        f"{store.path}: {protocol.name} puts {train:,} clips into the train split and {test:,} into the test split, "
+        "and both need some" + ("" if protocol.listed else f"; {wanted}; {present}"),
+        remedy=remedy,
+    )
+
+
+def _split_command(store: Store, protocol: str) -> str:
+    return f"mampctl build-splits --protocol {protocol} --store {quote(str(store.path))}"
 
 
 _MAX_NUMBERS = 12

@@ -1,6 +1,7 @@
 """The errors that a user can meet, as one tree, and the exit codes."""
 
 import signal
+import unicodedata
 from enum import IntEnum
 
 
@@ -112,6 +113,23 @@ class TrainingError(MampctlError):
 
 class LostRankError(TrainingError):
     """Another rank of the run is gone. The error of that rank is the cause."""
+
+
+def is_nul(data: bytes) -> bool:
+    """Return whether a file's bytes are all NUL, as an interrupted download or copy leaves them."""
+    return data[:1] == b"\0" and data.count(0) == len(data)
+
+
+def printable(name: str) -> str:
+    r"""Return a line of outside as it can be printed: control characters and bytes that are no UTF-8 become `\xNN`."""
+    return name if name.isprintable() else "".join(map(_printable_character, name))
+
+
+def _printable_character(character: str) -> str:
+    if unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp"):
+        return character
+    code = ord(character)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else repr(character)[1:-1]
 
 
 class ExitCode(IntEnum):

@@ -157,7 +157,7 @@ def unknown_name(noun: str, name: str, names: tuple[str, ...]) -> UsageError:
         names: those that exist.
     """
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = f". Did you mean '{near[0]}'?" if near else ""
     return UsageError(f"there is no {noun} '{name}'{hint}", remedy=f"Choose one of: {', '.join(names)}.")
 
 

@@ -158,7 +158,7 @@ def test_export_model__a_missing_extra_is_named(
 def test_export_model__nothing_there(run: Run, tmp_path: Path) -> None:
     outcome = run("export-model", tmp_path / "nowhere", "--out", tmp_path / "m.pt2")
     assert outcome.code == 1
-    assert "there is no checkpoint" in outcome.err
+    assert "no such run or checkpoint" in outcome.err
 
 
 def test_predict__of_a_pre_training_is_refused(run: Run, runs: Path) -> None:

@@ -79,7 +79,7 @@ def test_show__of_an_incomplete_run(run: Run, tmp_path: Path) -> None:
 def test_show__a_folder_without_a_run_is_refused(run: Run, tmp_path: Path) -> None:
     outcome = run("runs", "show", tmp_path)
     assert outcome.code == 2
-    assert "there is no run" in outcome.err
+    assert "no such run" in outcome.err
 
 
 def test_compare__says_why_numbers_differ(run: Run, folder: Path) -> None:
@@ -125,4 +125,4 @@ def test_runs__are_read_without_torch(folder: Path) -> None:
 def test_list__a_misspelt_name_is_refused(run: Run, folder: Path, option: str, name: str, near: str) -> None:
     outcome = run("runs", "list", folder, option, name)
     assert outcome.code == 2
-    assert f"did you mean '{near}'?" in outcome.err
+    assert f"Did you mean '{near}'?" in outcome.err

@@ -111,7 +111,7 @@ def test_main__warns_of_variables_that_set_no_option(run: Run, tmp_path: Path, m
         monkeypatch.setenv(f"MAMPCTL_SCHEDULER_{name}", "10.0.0.1")
     warning, error = [json.loads(line) for line in run("--quiet", "verify", tmp_path / "none").err.splitlines()]
     assert warning["level"] == "warning"
-    assert warning["text"] == "MAMPCTL_VERFY_JSON sets no option, did you mean MAMPCTL_VERIFY_JSON?"
+    assert warning["text"] == "MAMPCTL_VERFY_JSON sets no option. Did you mean MAMPCTL_VERIFY_JSON?"
     assert error["event"] == "error"
     monkeypatch.setenv("RANK", "1")
     assert "warning" not in run("--quiet", "verify", tmp_path / "none").err

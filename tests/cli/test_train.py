@@ -55,7 +55,7 @@ def probe(tmp_path: Path) -> Path:
 def test_pretrain__then_linear(run: Run, store: Path, recipe: Path, probe: Path, tmp_path: Path) -> None:
     first = run("train", "pretrain", "--recipe", recipe, "--store", store, "--out", tmp_path / "run")
     assert first.code == 0, first.err
-    assert f"mampctl train linear --from {tmp_path / 'run'}" in first.out
+    assert f" --from {tmp_path / 'run'} --store {store}\n" in first.out
     second = run(
         "train",
         "linear",

@@ -55,7 +55,7 @@ def test_load_layout__unknown_name_lists_the_known_ones() -> None:
 
 
 def test_load_layout__a_near_name_is_suggested() -> None:
-    with pytest.raises(ConfigError, match="no layout is called 'coco17'; did you mean 'coco_17'"):
+    with pytest.raises(ConfigError, match=r"no layout is called 'coco17'\. Did you mean 'coco_17'"):
         load_layout("coco17")
 
 

@@ -23,7 +23,7 @@ def test_model__is_frozen() -> None:
 
 
 def test_read_data__names_a_nested_unknown_key() -> None:
-    with pytest.raises(ConfigError, match=r"unknown key: model\.wdith; did you mean 'width'"):
+    with pytest.raises(ConfigError, match=r"unknown key: model\.wdith. Did you mean 'width'"):
         parse_model_data(MAMPRecipe, recipe_data(model={"wdith": 3}), "recipe r")
 
 

@@ -57,7 +57,7 @@ def test_register__a_name_twice(shapes: Registry[object, object]) -> None:
 @pytest.mark.parametrize(
     ("name", "message", "remedy"),
     [
-        ("sqare", "there is no shape 'sqare'; did you mean 'square'?", "Choose one of: square, circle, ring."),
+        ("sqare", "there is no shape 'sqare'. Did you mean 'square'?", "Choose one of: square, circle, ring."),
         ("ring", "the shape 'ring' of round-things cannot be loaded from round_things:RING", "Install what it needs"),
     ],
 )
@@ -70,5 +70,5 @@ def test_get__a_name_that_leads_nowhere(shapes: Registry[object, object], name: 
 
 def test_check__is_a_value_error_for_models() -> None:
     assert DATASETS.check("ntu60") == "ntu60"
-    with pytest.raises(ValueError, match="did you mean 'nwucla'"):
+    with pytest.raises(ValueError, match="Did you mean 'nwucla'"):
         DATASETS.check("nwucal")

@@ -241,7 +241,7 @@ def test_load_recipe__scientific_notation_is_a_number(text: str) -> None:
 
 
 def test_load_recipe__unknown_key_is_named_in_full() -> None:
-    with pytest.raises(UsageError, match=r"unknown key: schedule\.epoch; did you mean 'epochs'"):
+    with pytest.raises(UsageError, match=r"unknown key: schedule\.epoch. Did you mean 'epochs'"):
         load_recipe("linear", "ntu60-xsub", ["schedule.epoch=3"])
 
 
@@ -278,7 +278,7 @@ def test_load_recipe__of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_load_recipe__unknown_objective_is_named_with_the_nearest(tmp_path: Path) -> None:
     own = write(tmp_path, base="ntu60-xsub", batch_size="4")
-    with pytest.raises(UsageError, match="there is no objective 'skeletonmea'; did you mean 'skeletonmae'"):
+    with pytest.raises(UsageError, match=r"there is no objective 'skeletonmea'\. Did you mean 'skeletonmae'"):
         load_recipe("pretrain", own, ["objective=skeletonmea"])
 
 
@@ -317,7 +317,7 @@ def test_parse_recipe__gives_back_the_class_of_what_was_dumped() -> None:
 
 
 def test_parse_recipe__unknown_task_is_named() -> None:
-    with pytest.raises(ConfigError, match="there is no task 'linaer'; did you mean 'linear'"):
+    with pytest.raises(ConfigError, match=r"there is no task 'linaer'\. Did you mean 'linear'"):
         parse_recipe({"kind": "linaer"}, "recipe r")
 
 

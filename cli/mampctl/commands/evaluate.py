@@ -59,7 +59,7 @@ def evaluate(
         if out is not None:
             require_new_folder(out)
         network = select_checkpoint(checkpoint, at, best)
-        loaded = _load_classifier_recipe(network, recipe, set_)
+        loaded = _load_classifier_recipe(network, recipe, store, set_)
         return network, loaded, store_of_recipe(store, loaded)
 
     with distributed_run(prepare, device, devices) as ((network, loaded, store_path), context):
@@ -78,12 +78,14 @@ def evaluate(
         print_line(f"{out}: evaluation.json, classes.csv, confusion.csv, scores.npz")
 
 
-def _load_classifier_recipe(network: Path, name: str | None, set_: list[str] | None) -> "EvaluationRecipe":
+def _load_classifier_recipe(
+    network: Path, name: str | None, store: str | None, set_: list[str] | None
+) -> "EvaluationRecipe":
     from mamp_schemas.models.recipe import EvaluationRecipe
     from mamp_trainer.protocols.networks import trained_recipe
     from mamp_trainer.recipes import with_changes
 
-    trained = trained_recipe(network, name)
+    trained = trained_recipe(network, name, store)
     changed = with_changes(trained, set_ or [], f"the recipe of {network}")
     return changed if isinstance(changed, EvaluationRecipe) else trained
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -17,7 +18,7 @@ from mamp_schemas.registry import DATASETS
 from mampctl.defaults import default_store, find_layout
 from mampctl.options import JsonOption, complete_dataset, path_option
 from mampctl.output.console import print_interrupted, print_json, print_line, print_summary
-from mampctl.output.hints import print_hint
+from mampctl.output.hints import print_hint, suggest_next_command
 from mampctl.output.progress import show_progress
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _check_result(store: StoragePath, metadata: StoreMetadata, strict: bool) -> 
     if not metadata.counts.clips:
         raise RawInputError(
             f"no clip is left: all {metadata.counts.quarantined:,} files were quarantined",
-            remedy=f"Correct them, and run the same command again; the reasons: mampctl info {store}",
+            remedy=f"Correct them, and run the same command again; the reasons: mampctl info {quote(str(store))}",
         )
 
 
@@ -175,11 +176,13 @@ def _print_result(store: StoragePath, metadata: StoreMetadata) -> None:
     for entry in metadata.quarantined[:10]:
         print_line(f"  quarantined {entry.file}{f', line {entry.line}' if entry.line else ''}: {entry.reason}")
     if counts.quarantined > 10:
-        print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {store}")
+        print_line(f"  and {counts.quarantined - 10:,} more: mampctl info {quote(str(store))}")
     for group in metadata.left_out[:10]:
         for line in group.lines(5):
             print_line(f"  {line}")
     if len(metadata.left_out) > 10:
-        print_line(f"  and {len(metadata.left_out) - 10} more reasons: mampctl info {store}")
-    for protocol in metadata.dataset_spec().protocols[:1] if counts.clips else ():
-        print_hint("build-splits", "--protocol", protocol.name, "--store", store)
+        print_line(f"  and {len(metadata.left_out) - 10} more reasons: mampctl info {quote(str(store))}")
+    if counts.clips:
+        from mamp_schemas.io.store_reader import open_store
+
+        print_hint(*suggest_next_command(open_store(store)))

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -128,8 +129,9 @@ def _find_run(folder: Path) -> "Run":
     from mamp_schemas.io.run_files import holds_run, read_run
 
     if not holds_run(folder):
+        where = f" {quote(str(folder.parent))}" if folder.parent.is_dir() else ""
         raise UsageError(
-            f"{folder}: there is no run (neither run.json nor recipe.yaml)",
-            remedy="Name the folder of a run; `mampctl runs list FOLDER` finds them.",
+            f"no such run: {folder}{' has neither run.json nor recipe.yaml' if folder.exists() else ''}",
+            remedy=f"Name the folder of a run: `mampctl runs list{where}` shows those that are there.",
         )
     return read_run(folder)

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from mamp_schemas.builtin import PROBE_PROTOCOL
 from mamp_schemas.errors import CheckpointError, UsageError
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import (
@@ -36,7 +35,7 @@ from mampctl.options import (
     StoreOption,
 )
 from mampctl.output.console import print_json, print_line, print_summary, print_table
-from mampctl.output.hints import print_hint, suggest_probe_options
+from mampctl.output.hints import print_hint, suggest_evaluation
 from mampctl.runtime.distributed import distributed_run
 
 RecipeAndFolder = tuple[EvaluationRecipe, Path]
@@ -110,7 +109,7 @@ def pretrain(
     print_summary(run, f"{result.epochs} epochs, {result.steps:,} steps")
     if result.first_loss is not None and result.last_loss is not None:
         print_line(f"mean loss of the first epoch {result.first_loss:.4f}, of the last {result.last_loss:.4f}")
-    print_hint("train", PROBE_PROTOCOL, *suggest_probe_options(loaded).split(), "--from", run, "--store", store_path)
+    print_hint(*suggest_evaluation(loaded, run, store_path))
 
 
 class ProtocolCommand(TyperCommand):

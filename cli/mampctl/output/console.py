@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from typing import Any
 
 from mamp_schemas.errors import MampctlError
-from mampctl.output.log import log_event
+from mampctl.output.log import log_event, printable_lines
 
 _STARTED = ContextVar("started", default=0.0)
 
@@ -38,9 +38,9 @@ def print_error(error: MampctlError) -> None:
     if not sys.stderr.isatty():
         log_event("error", text=error.message, remedy=error.remedy)
         return
-    sys.stderr.write(f"error: {error.message}\n")
+    sys.stderr.write(f"error: {printable_lines(error.message)}\n")
     if error.remedy:
-        sys.stderr.write(f"  {error.remedy}\n")
+        sys.stderr.write(f"  {printable_lines(error.remedy)}\n")
 
 
 def allow_any_path() -> None:
@@ -51,7 +51,7 @@ def allow_any_path() -> None:
 
 def print_line(text: str = "") -> None:
     """Write one line of a result."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{printable_lines(text)}\n")
 
 
 def print_summary(subject: object, summary: str) -> None:
@@ -75,7 +75,7 @@ def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None
         numeric = all(_is_number(row[column]) for row in rows)
         table.add_column(title, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(printable_lines(str(cell))) for cell in row))
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _ANY_WIDTH, highlight=False, markup=False)
     with console.capture() as capture:
         console.print(table)

@@ -1,9 +1,13 @@
 """Suggestions of the next command, ready to paste."""
 
 import shlex
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mamp_schemas.builtin import BASE_RECIPE, PROBE_PROTOCOL, SMALL_BASE_RECIPE
+from mamp_schemas.errors import ManifestError
+from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import PRETRAIN, PretrainRecipe
 from mamp_schemas.models.store import StoreMetadata
 from mamp_schemas.system import has_gpu
@@ -48,40 +52,34 @@ def suggest_recipe_options(metadata: StoreMetadata, protocol: str, gpu: bool | N
 
 
 def suggest_next_command(store: "Store") -> tuple[object, ...]:
-    """Return the words of the next command for a store: the split of its first protocol, then pre-training.
+    """Return the words of the next command for a store: a split into train and test, then pre-training.
 
-    A store without clips or protocols cannot be split: the next command shows it.
+    A store that no protocol divides cannot be split: the next command shows it.
     """
-    from mamp_schemas.io.manifests import manifest_path
-    from mamp_schemas.io.storage import is_file
+    from mamp_pipeline.splits import dividing_protocols
+    from mamp_schemas.io.manifests import read_manifest
 
-    names = [protocol.name for protocol in store.metadata.dataset_spec().protocols]
     if not store.ids:
         return "info", store.path
-    if not names:
-        return "report", store.path, "--out", "report.html"
-    protocol_with_manifest = next((name for name in names if is_file(manifest_path(store.path, name))), None)
-    if protocol_with_manifest is None:
+    names = dividing_protocols(store)
+    for protocol in store.metadata.dataset_spec().protocols:
+        with suppress(ManifestError):  # there is none, or that of what the store held before an append
+            if read_manifest(store, protocol.name).train:
+                options = suggest_recipe_options(store.metadata, protocol.name).split()
+                return "train", PRETRAIN, *options, "--store", store.path
+    if names:
         return "build-splits", "--protocol", names[0], "--store", store.path
-    recipe_options = suggest_recipe_options(store.metadata, protocol_with_manifest).split()
-    return "train", PRETRAIN, *recipe_options, "--store", store.path
+    return "report", store.path, "--out", "report.html"
 
 
-def suggest_probe_options(pretrained: PretrainRecipe) -> str:
-    """Return the options that choose the linear recipe with a pre-training's name and data; empty if none has it."""
-    from mamp_trainer.recipes import list_recipes
+def suggest_evaluation(pretrained: PretrainRecipe, run: Path, store: StoragePath) -> tuple[object, ...]:
+    """Return the words of the next command for a pre-training: a linear evaluation, or features of unlabelled clips."""
+    from mamp_schemas.io.store_reader import open_store
+    from mamp_trainer.recipes import probe_options
 
-    recipes = {recipe.name: recipe for recipe in list_recipes(PROBE_PROTOCOL)}
-    if pretrained.name not in recipes:
-        return ""
-    linear = recipes[pretrained.name]
-    fields = {
-        "dataset": (linear.dataset, pretrained.dataset),
-        "protocol": (linear.protocol, pretrained.protocol),
-        "model.joints": (linear.model.joints, pretrained.model.joints),
-    }
-    changes = (f"--set {field}={value} " for field, (default, value) in fields.items() if default != value)
-    return f"--recipe {pretrained.name} {''.join(changes)}"
+    if not open_store(store).metadata.dataset_spec().classes:
+        return "embed", run, "--store", store, "--out", "features.npz"
+    return "train", PROBE_PROTOCOL, *probe_options(pretrained), "--from", run, "--store", store
 
 
 def print_hint(*words: object) -> None:

@@ -17,10 +17,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from mamp_schemas.errors import printable
+
 PACKAGES = ("mampctl", "mamp_pipeline", "mamp_trainer", "mamp_schemas")
 
 _run_id = ""
 """One for the whole process: threads log, too, and so does what is left when a call has failed."""
+
+
+def printable_lines(text: str) -> str:
+    """Return text as a terminal can show it: names of files and other text from outside cannot steer it."""
+    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
 
 
 def run_id() -> str:
@@ -62,6 +69,7 @@ class LogHandler(logging.Handler):
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
         with suppress(OSError):
             if sys.stderr.isatty():
+                text = printable_lines(text)
                 sys.stderr.write(f"{text if record.levelno < logging.WARNING else f'{level}: {text}'}\n")
             else:
                 task = {"task": name} if (name := getattr(record, "task", "")) else {}

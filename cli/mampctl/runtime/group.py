@@ -149,7 +149,7 @@ class MampctlGroup(TyperGroup):
         """Warn of variables that set no option: a job would not notice a misspelt one."""
         if is_first_rank(os.environ):
             for name, similar in unknown_variables(self, os.environ).items():
-                logger.warning(f"{name} sets no option{f', did you mean {similar}?' if similar else ''}")
+                logger.warning(f"{name} sets no option{f'. Did you mean {similar}?' if similar else ''}")
 
 
 @contextmanager

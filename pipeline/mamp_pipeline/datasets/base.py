@@ -19,10 +19,10 @@ from typing import Any, cast, get_args
 
 from mamp_pipeline.cleaning.clip import make_clip
 from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawBodies, RawClip
-from mamp_pipeline.datasets.file_names import explain_left_out, printable, strip_suffix
+from mamp_pipeline.datasets.file_names import explain_left_out, strip_suffix
 from mamp_pipeline.datasets.io.read import read_source
 from mamp_pipeline.datasets.io.source import CollectedFiles, RawSource
-from mamp_schemas.errors import RawFileError, RawInputError
+from mamp_schemas.errors import RawFileError, RawInputError, printable
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.policy import IngestPolicy

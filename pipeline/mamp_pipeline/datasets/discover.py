@@ -8,10 +8,10 @@ from pathlib import Path
 from posixpath import splitext
 
 from mamp_pipeline.datasets.base import DatasetReader
-from mamp_pipeline.datasets.file_names import is_archive, printable, strip_suffix
+from mamp_pipeline.datasets.file_names import is_archive, strip_suffix
 from mamp_pipeline.datasets.io.listing import list_path
 from mamp_pipeline.datasets.io.source import RawSource
-from mamp_schemas.errors import RawInputError
+from mamp_schemas.errors import RawInputError, printable
 from mamp_schemas.io.regular_files import LIST_BYTES, read_regular
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.store import LeftOutFiles, QuarantinedFile

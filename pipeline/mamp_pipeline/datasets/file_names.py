@@ -4,8 +4,9 @@ Pure, and the same for all datasets. Names are compared without regard to case, 
 """
 
 import re
-import unicodedata
 from posixpath import splitext
+
+from mamp_schemas.errors import printable
 
 GZIP = ".gz"
 
@@ -38,18 +39,6 @@ def strip_suffix(file_name: str, suffix: str) -> str | None:
         if lower.endswith(ending):
             return file_name[: -len(ending)]
     return None
-
-
-def printable(name: str) -> str:
-    r"""Return a name as it can be printed and written: control characters and bytes that are no UTF-8 become `\xNN`."""
-    return name if name.isprintable() else "".join(map(_printable_character, name))
-
-
-def _printable_character(character: str) -> str:
-    if unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp"):
-        return character
-    code = ord(character)
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else repr(character)[1:-1]
 
 
 def name_of_original(path: str) -> str | None:

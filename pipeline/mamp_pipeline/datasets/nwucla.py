@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mamp_pipeline.datasets.base import ClipFileReader
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies, RawClip
-from mamp_pipeline.datasets.file_names import printable, strip_suffix
+from mamp_pipeline.datasets.file_names import strip_suffix
 from mamp_pipeline.datasets.io.read import read_source
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_schemas.datasets.nwucla import NWUCLA
-from mamp_schemas.errors import RawFileError
+from mamp_schemas.errors import RawFileError, printable
 
 _SUFFIX = ".json"
 _NAME = re.compile(r"a\d\d_s(?P<subject>\d\d)_e(?P<replication>\d\d)_v(?P<camera>\d\d)", re.ASCII | re.IGNORECASE)

@@ -1,6 +1,7 @@
 """Read and write the split manifests beside a store."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from mamp_schemas.errors import ManifestError
 from mamp_schemas.io.atomic import output_errors, write_atomic
@@ -36,7 +37,8 @@ def read_manifest(store: Store, protocol: str, subset: Subset | None = None) -> 
             store or the protocol, or was drawn from another manifest than the protocol's.
     """
     path = manifest_path(store.path, protocol, subset)
-    command = f"mampctl build-splits --protocol {protocol} --store {store.path}{_subset_options(subset)}"
+    where = quote(str(store.path))
+    command = f"mampctl build-splits --protocol {protocol} --store {where}{_subset_options(subset)}"
     try:
         text = read_bytes(path)
     except FileNotFoundError:

@@ -59,8 +59,8 @@ def read_named_file(
         return brought[name_or_file]
     names = sorted({*builtin, *brought})
     near = difflib.get_close_matches(name_or_file, names, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ";"
+    hint = f" Did you mean '{near[0]}'?" if near else ""
     raise name_error(
-        f"no {f'{group} {noun}'.strip()} is called '{name_or_file}'{hint} the built-in ones are: {', '.join(names)}",
+        f"no {f'{group} {noun}'.strip()} is called '{name_or_file}'.{hint} The built-in ones are: {', '.join(names)}",
         remedy="Choose one of them, or name a file that ends in .yaml.",
     )

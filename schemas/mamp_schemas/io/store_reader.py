@@ -8,6 +8,7 @@ root object: what is missing, changed or not where it was written is an error.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +30,7 @@ from mamp_schemas.io.store_root import (
 )
 from mamp_schemas.io.zarr_store import zarr_path
 from mamp_schemas.models.store import CLIP_COLUMNS, ROW_ARRAYS, StoreMetadata
+from mamp_schemas.registry import DATASETS
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 """Clip columns by name, each (clips, ...); see `mamp_schemas.models.store.CLIP_COLUMNS`."""
@@ -79,7 +81,7 @@ class Store:
             raise ManifestError(
                 f"{self.path}: {len(missing)} clips of the split manifest are not in the store, the first is "
                 f"{missing[0]}",
-                remedy="Make the manifest again with mampctl build-splits.",
+                remedy=f"Make the manifest again: mampctl build-splits --protocol NAME --store {quote(str(self.path))}",
             )
         return np.array([index[name] for name in ids], dtype=np.int64)
 
@@ -162,6 +164,12 @@ class Store:
         return f"{name}/{array.metadata.encode_chunk_key((number, *[0] * (array.ndim - 1)))}"
 
 
+def _dataset_of(path: StoragePath) -> str:
+    """Return the dataset whose default store has this name; a placeholder if none has."""
+    name = str(path).rpartition("/")[2].removesuffix(".zarr")
+    return name if name in DATASETS.names() else "DATASET"
+
+
 def open_store(path: StoragePath, *, check_columns: bool = True) -> Store:
     """Open a finished store.
 
@@ -178,7 +186,8 @@ def open_store(path: StoragePath, *, check_columns: bool = True) -> Store:
     try:
         if not exists(path):
             raise StoreError(
-                f"{path}: there is no store", remedy=f"Make one: mampctl ingest DATASET --raw PATH --out {path}"
+                f"{path}: there is no store",
+                remedy=f"Make one: mampctl ingest {_dataset_of(path)} --raw PATH --out {quote(str(path))}",
             )
         content = read_bytes(path / NODE_METADATA)
     except PermissionError as problem:

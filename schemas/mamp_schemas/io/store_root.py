@@ -7,6 +7,7 @@ that a root which was changed by one bit is known before anything in it is used.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 import google_crc32c
@@ -112,9 +113,8 @@ def checksum_rows(rows: NDArray[np.float32], chunk: int) -> str:
 
 def damaged_store_error(path: StoragePath, problem: str) -> DamagedStoreError:
     """Return the error for a store whose content is not what its metadata promises."""
-    return DamagedStoreError(
-        f"{path}: {problem}", remedy=f"`mampctl verify {path}` checks all of it. Remove the store and ingest again."
-    )
+    remedy = f"`mampctl verify {quote(str(path))}` checks all of it. Remove the store and ingest again."
+    return DamagedStoreError(f"{path}: {problem}", remedy=remedy)
 
 
 def _parse_group(content: bytes, path: StoragePath) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
-from mamp_schemas.errors import ConfigError, MampctlError
-from mamp_schemas.models.plain_data import PlainDataError, load_json, load_yaml
+from mamp_schemas.errors import ConfigError, MampctlError, is_nul
+from mamp_schemas.models.plain_data import MAX_YAML_CHARACTERS, PlainDataError, load_json, load_yaml
 
 ModelT = TypeVar("ModelT", bound="Model")
 
@@ -114,6 +114,10 @@ def parse_model_json(
     try:
         data = load_json(text)
     except PlainDataError as problem:
+        if is_nul(text.encode(errors="replace") if isinstance(text, str) else text):
+            raise error(
+                f"{source}: the file is full of NUL bytes", remedy="Restore the file or make it again."
+            ) from None
         raise error(f"{source}: not valid JSON ({problem})", remedy="Restore the file or make it again.") from None
     try:
         return model.model_validate_json(text)
@@ -152,6 +156,8 @@ def parse_yaml_value(text: str, source: str) -> Any:
     Raises:
         ConfigError: the text is not YAML, or says what is no plain data (see `load_yaml`); names the line.
     """
+    if is_nul(text[:MAX_YAML_CHARACTERS].encode(errors="replace")):
+        raise ConfigError(f"{source}: the file is full of NUL bytes: a damaged download", remedy="Fetch it again.")
     try:
         return load_yaml(text)
     except PlainDataError as problem:
@@ -201,7 +207,7 @@ def _suggest_key(location: tuple[int | str, ...], model: type[BaseModel] | None)
         annotation = field.annotation if field else None
         model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
     near = difflib.get_close_matches(str(key), model.model_fields, n=1) if model else []
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return f". Did you mean '{near[0]}'?" if near else ""
 
 
 def _dotted_key(location: tuple[int | str, ...], data: object) -> str:

@@ -130,9 +130,11 @@ def resolve_checkpoint(source: Path) -> Path:
         return source
     folder = latest_checkpoint(source)
     if folder is None:
+        is_store = (source / "zarr.json").is_file()
+        what = "a store of clips, not a run" if is_store else "no checkpoint is in this folder"
         raise CheckpointError(
-            f"{source}: there is no checkpoint",
-            remedy="Name a run's folder, one of its checkpoints, or a released .pth file.",
+            f"{source}: {what}" if source.exists() else f"no such run or checkpoint: {source}",
+            remedy="Name a run (`mampctl runs list` shows them), one of its checkpoints, or a released .pth file.",
         )
     return folder
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor
 
-from mamp_schemas.errors import CheckpointError
+from mamp_schemas.errors import CheckpointError, is_nul
 from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
 from mamp_schemas.io.safe_pickle import PickledArray
 from mamp_schemas.models.recipe import ModelSpec
@@ -233,6 +233,15 @@ def _read_file(path: Path) -> object:
         content = read_regular(path, CHECKPOINT_BYTES)
     except OSError as problem:
         raise CheckpointError(f"{path}: {problem.strerror}", remedy="Check the path.") from None
+    if path.suffix in (".yaml", ".yml"):
+        raise CheckpointError(
+            f"{path}: a YAML file, such as a recipe or a layout, not a trained network",
+            remedy="Name a run's folder, one of its checkpoints, or a released .pth file; recipes go to --recipe.",
+        )
+    if is_nul(content):
+        raise CheckpointError(
+            f"{path}: the file is full of NUL bytes: a damaged download", remedy="Fetch the file again."
+        )
     try:
         return safetensors.torch.load(content) if path.suffix == ".safetensors" else read_torch_file(content)
     except UnpicklingError as problem:

@@ -180,6 +180,11 @@ class RunData:
         label, classes = self.tables[split].label, self.store.metadata.dataset_spec().classes
         wrong = int(((label < 0) | (label >= classes)).sum())
         if wrong:
+            if not classes:
+                raise ManifestError(
+                    f"{self.store.path}: its clips have no labels, and no classifier can be trained or measured",
+                    remedy="Add labels and classes to the layout as docs/own-data.md shows, and ingest again.",
+                )
             raise ManifestError(
                 f"{self.store.path}: {wrong} of {len(label)} {split} clips have no label from 0 to {classes - 1}",
                 remedy="Take them out of the store with `mampctl ingest --exclude`, then split again.",

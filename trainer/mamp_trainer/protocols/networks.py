@@ -1,11 +1,13 @@
 """Making the networks of evaluations: new classifiers, and trained classifiers and encoders from checkpoints."""
 
+import shlex
 from pathlib import Path
 
 import torch
 
+from mamp_schemas.builtin import PROBE_PROTOCOL
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.models.recipe import EvaluationRecipe, Recipe
+from mamp_schemas.models.recipe import EvaluationRecipe, PretrainRecipe, Recipe
 from mamp_schemas.registry import PROTOCOLS
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.checkpoints.load import fit_temporal_embedding, load_encoder, load_exact, resolve_checkpoint
@@ -13,6 +15,7 @@ from mamp_trainer.checkpoints.provenance import read_training_recipe
 from mamp_trainer.checkpoints.released import describe_settings, load_released
 from mamp_trainer.models.clip_encoder import Classifier, FeatureExtractor
 from mamp_trainer.models.mamp import Encoder
+from mamp_trainer.recipes import probe_options
 from mamp_trainer.training.runtime import require_network_memory, seeded
 
 
@@ -41,12 +44,13 @@ def make_classifier(recipe: EvaluationRecipe, classes: int, encoder_from: Path |
     return model
 
 
-def trained_recipe(source: Path, name: str | None = None) -> EvaluationRecipe:
+def trained_recipe(source: Path, name: str | None = None, store: str | None = None) -> EvaluationRecipe:
     """Return the recipe that a classifier was trained with.
 
     Args:
         source: the folder of an evaluation's run or of one of its checkpoints, or a released `.pth` file.
         name: the recipe's name or YAML file, for a released file, which does not hold it.
+        store: the store that the user named, for the command that an error suggests.
 
     Raises:
         CheckpointError: there is no checkpoint, it is damaged, or it is a pre-training's.
@@ -56,9 +60,21 @@ def trained_recipe(source: Path, name: str | None = None) -> EvaluationRecipe:
     if not isinstance(recipe, EvaluationRecipe):
         raise CheckpointError(
             f"{source}: a pre-training, which has no classifier",
-            remedy=f"Train one on its encoder: mampctl train linear --from {source}",
+            remedy=f"Train one on its encoder: {_train_probe(recipe, source, store)}",
         )
     return recipe
+
+
+def _train_head(recipe: EvaluationRecipe, source: Path) -> str:
+    """Return the command that trains a classifier by a recipe's protocol on an encoder."""
+    return shlex.join(["mampctl", "train", recipe.kind, "--recipe", recipe.name, "--from", str(source)])
+
+
+def _train_probe(pretrained: Recipe, source: Path, store: str | None) -> str:
+    """Return the command that trains a linear classifier on a pre-trained encoder."""
+    options = probe_options(pretrained) if isinstance(pretrained, PretrainRecipe) else []
+    where = ["--store", store] if store else []
+    return shlex.join(["mampctl", "train", PROBE_PROTOCOL, *options, "--from", str(source), *where])
 
 
 def load_classifier(source: Path, recipe: EvaluationRecipe) -> Classifier:
@@ -81,7 +97,7 @@ def load_classifier(source: Path, recipe: EvaluationRecipe) -> Classifier:
     if class_tensor not in weights:
         raise CheckpointError(
             f"{source}: it holds no classifier of `train {recipe.kind}`: there is no tensor {class_tensor}",
-            remedy=f"If it holds an encoder alone, train one on it: mampctl train linear --from {source}",
+            remedy=f"If it holds an encoder alone, train one on it: {_train_head(recipe, source)}",
         )
     model = make_classifier(recipe, len(weights[class_tensor]), None)
     load_exact(model, weights, str(source), describe_settings(weights, recipe.model) if source.is_file() else "")

@@ -10,9 +10,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources.abc import Traversable
+from shlex import quote
 from typing import Any, Literal, get_args, get_origin, overload
 
-from mamp_schemas.builtin import DEFAULT_OBJECTIVE
+from mamp_schemas.builtin import DEFAULT_OBJECTIVE, PROBE_PROTOCOL, SMALL_BASE_RECIPE
 from mamp_schemas.errors import ConfigError, RecipeError, UsageError
 from mamp_schemas.io.named_files import builtin_files, read_named_file
 from mamp_schemas.models.base import Model, parse_yaml, shorten
@@ -20,6 +21,7 @@ from mamp_schemas.models.plain_data import MAX_DEPTH, PlainDataError, load_yaml
 from mamp_schemas.models.recipe import (
     PRETRAIN,
     EvaluationRecipe,
+    ModelSpec,
     PretrainRecipe,
     Recipe,
     parse_recipe,
@@ -60,9 +62,10 @@ def load_recipe(task: str, name_or_file: str, overrides: Sequence[str] = ()) -> 
         _apply_override(data, override)
     kind = data.get("kind", task)
     if kind != task:
+        another = f"Use it with: mampctl train {kind} --recipe {quote(name_or_file)}"
         raise RecipeError(
-            f"recipe {name_or_file}: kind is '{kind}', this is 'train {task}'",
-            remedy=f"Use it with mampctl train {kind}, or choose another recipe.",
+            f"recipe {shorten(name_or_file)}: kind is '{shorten(str(kind))}', this is 'train {task}'",
+            remedy=another if kind in task_names() else f"Write kind: {task} into it, or choose another recipe.",
         )
     try:
         return parse_recipe(_parse_scientific({"kind": task} | data), f"recipe {name_or_file}")
@@ -88,6 +91,22 @@ def list_recipes(task: str) -> list[Recipe]:
 def builtin_recipe(task: str, name: str) -> Recipe | None:
     """Return the built-in recipe of a name, None if there is none."""
     return load_recipe(task, name) if name in recipe_names(task) else None
+
+
+def probe_options(pretrained: PretrainRecipe) -> list[str]:
+    """Return the options of `train linear` that fit a pre-trained encoder: a built-in recipe, and fields to change.
+
+    The recipe is the one of the pre-training's name, else that of its dataset and protocol, else a small one.
+    """
+    recipes = {recipe.name: recipe for recipe in list_recipes(PROBE_PROTOCOL)}
+    names = (pretrained.name, f"{pretrained.dataset}-{pretrained.protocol}", SMALL_BASE_RECIPE)
+    linear = next(recipes[name] for name in names if name in recipes)
+    fields = {"dataset": (linear.dataset, pretrained.dataset), "protocol": (linear.protocol, pretrained.protocol)}
+    for name in ModelSpec.model_fields:
+        if not name.startswith("decoder_"):
+            fields[f"model.{name}"] = getattr(linear.model, name), getattr(pretrained.model, name)
+    changes = [f"{field}={value}" for field, (default, value) in fields.items() if default != value]
+    return ["--recipe", linear.name, *(word for change in changes for word in ("--set", change))]
 
 
 def with_changes(recipe: Recipe, overrides: Sequence[str], source: str) -> Recipe:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from mamp_schemas.errors import MampctlError, ManifestError, StoreError
 from mamp_schemas.io.manifests import read_manifest
@@ -122,7 +123,7 @@ class DataCatalog:
         if not path.exists():
             raise StoreError(
                 f"{path}: there is no store of {recipe.dataset}",
-                remedy=f"Make it: mampctl ingest {recipe.dataset} --raw PATH --out {path}",
+                remedy=f"Make it: mampctl ingest {recipe.dataset} --raw PATH --out {quote(str(path))}",
             )
         store = open_store(path)
         if store.metadata.dataset != recipe.dataset:

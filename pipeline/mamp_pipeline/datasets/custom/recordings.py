@@ -17,12 +17,11 @@ from mamp_pipeline.datasets.file_names import (
     SAME_CONTENT_REASON,
     is_system_file,
     name_of_original,
-    printable,
     strip_suffix,
 )
 from mamp_pipeline.datasets.io.read import have_same_content, read_source
 from mamp_pipeline.datasets.io.source import CollectedFiles, RawSource
-from mamp_schemas.errors import RawFileError
+from mamp_schemas.errors import RawFileError, printable
 from mamp_schemas.models.layout import CUSTOM, NUMERIC_NAME_GROUPS, Layout
 from mamp_schemas.models.layout_files import CsvFiles, NpyFiles
 from mamp_schemas.models.pattern import match_whole

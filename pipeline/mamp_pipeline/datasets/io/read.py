@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from mamp_pipeline.datasets.io.source import ArchiveEntry, RawSource
-from mamp_schemas.errors import RawFileError, RawInputError
+from mamp_schemas.errors import RawFileError, RawInputError, is_nul
 from mamp_schemas.io.regular_files import open_unbuffered, read_at_most
 from mamp_schemas.io.storage import open_binary, read_object, read_object_ranges
 from mamp_schemas.io.storage_path import ObjectUrl, is_remote
@@ -148,13 +148,16 @@ def read_source(source: RawSource) -> bytes:
     A gzipped file is unpacked.
 
     Raises:
-        RawFileError: the file is unreadable, too large, truncated, not the one that was listed, or does not have its
-            CRC.
+        RawFileError: the file is unreadable, too large, truncated, full of NUL bytes, not the one that was listed, or
+            does not have its CRC.
         RawInputError: it was replaced by a file of the same size and time.
         ObjectStoreError: the bucket it lies in cannot be used.
     """
     data = _read_stored(source)
-    return gunzip(data) if source.gzipped else data
+    data = gunzip(data) if source.gzipped else data
+    if is_nul(data):
+        raise RawFileError("NUL characters, 100% of the file: a damaged download or copy")
+    return data
 
 
 def _read_stored(source: RawSource) -> bytes:

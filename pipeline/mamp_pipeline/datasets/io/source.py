@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mamp_pipeline.datasets.file_names import GZIP, printable
+from mamp_pipeline.datasets.file_names import GZIP
+from mamp_schemas.errors import printable
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.splits import UNLISTED
 

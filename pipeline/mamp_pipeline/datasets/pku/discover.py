@@ -12,10 +12,10 @@ from typing import Literal
 
 from mamp_pipeline.datasets.base import same_clip_error
 from mamp_pipeline.datasets.clips import ClipInfo
-from mamp_pipeline.datasets.file_names import printable, strip_suffix
+from mamp_pipeline.datasets.file_names import strip_suffix
 from mamp_pipeline.datasets.io.read import read_head, read_source
 from mamp_pipeline.datasets.io.source import CollectedFiles, RawSource, VideoAnnotations
-from mamp_schemas.errors import RawFileError, RawInputError
+from mamp_schemas.errors import RawFileError, RawInputError, printable
 from mamp_schemas.models.splits import LISTED_TEST, LISTED_TRAIN, UNLISTED
 
 Phase = Literal["pku1", "pku2"]
