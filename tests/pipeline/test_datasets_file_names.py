@@ -1,7 +1,11 @@
 import re
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.file_names import (
     COPY_REASON,
     PACKED_REASON,
@@ -10,6 +14,9 @@ from mamp_pipeline.datasets.file_names import (
     printable,
     strip_suffix,
 )
+from mamp_pipeline.datasets.io.source import RawSource
+from mamp_schemas.errors import RawInputError
+from tests.pipeline.custom_cases import WIDE, stick_layout
 
 LIKENESS = re.compile(r"take\d+", re.IGNORECASE)
 
@@ -92,3 +99,28 @@ def test_explain_left_out__looks_like_a_raw_file(name: str, reason: str) -> None
 )
 def test_explain_left_out__does_not_look_like_one(name: str) -> None:
     assert explain_left_out(name, ".stick", "takeN.stick", LIKENESS) is None
+
+
+FRAGMENTS = (
+    "S001C001P001R001A001", "s1c1p1r1a1", "a01_s01_e00_v01", ".skeleton", ".SKELETON", ".json", ".csv", ".Csv", ".gz",
+    ".zip", ".tar", ".txt", ".icloud", " (1)", "copy of ", " - Copy", "README", "__MACOSX/", "._", "/", ".", "..", " ",
+    "\n", "\x00", "\udcff", "\u0130", "\u017f", "\u0660", "%", "~", "take",
+)  # fmt: skip
+NAMES = st.lists(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=6).map("".join), max_size=6, unique=True)
+
+
+@pytest.mark.parametrize("dataset", ["ntu60", "ntu120", "nwucla", "custom"])
+@settings(deadline=None, max_examples=50)
+@given(names=NAMES)
+def test_collect__every_file_is_a_source_or_unused(dataset: str, names: list[str]) -> None:
+    reader = find_reader(dataset, stick_layout(WIDE) if dataset == "custom" else None)
+    files = [RawSource("", Path("raw"), name, number, None) for number, name in enumerate(names)]
+    try:
+        sources, unused = reader.collect(files)
+    except RawInputError:
+        return  # two names of one clip
+    assert sorted([*(file.size for file in sources), *(file.size for file, _ in unused)]) == list(range(len(names)))
+    assert all(source.id.isascii() and source.portable_path.encode() for source in sources)
+    for file, _ in unused:
+        texts = (reader.explain_left_out(file.member), reader.unnamed_id(file.member), file.location)
+        assert "".join(text for text in texts if text).encode()  # fails for text that cannot be written

@@ -1,6 +1,7 @@
 import gzip
 import lzma
 import pickle
+import random
 import struct
 import sys
 import tracemalloc
@@ -459,6 +460,29 @@ def test_read_source__gzipped(tmp_path: Path, packed: bool) -> None:
 def test_gunzip__damaged(content: bytes, reason: str) -> None:
     with pytest.raises(RawFileError, match=reason):
         gunzip(content)
+
+
+def test_gunzip__mutations_give_the_content_or_a_reason() -> None:
+    content = b"".join(number.to_bytes(4, "big") for number in range(2_000))
+    whole = gzip.compress(content[:4_000]) + gzip.compress(content[4_000:])
+    draw = random.Random(0)
+    reasons = 0
+    for _ in range(1_000):
+        data = bytearray(whole)
+        at = draw.randrange(len(data))
+        if draw.random() < 0.3:
+            del data[at : at + draw.randint(1, 50)]
+        elif draw.random() < 0.5:
+            data[at:at] = draw.randbytes(draw.randint(1, 50))
+        else:
+            data[at] ^= 1 << draw.randrange(8)
+        try:
+            unpacked = gunzip(bytes(data), limit=100_000)
+        except RawFileError:
+            reasons += 1
+        else:  # a byte of the header that says nothing about the content
+            assert unpacked == content
+    assert reasons > 900
 
 
 def test_gunzip__stops_at_the_limit() -> None:
