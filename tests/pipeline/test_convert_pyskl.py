@@ -156,3 +156,15 @@ def test_import__manifests_follow_the_splits(tmp_path: Path) -> None:
         manifest = read_manifest(store, protocol)
         assert list(manifest.train) == content["split"][f"{protocol}_train"]
         assert list(manifest.test) == content["split"][f"{protocol}_val"]
+
+
+def test_read_pyskl__an_empty_split_and_clips_in_none_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = pyskl_content()
+    content["split"]["xsub_train"] = []
+    source = read_pyskl(write_pickle(tmp_path / "f.pkl", content), "ntu60")
+    assert [split.protocol.name for split in source.splits] == ["xsub", "xview"]
+    assert "f.pkl: the split xsub_train is empty" in caplog.text
+    assert "f.pkl: 2 of 3 clips are in neither split of xsub" in caplog.text
+    assert "xview" not in caplog.text

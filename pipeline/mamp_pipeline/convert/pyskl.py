@@ -192,6 +192,11 @@ def _make_split(
 ) -> FileSplit:
     split = FileSplit(protocol, left.pop(f"{protocol.name}_train"), left.pop(f"{protocol.name}_val"))
     check_split(path, split, infos)
+    for key, names in (("train", split.train), ("val", split.test)):
+        if not names:
+            logger.warning(f"{path}: the split {protocol.name}_{key} is empty")
+    if neither := len(infos) - len(split.train) - len(split.test):
+        logger.warning(f"{path}: {neither:,} of {len(infos):,} clips are in neither split of {protocol.name}")
     return split
 
 
