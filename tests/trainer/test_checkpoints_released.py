@@ -331,6 +331,12 @@ def test_load_encoder__meets_another_length_with_a_warning(released, caplog):
     assert all(torch.equal(weights[name], unchanged[name]) for name in unchanged if name != "temp_embed")
 
 
+def test_load_encoder__a_fifo_is_neither_folder_nor_file(tmp_path):
+    os.mkfifo(tmp_path / "r.pth")
+    with pytest.raises(CheckpointError, match="neither a folder nor an ordinary file"):
+        load_encoder(tmp_path / "r.pth", SPEC)
+
+
 def test_load_encoder__an_empty_embedding_is_refused(tmp_path):
     torch.save({"model": {**official_weights(), "temp_embed": torch.zeros(1, 0, 1, 32)}}, tmp_path / "r.pth")
     with pytest.raises(CheckpointError, match="'temp_embed' has shape"):

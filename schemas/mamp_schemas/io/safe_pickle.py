@@ -188,7 +188,7 @@ def load_pickle(path: Path) -> object:
                 )
             return PickleMachine(size).run(file)
     except OSError as problem:
-        raise RawInputError(f"{path}: cannot be read ({problem.strerror})") from None
+        raise RawInputError(f"{path}: cannot be read ({problem.strerror})", remedy="Check the path.") from None
     except UnpicklingError as problem:
         raise RawInputError(
             f"{path}: refused: {problem}",

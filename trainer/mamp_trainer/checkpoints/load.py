@@ -132,6 +132,8 @@ def resolve_checkpoint(source: Path) -> Path:
     if folder is None:
         is_store = (source / "zarr.json").is_file()
         what = "a store of clips, not a run" if is_store else "no checkpoint is in this folder"
+        if not source.is_dir():
+            what = "neither a folder nor an ordinary file"
         raise CheckpointError(
             f"{source}: {what}" if source.exists() else f"no such run or checkpoint: {source}",
             remedy="Name a run (`mampctl runs list` shows them), one of its checkpoints, or a released .pth file.",

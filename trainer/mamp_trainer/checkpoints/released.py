@@ -253,7 +253,7 @@ def _read_file(path: Path) -> object:
     except (*TORCH_FILE_ERRORS, SafetensorError) as problem:
         raise CheckpointError(
             f"{path}: not a checkpoint, or damaged ({type(problem).__name__}: {str(problem)[:200]})",
-            remedy="Fetch the file again.",
+            remedy="Name a run, or a file of torch.save or safetensors; if it is one, fetch the file again.",
         ) from None
 
 
