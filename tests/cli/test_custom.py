@@ -231,7 +231,7 @@ def test_ingest__excludes_clips_by_their_paths(run: Run) -> None:
 def test_ingest__own_recordings_need_a_layout(run: Run, place: Path) -> None:
     outcome = run("ingest", "custom", "--raw", place)
     assert outcome.code == 2
-    assert "coco_17, kinect_v1, kinect_v2, mediapipe_33" in outcome.err
+    assert "azure_kinect, azure_kinect_text, coco_17, kinect_v1, kinect_v2, mediapipe_33" in outcome.err
 
 
 def test_ingest__known_datasets_have_none(run: Run, place: Path) -> None:

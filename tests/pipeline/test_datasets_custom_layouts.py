@@ -14,13 +14,13 @@ from tests.pipeline.custom_cases import npy_bytes
 POSES = np.random.default_rng(0).normal(scale=0.3, size=(4, 33, 3)).astype(np.float32)
 
 
-def test_list_layouts__all_four() -> None:
-    assert list_layouts() == ["coco_17", "kinect_v1", "kinect_v2", "mediapipe_33"]
+def test_list_layouts__all() -> None:
+    assert list_layouts() == ["azure_kinect", "azure_kinect_text", "coco_17", "kinect_v1", "kinect_v2", "mediapipe_33"]
 
 
 @pytest.mark.parametrize("name", list_layouts())
 def test_load_layout__has_the_skeleton_of_its_name(name: str) -> None:
-    assert load_layout(name).skeleton.name == name
+    assert load_layout(name).skeleton.name == name.removesuffix("_text")
 
 
 @pytest.mark.parametrize(("name", "joints"), [("kinect_v1", 20), ("kinect_v2", 25)])
@@ -49,8 +49,29 @@ def test_load_layout__mediapipe_33_reads_landmarks() -> None:
     assert raw.frame.tolist() == [1, 2, 3, 4]
 
 
+def test_load_layout__azure_kinect_reads_json_and_text() -> None:
+    poses = (1000 * POSES[:, :32]).round(3)
+    body = {"joint_orientations": [[1, 0, 0, 0]] * 32}
+    frames = [
+        {"bodies": bodies, "frame_id": number, "num_bodies": len(bodies), "timestamp_usec": 33_333 * number}
+        for number, bodies in enumerate(
+            [[], *([{"body_id": 3, "joint_positions": pose, **body}] for pose in poses.tolist())]
+        )
+    ]
+    content = {"bone_list": [], "joint_names": [], "k4abt_sdk_version": "1", "source_file": "a.mkv", "frames": frames}
+    raw = parse_recording(json.dumps(content).encode(), load_layout("azure_kinect"))
+    text = "".join(
+        "\t".join(map(str, [number, *pose])) + "\t\n" for number, pose in enumerate(poses.reshape(4, -1).tolist())
+    )
+    again = parse_recording(text.encode(), load_layout("azure_kinect_text"))
+    expected = (poses.astype(np.float64) * [-1, -1, 1] / 1000).astype(np.float32)
+    np.testing.assert_array_equal(raw.joints, expected)
+    np.testing.assert_array_equal(again.joints, expected)
+    assert raw.frame.tolist() == [1, 2, 3, 4]
+
+
 def test_load_layout__unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="the built-in ones are: coco_17, kinect_v1"):
+    with pytest.raises(ConfigError, match="The built-in ones are: azure_kinect, azure_kinect_text, coco_17, kinect_v1"):
         load_layout("openpose")
 
 

@@ -10,7 +10,7 @@ from mamp_schemas.models.base import canonical_json, parse_model_data, parse_mod
 from mamp_schemas.models.dataset import dataset_identity, dataset_spec
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.layout_files import matches_pattern
-from mamp_schemas.models.skeleton import COCO_17, KINECT_V2, MEDIAPIPE_33, SKELETONS, Skeleton
+from mamp_schemas.models.skeleton import AZURE_KINECT, COCO_17, KINECT_V2, MEDIAPIPE_33, SKELETONS, Skeleton
 
 STICK = {"name": "stick", "centre": "hip", "joints": {"hip": "hip", "chest": "hip", "head": "chest"}}
 DIGEST = "f6569bb7cbcc55529917e0c464489e19dd187f17baa74bba758b328fb6286dc3"
@@ -49,7 +49,7 @@ def test_layout__read_back_from_a_store(skeleton: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"skeleton": "kinect"}, r"skeleton: .*named ones are: kinect_v1, kinect_v2, coco_17, mediapipe_33"),
+        ({"skeleton": "kinect"}, r"skeleton: .*named ones are: kinect_v1, kinect_v2, azure_kinect, coco"),
         ({"skeleton": {**STICK, "centre": "hips"}}, r"skeleton: .*'hips' .* is none of the joints"),
         ({"skeleton": {**STICK, "root": 1}}, r"unknown key: skeleton\.root"),
         ({"skeleton": {**STICK, "joints": {"hip": "hip", "head": "neck"}}}, r"skeleton: .*'neck'"),
@@ -139,10 +139,12 @@ def test_identify__own_recordings_differ_by_their_whole_layout() -> None:
 
 def test_skeletons__counts_of_joints() -> None:
     counts = {name: len(skeleton.joints) for name, skeleton in SKELETONS.items()}
-    assert counts == {"kinect_v1": 20, "kinect_v2": 25, "coco_17": 17, "mediapipe_33": 33}
+    assert counts == {"kinect_v1": 20, "kinect_v2": 25, "azure_kinect": 32, "coco_17": 17, "mediapipe_33": 33}
 
 
-@pytest.mark.parametrize("skeleton", [COCO_17, MEDIAPIPE_33, KINECT_V2], ids=lambda skeleton: skeleton.name)
+@pytest.mark.parametrize(
+    "skeleton", [COCO_17, MEDIAPIPE_33, KINECT_V2, AZURE_KINECT], ids=lambda skeleton: skeleton.name
+)
 def test_skeletons__both_sides_are_built_alike(skeleton: Skeleton) -> None:
     def mirrored(name: str) -> str:
         return name.replace("left", "LEFT").replace("right", "left").replace("LEFT", "right")

@@ -48,8 +48,9 @@ class Layout(Model):
 
     Attributes:
         name: what the recordings are called.
-        skeleton: the joints in the files' order: the name of a known skeleton (kinect_v1, kinect_v2, coco_17,
-            mediapipe_33), or a joint map with `name`, `centre` and `joints`, the latter `joint: parent` for each.
+        skeleton: the joints in the files' order: the name of a known skeleton (kinect_v1, kinect_v2, azure_kinect,
+            coco_17, mediapipe_33), or a joint map with `name`, `centre` and `joints`, the latter `joint: parent` for
+            each.
         files: how one file is laid out.
         units: what the files' coordinates are in; stores hold metres. `normalised` coordinates are scaled to something
             else, such as the torso's length, and stay as they are.

@@ -103,4 +103,21 @@ MEDIAPIPE_33 = Skeleton(
 )  # fmt: skip
 """The pose landmarks of MediaPipe, centred on the left hip as COCO's."""
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (KINECT_V1, KINECT_V2, COCO_17, MEDIAPIPE_33)}
+AZURE_KINECT = Skeleton(
+    name="azure_kinect",
+    joints=(
+        "pelvis", "spine_navel", "spine_chest", "neck",
+        "clavicle_left", "shoulder_left", "elbow_left", "wrist_left", "hand_left", "handtip_left", "thumb_left",
+        "clavicle_right", "shoulder_right", "elbow_right", "wrist_right", "hand_right", "handtip_right", "thumb_right",
+        "hip_left", "knee_left", "ankle_left", "foot_left", "hip_right", "knee_right", "ankle_right", "foot_right",
+        "head", "nose", "eye_left", "ear_left", "eye_right", "ear_right",
+    ),
+    parents=(
+        0, 0, 1, 2, 2, 4, 5, 6, 7, 8, 7, 2, 11, 12, 13, 14, 15, 14,
+        0, 18, 19, 20, 0, 22, 23, 24, 3, 26, 26, 26, 26, 26,
+    ),
+    centre=1,
+)  # fmt: skip
+"""The joints of Azure Kinect body tracking, centred low on the spine as those of Kinect v1 and v2."""
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (KINECT_V1, KINECT_V2, AZURE_KINECT, COCO_17, MEDIAPIPE_33)}
