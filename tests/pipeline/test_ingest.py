@@ -178,6 +178,38 @@ def test_ingest__packed_shards_are_not_packed_again(
     assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
+def interrupt_before_the_mark(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest_module, "write_metadata", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ingest(request(out), NullProgress())
+
+
+@pytest.mark.parametrize(("old", "new"), [('"joints": "', '"joints": "0'), ('"table_digest": "', '"table_digest": "0')])
+def test_ingest__an_edited_shard_manifest_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str
+) -> None:
+    out = tmp_path / "ntu60.zarr"
+    interrupt_before_the_mark(out, monkeypatch)
+    manifest = tmp_path / "ntu60.zarr.staging" / "shard-000000.json"
+    text = manifest.read_text()
+    assert old in text
+    manifest.write_text(text.replace(old, new))
+    ingest(request(out), NullProgress())
+    assert verify_store(open_store(out), NullProgress()).problems == ()
+
+
+@pytest.mark.parametrize("key", ["clips/label/c/0", "clips/label/zarr.json", "joints/zarr.json", "clips/zarr.json"])
+def test_ingest__what_was_damaged_between_the_runs_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    out = tmp_path / "ntu60.zarr"
+    interrupt_before_the_mark(out, monkeypatch)
+    (out / key).write_bytes(b"{")
+    ingest(request(out), NullProgress())
+    assert verify_store(open_store(out), NullProgress()).problems == ()
+
+
 def test_ingest__killed_between_the_mark_and_the_removal_of_staging(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

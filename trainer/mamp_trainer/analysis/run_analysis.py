@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 import torch
 
-from mamp_schemas.errors import CheckpointError, MampctlError
+from mamp_schemas.errors import CheckpointError, DamagedStoreError, MampctlError
 from mamp_schemas.io.atomic import write_file
 from mamp_schemas.io.run_files import ANALYSIS_FILE, WEIGHTS_FILE, latest_checkpoint, read_analysis, weights_sha256
 from mamp_schemas.io.storage_path import StoragePath
@@ -138,9 +138,15 @@ class _RunAnalyser:
     unavailable: dict[AnalysisPart, str]
 
     def part(self, name: AnalysisPart, compute: Callable[[], PartT]) -> PartT | None:
-        """Return a part, or None and keep the reason."""
+        """Return a part, or None and keep the reason.
+
+        Raises:
+            DamagedStoreError: the store is damaged, which no analysis may pass over.
+        """
         try:
             return compute()
+        except DamagedStoreError:
+            raise
         except MampctlError as problem:
             self.unavailable[name] = " ".join(filter(None, (f"{problem.message}.", problem.remedy)))
         except Exception as problem:  # noqa: BLE001 - objectives and protocols of other distributions may raise anything
