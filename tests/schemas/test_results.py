@@ -9,7 +9,7 @@ from mamp_schemas.models.results import RunRecord
 from mamp_schemas.models.splits import Subset
 
 RECORD: dict[str, Any] = {
-    "format_version": 2,
+    "format_version": 3,
     "task": "linear",
     "recipe": "nwucla-small",
     "dataset": "nwucla",
@@ -47,7 +47,7 @@ def test_run_record__unknown_field_is_refused() -> None:
         read(colour="blue")
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [2, 4])
 def test_run_record__another_format_is_refused(version: int) -> None:
     with pytest.raises(ConfigError, match="format_version"):
         read(format_version=version)

@@ -9,6 +9,7 @@ import yaml
 
 from mamp_schemas.models.recipe import PretrainRecipe, Recipe
 from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, Hardware, PretrainResult, RunRecord
+from mamp_schemas.models.sealed import dump_sealed_json
 
 HARDWARE = Hardware(cpu="A Fast One", cores=2, cores_present=16, memory_gb=24.0, gpus={}, ranks=1)
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,7 +25,7 @@ def write_recipe(folder: Path, recipe: Recipe) -> Path:
 def write_run(folder: Path, recipe: Recipe, value: float = 50.0, /, **changes: Any) -> Path:
     """Write a complete run; `value` is its last top-1 accuracy, or its last loss."""
     write_recipe(folder, recipe)
-    (folder / "run.json").write_text(make_record(recipe, value, **changes).model_dump_json())
+    (folder / "run.json").write_bytes(dump_sealed_json(make_record(recipe, value, **changes)))
     return folder
 
 
@@ -36,7 +37,7 @@ def write_metrics(folder: Path, *lines: dict[str, Any]) -> None:
 
 def make_record(recipe: Recipe, value: float, /, **changes: Any) -> RunRecord:
     record = RunRecord(
-        format_version=2,
+        format_version=3,
         task=recipe.kind,
         recipe=recipe.name,
         dataset=recipe.dataset,

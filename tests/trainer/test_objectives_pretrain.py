@@ -8,11 +8,10 @@ import yaml
 from torch import nn
 
 from mamp_schemas.errors import ManifestError, OutputError, RecipeError, TrainingError, UsageError
-from mamp_schemas.io.run_files import latest_checkpoint
-from mamp_schemas.models.base import parse_model_data, parse_model_json
+from mamp_schemas.io.run_files import latest_checkpoint, read_record
+from mamp_schemas.models.base import parse_model_data
 from mamp_schemas.models.objectives import MAMPRecipe, MaskingSpec, TargetSpec
 from mamp_schemas.models.recipe import ScheduleSpec
-from mamp_schemas.models.results import RunRecord
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.data.rng import Draws
@@ -55,7 +54,7 @@ def test_pretrain__leaves_recipe_record_and_metrics(store: Path, tmp_path: Path)
     run, recipe = tmp_path / "run", pretrain_recipe()
     result = pretrain(recipe, store, RunContext(run, device="cpu"))
     assert parse_model_data(MAMPRecipe, yaml.safe_load((run / "recipe.yaml").read_text()), "") == recipe
-    record = parse_model_json(RunRecord, (run / "run.json").read_text(), "run.json")
+    record = read_record(run)
     assert (record.result, record.recipe_hash, record.store_hash) == (result, recipe.digest(), "c" * 64)
     assert (record.recipe, record.encoder, record.origin, record.sittings) == ("tiny", "untrained", None, 1)
     assert record.started is not None

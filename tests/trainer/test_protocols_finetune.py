@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
-from mamp_schemas.io.run_files import UNTRAINED
+from mamp_schemas.io.run_files import UNTRAINED, read_record
 from mamp_schemas.models.protocols import PretrainingData
 from mamp_schemas.models.recipe import EvaluationRecipe, ModelSpec, ScheduleSpec
-from mamp_schemas.models.results import RunRecord
 from mamp_schemas.models.splits import Subset
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols.networks import load_classifier, make_classifier, trained_recipe
@@ -54,10 +53,6 @@ def warnings_of(caplog: pytest.LogCaptureFixture, store: Path, run: Path, **opti
     caplog.clear()
     evaluate_encoder(options.pop("recipe", SHALLOW), store, run, device="cpu", **options)  # type: ignore[arg-type]
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-
-
-def read_record(run: Path) -> RunRecord:
-    return RunRecord.model_validate_json((run / "run.json").read_text())
 
 
 def test_finetune__tells_apart_classes_that_differ(store: Path, tmp_path: Path) -> None:

@@ -4,10 +4,8 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError, ManifestError, RecipeError
-from mamp_schemas.io.run_files import latest_checkpoint
-from mamp_schemas.models.base import parse_model_json
+from mamp_schemas.io.run_files import latest_checkpoint, read_record
 from mamp_schemas.models.recipe import ScheduleSpec
-from mamp_schemas.models.results import RunRecord
 from mamp_trainer.checkpoints.files import read_checkpoint
 from mamp_trainer.checkpoints.load import load_encoder, weights_digest
 from mamp_trainer.objectives.pretrain import pretrain
@@ -88,9 +86,9 @@ def test_linear__leaves_the_encoder_as_it_was(store: Path, pretrained: Path, tmp
 
 def test_linear__records_which_encoder_it_judged(store: Path, pretrained: Path, tmp_path: Path) -> None:
     evaluate_encoder(linear_recipe(), store, tmp_path / "run", encoder_from=pretrained, device="cpu")
-    record = parse_model_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
+    record = read_record(tmp_path / "run")
     assert record.encoder == str(pretrained)
-    before = parse_model_json(RunRecord, (pretrained / "run.json").read_text(), "run.json")
+    before = read_record(pretrained)
     assert record.origin is not None
     assert record.origin.checkpoint == str(latest_checkpoint(pretrained))
     assert record.origin.recipe_hash == before.recipe_hash
@@ -102,7 +100,7 @@ def test_linear__says_that_the_encoder_is_untrained(
 ) -> None:
     evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
     assert any("untrained" in message for message in caplog.messages)
-    record = parse_model_json(RunRecord, (tmp_path / "run" / "run.json").read_text(), "run.json")
+    record = read_record(tmp_path / "run")
     assert record.encoder == "untrained"
 
 

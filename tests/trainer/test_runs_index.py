@@ -18,6 +18,13 @@ def change_record(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def test_read_record__an_edited_one_is_refused(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", linear_recipe())
+    change_record(run, seed=7)
+    with pytest.raises(RecordError, match=r"run\.json: does not match its digest"):
+        read_record(run)
+
+
 def test_read_runs__every_folder_below_that_holds_one(tmp_path: Path) -> None:
     write_run(tmp_path / "b" / "deep" / "run", linear_recipe())
     write_recipe(tmp_path / "a", linear_recipe())

@@ -8,10 +8,8 @@ import pytest
 import torch
 
 from mamp_schemas.errors import CheckpointError
-from mamp_schemas.io.run_files import list_checkpoints
-from mamp_schemas.models.base import parse_model_json
+from mamp_schemas.io.run_files import list_checkpoints, read_record
 from mamp_schemas.models.recipe import PretrainRecipe, ScheduleSpec
-from mamp_schemas.models.results import RunRecord
 from mamp_trainer.checkpoints.files import read_meta
 from mamp_trainer.checkpoints.manager import find_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
@@ -66,7 +64,7 @@ def test_pretrain__interrupted_again_and_again(store: Path, whole: Path, tmp_pat
             pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu", progress=SignalAfter(steps)))
     pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
     assert_same_run(whole, run)
-    assert parse_model_json(RunRecord, (run / "run.json").read_text(), "run.json").sittings == 5
+    assert read_record(run).sittings == 5
 
 
 def test_pretrain__killed_after_a_checkpoint_repeats_the_lost_steps(store: Path, whole: Path, tmp_path: Path) -> None:

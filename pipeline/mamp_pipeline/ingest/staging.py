@@ -51,10 +51,9 @@ def write_shard_manifest(path: StoragePath, manifest: ShardManifest) -> None:
 def read_shard_manifest(path: StoragePath) -> ShardManifest | None:
     """Return a shard's manifest; None if there is none or it is damaged: the shard is then written again."""
     try:
-        manifest, intact = parse_sealed_json(ShardManifest, read_bytes(path), str(path), StoreError)
+        return parse_sealed_json(ShardManifest, read_bytes(path), str(path), StoreError)
     except (FileNotFoundError, StoreError):
         return None
-    return manifest if intact else None
 
 
 def open_staged_part(path: StoragePath, *, rows: bool = True) -> StagedPart:

@@ -9,7 +9,7 @@ from mamp_schemas.io.storage import read_bytes
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.policy import ImportedPolicy
-from mamp_schemas.models.sealed import dump_sealed_json, parse_sealed_json
+from mamp_schemas.models.sealed import dump_sealed_json, edited_error, open_sealed_json
 from mamp_schemas.models.splits import SplitManifest, Subset, manifest_name
 
 
@@ -45,15 +45,13 @@ def read_manifest(store: Store, protocol: str, subset: Subset | None = None) -> 
         what = f"a subset of '{protocol}'" if subset else f"'{protocol}'"
         raise ManifestError(f"{path}: there is no split manifest for {what}", remedy=f"Make it: {command}") from None
     remedy = _remedy(store, command)
-    manifest, intact = parse_sealed_json(SplitManifest, text, str(path), ManifestError, remedy)
+    manifest, intact = open_sealed_json(SplitManifest, text, str(path), ManifestError, remedy)
     for problem in _contradictions(manifest, store, protocol):
         raise ManifestError(f"{path}: {problem}", remedy=remedy)
     if subset is not None:
         _check_subset(manifest, path, subset, read_manifest(store, protocol), remedy)
     if not intact:
-        raise ManifestError(
-            f"{path}: does not match its digest: it was edited or damaged after it was written", remedy=remedy
-        )
+        raise edited_error(str(path), ManifestError, remedy)
     return manifest
 
 

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mamp_schemas.errors import RecordError
 from mamp_schemas.io.regular_files import RECORD_BYTES, SETTINGS_BYTES, open_regular, read_regular, read_regular_text
-from mamp_schemas.models.base import parse_model_json, parse_yaml
+from mamp_schemas.models.base import parse_yaml
 from mamp_schemas.models.results import RunRecord
+from mamp_schemas.models.sealed import parse_sealed_json
 
 if TYPE_CHECKING:
     from mamp_schemas.models.analysis import RunAnalysis
@@ -134,13 +135,10 @@ def read_record(folder: Path) -> RunRecord:
     """Read the record of a complete run.
 
     Raises:
-        RecordError: it is missing, damaged, has an unknown field or is of a later format; names the keys.
+        RecordError: it is missing, edited or damaged, has an unknown field or is of another format; names the keys.
     """
     path = folder / RECORD_FILE
-    try:
-        return parse_model_json(RunRecord, read_run_text(path), str(path), RecordError)
-    except RecordError as problem:
-        raise RecordError(problem.message, remedy=_REMEDY) from None
+    return parse_sealed_json(RunRecord, read_run_text(path).encode(), str(path), RecordError, _REMEDY)
 
 
 def read_recipe_data(folder: Path) -> dict[str, Any]:
@@ -228,17 +226,15 @@ def read_analysis(folder: Path) -> "RunAnalysis | None":
     """Return the analysis of a run's network, None if the run has none.
 
     Raises:
-        RecordError: it is damaged or of a later format; names the keys.
+        RecordError: it is edited or damaged, or of another format; names the keys.
     """
     path = folder / ANALYSIS_FILE
     if not path.exists():
         return None
     from mamp_schemas.models.analysis import RunAnalysis  # imports numpy
 
-    try:
-        return parse_model_json(RunAnalysis, read_run_text(path), str(path), RecordError)
-    except RecordError as problem:
-        raise RecordError(problem.message, remedy=f"Make it again: mampctl analyse {quote(str(folder))}") from None
+    remedy = f"Make it again: mampctl analyse {quote(str(folder))}"
+    return parse_sealed_json(RunAnalysis, read_run_text(path).encode(), str(path), RecordError, remedy)
 
 
 def analysis_problem(folder: Path, analysis: "RunAnalysis") -> str:

@@ -150,7 +150,7 @@ class RunAnalysis(Model):
         unavailable: why a part is missing that the run would have.
     """
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     checkpoint: str
     weights: str
     store_hash: str

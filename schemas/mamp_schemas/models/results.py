@@ -118,7 +118,7 @@ class RunRecord(Model):
         result: the outcome; its `seconds` include all sessions.
     """
 
-    format_version: Literal[2]
+    format_version: Literal[3]
     task: str
     recipe: str
     dataset: str

@@ -8,13 +8,13 @@ from mamp_schemas.models.base import ModelT, canonical_json, parse_model_json
 _DIGEST = "digest"
 
 
-def dump_sealed_json(model: ModelT) -> bytes:
+def dump_sealed_json(model: ModelT, *, indent: int | None = 1) -> bytes:
     """Return the JSON text of a model, with its digest as the last key."""
-    text = model.model_dump_json(indent=1)
+    text = model.model_dump_json(indent=indent)
     return f'{text.removesuffix("}").rstrip()},\n "{_DIGEST}": "{model.digest()}"\n}}\n'.encode()
 
 
-def parse_sealed_json(
+def open_sealed_json(
     model: type[ModelT], text: bytes, source: str, error: type[MampctlError] = ConfigError, remedy: str = ""
 ) -> tuple[ModelT, bool]:
     """Read a model from JSON text that carries its digest.
@@ -43,3 +43,22 @@ def parse_sealed_json(
     except MampctlError as problem:
         raise error(problem.message, remedy=remedy) from None
     return parsed, digest == parsed.digest()
+
+
+def parse_sealed_json(
+    model: type[ModelT], text: bytes, source: str, error: type[MampctlError] = ConfigError, remedy: str = ""
+) -> ModelT:
+    """Read a model from JSON text that carries its digest; see `open_sealed_json`.
+
+    Raises:
+        MampctlError: of class `error`; the text is not that of the model, or not as it was written.
+    """
+    parsed, intact = open_sealed_json(model, text, source, error, remedy)
+    if not intact:
+        raise edited_error(source, error, remedy)
+    return parsed
+
+
+def edited_error(source: str, error: type[MampctlError], remedy: str) -> MampctlError:
+    """Return the error for a file that is not as it was written."""
+    return error(f"{source}: does not match its digest: it was edited or damaged after it was written", remedy=remedy)

@@ -22,6 +22,7 @@ from mamp_schemas.models.analysis import (
     RunAnalysis,
 )
 from mamp_schemas.models.recipe import PRETRAIN
+from mamp_schemas.models.sealed import dump_sealed_json
 from mamp_schemas.progress import NullProgress, Progress
 from mamp_trainer.analysis.reconstruction import reconstruct_masked
 from mamp_trainer.analysis.test_subset import TestSubset
@@ -85,7 +86,7 @@ def analyse_run(
             reconstruction=analyser.part("reconstruction", analyser.reconstruction) if pretrained else None,
             unavailable=analyser.unavailable,
         )
-    write_file(run / ANALYSIS_FILE, analysis.model_dump_json().encode() + b"\n")
+    write_file(run / ANALYSIS_FILE, dump_sealed_json(analysis, indent=None))
     return analysis
 
 

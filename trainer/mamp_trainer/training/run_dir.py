@@ -20,6 +20,7 @@ from mamp_schemas.io.regular_files import SETTINGS_BYTES, read_regular
 from mamp_schemas.io.run_files import RECIPE_FILE, RECORD_FILE, read_run
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import Hardware, RunRecord
+from mamp_schemas.models.sealed import dump_sealed_json
 from mamp_schemas.system import count_cores, cpu_name, total_memory
 from mamp_trainer.checkpoints.files import RunIdentity
 from mamp_trainer.data.dataset import RunData
@@ -137,7 +138,7 @@ def write_record(run: Path, record: RunRecord) -> None:
     earlier = read_run(run).record
     if earlier is not None and earlier.result == record.result:
         return
-    write_file(run / RECORD_FILE, record.model_dump_json(indent=2).encode() + b"\n")
+    write_file(run / RECORD_FILE, dump_sealed_json(record))
 
 
 def _refuse_other_run(run: Path, settings: str) -> None:

@@ -295,7 +295,7 @@ class Trainer:
             return
         device = describe_device(self.device)
         record = RunRecord(
-            format_version=2,
+            format_version=3,
             task=recipe.kind,
             recipe=recipe.name,
             dataset=recipe.dataset,
