@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -58,4 +59,32 @@ def test_launch__a_signal_ends_ranks_that_are_still_starting(tmp_path: Path) -> 
     thread.start()
     with pytest.raises(Interrupted, match="SIGTERM"):
         run(f"open(os.path.join({str(tmp_path)!r}, rank), 'w').close()\n{FOREVER}")
+    thread.join()
+
+
+DEAF = """
+from mamp_trainer.distributed.env import read_rank_env
+from mamp_trainer.distributed.launch import RENDEZVOUS_TIMEOUT, RendezvousStore
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+env = read_rank_env(os.environ)
+store = RendezvousStore.connect(env.address, env.port, RENDEZVOUS_TIMEOUT, env.attempt)
+store.set_ready(env.rank)
+open(os.path.join({folder!r}, rank), 'w').close()
+while True:
+    time.sleep(1)
+"""
+
+
+def test_launch__a_second_ctrl_c_ends_ranks_that_do_not_hear_the_first(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        wait_until(lambda: (tmp_path / "0").exists() and (tmp_path / "1").exists(), "both ranks are ready")
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(Interrupted, match="SIGINT"):
+        launch(program(DEAF.format(folder=str(tmp_path))), 2, cores=2, grace_seconds=60)
     thread.join()

@@ -118,3 +118,34 @@ def test_linear__a_listener_is_called_before_and_behind_each_layer() -> None:
     assert len(beats) == 2
     layer(torch.ones(1, 3))
     assert len(beats) == 2
+
+
+class Values:
+    """Progress that keeps the values it is told of."""
+
+    def __init__(self) -> None:
+        self.values: list[dict[str, Any]] = []
+
+    def start(self, task: str, total: int, unit: str, done: int = 0) -> None: ...
+
+    def advance(self, count: int, **values: Any) -> None:
+        self.values.append(values)
+
+
+def test_pretrain__long_steps_show_their_microbatches(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mamp_trainer.training.state.LONG_STEP", 0.0)
+    progress = Values()
+    pretrain(pretrain_recipe(micro_batch=1), store, RunContext(tmp_path, device="cpu", progress=progress))
+    shown = [values.get("microbatches") for values in progress.values]
+    assert {"0 of 2", "1 of 2"} <= {*shown}
+
+
+def test_train_classifier__shows_that_test_clips_are_measured(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mamp_trainer.training.state.LONG_STEP", 0.0)
+    progress = Values()
+    evaluate_encoder(linear_recipe(), store, tmp_path, device="cpu", progress=progress)
+    assert "test clips" in [values.get("measuring") for values in progress.values]

@@ -132,6 +132,8 @@ class MetricsLogger:
         self._started = time.monotonic() - state.seconds
         self.microbatches_done = 0
         """Of the current step, on this rank."""
+        self.measuring = False
+        """Whether the test clips are being measured, between two epochs."""
         self._shown: dict[str, float | int | str] = {}
         self._step_began = self._last_shown = time.monotonic()
 
@@ -144,7 +146,8 @@ class MetricsLogger:
         now = time.monotonic()
         if now - self._step_began >= LONG_STEP and now - self._last_shown >= LONG_STEP:
             self._last_shown = now
-            self._progress.advance(0, **self._shown, microbatches=f"{self.microbatches_done} of {count}")
+            part = {"microbatches": f"{self.microbatches_done} of {count}"}
+            self._progress.advance(0, **self._shown, **({"measuring": "test clips"} if self.measuring else part))
 
     def add_step(self, clips: int, loss_terms: int) -> None:
         """Count a step, the clips of its global batch and the terms of its loss."""

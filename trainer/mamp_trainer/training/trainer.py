@@ -159,7 +159,9 @@ class Trainer:
                 self.flush_metrics()
                 self.metrics.log_steps(epoch + 1, self.steps_done, lr)
             self.check_interrupt()
+        self.metrics.measuring = True
         measured = self.evaluate(self.check_interrupt)
+        self.metrics.measuring = False
         self.flush_metrics()
         self.metrics.log_epoch(epoch + 1, self.steps_done, measured)
         self.position = Position(epoch + 1)
