@@ -19,7 +19,7 @@ from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-HOST_BYTES = 500_000_000
+HOST_BYTES = 100_000_000
 """Rows that take more of host memory lie in a temporary file, unless the recipe states a budget."""
 
 _MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
