@@ -217,7 +217,7 @@ def test_ingest__files_at_fault_are_quarantined(run: Run) -> None:
     assert outcome.code == 3
     reasons = {entry["file"]: entry["reason"] for entry in json.loads(outcome.out)["quarantined"]}
     assert reasons.keys() == {"recordings/wave/s09_c1_r1.npy", "recordings/wave/notes.npy"}
-    assert "lift them to 3D" in reasons["recordings/wave/s09_c1_r1.npy"]
+    assert "lift it to 3D" in reasons["recordings/wave/s09_c1_r1.npy"]
     assert "does not match the layout's names" in reasons["recordings/wave/notes.npy"]
 
 

@@ -91,7 +91,7 @@ def test_page__a_program_without_the_package_gives_the_logits_of_predict(
     for label in ("sit down", "wave"):
         Path("recordings", label).mkdir(parents=True)
         for subject in (1, 2, 3):
-            poses = np.random.default_rng([subject, len(label)]).normal(1, 1, size=(length, 17, 3))
+            poses = np.random.default_rng([subject, len(label)]).normal(1, 0.3, size=(length, 17, 3))
             poses += np.linspace(0, 2, length)[:, None, None]
             np.save(Path("recordings", label, f"s{subject}.npy"), (scale * poses).astype(np.float32))
     chosen = (

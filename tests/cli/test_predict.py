@@ -249,7 +249,7 @@ def test_predict__own_recordings_by_their_layout(run: Run, tmp_path: Path) -> No
     for number in range(8):
         file = tmp_path / "raw" / ("sit", "wave")[number % 2] / f"s{1 + number // 4}_{number}.npy"
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, np.random.default_rng(number).normal(size=(12, 17, 3)).astype(np.float32))
+        np.save(file, np.random.default_rng(number).normal(scale=0.3, size=(12, 17, 3)).astype(np.float32))
     store, layout = tmp_path / "custom.zarr", ("--layout", tmp_path / "waves.yaml")
     assert run("ingest", "custom", *layout, "--raw", tmp_path / "raw", "--out", store, "--workers", 0).code == 0
     assert run("build-splits", "--protocol", "xsub", "--store", store).code == 0

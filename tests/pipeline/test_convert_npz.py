@@ -92,6 +92,7 @@ REFUSED = [
     (change("y_test", one_hot([1, 2])), "differ in length"),
     (change("y_test", np.full((1, 60), 0.5)), "'y_test', row 0: not one-hot"),
     (change("y_test", np.array([3])), "labels of two kinds"),
+    (change("x_test", np.zeros((1, 300, 100), dtype=np.float32)), "2D input cannot be used yet"),
     (change("y_test", np.array(["a"])), "expected one-hot rows"),
     (change("x_test", np.zeros((1, 300, 150), dtype=np.int32)), "dtype int32, expected .* floating-point"),
     (change("x_test", np.zeros((1, 150), dtype=np.float32)), r"shape \(1, 150\)"),

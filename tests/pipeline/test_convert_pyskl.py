@@ -107,7 +107,7 @@ REFUSED: list[tuple[Callable[[Any], object], str]] = [
     (lambda content: content.update(annotations=[]), "without an annotation"),
     (lambda content: content["annotations"][1].pop("label"), "annotation 1: got a dictionary of frame_dir, total_fr"),
     (lambda content: content["annotations"].append(annotation("S001C001P001R001A001", 1, 2)), "is there 2 times"),
-    (change(1, keypoint=np.zeros((2, 7, 17, 2), dtype=np.float16)), "2D keypoints .*only 3D"),
+    (change(1, keypoint=np.zeros((2, 7, 17, 2), dtype=np.float16)), "2D keypoints .*2D input cannot be used yet"),
     (change(1, keypoint=np.zeros((2, 7, 17, 3), dtype=np.float16)), "2 bodies of 17 joints, expected 1 to 2 of 25"),
     (change(1, keypoint=np.zeros((3, 7, 25, 3), dtype=np.float32)), "3 bodies of 25 joints"),
     (change(1, keypoint=np.zeros((0, 7, 25, 3), dtype=np.float32)), "0 bodies of 25 joints"),

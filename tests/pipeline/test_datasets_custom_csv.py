@@ -32,7 +32,7 @@ def test_read_csv__frames_are_ordered_by_time_stamps_beyond_2_to_53() -> None:
         (b"", 0, "empty"),
         (write("wide", {}, 0), 1, "no line of numbers in the file"),
         (b"frame,body\n", 1, "no column 'hip_x'; the columns are: frame, body"),
-        (b"frame,body,hip_x,hip_y\n", 1, "no column 'hip_z'; positions in space need x, y and z: lift them to 3D"),
+        (b"frame,body,hip_x,hip_y\n", 1, "no column 'hip_z': 2D input cannot be used yet"),
         (b"frame,frame,body,hip_x,hip_y,hip_z,chest_x,chest_y,chest_z,head_x,head_y,head_z\n", 1, "2 columns"),
         (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1", 4, "4 cells, the first line has 11"),
         (write("wide", {7: walk(2)}, 2) + b"\n2,7,1,1,1,1,1,1,1,1,one", 4, "'one' is not a number"),

@@ -47,7 +47,7 @@ def test_read_json__faults_of_structure(text: str, reason: str) -> None:
     ("joints", "reason"),
     [
         ("[[1,2,3],[1,2,3]]", "0: 2 joints, expected 3"),
-        ("[[1,2],[1,2],[1,2]]", "0.0: 2 coordinates; positions in space need x, y and z"),
+        ("[[1,2],[1,2],[1,2]]", "0.0: 2 coordinates: 2D input cannot be used yet"),
         ("[[1,2,3],[1,2,3],[1,2,3,0.5]]", "0.2: 4 coordinates, expected 3"),
         ('[{"x":1,"y":2},null,null]', "0.0: no z"),
         ('{"hip":[1,2,3],"foot":[1,2,3]}', "0: the layout does not use 'foot'; to leave it: `unused: [\"foot\"]`"),

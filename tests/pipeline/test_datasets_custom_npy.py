@@ -24,7 +24,7 @@ def test_read_npy__kinds_of_numbers(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (npy_bytes(np.ones((5, 3, 2))), "2 coordinates"),
+        (npy_bytes(np.ones((5, 3, 2))), "2 coordinates: 2D input cannot be used yet"),
         (npy_bytes(np.ones((5, 4, 3))), "4 joints of 3 coordinates, expected 3 (stick) of 3"),
         (npy_bytes(np.ones((5, 3, 4))), "of 4 coordinates"),
         (npy_bytes(np.ones((5, 9))), "one axis for each letter of TVC"),

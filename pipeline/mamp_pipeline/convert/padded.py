@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.cleaning.clip import count_valid_frames
+from mamp_pipeline.cleaning.plausibility import ONLY_3D
 from mamp_pipeline.convert.source import (
     MAX_NAME_LENGTH,
     FileArray,
@@ -377,7 +378,9 @@ def _mismatch(splits: Sequence[_PaddedSplit], protocol: str, dataset: DatasetSpe
     for split_arrays in splits:
         labels = split_arrays.labels
         if split_arrays.x.shape[1:] != shape:
-            return f"'{split_arrays.keys.x}' has shape {split_arrays.x.shape}, expected (clips, {shape[0]}, {shape[1]})"
+            flat = split_arrays.x.shape[2] == shape[1] // 3 * 2
+            expected = f"expected (clips, {shape[0]}, {shape[1]}){f': {ONLY_3D}' if flat else ''}"
+            return f"'{split_arrays.keys.x}' has shape {split_arrays.x.shape}, {expected}"
         if labels.classes not in (None, dataset.classes):
             return f"'{split_arrays.keys.y}' has {labels.classes} classes, expected {dataset.classes}"
         if labels.values.max(initial=0) >= dataset.classes:

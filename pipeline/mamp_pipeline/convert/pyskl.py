@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamp_pipeline.cleaning.clip import count_valid_frames
+from mamp_pipeline.cleaning.plausibility import ONLY_3D
 from mamp_pipeline.convert.padded import check_labelled, read_runs
 from mamp_pipeline.convert.source import (
     FileSplit,
@@ -84,7 +85,7 @@ def _read_annotation(where: str, entry: object) -> Annotation:
         kinds = ", ".join(f"{key} {type(entry[key]).__name__}" for key in _REQUIRED_KEYS)
         raise RawInputError(f"{where}: got {kinds}; expected a string, two whole numbers and an array")
     if keypoint.ndim == 4 and keypoint.shape[3] == 2:
-        raise RawInputError(f"{where} ({name[:80]}): 2D keypoints {keypoint.shape}; only 3D skeletons can be imported")
+        raise RawInputError(f"{where} ({name[:80]}): 2D keypoints {keypoint.shape}: {ONLY_3D}")
     if keypoint.ndim != 4 or keypoint.shape[3] != 3 or keypoint.dtype.kind != "f":
         raise RawInputError(
             f"{where} ({name[:80]}): keypoint has shape {keypoint.shape} and dtype {keypoint.dtype}, "

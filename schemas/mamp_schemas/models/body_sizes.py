@@ -16,6 +16,7 @@ _BINS = 100
 """Bins of a length for each factor e: a bin is 1 % wide."""
 
 SHARE_WORTH_SAYING = 0.05
+_MOSTLY = 3
 _STATURES = (0.9, 2.2)
 """Median statures in metres of children and adults."""
 
@@ -118,7 +119,7 @@ class BodySizes(Model):
         for what, count in (("at (0, 0, 0)", self.zeros), ("exactly where another joint is", self.coincident)):
             if count > SHARE_WORTH_SAYING * self.joints:
                 yield f"{100 * count / self.joints:.0f} % of the joints are {what}: they may be missing ones"
-        if self.upside_down > self.upright:
+        if self.upside_down > _MOSTLY * self.upright:
             yield (
                 f"in {self.upside_down:,} of {self.clips:,} clips the shoulders are below the hips: y may point down, "
                 "which a layout's axes turn round: axes: [x, -y, z]"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mamp_pipeline.cleaning.plausibility import ONLY_3D
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout_files import CsvColumn, CsvFiles
 from mamp_schemas.models.skeleton import Skeleton
@@ -172,7 +173,7 @@ class _Finder:
     def _reject_2d(self, template: str) -> None:
         x, y, z = (name.strip().casefold() for name, _ in zip(self._headers_of(template), "xyz", strict=False))
         if {x, y} <= set(self._header) and z not in self._header:
-            raise RawFileError(f"no column '{z}'; positions in space need x, y and z: lift them to 3D first", line=1)
+            raise RawFileError(f"no column '{z}': {ONLY_3D}", line=1)
 
     def reject_other_order(self, coordinates: tuple[int, ...]) -> None:
         """Refuse coordinates by position where the first line tells of something else.

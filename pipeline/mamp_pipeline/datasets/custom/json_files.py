@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mamp_pipeline.cleaning.plausibility import ONLY_3D
 from mamp_pipeline.datasets.custom.normalise import Positions
 from mamp_pipeline.datasets.io.number_text import decode_text
 from mamp_schemas.errors import RawFileError
@@ -211,7 +212,8 @@ class _Reader:
         if isinstance(point, dict):
             lacking = [axis for axis in "xyz" if axis not in point]
             if lacking:
-                raise RawFileError(f"{where}: no {lacking[0]}; a joint needs x, y and z, its position in space")
+                reason = f": {ONLY_3D}" if lacking == ["z"] else "; a joint needs x, y and z, its position in space"
+                raise RawFileError(f"{where}: no {lacking[0]}{reason}")
             self.account(point, where, "xyz")
             return [_number(point[axis], where) for axis in "xyz"]
         if not isinstance(point, list):
@@ -220,7 +222,7 @@ class _Reader:
         if len(point) != expected:
             reason = f", expected {expected}"
             if len(point) == 2:
-                reason = "; positions in space need x, y and z: lift them to 3D first"
+                reason = f": {ONLY_3D}"
             elif len(point) > expected:
                 reason += "; `per_joint` in the layout's files names the numbers of a joint, to leave some"
             raise RawFileError(f"{where}: {len(point)} coordinates{reason}")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from mamp_pipeline.cleaning.plausibility import ONLY_3D
 from mamp_pipeline.datasets.custom.normalise import Positions
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout_files import NpyFiles
@@ -32,7 +33,7 @@ def parse_npy(data: bytes, files: NpyFiles, skeleton: Skeleton) -> Positions:
     frames, bodies, joints, coordinates = xyz_TMVC.shape
     order, per_joint = files.joint_order or skeleton.joints, files.per_joint or ("x", "y", "z")
     if coordinates == 2:
-        raise RawFileError("joints have 2 coordinates; positions in space need x, y and z: lift them to 3D first")
+        raise RawFileError(f"joints have 2 coordinates: {ONLY_3D}")
     if (joints, coordinates) != (len(order), len(per_joint)):
         raise RawFileError(
             f"shape {array.shape} read as {files.order} has {joints} joints of {coordinates} coordinates, "
