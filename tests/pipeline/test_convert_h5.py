@@ -1,6 +1,7 @@
 """HDF5 files: the six datasets in and out, and clips held apart for validation."""
 
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mamp_pipeline.convert import h5_process
 from mamp_pipeline.convert.h5 import export_h5, read_h5
 from mamp_pipeline.convert.npz import export_npz
 from mamp_schemas.errors import OutputError, RawInputError
@@ -164,6 +166,58 @@ def test_read_h5__refuses_a_fifo(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "f.h5")
     with pytest.raises(RawInputError, match="is a FIFO, not a file"):
         read_h5(tmp_path / "f.h5", None, "xsub")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import os; os.abort()", r"HDF5 crashed on it \(SIGABRT\)"),
+        ("import time; time.sleep(600)", "HDF5 gave no answer in 1 s"),
+    ],
+)
+def test_read_h5__the_library_crashes_or_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str
+) -> None:
+    monkeypatch.setattr(h5_process, "_START", code)
+    monkeypatch.setattr(h5_process, "ANSWER_SECONDS", 1.0)
+    with pytest.raises(RawInputError, match=reason):
+        read_h5(write_h5(tmp_path / "f.h5", h5_arrays(*SIDES)), None, "xsub")
+
+
+def mutate(rng: random.Random, content: bytes) -> bytes:
+    """Flip, set, copy or cut some bytes, most of them among the metadata at the beginning."""
+    data = bytearray(content)
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        at = rng.randrange(min(len(data), 12_000)) if rng.random() < 0.8 else rng.randrange(len(data))
+        change = rng.randrange(4)
+        if change == 0:
+            data[at] ^= 1 << rng.randrange(8)
+        elif change == 1:
+            data[at : at + 8] = rng.choice((b"\xff" * 8, b"\0" * 8, (2**40).to_bytes(8, "little")))
+        elif change == 2:
+            start = rng.randrange(min(len(data), 12_000))
+            data[at : at + 64] = data[start : start + 64]
+        elif rng.random() < 0.2:
+            del data[at + 1 :]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["contiguous", "in chunks"])
+def test_import__mutated_bytes_give_clips_or_an_error(tmp_path: Path, compressed: bool) -> None:
+    path = tmp_path / "f.h5"
+    options: dict[str, Any] = {"chunks": True, "compression": "gzip", "fletcher32": True} if compressed else {}
+    with h5py.File(path, "w") as file:
+        for key, array in h5_arrays([pad(5, seed=1)], [], [pad(2, seed=4)]).items():
+            file.create_dataset(key, data=array, **(options if len(array) else {}))
+    whole, rng, errors = path.read_bytes(), random.Random(int(compressed)), 0
+    for _ in range(12):
+        path.write_bytes(mutate(rng, whole))
+        try:
+            source = read_h5(path, "ntu60", "xsub")
+            assert len(list(source.read_clips())) == len(source.infos)
+        except RawInputError:
+            errors += 1
+    assert errors
 
 
 def test_export_h5__never_overwrites(tmp_path: Path) -> None:
