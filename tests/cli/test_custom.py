@@ -165,7 +165,7 @@ def test_build_splits__says_which_numbers_the_protocol_does_not_name(run: Run) -
     ingest(run, "listed.zarr")
     out = run("build-splits", "--protocol", "xsub", "--store", "listed.zarr").out
     assert "neither split names subject 33" in out
-    assert "1 clips are in neither split" in out
+    assert "1 clip in neither split" in out
     assert "the layout names subject 7, which no clip has" in out
 
 

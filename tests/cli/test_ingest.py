@@ -106,7 +106,7 @@ def test_ingest__malformed_files_do_not_stop_the_rest(run: Run, tmp_path: Path) 
     outcome = run("ingest", "ntu60", "--raw", raw, "--out", tmp_path / "ntu60.zarr")
     assert outcome.code == 0
     assert "12 clips" in outcome.out
-    assert "1 files quarantined" in outcome.out
+    assert "1 file quarantined" in outcome.out
     assert "line 6" in outcome.out
 
 
@@ -220,7 +220,7 @@ def test_ingest__what_is_not_read_is_listed(run: Run, tmp_path: Path) -> None:
     for text_shown in (outcome.out, shown):
         for name in ("A004 (1).skeleton", "A006.skeleton.txt", "S2C1P3R1A7.skeleton", "named.skeleton"):
             assert name in text_shown
-    assert "1 files quarantined, 3 left out" in outcome.out
+    assert "1 file quarantined, 3 left out" in outcome.out
     assert "3 files that look like raw files, 1 other files" in shown
     metadata = json.loads(run("info", store, "--json").out)
     assert metadata["counts"]["left_out"] == sum(len(group["files"]) for group in metadata["left_out"]) == 3

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mamp_schemas.errors import MampctlError
-from mampctl.output.console import print_error, print_line, print_table
+from mampctl.output.console import count, print_error, print_line, print_table
 
 ROWS = [("x" * 150, 1, "+3.5"), ("[bold] y", 22, "–")]
 
@@ -46,3 +46,8 @@ def test_print_error__on_a_terminal_shows_control_characters(monkeypatch: pytest
     monkeypatch.setattr(sys, "stderr", terminal)
     print_error(MampctlError("bad\x1b[31m\nname", remedy="see \0"))
     assert terminal.getvalue() == "error: bad\\x1b[31m\nname\n  see \\x00\n"
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 epochs"), (1, "1 epoch"), (2000, "2,000 epochs")])
+def test_count__has_the_noun_in_its_number(number: int, text: str) -> None:
+    assert count(number, "epoch") == text

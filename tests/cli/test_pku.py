@@ -152,7 +152,7 @@ def test_build_splits__unlisted_clips_and_absent_official_counts(run: Run, tmp_p
     run("ingest", "pku1", "--raw", write_archive(tmp_path / "raw.zip", files), "--out", store)
     outcome = run("build-splits", "--protocol", "xview", "--store", store)
     assert "there are no official counts of PKU-MMD I, xview" in outcome.out
-    assert "1 clips are in neither split and are left out" in outcome.out
+    assert "1 clip in neither split, left out" in outcome.out
     counts = json.loads(run("build-splits", "--protocol", "xview", "--store", store, "--json").out)
     assert (counts["train"], counts["test"], counts["unlisted"], counts["official_train"]) == (1, 2, 1, None)
 

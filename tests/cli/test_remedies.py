@@ -297,3 +297,11 @@ def test_damaged_downloads__are_called_so(run: Run, tmp_path: Path, monkeypatch:
     assert "full of NUL bytes" in fails(run, "knn", "x.pth", "--recipe", "ntu60-demo").err
     assert "full of NUL bytes" in fails(run, "train", "pretrain", "--recipe", "x.yaml").err
     assert "\0" not in outcome.out + outcome.err
+
+
+def test_train__says_that_no_pretraining_is_evaluated(run: Run, data: Path) -> None:
+    outcome = run("train", "linear", "--recipe", "ntu60-demo", *EVALUATION_SETS, "--out", data / "run")
+    assert outcome.code == 0, outcome.err
+    assert "of an encoder that was never trained, with initial weights of seed 0" in outcome.err
+    assert "the encoder began with initial weights" in outcome.out
+    assert ": 1 epoch, " in outcome.out

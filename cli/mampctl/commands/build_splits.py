@@ -14,7 +14,7 @@ from mamp_schemas.models.recipe import PRETRAIN
 from mamp_schemas.models.splits import SplitCounts, Subset, SubsetSampling
 from mampctl.defaults import find_store
 from mampctl.options import JsonOption, OnlyStoreOption, SplitProtocolOption
-from mampctl.output.console import print_json, print_line, print_summary, print_table
+from mampctl.output.console import count, print_json, print_line, print_summary, print_table
 from mampctl.output.hints import print_hint, suggest_recipe_options
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ def build_splits(
         float | None,
         typer.Option(help="Draw this share (0 to 1) of the training clips, for semi-supervised evaluation."),
     ] = None,
-    draws: Annotated[int | None, typer.Option(min=1, help=f"Number of draws. [default: {DEFAULT_DRAWS}]")] = None,
+    draws: Annotated[
+        int | None, typer.Option(min=1, max=1000, help=f"Number of draws. [default: {DEFAULT_DRAWS}]")
+    ] = None,
     sampling: Annotated[
         SubsetSampling | None,
         typer.Option(help="uniform, as the authors, or stratified: the same share of each class. [default: uniform]"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draws. [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws. [default: 0]")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the train/test split of a protocol.
@@ -107,7 +109,7 @@ def _print_counts(counts: SplitCounts, what: str, hint: str) -> None:
         if any(got != wanted for _, got, wanted in official):
             print_line(f"the counts differ from the official ones of {what}, which are for the full dataset{hint}")
     if counts.unlisted:
-        print_line(f"{counts.unlisted:,} clips are in neither split and are left out")
+        print_line(f"{count(counts.unlisted, 'clip')} in neither split, left out")
 
 
 def _write_subsets(store: "Store", protocol: str, subsets: Sequence[Subset], as_json: bool) -> None:
@@ -144,7 +146,7 @@ def _print_subsets(drawn: Mapping[StoragePath, Mapping[int, int]], clips: int) -
     print_line(f"of {clips:,} training clips of {len(counts[0])} classes; the test split is not changed")
     for path in drawn:
         print_line(f"{path}")
-    print_summary(next(iter(drawn)).parent, f"{len(drawn)} manifests")
+    print_summary(next(iter(drawn)).parent, count(len(drawn), "manifest"))
 
 
 def _warn_about_missing_classes(draw: int, absent: Sequence[int], classes: int) -> None:

@@ -22,7 +22,7 @@ from mampctl.options import (
     StoreOption,
     path_option,
 )
-from mampctl.output.console import print_json, print_summary
+from mampctl.output.console import count, print_json, print_summary
 from mampctl.runtime.distributed import distributed_run
 from mampctl.runtime.errors import needed_extras
 
@@ -70,7 +70,7 @@ def embed(
     if as_json:
         print_json({"file": str(out), "clips": clips, "width": width, **made_by})
         return
-    print_summary(out, f"clip, label, split and features of {clips:,} clips, {width} numbers each")
+    print_summary(out, f"clip, label, split and features of {count(clips, 'clip')}, {count(width, 'number')} each")
 
 
 def _choose_writer(out: Path) -> "Writer":

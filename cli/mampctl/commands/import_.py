@@ -8,7 +8,7 @@ import typer
 from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.recipe import PRETRAIN
 from mampctl.options import JsonOption, NewStoreOption, SplitProtocolOption, complete_dataset, path_argument
-from mampctl.output.console import print_json, print_line, print_summary
+from mampctl.output.console import count, print_json, print_line, print_summary
 from mampctl.output.hints import print_hint, suggest_recipe_options
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
@@ -97,7 +97,9 @@ def _import_and_print(existing: "ImportSource", out: Path, as_json: bool, progre
         print_json(metadata.model_dump(mode="json"))
         return
     counts = metadata.counts
-    print_summary(out, f"{counts.clips:,} clips, {counts.rows:,} rows, empty slot {metadata.policy.empty_slot}")
+    print_summary(
+        out, f"{count(counts.clips, 'clip')}, {count(counts.rows, 'row')}, empty slot {metadata.policy.empty_slot}"
+    )
     print_line(f"content hash {metadata.content_hash[:16]}")
     for split in existing.splits:
         name = split.protocol.name

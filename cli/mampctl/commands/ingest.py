@@ -17,7 +17,7 @@ from mamp_schemas.models.store import StoreMetadata
 from mamp_schemas.registry import DATASETS
 from mampctl.defaults import default_store, find_layout
 from mampctl.options import JsonOption, complete_dataset, path_option
-from mampctl.output.console import print_interrupted, print_json, print_line, print_summary
+from mampctl.output.console import count, print_interrupted, print_json, print_line, print_summary
 from mampctl.output.hints import print_hint, suggest_next_command
 from mampctl.output.progress import show_progress
 
@@ -170,7 +170,9 @@ def _print_result(store: StoragePath, metadata: StoreMetadata) -> None:
     counts = metadata.counts
     left_out = f", {counts.left_out:,} left out" if counts.left_out else ""
     print_summary(
-        store, f"{counts.clips:,} clips, {counts.rows:,} rows, {counts.quarantined:,} files quarantined{left_out}"
+        store,
+        f"{count(counts.clips, 'clip')}, {count(counts.rows, 'row')}, "
+        f"{count(counts.quarantined, 'file')} quarantined{left_out}",
     )
     print_line(f"content hash {metadata.content_hash[:16]}")
     for entry in metadata.quarantined[:10]:

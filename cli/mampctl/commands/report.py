@@ -10,7 +10,7 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import parse_storage_path
 from mampctl.options import JsonOption, complete_store, path_option
-from mampctl.output.console import print_json, print_line, print_summary, print_table
+from mampctl.output.console import count, print_json, print_line, print_summary, print_table
 from mampctl.output.hints import print_hint
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
@@ -79,7 +79,7 @@ def _report_runs(folders: Sequence[Path], out: Path, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(out), "bytes": size, "runs": [run.path for run in runs]})
         return
-    print_summary(out, f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}, {size / 1e6:.1f} MB")
+    print_summary(out, f"{count(len(runs), 'run')}, {size / 1e6:.1f} MB")
     print_line("open it in a browser")
     print_hint("runs", "show" if len(runs) == 1 else "compare", *folders)
 
@@ -97,7 +97,7 @@ def _report_store(store: str, out: Path, as_json: bool) -> None:
         return
     rows = [(CRITERIA[kind][0], f"{clips:,}") for kind, clips in result.outliers.items()]
     print_table(rows, ("outliers", "clips"))
-    clips = f"{len(opened.ids):,} clips, {result.viewable} of them to play"
+    clips = f"{count(len(opened.ids), 'clip')}, {result.viewable} of them to play"
     print_summary(out, f"{clips}, {result.size / 1e6:.1f} MB")
     print_line("open it in a browser")
     if opened.ids:

@@ -70,7 +70,7 @@ def reproduce(
     scale: Annotated[
         Literal["full", "small"], typer.Option(help="full: as published; small: reduced, only to see that it works.")
     ] = "full",
-    seeds: Annotated[int, typer.Option(min=1, help="Number of runs of each setting, with seeds from 0.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of runs of each setting, with seeds from 0.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with estimated times and stop.")] = False,
     out: Annotated[
         Path | None,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from mampctl.options import JsonOption, path_option
-from mampctl.output.console import print_json, print_summary
+from mampctl.output.console import count, print_json, print_summary
 from mampctl.output.hints import print_hint
 from mampctl.output.progress import show_progress
 
@@ -38,5 +38,5 @@ def synth(
     if as_json:
         print_json({"raw": str(out), "dataset": dataset, "clips": clips, "classes": classes})
         return
-    print_summary(out, f"{clips:,} clips of {classes} classes")
+    print_summary(out, f"{count(clips, 'clip')} of {classes} {'class' if classes == 1 else 'classes'}")
     print_hint("ingest", dataset, "--raw", out)

@@ -34,7 +34,7 @@ from mampctl.options import (
     SetOption,
     StoreOption,
 )
-from mampctl.output.console import print_json, print_line, print_summary, print_table
+from mampctl.output.console import count, print_json, print_line, print_summary, print_table
 from mampctl.output.hints import print_hint, suggest_evaluation
 from mampctl.runtime.distributed import distributed_run
 
@@ -46,7 +46,9 @@ Prepared = tuple[StoragePath, Path | None, list[RecipeAndFolder]]
 
 DrawsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Train on draws 1 to N of the training clips, a run each. [default: the recipe's one]"),
+    typer.Option(
+        min=1, max=1000, help="Train on draws 1 to N of the training clips, a run each. [default: the recipe's one]"
+    ),
 ]
 
 logger = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ def pretrain(
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
-    print_summary(run, f"{result.epochs} epochs, {result.steps:,} steps")
+    print_summary(run, f"{count(result.epochs, 'epoch')}, {count(result.steps, 'step')}")
     if result.first_loss is not None and result.last_loss is not None:
         print_line(f"mean loss of the first epoch {result.first_loss:.4f}, of the last {result.last_loss:.4f}")
     print_hint(*suggest_evaluation(loaded, run, store_path))
@@ -172,7 +174,7 @@ def _protocol_command(task: str, has_draws: bool) -> Callable[..., None]:
         if as_json:
             print_json(_results_json([result for _, result in results]))
         elif len(results) == 1:
-            _print_result(*results[0], store)
+            _print_result(*results[0], store, from_)
         else:
             _print_draws(results)
 
@@ -239,13 +241,15 @@ def _train_runs(
     return results if context.dist_context.is_main else []
 
 
-def _print_result(run: Path, result: EvaluationResult, store: str | None) -> None:
-    print_summary(run, f"{result.epochs} epochs, {result.clips:,} test clips")
+def _print_result(run: Path, result: EvaluationResult, store: str | None, encoder: Path | None) -> None:
+    print_summary(run, f"{count(result.epochs, 'epoch')}, {count(result.clips, 'test clip')}")
     rows = [
         ("last", result.epochs, f"{result.last_top1:.2f}", f"{result.last_top5:.2f}"),
         ("best", result.best_epoch, f"{result.best_top1:.2f}", ""),
     ]
     print_table(rows, ("epoch", "number", "top-1 %", "top-5 %"))
+    if encoder is None:
+        print_line("the encoder began with initial weights: name a pre-training with --from to evaluate one")
     if result.metrics:
         print_line("last epoch: " + ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items()))
     print_hint("evaluate", run, *(("--store", store) if store else ()))

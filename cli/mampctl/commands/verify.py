@@ -5,7 +5,7 @@ import typer
 from mamp_schemas.errors import ExitCode
 from mamp_schemas.io.storage_path import parse_storage_path
 from mampctl.options import JsonOption, StoreArgument
-from mampctl.output.console import elapsed, print_json, print_line
+from mampctl.output.console import count, elapsed, print_json, print_line
 from mampctl.output.hints import print_hint, suggest_next_command
 from mampctl.output.progress import show_progress
 
@@ -29,8 +29,10 @@ def verify(
     else:
         for problem in report.problems:
             print_line(f"problem: {problem}")
-        state = f"{len(report.problems)} problems" if report.problems else "all digests agree"
-        print_line(f"{store}: {report.clips:,} clips, {report.rows:,} rows read in {elapsed():.1f} s: {state}")
+        state = count(len(report.problems), "problem") if report.problems else "all digests agree"
+        print_line(
+            f"{store}: {count(report.clips, 'clip')}, {count(report.rows, 'row')} read in {elapsed():.1f} s: {state}"
+        )
         if not report.problems:
             print_hint(*suggest_next_command(opened))
     if report.problems:

@@ -59,6 +59,11 @@ def print_summary(subject: object, summary: str) -> None:
     print_line(f"{subject}: {summary}, {elapsed():.1f} s")
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is not 1: `1 epoch`, `2,000 epochs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def print_json(value: Any) -> None:
     """Write a result as JSON."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")

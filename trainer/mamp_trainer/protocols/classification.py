@@ -121,8 +121,16 @@ def report_encoder(encoder_from: Path | None, recipe: EvaluationRecipe) -> None:
                 f"recipe '{recipe.name}': train {recipe.kind} needs an encoder, none is named",
                 remedy="Name its pre-training run with --from.",
             )
-        begins = "it stays untrained" if recipe.frozen_encoder else "training begins from scratch"
-        logger.info(f"no encoder is named: {begins}, with initial weights of seed {recipe.seed}")
+        if recipe.frozen_encoder:
+            logger.info(
+                f"no encoder is named (--from): the classifier is trained on features of an encoder that was never "
+                f"trained, with initial weights of seed {recipe.seed}"
+            )
+        else:
+            logger.info(
+                f"no encoder is named (--from): encoder and head are trained from scratch, from initial weights of "
+                f"seed {recipe.seed}"
+            )
         return
     training = read_training(encoder_from)
     if training is not None:
