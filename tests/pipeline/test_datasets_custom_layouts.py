@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from mamp_pipeline.datasets.custom.layouts import list_layouts, load_layout
 from mamp_pipeline.datasets.custom.recordings import parse_recording
-from mamp_schemas.errors import ConfigError
+from mamp_schemas.errors import ConfigError, MampctlError
+from tests.mutations import mutated
 from tests.pipeline.custom_cases import npy_bytes
 
 POSES = np.random.default_rng(0).normal(scale=0.3, size=(4, 33, 3)).astype(np.float32)
@@ -90,3 +92,28 @@ def test_load_layout__file_faults_are_named(tmp_path: Path) -> None:
 def test_load_layout__missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_layout(str(tmp_path / "no.yaml"))
+
+
+OWN = """\
+name: L
+skeleton: {name: s, centre: Hip, joints: {Hip: Hip, Chest: Hip, Head: Chest}}
+files: {format: csv, frame: t, coordinates: '{joint}_{axis}'}
+units: metres
+axes: [x, -y, z]
+names: '(?P<label>\\w+)_s(?P<subject>\\d+)'
+labels: name
+classes: [a, b]
+protocols: [{name: h, column: subject, train: [1, 2]}]
+"""
+
+
+@given(mutated(OWN))
+@settings(deadline=5000, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_load_layout__any_text_is_a_layout_or_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    try:
+        layout = load_layout(str(path))
+    except MampctlError:
+        return
+    assert len(layout.skeleton.joints) == len(layout.skeleton.parents)

@@ -52,3 +52,7 @@ def test_pattern_groups__refuses(expression: str, reason: str) -> None:
 @pytest.mark.parametrize("expression", [r"\d{4}-\d{2}-\d{2}_.{0,200}", r"[]{5}]+", r"\{1000000\}", "x{,5}(y{2}){3}"])
 def test_pattern_groups__takes_what_is_small(expression: str) -> None:
     assert pattern_groups(expression) == set()
+
+
+def test_pattern_groups__a_set_in_a_set_is_no_warning() -> None:
+    assert pattern_groups("[[a]") == set()

@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
-from mamp_schemas.errors import ConfigError, RecipeError, UsageError
+from mamp_schemas.errors import ConfigError, MampctlError, RecipeError, UsageError
 from mamp_schemas.io import named_files
 from mamp_schemas.models.base import digest_dumped
 from mamp_schemas.models.objectives import (
@@ -21,6 +22,7 @@ from mamp_schemas.models.recipe import SGD, AdamW, Recipe, parse_recipe, recipe_
 from mamp_schemas.models.splits import Subset
 from mamp_trainer import recipes
 from mamp_trainer.recipes import list_recipes, load_recipe
+from tests.mutations import mutated
 
 TASKS = task_names()
 NTU = ("ntu120-xset", "ntu120-xsub", "ntu60-xsub", "ntu60-xview")
@@ -342,3 +344,29 @@ def test_digest__of_a_recipe_that_keeps_no_epoch_says_nothing_of_it() -> None:
     data = recipe.model_dump(mode="json")
     del data["keep_every"]
     assert recipe.digest() == digest_dumped(data)
+
+
+OWN = """\
+base: ntu60-demo
+kind: pretrain
+name: x
+summary: s
+model: {frames: 16, width: 16, heads: 2}
+schedule: {epochs: 1, warmup_epochs: 0.5, lr: 1e-3}
+optimiser: {kind: adamw, betas: [0.9, 0.95]}
+keep_every: 2
+masking: {ratio: 0.9, temperature: 0.8}
+"""
+
+
+@given(mutated(OWN))
+@settings(deadline=5000, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_load_recipe__any_text_is_a_recipe_or_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    try:
+        recipe = load_recipe("pretrain", str(path))
+    except MampctlError:
+        return
+    assert recipe.model.state_bytes < 10**12
+    assert "/" not in recipe.name

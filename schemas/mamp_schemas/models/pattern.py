@@ -5,6 +5,7 @@ An expression such as `(a|a)*` takes Python's `re` longer than anyone waits, on 
 """
 
 import re
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -60,8 +61,10 @@ def _compile(expression: str) -> "regex.Pattern[str]":
     if _written_out(expression) > MAX_SIZE:
         raise ValueError(f"{expression} with its counted repeats written out has more than {MAX_SIZE:,} characters")
     try:
-        re.compile(expression)  # `regex` takes more than Python's syntax
-        return regex.compile(expression, regex.VERSION0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of what a later Python may read as a nested set
+            re.compile(expression)  # `regex` takes more than Python's syntax
+            return regex.compile(expression, regex.VERSION0)
     except (re.error, regex.error, OverflowError, RecursionError) as problem:
         raise ValueError(f"{expression} is not a regular expression: {problem}") from None
 
