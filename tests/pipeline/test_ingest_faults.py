@@ -151,6 +151,20 @@ def test_ingest__an_archive_that_gives_a_member_a_huge_size(tmp_path: Path, fiel
     assert metadata.counts.clips == 1
 
 
+def test_ingest__a_sparse_archive_that_claims_a_huge_directory(tmp_path: Path) -> None:
+    raw, size = tmp_path / "raw.zip", 8 * 2**30
+    with zipfile.ZipFile(raw, "w") as archive:
+        archive.writestr("S001C001P001R001A001.skeleton", b"0\n")
+    with raw.open("r+b") as file:
+        file.truncate(size)
+        file.seek(size)
+        file.write(struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, size - 1_000, 1_000))
+        file.write(struct.pack("<4sIQI", b"PK\x06\x07", 0, size, 1))
+        file.write(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0))
+    with pytest.raises(RawInputError, match="it claims a directory of 8,589,933,592 bytes"):
+        ingest(request(raw, tmp_path / "s.zarr"), NullProgress())
+
+
 def removing(path: Path) -> AbstractContextManager[None]:
     """Remove something once the raw files are listed."""
 
