@@ -15,6 +15,7 @@ import zarr
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from mamp_schemas.system import ThreadChoice
 from mamp_trainer.recipes import load_recipe
 from mamp_trainer.training.run_dir import init_run_dir
 from mampctl.doctor.data import check_store
@@ -26,6 +27,7 @@ from mampctl.doctor.machine import (
     check_gpu,
     check_memory,
     check_no_gpu,
+    check_threads,
     check_torch,
 )
 from mampctl.doctor.packages import EXTRA_PURPOSES, check_extra, check_python, installed_version
@@ -124,6 +126,11 @@ def test_check_memory__little_is_a_warning() -> None:
 
 def test_check_disk__is_that_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert f"free in {tmp_path}" in check_disk(tmp_path / "not" / "yet").text
+
+
+def test_check_threads__says_how_many_and_why() -> None:
+    finding = check_threads(ThreadChoice(3, "4 cores, 1.0 in use by other programs"))
+    assert finding.text == "a training would take 3 now: 4 cores, 1.0 in use by other programs"
 
 
 def test_check_cores__a_containers_share_counts(tmp_path: Path) -> None:
