@@ -45,7 +45,7 @@ def test_ingest__the_key_that_lifts_the_check(run: Run) -> None:
     Path("layout.yaml").write_text(LAYOUT.replace("metres", "millimetres") + "accept: [size]\n")
     outcome = ingest(run, "s.zarr")
     assert outcome.code == 0
-    assert "the median stature is 0.00175 m" in outcome.err
+    assert "the median stature is 0.0017" in outcome.err
 
 
 @pytest.mark.usefixtures("place")

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mamp_pipeline.cleaning.plausibility import count_sizes, find_implausible, measure_bodies, person_segments
+from mamp_pipeline.cleaning.plausibility import (
+    count_sizes,
+    find_implausible,
+    measure_bodies,
+    person_segments,
+    sample_records,
+)
 from mamp_schemas.models.base import parse_model_data
 from mamp_schemas.models.body_sizes import BodySizes
 from mamp_schemas.models.layout import Layout
@@ -172,7 +178,9 @@ def test_find_implausible__few_joints_are_no_person() -> None:
 
 def test_body_sizes__are_the_same_however_clips_are_divided() -> None:
     clips = [person(seed=seed, size=1 + 0.01 * seed) for seed in range(12)]
-    counts = [Counter(dict(count_sizes(clip, KINECT_V1))) for clip in clips]
+    counts = [count_sizes([sample_records(clip)], [len(clip)], KINECT_V1) for clip in clips]
+    together = count_sizes([sample_records(clip) for clip in clips], [len(clip) for clip in clips], KINECT_V1)
+    assert +sum(counts, Counter()) == +together
     whole = BodySizes.from_counts(sum(counts, Counter()))
     halves = BodySizes.from_counts(sum(counts[:5], Counter())).plus(BodySizes.from_counts(sum(counts[5:], Counter())))
     assert whole == halves
@@ -185,13 +193,21 @@ def test_body_sizes__are_the_same_however_clips_are_divided() -> None:
 def test_body_sizes__doubts_name_wrong_units_upside_down_and_still_bodies() -> None:
     upside_down = np.repeat(person(frames=1), 4, axis=0) * [1, -1, 1] / 1000
     upside_down[:, 5:8] = 0
-    sizes = BodySizes.from_counts(dict(count_sizes(upside_down, KINECT_V1)))
+    sizes = BodySizes.from_counts(count_sizes([sample_records(upside_down)], [4], KINECT_V1))
     doubts = "\n".join(sizes.doubts())
     assert "the median stature is 0.00175 m, of persons it is 0.9 to 2.2 m" in doubts
     assert "axes: [x, -y, z]" in doubts
     assert "15 % of the joints are at (0, 0, 0)" in doubts
     assert "in 1 of 1 clips nothing moves" in doubts
     assert "median stature" not in "\n".join(sizes.doubts(metres=False))
+
+
+def test_count_sizes__clips_of_one_frame_and_of_zeros() -> None:
+    one, nobody = person(frames=1), np.zeros((5, 20, 3))
+    counts = count_sizes([sample_records(one), sample_records(nobody)], [1, 5], KINECT_V1)
+    sizes = BodySizes.from_counts(counts)
+    assert (sizes.clips, sizes.still) == (1, 1)
+    assert count_sizes([], [], KINECT_V1) == {}
 
 
 def test_body_sizes__of_no_clip() -> None:

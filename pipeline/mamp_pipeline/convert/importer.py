@@ -15,9 +15,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mamp_pipeline.cleaning.plausibility import count_sizes, sample_records
 from mamp_pipeline.convert.source import ImportClip, ImportSource, SecondSlot
 from mamp_pipeline.datasets.clips import Clip, ClipInfo
-from mamp_pipeline.ingest.read_files import count_clip
+from mamp_pipeline.ingest.read_files import is_empty_body
 from mamp_pipeline.ingest.run import log_sizes
 from mamp_pipeline.ingest.staging import open_staging, remove_staging, staging_path
 from mamp_pipeline.splits import make_manifest
@@ -165,7 +166,9 @@ def build_clip_table(
             read = [
                 Clip(read_scratch_clip(file, clip, joints, empty_slot), clip.valid_frames) for clip in clips[first:last]
             ]
-            counts.update(sum((count_clip(clip, skeleton) for clip in read), Counter[str]()))
+            samples = [sample_records(clip.joints[0]) for clip in read]
+            counts.update(count_sizes(samples, [clip.joints.shape[1] for clip in read], skeleton))
+            counts["empty_body"] += sum(map(is_empty_body, read))
             parts.append(pack_part(list(zip(infos[first:last], read, strict=True)), [], joints, motion).columns)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     columns["id"] = pack_ids([info.id for info in infos])

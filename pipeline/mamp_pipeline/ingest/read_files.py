@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mamp_pipeline.cleaning.plausibility import count_sizes
+from mamp_pipeline.cleaning.plausibility import sample_records
 from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.datasets.clips import Clip, ClipInfo, RawBodies, RawClip
 from mamp_pipeline.datasets.io.read import prefetch
@@ -16,7 +17,6 @@ from mamp_pipeline.ingest.plan import plan_parts
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.dataset import DatasetSpec
 from mamp_schemas.models.policy import IngestPolicy, single_field_deviations
-from mamp_schemas.models.skeleton import Skeleton
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, QuarantinedFile
 
 
@@ -29,12 +29,14 @@ class FileClips:
         clips: in order of id; several where the file is a video.
         quarantined: why the file, or labels of it, gave no clip.
         counts: clips that a field of the policy changes, and what `NOTE_DESCRIPTIONS` names.
+        samples: of each clip, records to measure.
     """
 
     source: RawSource
     clips: list[tuple[ClipInfo, Clip]] = field(default_factory=list)
     quarantined: list[QuarantinedFile] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    samples: list[NDArray[np.float32]] = field(default_factory=list)
 
     def problems(self) -> Iterator[QuarantinedFile]:
         """Yield why the file, or labels of it, gave no clip; files are named as the user named them."""
@@ -82,25 +84,17 @@ def _clean(raw: RawClip, reader: DatasetReader, policy: IngestPolicy, result: Fi
         result.counts["all_zero"] += 1
         return
     result.clips.append((raw.info, clip))
-    result.counts.update(count_clip(clip, reader.options.skeleton, raw.content))
+    # Of body records any is measured, before cleaning: what is at (0, 0, 0) in the file is not there afterwards.
+    joints = raw.content.joints if isinstance(raw.content, RawBodies) else clip.joints[0]
+    result.samples.append(sample_records(joints))
+    result.counts["empty_body"] += is_empty_body(clip)
     result.counts.update(find_changing_fields(make_clip, policy, reader.options))
     result.counts.update(reader.cleaning_notes(raw.content, policy))
 
 
-def count_clip(clip: Clip, skeleton: Skeleton, content: object = None) -> Counter[str]:
-    """Return what a clip adds to the counts of its store: what its bodies measure, and whether the second is empty.
-
-    Args:
-        clip: the cleaned clip.
-        skeleton: its joints.
-        content: what the clip was made from; of body records every body is measured, else the clip's first.
-    """
-    counts = Counter[str]()
-    for key, number in count_sizes(content.joints if isinstance(content, RawBodies) else clip.joints[0], skeleton):
-        counts[key] += number
-    if len(clip.joints) > 1 and not clip.joints[1].any():
-        counts["empty_body"] += 1
-    return counts
+def is_empty_body(clip: Clip) -> bool:
+    """Return whether a clip has a second body that is zeros throughout: several ids that joined the first."""
+    return len(clip.joints) > 1 and not clip.joints[1].any()
 
 
 def _quarantine(source: RawSource, problem: RawFileError) -> QuarantinedFile:

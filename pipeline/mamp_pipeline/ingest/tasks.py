@@ -1,13 +1,13 @@
 """The two tasks of an ingest: parse raw files into a staged part, and pack a shard from staged parts."""
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
 import numpy as np
 
+from mamp_pipeline.cleaning.plausibility import count_sizes
 from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.io.read import prefetch, replaced_error
 from mamp_pipeline.datasets.io.source import RawSource
@@ -98,12 +98,15 @@ def parse_part(job: ParseJob) -> None:
         files = [read_file(source, reader.open, reader, job.policy) for source in job.part.sources]
     _check_containers(job.part)
     _check_archives(job.part)
+    clips = [clip for file in files for clip in file.clips]
+    samples, frames = [sample for file in files for sample in file.samples], [clip.joints.shape[1] for _, clip in clips]
+    counts = sum((file.counts for file in files), count_sizes(samples, frames, reader.options.skeleton))
     part = pack_part(
-        [clip for file in files for clip in file.clips],
+        clips,
         [entry for file in files for entry in file.quarantined],
         len(reader.options.skeleton.joints),
         job.motion,
-        sum((file.counts for file in files), Counter()),
+        counts,
     )
     write_part(job.target, part, job.digest())
 
