@@ -305,3 +305,17 @@ def test_train__says_that_no_pretraining_is_evaluated(run: Run, data: Path) -> N
     assert "of an encoder that was never trained, with initial weights of seed 0" in outcome.err
     assert "the encoder began with initial weights" in outcome.out
     assert ": 1 epoch, " in outcome.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("knn", "--k", 10**9), ("build-splits", "--protocol", "xsub", "--fraction", "0.5", "--draws", 10**9),
+        ("build-splits", "--protocol", "xsub", "--fraction", "0.5", "--seed", 2**70),
+        ("train", "semi", "--draws", 10**9), ("reproduce", "table1", "--seeds", 10**9),
+        ("train", "pretrain", "--recipe", "ntu60-demo", "--set", "seed=" + "9" * 6000),
+        ("train", "pretrain", "--recipe", "ntu60-demo", "--set", "name=../x"),
+    ],
+)  # fmt: skip
+def test_options__numbers_out_of_bounds_are_refused(run: Run, words: tuple[object, ...]) -> None:
+    assert run(*words).code == 2

@@ -35,7 +35,9 @@ def knn(
     set_: SetOption = None,
     k: Annotated[
         list[int] | None,
-        typer.Option("--k", min=1, help="Number of nearest clips that vote. Repeatable. [default: 1 and 20]"),
+        typer.Option(
+            "--k", min=1, max=1_000_000, help="Number of nearest clips that vote. Repeatable. [default: 1 and 20]"
+        ),
     ] = None,
     device: DeviceOption = "auto",
     devices: DevicesOption = None,
