@@ -106,9 +106,7 @@ def make_ntu120(like: Path) -> Store:
         "first_row": np.zeros(len(number), np.int64),
     }
     opened = open_store(like)
-    return Store(
-        opened.path, opened.metadata, [f"S001C001P001R001A{place:06}" for place in number], columns, opened.arrays
-    )
+    return Store(opened.path, opened.root, [f"S001C001P001R001A{place:06}" for place in number], columns, opened.arrays)
 
 
 def survey_ntu120(store: Store) -> Survey:
