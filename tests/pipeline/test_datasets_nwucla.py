@@ -60,6 +60,7 @@ def test_parse_nwucla__no_frame() -> None:
         (b"[]", "object"),
         (b'{"label": 1, "file_name": "a"}', "skeletons: Field required"),
         (_file(label=0), "label"),
+        (_file(label=3), "label is 3, which is not that of action 12 in its name"),
         (_file(confidence=[1]), "unknown key 'confidence', besides file_name, skeletons and label"),
         (_file().replace(b'"label": 10', b'"label": 1, "label": 10'), "a key is there twice"),
         (_file(label=11), "label"),
