@@ -313,6 +313,23 @@ def test_open_store__a_shard_that_is_gone(bucket: Bucket) -> None:
         open_store(out).read_rows("joints", 0, 5)
 
 
+def test_open_store__a_column_that_is_gone_or_another(bucket: Bucket) -> None:
+    out = bucket.url / "s.zarr"
+    ingest(request(out, RAW), NullProgress())
+    label = storage.read_bytes(out / "clips/label/c/0")
+    for change in (
+        lambda: storage.remove_file(out / "clips/label/c/0"),
+        lambda: bucket.put("s.zarr/clips/label/c/0", b""),
+    ):
+        change()
+        with pytest.raises(DamagedStoreError, match="clips/label/c/0"):
+            open_store(out)
+    bucket.put("s.zarr/clips/subject/c/0", label)
+    bucket.put("s.zarr/clips/label/c/0", label)
+    with pytest.raises(DamagedStoreError, match="clips/subject/c/0 is gone or not as it was written there"):
+        open_store(out)
+
+
 def test_rows__a_store_that_cannot_be_read_any_more_is_not_called_damaged(bucket: Bucket) -> None:
     out = bucket.url / "s.zarr"
     ingest(request(out, RAW), NullProgress())
