@@ -130,12 +130,14 @@ class Trainer:
         )
         if self.test_clips is None or not work.steps:
             return
-        ranks, epoch = self.context.dist_context, self.position.epoch
+        ranks = self.context.dist_context
+        # A run that was stopped while its test clips were measured has no step left of the epoch.
+        epoch, step = self.position if self.position.step < self.microbatches.steps else (self.position.epoch + 1, 0)
         passes = time_passes(
             lambda batch: self.loss_fn(batch, epoch).total,
             self.module,
             self.microbatches,
-            self.position,
+            (epoch, step),
             self.device,
             ranks,
             self._check_signals,
