@@ -1,5 +1,6 @@
 """Every command of the documentation parses, and all that can run do, page by page, on stand-ins for the data."""
 
+import pickle
 import re
 import shutil
 import sys
@@ -8,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 import torch
 import typer
 
+from mamp_pipeline.convert.npz import read_npz
 from mampctl.runtime.app import app, run_app
 from tests.docs.commands import NOT_RUN, PAGES, ROOT, Command, find_commands, find_python
 from tests.docs.stand_ins import PREPARED, lay_out
@@ -137,6 +140,21 @@ def test_store_format__a_clip_by_plain_zarr(prepared: Path, monkeypatch: pytest.
     monkeypatch.chdir(prepared)
     names = run_python(ROOT / "docs" / "store-format.md")
     assert names["joints"].shape == (names["bodies"], names["frames"], 25, 3)
+
+
+def test_convert__files_of_st_gcn_become_one_npz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clips = np.zeros((2, 3, 300, 25, 2), dtype=np.float32)  # (N, C, T, V, M)
+    clips[:, :, :40] = np.random.default_rng(0).normal(size=(2, 3, 40, 25, 2))
+    names = {"train": "S001C001P001R001A00{}.skeleton", "val": "S001C001P003R001A00{}.skeleton"}
+    for split, name in names.items():
+        np.save(f"{split}_data_joint.npy", clips)
+        (tmp_path / f"{split}_label.pkl").write_bytes(pickle.dumps(([name.format(1), name.format(2)], [0, 1])))
+    run_python(ROOT / "docs" / "convert.md")
+    source = read_npz(Path("st_gcn.npz"), "ntu60", "xsub")
+    assert source.infos[0].id == "S001C001P001R001A001"
+    read = next(iter(source.read_clips())).joints  # (M, T, V, C)
+    assert np.array_equal(read, clips[0].transpose(3, 1, 2, 0)[:, :40])
 
 
 def run_python(page: Path) -> dict[str, Any]:

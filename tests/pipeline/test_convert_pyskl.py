@@ -168,3 +168,23 @@ def test_read_pyskl__an_empty_split_and_clips_in_none_are_told(
     assert "f.pkl: the split xsub_train is empty" in caplog.text
     assert "f.pkl: 2 of 3 clips are in neither split of xsub" in caplog.text
     assert "xview" not in caplog.text
+
+
+def test_read_pyskl__refuses_to_lose_all_splits(tmp_path: Path) -> None:
+    content = pyskl_content()
+    names = {entry["frame_dir"]: f"clip{number}" for number, entry in enumerate(content["annotations"])}
+    for entry in content["annotations"]:
+        entry["frame_dir"] = names[entry["frame_dir"]]
+    lists = [[names[name] for name in content["split"][key]] for key in ("xsub_train", "xsub_val")]
+    path = write_pickle(tmp_path / "f.pkl", {**content, "split": dict(zip(("train", "val"), lists, strict=True))})
+    with pytest.raises(RawInputError, match="has no protocol for the splits train, val, and the clips' names") as error:
+        read_pyskl(path, "ntu60")
+    assert "xsub_train and xsub_val" in (error.value.remedy or "")
+    write_pickle(path, {**content, "split": dict(zip(("xsub_train", "xsub_val"), lists, strict=True))})  # as it says
+    assert [split.protocol.name for split in read_pyskl(path, "ntu60").splits] == ["xsub"]
+
+
+def test_read_pyskl__names_and_labels_of_st_gcn_are_sent_to_npz(tmp_path: Path) -> None:
+    with pytest.raises(RawInputError, match="got a tuple") as error:
+        read_pyskl(write_pickle(tmp_path / "label.pkl", (["a"], [0])), None)
+    assert "mampctl import npz" in (error.value.remedy or "")

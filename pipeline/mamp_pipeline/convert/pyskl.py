@@ -16,6 +16,7 @@ from mamp_pipeline.cleaning.clip import count_valid_frames
 from mamp_pipeline.cleaning.plausibility import ONLY_3D
 from mamp_pipeline.convert.padded import check_labelled, read_runs
 from mamp_pipeline.convert.source import (
+    OTHER_DATASET_REMEDY,
     FileSplit,
     FileState,
     ImportClip,
@@ -28,7 +29,7 @@ from mamp_pipeline.convert.source import (
     make_clip_infos,
 )
 from mamp_pipeline.datasets.clips import ClipInfo
-from mamp_schemas.errors import RawInputError
+from mamp_schemas.errors import RawInputError, printable
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.safe_pickle import PickledArray, load_pickle
 from mamp_schemas.io.store_reader import Store
@@ -38,6 +39,9 @@ from mamp_schemas.progress import Progress
 
 logger = logging.getLogger(__name__)
 
+
+_MAX_LISTED = 10
+"""The most splits and keys that a message lists."""
 
 _REQUIRED_KEYS = ("frame_dir", "label", "total_frames", "keypoint")
 
@@ -52,7 +56,7 @@ class Annotation:
 
 
 def read_annotations(path: Path, value: object) -> list[Annotation]:
-    """Check the list of annotations. Keys that a store cannot hold are logged and dropped.
+    """Check the list of annotations. Keys that a store cannot hold are logged and left out.
 
     Raises:
         RawInputError: it is no list, or an annotation lacks a key, or is 2D, or contradicts itself.
@@ -70,7 +74,7 @@ def read_annotations(path: Path, value: object) -> list[Annotation]:
             )
     others = sorted({key for entry in value for key in entry if isinstance(key, str)} - set(_REQUIRED_KEYS))
     if others:
-        logger.info(f"dropped: {', '.join(others)} of the annotations")
+        logger.info(f"left out: {', '.join(map(printable, others[:_MAX_LISTED]))} of the annotations")
     return annotations
 
 
@@ -105,10 +109,10 @@ def describe_value(value: object) -> str:
 
 
 def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
-    """Read a pickle of 3D skeletons. Splits of protocols that the dataset does not have are logged and dropped.
+    """Read a pickle of 3D skeletons. Splits of protocols that the dataset does not have are left out, with a warning.
 
     Raises:
-        RawInputError: it cannot be read, has another layout, or holds 2D keypoints.
+        RawInputError: it cannot be read, has another layout, holds 2D keypoints, or would lose all its splits.
         UsageError: the dataset must be named.
     """
     check_format(path, "pyskl")
@@ -116,7 +120,8 @@ def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
     content = load_pickle(path)
     if not (isinstance(content, dict) and "split" in content and "annotations" in content):
         raise RawInputError(
-            f"{path}: expected a dictionary of 'split' and 'annotations', got {describe_value(content)}"
+            f"{path}: expected a dictionary of 'split' and 'annotations', got {describe_value(content)}",
+            remedy=_other_form_remedy(content),
         )
     annotations = read_annotations(path, content["annotations"])
     lists = _read_split_lists(path, content["split"], {annotation.name for annotation in annotations})
@@ -126,6 +131,8 @@ def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
     )
     check_ids(path, ids)
     infos = make_clip_infos(path, dataset, ids, [annotation.label for annotation in annotations])
+    splits = tuple(_make_splits(path, dataset, lists, infos))
+    _warn_of_other_splits(path, dataset, lists, splits, infos)
     return ImportSource(
         path=path,
         origin="pyskl",
@@ -133,10 +140,19 @@ def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
         label_kind="index",
         id_origin="file",
         infos=tuple(infos),
-        splits=tuple(_make_splits(path, dataset, lists, infos)),
+        splits=splits,
         read_clips=partial(_read_clips, path, annotations),
         state=state,
     )
+
+
+def _other_form_remedy(content: object) -> str:
+    if isinstance(content, list | tuple) and len(content) == 2:
+        return (
+            "A pair of names and labels belongs to an array of ST-GCN's form: write both into one npz file, as "
+            "docs/convert.md shows, and use `mampctl import npz`."
+        )
+    return "Use PYSKL's form, as docs/convert.md describes it."
 
 
 def _read_split_lists(path: Path, splits: object, names: set[str]) -> dict[str, tuple[str, ...]]:
@@ -184,8 +200,34 @@ def _make_splits(
     for protocol in dataset.protocols:
         if {f"{protocol.name}_train", f"{protocol.name}_val"} <= left.keys():
             yield _make_split(path, protocol, left, infos)
-    if left:
-        logger.info(f"dropped: the splits {', '.join(left)}, which {dataset.title} has no protocol for")
+
+
+def _warn_of_other_splits(
+    path: Path,
+    dataset: DatasetSpec,
+    lists: Mapping[str, object],
+    splits: Sequence[FileSplit],
+    infos: Sequence[ClipInfo],
+) -> None:
+    """Name the splits that are left out.
+
+    Raises:
+        RawInputError: these are all, and clip names give none either.
+    """
+    known = {f"{split.protocol.name}_{side}" for split in splits for side in ("train", "val")}
+    others = [printable(key[:80]) for key in lists if key not in known]
+    if not others:
+        return
+    first = dataset.protocols[0].name
+    what = f"{path}: {dataset.title} has no protocol for the splits {', '.join(others[:_MAX_LISTED])}"
+    numbers = {protocol.column for protocol in dataset.protocols}
+    if not splits and all(getattr(info, number) < 0 for info in infos for number in numbers):
+        raise RawInputError(
+            f"{what}, and the clips' names do not say which split they are in",
+            remedy=f"Name the splits in the file after a protocol of the dataset, such as {first}_train and "
+            f"{first}_val. {OTHER_DATASET_REMEDY}",
+        )
+    logger.warning(f"{what}: left out")
 
 
 def _make_split(

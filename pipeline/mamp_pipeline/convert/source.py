@@ -212,6 +212,12 @@ def check_ids(path: Path, ids: Sequence[str]) -> None:
         raise RawInputError(f"{path}: clip {name} is there {count} times; each name must be there once")
 
 
+OTHER_DATASET_REMEDY = (
+    "Clips with other classes or joints come in as own recordings: write each to an npy file in a folder of its class, "
+    "and ingest them with a layout (docs/own-data.md)."
+)
+
+
 def detect_dataset(
     path: Path, named: str | None, ids: Sequence[str], mismatch: Callable[[DatasetSpec], str]
 ) -> DatasetSpec:
@@ -231,7 +237,7 @@ def detect_dataset(
     reasons = {name: mismatch(spec) for name, spec in specs.items()}
     if named is not None:
         if reasons[named]:
-            raise RawInputError(f"{path} is not of {specs[named].title}: {reasons[named]}")
+            raise RawInputError(f"{path} is not of {specs[named].title}: {reasons[named]}", remedy=OTHER_DATASET_REMEDY)
         return specs[named]
     fitting = [name for name, reason in reasons.items() if not reason]
     fitting = [name for name in fitting if _can_be_named(find_reader(name), ids)] or fitting
@@ -242,7 +248,7 @@ def detect_dataset(
             f"{path}: could be of {', '.join(fitting)}; the file does not say", remedy="Name one with --dataset."
         )
     listed = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
-    raise RawInputError(f"{path}: fits no known dataset{listed}")
+    raise RawInputError(f"{path}: fits no known dataset{listed}", remedy=OTHER_DATASET_REMEDY)
 
 
 def _can_be_named(reader: DatasetReader, ids: Sequence[str]) -> bool:
