@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +167,34 @@ def test_open_store__a_damaged_column_is_named(path: Path, name: str, damage: Ca
     damage(column_file(path, name))
     with pytest.raises(DamagedStoreError, match=f"clips/{name}/c/0"):
         open_store(path)
+
+
+def put_fifo(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def put_endless(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/dev/zero")
+
+
+def put_sparse(file: Path) -> None:
+    os.truncate(file, 2**40)
+
+
+@pytest.mark.parametrize("damage", [put_fifo, put_endless, put_sparse])
+def test_open_store__what_is_no_file_is_named_and_not_opened(path: Path, damage: Callable[[Path], None]) -> None:
+    damage(column_file(path, "label"))
+    with pytest.raises(DamagedStoreError, match=r"clips/label/c/0\)"):
+        open_store(path)
+
+
+@pytest.mark.parametrize("damage", [put_fifo, put_endless])
+def test_read_rows__what_is_no_file_is_named_and_not_opened(path: Path, damage: Callable[[Path], None]) -> None:
+    damage(shard(path, 1))
+    with pytest.raises(DamagedStoreError, match="joints/c/1/0/0"):
+        open_store(path).read_rows("joints", 32, 40)
 
 
 def test_open_store__a_column_in_the_place_of_another_is_named(path: Path) -> None:
