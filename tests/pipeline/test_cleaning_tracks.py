@@ -1,7 +1,10 @@
+import time
+
 import numpy as np
 import pytest
 
 from mamp_pipeline.cleaning.tracks import group_tracks
+from mamp_pipeline.datasets.clips import RawBodies
 from mamp_schemas.errors import RawFileError
 from tests.pipeline.cleaning_cases import make_body, make_raw
 
@@ -34,3 +37,13 @@ def test_group_tracks__ids_beyond_doubles_stay_apart() -> None:
 def test_group_tracks__no_record() -> None:
     with pytest.raises(RawFileError, match="no body in any of its 4 frames"):
         group_tracks(make_raw(frames=4))
+
+
+def test_group_tracks__a_body_for_each_of_many_records() -> None:
+    count = 200_000
+    raw = RawBodies(count, np.arange(count), np.arange(count)[::-1], np.zeros((count, 1, 3), np.float32))
+    start = time.process_time()
+    tracks, frames = group_tracks(raw)
+    assert (len(tracks), frames) == (count, count)
+    assert [track.start for track in tracks[:3]] == [0, 1, 2]
+    assert time.process_time() - start < 20

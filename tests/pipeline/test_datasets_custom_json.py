@@ -63,6 +63,10 @@ def test_read_json__faults_of_joints(joints: str, reason: str) -> None:
     assert reason in fault({"format": "json"}, f"[{joints}]".encode()).reason
 
 
+def test_read_json__values_that_would_take_the_memory() -> None:
+    assert "would take 2.4 GB of memory" in fault(JSON, b"[" + b"[]," * 25_000_000 + b"[]]").reason
+
+
 def test_read_json__syntax_names_the_line() -> None:
     problem = fault({"format": "json"}, b"[\n[[1,2,3],\n]]")
     assert problem.line == 3

@@ -1,5 +1,6 @@
 """From what a file holds to bodies in metres: units, axes, missing joints, bodies too many, and what names tell."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -158,3 +159,13 @@ def test_find_recording__goes_by_the_suffix_alone() -> None:
     reader = find_reader("custom", stick_layout(NPY))
     assert reader.parse_path("walk/one.npy") == ClipInfo("walk/one", -1)
     assert reader.parse_path("walk/one.csv") is None
+
+
+def test_normalise__a_body_for_each_of_many_records() -> None:
+    tracks = np.full((1, 20_000, 3, 3), NAN, dtype=np.float32).reshape(20_000, 1, 3, 3)
+    tracks[:] = np.arange(9).reshape(3, 3) / 10
+    tracks[1234] *= 2
+    tracks[17] *= 3
+    start = time.process_time()
+    assert sorted(set(parse(tracks, bodies=2).body_id.tolist())) == [17, 1234]
+    assert time.process_time() - start < 10

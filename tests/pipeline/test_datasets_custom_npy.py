@@ -5,6 +5,9 @@ import pytest
 
 from tests.pipeline.custom_cases import fault, npy_bytes, parse
 
+_HEADER = b"{'descr': '<f8', 'fortran_order': False, 'shape': (" + b"1," * 70 + b")}\n"
+MANY_AXES = b"\x93NUMPY\x01\x00" + len(_HEADER).to_bytes(2, "little") + _HEADER + bytes(8)
+
 
 @pytest.mark.parametrize("order", ["TVC", "TMVC", "CTVM", "MTVC", "VTC"])
 def test_read_npy__orders(order: str) -> None:
@@ -36,6 +39,8 @@ def test_read_npy__kinds_of_numbers(dtype: str) -> None:
         (b"", "not an npy file"),
         (npy_bytes(np.ones((5, 3, 3))).replace(b"(5, 3, 3)", b"(5,10**9)"), "not an npy file"),
         (npy_bytes(np.ones((5, 3, 3))).replace(b"(5, 3, 3), ", b"(999999999,3,3)"), "expected 71999999928"),
+        (npy_bytes(np.ones((1, 3, 3))).replace(b"(1, 3, 3), }   ", b"(True, 3, 3), }"), "not of at most 32 whole"),
+        (MANY_AXES, "an array of 70 axes"),
     ],
 )
 def test_read_npy__faults(data: bytes, reason: str) -> None:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamp_pipeline.datasets.clips import RawBodies
-from mamp_pipeline.datasets.custom.recordings import parse_recording, parse_recording_name
+from mamp_pipeline.datasets.clips import ClipInfo, RawBodies
+from mamp_pipeline.datasets.custom.recordings import RecordingReader, parse_recording, parse_recording_name
+from mamp_pipeline.datasets.io.source import RawSource
 from mamp_pipeline.ingest.plan import Part
 from mamp_pipeline.ingest.tasks import ParseJob
 from mamp_schemas.errors import RawFileError
@@ -114,3 +115,10 @@ def test_parse_recording_name__accents_in_either_form() -> None:
     layout = stick_layout(NPY, labels="folder", classes=["rückwärts", "vor"])
     for name in ("rückwärts", unicodedata.normalize("NFD", "rückwärts")):
         assert parse_recording_name(f"{name}/a.npy", layout).label == 0
+
+
+def test_read__an_id_that_every_clip_would_have_room_for(tmp_path: Path) -> None:
+    reader = RecordingReader(stick_layout(NPY))
+    source = RawSource("x" * 1_001, tmp_path, "x.npy", 0, None)
+    with pytest.raises(RawFileError, match="an id of 1,001 characters"):
+        reader.read(source, ClipInfo(source.id, -1))

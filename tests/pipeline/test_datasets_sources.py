@@ -1,9 +1,11 @@
 import gzip
 import lzma
+import os
 import pickle
 import random
 import struct
 import sys
+import time
 import tracemalloc
 import zipfile
 import zlib
@@ -15,6 +17,7 @@ import pytest
 from mamp_pipeline.datasets.base import find_reader
 from mamp_pipeline.datasets.discover import FoundSources, find_sources, read_exclude_list
 from mamp_pipeline.datasets.io import read as reading
+from mamp_pipeline.datasets.io.listing import DEEP_REASON
 from mamp_pipeline.datasets.io.read import choose_inflater, gunzip, read_head, read_source
 from mamp_schemas.errors import RawFileError, RawInputError
 from tests.paths import SHARED_DATA
@@ -493,6 +496,58 @@ def test_gunzip__stops_at_the_limit() -> None:
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
     assert gunzip(gzip.compress(bytes(1_000)), limit=1_000) == bytes(1_000)
+
+
+def test_gunzip__many_members_and_what_packs_too_well() -> None:
+    parts = [bytes([number]) for number in range(256)]
+    assert gunzip(b"".join(gzip.compress(part) + bytes(3) for part in parts)) == b"".join(parts)
+    start = time.process_time()
+    with pytest.raises(RawFileError, match="more than 100,000 gzipped members"):
+        gunzip(gzip.compress(b"") * 2_000_000)
+    assert time.process_time() - start < 30
+    packed = gzip.compress(bytes(100_000_000))
+    tracemalloc.start()
+    with pytest.raises(RawFileError, match="no recording packs so well"):
+        gunzip(packed)
+    assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    tracemalloc.stop()
+
+
+def test_find_sources__folders_deeper_than_calls(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        for depth in range(2_100):
+            Path("d").mkdir()
+            os.chdir("d")
+            if depth in (1_200, 2_050):
+                Path(f"{SECOND if depth == 1_200 else THIRD}.skeleton").write_bytes(b"deep")
+    finally:
+        os.chdir(here)
+    found = find_sources([folder], find_reader("ntu120"))
+    assert [source.id for source in found.sources] == [FIRST, SECOND]
+    assert read_source(found.sources[1]) == b"deep"
+    assert [group.reason for group in found.left_out] == [DEEP_REASON]
+
+
+@pytest.mark.parametrize("sizes", [(7, 2**63 + 5, 0), (2**63 + 7, 5, 0), (7, 5, 2**63 + 5), (7, 5, 2**64 - 1)])
+def test_find_sources__sizes_and_places_of_an_archive_that_no_file_has(
+    tmp_path: Path, sizes: tuple[int, int, int]
+) -> None:
+    path = _archive(tmp_path / "raw.zip", f"{FIRST}.skeleton")
+    data = path.read_bytes()
+    entry, end = data.rfind(b"PK\x01\x02"), data.rfind(b"PK\x05\x06")
+    wide = struct.pack("<HH3Q", 1, 24, *sizes)
+    head = bytearray(data[entry:end])
+    head[20:28] = b"\xff" * 8  # sizes, which the extra field gives
+    head[30:32] = len(wide).to_bytes(2, "little")
+    head[42:46] = b"\xff" * 4  # and the place
+    tail = bytearray(data[end:])
+    tail[12:16] = (len(head) + len(wide)).to_bytes(4, "little")
+    path.write_bytes(data[:entry] + bytes(head) + wide + bytes(tail))
+    with pytest.raises(RawInputError, match="a size or place that no file has"):
+        find_sources([path], find_reader("ntu120"))
 
 
 def test_find_sources__several_archives_at_once(tmp_path: Path) -> None:

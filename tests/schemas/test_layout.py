@@ -1,8 +1,10 @@
 """Layouts: joint maps, columns and names are checked as a whole, and every fault names its key."""
 
+import time
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from mamp_schemas.datasets.ntu import NTU60
 from mamp_schemas.errors import ConfigError
@@ -174,3 +176,11 @@ def test_matches_pattern__star_is_any_text(name: str, pattern: str, matches: boo
 
 def test_layout__digest_is_that_of_before_where_no_new_key_is_given() -> None:
     assert read().digest() == DIGEST
+
+
+def test_layout__more_joints_than_a_body_has() -> None:
+    joints = {"j0": "j0"} | {f"j{number}": f"j{number - 1}" for number in range(1, 40_000)}
+    start = time.process_time()
+    with pytest.raises(ValidationError, match="at most 1000 items"):
+        Skeleton(name="long", joints=tuple(joints), parents=tuple(range(len(joints))), centre=0)
+    assert time.process_time() - start < 10

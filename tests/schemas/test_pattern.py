@@ -42,6 +42,10 @@ def test_pattern_groups__lists_the_names() -> None:
         ("((a{100}){100}){100}", "more than 100,000 characters"),
         (r"([^]\]]{1000}){1000}", "more than 100,000 characters"),
         ("a{99999999999999999999999999}", "written out"),
+        ("(?#[)(((a{999}){999}){999})(?#])", "more than 100,000 characters"),
+        (r"[\]](((a{999}){999}){999})[\]]", "more than 100,000 characters"),
+        ("(?x)#[\n(((a{999}){999}){999})#]", "the flag x"),
+        ("(?:a){e<=2}", "a brace that is no count"),
     ],
 )
 def test_pattern_groups__refuses(expression: str, reason: str) -> None:

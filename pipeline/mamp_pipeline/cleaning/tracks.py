@@ -62,9 +62,11 @@ def group_tracks(raw: RawBodies, *, keep_gaps: bool = False) -> tuple[list[Track
     if single_body:
         return [Track(0, raw.joints, _indices_if_gaps(index))], frames
     ids, first = np.unique(raw.body_id, return_index=True)
+    order = np.argsort(raw.body_id, kind="stable")  # the records of each body, one body after the other
+    bodies = np.split(order, np.searchsorted(raw.body_id[order], ids)[1:])
     tracks = []
     for k in np.argsort(first, kind="stable"):
-        records = raw.body_id == ids[k]
+        records = bodies[k]
         frame_indices = _indices_if_gaps(index[records]) if keep_gaps else None
         tracks.append(Track(int(index[first[k]]), raw.joints[records], frame_indices))
     return tracks, frames

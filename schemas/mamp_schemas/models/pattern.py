@@ -23,6 +23,8 @@ MAX_SIZE = 100_000
 TIME_LIMIT = 1.0
 """Seconds that one text may take; a name takes millionths."""
 
+_CLASS = re.compile(r"\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
+_VERBOSE = re.compile(r"\(\?[a-zA-Z-]*x")
 _COUNTS = re.compile(r"\{(\d*)(,?)(\d*)\}")
 
 
@@ -84,6 +86,12 @@ def _written_out(expression: str) -> int:
             at, last = counts.end(), last * repeats
             continue
         if character == "(":
+            if expression.startswith("(?#", at):  # a comment
+                closing = expression.find(")", at)
+                at = closing + 1 if closing > 0 else len(expression)
+                continue
+            if _VERBOSE.match(expression, at):
+                raise ValueError(f"{expression} has the flag x: write it without blanks and comments")
             sizes.append(1)
         elif character == ")" and len(sizes) > 1:
             last = sizes.pop()
@@ -91,10 +99,11 @@ def _written_out(expression: str) -> int:
         else:
             last = 1
             sizes[-1] += 1
+        if character == "{":
+            raise ValueError(f"{expression} has a brace that is no count, as in {{2,3}}: write it as \\{{")
         if character == "\\":
             at += 1
-        elif character == "[":
-            closing = expression.find("]", at + (3 if expression[at + 1 : at + 2] == "^" else 2))
-            at = closing if closing > 0 else at
+        elif character == "[" and (characters := _CLASS.match(expression, at)):
+            at = characters.end() - 1
         at += 1
     return sizes[0]

@@ -1,6 +1,6 @@
 """Skeletons: joint names, parents and the joint that clips are centred on."""
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from mamp_schemas.models.base import Model
 
@@ -16,7 +16,7 @@ class Skeleton(Model):
     """
 
     name: str
-    joints: tuple[str, ...]
+    joints: tuple[str, ...] = Field(max_length=1_000)
     parents: tuple[int, ...]
     centre: int
 

@@ -141,7 +141,11 @@ def _keep_most_moving(positions: Positions, bodies: int) -> Positions:
     ids = np.unique(positions.body)
     if len(ids) <= bodies:
         return positions
-    motions = [np.nanvar(positions.xyz[positions.body == body].reshape(-1, 3), axis=0).sum() for body in ids]
+    order = np.argsort(positions.body, kind="stable")  # the records of each body, one body after the other
+    starts = np.searchsorted(positions.body[order], ids)
+    motions = [
+        np.nanvar(positions.xyz[records].reshape(-1, 3), axis=0).sum() for records in np.split(order, starts[1:])
+    ]
     most = np.argsort(motions, kind="stable")[::-1][:bodies]
     return positions.take(np.flatnonzero(np.isin(positions.body, ids[most])))
 

@@ -15,6 +15,8 @@ from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout_files import NpyFiles
 from mamp_schemas.models.skeleton import Skeleton
 
+_MAX_AXES = 32
+"""Axes that every numpy can hold; recordings have four at most."""
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -78,6 +80,8 @@ def _read_array(data: bytes) -> NDArray[np.generic]:
         raise RawFileError(f"not an npy file ({str(problem).splitlines()[0] if str(problem) else problem!r})") from None
     if dtype.kind not in "fiu":
         raise RawFileError(f"an array of {dtype}, expected numbers")
+    if len(shape) > _MAX_AXES or any(type(length) is not int for length in shape):
+        raise RawFileError(f"an array of {len(shape)} axes, whose shape is not of at most {_MAX_AXES} whole numbers")
     size, left = math.prod(shape) * dtype.itemsize, len(data) - file.tell()
     if min(shape, default=1) < 1:
         raise RawFileError(f"an array of shape {shape} holds nothing")

@@ -29,6 +29,9 @@ from mamp_schemas.models.pattern import match_whole
 _MAX_NUMBER = 2**15 - 1
 """The columns of a store hold 16 bits."""
 
+MAX_ID = 1_000
+"""The longest id, in characters: a store has room for the longest of its ids in every clip."""
+
 _UNQUOTED = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 _DATA_FILE = re.compile(
@@ -94,6 +97,14 @@ def _number(group: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 5 or int(text) > _MAX_NUMBER:
         raise RawFileError(f"{group} '{text}' in its name is not a number from 0 to {_MAX_NUMBER}")
     return int(text)
+
+
+def _check_id(name: str) -> None:
+    if len(name) > MAX_ID:
+        raise RawFileError(
+            f"its path gives an id of {len(name):,} characters (those outside of ASCII are three each byte), at most "
+            f"{MAX_ID:,} are taken: shorten the names of the file and its folders"
+        )
 
 
 def parse_recording(data: bytes, layout: Layout) -> RawBodies:
@@ -163,6 +174,7 @@ class RecordingReader(DatasetReader):
             RawFileError: the name does not match the layout's `names`, its label is no class, or the content is
                 damaged or not as the layout says.
         """
+        _check_id(source.id)
         info = parse_recording_name(source.member, self._layout)
         positions = parse_positions(read_source(source), self._layout)
         if self._layout.labels == "file":

@@ -14,12 +14,14 @@ from typing import IO, NamedTuple, cast
 
 from mamp_pipeline.datasets.file_names import is_archive, strip_suffix
 from mamp_pipeline.datasets.io.source import ArchiveEntry
-from mamp_schemas.errors import RawInputError
+from mamp_schemas.errors import RawInputError, printable
 from mamp_schemas.io.storage import head_object, list_objects, modification_token, open_binary
 from mamp_schemas.io.storage_path import ObjectUrl, StoragePath, is_remote
 
 _SUPPORTED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED_FLAG = 0x1
+_MAX_BYTES = 2**62
+"""The largest size and offset that is believed of an archive; sums of both stay within 64 bits."""
 
 
 class ListedFile(NamedTuple):
@@ -136,25 +138,40 @@ class _FollowedLinks:
 
 LOOP_REASON = "a link that leads back to itself"
 LOST_REASON = "a link to a file or folder that is not there"
+DEEP_REASON = "a folder so deep that its files cannot be named: the system takes paths of 4,095 bytes"
+_MAX_PATH = 3_839
+"""Bytes of the longest path of a folder that is listed: with a name of 255 bytes, files in it can be opened."""
 FOLLOWED_REASON = "a link to a folder that is listed already, or that holds the folder listed: not followed"
 
 
-def _list_folder(path: Path, links: _FollowedLinks, inside: str = "") -> Iterator[ListedFile]:
+def _list_folder(path: Path, links: _FollowedLinks) -> Iterator[ListedFile]:
+    # Not recursive: folders may be nested deeper than calls may.
+    waiting = [("", iter(_scan_folder(path)))]
+    while waiting:
+        inside, entries = waiting[-1]
+        entry = next(entries, None)
+        if entry is None:
+            waiting.pop()
+            continue
+        member = inside + entry.name
+        if not _is_folder(entry):
+            yield _stat_file(entry, member)
+        elif len(os.fsencode(entry.path)) > _MAX_PATH:
+            yield ListedFile(member, 0, None, 0, problem=DEEP_REASON)
+        elif not entry.is_symlink() or links.should_follow(Path(entry.path)):
+            waiting.append((f"{member}/", iter(_scan_folder(Path(entry.path)))))
+        else:
+            yield ListedFile(member, 0, None, 0, problem=FOLLOWED_REASON)
+
+
+def _scan_folder(path: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError as problem:
         raise RawInputError(
             f"{path}: cannot list the folder ({problem.strerror})", remedy="Make it readable, or name another folder."
         ) from None
-    for entry in listed:
-        member = inside + entry.name
-        if not _is_folder(entry):
-            yield _stat_file(entry, member)
-        elif not entry.is_symlink() or links.should_follow(Path(entry.path)):
-            yield from _list_folder(Path(entry.path), links, f"{member}/")
-        else:
-            yield ListedFile(member, 0, None, 0, problem=FOLLOWED_REASON)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -227,6 +244,11 @@ def _archive_member(path: StoragePath, member: zipfile.ZipInfo, modified: int) -
             f"{path}: member {member.filename} is encrypted or packed by method {member.compress_type}, "
             "expected none or deflate",
             remedy="Unpack the archive and name the folder.",
+        )
+    if max(member.file_size, member.compress_size, member.header_offset) > _MAX_BYTES or member.header_offset < 0:
+        raise RawInputError(
+            f"{path}: its directory gives member {printable(member.filename)} a size or place that no file has",
+            remedy="The archive is damaged: fetch it again.",
         )
     deflated = member.compress_type == zipfile.ZIP_DEFLATED
     entry = ArchiveEntry(member.CRC, member.header_offset, member.compress_size, deflated)

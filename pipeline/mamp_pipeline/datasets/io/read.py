@@ -132,6 +132,12 @@ _ZIP_BOMB_MIN_BYTES, _MAX_COMPRESSION_RATIO = 2**24, 100
 """A member of more than this many bytes, unpacked, and this many times its packed size is refused before it takes the
 memory: recorded numbers deflate to about a fifth."""
 
+_MAX_GZIP_MEMBERS = 100_000
+"""A member for every 64 kB, as bgzip writes them, makes 4,096 of the largest raw file."""
+
+_PIECE_BYTES = 2**14
+"""Bytes that are unpacked at a time."""
+
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 """The format that zlib is to expect: gzip's header and CRC."""
 
@@ -307,20 +313,31 @@ def gunzip(packed: bytes, limit: int = MAX_RAW_BYTES) -> bytes:
     Raises:
         RawFileError: it is not gzipped, cut short, damaged, or too large.
     """
-    parts: list[bytes] = []
-    held = 0
-    while True:
-        stream = inflater.decompressobj(_GZIP_BITS)
+    likely = max(_ZIP_BOMB_MIN_BYTES, _MAX_COMPRESSION_RATIO * len(packed))
+    room = min(limit, likely)
+    content, stream = bytearray(), inflater.decompressobj(_GZIP_BITS)
+    # By pieces: what is left behind a member is copied, and there may be a member for every few bytes.
+    waiting, read, members = b"", 0, 1
+    while waiting or read < len(packed):
+        if not waiting:
+            waiting = packed[read : read + _PIECE_BYTES]
+            read += len(waiting)
+        if stream.eof:
+            waiting = waiting.lstrip(b"\0")  # tapes and disks are filled up by zeros
+            if not waiting:
+                continue
+            stream, members = inflater.decompressobj(_GZIP_BITS), members + 1
+            if members > _MAX_GZIP_MEMBERS:
+                raise RawFileError(f"has more than {_MAX_GZIP_MEMBERS:,} gzipped members: pack it again with gzip")
         try:
-            part = stream.decompress(packed, limit + 1 - held)
+            content += stream.decompress(waiting, room + 1 - len(content))
         except inflater.error as problem:
             raise RawFileError(f"cannot be unpacked ({problem})") from None
-        held += len(part)
-        parts.append(part)
-        if held > limit:
+        if len(content) > limit:
             raise RawFileError(f"unpacks to more than {limit:,} bytes: no recording is so large")
-        if not stream.eof:
-            raise RawFileError("cannot be unpacked (the gzipped file is cut short)")
-        packed = stream.unused_data.lstrip(b"\0")  # tapes and disks are filled up by zeros
-        if not packed:
-            return b"".join(parts)
+        if len(content) > likely:
+            raise RawFileError(f"its {len(packed):,} bytes unpack to more than {likely:,}: no recording packs so well")
+        waiting = stream.unused_data if stream.eof else stream.unconsumed_tail
+    if not stream.eof:
+        raise RawFileError("cannot be unpacked (the gzipped file is cut short)")
+    return bytes(content)
