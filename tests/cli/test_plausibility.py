@@ -104,6 +104,27 @@ def test_info__counts_clips_whose_second_body_is_zeros(run: Run) -> None:
     assert "2 clips whose second body is zeros throughout (several ids that joined the first body)" in out
 
 
+@pytest.mark.usefixtures("place")
+def test_ingest__bodies_that_have_no_slot_are_counted_and_said(run: Run) -> None:
+    Path("layout.yaml").write_text(LAYOUT.replace("TVC", "MTVC"))
+    for number in range(5):
+        both = np.full((2, 20, 20, 3), np.nan)
+        both[0] = person(frames=20)
+        both[1, : 20 if number < 3 else 0] = person(frames=20 if number < 3 else 0) * 0.9
+        if number == 0:  # the tracker gave one person a second id
+            both[0, 12:], both[1, :12] = np.nan, np.nan
+        np.save(f"raw/take{number}.npy", both)
+    outcome = ingest(run, "s.zarr")
+    assert outcome.code == 0
+    clips, frames = (
+        "3 clips with more bodies than the layout's `bodies`",
+        "8 frames in which only bodies were seen that",
+    )
+    for text in (outcome.err, run("info", "s.zarr").out):
+        assert clips in text
+        assert frames in text
+
+
 def test_import__wrong_units_are_said_and_not_refused(run: Run, tmp_path: Path) -> None:
     outcome = run("ingest", "ntu60", "--raw", GOLDEN / "ntu60" / "raw.zip", "--out", tmp_path / "s.zarr")
     assert "bodies: median stature 1." in outcome.err

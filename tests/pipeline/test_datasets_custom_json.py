@@ -1,10 +1,12 @@
 """Own recordings as JSON: points in every shape, every fault with its place."""
 
 import json
+from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.pipeline.custom_cases import JSON, fault, parse
+from tests.pipeline.custom_cases import JOINTS, JSON, fault, parse
 
 TRACKED = '{"track": 1, "pose": {"points": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}}'
 
@@ -77,3 +79,56 @@ def test_read_json__syntax_names_the_line() -> None:
 )
 def test_read_json__what_cannot_be_read(data: bytes) -> None:
     assert fault({"format": "json"}, data).reason
+
+
+def by_name(frames: int = 3, **changes: Any) -> list[dict[str, Any]]:
+    return [
+        {**{joint: [0.1 * frame, 1.0, number] for number, joint in enumerate(JOINTS)}, **changes}
+        for frame in range(frames)
+    ]
+
+
+def test_parse_json__names_of_joints_in_whatever_case() -> None:
+    upper = [{name.upper(): point for name, point in frame.items()} for frame in by_name()]
+    expected = parse({"format": "json"}, json.dumps(by_name()).encode())
+    assert np.array_equal(parse({"format": "json"}, json.dumps(upper).encode()).joints, expected.joints)
+
+
+def test_parse_json__joints_that_differ_in_case_only_are_refused() -> None:
+    frame = {"hip": [0, 1, 0], "chest": [0, 1, 1], "HEAD": [0, 0, 0], "Head": [0, 0, 1]}
+    assert "differ only in case" in fault({"format": "json"}, json.dumps([frame]).encode()).reason
+
+
+def test_parse_json__an_id_as_number_and_as_text_is_one_body() -> None:
+    frames = [
+        {"people": [{"track": track, "pose": frame}]} for track, frame in zip([1, "1", 1], by_name(), strict=True)
+    ]
+    raw = parse({"format": "json", "bodies": "people", "id": "track", "joints": "pose"}, json.dumps(frames).encode())
+    assert raw.body_id.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("content", "hint", "then"),
+    [
+        (
+            [{"image": frame, "world": frame} for frame in by_name()],
+            "`joints: image` or `joints: world`",
+            {"joints": "world", "unused": ["image"]},
+        ),
+        ({"takes": by_name()}, "`frames: takes`", {"frames": "takes"}),
+    ],
+)
+def test_parse_json__the_key_that_leads_to_the_joints_is_named_and_works(
+    content: Any, hint: str, then: dict[str, Any]
+) -> None:
+    data = json.dumps(content).encode()
+    assert hint in fault({"format": "json"}, data).reason
+    assert len(parse({"format": "json", **then}, data).joints) == 3
+
+
+def test_parse_json__a_list_of_bodies_that_are_lists_is_told_and_read() -> None:
+    names = [f"j{number}" for number in range(5)]
+    skeleton = {"name": "five", "centre": "j0", "joints": dict.fromkeys(names, "j0")}
+    data = json.dumps([[[[number, 1.0, frame] for number in range(5)]] for frame in range(3)]).encode()
+    assert '`bodies: ""`' in fault({"format": "json"}, data, skeleton=skeleton).reason
+    assert parse({"format": "json", "bodies": ""}, data, skeleton=skeleton).joints.shape == (3, 5, 3)

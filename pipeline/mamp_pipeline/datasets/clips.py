@@ -19,12 +19,16 @@ class RawBodies:
         frame: (B,) int64, the 0-based frame of each record; ascending.
         body_id: (B,) int64, the tracker's id of each record.
         joints: (B, V, 3) float32, metres.
+        bodies_left: bodies of the file that are not among the records, because a clip has no slots for them.
+        frames_left: frames in which no other bodies were seen.
     """
 
     frames: int
     frame: NDArray[np.int64]
     body_id: NDArray[np.int64]
     joints: NDArray[np.float32]
+    bodies_left: int = 0
+    frames_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)

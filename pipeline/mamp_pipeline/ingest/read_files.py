@@ -88,6 +88,9 @@ def _clean(raw: RawClip, reader: DatasetReader, policy: IngestPolicy, result: Fi
     joints = raw.content.joints if isinstance(raw.content, RawBodies) else clip.joints[0]
     result.samples.append(sample_records(joints))
     result.counts["empty_body"] += is_empty_body(clip)
+    if isinstance(raw.content, RawBodies) and raw.content.bodies_left:
+        result.counts["bodies_left"] += 1
+        result.counts["frames_left"] += raw.content.frames_left
     result.counts.update(find_changing_fields(make_clip, policy, reader.options))
     result.counts.update(reader.cleaning_notes(raw.content, policy))
 

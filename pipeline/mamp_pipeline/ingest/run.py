@@ -48,7 +48,7 @@ from mamp_schemas.io.storage import is_file, list_file_sizes, read_bytes
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.io.store_reader import Store, is_complete
 from mamp_schemas.io.store_root import NODE_METADATA
-from mamp_schemas.models.store import ROW_ARRAYS, StoreMetadata
+from mamp_schemas.models.store import NOTE_DESCRIPTIONS, ROW_ARRAYS, WARNED_NOTES, StoreMetadata
 from mamp_schemas.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -241,10 +241,13 @@ def _ingest_locked(
 
 
 def log_sizes(metadata: StoreMetadata) -> None:
-    """Log once what the bodies of a new store measure, and what is unusual about it."""
+    """Log once what the bodies of a new store measure, what is unusual about it, and what was left of its files."""
     logger.info(f"bodies: {metadata.describe_sizes()}")
     for doubt in metadata.doubts():
         logger.warning(doubt)
+    for note in WARNED_NOTES:
+        if note in metadata.noted:
+            logger.warning(f"{metadata.noted[note]:,} {NOTE_DESCRIPTIONS[note]}")
 
 
 def _reject_implausible(request: IngestRequest, table: ClipTable, staging: StoragePath) -> None:

@@ -52,11 +52,17 @@ the others are (clips,). Body b of a clip has rows first_row + b·frames ... + f
 
 NOTE_DESCRIPTIONS: dict[str, str] = {
     "empty_body": "clips whose second body is zeros throughout (several ids that joined the first body)",
+    "bodies_left": "clips with more bodies than the layout's `bodies`: those that move most were kept",
+    "frames_left": "frames in which only bodies were seen that were not kept, left out (where a tracker gives one "
+    "person several ids, leave the ids out of the layout)",
     "all_zero": "instances without any position, dropped",
     "interval_cut": "clips whose labelled interval runs beyond the video's end, cut there",
     "frames_cut": "clips longer than the policy's max_frames, cut there",
 }
 """What an ingest counts besides clips and files, by the keys of `StoreMetadata.noted`."""
+
+WARNED_NOTES = ("bodies_left", "frames_left")
+"""Those that an ingest warns of."""
 
 DIGEST_BYTES = 16
 

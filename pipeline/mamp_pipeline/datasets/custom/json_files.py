@@ -41,7 +41,10 @@ def parse_json(data: bytes, files: JsonFiles, skeleton: Skeleton) -> Positions:
     content = _decode(data)
     frames = reader.look_up(content, files.frames, _TOP)
     if not isinstance(frames, list):
-        raise RawFileError(f"{files.frames or 'top level'}: expected the list of frames, got {_json_type(frames)}")
+        hint = _name_keys("frames", files.frames, frames, list)
+        raise RawFileError(
+            f"{files.frames or 'top level'}: expected the list of frames, got {_json_type(frames)}{hint}"
+        )
     known: dict[object, int] = {}
     frame, body, points = [], [], []
     for number, item in enumerate(frames):
@@ -116,6 +119,8 @@ class _Reader:
         self._files = files
         self._joints = skeleton.joints
         self._known_joints = frozenset(skeleton.joints)
+        by_case = {name.casefold(): name for name in skeleton.joints}
+        self._by_case = by_case if len(by_case) == len(skeleton.joints) else {}
         order, self._per_joint = files.joint_order or skeleton.joints, files.per_joint or ("x", "y", "z")
         self._listed = len(order)
         self._joint_indices = [order.index(name) for name in skeleton.joints]
@@ -204,21 +209,41 @@ class _Reader:
             raise RawFileError(
                 f"{where.joined(key)}: expected a body's id, a whole number or text, got {_json_type(value)}"
             )
-        return value
+        return str(value)  # trackers write 1 and "1" in one file
 
     def points(self, joints: Any, where: _Where) -> list[list[float]]:
         """Return the points of a body in the skeleton's order."""
         if isinstance(joints, dict):
+            if not self._known_joints <= joints.keys():
+                joints = self._rename_joints(joints, where)
             self.account(joints, where, self._known_joints)
             return [self._point(joints.get(name), where.joined(name)) for name in self._joints]
         if not isinstance(joints, list):
             raise RawFileError(f"{where}: expected joints, a list or an object, got {_json_type(joints)}")
         if len(joints) != self._listed:
-            more = "; `joint_order` in the layout's files names all joints, to leave some"
-            reason = f"{len(joints)} joints, expected {self._listed}{more if len(joints) > self._listed else ''}"
-            raise RawFileError(f"{where}: {reason}")
+            hint = "; `joint_order` in the layout's files names all joints, to leave some"
+            if self._files.bodies is None and all(isinstance(item, list) and len(item) > 4 for item in joints):
+                hint = '; a list of bodies, each a list of joints, is read by `bodies: ""` in the layout\'s files'
+            elif len(joints) < self._listed:
+                hint = ""
+            raise RawFileError(f"{where}: {len(joints)} joints, expected {self._listed}{hint}")
         points = [self._point(joint, where.item(number)) for number, joint in enumerate(joints)]
         return [points[index] for index in self._joint_indices]
+
+    def _rename_joints(self, joints: dict[str, Any], where: _Where) -> dict[str, Any]:
+        """Give joints that are written in another case the skeleton's names; refuse an object without any joint."""
+        named = {
+            key if key in self._known_joints else self._by_case.get(key.casefold(), key): joints[key] for key in joints
+        }
+        if len(named) < len(joints):
+            raise RawFileError(f"{where}: joints whose names differ only in case")
+        if joints and self._known_joints.isdisjoint(named):
+            keys = ", ".join(f"'{key[:40]}'" for key in list(joints)[:_FEW])
+            hint = _name_keys("joints", self._files.joints, joints, (list, dict))
+            raise RawFileError(
+                f"{where}: no joint of the skeleton ({', '.join(self._joints[:3])}, …) among {keys}{hint}"
+            )
+        return named
 
     def _point(self, point: Any, where: _Where) -> list[float]:
         if point is None:
@@ -252,6 +277,13 @@ def _number(value: Any, where: _Where) -> float:
         return float(value)
     except OverflowError:
         raise RawFileError(f"{where}: the number is too large") from None
+
+
+def _name_keys(key: str, path: str, content: Any, kinds: type | tuple[type, ...]) -> str:
+    """Return how a layout's key names what is one level below a path, where something of such a kind is there."""
+    below = [name for name, value in content.items() if isinstance(value, kinds)] if isinstance(content, dict) else []
+    choices = " or ".join(f"`{key}: {_join_keys(path, name[:40])}`" for name in below[:3])
+    return f"; {choices} in the layout's files says where they are" if below else ""
 
 
 def _join_keys(*keys: str) -> str:

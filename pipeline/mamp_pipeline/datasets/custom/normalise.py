@@ -100,7 +100,7 @@ def normalise(positions: Positions, layout: Layout) -> RawBodies:
     """Return the bodies of a file in frame order, in the layout's axes, in metres.
 
     A body is not in a frame in which all its joints are missing or zeros. If there are more bodies than the layout has
-    slots, those that move most are kept.
+    slots, those that move most are kept, and the others are counted.
 
     Raises:
         RawFileError: a body is twice in a frame, a joint is missing and the layout does not allow it, the bodies
@@ -112,12 +112,20 @@ def normalise(positions: Positions, layout: Layout) -> RawBodies:
     _reject_duplicate_bodies(positions, layout)
     _reject_implausible(positions, layout)
     _reject_distant(positions, layout)
+    every = positions
     positions = _keep_most_moving(positions, layout.bodies)
     xyz = fill_missing(positions, layout)
     signs = [-1.0 if axis.startswith("-") else 1.0 for axis in layout.axes]
     order = ["xyz".index(axis.strip("-")) for axis in layout.axes]
     joints = (xyz[:, :, order] * signs / layout.metres_per_unit).astype(np.float32)
-    return RawBodies(positions.frames, positions.frame, positions.body, joints)
+    return RawBodies(
+        positions.frames,
+        positions.frame,
+        positions.body,
+        joints,
+        bodies_left=len(np.unique(every.body)) - len(np.unique(positions.body)),
+        frames_left=len(np.unique(every.frame)) - len(np.unique(positions.frame)),
+    )
 
 
 def _reject_duplicate_bodies(positions: Positions, layout: Layout) -> None:
