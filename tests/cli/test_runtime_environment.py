@@ -53,6 +53,26 @@ def test_bind_variables__every_variable_sets_its_option(monkeypatch: pytest.Monk
             assert value == (["1"] if option.multiple else "'1'"), option.envvar
 
 
+def test_consume_value__refuses_an_option_of_one_value_that_is_there_twice(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = [tmp_path / "ntu60 list.txt", tmp_path / "more.txt"]
+    for path in lists:
+        path.write_text("S001C001P008R002A042\n")
+    store = tmp_path / "s.zarr"
+    ingest = ("ingest", "ntu60", "--raw", RAW, "--out", store, "--workers", "0", "--exclude", lists[0])
+    outcome = run(*ingest, "--exclude", lists[1])
+    assert outcome.code == 2
+    assert f"--exclude is there 2 times: {lists[0]}, {lists[1]}" in outcome.err
+    assert not store.exists()
+    # Once on the command line goes before the variable, and options of several values are as before.
+    monkeypatch.setenv("MAMPCTL_INGEST_EXCLUDE", str(lists[1]))
+    outcome = run(*ingest, "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["counts"]["excluded"] == 1
+    assert "is there twice" in run(*ingest, "--raw", RAW).err
+
+
 def test_main__takes_options_from_the_environment(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "two parts").mkdir()
     raw = tmp_path / "two parts" / "raw.zip"

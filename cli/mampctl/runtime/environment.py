@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from mamp_schemas.errors import UsageError
+from mamp_schemas.errors import UsageError, printable
 from mamp_schemas.system import RANK_THREADS
 
 PREFIX = "MAMPCTL"
@@ -24,7 +24,38 @@ _COMPLETION_OPTIONS = ("install_completion", "show_completion")
 
 
 class EnvironmentOption(TyperOption):
-    """An option that may come from its variable; one that is given several times takes words quoted as in a shell."""
+    """An option that may come from its variable; one that is given several times takes words quoted as in a shell.
+
+    An option of one value is refused where it is there twice: the last one would count, the others be lost.
+    """
+
+    @property
+    def _takes_one_value(self) -> bool:
+        return not (self.multiple or self.count or self.is_flag)
+
+    def add_to_parser(self, parser: Any, ctx: Any) -> None:
+        """Let the parser collect every value of an option, also where it takes only one."""
+        if self._takes_one_value:
+            parser.add_option(obj=self, opts=self.opts, dest=self.name, action="append", nargs=self.nargs)
+        else:
+            super().add_to_parser(parser, ctx)
+
+    def consume_value(self, ctx: Any, opts: Mapping[str, Any]) -> Any:
+        """Return the value and where it is from.
+
+        Raises:
+            UsageError: an option of one value is there several times.
+        """
+        values = opts.get(self.name)
+        if not (self._takes_one_value and values):
+            return super().consume_value(ctx, opts)
+        if len(values) > 1 and not ctx.resilient_parsing:
+            name = max(self.opts, key=len)
+            raise UsageError(
+                f"{name} is there {len(values)} times: {', '.join(printable(str(value)) for value in values)}",
+                remedy="It takes one value: give it once.",
+            )
+        return super().consume_value(ctx, {**opts, self.name: values[-1]})
 
     def value_from_envvar(self, ctx: Any) -> Any:
         """Return what the variable says, None where it is unset or empty.
