@@ -23,6 +23,7 @@ from mamp_pipeline.datasets.nwucla import parse_nwucla
 from mamp_pipeline.datasets.pku.video import parse_labels, parse_video
 from mamp_schemas.errors import RawFileError
 from tests.factories import random_ntu_text
+from tests.mutations import mutate
 from tests.pipeline.custom_cases import JOINTS, npy_bytes, stick_layout
 from tests.pipeline.pku_cases import label_text, make_video, video_text
 
@@ -33,38 +34,6 @@ LINES = {"format": "csv", "header": False, "delimiter": "whitespace", "joint_lin
 OBJECTS = {"format": "json", "frames": "frames", "unused": ["frames.score"]}
 NPY = {"format": "npy", "order": "TVC"}
 NUMBERS = np.random.default_rng(0).normal(size=(6, 3, 3)).round(3) + 1.5
-
-PIECES = (
-    b"\0", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\n", b"\n\n", b"\r", b",", b",,",
-    b" ", b"\t", b'"', b'""', b"-", b".",
-    b"1e999", b"nan", b"null", b"inf", b"9" * 30, b"9" * 5000, b"1_0",
-    b"12:30", b"2026-01-31 12:00:00", b"[", b"]", b"{",
-    b"}", b":", b"[" * 3000, b"{" * 3000, b'"x":' * 50, b"\xd9\xa1", b"hip", b"\x1a", b"(" * 500, b" " * 5000, b";",
-)  # fmt: skip
-
-
-def mutate(data: bytes, draw: random.Random) -> bytes:
-    """Damage a file in one to three places."""
-    changed = bytearray(data)
-    for _ in range(draw.randint(1, 3)):
-        at, size = draw.randrange(len(changed) + 1), draw.randint(1, 30)
-        kind = draw.choice(["flip", "cut", "drop", "repeat", "insert", "insert", "swap"])
-        if kind == "flip" and at < len(changed):
-            changed[at] ^= 1 << draw.randrange(8)
-        elif kind == "cut":
-            del changed[at:]
-        elif kind == "drop":
-            del changed[at : at + size]
-        elif kind == "repeat":
-            changed[at:at] = changed[at : at + size]
-        elif kind == "swap":
-            lines = bytes(changed).split(b"\n")
-            first, second = draw.randrange(len(lines)), draw.randrange(len(lines))
-            lines[first], lines[second] = lines[second], lines[first]
-            changed = bytearray(b"\n".join(lines))
-        else:
-            changed[at:at] = draw.choice(PIECES)
-    return bytes(changed)
 
 
 def decode(data: bytes) -> str:

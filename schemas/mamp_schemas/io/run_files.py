@@ -4,7 +4,6 @@ RUN/ holds `recipe.yaml` (the resolved recipe), `metrics.jsonl` (losses and accu
 complete run, `run.json` (the record) and `analysis.json` (confusions, features and predictions for reports).
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mamp_schemas.errors import RecordError
 from mamp_schemas.io.regular_files import RECORD_BYTES, SETTINGS_BYTES, open_regular, read_regular, read_regular_text
 from mamp_schemas.models.base import parse_yaml
+from mamp_schemas.models.plain_data import load_json
 from mamp_schemas.models.results import RunRecord
 from mamp_schemas.models.sealed import parse_sealed_json
 
@@ -265,7 +265,7 @@ def list_checkpoints(run: Path) -> list[Path]:
 def weights_sha256(checkpoint: Path) -> str | None:
     """Return the sha256 of a checkpoint's file of weights, as its meta.json has it; None if that cannot be read."""
     try:
-        return str(json.loads(read_regular(checkpoint / META_FILE, SETTINGS_BYTES))["files"][WEIGHTS_FILE])
+        return str(load_json(read_regular(checkpoint / META_FILE, SETTINGS_BYTES))["files"][WEIGHTS_FILE])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

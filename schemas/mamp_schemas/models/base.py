@@ -178,7 +178,7 @@ def format_validation_error(
     lines = [f"{source}:"]
     entries = error.errors()
     for entry in entries[:_MAX_LISTED]:
-        key = _dotted_key(entry["loc"], data)
+        key = shorten(_dotted_key(entry["loc"], data))
         if entry["type"] == "extra_forbidden":
             lines.append(f"  unknown key: {key}{_suggest_key(entry['loc'], model)}")
         elif entry["type"] == "missing":

@@ -16,6 +16,7 @@ from mamp_pipeline.datasets.file_names import strip_suffix
 from mamp_pipeline.datasets.io.read import read_head, read_source
 from mamp_pipeline.datasets.io.source import CollectedFiles, RawSource, VideoAnnotations
 from mamp_schemas.errors import RawFileError, RawInputError, printable
+from mamp_schemas.models.base import shorten
 from mamp_schemas.models.splits import LISTED_TEST, LISTED_TRAIN, UNLISTED
 
 Phase = Literal["pku1", "pku2"]
@@ -116,7 +117,7 @@ def parse_split_list(text: str, phase: Phase, location: str) -> SplitList | None
             return None
         for name in names:
             if not is_video_name(phase, name):
-                raise RawInputError(f"{location}, line {number}: '{name}' is no video of this phase")
+                raise RawInputError(f"{location}, line {number}: '{shorten(name, 40)}' is no video of this phase")
             groups[-1].append(name)
     if len(groups) != 2 or not any(groups):
         return None
