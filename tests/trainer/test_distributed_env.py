@@ -60,6 +60,23 @@ def test_read_rank_env__names_a_missing_variable(name: str) -> None:
         read_rank_env({key: value for key, value in TORCHRUN.items() if key != name})
 
 
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        (TORCHRUN | {"RANK": "\N{SUPERSCRIPT TWO}"}, "RANK is .*, not a number"),
+        (TORCHRUN | {"RANK": "8"}, "RANK is 8, expected a number below 8"),
+        (TORCHRUN | {"WORLD_SIZE": "9" * 5_000}, "WORLD_SIZE is 9{40}, expected"),
+        (TORCHRUN | {"MASTER_PORT": "65536"}, "MASTER_PORT is 65536, expected a number below 65,536"),
+        (TORCHRUN | {"TORCHELASTIC_RESTART_COUNT": "x"}, "TORCHELASTIC_RESTART_COUNT is 'x', not a number"),
+        (SLURM | {"SLURM_NODEID": "2"}, "SLURM_NODEID is 2, expected a number below 2"),
+        (SLURM | {"SLURM_STEP_TASKS_PER_NODE": "1(x9999999999)"}, "expected the number of tasks of each node"),
+    ],
+)
+def test_read_rank_env__numbers_that_cannot_be(environment: dict[str, str], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        read_rank_env(environment)
+
+
 def test_read_rank_env__names_a_variable_that_is_not_a_number() -> None:
     with pytest.raises(UsageError, match="RANK is 'first', not a number"):
         read_rank_env(TORCHRUN | {"RANK": "first"})

@@ -30,7 +30,7 @@ def main() -> None:
 def is_distributed(environment: Mapping[str, str]) -> bool:
     """Return whether torchrun, `--devices` or srun started this process as one of several."""
     counts = (environment.get(name, "1") for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS"))
-    return any(count.isdigit() and int(count) > 1 for count in counts)
+    return any(count.isascii() and count.isdigit() and count.lstrip("0") not in ("", "1") for count in counts)
 
 
 def _exit_immediately(code: int) -> None:

@@ -24,6 +24,8 @@ MAX_INTEGER = 2**63 - 1
 _PREFIX = "tag:yaml.org,2002:"
 _TEXT_TAGS = ("timestamp", "merge", "value")
 """What plain text such as 2026-01-31, << and = would be in YAML 1.1, and is text here."""
+_OTHER_BASE = re.compile(r"[-+]?(?:0[0-9_]+(?![0-9_.]|[eE][-+0-9])|[0-9][0-9_]*:)")
+"""What YAML 1.1 takes for octal numbers, such as 010, and for numbers to the base of 60, such as 1:30."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -127,6 +129,12 @@ class _PlainLoader(yaml.SafeLoader):
         return bool(self.bool_values[node.value.lower()])
 
     def _number(self, node: yaml.ScalarNode, kind: str) -> int | float:
+        if _OTHER_BASE.match(node.value):
+            self._refuse(
+                node,
+                f"'{node.value[:40]}' would be read in another base, 8 after a leading zero, 60 with colons: write a "
+                "decimal number, or quote it as text",
+            )
         try:
             number: int | float = self.construct_yaml_int(node) if kind == "int" else self.construct_yaml_float(node)
         except (ValueError, OverflowError):

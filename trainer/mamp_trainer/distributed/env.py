@@ -4,13 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mamp_schemas.errors import UsageError
+from mamp_schemas.errors import UsageError, printable
 
 LAUNCHER_PID = "MAMPCTL_LAUNCHER"
 """The environment variable that tells a rank the process ID of its launcher."""
 
 _FIRST_PORT, _PORTS = 20_000, 10_000
 """The rendezvous port of a SLURM job step is derived from its numbers; it lies below the ephemeral ports."""
+
+_ALL_PORTS = 2**16
 
 _START_REMEDY = "Start the ranks with --devices, torchrun or srun."
 
@@ -66,14 +68,14 @@ def _torchrun_env(environment: Mapping[str, str]) -> RankEnv:
     if world_size == 1:
         return RankEnv(0, 1, 0, 1, "", 0, launcher_hosts_store=False)
     return RankEnv(
-        rank=_read_int(environment, "RANK"),
+        rank=_read_int(environment, "RANK", world_size),
         world_size=world_size,
         local_rank=_read_int(environment, "LOCAL_RANK"),
         local_world_size=_read_int(environment, "LOCAL_WORLD_SIZE"),
         address=_read_variable(environment, "MASTER_ADDR"),
-        port=_read_int(environment, "MASTER_PORT"),
+        port=_read_int(environment, "MASTER_PORT", _ALL_PORTS),
         launcher_hosts_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
-        attempt=int(environment.get("TORCHELASTIC_RESTART_COUNT", "0")),
+        attempt=_read_int({"TORCHELASTIC_RESTART_COUNT": "0", **environment}, "TORCHELASTIC_RESTART_COUNT"),
     )
 
 
@@ -81,13 +83,18 @@ def _slurm_env(environment: Mapping[str, str]) -> RankEnv:
     job, step = _read_int(environment, "SLURM_JOB_ID"), _read_int(environment, "SLURM_STEP_ID")
     hosts = _read_variable(environment, "SLURM_STEP_NODELIST")
     tasks = expand_tasks(_read_variable(environment, "SLURM_STEP_TASKS_PER_NODE"))
+    world_size = _read_int(environment, "SLURM_STEP_NUM_TASKS")
+    if world_size == 1:
+        return RankEnv(0, 1, 0, 1, "", 0, launcher_hosts_store=False)
     return RankEnv(
-        rank=_read_int(environment, "SLURM_PROCID"),
-        world_size=_read_int(environment, "SLURM_STEP_NUM_TASKS"),
+        rank=_read_int(environment, "SLURM_PROCID", world_size),
+        world_size=world_size,
         local_rank=_read_int(environment, "SLURM_LOCALID"),
-        local_world_size=tasks[_read_int(environment, "SLURM_NODEID")],
+        local_world_size=tasks[_read_int(environment, "SLURM_NODEID", len(tasks))],
         address=environment.get("MASTER_ADDR") or first_host(hosts),
-        port=_read_int(environment, "MASTER_PORT") if "MASTER_PORT" in environment else _slurm_port(job, step),
+        port=_read_int(environment, "MASTER_PORT", _ALL_PORTS)
+        if "MASTER_PORT" in environment
+        else _slurm_port(job, step),
         launcher_hosts_store=False,
     )
 
@@ -110,7 +117,7 @@ def expand_tasks(short: str) -> list[int]:
     Raises:
         UsageError: the text has another form.
     """
-    matches = [re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", entry) for entry in short.split(",")]
+    matches = [re.fullmatch(r"([0-9]{1,6})(?:\(x([0-9]{1,6})\))?", entry) for entry in short.split(",")]
     if None in matches:
         raise UsageError(
             f"SLURM_STEP_TASKS_PER_NODE is '{short}', expected the number of tasks of each node, such as 2(x3),1",
@@ -123,10 +130,12 @@ def _slurm_port(job: int, step: int) -> int:
     return _FIRST_PORT + (job + step) % _PORTS
 
 
-def _read_int(environment: Mapping[str, str], name: str) -> int:
+def _read_int(environment: Mapping[str, str], name: str, below: int = 2**31) -> int:
     text = _read_variable(environment, name)
-    if not text.isdigit():
-        raise UsageError(f"{name} is '{text}', not a number", remedy=_START_REMEDY)
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"{name} is '{printable(text[:40])}', not a number", remedy=_START_REMEDY)
+    if len(text) > 10 or int(text) >= below:
+        raise UsageError(f"{name} is {text[:40]}, expected a number below {below:,}", remedy=_START_REMEDY)
     return int(text)
 
 
