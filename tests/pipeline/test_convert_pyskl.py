@@ -79,10 +79,13 @@ def test_read__tells_what_is_not_kept(tmp_path: Path, caplog: pytest.LogCaptureF
     content = pyskl_content()
     content["annotations"][1]["keypoint_score"] = np.ones((2, 7, 25), dtype=np.float16)
     content["split"]["train_1pct"] = ["S001C001P001R001A001"]
+    content["label_names"] = ["drink"]
     existing = read_pyskl(write_pickle(tmp_path / "f.pkl", content), "ntu60")
     assert [split.protocol.name for split in existing.splits] == ["xsub", "xview"]
     assert any("keypoint_score" in text for text in caplog.messages)
-    assert any("train_1pct" in text for text in caplog.messages)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any("train_1pct" in text for text in warnings)
+    assert any("label_names" in text for text in warnings)
 
 
 def test_read__splits_say_which_dataset_it_is(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.cleaning.clip import count_valid_frames
 from mamp_pipeline.cleaning.plausibility import ONLY_3D
-from mamp_pipeline.convert.padded import check_labelled, read_runs
+from mamp_pipeline.convert.padded import check_labelled, read_runs, warn_left_out
 from mamp_pipeline.convert.source import (
     OTHER_DATASET_REMEDY,
     FileSplit,
@@ -123,6 +123,7 @@ def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
             f"{path}: expected a dictionary of 'split' and 'annotations', got {describe_value(content)}",
             remedy=_other_form_remedy(content),
         )
+    warn_left_out(path, [str(key) for key in content if key not in ("split", "annotations")])
     annotations = read_annotations(path, content["annotations"])
     lists = _read_split_lists(path, content["split"], {annotation.name for annotation in annotations})
     ids = [annotation.name for annotation in annotations]
