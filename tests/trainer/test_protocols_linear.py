@@ -99,7 +99,7 @@ def test_linear__says_that_the_encoder_is_untrained(
     store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     evaluate_encoder(linear_recipe(), store, tmp_path / "run", device="cpu")
-    assert any("untrained" in message for message in caplog.messages)
+    assert any("an encoder that was never trained" in message for message in caplog.messages)
     record = read_record(tmp_path / "run")
     assert record.encoder == "untrained"
 

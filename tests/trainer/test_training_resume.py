@@ -1,6 +1,7 @@
 import json
 import shutil
 import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.run_files import list_checkpoints, read_record
 from mamp_schemas.models.recipe import PretrainRecipe, ScheduleSpec
+from mamp_schemas.models.sealed import dump_sealed_json
 from mamp_trainer.checkpoints.files import read_meta
 from mamp_trainer.checkpoints.manager import find_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
@@ -80,7 +82,10 @@ def test_pretrain__resume_of_a_complete_run_changes_nothing(store: Path, tmp_pat
     recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=1, lr=0.01))
     first = pretrain(recipe, store, RunContext(tmp_path / "run", device="cpu"))
     weights, record = last_checkpoint(tmp_path / "run").weights, tmp_path / "run" / "run.json"
-    record.write_text(record.read_text().replace('"finished": "20', '"finished": "19'))
+    earlier = read_record(tmp_path / "run")
+    record.write_bytes(
+        dump_sealed_json(earlier.model_copy(update={"finished": earlier.finished - timedelta(days=365)}))
+    )
     before = record.read_text()
     again = pretrain(recipe, store, RunContext(tmp_path / "run", resume=True, device="cpu"))
     assert (again.last_loss, again.steps) == (first.last_loss, first.steps)
