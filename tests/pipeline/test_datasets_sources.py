@@ -4,11 +4,13 @@ import os
 import pickle
 import random
 import struct
+import subprocess
 import sys
 import time
 import tracemalloc
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -517,9 +519,16 @@ def test_gunzip__many_members_and_what_packs_too_well() -> None:
     tracemalloc.stop()
 
 
-def test_find_sources__folders_deeper_than_calls(tmp_path: Path) -> None:
+@pytest.fixture
+def deep_folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder that is removed without recursion; pytest's own removal fails at deep ones."""
     folder = _folder(tmp_path / "raw", f"{FIRST}.skeleton")
-    here = Path.cwd()
+    yield folder
+    subprocess.run(["rm", "-rf", folder], check=True)
+
+
+def test_find_sources__folders_deeper_than_calls(deep_folder: Path) -> None:
+    folder, here = deep_folder, Path.cwd()
     os.chdir(folder)
     try:
         for depth in range(2_100):
