@@ -165,3 +165,25 @@ def h5_file() -> dict[str, np.ndarray]:
     y = np.eye(60, dtype=np.float32)[:12]
     empty = {"valid_x": x[:0], "valid_y": y[:0]}
     return {"x": x[:8], "y": y[:8], **empty, "test_x": x[8:], "test_y": y[8:]}
+
+
+@pytest.mark.parametrize(
+    "name", ["S001C004P001R001A001.skeleton", "nturgbd/s001c004p001r001a001.SKELETON", " S001C001P041R001A001 "]
+)
+def test_import__names_of_raw_files_are_checked_as_names_of_clips(run: Run, tmp_path: Path, name: str) -> None:
+    arrays = npz_arrays([pad(5)], [pad(5, seed=1)])
+    names = {"names_train": np.array([name]), "names_test": np.array(["S001C001P003R001A001"])}
+    file = write_npz(tmp_path / "f.npz", {**arrays, **names})
+    outcome = run("import", "npz", file, "--protocol", "xsub", "--dataset", "ntu60", "--out", tmp_path / "s.zarr")
+    assert outcome.code == 1
+    assert "is not of NTU RGB+D 60, says its name: " in outcome.err
+
+
+def test_import__of_a_file_with_an_empty_side_suggests_no_training(run: Run, tmp_path: Path) -> None:
+    file, store = write_npz(tmp_path / "f.npz", npz_arrays([pad(5), pad(6)], [])), tmp_path / "my store.zarr"
+    outcome = run("import", "npz", file, "--protocol", "xsub", "--dataset", "ntu60", "--out", store)
+    assert outcome.code == 0
+    assert "the test split of xsub is empty" in outcome.err
+    assert f"next: mampctl report '{store}' --out report.html" in outcome.out
+    assert "train" not in outcome.out.partition("next:")[2]
+    assert f"next: mampctl report '{store}'" in run("info", store).out

@@ -202,6 +202,16 @@ def test_body_sizes__doubts_name_wrong_units_upside_down_and_still_bodies() -> N
     assert "median stature" not in "\n".join(sizes.doubts(metres=False))
 
 
+def test_body_sizes__a_single_clip_in_other_units_is_counted() -> None:
+    clips = [person(seed=number, frames=4) for number in range(9)]
+    samples = [sample_records(clip) for clip in (*clips, 1000 * clips[0])]
+    sizes = BodySizes.from_counts(count_sizes(samples, [4] * 10, KINECT_V1))
+    assert [*sizes.doubts()] == [
+        "in 1 of 10 clips the body is smaller than 0.03 m or larger than 10 m: check the units of their files"
+    ]
+    assert [*sizes.doubts(metres=False)] == []
+
+
 def test_count_sizes__clips_of_one_frame_and_of_zeros() -> None:
     one, nobody = person(frames=1), np.zeros((5, 20, 3))
     counts = count_sizes([sample_records(one), sample_records(nobody)], [1, 5], KINECT_V1)

@@ -156,6 +156,18 @@ def test_import__metadata_tells_nothing_of_the_machine(path: Path) -> None:
     [
         (b"\x89HDF\r\n\x1a\n", ("npz", "pyskl"), "is an HDF5 file", "mampctl import h5"),
         (b"PK\x03\x04....", ("h5", "pyskl"), "is a zip archive", "mampctl import npz"),
+        (
+            b"PK\x03\x04" + bytes(22) + b"\x10\0\0\0nets 1/data.pkl",
+            ("h5", "npz", "pyskl"),
+            "is a PyTorch checkpoint",
+            "--from of mampctl train",
+        ),
+        (
+            b"PK\x03\x04" + bytes(22) + b"\x1d\0\0\0S001C001P001R001A001.skeleton",
+            ("h5", "npz", "pyskl"),
+            "is an archive of other files than arrays, the first is 'S001C001P001R001A001.skeleton'",
+            "mampctl ingest DATASET --raw",
+        ),
         (b"\x80\x04}.", ("h5", "npz"), "is a pickle", "mampctl import pyskl"),
         (b"\x93NUMPY\x01\0", ("h5", "npz", "pyskl"), "is a single array", "into one file"),
         (b"\x1f\x8b\x08\0", ("h5", "npz", "pyskl"), "is compressed with gzip", "gunzip"),

@@ -168,9 +168,17 @@ def test_read_pyskl__an_empty_split_and_clips_in_none_are_told(
     content["split"]["xsub_train"] = []
     source = read_pyskl(write_pickle(tmp_path / "f.pkl", content), "ntu60")
     assert [split.protocol.name for split in source.splits] == ["xsub", "xview"]
-    assert "f.pkl: the split xsub_train is empty" in caplog.text
+    assert "f.pkl: the train split of xsub is empty" in caplog.text
     assert "f.pkl: 2 of 3 clips are in neither split of xsub" in caplog.text
     assert "xview" not in caplog.text
+
+
+def test_read_pyskl__half_a_split_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = pyskl_content()
+    del content["split"]["xsub_val"]
+    source = read_pyskl(write_pickle(tmp_path / "f.pkl", content), "ntu60")
+    assert [split.protocol.name for split in source.splits] == ["xview"]
+    assert "f.pkl: has only one of _train and _val of the splits xsub_train: left out" in caplog.text
 
 
 def test_read_pyskl__refuses_to_lose_all_splits(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from mamp_schemas.models.dataset import dataset_spec
 from mamp_schemas.models.recipe import PRETRAIN
 from mampctl.options import JsonOption, NewStoreOption, SplitProtocolOption, complete_dataset, path_argument
 from mampctl.output.console import count, print_json, print_line, print_summary
-from mampctl.output.hints import print_hint, suggest_recipe_options
+from mampctl.output.hints import print_hint, suggest_next_command, suggest_recipe_options
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
 
@@ -91,6 +91,7 @@ def pyskl(file: FileArgument, out: NewStoreOption, dataset: DatasetOption = None
 def _import_and_print(existing: "ImportSource", out: Path, as_json: bool, progress: "Progress") -> None:
     from mamp_pipeline.convert.importer import import_store
     from mamp_schemas.io.manifests import manifest_path
+    from mamp_schemas.io.store_reader import open_store
 
     metadata = import_store(existing, out, progress)
     if as_json:
@@ -104,4 +105,7 @@ def _import_and_print(existing: "ImportSource", out: Path, as_json: bool, progre
     for split in existing.splits:
         name = split.protocol.name
         print_line(f"{manifest_path(out, name)}: {len(split.train):,} train, {len(split.test):,} test clips")
-        print_hint("train", PRETRAIN, *suggest_recipe_options(metadata, name).split(), "--store", out)
+        if split.train and split.test:
+            print_hint("train", PRETRAIN, *suggest_recipe_options(metadata, name).split(), "--store", out)
+    if not any(split.train and split.test for split in existing.splits):
+        print_hint(*suggest_next_command(open_store(out)))

@@ -64,7 +64,8 @@ def suggest_next_command(store: "Store") -> tuple[object, ...]:
     names = dividing_protocols(store)
     for protocol in store.metadata.dataset_spec().protocols:
         with suppress(ManifestError):  # there is none, or that of what the store held before an append
-            if read_manifest(store, protocol.name).train:
+            manifest = read_manifest(store, protocol.name)
+            if manifest.train and manifest.test:
                 options = suggest_recipe_options(store.metadata, protocol.name).split()
                 return "train", PRETRAIN, *options, "--store", store.path
     if names:

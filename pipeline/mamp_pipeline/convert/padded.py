@@ -332,7 +332,8 @@ def _has_names(path: Path, arrays: Mapping[str, FileArray], layout: Sequence[Spl
     if missing:
         raise RawInputError(
             f"{path}: no {', '.join(missing)} in it; got {', '.join(sorted(arrays)) or 'nothing'}, "
-            f"expected {', '.join(key for keys in layout for key in (keys.x, keys.y))}"
+            f"expected {', '.join(key for keys in layout for key in (keys.x, keys.y))}",
+            remedy="Write the file with these arrays, as docs/convert.md describes them.",
         )
     has_names = [keys.names in arrays for keys in layout]
     if any(has_names) and not all(has_names):

@@ -220,7 +220,11 @@ def _warn_of_other_splits(
     if not others:
         return
     first = dataset.protocols[0].name
-    what = f"{path}: {dataset.title} has no protocol for the splits {', '.join(others[:_MAX_LISTED])}"
+    listed = ", ".join(others[:_MAX_LISTED])
+    if all(key.rpartition("_")[0] in {protocol.name for protocol in dataset.protocols} for key in others):
+        what = f"{path}: has only one of _train and _val of the splits {listed}"
+    else:
+        what = f"{path}: {dataset.title} has no protocol for the splits {listed}"
     numbers = {protocol.column for protocol in dataset.protocols}
     if not splits and all(getattr(info, number) < 0 for info in infos for number in numbers):
         raise RawInputError(
@@ -236,9 +240,6 @@ def _make_split(
 ) -> FileSplit:
     split = FileSplit(protocol, left.pop(f"{protocol.name}_train"), left.pop(f"{protocol.name}_val"))
     check_split(path, split, infos)
-    for key, names in (("train", split.train), ("val", split.test)):
-        if not names:
-            logger.warning(f"{path}: the split {protocol.name}_{key} is empty")
     if neither := len(infos) - len(split.train) - len(split.test):
         logger.warning(f"{path}: {neither:,} of {len(infos):,} clips are in neither split of {protocol.name}")
     return split

@@ -1,9 +1,11 @@
 """A file to import, in any format: its clips, splits and arrays, and checks of names and numbers."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,10 +13,12 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.datasets.base import DatasetReader, find_reader
 from mamp_pipeline.datasets.clips import ClipInfo
-from mamp_schemas.errors import RawInputError, UsageError
+from mamp_schemas.errors import RawInputError, UsageError, printable
 from mamp_schemas.io.regular_files import open_regular
 from mamp_schemas.models.dataset import DatasetSpec, fixed_specs
 from mamp_schemas.models.splits import Split, SplitProtocol
+
+logger = logging.getLogger(__name__)
 
 SourceFormat = Literal["npz", "h5", "pyskl"]
 LabelKind = Literal["one_hot", "index"]
@@ -121,9 +125,14 @@ class FileArray:
     read_blocks: Callable[[int], Iterator[NDArray[Any]]]
 
 
+_ZIP_MAGIC = b"PK\x03\x04"
+_START_BYTES = 512
+"""Bytes that are read to tell what a file is: the header of a zip archive's first member with its name."""
+_RAW_MEMBERS = (".skeleton", ".skeleton.gz", ".json", "/")
+
 _MAGIC: Mapping[bytes, tuple[SourceFormat | None, str, str]] = {
     b"\x89HDF\r\n\x1a\n": ("h5", "an HDF5 file", "Use `mampctl import h5` for it."),
-    b"PK\x03\x04": ("npz", "a zip archive, as npz files are", "Use `mampctl import npz` for an npz file."),
+    _ZIP_MAGIC: ("npz", "a zip archive, as npz files are", "Use `mampctl import npz` for an npz file."),
     b"\x80": ("pyskl", "a pickle", "Use `mampctl import pyskl` if it is in PYSKL's form."),
     b"\x93NUMPY": (
         None,
@@ -143,12 +152,33 @@ def check_format(path: Path, expected: SourceFormat) -> None:
     """
     try:
         with open_regular(path) as file:
-            start = file.read(8)
+            start = file.read(_START_BYTES)
     except OSError:
         return
+    if start.startswith(_ZIP_MAGIC):
+        _check_zip(path, start)
     for magic, (name, description, remedy) in _MAGIC.items():
         if start.startswith(magic) and name != expected:
             raise RawInputError(f"{path}: is {description}, not a file of `mampctl import {expected}`", remedy=remedy)
+
+
+def _check_zip(path: Path, start: bytes) -> None:
+    """Check that a zip archive does not begin as one of raw files, or as weights of a network.
+
+    Raises:
+        RawInputError: it does.
+    """
+    name = start[30 : 30 + int.from_bytes(start[26:28], "little")].decode("ascii", "replace")
+    if name.endswith("data.pkl"):
+        raise RawInputError(
+            f"{path}: is a PyTorch checkpoint, which holds the weights of a network and no clips",
+            remedy="Name it where a network is expected, such as --from of mampctl train (docs/using-models.md).",
+        )
+    if name.lower().endswith(_RAW_MEMBERS):
+        raise RawInputError(
+            f"{path}: is an archive of other files than arrays, the first is {printable(name)!r}",
+            remedy=f"Raw files are read by: mampctl ingest DATASET --raw {quote(str(path))}",
+        )
 
 
 MAX_METRES = 1e36
@@ -282,7 +312,7 @@ def make_clip_infos(path: Path, dataset: DatasetSpec, ids: Sequence[str], labels
 
 
 def check_split(path: Path, split: FileSplit, infos: Iterable[ClipInfo]) -> None:
-    """Check that clip names that determine the split agree with the file.
+    """Check that clip names that determine the split agree with the file. Warn of a split without clips.
 
     Raises:
         RawInputError: they do not, or a clip is listed twice.
@@ -290,6 +320,9 @@ def check_split(path: Path, split: FileSplit, infos: Iterable[ClipInfo]) -> None
     check_ids(path, [*split.train, *split.test])
     splits: dict[str, Split] = {**dict.fromkeys(split.train, "train"), **dict.fromkeys(split.test, "test")}
     protocol = split.protocol
+    for side, names in (("train", split.train), ("test", split.test)):
+        if not names:
+            logger.warning(f"{path}: the {side} split of {protocol.name} is empty")
     numbers = {info.id: int(getattr(info, protocol.column)) for info in infos}
     wrong = [name for name, split in splits.items() if numbers[name] >= 0 and protocol.split_of(numbers[name]) != split]
     if wrong:

@@ -193,8 +193,12 @@ class DatasetReader(ABC):
         return info.id if info else printable(strip_suffix(name, self.suffix) or name)
 
     def parse_id(self, clip_id: str) -> ClipInfo | None:
-        """Return what a clip's id says; None where it is not an id of the dataset."""
-        info = self.parse_path(self.source_id(clip_id) + self.suffix)
+        """Return what a clip's id says; None where it is not an id of the dataset.
+
+        Ids of other programs may be paths of raw files, or have blanks around them.
+        """
+        name = clip_id.strip()
+        info = self.parse_path(self.source_id(strip_suffix(name, self.suffix) or name) + self.suffix)
         return info and replace(info, id=clip_id)
 
 

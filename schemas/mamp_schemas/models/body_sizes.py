@@ -19,6 +19,8 @@ SHARE_WORTH_SAYING = 0.05
 _MOSTLY = 3
 _STATURES = (0.9, 2.2)
 """Median statures in metres of children and adults."""
+_SPANS = (0.03, 10.0)
+"""Extents in metres that a body can have, of whatever skeleton: outside of them single clips are in other units."""
 
 
 def length_key(name: str, metres: float) -> str:
@@ -115,6 +117,12 @@ class BodySizes(Model):
             yield (
                 f"the median stature is {stature:.3g} m, of persons it is {_STATURES[0]:g} to {_STATURES[1]:g} m: "
                 "check the units"
+            )
+        odd = sum(count for key, count in self.span.items() if not _SPANS[0] <= math.exp(int(key) / _BINS) <= _SPANS[1])
+        if metres and odd:
+            yield (
+                f"in {odd:,} of {self.clips:,} clips the body is smaller than {_SPANS[0]:g} m or larger than "
+                f"{_SPANS[1]:g} m: check the units of their files"
             )
         for what, count in (("at (0, 0, 0)", self.zeros), ("exactly where another joint is", self.coincident)):
             if count > SHARE_WORTH_SAYING * self.joints:
