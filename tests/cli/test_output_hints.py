@@ -1,13 +1,14 @@
 """The recipe that is suggested for a store: one that the machine can train in an hour."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 
 from mamp_schemas.models.recipe import PRETRAIN
 from mamp_schemas.models.store import MotionSpec, StoreMetadata
 from mamp_trainer.recipes import load_recipe
-from mampctl.output.hints import suggest_recipe_options
+from mampctl.output.hints import print_hint, suggest_recipe_options
 from tests.trainer.stores import make_clips, metadata_of
 
 
@@ -32,3 +33,19 @@ def test_suggest_recipe_options__without_a_gpu_a_small_network_for_an_hour(clips
 
 def test_suggest_recipe_options__without_a_gpu_the_small_recipe_of_the_dataset() -> None:
     assert suggest_recipe_options(metadata(1_484, "nwucla"), "xview", gpu=False).startswith("--recipe nwucla-small")
+
+
+def test_print_hint__a_training_gets_an_unused_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAMPCTL_DATA", str(tmp_path))
+    words = ("train", PRETRAIN, "--recipe", "nwucla-small", "--store", "own.zarr")
+    print_hint(*words)
+    assert "--out" not in capsys.readouterr().out
+    runs = tmp_path / "runs"
+    for name in ("pretrain-nwucla-small", "pretrain-nwucla-small-2"):
+        (runs / name).mkdir(parents=True)
+    print_hint(*words)
+    assert capsys.readouterr().out.rstrip().endswith(f"--store own.zarr --out {runs / 'pretrain-nwucla-small-3'}")
+    print_hint("train", "semi", "--recipe", "list")
+    assert capsys.readouterr().out.rstrip().endswith("--recipe list")

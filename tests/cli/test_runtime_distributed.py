@@ -11,9 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+import typer
 import yaml
 
 from mamp_trainer.distributed.launch import RendezvousStore
+from mampctl.runtime.distributed import distributed_run
 from tests.cli.conftest import Run
 from tests.cli.processes import start, wait_for_metrics
 from tests.trainer.runs import last_checkpoint, linear_recipe, pretrain_recipe, read_metrics, write_toy_store
@@ -217,3 +219,10 @@ def test_pretrain__more_devices_than_gpus_are_rejected(run: Run, arguments: list
     assert outcome.code == 1
     assert "torch" in outcome.err
     assert "sees" in outcome.err
+
+
+def test_distributed_run__a_second_ctrl_c_says_how_a_training_continues(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as stop, distributed_run(lambda: None, "cpu", None):
+        raise KeyboardInterrupt("SIGINT")
+    assert stop.value.exit_code == 130
+    assert "run the same command again, a training with --resume" in capsys.readouterr().err

@@ -179,6 +179,20 @@ def test_pretrain__two_in_one_folder_are_refused(store: Path, tmp_path: Path) ->
     pretrain(pretrain_recipe(schedule=SHORT), store, RunContext(run, device="cpu"))
 
 
+def test_pretrain__a_used_folder_is_refused_with_one_that_is_free(store: Path, tmp_path: Path) -> None:
+    run, free = tmp_path / "my run", tmp_path / "my run-2"
+    recipe = pretrain_recipe(schedule=SHORT)
+    pretrain(recipe, store, RunContext(run, device="cpu"))
+    with pytest.raises(OutputError, match="already holds a run") as refused:
+        pretrain(recipe, store, RunContext(run, device="cpu"))
+    assert refused.value.remedy.endswith(f"such as --out '{free}'")
+    free.mkdir()
+    (free / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="holds no run") as refused:
+        pretrain(recipe, store, RunContext(free, device="cpu"))
+    assert "--resume" not in refused.value.remedy
+
+
 def test_pretrain__a_folder_that_is_removed_meanwhile_is_an_error(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,16 @@ def test_fitting_recipes__are_recipes_as_the_command_takes_them(name: str) -> No
         assert (made.dataset, made.model.width < recipe.model.width) == (recipe.dataset, True)
 
 
+def test_fitting_recipes__the_small_network_gets_so_many_epochs_as_fit() -> None:
+    recipe = load_recipe(PRETRAIN, "nwucla-xview")
+    assert fitting_recipes(recipe, 86400.0) == ["nwucla-small"]
+    (words,) = (words.split() for words in fitting_recipes(recipe, 90 * 86400.0))
+    made = load_recipe(PRETRAIN, words[0], words[2::2])
+    assert words[0] == "nwucla-small"
+    assert not [word for word in words if word.startswith(("dataset", "protocol", "model"))]
+    assert 2 <= made.schedule.epochs < load_recipe(PRETRAIN, words[0]).schedule.epochs
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

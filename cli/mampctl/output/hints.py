@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mamp_schemas.builtin import BASE_RECIPE, PROBE_PROTOCOL, SMALL_BASE_RECIPE
 from mamp_schemas.errors import ManifestError
+from mamp_schemas.io.run_files import unused_run_dir
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import PRETRAIN, PretrainRecipe
 from mamp_schemas.models.store import StoreMetadata
@@ -84,5 +85,17 @@ def suggest_evaluation(pretrained: PretrainRecipe, run: Path, store: StoragePath
 
 
 def print_hint(*words: object) -> None:
-    """Print the suggested next command, quoted for a shell."""
-    print_line(f"next: mampctl {shlex.join(map(str, words))}")
+    """Print the suggested next command, quoted for a shell; a training gets an unused folder."""
+    print_line(f"next: mampctl {shlex.join(map(str, (*words, *_unused_out(words))))}")
+
+
+def _unused_out(words: tuple[object, ...]) -> tuple[object, ...]:
+    """Return `--out` with an unused folder where the default one of a suggested training already holds something."""
+    from mamp_trainer.recipes import load_recipe
+    from mampctl.defaults import default_run_dir
+
+    if words[0] != "train" or "list" in words:
+        return ()
+    run = default_run_dir(load_recipe(str(words[1]), str(words[words.index("--recipe") + 1])))
+    unused = unused_run_dir(run)
+    return () if unused == run else ("--out", unused)

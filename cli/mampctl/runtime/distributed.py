@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from mamp_schemas.errors import Interrupted, TrainingError, UsageError
+from mamp_schemas.errors import Interrupted, TrainingError, UsageError, exit_code
 from mamp_schemas.progress import NullProgress, Progress
 from mampctl.output.console import print_interrupted
 from mampctl.output.log import run_id, set_log_level
@@ -67,10 +67,11 @@ def distributed_run(prepare: Callable[[], T], device: str, devices: int | None) 
             prepared = prepare()
             with _connected_ranks(None, device, None) as dist_context, show_progress() as progress:
                 yield prepared, _context(device, progress, dist_context)
-    except Interrupted as stop:
-        if not stop.user_informed and (rank_env is None or rank_env.rank == 0):
+    except KeyboardInterrupt as stop:  # a second SIGINT, too, which knows no signal
+        informed = isinstance(stop, Interrupted) and stop.user_informed
+        if not informed and (rank_env is None or rank_env.rank == 0):
             print_interrupted(f"{REPEAT_COMMAND}, a training with --resume")
-        raise typer.Exit(stop.exit_code) from None
+        raise typer.Exit(exit_code(stop)) from None
 
 
 @contextmanager

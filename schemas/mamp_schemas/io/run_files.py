@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -139,6 +140,12 @@ def read_record(folder: Path) -> RunRecord:
     """
     path = folder / RECORD_FILE
     return parse_sealed_json(RunRecord, read_run_text(path).encode(), str(path), RecordError, _REMEDY)
+
+
+def unused_run_dir(run: Path) -> Path:
+    """Return the first of RUN, RUN-2, RUN-3 and so on that does not exist, for a new run."""
+    others = (Path(f"{run}-{number}") for number in count(2))
+    return next(folder for folder in chain([run], others) if not os.path.lexists(folder))
 
 
 def read_recipe_data(folder: Path) -> dict[str, Any]:

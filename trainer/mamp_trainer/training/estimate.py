@@ -18,7 +18,7 @@ from mamp_schemas.system import choose_threads
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.distributed.context import DistContext
 from mamp_trainer.models.heartbeat import abandonable
-from mamp_trainer.recipes import list_recipes, recipe_names
+from mamp_trainer.recipes import list_recipes, load_recipe, recipe_names
 from mamp_trainer.telemetry.flops import encoder_flops
 from mamp_trainer.telemetry.meter import synchronise
 from mamp_trainer.training.microbatch import MicrobatchSampler
@@ -163,7 +163,7 @@ def fitting_recipes(recipe: Recipe, seconds: float) -> list[str]:
     """Return built-in recipes of the same dataset and task that take about an hour or less, as `--recipe` takes them.
 
     By their operations: a small network computes fewer of them a second. Where there is none for the dataset, it is the
-    small recipe of another one with changed fields.
+    small recipe with changed fields, and so many epochs as fit.
 
     Args:
         recipe: of the training.
@@ -174,8 +174,19 @@ def fitting_recipes(recipe: Recipe, seconds: float) -> list[str]:
     names = [other.name for other in fitting if (other.dataset, _objective(other)) == _data_and_objective(recipe)]
     if names or SMALL_BASE_RECIPE not in recipe_names(recipe.kind):
         return names
-    fields = {"dataset": recipe.dataset, "protocol": recipe.protocol, "model.joints": recipe.model.joints}
-    return [" ".join((SMALL_BASE_RECIPE, *(f"--set {field}={value}" for field, value in fields.items())))]
+    small = load_recipe(recipe.kind, SMALL_BASE_RECIPE)
+    most = small.schedule.epochs
+    joints = recipe.model.joints
+    epochs = max(2, min(most, int(most * limit * small.model.joints / (_work(small) * joints))))
+    fields = {
+        "dataset": (small.dataset, recipe.dataset),
+        "protocol": (small.protocol, recipe.protocol),
+        "model.joints": (small.model.joints, joints),
+        "schedule.epochs": (most, epochs),
+        "schedule.warmup_epochs": (small.schedule.warmup_epochs, min(small.schedule.warmup_epochs, epochs // 4)),
+    }
+    changes = (f"--set {field}={value}" for field, (default, value) in fields.items() if value != default)
+    return [" ".join((SMALL_BASE_RECIPE, *changes))]
 
 
 def _work(recipe: Recipe) -> float:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 
 import torch
 import yaml
@@ -17,7 +18,14 @@ from mamp_schemas.errors import OutputError
 from mamp_schemas.io.atomic import output_errors, remove_partials, write_file
 from mamp_schemas.io.locks import exclusive_lock
 from mamp_schemas.io.regular_files import SETTINGS_BYTES, read_regular
-from mamp_schemas.io.run_files import RECIPE_FILE, RECORD_FILE, read_run
+from mamp_schemas.io.run_files import (
+    CHECKPOINTS_FOLDER,
+    METRICS_FILE,
+    RECIPE_FILE,
+    RECORD_FILE,
+    read_run,
+    unused_run_dir,
+)
 from mamp_schemas.models.recipe import Recipe
 from mamp_schemas.models.results import Hardware, RunRecord
 from mamp_schemas.models.sealed import dump_sealed_json
@@ -30,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
 """In a run's folder while a training writes there."""
+
+_RUN_ENTRIES = {RECIPE_FILE, METRICS_FILE, CHECKPOINTS_FOLDER, RECORD_FILE}
+"""What a folder holds of a run, complete or not."""
 
 
 def refuse_existing(run: Path, resume: bool) -> None:
@@ -47,9 +58,13 @@ def refuse_existing(run: Path, resume: bool) -> None:
         ) from None
     if run.exists() and not run.is_dir():
         raise OutputError(f"{run} is a file, not a run's folder", remedy="Name another folder.")
-    if not resume and _entries(run):
+    if not resume and (entries := _entries(run)):
+        another = f"ame another folder, such as --out {quote(str(unused_run_dir(run)))}"
+        if {entry.name for entry in entries}.isdisjoint(_RUN_ENTRIES):
+            raise OutputError(f"{run} is not empty, and holds no run", remedy=f"N{another}")
         raise OutputError(
-            f"{run} already holds a run", remedy="Continue it with --resume, or name another folder with --out."
+            f"{run} already holds a run",
+            remedy=f"Continue it with --resume if it is of this recipe and this store, or n{another}",
         )
 
 
