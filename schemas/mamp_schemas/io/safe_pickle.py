@@ -27,6 +27,10 @@ _DTYPE = re.compile(r"[<>|=]?([fiu][1248]|b1|[US][1-9]\d{0,3})")
 MAX_INSTRUCTIONS: Final = 20_000_000
 """The pickle of NTU-120 has about 5 million. Each makes an object of some 60 bytes at most, besides the file's own."""
 
+FREE_INSTRUCTIONS: Final = 1_000_000
+BYTES_PER_INSTRUCTION: Final = 8
+"""A file may have so many instructions, and one more for so many bytes: names take some 20 bytes for two, arrays more."""
+
 MAX_MARKS: Final = 10_000
 """Containers that are open at a time. A pickler nests about 1,000."""
 
@@ -229,6 +233,7 @@ class PickleMachine:
         self._find = find
         self._load_persistent = load_persistent
         self._size = size
+        self._max_instructions = min(MAX_INSTRUCTIONS, FREE_INSTRUCTIONS + size // BYTES_PER_INSTRUCTION)
         self._encoded = 0
         self._other_keys = 0
         self._stack: list[Any] = []
@@ -258,8 +263,8 @@ class PickleMachine:
                 self._memo[argument] = self._stack[-1]
             elif name not in _IGNORED:
                 raise UnpicklingError(f"it uses the instruction {name}, which plain values do not need")
-            if count > MAX_INSTRUCTIONS:
-                raise UnpicklingError(f"it has more than {MAX_INSTRUCTIONS:,} instructions")
+            if count > self._max_instructions:
+                raise UnpicklingError(f"it has more than {self._max_instructions:,} instructions")
         return self._stack.pop()
 
     def _push(self, value: object) -> None:
