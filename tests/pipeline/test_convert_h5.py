@@ -118,6 +118,19 @@ def add_half_of_the_chunks(file: h5py.File, key: str, x: NDArray[Any], folder: P
     file.create_dataset(key, shape=x.shape, dtype=x.dtype, chunks=(1, *x.shape[1:]))[0] = x[0]
 
 
+def add_large_chunks(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    rows = 2**28 * len(x) // x.nbytes + 1
+    file.create_dataset(key, shape=x.shape, dtype=x.dtype, chunks=(rows, *x.shape[1:]), maxshape=(None, *x.shape[1:]))
+
+
+def add_unknown_filter(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_chunk(x.shape)
+    settings.set_filter(32_999, h5py.h5z.FLAG_OPTIONAL, ())
+    space, kind = h5py.h5s.create_simple(x.shape), h5py.h5t.py_create(x.dtype)
+    h5py.h5d.create(file.id, key.encode(), kind, space, settings).write_direct_chunk((0,) * x.ndim, b"packed", 0)
+
+
 def add_group(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> None:
     file.create_group(key)
 
@@ -136,6 +149,8 @@ def add_nothing(file: h5py.File, key: str, x: NDArray[Any], folder: Path) -> Non
         (add_virtual_dataset, "'{key}' is a virtual dataset"),
         (add_unwritten, "[0-9,]+ of [0-9,]+ bytes of '{key}' were never written"),
         (add_half_of_the_chunks, "1 of 2 chunks of '{key}' were never written"),
+        (add_large_chunks, "a chunk of '{key}' has [0-9,]+ bytes, at most 268,435,456"),
+        (add_unknown_filter, "'{key}' is packed by the filter 32999"),
         (add_group, "'{key}' is not a dataset"),
         (add_nothing, "'{key}' has no shape"),
     ],

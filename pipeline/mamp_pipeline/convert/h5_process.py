@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_schemas.errors import RawInputError
+from mamp_schemas.errors import RawInputError, printable
 from mamp_schemas.io.regular_files import open_regular
 
 ANSWER_SECONDS = 120.0
@@ -30,6 +30,9 @@ ANSWER_SECONDS = 120.0
 
 _MEMORY_BYTES = 8 * 2**30
 """Address space that the process may take besides what Python and HDF5 have at the start: HDF5 reads whole chunks."""
+
+MAX_CHUNK_BYTES = 2**28
+"""The largest chunk that is read: 256 MiB. h5py chooses less than one."""
 
 _LENGTH = struct.Struct("<Q")
 _START = "from mamp_pipeline.convert.h5_process import serve; serve()"
@@ -152,7 +155,7 @@ def _answer_to(
         return {}, np.ascontiguousarray(dataset[request["start"] : request["stop"]]).tobytes()
     datasets = {key: _find_dataset(path, file, key) for key in keys if file.get(key, getlink=True)}
     arrays = {key: (dataset.shape, dataset.dtype.str) for key, dataset in datasets.items()}
-    return {"arrays": arrays, "left": [key for key in file if key not in keys][:100]}, b""
+    return {"arrays": arrays, "left": [key for key in file if key not in keys]}, b""
 
 
 def _find_dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
@@ -177,6 +180,7 @@ def _find_dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
         raise _foreign_error(path, f"the numbers of '{key}' are in another file, {name!r}")
     if dataset.shape is None:
         raise RawInputError(f"{path}: '{key}' has no shape and no numbers", remedy="Make the file again.")
+    _check_chunks(path, key, dataset, settings)
     if unwritten := _unwritten(dataset):
         raise RawInputError(
             f"{path}: {unwritten} of '{key}' were never written: HDF5 would read them as zeros",
@@ -195,6 +199,24 @@ def _foreign_error(path: Path, what: str) -> RawInputError:
         f"{path}: {what}: only datasets that are in the file itself are read",
         remedy="Copy the numbers into one file under these names: h5py reads them, and create_dataset writes them.",
     )
+
+
+def _check_chunks(path: Path, key: str, dataset: h5py.Dataset, settings: Any) -> None:
+    """Refuse chunks that would fill the memory, of which HDF5 reads a whole one for any row, and unknown packing."""
+    size = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if size > MAX_CHUNK_BYTES:
+        raise RawInputError(
+            f"{path}: a chunk of '{key}' has {size:,} bytes, at most {MAX_CHUNK_BYTES:,} are read at a time",
+            remedy="Write it again in smaller chunks: with chunks=True h5py chooses them.",
+        )
+    for number in range(settings.get_nfilters()):
+        code, _, _, name = settings.get_filter(number)
+        if not h5py.h5z.filter_avail(code):
+            shown = printable(name.decode("ascii", "backslashreplace")[:40])
+            raise RawInputError(
+                f"{path}: '{key}' is packed by the filter {code} {shown}".rstrip() + ", which HDF5 does not have here",
+                remedy="Write it again with compression='gzip'.",
+            )
 
 
 def _unwritten(dataset: h5py.Dataset) -> str:

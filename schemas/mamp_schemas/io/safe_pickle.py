@@ -29,7 +29,7 @@ MAX_INSTRUCTIONS: Final = 20_000_000
 
 FREE_INSTRUCTIONS: Final = 1_000_000
 BYTES_PER_INSTRUCTION: Final = 8
-"""A file may have so many instructions, and one more for so many bytes: names take some 20 bytes for two, arrays more."""
+"""A file may have so many instructions, and one more for so many bytes: names take 10 bytes each, arrays more."""
 
 MAX_MARKS: Final = 10_000
 """Containers that are open at a time. A pickler nests about 1,000."""
