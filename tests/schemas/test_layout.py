@@ -86,7 +86,7 @@ def test_layout__read_back_from_a_store(skeleton: object) -> None:
         ({"files": {"format": "csv", "coordinates": "{joint}{axis}", "joint_order": ["hip"]}}, "by position"),
         ({"files": {"format": "npy", "order": "TVX"}}, "order must name T, V and C"),
         ({"files": {"format": "json", "id": "track"}}, "where the list of bodies is"),
-        ({"files": {"format": "xml"}}, "'csv', 'npy', 'json'"),
+        ({"files": {"format": "xml"}}, "'csv', 'npy', 'mat', 'json'"),
         ({"units": "feet"}, r"units: .*'metres', 'centimetres', 'millimetres' or 'normalised'"),
         ({"accept": ["everything"]}, r"accept\..*'size', 'image', 'flat' or 'coincident'"),
         ({"axes": ["x", "x", "z"]}, "x, y and z once each"),

@@ -106,6 +106,7 @@ class BodyMeasures:
     still: bool
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers near float64's end are measured as infinite
 def measure_bodies(
     xyz: NDArray[np.floating], skeleton: Skeleton, units_per_metre: float = 1.0, records: int = MAX_RECORDS
 ) -> BodyMeasures | None:

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.base import Line, Model
 from mamp_schemas.models.dataset import DatasetSpec
-from mamp_schemas.models.layout_files import CsvFiles, JsonFiles, NpyFiles
+from mamp_schemas.models.layout_files import CsvFiles, JsonFiles, MatFiles, NpyFiles
 from mamp_schemas.models.pattern import pattern_groups
 from mamp_schemas.models.skeleton import SKELETONS, Skeleton
 from mamp_schemas.models.splits import SplitProtocol
@@ -71,7 +71,7 @@ class Layout(Model):
 
     name: Line = Field(min_length=1)
     skeleton: Annotated[Skeleton, BeforeValidator(_parse_skeleton)]
-    files: CsvFiles | NpyFiles | JsonFiles = Field(discriminator="format")
+    files: CsvFiles | NpyFiles | MatFiles | JsonFiles = Field(discriminator="format")
     units: Literal["metres", "centimetres", "millimetres", "normalised"]
     axes: tuple[Axis, Axis, Axis] = ("x", "y", "z")
     accept: tuple[PlausibilityFinding, ...] | None = None

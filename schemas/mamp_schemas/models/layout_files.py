@@ -1,4 +1,4 @@
-"""How one file of own recordings is laid out: as CSV, npy or JSON. See docs/own-data.md.
+"""How one file of own recordings is laid out: as CSV, npy, mat or JSON. See docs/own-data.md.
 
 Readers account for every column, axis and key. What a layout does not use, it names as unused; a file that holds
 anything else is refused.
@@ -161,28 +161,63 @@ class CsvFiles(Model):
         return int(start) <= position <= (int(stop) if stop else position)
 
 
-class NpyFiles(Model):
-    """NumPy's npy: one array.
+class ArrayFiles(Model):
+    """Files that hold an array.
 
     Attributes:
-        suffix: how file names end.
         order: its axes, of T frames, V joints, C coordinates and, where there are several bodies, M bodies: TVC,
             MTVC, TMVC, CTVM and so on.
         per_joint: what the numbers along C are, if not x, y, z.
         joint_order: the joints along V, if not the skeleton's.
     """
 
-    format: Literal["npy"]
-    suffix: Suffix = ".npy"
     order: str
     per_joint: PerJoint | None = None
     joint_order: JointOrder | None = None
 
     @model_validator(mode="after")
-    def _axes_known(self) -> "NpyFiles":
+    def _axes_known(self) -> "ArrayFiles":
         if sorted(self.order) not in (sorted("TVC"), sorted("MTVC")):
             raise ValueError(f"order must name T, V and C, and M where there are bodies, once each; got '{self.order}'")
         return self
+
+
+class NpyFiles(ArrayFiles):
+    """NumPy's npy: one array.
+
+    Attributes:
+        suffix: how file names end.
+    """
+
+    format: Literal["npy"]
+    suffix: Suffix = ".npy"
+
+
+class MatFiles(ArrayFiles):
+    """MATLAB's mat: variables, one of which is the array.
+
+    Attributes:
+        suffix: how file names end.
+        variable: the array's name; without it the file's only variable.
+        unused: names of variables that are left, `*` for any text, or `rest` for all that are not used.
+    """
+
+    format: Literal["mat"]
+    suffix: Suffix = ".mat"
+    variable: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    unused: Literal["rest"] | tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _variable_named(self) -> "MatFiles":
+        if self.unused is not None and self.variable is None:
+            raise ValueError("variable names the array where others are unused")
+        return self
+
+    def leaves(self, name: str) -> bool:
+        """Return whether a variable that is not used is named as unused."""
+        if self.unused is None or self.unused == "rest":
+            return self.unused is not None
+        return any(matches_pattern(name, item) for item in self.unused)
 
 
 class JsonFiles(Model):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mamp_pipeline.cleaning.plausibility import ONLY_3D
 from mamp_pipeline.datasets.custom.normalise import Positions
 from mamp_schemas.errors import RawFileError
-from mamp_schemas.models.layout_files import NpyFiles
+from mamp_schemas.models.layout_files import ArrayFiles, NpyFiles
 from mamp_schemas.models.skeleton import Skeleton
 
 _MAX_AXES = 32
@@ -26,7 +26,15 @@ def parse_npy(data: bytes, files: NpyFiles, skeleton: Skeleton) -> Positions:
     Raises:
         RawFileError: not an npy array of numbers, cut short, or not of the shape that layout and skeleton say.
     """
-    array = _read_array(data)
+    return take_positions(_read_array(data), files, skeleton)
+
+
+def take_positions(array: NDArray[np.generic], files: ArrayFiles, skeleton: Skeleton) -> Positions:
+    """Return the positions in an array of numbers; a body is known by its index along M.
+
+    Raises:
+        RawFileError: the array is not of the shape that layout and skeleton say.
+    """
     if array.ndim != len(files.order):
         raise RawFileError(f"an array of shape {array.shape}, expected one axis for each letter of {files.order}")
     one_body = "M" not in files.order

@@ -11,6 +11,7 @@ from mamp_pipeline.datasets.base import DatasetReader
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies, RawClip
 from mamp_pipeline.datasets.custom.csv_files import parse_csv
 from mamp_pipeline.datasets.custom.json_files import parse_json
+from mamp_pipeline.datasets.custom.mat_files import parse_mat
 from mamp_pipeline.datasets.custom.normalise import Positions, normalise
 from mamp_pipeline.datasets.custom.npy_files import parse_npy
 from mamp_pipeline.datasets.file_names import (
@@ -23,7 +24,7 @@ from mamp_pipeline.datasets.io.read import have_same_content, read_source
 from mamp_pipeline.datasets.io.source import CollectedFiles, RawSource
 from mamp_schemas.errors import RawFileError, printable
 from mamp_schemas.models.layout import CUSTOM, NUMERIC_NAME_GROUPS, Layout
-from mamp_schemas.models.layout_files import CsvFiles, NpyFiles
+from mamp_schemas.models.layout_files import ArrayFiles, CsvFiles, MatFiles, NpyFiles
 from mamp_schemas.models.pattern import match_whole
 
 _MAX_NUMBER = 2**15 - 1
@@ -72,7 +73,7 @@ def parse_recording_name(member: str, layout: Layout) -> ClipInfo:
 def without_labels(layout: Layout) -> Layout:
     """Return the layout of the same files by which a label in them is left unread, and need not be there."""
     files = layout.files
-    if layout.labels != "file" or isinstance(files, NpyFiles):
+    if layout.labels != "file" or isinstance(files, ArrayFiles):
         return layout
     label, unused = files.label, files.unused or ()
     if isinstance(label, str) and not isinstance(files, CsvFiles):  # the objects that hold it, too
@@ -127,6 +128,8 @@ def parse_positions(data: bytes, layout: Layout) -> Positions:
         return parse_csv(data, files, skeleton)
     if isinstance(files, NpyFiles):
         return parse_npy(data, files, skeleton)
+    if isinstance(files, MatFiles):
+        return parse_mat(data, files, skeleton)
     return parse_json(data, files, skeleton)
 
 
