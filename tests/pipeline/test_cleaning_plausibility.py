@@ -228,3 +228,30 @@ def test_body_sizes__of_no_clip() -> None:
 def test_person__has_the_joints_of_kinect_v1() -> None:
     assert person().shape[1:] == (len(KINECT_V1.joints), 3) == PERSON.shape
     assert KINECT_V2.joints[1] == "spine_mid"
+
+
+def test_body_sizes__a_store_whose_z_points_up_is_told_the_axes_that_turn_it() -> None:
+    upright = person(frames=4)
+    for axes, order, signs in (("[x, z, -y]", [0, 2, 1], [1, -1, 1]), ("[x, -z, y]", [0, 2, 1], [1, 1, -1])):
+        turned = upright[..., order] * signs
+        doubts = "\n".join(BodySizes.from_counts(count_sizes([sample_records(turned)], [4], KINECT_V1)).doubts())
+        assert f"clips the torso is along z: z may point {'up' if signs[2] > 0 else 'down'}" in doubts
+        assert f"axes: {axes}" in doubts
+        assert "below the hips" not in doubts
+        signs_of = [-1 if axis.startswith("-") else 1 for axis in axes.strip("[]").split(", ")]
+        restored = turned[..., ["xyz".index(axis[-1]) for axis in axes.strip("[]").split(", ")]] * signs_of
+        assert np.allclose(restored, upright)
+
+
+def test_find_implausible__image_landmarks_of_which_the_legs_are_outside_of_the_image() -> None:
+    webcam = (person() - [0.1, 0.1, 2.5]) * [0.9, -1.2, 0.9] + [0.5, 0.95, 0]
+    assert (webcam[..., 1] > 1).mean() > 0.3
+    assert "MediaPipe's image landmarks, it seems" in reason(webcam, layout())
+    assert reason((person() - [0.1, 0.1, 2.5]) * [1, -1, 1], layout()) == ""  # world landmarks
+    assert reason((person() - [0.1, 0.1, 2.5]) + [0.5, 0.95, 0], layout()) == ""  # a laboratory's origin on the floor
+
+
+def test_find_implausible__inches_are_not_called_centimetres() -> None:
+    found = reason(person() / 0.0254, layout())
+    assert "look like" not in found
+    assert "in centimetres the stature is 0.6" in found

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mamp_schemas.models.body_sizes import COUNTS, count_key, length_key
+from mamp_schemas.models.body_sizes import COUNTS, STATURES, count_key, length_key
 from mamp_schemas.models.layout import METRES_PER_UNIT, Layout, PlausibilityFinding
 from mamp_schemas.models.skeleton import Skeleton
 
@@ -91,6 +91,8 @@ class BodyMeasures:
         joints, zeros, coincident: positions; those at (0, 0, 0); those exactly where another joint is.
         torso_up: how far the shoulders are above the hips along the second axis; NaN where names do not tell them.
         still: whether several records are there and all are the same.
+        image_hips: whether the hips are in an image, and at depth 0, below the shoulders in an image's direction, as in
+            MediaPipe's image landmarks.
     """
 
     stature: float
@@ -104,6 +106,7 @@ class BodyMeasures:
     coincident: int
     torso_up: float
     still: bool
+    image_hips: bool
 
 
 @np.errstate(over="ignore", invalid="ignore")  # numbers near float64's end are measured as infinite
@@ -151,7 +154,22 @@ def measure_bodies(
         coincident=coincident,
         torso_up=torso_up,
         still=still,
+        image_hips=torso_up < 0 and _are_image_hips(gaps * units_per_metre, skeleton),
     )
+
+
+def _are_image_hips(raw: NDArray[np.float64], skeleton: Skeleton) -> bool:
+    """Return whether the middle of the hips of (R, V, 3) is where image landmarks have it.
+
+    Their depth begins there, and their x and y are from 0 to 1 inside the image, however much of the body is outside.
+    World landmarks begin there in all three coordinates.
+    """
+    lower = [below for _, below, adult in person_segments(skeleton) if adult == _TORSO]
+    if not lower:
+        return False
+    hips = raw[:, lower[0]].mean(axis=1)
+    x, y, z = (_median(hips[:, axis]) for axis in range(3))
+    return 0 <= x <= 1 and 0 <= y <= _IMAGE_HIPS and abs(z) < _AT_DEPTH_0 and max(x, y) > _FROM_ORIGIN
 
 
 def _median(values: NDArray[np.float64]) -> float:
@@ -198,6 +216,10 @@ def _segment_vectors(
     return along, adult
 
 
+_ALONG_Z = 1.5
+"""A torso stands along z if it is so many times as long in z as in x and y: leaning forward is not enough."""
+
+
 def sample_records(joints: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the first, the middle and the last of (B, V, 3) records, of which `count_sizes` measures the middle."""
     return joints[[0, len(joints) // 2, -1]]
@@ -234,9 +256,12 @@ def count_sizes(samples: Sequence[NDArray[np.float32]], frames: Sequence[int], s
     )
     for name, values in (("stature", statures), ("span", spans), ("bone", bones)):
         counts.update(key for length in values.tolist() if (key := length_key(name, length)))
-    up = along[:, adult == _TORSO, 1]
+    torso = along[:, adult == _TORSO]
+    up, depth = torso[..., 1], torso[..., 2]
+    upright_z = np.abs(depth) > _ALONG_Z * np.sqrt(np.square(torso[..., :2]).sum(axis=2))
     still = (records == records[:, :1]).all(axis=(1, 2, 3)) & (np.asarray(frames) > 1)
     numbers = (len(middle), zeros.size, zeros.sum(), coincident, (up > 0).sum(), (up < 0).sum(), still.sum())
+    numbers += ((upright_z & (depth > 0)).sum(), (upright_z & (depth < 0)).sum())
     counts.update({count_key(name): int(number) for name, number in zip(COUNTS, numbers, strict=True)})
     return counts
 
@@ -263,6 +288,9 @@ MIN_JOINTS = 8
 _SQUARE_SHARE = 0.9
 _IMAGE_DEPTH = 1.2
 _COINCIDENT_SHARE = 0.75
+_IMAGE_HIPS, _AT_DEPTH_0, _FROM_ORIGIN = 1.5, 0.03, 0.15
+"""Of image landmarks: where the hips are at the lowest, how near their depth is to 0, and how far they are from the
+image's corner."""
 _IMAGE = (
     "x and y are from 0 to 1, as in an image: these are no positions in space (of MediaPipe, take "
     "pose_world_landmarks, which are metres)"
@@ -319,14 +347,14 @@ def _find_size(measures: BodyMeasures, layout: Layout) -> str:
 
 def _explain_size(measures: BodyMeasures, layout: Layout) -> str:
     """Return what the numbers look like instead."""
-    likely = [
-        unit
-        for unit, factor in METRES_PER_UNIT.items()
-        if _fits(measures, layout.metres_per_unit / factor, _LIKELY_SPAN)
-    ]
+    factors = {unit: layout.metres_per_unit / factor for unit, factor in METRES_PER_UNIT.items()}
+    likely = [unit for unit, factor in factors.items() if _fits(measures, factor, _LIKELY_SPAN)]
     if measures.unit_square >= _SQUARE_SHARE:
         return _IMAGE
     if likely:
+        stature = measures.stature * factors[likely[0]]
+        if stature < STATURES[0]:  # an infant, or inches taken for centimetres
+            return f"in {likely[0]} the stature is {_format(stature)} m: `units: {likely[0]}`, if that is right"
         return "these look like " + " or ".join(f"{unit}: `units: {unit}`" for unit in likely)
     small = max(measures.span, np.nan_to_num(measures.stature)) < _PERSON_STATURE[0]
     return (
@@ -350,7 +378,14 @@ def _fits(measures: BodyMeasures, factor: float, span: tuple[float, float]) -> b
 def _find_image(measures: BodyMeasures, layout: Layout) -> str:
     """Return why positions are an image's: x and y from 0 to 1, and no body that stands upright along z."""
     small = not np.isfinite(measures.stature) and measures.span < _LIKELY_SPAN[0]
-    if layout.units != "metres" or small or measures.unit_square < _SQUARE_SHARE or measures.span > _IMAGE_DEPTH:
+    if layout.units != "metres" or small:
+        return ""
+    if measures.image_hips:
+        return (
+            "x and y of the hips are from 0 to 1 and their z is 0, as in an image: these are MediaPipe's image "
+            "landmarks, it seems, which are no positions in space: take pose_world_landmarks, which are metres"
+        )
+    if measures.unit_square < _SQUARE_SHARE or measures.span > _IMAGE_DEPTH:
         return ""
     return (
         f"{_IMAGE}, with a largest extent of {measures.span:.2g}; for coordinates that are scaled on purpose, "

@@ -10,14 +10,14 @@ from pydantic import Field
 from mamp_schemas.models.base import Model
 
 LENGTHS = ("stature", "span", "bone")
-COUNTS = ("clips", "joints", "zeros", "coincident", "upright", "upside_down", "still")
+COUNTS = ("clips", "joints", "zeros", "coincident", "upright", "upside_down", "still", "z_up", "z_down")
 _PREFIX = "size."
 _BINS = 100
 """Bins of a length for each factor e: a bin is 1 % wide."""
 
 SHARE_WORTH_SAYING = 0.05
 _MOSTLY = 3
-_STATURES = (0.9, 2.2)
+STATURES = (0.9, 2.2)
 """Median statures in metres of children and adults."""
 _SPANS = (0.03, 10.0)
 """Extents in metres that a body can have, of whatever skeleton: outside of them single clips are in other units."""
@@ -46,6 +46,7 @@ class BodySizes(Model):
             exactly where another joint of the body is.
         upright, upside_down: clips whose shoulders are above their hips, and below.
         still: clips of several frames in which nothing moves.
+        z_up, z_down: clips whose torso is along z, the shoulders at the larger z, and at the smaller.
     """
 
     stature: dict[str, int] = Field(default_factory=dict)
@@ -58,6 +59,8 @@ class BodySizes(Model):
     upright: int = 0
     upside_down: int = 0
     still: int = 0
+    z_up: int = 0
+    z_down: int = 0
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> "BodySizes":
@@ -113,9 +116,9 @@ class BodySizes(Model):
             metres: whether the store's numbers are said to be metres.
         """
         stature = self.quantile("stature", 0.5)
-        if metres and not (_STATURES[0] <= stature <= _STATURES[1] or math.isnan(stature)):
+        if metres and not (STATURES[0] <= stature <= STATURES[1] or math.isnan(stature)):
             yield (
-                f"the median stature is {stature:.3g} m, of persons it is {_STATURES[0]:g} to {_STATURES[1]:g} m: "
+                f"the median stature is {stature:.3g} m, of persons it is {STATURES[0]:g} to {STATURES[1]:g} m: "
                 "check the units"
             )
         odd = sum(count for key, count in self.span.items() if not _SPANS[0] <= math.exp(int(key) / _BINS) <= _SPANS[1])
@@ -127,7 +130,13 @@ class BodySizes(Model):
         for what, count in (("at (0, 0, 0)", self.zeros), ("exactly where another joint is", self.coincident)):
             if count > SHARE_WORTH_SAYING * self.joints:
                 yield f"{100 * count / self.joints:.0f} % of the joints are {what}: they may be missing ones"
-        if self.upside_down > _MOSTLY * self.upright:
+        along_z, axes = max((self.z_up, "[x, z, -y]"), (self.z_down, "[x, -z, y]"))
+        if 2 * along_z > self.clips:
+            yield (
+                f"in {along_z:,} of {self.clips:,} clips the torso is along z: z may point "
+                f"{'up' if self.z_up >= self.z_down else 'down'}, which a layout's axes turn round: axes: {axes}"
+            )
+        elif self.upside_down > _MOSTLY * self.upright:
             yield (
                 f"in {self.upside_down:,} of {self.clips:,} clips the shoulders are below the hips: y may point down, "
                 "which a layout's axes turn round: axes: [x, -y, z]"
