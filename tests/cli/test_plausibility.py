@@ -24,8 +24,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ingest(run: Run, out: str, *options: object) -> object:
-    return run("ingest", "custom", "--layout", "layout.yaml", "--raw", "raw", "--out", out, "--workers", 0, *options)
+def ingest(run: Run, out: str, *, workers: int = 0) -> object:
+    return run("ingest", "custom", "--layout", "layout.yaml", "--raw", "raw", "--out", out, "--workers", workers)
 
 
 @pytest.mark.usefixtures("place")
@@ -61,7 +61,7 @@ def test_ingest__a_single_implausible_file_is_quarantined(run: Run) -> None:
 @pytest.mark.usefixtures("place")
 def test_ingest__sizes_and_hash_are_the_same_with_workers_and_after_an_append(run: Run) -> None:
     assert ingest(run, "one.zarr").code == 0
-    assert ingest(run, "two.zarr", "--workers", 2).code == 0
+    assert ingest(run, "two.zarr", workers=2).code == 0
     one, two = (open_store(Path(name)).metadata for name in ("one.zarr", "two.zarr"))
     assert (one.sizes, one.content_hash) == (two.sizes, two.content_hash)
     for number in range(3):
@@ -137,3 +137,15 @@ def test_import__wrong_units_are_said_and_not_refused(run: Run, tmp_path: Path) 
     assert outcome.code == 0
     assert "check the units" in outcome.err
     assert json.loads(outcome.out)["sizes"]["clips"] == 28
+
+
+@pytest.mark.usefixtures("place")
+def test_ingest__the_suffix_that_is_advised_reads_the_files(run: Run) -> None:
+    for path in Path("raw").iterdir():
+        path.rename(path.with_suffix(".arr"))
+    outcome = ingest(run, "s.zarr")
+    assert outcome.code == 1
+    assert "put `suffix: .arr` into its files" in outcome.err
+    Path("layout.yaml").write_text(LAYOUT.replace("order: TVC", "order: TVC, suffix: .arr"))
+    assert ingest(run, "s.zarr").code == 0
+    assert len(open_store(Path("s.zarr")).ids) == 5

@@ -80,3 +80,20 @@ def test_read_csv__runs_of_blanks_are_told_how_to_be_read() -> None:
     text = b"1 2 3 4 5 6 7 8 9\n1 2 3  4 5 6 7 8 9\n"
     assert "`delimiter: whitespace`" in fault(files, text).reason
     assert len(parse({**files, "delimiter": "whitespace"}, text).frame) == 2
+
+
+def test_parse_csv__headers_that_write_the_same_words_otherwise() -> None:
+    skeleton = {
+        "name": "two",
+        "centre": "hip_centre",
+        "joints": {"hip_centre": "hip_centre", "left_hand": "hip_centre"},
+    }
+    files = {"format": "csv", "coordinates": "{joint}{axis}"}
+    for header in (
+        "HipCenterX,HipCenterY,HipCenterZ,LeftHandX,LeftHandY,LeftHandZ",
+        "Hip Centre.x,hip-centre y,hipcentrez,left_hand_x,LEFT HAND Y,left.hand.z",
+    ):
+        raw = parse(files, f"{header}\n1,2,3,4,5,6\n".encode(), skeleton=skeleton)
+        assert raw.joints.ravel().tolist() == [1, 2, 3, 4, 5, 6]
+    twice = b"HipCenterX,Hip-CentreX,HipCenterY,HipCenterZ,LeftHandX,LeftHandY,LeftHandZ\n1,1,2,3,4,5,6\n"
+    assert "2 columns are called 'hip_centrex'" in fault(files, twice, skeleton=skeleton).reason

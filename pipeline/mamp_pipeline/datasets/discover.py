@@ -1,6 +1,7 @@
 """Finds the raw files of a dataset among all files of folders, zip archives and buckets, and reads exclude lists."""
 
 import logging
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -256,6 +257,12 @@ def _nothing_found_error(
     paths: Sequence[StoragePath], reader: DatasetReader, suffixes: Counter[str], left_out: Sequence[str]
 ) -> RawInputError:
     found = ", ".join(f"{count} {printable(suffix)}" for suffix, count in suffixes.most_common(5))
+    remedy = "Name the folders or zip archives (archives inside folders are not opened) that hold the raw files."
+    likely = next((suffix for suffix, _ in suffixes.most_common() if re.fullmatch(r"\.\w+", suffix)), None)
+    if reader.options.name == "custom" and likely:
+        remedy += (
+            f" If those that end in {likely} are recordings of this format, put `suffix: {likely}` into its files."
+        )
     return RawInputError(
         "\n".join(
             (
@@ -264,5 +271,5 @@ def _nothing_found_error(
                 *left_out,
             )
         ),
-        remedy="Name the folders or zip archives (archives inside folders are not opened) that hold the raw files.",
+        remedy=remedy,
     )

@@ -60,6 +60,11 @@ def find_columns(first: list[str], files: CsvFiles, skeleton: Skeleton) -> Colum
     return Columns(frame, body, joint, label, coordinates, nameless)
 
 
+def _letters(name: str) -> str:
+    """Return a folded name without what stands between words, in one spelling: `hip_centre x` and `hipcenterx`."""
+    return re.sub(r"[\W_]", "", name).replace("center", "centre")
+
+
 class _Finder:
     """Finds columns in the first line of a file."""
 
@@ -69,6 +74,7 @@ class _Finder:
         self._skeleton = skeleton
         self._names = [cell.strip() for cell in first] if files.header else [""] * len(first)
         self._header = [name.casefold() for name in self._names]
+        self._loose = [_letters(name) for name in self._header]
         self._counts = Counter(self._header)
         self._order = files.joint_order or skeleton.joints
         self._per_joint = files.per_joint or ("x", "y", "z")
@@ -82,14 +88,20 @@ class _Finder:
                     f"{len(self._first)} columns, the layout needs one at position {column}, counted from 0", line=1
                 )
             return column
-        count = self._counts[column.strip().casefold()]
+        name = column.strip().casefold()
+        count = self._counts[name]
+        if count == 0 and self._files.header:
+            alike = [at for at, header in enumerate(self._loose) if header and header == _letters(name)]
+            if len(alike) == 1:
+                return alike[0]
+            count = len(alike)
         if count == 0:
             raise RawFileError(
                 f"no column '{column}'; the columns are: {_shorten(self._first)}{self._delimiter_hint()}", line=1
             )
         if count > 1:
             raise RawFileError(f"{count} columns are called '{column}'", line=1)
-        return self._header.index(column.strip().casefold())
+        return self._header.index(name)
 
     def coordinates(self) -> Iterator[int]:
         """Yield the positions of the coordinates."""
