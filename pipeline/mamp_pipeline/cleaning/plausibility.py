@@ -260,8 +260,9 @@ def count_sizes(samples: Sequence[NDArray[np.float32]], frames: Sequence[int], s
     up, depth = torso[..., 1], torso[..., 2]
     upright_z = np.abs(depth) > _ALONG_Z * np.sqrt(np.square(torso[..., :2]).sum(axis=2))
     still = (records == records[:, :1]).all(axis=(1, 2, 3)) & (np.asarray(frames) > 1)
-    numbers = (len(middle), zeros.size, zeros.sum(), coincident, (up > 0).sum(), (up < 0).sum(), still.sum())
-    numbers += ((upright_z & (depth > 0)).sum(), (upright_z & (depth < 0)).sum())
+    postures = ((up > 0).sum(), (up < 0).sum())
+    along_z = ((upright_z & (depth > 0)).sum(), (upright_z & (depth < 0)).sum())
+    numbers = (len(middle), zeros.size, zeros.sum(), coincident, *postures, still.sum(), *along_z)
     counts.update({count_key(name): int(number) for name, number in zip(COUNTS, numbers, strict=True)})
     return counts
 
