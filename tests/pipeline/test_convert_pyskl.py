@@ -133,8 +133,9 @@ REFUSED: list[tuple[Callable[[Any], object], str]] = [
 def test_import__refuses(tmp_path: Path, damage: Callable[[Any], object], message: str) -> None:
     content = pyskl_content()
     damage(content)
-    with pytest.raises(RawInputError, match=message):
+    with pytest.raises(RawInputError, match=message) as error:
         import_pyskl(write_pickle(tmp_path / "f.pkl", content))
+    assert error.value.remedy
     assert [path.name for path in tmp_path.iterdir()] == ["f.pkl"]
 
 

@@ -9,6 +9,7 @@ from mamp_schemas.models.objectives import MAMPRecipe
 from mamp_schemas.models.recipe import AdamW, ModelSpec, ScheduleSpec
 from mamp_schemas.models.store import MotionSpec
 from mamp_trainer.data.dataset import check_recipe, split_clips
+from mamp_trainer.recipes import with_changes
 from tests.trainer.stores import make_clips, write_manifest, write_store
 
 IDS = ["clip000", "clip001", "clip002", "clip003"]
@@ -84,8 +85,11 @@ def test_check_recipe__accepts_what_fits(tmp_path: Path) -> None:
 
 
 def test_check_recipe__refuses_another_dataset(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"is for ntu120, .* holds ntu60"):
-        check_recipe(RECIPE.replaced(dataset="ntu120"), make_store(tmp_path))
+    recipe, store = RECIPE.replaced(dataset="ntu120"), make_store(tmp_path)
+    with pytest.raises(RecipeError, match=r"is for ntu120, .* holds ntu60") as error:
+        check_recipe(recipe, store)
+    changes = error.value.remedy.partition("To train on this one: ")[2].replace("--set", "").split()
+    check_recipe(with_changes(recipe, changes, "recipe"), store)
 
 
 def test_check_recipe__refuses_another_segment_of_stored_motion(tmp_path: Path) -> None:

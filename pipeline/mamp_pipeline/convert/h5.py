@@ -22,7 +22,7 @@ from mamp_pipeline.convert.padded import (
     read_padded,
     warn_left_out,
 )
-from mamp_pipeline.convert.source import FileArray, ImportSource, check_format
+from mamp_pipeline.convert.source import FileArray, ImportSource, check_format, default_remedy
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.splits import SplitManifest
@@ -75,6 +75,7 @@ def _write_split(file: h5py.File, store: Store, keys: SplitKeys, clips: NDArray[
         file.create_dataset(keys.names, data=names.astype(np.bytes_))
 
 
+@default_remedy()
 def read_h5(path: Path, dataset: str | None, protocol: str) -> ImportSource:
     """Read names and labels of an HDF5 file. Clips of `valid_x` are training clips, marked in the manifest.
 

@@ -27,7 +27,7 @@ from mamp_pipeline.convert.padded import (
     read_padded,
     warn_left_out,
 )
-from mamp_pipeline.convert.source import FileArray, ImportSource, check_format
+from mamp_pipeline.convert.source import FileArray, ImportSource, check_format, default_remedy
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.regular_files import open_regular
@@ -51,6 +51,7 @@ _UNREADABLE = (
 """Errors of zipfile, its decompressors and numpy's reading of headers, for files that are truncated or altered."""
 
 
+@default_remedy()
 def read_npz(path: Path, dataset: str | None, protocol: str) -> ImportSource:
     """Read the table of an npz file with x_train, y_train, x_test, y_test and perhaps names_train, names_test.
 

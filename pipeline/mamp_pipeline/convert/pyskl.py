@@ -25,6 +25,7 @@ from mamp_pipeline.convert.source import (
     check_format,
     check_ids,
     check_split,
+    default_remedy,
     detect_dataset,
     make_clip_infos,
 )
@@ -108,6 +109,7 @@ def describe_value(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
+@default_remedy()
 def read_pyskl(path: Path, dataset_name: str | None) -> ImportSource:
     """Read a pickle of 3D skeletons. Splits of protocols that the dataset does not have are left out, with a warning.
 

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
@@ -240,6 +241,18 @@ def check_ids(path: Path, ids: Sequence[str]) -> None:
     name, count = Counter(ids).most_common(1)[0] if ids else ("", 0)
     if count > 1:
         raise RawInputError(f"{path}: clip {name} is there {count} times; each name must be there once")
+
+
+@contextmanager
+def default_remedy() -> Iterator[None]:
+    """Add what to do to errors of files that are not of their format's form."""
+    try:
+        yield
+    except RawInputError as problem:
+        if problem.remedy:
+            raise
+        remedy = "Write the file again in the form that docs/convert.md describes."
+        raise RawInputError(problem.message, remedy=remedy) from problem.__cause__
 
 
 OTHER_DATASET_REMEDY = (

@@ -54,7 +54,7 @@ def check_recipe(recipe: Recipe, store: Store) -> None:
     if recipe.dataset != dataset:
         raise RecipeError(
             f"recipe '{recipe.name}' is for {recipe.dataset}, {store.path} holds {dataset}",
-            remedy="Choose a recipe of that dataset; `--recipe list` shows them.",
+            remedy=_other_dataset_remedy(recipe, store),
         )
     if recipe.model.joints != joints:
         raise RecipeError(
@@ -63,6 +63,18 @@ def check_recipe(recipe: Recipe, store: Store) -> None:
         )
     if recipe.stored_motion is not None:
         _check_stored_motion(recipe, recipe.stored_motion, store)
+
+
+def _other_dataset_remedy(recipe: Recipe, store: Store) -> str:
+    metadata = store.metadata
+    named = f"Name a store of {recipe.dataset} with --store."
+    protocols = [protocol.name for protocol in metadata.dataset_spec().protocols]
+    if not protocols:
+        return f"{named} This one cannot be trained on: its layout has no protocol (docs/own-data.md)."
+    changes = {"dataset": metadata.dataset, "model.joints": len(metadata.skeleton.joints)}
+    if recipe.protocol not in protocols:
+        changes["protocol"] = protocols[0]
+    return f"{named} To train on this one: {' '.join(f'--set {key}={value}' for key, value in changes.items())}"
 
 
 def _check_stored_motion(recipe: Recipe, wanted: Mapping[str, int], store: Store) -> None:

@@ -89,6 +89,9 @@ class SplitList:
         return LISTED_TEST if video in self.test else UNLISTED
 
 
+_LIST_REMEDY = "Fetch the split list again, or move it out of --raw: its protocol then has no split."
+
+
 def parse_split_list(text: str, phase: Phase, location: str) -> SplitList | None:
     """Parse a split list: a header and the training videos, a header and the validation videos.
 
@@ -117,13 +120,18 @@ def parse_split_list(text: str, phase: Phase, location: str) -> SplitList | None
             return None
         for name in names:
             if not is_video_name(phase, name):
-                raise RawInputError(f"{location}, line {number}: '{shorten(name, 40)}' is no video of this phase")
+                raise RawInputError(
+                    f"{location}, line {number}: '{shorten(name, 40)}' is no video of this phase",
+                    remedy=_LIST_REMEDY,
+                )
             groups[-1].append(name)
     if len(groups) != 2 or not any(groups):
         return None
     first, second = (frozenset(group) for group in groups)
     if both := sorted(first & second):
-        raise RawInputError(f"{location}: {len(both)} videos are in both splits, the first is {both[0]}")
+        raise RawInputError(
+            f"{location}: {len(both)} videos are in both splits, the first is {both[0]}", remedy=_LIST_REMEDY
+        )
     return SplitList(second, first) if _TEST_HEADER.search(headers[0]) else SplitList(first, second)
 
 
