@@ -45,14 +45,13 @@ def find_only_store() -> Path:
         UsageError: the folder has no store, or several.
     """
     folder = data_folder()
-    names = DATASETS.names()
-    stores = [default_store(name) for name in names if default_store(name).exists()]
+    stores = sorted(folder.glob("*.zarr"))
     if len(stores) == 1:
         logger.info(f"store {stores[0]}")
         return stores[0]
     if not stores:
         raise UsageError(
-            f"no store in {folder} (looked for {', '.join(f'{name}.zarr' for name in names)})",
+            f"no store in {folder} (looked for *.zarr)",
             remedy="Name one with --store, set MAMPCTL_DATA, or make one: mampctl ingest DATASET --raw PATH",
         )
     raise UsageError(

@@ -11,6 +11,7 @@ from mamp_schemas.io.manifests import read_manifest
 from mamp_schemas.io.store_reader import open_store
 from mamp_schemas.models.splits import Subset
 from tests.cli.conftest import Run
+from tests.paths import GOLDEN
 from tests.trainer.stores import Clip, write_manifest, write_store
 
 LABELS = [number % 3 for number in range(20)]
@@ -131,3 +132,17 @@ def test_read_manifest__a_missing_draw_names_the_command(tmp_path: Path) -> None
     with pytest.raises(ManifestError, match=r"no split manifest for a subset of 'xsub'") as caught:
         read_manifest(open_store(make_store(tmp_path)), "xsub", HALF)
     assert "--fraction 0.5 --sampling uniform --seed 0 --draws 5" in caught.value.remedy
+
+
+def test_build_splits__a_store_of_any_name_counts_as_one_of_several(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMPCTL_DATA", str(tmp_path))
+    raw = GOLDEN / "ntu60" / "raw.zip"
+    assert run("ingest", "ntu60", "--raw", raw, "--out", tmp_path / "my own.zarr", "--workers", 0).code == 0
+    assert run("build-splits", "--protocol", "xsub").code == 0
+    assert run("ingest", "ntu60", "--raw", raw, "--workers", 0).code == 0
+    outcome = run("build-splits", "--protocol", "xsub")
+    assert outcome.code == 2
+    assert "my own.zarr, ntu60.zarr" in outcome.err
+    assert f"--store '{tmp_path / 'my own.zarr'}'" in outcome.err

@@ -187,3 +187,15 @@ def test_import__of_a_file_with_an_empty_side_suggests_no_training(run: Run, tmp
     assert f"next: mampctl report '{store}' --out report.html" in outcome.out
     assert "train" not in outcome.out.partition("next:")[2]
     assert f"next: mampctl report '{store}'" in run("info", store).out
+
+
+def test_import__a_folder_and_a_dataset_with_a_layout_name_the_way(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "my files").mkdir()
+    outcome = run("import", "npz", tmp_path / "my files", "--protocol", "xsub", "--out", tmp_path / "s.zarr")
+    assert outcome.code == 1
+    assert "is a folder, not a file of `mampctl import npz`" in outcome.err
+    assert f"mampctl ingest DATASET --raw '{tmp_path / 'my files'}'" in outcome.err
+    outcome = run("import", "pyskl", tmp_path / "f.pkl", "--dataset", "custom", "--out", tmp_path / "s.zarr")
+    assert outcome.code == 2
+    assert "an import takes no layout" in outcome.err
+    assert "ingest them with a layout" in outcome.err

@@ -124,8 +124,9 @@ def test_info__tells_what_was_noted(run: Run, tmp_path: Path, faulty: Path) -> N
     run("ingest", "pku1", "--raw", faulty, "--out", tmp_path / "s.zarr")
     out = run("info", tmp_path / "s.zarr").out
     assert "interval_start zero_based" in out
-    assert "1 clips whose labelled interval runs beyond the video's end" in out
+    assert "1 clip whose labelled interval runs beyond the video's end" in out
     assert "tracking_gaps" not in out
+    assert "quarantined   4 files (for 6 reasons)" in out
 
 
 def test_ingest__videos_in_no_list_are_kept_and_said(run: Run, tmp_path: Path, faulty: Path) -> None:

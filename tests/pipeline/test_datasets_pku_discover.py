@@ -102,6 +102,9 @@ def test_find_videos__a_named_list_of_the_other_phase_is_rejected(tmp_path: Path
     files = {"0002-L.txt": VIDEO, "cross_subject.txt": list_text(["A01N01-L"], ["A01N02-L"])}
     found = find_sources(sorted(write_files(tmp_path, files).iterdir()), find_reader("pku1"))
     assert [Path(entry.file).name for entry in found.rejected] == ["cross_subject.txt"]
+    assert found.rejected[0].reason == "a split list of videos of the other phase"
+    (group,) = find_sources([tmp_path], find_reader("pku1")).left_out
+    assert (group.reason, len(group.files)) == ("a split list of videos of the other phase", 1)
 
 
 def test_find_videos__nothing_there(tmp_path: Path) -> None:

@@ -270,6 +270,14 @@ def test_read_exclude_list__names_among_other_lines(tmp_path: Path) -> None:
     assert read_exclude_list(path, find_reader("ntu120")) == {FIRST, THIRD}
 
 
+def test_read_exclude_list__warns_of_lines_without_a_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text(f"{FIRST}\n{FIRST},{THIRD}\n")
+    read_exclude_list(path, find_reader("ntu120"))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"1 line names no clip of NTU RGB+D 120: skipped, the first is '{FIRST},{THIRD}'" in caplog.text
+
+
 def test_read_exclude_list__nwucla_names(tmp_path: Path) -> None:
     path = tmp_path / "leave-out.txt"
     path.write_text("a01_s01_e00_v01\n")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mamp_schemas.models.dataset import dataset_spec
+from mamp_schemas.errors import UsageError
+from mamp_schemas.models.dataset import fixed_spec
 from mamp_schemas.models.recipe import PRETRAIN
 from mampctl.options import JsonOption, NewStoreOption, SplitProtocolOption, complete_dataset, path_argument
 from mampctl.output.console import count, print_json, print_line, print_summary
@@ -24,8 +25,12 @@ FileArgument = Annotated[Path, path_argument("FILE", "The file to read.")]
 
 
 def _check_dataset(dataset: str | None) -> str | None:
-    if dataset is not None:
-        dataset_spec(dataset)
+    if dataset is None:
+        return None
+    if fixed_spec(dataset) is None:
+        from mamp_pipeline.convert.source import OTHER_DATASET_REMEDY
+
+        raise UsageError(f"--dataset {dataset}: an import takes no layout", remedy=OTHER_DATASET_REMEDY)
     return dataset
 
 

@@ -4,7 +4,7 @@ from mamp_schemas.io.storage_path import parse_storage_path
 from mamp_schemas.models.layout import Layout
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, StoreMetadata
 from mampctl.options import JsonOption, StoreArgument
-from mampctl.output.console import print_json, print_line
+from mampctl.output.console import count, count_quarantined, print_json, print_line
 from mampctl.output.hints import print_hint, suggest_next_command
 
 _MAX_FILES = 100
@@ -31,7 +31,8 @@ def info(
     for doubt in metadata.doubts():
         print_line(f"  {doubt}")
     for note, number in metadata.noted.items():
-        print_line(f"  {number:,} {NOTE_DESCRIPTIONS[note]}")
+        noun, _, rest = NOTE_DESCRIPTIONS[note].partition(" ")
+        print_line(f"  {count(number, noun.removesuffix('s'))} {rest}")
     for group in metadata.left_out:
         for line in group.lines(_MAX_FILES):
             print_line(f"  {line}")
@@ -43,17 +44,18 @@ def info(
 
 def _list_fields(metadata: StoreMetadata) -> dict[str, str]:
     counts, policy, spec = metadata.counts, metadata.policy, metadata.dataset_spec()
+    bodies = "1 body" if counts.bodies == 1 else f"{counts.bodies:,} bodies"
     return {
         "dataset": f"{spec.title} ({metadata.dataset})",
         "skeleton": f"{metadata.skeleton.name}, {len(metadata.skeleton.joints)} joints",
         "policy": f"{policy.name}: " + ", ".join(f"{key} {value}" for key, value in policy.applicable_fields().items()),
         **_describe_deviations(metadata),
         "clips": f"{counts.clips:,}",
-        "rows": f"{counts.rows:,} ({counts.bodies:,} bodies, {counts.frames:,} frames)",
+        "rows": f"{counts.rows:,} ({bodies}, {count(counts.frames, 'frame')})",
         "bodies": metadata.describe_sizes(),
         "left out": f"{counts.excluded:,} files by --exclude, {counts.foreign:,} files of another dataset, "
         f"{counts.left_out:,} files that look like raw files, {counts.other:,} other files",
-        "quarantined": f"{counts.quarantined:,}",
+        "quarantined": count_quarantined(metadata),
         "motion": f"stride {metadata.motion.stride}, segment {metadata.motion.segment}",
         "made with": ", ".join(f"{name} {version}" for name, version in metadata.versions.items()),
         "source": metadata.source,

@@ -17,7 +17,7 @@ from mamp_schemas.models.store import StoreMetadata
 from mamp_schemas.registry import DATASETS
 from mampctl.defaults import default_store, find_layout
 from mampctl.options import JsonOption, complete_dataset, path_option
-from mampctl.output.console import count, print_interrupted, print_json, print_line, print_summary
+from mampctl.output.console import count, count_quarantined, print_interrupted, print_json, print_line, print_summary
 from mampctl.output.hints import print_hint, suggest_next_command
 from mampctl.output.progress import show_progress
 
@@ -152,7 +152,7 @@ def _check_result(store: StoragePath, metadata: StoreMetadata, strict: bool) -> 
         raise typer.Exit(ExitCode.QUARANTINED)
     if not metadata.counts.clips:
         raise RawInputError(
-            f"no clip is left: all {metadata.counts.quarantined:,} files were quarantined",
+            f"no clip is left: all of {count_quarantined(metadata)} quarantined",
             remedy=f"Correct them, and run the same command again; the reasons: mampctl info {quote(str(store))}",
         )
 
@@ -172,7 +172,7 @@ def _print_result(store: StoragePath, metadata: StoreMetadata) -> None:
     print_summary(
         store,
         f"{count(counts.clips, 'clip')}, {count(counts.rows, 'row')}, "
-        f"{count(counts.quarantined, 'file')} quarantined{left_out}",
+        f"{count_quarantined(metadata)} quarantined{left_out}",
     )
     print_line(f"content hash {metadata.content_hash[:16]}")
     for entry in metadata.quarantined[:10]:

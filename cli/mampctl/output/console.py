@@ -6,10 +6,13 @@ import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from io import TextIOWrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mamp_schemas.errors import MampctlError
 from mampctl.output.log import log_event, printable_lines
+
+if TYPE_CHECKING:
+    from mamp_schemas.models.store import StoreMetadata
 
 _STARTED = ContextVar("started", default=0.0)
 
@@ -62,6 +65,12 @@ def print_summary(subject: object, summary: str) -> None:
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural where it is not 1: `1 epoch`, `2,000 epochs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def count_quarantined(metadata: "StoreMetadata") -> str:
+    """Return how many files were quarantined, and for how many reasons where some have several, such as bad labels."""
+    files, reasons = len({entry.file for entry in metadata.quarantined}), metadata.counts.quarantined
+    return count(files, "file") + (f" (for {reasons:,} reasons)" if reasons != files else "")
 
 
 def print_json(value: Any) -> None:

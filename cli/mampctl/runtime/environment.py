@@ -26,7 +26,7 @@ _COMPLETION_OPTIONS = ("install_completion", "show_completion")
 class EnvironmentOption(TyperOption):
     """An option that may come from its variable; one that is given several times takes words quoted as in a shell.
 
-    An option of one value is refused where it is there twice: the last one would count, the others be lost.
+    An option of one value is refused where it has several: the last one would count, the others be lost.
     """
 
     @property
@@ -44,15 +44,16 @@ class EnvironmentOption(TyperOption):
         """Return the value and where it is from.
 
         Raises:
-            UsageError: an option of one value is there several times.
+            UsageError: an option of one value has several.
         """
         values = opts.get(self.name)
         if not (self._takes_one_value and values):
             return super().consume_value(ctx, opts)
-        if len(values) > 1 and not ctx.resilient_parsing:
+        several = list(dict.fromkeys(values))
+        if len(several) > 1 and not ctx.resilient_parsing:
             name = max(self.opts, key=len)
             raise UsageError(
-                f"{name} is there {len(values)} times: {', '.join(printable(str(value)) for value in values)}",
+                f"{name} has {len(several)} values: {', '.join(printable(str(value)) for value in several)}",
                 remedy="It takes one value: give it once.",
             )
         return super().consume_value(ctx, {**opts, self.name: values[-1]})

@@ -151,6 +151,11 @@ def check_format(path: Path, expected: SourceFormat) -> None:
     Raises:
         RawInputError: it does; says what it is and how it is imported.
     """
+    if path.is_dir():
+        remedy = f"Name the file itself; raw files are read by: mampctl ingest DATASET --raw {quote(str(path))}"
+        if (path / "zarr.json").exists():
+            remedy = "A store needs no import."
+        raise RawInputError(f"{path}: is a folder, not a file of `mampctl import {expected}`", remedy=remedy)
     try:
         with open_regular(path) as file:
             start = file.read(_START_BYTES)

@@ -242,8 +242,9 @@ def read_exclude_list(path: Path, reader: DatasetReader) -> frozenset[str]:
         )
     skipped = [name for name, info in infos.items() if info is None]
     if skipped:
-        logger.info(
-            f"{path.name}: {len(skipped):,} lines name no clip of {reader.options.title} and are skipped, the first is "
+        what = "1 line names" if len(skipped) == 1 else f"{len(skipped):,} lines name"
+        logger.warning(
+            f"{path.name}: {what} no clip of {reader.options.title}: skipped, the first is "
             f"'{printable(skipped[0][:_QUOTED])}'"
         )
     return ids

@@ -223,8 +223,13 @@ def find_videos(files: Iterable[RawSource], phase: Phase, *, any_name: bool = Fa
             videos.setdefault(video.id, []).append(replace(file, id=video.id))
             continue
         try:
-            if stem is not None and file.size <= _LIST_BYTES and _add_list(lists, file, phase):
-                continue
+            if stem is not None and file.size <= _LIST_BYTES:
+                text = read_source(file).decode("utf-8-sig", errors="replace")
+                if _add_list(lists, file, text, phase):
+                    continue
+                if _is_other_list(text, phase):
+                    unused.append((file, "a split list of videos of the other phase"))
+                    continue
         except RawFileError as problem:
             unused.append((file, problem.reason))
             continue
@@ -276,14 +281,20 @@ def _in_label_folder(file: RawSource) -> bool:
     return "label" in str(PurePosixPath(file.portable_path).parent).lower()
 
 
-def _add_list(lists: _ListFiles, file: RawSource, phase: Phase) -> bool:
-    """Add a file's split list, if it is one; return whether it is.
+def _is_other_list(text: str, phase: Phase) -> bool:
+    """Return whether a text is a split list of the other phase."""
+    try:
+        return parse_split_list(text, "pku2" if phase == "pku1" else "pku1", "") is not None
+    except RawInputError:
+        return True
+
+
+def _add_list(lists: _ListFiles, file: RawSource, text: str, phase: Phase) -> bool:
+    """Add a file's split list, if its text is one; return whether it is.
 
     Raises:
-        RawFileError: the file cannot be read.
         RawInputError: the list contradicts itself or another.
     """
-    text = read_source(file).decode("utf-8-sig", errors="replace")
     split = parse_split_list(text, phase, file.location)
     if split is None:
         return False
@@ -292,7 +303,7 @@ def _add_list(lists: _ListFiles, file: RawSource, phase: Phase) -> bool:
     if first != split:
         raise RawInputError(
             f"two {PROTOCOL_TITLES[protocol]} lists that differ: {first_file.location} and {file.location}",
-            remedy="Keep the one that belongs to the release, away from --raw the other.",
+            remedy="Keep the one of the release, and move the other out of --raw.",
         )
     return True
 
