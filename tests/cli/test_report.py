@@ -183,6 +183,22 @@ def test_report__of_a_run_whose_metrics_are_damaged(run: Run, trained: Path, tmp
     assert not (tmp_path / "runs.html").exists()
 
 
+def test_report__of_a_complete_run_whose_metrics_are_not_its_own(run: Run, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "mamp", tmp_path / "run")
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    text = metrics.read_text()
+    for changed in (text.replace('"loss": ', '"loss": 1'), "".join(text.splitlines(keepends=True)[:-1]) + "{}"):
+        metrics.write_text(changed)
+        outcome = run("report", tmp_path / "run", "--out", tmp_path / "runs.html")
+        assert outcome.code == 1
+        assert str(metrics) in outcome.err
+        assert not (tmp_path / "runs.html").exists()
+    metrics.unlink()  # as the remedy says
+    outcome = run("report", tmp_path / "run", "--out", tmp_path / "runs.html")
+    assert outcome.code == 0
+    assert "metrics.jsonl is gone" in outcome.err
+
+
 def test_report__of_runs_and_a_store_together(run: Run, trained: Path, tmp_path: Path) -> None:
     outcome = run("report", trained / "mamp", trained / "toy.zarr", "--out", tmp_path / "runs.html")
     assert outcome.code == 2

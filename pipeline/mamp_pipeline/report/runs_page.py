@@ -19,9 +19,12 @@ from mamp_pipeline.report.html import embed_json, pack_skeleton, quantise, rende
 from mamp_pipeline.report.projection import project_features
 from mamp_schemas.io.atomic import write_file
 from mamp_schemas.io.run_files import (
+    METRICS_FILE,
     TOP1,
     Run,
+    TrainingCurve,
     analysis_problem,
+    has_metrics,
     latest_checkpoint,
     read_analysis,
     read_curve,
@@ -99,7 +102,11 @@ def read_run_reports(folders: Sequence[Path]) -> list[RunReport]:
 
 
 def _read_report(run: Run, settings: dict[str, Any], name: str, differs: Sequence[str]) -> RunReport:
-    curve, analysis = read_curve(run.folder), read_analysis(run.folder)
+    digest = run.record.metrics if run.record else None
+    gone = digest is not None and not has_metrics(run.folder)
+    lost = f"{METRICS_FILE} is gone: the page has no curves of this run" if gone else ""
+    curve = TrainingCurve([], []) if gone else read_curve(run.folder, complete=digest is not None, digest=digest)
+    analysis = read_analysis(run.folder)
     stale = analysis_problem(run.folder, analysis) if analysis else ""
     return RunReport(
         name=name,
@@ -113,7 +120,7 @@ def _read_report(run: Run, settings: dict[str, Any], name: str, differs: Sequenc
         epochs=curve.epochs,
         analysis=analysis,
         unavailable=_why_unavailable(run.folder),
-        notes=[note for note in (run.problem, stale) if note],
+        notes=[note for note in (run.problem, lost, stale) if note],
     )
 
 

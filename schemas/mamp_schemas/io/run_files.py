@@ -4,6 +4,7 @@ RUN/ holds `recipe.yaml` (the resolved recipe), `metrics.jsonl` (losses and accu
 complete run, `run.json` (the record) and `analysis.json` (confusions, features and predictions for reports).
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -171,25 +172,47 @@ def read_run_progress(folder: Path) -> RunProgress | None:
     return RunProgress(lines[-1].epoch, lines[-1].step, dict(finished.model_extra or {}) if finished else {})
 
 
-def read_curve(folder: Path, *, complete: bool = False) -> TrainingCurve:
+def read_curve(folder: Path, *, complete: bool = False, digest: str | None = None) -> TrainingCurve:
     """Return all metrics of a run so far; an unfinished last line is left out.
 
     Args:
         folder: the run's folder.
         complete: whether the run is over: then its metrics must be there, and end with a whole line.
+        digest: the sha256 of the file, as the run's record has it.
 
     Raises:
-        RecordError: metrics are damaged or cannot be read; names the line.
+        RecordError: metrics are damaged, cannot be read, or are not those of the digest; names the line.
     """
     curve = TrainingCurve([], [])
-    *lines, unfinished = _read_metrics(folder, required=complete).split(b"\n")
+    content = _read_metrics(folder, required=complete)
+    *lines, unfinished = content.split(b"\n")
     if complete and unfinished:
         lines.append(unfinished)
     for number, text in enumerate(lines, 1):
         line = _parse_metrics_line(folder, number, text, "leave this run out")
         entries = curve.epochs if line.event == "epoch" else curve.train
         entries.append({"epoch": line.epoch, "step": line.step, **(line.model_extra or {})})
+    if digest not in (None, hashlib.sha256(content).hexdigest()):
+        raise RecordError(
+            f"{folder / METRICS_FILE}: not as the run wrote it: its sha256 is not that in {RECORD_FILE}",
+            remedy="Bring the file back, or remove it: reports then show the run without its curves.",
+        )
     return curve
+
+
+def metrics_sha256(folder: Path) -> str:
+    """Return the sha256 of a run's metrics, for its record.
+
+    Raises:
+        RecordError: they cannot be read.
+    """
+    return hashlib.sha256(_read_metrics(folder, required=False)).hexdigest()
+
+
+def has_metrics(folder: Path) -> bool:
+    """Return whether there are metrics of a run: none are there if the file was removed."""
+    path = folder / METRICS_FILE
+    return path.exists() and not (path.is_file() and path.stat().st_size == 0)
 
 
 def read_metrics_lines(folder: Path, count: int) -> list[bytes]:

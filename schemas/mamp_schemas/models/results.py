@@ -115,6 +115,7 @@ class RunRecord(Model):
         finished: when the record was written.
         sittings: how often the run was started or resumed, in sessions; sessions that left no checkpoint do not count.
         run_id: the run id of the last session in its log, such as that of a batch system.
+        metrics: sha256 of metrics.jsonl.
         result: the outcome; its `seconds` include all sessions.
     """
 
@@ -137,6 +138,7 @@ class RunRecord(Model):
     finished: AwareDatetime
     sittings: int
     run_id: str | None = None
+    metrics: str | None = None
     result: PretrainResult | EvaluationResult
 
     @property

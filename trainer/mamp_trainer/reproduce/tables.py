@@ -158,7 +158,7 @@ def _curves(planned: PlannedTable, done: Mapping[str, Path]) -> list[LossCurve]:
 
 
 def _epoch_losses(run: Path) -> tuple[float, ...]:
-    return tuple(epoch["loss"] for epoch in read_curve(run, complete=True).epochs)
+    return tuple(epoch["loss"] for epoch in read_curve(run, complete=True, digest=read_record(run).metrics).epochs)
 
 
 def _find_data_differences(recipes: list[Recipe], catalog: DataCatalog) -> list[str]:

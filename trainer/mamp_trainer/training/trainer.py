@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mamp_schemas.errors import Interrupted, TrainingError
-from mamp_schemas.io.run_files import UNTRAINED, latest_checkpoint
+from mamp_schemas.io.run_files import UNTRAINED, latest_checkpoint, metrics_sha256
 from mamp_schemas.models.recipe import PRETRAIN, Recipe
 from mamp_schemas.models.results import EncoderProvenance, EvaluationResult, PretrainResult, RunRecord
 from mamp_schemas.signals import InterruptCheck, interruptible
@@ -318,6 +318,7 @@ class Trainer:
             finished=utc_now(),
             sittings=state.sittings,
             run_id=self.context.run_id,
+            metrics=metrics_sha256(self.context.run_dir),
             result=result,
         )
         write_record(self.context.run_dir, record)
