@@ -23,7 +23,7 @@ RECORD: dict[str, Any] = {
     "finished": "2026-01-01T00:01:00Z",
     "sittings": 1,
     "seed": 0,
-    "device": "cpu: x86_64, 1 threads",
+    "device": "cpu: x86_64, 1 thread",
     "versions": {"python": "3.11.7"},
     "result": {
         "kind": "linear",

@@ -6,7 +6,7 @@ import torch
 
 from mamp_schemas.system import THREADS, ThreadChoice, choose_threads
 from mamp_trainer.training.run_dir import describe_hardware
-from mamp_trainer.training.runtime import resume_torch_threads, set_torch_threads
+from mamp_trainer.training.runtime import describe_device, resume_torch_threads, set_torch_threads
 
 
 def test_describe_hardware__of_this_machine() -> None:
@@ -62,3 +62,10 @@ def test_set_torch_threads__keeps_omp_num_threads(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     set_torch_threads(choose_threads())
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("threads", "text"), [(1, "1 thread"), (2, "2 threads")])
+@pytest.mark.usefixtures("two_threads")
+def test_describe_device__counts_the_threads(threads: int, text: str) -> None:
+    torch.set_num_threads(threads)
+    assert describe_device(torch.device("cpu")).endswith(f", {text}")

@@ -70,7 +70,7 @@ def embed(
     if as_json:
         print_json({"file": str(out), "clips": clips, "width": width, **made_by})
         return
-    print_summary(out, f"clip, label, split and features of {count(clips, 'clip')}, {count(width, 'number')} each")
+    print_summary(out, f"clip, label, side and features of {count(clips, 'clip')}, {count(width, 'number')} each")
 
 
 def _choose_writer(out: Path) -> "Writer":

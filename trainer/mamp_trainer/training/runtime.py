@@ -145,7 +145,8 @@ def describe_device(device: torch.device) -> str:
     """Return a device's name for the run record."""
     if device.type == "cuda":
         return f"{device}: {torch.cuda.get_device_name(device)}"
-    return f"cpu: {platform.machine()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"cpu: {platform.machine()}, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 @contextmanager
