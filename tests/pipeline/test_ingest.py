@@ -210,6 +210,18 @@ def test_ingest__what_was_damaged_between_the_runs_is_written_again(
     assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
+@pytest.mark.parametrize("name", ["joints", "motion", "intensity"])
+def test_ingest__a_shard_of_the_right_size_with_other_content_is_packed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    out = tmp_path / "ntu60.zarr"
+    interrupt_before_the_mark(out, monkeypatch)
+    file = next(path for path in (out / name / "c").rglob("*") if path.is_file())
+    file.write_bytes(bytes(file.stat().st_size))  # as after a power failure
+    ingest(request(out), NullProgress())
+    assert verify_store(open_store(out), NullProgress()).problems == ()
+
+
 def test_ingest__killed_between_the_mark_and_the_removal_of_staging(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ from mamp_pipeline.store.writer import (
     WrittenShard,
     create_arrays,
     extend_arrays,
+    holds_shard,
     store_compression,
     write_metadata,
 )
@@ -45,7 +46,7 @@ from mamp_schemas.errors import ClusterError, RawInputError
 from mamp_schemas.io.atomic import output_errors, write_atomic
 from mamp_schemas.io.locks import lock_output
 from mamp_schemas.io.storage import is_file, list_file_sizes, read_bytes
-from mamp_schemas.io.storage_path import StoragePath
+from mamp_schemas.io.storage_path import StoragePath, is_remote
 from mamp_schemas.io.store_reader import Store, is_complete
 from mamp_schemas.io.store_root import NODE_METADATA
 from mamp_schemas.models.store import NOTE_DESCRIPTIONS, ROW_ARRAYS, WARNED_NOTES, StoreMetadata
@@ -158,11 +159,17 @@ def _is_parsed(job: ParseJob) -> bool:
 
 
 def _packed(job: PackJob, sizes: Mapping[str, int]) -> ShardManifest | None:
-    """Return the manifest of a shard that is written whole from the job's table; None if it is not."""
+    """Return the manifest of a shard that is written whole from the job's table; None if it is not.
+
+    Rows on disk are read again: after a power failure a file may have its size and not its content. An object in a
+    bucket is whole or absent.
+    """
     manifest = read_shard_manifest(job.shard_manifest)
     if manifest is None or manifest.table_digest != job.table_digest:
         return None
-    return manifest if all(sizes.get(key) == size for key, size in manifest.shard.files.items()) else None
+    if any(sizes.get(key) != size for key, size in manifest.shard.files.items()):
+        return None
+    return manifest if is_remote(job.store) or holds_shard(job.store, job.rows, manifest.shard) else None
 
 
 def _row_checksums(written: Sequence[WrittenShard], base: Store | None) -> dict[str, str]:

@@ -21,7 +21,7 @@ from mamp_schemas.errors import StoreError
 from mamp_schemas.io.atomic import PARTIAL_SUFFIX, write_atomic
 from mamp_schemas.io.storage import file_size, make_folder
 from mamp_schemas.io.storage_path import StoragePath
-from mamp_schemas.io.store_reader import Columns, Store
+from mamp_schemas.io.store_reader import READ_ERRORS, Columns, Store
 from mamp_schemas.io.store_root import NODE_METADATA, StoreRoot, checksum_column, checksum_rows, encode_root
 from mamp_schemas.io.zarr_store import zarr_store
 from mamp_schemas.models.base import Model
@@ -127,6 +127,26 @@ def write_shard(path: StoragePath, rows: RowRange, arrays: dict[str, NDArray[np.
             written[key] = file_size(path / key)
         checksums[name] = checksum_rows(values, array.chunks[0])
     return WrittenShard(files=written, checksums=checksums)
+
+
+def holds_shard(path: StoragePath, rows: RowRange, shard: WrittenShard) -> bool:
+    """Return whether the rows of a shard can be read as they were written.
+
+    Args:
+        path: the store.
+        rows: the shard's.
+        shard: what was written.
+    """
+    group = _open_for_writing(path)
+    for name, written in shard.checksums.items():
+        array = cast("zarr.Array[Any]", group[name])
+        try:
+            values = np.asarray(array[rows.start : rows.stop], dtype=np.float32)
+        except READ_ERRORS:
+            return False
+        if checksum_rows(values, array.chunks[0]) != written:
+            return False
+    return True
 
 
 def write_metadata(
