@@ -97,3 +97,27 @@ def test_parse_csv__headers_that_write_the_same_words_otherwise() -> None:
         assert raw.joints.ravel().tolist() == [1, 2, 3, 4, 5, 6]
     twice = b"HipCenterX,Hip-CentreX,HipCenterY,HipCenterZ,LeftHandX,LeftHandY,LeftHandZ\n1,1,2,3,4,5,6\n"
     assert "2 columns are called 'hip_centrex'" in fault(files, twice, skeleton=skeleton).reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"1,2,3,4,5,6,7,8,9\n" + b"\n" * 5_000_000, "more than 5,000,000 lines"),
+        (b"12," * 2_000_000, "a line of more than 4,194,304 characters"),
+        (b"1,2,3,4,5,6,7,8,9\n" + b'"a\nb",' * 1_000_000, "a line of more than 4,194,304 characters"),
+    ],
+    ids=["blank lines", "a long line", "a long row"],
+)
+@pytest.mark.parametrize("delimiter", [",", "whitespace"])
+def test_read_csv__lines_that_would_take_the_memory(text: bytes, reason: str, delimiter: str) -> None:
+    if delimiter == "whitespace":
+        text = text.replace(b",", b" ").replace(b'a\nb"', b'a b"')
+    files = {"format": "csv", "header": False, "coordinates": 0, "delimiter": delimiter}
+    assert reason in fault(files, text).reason
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_read_csv__line_ends_in_and_between_rows(end: str) -> None:
+    files = {"format": "csv", "header": False, "coordinates": 1, "unused": [0]}
+    text = f'"a{end}b",1,2,3,4,5,6,7,8,9{end}c,1,2,3,4,5,6,7,8,8'.encode()
+    assert parse(files, text).joints[:, 2, 2].tolist() == [9, 8]

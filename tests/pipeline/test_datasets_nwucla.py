@@ -46,6 +46,12 @@ def test_parse_nwucla__bodies_and_label() -> None:
     assert raw.joints[2, 7].tolist() == [0.5, 7, 2]
 
 
+@pytest.mark.parametrize(("lists", "reason"), [(1_000_000, "skeletons.0"), (20_000_000, "would take 1.9 GB of memory")])
+def test_parse_nwucla__lists_that_would_take_the_memory(lists: int, reason: str) -> None:
+    with pytest.raises(RawFileError, match=reason):
+        parse_nwucla(b'{"skeletons":[' + b"[]," * lists + b"[]]}", "a01_s01_e00_v01")
+
+
 def test_parse_nwucla__no_frame() -> None:
     assert parse_nwucla(_file(skeletons=[]), NAME)[1].joints.shape == (0, 20, 3)
 

@@ -1,16 +1,21 @@
 """PKU-MMD text: names, skeletons, labels."""
 
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mamp_pipeline.datasets.clips import ClipInfo
+from mamp_pipeline.datasets.io.source import RawSource, VideoAnnotations
 from mamp_pipeline.datasets.pku.discover import Phase, parse_video_name
-from mamp_pipeline.datasets.pku.video import LabelledInterval, parse_labels, parse_video
+from mamp_pipeline.datasets.pku.video import LabelledInterval, parse_labels, parse_video, read_video_clips
 from mamp_schemas.errors import RawFileError
-from tests.pipeline.pku_cases import label_text, make_video, video_text
+from tests.pipeline.pku_cases import label_text, make_video, video_text, write_files
 
 
 @pytest.mark.parametrize(
@@ -119,3 +124,26 @@ def test_parsers__any_bytes_give_a_result_or_a_reason(data: bytes) -> None:
     assert all(item.line >= 1 for item in parse_labels(data))
     with pytest.raises(RawFileError):
         parse_video(data)
+
+
+@pytest.mark.parametrize(
+    ("parse", "data"),
+    [(parse_labels, b"x\n" * 30_000_000), (parse_video, b"1\n" * 30_000_000)],
+    ids=["labels", "video"],
+)
+def test_parsers__lines_that_would_take_the_memory(parse: Callable[[bytes], object], data: bytes) -> None:
+    tracemalloc.start()
+    with pytest.raises(RawFileError, match=r"more than [0-9,]+ lines"):
+        parse(data)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_read_video_clips__labels_that_cover_the_video_again_and_again(tmp_path: Path) -> None:
+    write_files(tmp_path, {"video.txt": video_text(make_video(400)), "labels.txt": label_text(*[(1, 0, 399)] * 26)})
+    sizes = {path.name: path.stat().st_size for path in sorted(tmp_path.iterdir())}
+    labels, video = (RawSource("0002-L", tmp_path, name, size, None) for name, size in sizes.items())
+    source = replace(video, video=VideoAnnotations(labels))
+    (clip,) = read_video_clips(source, ClipInfo("0002-L", -1))
+    assert isinstance(clip.content, RawFileError)
+    assert "its labels have 10,374 frames together, the video 400" in clip.content.reason

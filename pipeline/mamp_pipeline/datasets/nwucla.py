@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from mamp_pipeline.datasets.base import ClipFileReader
 from mamp_pipeline.datasets.clips import ClipInfo, RawBodies, RawClip
 from mamp_pipeline.datasets.file_names import strip_suffix
+from mamp_pipeline.datasets.io.number_text import reject_large_json
 from mamp_pipeline.datasets.io.read import read_source
 from mamp_pipeline.datasets.io.source import RawSource
 from mamp_schemas.datasets.nwucla import NWUCLA
@@ -24,13 +25,13 @@ _JOINTS = len(NWUCLA.skeleton.joints)
 _QUOTES = 8
 """Quotation marks in a file: around three keys and one value."""
 
-_Frame = Annotated[list[tuple[float, float, float]], Field(min_length=_JOINTS, max_length=_JOINTS)]
+_Frame = Annotated[list[tuple[float, float, float]], Field(min_length=_JOINTS, max_length=_JOINTS), FailFast()]
 
 
 class _Recording(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
-    skeletons: list[_Frame]
+    skeletons: Annotated[list[_Frame], FailFast()]
 
 
 class _UnnamedFile(_Recording):
@@ -97,6 +98,7 @@ _Content = TypeVar("_Content", bound=_Recording)
 
 
 def _validate(data: bytes, model: type[_Content]) -> _Content:
+    reject_large_json(data.decode("latin-1"))  # any bytes: brackets and commas are ASCII
     try:
         return model.model_validate_json(data)
     except ValidationError as problem:

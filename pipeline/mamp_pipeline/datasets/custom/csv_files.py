@@ -1,7 +1,6 @@
 """Own recordings as CSV, with a line for each body in a frame, for several, or for each joint of a body."""
 
 import csv
-import io
 import re
 from array import array
 from collections import Counter
@@ -24,6 +23,11 @@ Line = tuple[int, list[str]]
 """The 1-based number of a line (of its last, where a quoted cell runs over several), and its cells."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_MAX_LINES = 5_000_000
+"""The most lines of a file. An hour at 30 frames a second, a line for each of 33 joints, has 3.6 million."""
+_MAX_LINE = 2**22
+"""The most characters of a line: 100 bodies of 1,000 joints have room."""
 _MISSING = frozenset(
     ("", "nan", "-nan", "nan(ind)", "-nan(ind)", "null", "none", "na", "n/a", "#n/a", "<na>", "1.#qnan", "-1.#ind")
 )
@@ -36,11 +40,14 @@ def read_csv_lines(data: bytes, delimiter: str) -> Iterator[Line]:
     Raises:
         RawFileError: the text is not text or not CSV.
     """
-    text = decode_text(data)
+    lines = _Lines(decode_text(data))
     if delimiter == "whitespace":
-        yield from ((number, cells) for number, line in enumerate(text.splitlines(), 1) if (cells := line.split()))
+        for number, line in enumerate(lines, 1):
+            lines.end_row()
+            if cells := line.split():
+                yield number, cells
         return
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != " ")
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != " ")
     while True:
         try:
             cells = next(reader)
@@ -48,8 +55,34 @@ def read_csv_lines(data: bytes, delimiter: str) -> Iterator[Line]:
             return
         except csv.Error as problem:
             raise RawFileError(f"not CSV: {problem}", line=reader.line_num) from None
+        lines.end_row()
         if len(cells) > 1 or (cells and cells[0].strip()):
             yield reader.line_num, cells
+
+
+class _Lines:
+    """Iterates over the lines of a text, with their ends; `io.StringIO` would take four bytes for every character."""
+
+    def __init__(self, text: str) -> None:
+        self._matches = _LINE.finditer(text)
+        self._number, self._length = 0, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._matches)[0]
+        self._number += 1
+        self._length += len(line)
+        if self._number > _MAX_LINES:
+            raise RawFileError(f"more than {_MAX_LINES:,} lines: cut the recording into several files")
+        if self._length > _MAX_LINE:
+            raise RawFileError(f"a line of more than {_MAX_LINE:,} characters", line=self._number)
+        return line
+
+    def end_row(self) -> None:
+        """Note that the lines so far are read: quoted cells may run over several."""
+        self._length = 0
 
 
 def check_width(lines: Iterable[Line], width: int, delimiter: str) -> Iterator[Line]:

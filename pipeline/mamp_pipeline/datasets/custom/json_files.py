@@ -9,19 +9,12 @@ import numpy as np
 
 from mamp_pipeline.cleaning.plausibility import ONLY_3D
 from mamp_pipeline.datasets.custom.normalise import Positions
-from mamp_pipeline.datasets.io.number_text import decode_text
+from mamp_pipeline.datasets.io.number_text import decode_text, reject_large_json
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout_files import JsonFiles
 from mamp_schemas.models.skeleton import Skeleton
 
 _MISSING = [np.nan, np.nan, np.nan]
-
-_VALUE_BYTES = {"{": 232, "[": 64, ",": 32, '"': 8}
-"""About how much memory a value takes, by the character that announces it: an object, a list, another number. Text
-takes its length besides."""
-
-_MAX_VALUE_BYTES = 1_500_000_000
-"""The most memory that a file's values may take. An hour of 33 joints at 30 frames a second takes 1.2 GB."""
 
 _FEW = 12
 """So many keys are named one by one in a remedy."""
@@ -66,12 +59,7 @@ def parse_json(data: bytes, files: JsonFiles, skeleton: Skeleton) -> Positions:
 
 def _decode(data: bytes) -> Any:
     text = decode_text(data)
-    need = sum(text.count(mark) * size for mark, size in _VALUE_BYTES.items())
-    if need > _MAX_VALUE_BYTES:
-        raise RawFileError(
-            f"JSON whose values would take {need / 1e9:.1f} GB of memory, more than {_MAX_VALUE_BYTES / 1e9:.1f}: "
-            "cut the recording into several files"
-        )
+    reject_large_json(text)
     try:
         return json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as problem:

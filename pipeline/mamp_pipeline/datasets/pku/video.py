@@ -17,6 +17,13 @@ _JOINTS = len(PKU1.skeleton.joints)
 _NUMBERS_PER_FRAME = 2 * _JOINTS * 3
 _MIN_LINE_BYTES = 2 * _NUMBERS_PER_FRAME - 1
 """The least text of a frame: one digit a number, a blank between two."""
+_MAX_LINES = 1_000_000
+"""Lines of a skeleton file. The longest raw file that is read has room for 900,000 frames."""
+_MAX_LABELS = 10_000
+"""Lines of a label file; PKU-MMD's have some 20."""
+_MAX_COVERAGE = 20
+_ALWAYS_ALLOWED_FRAMES = 10_000
+"""A video's labels may have so many times its frames together, or so many. PKU-MMD's hardly overlap."""
 _LABEL = re.compile(rb"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,[^,]+")
 _DECIMAL_TEXT = b"0123456789+-.eE \t\r\n"
 
@@ -46,6 +53,7 @@ def parse_video(data: bytes) -> NDArray[np.float64]:
     Raises:
         RawFileError: no frame, or a line without 150 numbers within float32; names the line.
     """
+    _check_line_count(data, _MAX_LINES)
     lines = data.splitlines()
     numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
     if not numbers:
@@ -61,6 +69,11 @@ def parse_video(data: bytes) -> NDArray[np.float64]:
     if len(too_large):
         raise RawFileError("a number beyond the range of float32", line=numbers[too_large[0]])
     return video.reshape(len(numbers), 2, _JOINTS, 3)
+
+
+def _check_line_count(data: bytes, most: int) -> None:
+    if data.count(b"\n") + data.count(b"\r") > 2 * most:
+        raise RawFileError(f"more than {most:,} lines")
 
 
 def _parse_frame(line: bytes, number: int, strict: bool) -> list[float]:
@@ -85,7 +98,11 @@ def parse_labels(data: bytes, *, any_action: bool = False) -> list[LabelledInter
 
     Returns:
         For each line that is not blank its interval, or why it has none: malformed, or an action outside 1 to 51.
+
+    Raises:
+        RawFileError: there are more lines than any video has labels.
     """
+    _check_line_count(data, _MAX_LABELS)
     lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
     return [_parse_label(line, number, any_action) for number, line in lines]
 
@@ -131,6 +148,11 @@ def read_video_clips(source: RawSource, info: ClipInfo, *, any_action: bool = Fa
     if not actions:
         return [RawClip(info, RawFileError("no label in the file"), annotations.labels)]
     video = parse_video(read_source(source))
+    lengths = (min(action.end, len(video)) - action.start for action in actions if isinstance(action, LabelledInterval))
+    covered = sum(max(length, 0) for length in lengths)
+    if covered > max(_MAX_COVERAGE * len(video), _ALWAYS_ALLOWED_FRAMES):
+        reason = f"its labels have {covered:,} frames together, the video {len(video):,}: they cannot be of one video"
+        return [RawClip(info, RawFileError(reason), annotations.labels)]
     clips = []
     for index, action in enumerate(actions):
         clip_info = replace(info, id=f"{source.id}_{index}")
