@@ -4,6 +4,7 @@ import gzip
 import json
 import signal
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
@@ -132,7 +133,7 @@ def test_gather__reads_no_further_than_a_batch() -> None:
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
             yield FileClips(source, [(ClipInfo(source.id, 0), clip)])
 
-    first = next(_batches([], files(), NullProgress()))
+    first = next(_batches([], files(), NullProgress(), Counter()))
     assert len(first) == len(read) == BATCH_LINES
 
 
@@ -145,7 +146,7 @@ def test_gather__writes_faults_without_waiting_for_clips() -> None:
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
             yield FileClips(source, [], [QuarantinedFile(file=source.portable_path, line=0, reason="damaged")])
 
-    assert len(next(_batches([], files(), NullProgress()))) == len(read) == BATCH_LINES
+    assert len(next(_batches([], files(), NullProgress(), Counter()))) == len(read) == BATCH_LINES
 
 
 def test_predict__interrupted_leaves_whole_lines(run: Run, trained: Path, tmp_path: Path) -> None:
@@ -177,7 +178,7 @@ def test_predict__names_do_not_matter(run: Run, trained: Path, tmp_path: Path) -
     lines = lines_of(outcome)
     assert sorted(Path(line["file"]).name for line in lines) == sorted([file.name, *names, "c.skeleton.gz", "named"])
     assert len({json.dumps(line["predictions"]) for line in lines}) == 1
-    assert "1 other files do not look like raw files" in outcome.err
+    assert "1 other file does not look like raw files" in outcome.err
 
 
 def test_predict__every_named_file_has_a_line(run: Run, trained: Path, tmp_path: Path) -> None:
@@ -266,3 +267,8 @@ def test_predict__own_recordings_by_their_layout(run: Run, tmp_path: Path) -> No
     (tmp_path / "other.npy").write_bytes(next((tmp_path / "raw" / "sit").iterdir()).read_bytes())
     (line,) = lines_of(run("predict", tmp_path / "run", tmp_path / "other.npy", *layout, "--device", "cpu"))
     assert (line["clip"], len(line["predictions"])) == ("other", 2)
+    (tmp_path / "pairs.yaml").write_text((tmp_path / "waves.yaml").read_text().replace("TVC", "MTVC"))
+    np.save(tmp_path / "pair.npy", np.random.default_rng(0).normal(scale=0.3, size=(2, 12, 17, 3)))
+    outcome = run("predict", tmp_path / "run", tmp_path / "pair.npy", "--layout", tmp_path / "pairs.yaml")
+    assert len(lines_of(outcome)) == 1
+    assert "1 clips with more bodies than the layout's `bodies`" in outcome.err

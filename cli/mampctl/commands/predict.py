@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
@@ -12,6 +13,7 @@ import typer
 from mamp_schemas.errors import ExitCode
 from mamp_schemas.io.storage_path import parse_storage_path
 from mamp_schemas.models.dataset import dataset_spec
+from mamp_schemas.models.store import NOTE_DESCRIPTIONS, WARNED_NOTES
 from mamp_schemas.progress import NullProgress, Progress
 from mampctl.defaults import find_layout, select_checkpoint
 from mampctl.options import (
@@ -78,12 +80,16 @@ def predict(
         predictor = Predictor.load(checkpoint, trained, spec, cleaning.empty_slot, device)
         found = find_unnamed([parse_storage_path(path) for path in paths], reader)
         if found.other:
-            logger.info(f"{found.other:,} other files do not look like raw files of {spec.title}: not read")
+            others = "other file does" if found.other == 1 else "other files do"
+            logger.info(f"{found.other:,} {others} not look like raw files of {spec.title}: not read")
         progress.start("predict", len(found.sources), "files")
-        faults = 0
-        for lines in _batches(found.problems, read_files(found.sources, reader, cleaning), progress):
+        faults, counts = 0, Counter[str]()
+        for lines in _batches(found.problems, read_files(found.sources, reader, cleaning), progress, counts):
             _write_batch(lines, predictor, spec.class_names, top, out)
             faults += sum(line.clip is None for line in lines)
+        for note in WARNED_NOTES:
+            if counts[note]:
+                logger.warning(f"{counts[note]:,} {NOTE_DESCRIPTIONS[note]}")
         if faults:
             logger.info(f"{faults:,} files or labels gave no clip: their lines have an error")
     if faults:
@@ -96,7 +102,7 @@ def _progress_unless_terminal(out: TextIO) -> AbstractContextManager[Progress]:
 
 
 def _batches(
-    problems: "Sequence[QuarantinedFile]", files: "Iterator[FileClips]", progress: Progress
+    problems: "Sequence[QuarantinedFile]", files: "Iterator[FileClips]", progress: Progress, counts: Counter[str]
 ) -> Iterator[list[_OutputLine]]:
     """Yield batches of at least `BATCH_LINES` lines, the last may have fewer; lines of one file stay together.
 
@@ -104,11 +110,13 @@ def _batches(
         problems: files without clips, whose lines come first.
         files: what was read of each file.
         progress: counts files.
+        counts: is given what reading the files counted.
     """
     lines = [_error_line(problem) for problem in problems]
     for file in files:
         lines += [_OutputLine({"clip": info.id, "file": file.source.location}, clip) for info, clip in file.clips]
         lines += [_error_line(problem) for problem in file.problems()]
+        counts.update(file.counts)
         progress.advance(1)
         if len(lines) >= BATCH_LINES:
             yield lines

@@ -84,7 +84,8 @@ def find_sources(paths: Sequence[StoragePath], reader: DatasetReader) -> FoundSo
     if groups:
         count, first = sum(len(group.files) for group in groups), groups[0]
         logger.warning(
-            f"{count:,} files that look like raw files are left out; the first is {first.files[0]}: {first.reason}"
+            f"{count:,} {'file that looks' if count == 1 else 'files that look'} like raw files "
+            f"{'is' if count == 1 else 'are'} left out; the first is {first.files[0]}: {first.reason}"
         )
     for line in _describe(rejected):
         logger.warning(line)
