@@ -121,3 +121,11 @@ def test_read_csv__line_ends_in_and_between_rows(end: str) -> None:
     files = {"format": "csv", "header": False, "coordinates": 1, "unused": [0]}
     text = f'"a{end}b",1,2,3,4,5,6,7,8,9{end}c,1,2,3,4,5,6,7,8,8'.encode()
     assert parse(files, text).joints[:, 2, 2].tolist() == [9, 8]
+
+
+def test_parse_csv__numbers_of_joints_from_1_on_are_told_and_read() -> None:
+    files = {"format": "csv", "frame": 0, "joint": 1, "coordinates": [2, 3, 4], "header": False}
+    data = b"0,1,1,2,3\n0,2,4,5,6\n0,3,7,8,9"
+    assert "where the file's count from 1, begin `joint_order`" in fault(files, data).reason
+    raw = parse({**files, "joint_order": ["none", "hip", "chest", "head"]}, data)
+    assert raw.joints.ravel().tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]

@@ -353,11 +353,13 @@ def _read_joint(text: str, spellings: dict[str, str], line: int) -> str:
     name = spellings.get(text) or spellings.get(text.casefold())
     if name is None:
         count = len(set(spellings.values()))
-        raise RawFileError(
-            f"'{text[:40]}' is neither a joint's name nor a number below {count}; `joint_order` in the layout's files "
-            "names joints that are not in the skeleton, to leave them",
-            line=line,
-        )
+        remedy = "`joint_order` in the layout's files names joints that are not in the skeleton, to leave them"
+        if text == str(count):
+            remedy = (
+                "numbers count from 0; where the file's count from 1, begin `joint_order` in the layout's files with a "
+                "name that is no joint's, and then name all joints"
+            )
+        raise RawFileError(f"'{text[:40]}' is neither a joint's name nor a number below {count}; {remedy}", line=line)
     return name
 
 
