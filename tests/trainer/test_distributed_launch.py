@@ -33,13 +33,15 @@ def test_launch__every_rank_knows_its_number(tmp_path: Path, monkeypatch: pytest
 
 
 def test_launch__a_rank_that_fails_without_a_report_ends_the_others() -> None:
-    with pytest.raises(TrainingError, match="rank 1 of 2 ended with exit code 7; the other ranks were ended"):
+    with pytest.raises(TrainingError, match="rank 1 of 2 ended with exit code 7; the other ranks were ended") as failed:
         run(f"sys.exit(7) if rank == '1' else {FOREVER}")
+    assert "memory" not in failed.value.remedy
 
 
 def test_launch__names_a_rank_that_was_killed() -> None:
-    with pytest.raises(TrainingError, match="rank 0 of 2 was ended by SIGKILL"):
+    with pytest.raises(TrainingError, match="rank 0 of 2 was ended by SIGKILL") as failed:
         run(f"os.kill(os.getpid(), signal.SIGKILL) if rank == '0' else {FOREVER}")
+    assert "memory ran out" in failed.value.remedy
 
 
 def test_launch__ranks_that_stopped_by_themselves_are_no_error() -> None:

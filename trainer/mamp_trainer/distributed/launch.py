@@ -217,9 +217,10 @@ def _exit_code(codes: Sequence[int], first_failed: int | None, store: Rendezvous
         return max(codes)
     code = codes[first_failed]
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    reason = "SIGKILL often means that memory ran out. " if code == -signal.SIGKILL else ""
     raise TrainingError(
         f"rank {first_failed} of {len(codes)} {how}; the other ranks were ended",
-        remedy="SIGKILL often means that memory ran out. Continue with --resume.",
+        remedy=f"{reason}Run the same command again, a training with --resume.",
     )
 
 
