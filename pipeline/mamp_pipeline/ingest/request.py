@@ -90,7 +90,8 @@ def find_raw_input(request: IngestRequest) -> RawInput:
     names = read_exclude_list(request.exclude, reader) if request.exclude else frozenset()
     kept = [source for source in listing.sources if source.id not in names]
     excluded = len(listing.sources) - len(kept)
-    logger.info(f"found {len(listing.sources):,} raw files of {title}")
+    count = len(listing.sources)
+    logger.info(f"found {count:,} raw {'file' if count == 1 else 'files'} of {title}")
     for line in reader.notes(kept):
         logger.info(line)
     if request.exclude:
