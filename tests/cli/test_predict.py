@@ -23,7 +23,7 @@ from mamp_schemas.models.store import QuarantinedFile
 from mamp_schemas.progress import NullProgress
 from mamp_trainer.protocols.networks import load_classifier
 from mamp_trainer.protocols.predictions import SCORES_FILE, ClipPredictions
-from mampctl.commands.predict import BATCH_LINES, _batches
+from mampctl.commands.predict import BATCH_LINES, batches
 from tests.cli.conftest import Outcome, Run
 from tests.cli.processes import start
 from tests.factories import random_ntu_text
@@ -133,7 +133,7 @@ def test_gather__reads_no_further_than_a_batch() -> None:
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
             yield FileClips(source, [(ClipInfo(source.id, 0), clip)])
 
-    first = next(_batches([], files(), NullProgress(), Counter()))
+    first = next(batches([], files(), NullProgress(), Counter()))
     assert len(first) == len(read) == BATCH_LINES
 
 
@@ -146,7 +146,7 @@ def test_gather__writes_faults_without_waiting_for_clips() -> None:
             source = RawSource(f"c{number}", Path("raw"), f"c{number}.skeleton", 1, None)
             yield FileClips(source, [], [QuarantinedFile(file=source.portable_path, line=0, reason="damaged")])
 
-    assert len(next(_batches([], files(), NullProgress(), Counter()))) == len(read) == BATCH_LINES
+    assert len(next(batches([], files(), NullProgress(), Counter()))) == len(read) == BATCH_LINES
 
 
 def test_predict__interrupted_leaves_whole_lines(run: Run, trained: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def predict(
             logger.info(f"{found.other:,} {others} not look like raw files of {spec.title}: not read")
         progress.start("predict", len(found.sources), "files")
         faults, counts = 0, Counter[str]()
-        for lines in _batches(found.problems, read_files(found.sources, reader, cleaning), progress, counts):
+        for lines in batches(found.problems, read_files(found.sources, reader, cleaning), progress, counts):
             _write_batch(lines, predictor, spec.class_names, top, out)
             faults += sum(line.clip is None for line in lines)
         for note in WARNED_NOTES:
@@ -101,7 +101,7 @@ def _progress_unless_terminal(out: TextIO) -> AbstractContextManager[Progress]:
     return nullcontext(NullProgress()) if out.isatty() else show_progress()
 
 
-def _batches(
+def batches(
     problems: "Sequence[QuarantinedFile]", files: "Iterator[FileClips]", progress: Progress, counts: Counter[str]
 ) -> Iterator[list[_OutputLine]]:
     """Yield batches of at least `BATCH_LINES` lines, the last may have fewer; lines of one file stay together.
