@@ -40,6 +40,13 @@ def test_lock_output__second_process_is_refused_until_the_first_is_gone(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_lock_output__a_holder_that_is_no_text(tmp_path: Path) -> None:
+    with lock_output(tmp_path / "store.zarr"):
+        (tmp_path / ".store.zarr.lock").write_bytes(b"\xff\xfe")
+        with pytest.raises(StoreExistsError, match="another mampctl command"), lock_output(tmp_path / "store.zarr"):
+            pass
+
+
 def test_lock_output__leaves_nothing(tmp_path: Path) -> None:
     with lock_output(tmp_path / "new" / "s.zarr"):
         assert [path.name for path in (tmp_path / "new").iterdir()] == [".s.zarr.lock"]

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,11 @@ def test_read_run_progress__looks_at_the_end_only(tmp_path: Path) -> None:
     reached = read_run_progress(tmp_path)
     assert reached is not None
     assert (reached.step, reached.measured) == (2999, {})
+
+
+def test_read_run_progress__metrics_that_are_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    assert read_run_progress(tmp_path) is None
 
 
 def test_read_run_progress__before_the_first_line(tmp_path: Path) -> None:

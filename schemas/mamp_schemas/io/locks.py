@@ -88,6 +88,6 @@ def lock_output(out: StoragePath) -> Iterator[None]:
 
 def _read_holder(lock_file: Path) -> str:
     try:
-        return lock_file.read_text() or "another process"
+        return lock_file.read_text(errors="replace") or "another process"
     except OSError:  # removed meanwhile
         return "another process"

@@ -164,7 +164,7 @@ def read_run_progress(folder: Path) -> RunProgress | None:
     """Return how far a run has come, by the end of its metrics; None before the first line or if they are damaged."""
     try:
         lines = [_MetricsLine.model_validate_json(line) for line in _last_lines(folder / METRICS_FILE)]
-    except ValidationError:
+    except (OSError, ValidationError):
         return None
     if not lines:
         return None
