@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
 LAYOUTS = [text for kind, text in BLOCKS if kind == "yaml"]
-GESTURES, WIDE, LANDMARKS, LONG, JOINT_LINES, TRACKER = LAYOUTS
+GESTURES, WIDE, LANDMARKS, LONG, JOINT_LINES, _KINDER_GATOR, TRACKER, _UTD_MHAD = LAYOUTS
 
 
 def record(folder: Path) -> Path:

@@ -78,6 +78,13 @@ def test_open_store__refuses_a_store_without_completion_mark(tmp_path: Path) -> 
     assert "same `mampctl ingest` command" in caught.value.remedy
 
 
+def test_open_store__says_that_an_ingest_was_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "my store.zarr.staging").mkdir()
+    with pytest.raises(IncompleteStoreError, match="there is no store yet") as caught:
+        open_store(tmp_path / "my store.zarr")
+    assert "again: the same command" in caught.value.remedy
+
+
 @pytest.mark.parametrize("version", [1, 3])
 def test_open_store__refuses_another_format_version(path: Path, version: int) -> None:
     change_root(path, format_version=version)

@@ -185,6 +185,11 @@ def open_store(path: StoragePath, *, check_columns: bool = True) -> Store:
     """
     try:
         if not exists(path):
+            if exists(path.with_name(f"{path.name}.staging")):
+                raise IncompleteStoreError(
+                    f"{path}: there is no store yet, only the beginning of one ({path.name}.staging)",
+                    remedy="Run the ingest or import that was interrupted again: the same command.",
+                )
             raise StoreError(
                 f"{path}: there is no store",
                 remedy=f"Make one: mampctl ingest {_dataset_of(path)} --raw PATH --out {quote(str(path))}",
