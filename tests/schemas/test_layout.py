@@ -10,7 +10,7 @@ from mamp_schemas.datasets.ntu import NTU60
 from mamp_schemas.errors import ConfigError
 from mamp_schemas.models.base import canonical_json, parse_model_data, parse_model_json
 from mamp_schemas.models.dataset import dataset_identity, dataset_spec
-from mamp_schemas.models.layout import Layout
+from mamp_schemas.models.layout import NUMERIC_NAME_GROUPS, Layout
 from mamp_schemas.models.layout_files import matches_pattern
 from mamp_schemas.models.skeleton import AZURE_KINECT, COCO_17, KINECT_V2, MEDIAPIPE_33, SKELETONS, Skeleton
 
@@ -35,6 +35,13 @@ def read(**changes: object) -> Layout:
 
 def test_layout__joint_map_becomes_a_skeleton() -> None:
     assert read().skeleton == Skeleton(name="stick", joints=("hip", "chest", "head"), parents=(0, 0, 1), centre=0)
+
+
+@pytest.mark.parametrize("column", NUMERIC_NAME_GROUPS)
+def test_layout__protocols_divide_by_any_number_of_a_name(column: str) -> None:
+    protocol = {"name": "mine", "column": column, "train": [1]}
+    layout = read(names=rf"(?P<{column}>\d+)_(?P<label>\w+)", protocols=[protocol])
+    assert [layout.protocols[0].split_of(value) for value in (1, 2)] == ["train", "test"]
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda skeleton: skeleton.name)

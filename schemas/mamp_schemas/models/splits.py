@@ -13,7 +13,7 @@ SplitProtocolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$", max_len
 ClipNumber = Literal["subject", "camera", "setup", "replication"]
 """The numbers that a clip's name may give."""
 
-SplitColumn = Literal["subject", "camera", "setup", "xsub", "xview"]
+SplitColumn = Literal["subject", "camera", "setup", "replication", "xsub", "xview"]
 Split = Literal["train", "test"]
 
 LISTED_TRAIN, LISTED_TEST, UNLISTED = 0, 1, -1
