@@ -2,12 +2,17 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mamp_schemas.errors import ConfigError, DamagedStoreError
+from mamp_schemas.io.store_root import decode_root
 from mamp_schemas.models.plain_data import MAX_YAML_CHARACTERS, PlainDataError, load_json, load_yaml
+from mamp_schemas.models.sealed import open_sealed_json
+from mamp_schemas.models.splits import SplitManifest
 
 
 def is_plain(value: object, depth: int = 0) -> bool:
@@ -99,6 +104,7 @@ def test_load_yaml__takes(text: str, value: object) -> None:
         (b"\xff", "decode"),
         ("", "Expecting value"),
         ("{} x", "Extra data"),
+        ("[" + "[]," * 20_000_000 + "[]]", "would take 1.9 GB of memory, more than 1.5"),
     ],
 )
 def test_load_json__refuses(text: str | bytes, reason: str) -> None:
@@ -154,3 +160,11 @@ PLAIN = st.recursive(
 @given(PLAIN)
 def test_load_json__gives_back_what_was_dumped(value: object) -> None:
     assert load_json(json.dumps(value)) == value
+
+
+def test_readers_of_json__values_that_would_take_the_memory() -> None:
+    text = b"[" + b"[]," * 20_000_000 + b"[]]"
+    with pytest.raises(ConfigError, match=r"f\.json: not valid JSON \(JSON whose values would take 1\.9 GB"):
+        open_sealed_json(SplitManifest, text, "f.json")
+    with pytest.raises(DamagedStoreError, match=r"values would take 1\.9 GB"):
+        decode_root(text, Path("a.zarr"))

@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from mamp_schemas.errors import DamagedStoreError, IncompleteStoreError, StoreError
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.base import canonical_json, parse_model_json
+from mamp_schemas.models.plain_data import check_json_memory
 from mamp_schemas.models.store import DIGEST_BYTES, FORMAT_VERSION, StoreChecksums, StoreMetadata
 
 NODE_METADATA = "zarr.json"
@@ -120,6 +121,7 @@ def damaged_store_error(path: StoragePath, problem: str) -> DamagedStoreError:
 def _parse_group(content: bytes, path: StoragePath) -> dict[str, Any]:
     """Parse the metadata of a zarr group."""
     try:
+        check_json_memory(content)
         data = from_json(content)
     except ValueError as problem:
         raise damaged_store_error(path, f"not a store of clips: {NODE_METADATA} is no JSON ({problem})") from None

@@ -4,6 +4,7 @@ from pydantic_core import from_json
 
 from mamp_schemas.errors import ConfigError, MampctlError
 from mamp_schemas.models.base import ModelT, canonical_json, parse_model_json
+from mamp_schemas.models.plain_data import check_json_memory
 
 _DIGEST = "digest"
 
@@ -34,6 +35,7 @@ def open_sealed_json(
         MampctlError: of class `error`; the text is no JSON, or a key is unknown, missing or out of range.
     """
     try:
+        check_json_memory(text)
         data = from_json(text)
     except ValueError as problem:
         raise error(f"{source}: not valid JSON ({problem})", remedy=remedy) from None
