@@ -65,8 +65,14 @@ def plain_rows(data: bytes) -> list[list[str]]:
 def plain_wide(data: bytes) -> Joints:
     names, *rows = plain_rows(data)
     header = [name.strip().casefold() for name in names]
-    columns = [header.index(f"{joint}_{axis}") for joint in JOINTS for axis in "xyz"]
-    frames = [row[header.index("frame")].strip() for row in rows]
+    words = ["".join(name.split()).translate(str.maketrans("", "", "_.-")) for name in header]
+    columns = [
+        header.index(f"{joint}_{axis}") if f"{joint}_{axis}" in header else words.index(joint + axis)
+        for joint in JOINTS
+        for axis in "xyz"
+    ]
+    frame = header.index("frame") if "frame" in header else words.index("frame")
+    frames = [row[frame].strip() for row in rows]
     return in_frame_order(frames, [numbers([row[at] for at in columns]) for row in rows])
 
 
@@ -89,6 +95,8 @@ def plain_json(data: bytes) -> Joints:
     found = []
     for frame in json.loads(decode(data))["frames"]:
         if frame:
+            if isinstance(frame, dict):
+                frame = {name.casefold(): point for name, point in frame.items()} | frame
             points = [frame[joint] for joint in JOINTS] if isinstance(frame, dict) else frame
             found.append([[point[axis] for axis in "xyz"] if isinstance(point, dict) else point for point in points])
     return with_position(np.array(found, dtype=np.float64))

@@ -62,7 +62,7 @@ def find_columns(first: list[str], files: CsvFiles, skeleton: Skeleton) -> Colum
 
 def _letters(name: str) -> str:
     """Return a folded name without what stands between words, in one spelling: `hip_centre x` and `hipcenterx`."""
-    return re.sub(r"[\W_]", "", name).replace("center", "centre")
+    return re.sub(r"[\s_.-]", "", name).replace("center", "centre")
 
 
 class _Finder:
