@@ -199,6 +199,14 @@ def test_ingest__an_edited_shard_manifest_is_made_again(
     assert verify_store(open_store(out), NullProgress()).problems == ()
 
 
+def test_ingest__a_damaged_owner_marker_is_that_of_no_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "ntu60.zarr"
+    interrupt_before_the_mark(out, monkeypatch)
+    (tmp_path / "ntu60.zarr.staging" / "plan").write_bytes(b"\xff\xfe\x00")
+    ingest(request(out), NullProgress())
+    assert verify_store(open_store(out), NullProgress()).problems == ()
+
+
 @pytest.mark.parametrize("key", ["clips/label/c/0", "clips/label/zarr.json", "joints/zarr.json", "clips/zarr.json"])
 def test_ingest__what_was_damaged_between_the_runs_is_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str

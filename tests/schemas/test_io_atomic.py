@@ -28,6 +28,13 @@ def test_output_errors__a_refusal_is_told_once(code: int) -> None:
     )
 
 
+def test_output_errors__a_folder_in_the_way_is_named_not_the_temporary_file(tmp_path: Path) -> None:
+    (tmp_path / "marker").mkdir()
+    with pytest.raises(OutputError, match=r"/marker: cannot be written: Is a directory") as caught:
+        write_file(tmp_path / "marker", b"content")
+    assert "Remove it" in caught.value.remedy
+
+
 class StoppedError(Exception):
     """Raised in the middle of writing."""
 

@@ -1,6 +1,7 @@
 """Split manifests: what was edited is refused, and by what fact it is known."""
 
 import json
+import os
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +34,17 @@ def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_read_manifest__what_is_no_file_is_refused(store: Store, manifest: Path, make: Callable[[Path], None]) -> None:
+    manifest.unlink()
+    make(manifest)
+    with pytest.raises(ManifestError, match=f"{manifest.name}: cannot be read: is a") as caught:
+        read_manifest(store, "xsub")
+    manifest.rmdir() if manifest.is_dir() else manifest.unlink()  # other tests write there
+    assert "remove it" in caught.value.remedy
+    assert "mampctl build-splits" in caught.value.remedy
 
 
 def test_read_manifest__as_it_was_written(store: Store, manifest: Path) -> None:

@@ -135,6 +135,15 @@ def test_read_checkpoint__names_a_truncated_file(tmp_path: Path, name: str) -> N
         read_checkpoint(path.parent)
 
 
+def test_read_checkpoint__the_remedy_knows_whether_there_is_an_earlier_one(tmp_path: Path) -> None:
+    for step in (1, 2):
+        (save_step(tmp_path, step) / "meta.json").write_text("null")
+    for step, remedy in ((1, "train again in another folder"), (2, "continue from the one before it")):
+        with pytest.raises(CheckpointError, match=r"meta\.json") as caught:
+            read_checkpoint(tmp_path / "checkpoints" / f"step-{step:08d}")
+        assert remedy in caught.value.remedy
+
+
 @pytest.mark.parametrize("name", FILES[:3])
 def test_read_checkpoint__names_a_file_with_one_byte_changed(tmp_path: Path, name: str) -> None:
     path = save_step(tmp_path, 1) / name

@@ -72,7 +72,7 @@ def open_staged_part(path: StoragePath, *, rows: bool = True) -> StagedPart:
 def read_owner_marker(staging: StoragePath) -> str | None:
     """Return the digest of the plan that a staging folder belongs to; None for none."""
     try:
-        return read_bytes(staging / OWNER_MARKER).decode()
+        return read_bytes(staging / OWNER_MARKER).decode(errors="replace")  # a damaged one is that of no plan
     except (FileNotFoundError, NotADirectoryError):
         return None
 

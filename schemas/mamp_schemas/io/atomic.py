@@ -29,12 +29,12 @@ _REMEDIES = {
     errno.EROFS: f"The file system is read-only. {_OTHER_OUTPUT}",
     errno.EACCES: _OTHER_OUTPUT,
     errno.EPERM: _OTHER_OUTPUT,
-    errno.EISDIR: f"There is a folder of that name. {_OTHER_OUTPUT}",
+    errno.EISDIR: "There is a folder of that name. Remove it, or choose another output.",
     errno.ENOENT: f"A folder of the path does not exist or was removed. {_OTHER_OUTPUT}",
     errno.EEXIST: f"There is a file where a folder is needed. {_OTHER_OUTPUT}",
     errno.ENOTDIR: f"A folder of the path is a file. {_OTHER_OUTPUT}",
     errno.ENAMETOOLONG: "The name is too long for the file system. Choose a shorter one.",
-    errno.ELOOP: f"Links of the path lead in a circle. {_OTHER_OUTPUT}",
+    errno.ELOOP: "Links of the path lead in a circle. Remove them, or choose another output.",
 }
 
 
@@ -209,8 +209,9 @@ def output_errors(path: StoragePath, size: int = 0) -> Iterator[None]:
         if problem.errno not in _REMEDIES:
             raise
         needed = f"; {size / 1e6:.1f} MB are needed" if size else ""
+        named = problem.filename2 or problem.filename or path  # of a rename the final name, not the temporary one
         raise OutputError(
-            f"{problem.filename or path}: cannot be written: {problem.strerror}{needed}",
+            f"{named}: cannot be written: {problem.strerror}{needed}",
             remedy=_REMEDIES[problem.errno],
         ) from problem
 

@@ -44,6 +44,9 @@ def read_manifest(store: Store, protocol: str, subset: Subset | None = None) -> 
     except FileNotFoundError:
         what = f"a subset of '{protocol}'" if subset else f"'{protocol}'"
         raise ManifestError(f"{path}: there is no split manifest for {what}", remedy=f"Make it: {command}") from None
+    except OSError as refusal:
+        remedy = f"Make it a file that you may read, or remove it. {_remedy(store, command)}"
+        raise ManifestError(f"{path}: cannot be read: {refusal.strerror or refusal}", remedy=remedy) from None
     remedy = _remedy(store, command)
     manifest, intact = open_sealed_json(SplitManifest, text, str(path), ManifestError, remedy)
     for problem in _contradictions(manifest, store, protocol):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.atomic import write_folder
 from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
-from mamp_schemas.io.run_files import META_FILE, WEIGHTS_FILE
+from mamp_schemas.io.run_files import CHECKPOINTS_FOLDER, META_FILE, WEIGHTS_FILE, list_checkpoints
 from mamp_schemas.models.base import Model, canonical_json, parse_model_json
 from mamp_schemas.models.differences import flatten, show_value
 from mamp_schemas.models.plain_data import load_json
@@ -228,7 +228,10 @@ def read_meta(path: Path) -> CheckpointMeta:
         CheckpointError: it is missing or damaged, or was changed since it was written.
     """
     file = path / META_FILE
-    meta = parse_model_json(CheckpointMeta, _read_verified(file), str(file), CheckpointError)
+    try:
+        meta = parse_model_json(CheckpointMeta, _read_verified(file), str(file), CheckpointError)
+    except CheckpointError as problem:
+        raise CheckpointError(problem.message, remedy=_remedy(file)) from None
     if meta != meta.sealed():
         raise damaged_error(file, "its digest is not that of its content: it was changed since it was written")
     if set(meta.files) != {WEIGHTS_FILE, _STATE, _RECIPE}:  # it must not choose which files are read
@@ -257,7 +260,12 @@ def _read_verified(path: Path, digest: str | None = None) -> bytes:
 
 def damaged_error(path: Path, reason: str) -> CheckpointError:
     """Return the error for a checkpoint, or one of its files, that cannot be used."""
-    return CheckpointError(
-        f"checkpoint {path} cannot be read: {reason}",
-        remedy="Remove this checkpoint's folder to continue from the one before it.",
-    )
+    return CheckpointError(f"checkpoint {path} cannot be read: {reason}", remedy=_remedy(path))
+
+
+def _remedy(path: Path) -> str:
+    """Return what to do about a checkpoint, or one of its files, that cannot be used."""
+    folder = path if path.parent.name == CHECKPOINTS_FOLDER else path.parent
+    if any(other.name < folder.name for other in list_checkpoints(folder.parent.parent)):
+        return "Remove this checkpoint's folder to continue from the one before it."
+    return "There is no checkpoint before it. Bring the file back, or train again in another folder."
