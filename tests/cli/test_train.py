@@ -255,6 +255,8 @@ def test_semi__each_draw_is_a_run_and_the_spread_is_told(run: Run, tmp_path: Pat
     run("build-splits", "--protocol", "xsub", "--store", store, "--fraction", "0.5", "--draws", "2")
     semi = SemiRecipe.model_validate({**FINETUNING.__dict__, "kind": "semi", "subset": Subset(fraction=0.5)})
     arguments = ("train", "semi", "--recipe", write_recipe(tmp_path, semi), "--store", store, "--draws", "2")
+    lacking = run(*arguments[:-1], "3", "--out", tmp_path / "run")
+    assert (lacking.code, (tmp_path / "run").exists()) == (1, False), lacking.err  # before the first draw is trained
     outcome = run(*arguments, "--out", tmp_path / "run")
     assert outcome.code == 0, outcome.err
     assert "top-1 over 2 draws: last epoch" in outcome.out

@@ -229,9 +229,20 @@ def _train_runs(
 ) -> list[tuple[Path, EvaluationResult]]:
     """Train one run after another; only rank 0 returns their results."""
     with distributed_run(prepare, device, devices) as ((store, encoder, runs), context):
+        from mamp_schemas.io.manifests import read_manifest
+        from mamp_schemas.io.store_reader import open_store
         from mamp_trainer.analysis.run_analysis import analyse_finished_run
+        from mamp_trainer.data.dataset import check_recipe
         from mamp_trainer.protocols.classification import train_classifier
+        from mamp_trainer.training.run_dir import refuse_existing
 
+        if len(runs) > 1:  # what the last draw lacks is said before the first one is trained
+            opened = open_store(store)
+            for recipe, run_dir in runs:
+                if context.dist_context.is_main:
+                    refuse_existing(run_dir, resume)
+                check_recipe(recipe, opened)
+                read_manifest(opened, recipe.protocol, recipe.training_subset)
         results = []
         for recipe, run_dir in runs:
             logger.info(f"recipe {recipe.name}, store {store}, run {run_dir}")
