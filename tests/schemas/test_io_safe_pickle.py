@@ -195,3 +195,20 @@ def test_load_pickle__mutations_load_or_are_refused(tmp_path: Path) -> None:
 def test_load_pickle__numbers_that_ask_for_room_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RawInputError, match="refused: it gives an object the number 134217728 after 2 instructions"):
         load(tmp_path, b"\x80\x02]r" + (2**27).to_bytes(4, "little") + b".")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"cnumpy\nndarray\n(K\x01\x85X\x02\0\0\0U1C\x04\xff\xff\xff\xfftR.",
+        b"cnumpy.core.multiarray\nscalar\n(X\x03\0\0\0>U1C\x04\0\x11\0\0tR.",
+    ],
+)
+def test_load_pickle__text_of_no_characters(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(RawInputError, match="numbers that are no characters"):
+        load(tmp_path, b"\x80\x04" + data)
+
+
+def test_load_pickle__the_byte_order_of_a_dtype_without_a_state(tmp_path: Path) -> None:
+    array = load(tmp_path, b"\x80\x04cnumpy\nndarray\n(K\x01\x85X\x03\0\0\0>f4C\x04\x3f\x80\0\0tR.")
+    assert array.values.tolist() == [1.0]

@@ -31,6 +31,7 @@ from mamp_pipeline.convert.source import FileArray, ImportSource, check_format, 
 from mamp_schemas.errors import RawInputError
 from mamp_schemas.io.atomic import atomic_file
 from mamp_schemas.io.regular_files import open_regular
+from mamp_schemas.io.safe_pickle import check_characters
 from mamp_schemas.io.store_reader import Store
 from mamp_schemas.models.splits import SplitManifest
 from mamp_schemas.progress import Progress
@@ -115,6 +116,7 @@ def _read_blocks(path: Path, member_name: str, rows: int) -> Iterator[NDArray[An
         for start in range(0, shape[0], rows):
             block = (min(rows, shape[0] - start), *shape[1:])
             data = member.read(int(np.prod(block)) * dtype.itemsize)
+            check_characters(data, dtype)
             yield np.frombuffer(data, dtype=dtype).reshape(block)
         if member.read(1):  # at the end of a member, its checksum is compared
             raise EOFError(f"'{member_name}' is longer than its header says")

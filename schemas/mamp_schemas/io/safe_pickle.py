@@ -10,6 +10,7 @@ import math
 import os
 import pickletools
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -97,7 +98,7 @@ class _PickledDtype(Stateful):
         if not (isinstance(name, str) and _DTYPE.fullmatch(name)):
             shown = f"dtype {ascii(name[:40])[1:-1]}" if isinstance(name, str) else "unknown dtype"
             raise UnpicklingError(f"an array of {shown}, not of plain numbers or strings")
-        self.name, self.order = name, "="
+        self.name, self.order = name, name[0] if name[0] in "<>" else "="
 
     def set_state(self, state: object) -> None:
         # Version and byte order, then subarray, field names and fields, which plain dtypes do not have.
@@ -111,6 +112,16 @@ class _PickledDtype(Stateful):
         return np.dtype(self.name).newbyteorder(self.order)  # type: ignore[arg-type]
 
 
+def check_characters(data: bytes | bytearray, dtype: np.dtype[Any]) -> None:
+    """Check that the bytes of an array of text are characters; of any other array nothing is checked.
+
+    Raises:
+        ValueError: they are not; Python would raise a SystemError as soon as it makes text of them.
+    """
+    if dtype.kind == "U" and (np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder)) > sys.maxunicode).any():
+        raise ValueError("an array of text with numbers that are no characters")
+
+
 def _make_array(shape: object, dtype: object, data: object, order: object = "C") -> NDArray[Any]:
     if isinstance(dtype, str):
         dtype = _PickledDtype(dtype)
@@ -121,6 +132,7 @@ def _make_array(shape: object, dtype: object, data: object, order: object = "C")
     plain = dtype.dtype()
     if math.prod(shape) * plain.itemsize != len(data):
         raise UnpicklingError(f"an array of shape {shape} and dtype {plain} in {len(data)} bytes")
+    check_characters(data, plain)
     return np.frombuffer(data, dtype=plain).reshape(shape, order="F" if order == "F" else "C")
 
 
