@@ -195,7 +195,7 @@ def test_find_touched__nothing_under_paper() -> None:
 def test_read_file__golden_clips_touched(dataset: str) -> None:
     reader = find_reader(dataset)
     sources = find_sources([GOLDEN / dataset / "raw.zip"], reader).sources
-    files = [read_file(source, reader, CORRECTED[dataset]) for source in sources]
+    files = [read_file(source, reader.open, reader, CORRECTED[dataset]) for source in sources]
     counts = sum((file.counts for file in files), Counter())
     kinds = json.loads((GOLDEN / dataset / "kinds.json").read_text())
     assert counts["tracking_gaps"] == sum(kind in ("single_gap", "body_gap", "reid") for kind in kinds.values())
