@@ -91,11 +91,11 @@ def print_hint(*words: object) -> None:
 
 def _unused_out(words: tuple[object, ...]) -> tuple[object, ...]:
     """Return `--out` with an unused folder where the default one of a suggested training already holds something."""
+    if words[0] != "train" or "list" in words:
+        return ()
     from mamp_trainer.recipes import load_recipe
     from mampctl.defaults import default_run_dir
 
-    if words[0] != "train" or "list" in words:
-        return ()
     run = default_run_dir(load_recipe(str(words[1]), str(words[words.index("--recipe") + 1])))
     unused = unused_run_dir(run)
     return () if unused == run else ("--out", unused)
