@@ -54,6 +54,14 @@ def test_read_checkpoint__any_changed_byte_is_noticed(tmp_path: Path) -> None:
     assert read_checkpoint(folder).step == 12
 
 
+def test_read_checkpoint__a_folder_under_the_name_of_another_step_is_refused(tmp_path: Path) -> None:
+    folder = save_step(tmp_path, 12)
+    renamed = folder.rename(folder.with_name("step-00000013"))
+    with pytest.raises(CheckpointError, match=r"it is of step 12: its folder was step-00000012"):
+        read_checkpoint(renamed)
+    assert read_checkpoint(renamed.rename(tmp_path / "elsewhere")).step == 12
+
+
 def test_read_checkpoint__files_that_were_replaced_together_with_their_digests(tmp_path: Path) -> None:
     folder = save_step(tmp_path, 12)
     nested = b"\x80\x02}N" + b"q\0h\0\x86" * 400 + b"Ns."

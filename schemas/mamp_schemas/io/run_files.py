@@ -284,12 +284,22 @@ def latest_checkpoint(run: Path) -> Path | None:
     return checkpoints[-1] if checkpoints else None
 
 
+def checkpoint_name(step: int) -> str:
+    """Return the name of the folder of a step's checkpoint."""
+    return f"step-{step:08d}"
+
+
+def is_checkpoint_name(name: str) -> bool:
+    """Return whether a folder's name is that of a checkpoint."""
+    return _CHECKPOINT_NAME.fullmatch(name) is not None
+
+
 def list_checkpoints(run: Path) -> list[Path]:
     """Return the folders of a run's checkpoints, from the first step to the last."""
     folder = run / CHECKPOINTS_FOLDER
     if not folder.is_dir():
         return []
-    return sorted(entry for entry in folder.iterdir() if _CHECKPOINT_NAME.fullmatch(entry.name))
+    return sorted(entry for entry in folder.iterdir() if is_checkpoint_name(entry.name))
 
 
 def weights_sha256(checkpoint: Path) -> str | None:

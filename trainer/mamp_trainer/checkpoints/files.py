@@ -21,7 +21,14 @@ from torch import Tensor, nn
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.atomic import write_folder
 from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
-from mamp_schemas.io.run_files import CHECKPOINTS_FOLDER, META_FILE, WEIGHTS_FILE, list_checkpoints
+from mamp_schemas.io.run_files import (
+    CHECKPOINTS_FOLDER,
+    META_FILE,
+    WEIGHTS_FILE,
+    checkpoint_name,
+    is_checkpoint_name,
+    list_checkpoints,
+)
 from mamp_schemas.models.base import Model, canonical_json, parse_model_json
 from mamp_schemas.models.differences import flatten, show_value
 from mamp_schemas.models.plain_data import load_json
@@ -236,6 +243,8 @@ def read_meta(path: Path) -> CheckpointMeta:
         raise damaged_error(file, "its digest is not that of its content: it was changed since it was written")
     if set(meta.files) != {WEIGHTS_FILE, _STATE, _RECIPE}:  # it must not choose which files are read
         raise damaged_error(file, f"it names the files {', '.join(map(repr, sorted(meta.files)[:4]))}")
+    if is_checkpoint_name(path.name) and path.name != checkpoint_name(meta.step):
+        raise damaged_error(file, f"it is of step {meta.step}: its folder was {checkpoint_name(meta.step)}")
     return meta
 
 

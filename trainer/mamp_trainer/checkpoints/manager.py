@@ -8,7 +8,7 @@ from typing import Self
 
 from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.atomic import remove_partials
-from mamp_schemas.io.run_files import CHECKPOINTS_FOLDER, list_checkpoints
+from mamp_schemas.io.run_files import CHECKPOINTS_FOLDER, checkpoint_name, list_checkpoints
 from mamp_trainer.checkpoints.files import Snapshot, read_meta, write_checkpoint
 
 KEEP_LAST = 2
@@ -27,7 +27,7 @@ def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
     Raises:
         OutputError: it cannot be written; the earlier checkpoints stay.
     """
-    folder = run / CHECKPOINTS_FOLDER / f"step-{snapshot.step:08d}"
+    folder = run / CHECKPOINTS_FOLDER / checkpoint_name(snapshot.step)
     write_checkpoint(folder, snapshot)
     kept = {*list_checkpoints(run)[-KEEP_LAST:], best_checkpoint(run)}
     for checkpoint in list_checkpoints(run):
