@@ -221,7 +221,7 @@ def test_ingest__what_is_not_read_is_listed(run: Run, tmp_path: Path) -> None:
         for name in ("A004 (1).skeleton", "A006.skeleton.txt", "S2C1P3R1A7.skeleton", "named.skeleton"):
             assert name in text_shown
     assert "1 file quarantined, 3 left out" in outcome.out
-    assert "3 files that look like raw files, 1 other files" in shown
+    assert "3 files with a name like that of raw files, 1 other file" in shown
     metadata = json.loads(run("info", store, "--json").out)
     assert metadata["counts"]["left_out"] == sum(len(group["files"]) for group in metadata["left_out"]) == 3
     (quarantined,) = metadata["quarantined"]

@@ -460,6 +460,22 @@ def test_read_source__gzipped(tmp_path: Path, packed: bool) -> None:
     assert read_head(source, 5) == b"first"
 
 
+def test_read_source__gzipped_without_saying_so(tmp_path: Path) -> None:
+    (tmp_path / f"{FIRST}.skeleton").write_bytes(gzip.compress(b"content"))
+    (source,) = find_sources([tmp_path], find_reader("ntu60")).sources
+    with pytest.raises(RawFileError, match=r"gzipped content .*: add \.gz to the name"):
+        read_source(source)
+    (tmp_path / f"{FIRST}.skeleton").rename(tmp_path / f"{FIRST}.skeleton.gz")
+    (source,) = find_sources([tmp_path], find_reader("ntu60")).sources
+    assert read_source(source) == b"content"
+
+
+def test_read_source__a_mark_of_utf8_before_the_text_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / f"{FIRST}.skeleton").write_bytes(b"\xef\xbb\xbf103\n")
+    (source,) = find_sources([tmp_path], find_reader("ntu60")).sources
+    assert read_source(source) == b"103\n"
+
+
 GZIPPED = gzip.compress(b"content", mtime=0)
 """Without the time: it is in names of tests, which are to be the same in every process."""
 

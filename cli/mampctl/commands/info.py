@@ -53,8 +53,14 @@ def _list_fields(metadata: StoreMetadata) -> dict[str, str]:
         "clips": f"{counts.clips:,}",
         "rows": f"{counts.rows:,} ({bodies}, {count(counts.frames, 'frame')})",
         "bodies": metadata.describe_sizes(),
-        "left out": f"{counts.excluded:,} files by --exclude, {counts.foreign:,} files of another dataset, "
-        f"{counts.left_out:,} files that look like raw files, {counts.other:,} other files",
+        "left out": ", ".join(
+            (
+                f"{count(counts.excluded, 'file')} by --exclude",
+                f"{count(counts.foreign, 'file')} of another dataset",
+                f"{count(counts.left_out, 'file')} with a name like that of raw files",
+                count(counts.other, "other file"),
+            )
+        ),
         "quarantined": count_quarantined(metadata),
         "motion": f"stride {metadata.motion.stride}, segment {metadata.motion.segment}",
         "made with": ", ".join(f"{name} {version}" for name, version in metadata.versions.items()),

@@ -1,5 +1,6 @@
 """Reads the bytes of raw files from folders and archives, checks their CRC, and prefetches those in buckets."""
 
+import codecs
 import io
 import os
 import struct
@@ -141,6 +142,8 @@ _PIECE_BYTES = 2**14
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 """The format that zlib is to expect: gzip's header and CRC."""
 
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+
 _HEAD_BYTES = 4_096
 """Packed bytes that hold the code tables of a member's first block, and some text."""
 
@@ -151,11 +154,11 @@ def read_source(source: RawSource) -> bytes:
     An archive's member is read from its known offset: opening the archive would parse the directory of all its
     members, which takes half a second for NTU's, in every process.
 
-    A gzipped file is unpacked.
+    A gzipped file is unpacked. The mark of UTF-8 that some editors write before a text is left out.
 
     Raises:
-        RawFileError: the file is unreadable, too large, truncated, full of NUL bytes, not the one that was listed, or
-            does not have its CRC.
+        RawFileError: the file is unreadable, too large, truncated, full of NUL bytes, gzipped without saying so, not
+            the one that was listed, or does not have its CRC.
         RawInputError: it was replaced by a file of the same size and time.
         ObjectStoreError: the bucket it lies in cannot be used.
     """
@@ -163,7 +166,9 @@ def read_source(source: RawSource) -> bytes:
     data = gunzip(data) if source.gzipped else data
     if is_nul(data):
         raise RawFileError("NUL characters, 100% of the file: a damaged download or copy")
-    return data
+    if not source.gzipped and data.startswith(_GZIP_MAGIC):
+        raise RawFileError("gzipped content under a name that does not say so: add .gz to the name, or unpack it")
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def _read_stored(source: RawSource) -> bytes:
