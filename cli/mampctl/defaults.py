@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 from shlex import quote
 
-from mamp_schemas.builtin import PROBE_PROTOCOL
+from mamp_schemas.builtin import BASE_RECIPE, PROBE_PROTOCOL, SMALL_BASE_RECIPE
 from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import StoragePath, parse_local_path, parse_storage_path
 from mamp_schemas.models.layout import Layout
-from mamp_schemas.models.recipe import EvaluationRecipe, Recipe, recipe_class
+from mamp_schemas.models.recipe import PRETRAIN, EvaluationRecipe, Recipe, recipe_class
+from mamp_schemas.models.store import StoreMetadata
 from mamp_schemas.registry import DATASETS
-from mampctl.output.hints import suggest_recipe_options
+from mamp_schemas.system import has_gpu
 from mampctl.runtime.errors import needed_extras
 
 logger = logging.getLogger(__name__)
@@ -168,3 +169,37 @@ def find_layout(dataset: str, name_or_file: str | None) -> Layout | None:
         raise UsageError("own recordings need a layout", remedy=remedy)
     options.with_layout(layout)
     return layout
+
+
+CPU_CLIPS = 300_000
+"""Clips that the small network trains on in about an hour on a CPU, all epochs together."""
+
+
+def suggest_recipe_options(metadata: StoreMetadata, protocol: str, gpu: bool | None = None) -> str:
+    """Return the options that choose a recipe for a store: the built-in one, or another one with changed fields.
+
+    Without a GPU it is the small network, for so many epochs as take an hour or less: the published one takes days.
+
+    Args:
+        metadata: the store's.
+        protocol: of the split.
+        gpu: whether there is a GPU; by default, whether this machine has one.
+    """
+    from mamp_trainer.recipes import load_recipe, recipe_names
+
+    gpu = has_gpu() if gpu is None else gpu
+    name = f"{metadata.dataset}-{protocol}"
+    if gpu and name in recipe_names(PRETRAIN):
+        return f"--recipe {name}"
+    base = BASE_RECIPE if gpu and not (metadata.layout or metadata.spec) else SMALL_BASE_RECIPE
+    recipe = load_recipe(PRETRAIN, base)
+    epochs = recipe.schedule.epochs if gpu else min(recipe.schedule.epochs, CPU_CLIPS // max(metadata.counts.clips, 1))
+    changes = {
+        "dataset": (recipe.dataset, metadata.dataset),
+        "protocol": (recipe.protocol, protocol),
+        "model.joints": (recipe.model.joints, len(metadata.skeleton.joints)),
+        "schedule.epochs": (recipe.schedule.epochs, max(epochs, 2)),
+        "schedule.warmup_epochs": (recipe.schedule.warmup_epochs, min(recipe.schedule.warmup_epochs, epochs // 4)),
+    }
+    options = (f"--set {field}={value}" for field, (default, value) in changes.items() if value != default)
+    return " ".join((f"--recipe {base}", *options))

@@ -8,7 +8,8 @@ import pytest
 from mamp_schemas.models.recipe import PRETRAIN
 from mamp_schemas.models.store import MotionSpec, StoreMetadata
 from mamp_trainer.recipes import load_recipe
-from mampctl.output.hints import print_hint, suggest_recipe_options
+from mampctl.defaults import suggest_recipe_options
+from mampctl.output.hints import print_hint
 from tests.trainer.stores import make_clips, metadata_of
 
 

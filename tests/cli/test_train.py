@@ -196,7 +196,9 @@ def test_linear__missing_checkpoint_is_named(run: Run, store: Path, probe: Path,
     assert "nowhere" in outcome.err
 
 
-def test_linear__without_from_says_that_the_encoder_is_untrained(run: Run, store: Path, probe: Path, tmp_path: Path) -> None:
+def test_linear__without_from_says_that_the_encoder_is_untrained(
+    run: Run, store: Path, probe: Path, tmp_path: Path
+) -> None:
     outcome = run("train", "linear", "--recipe", probe, "--store", store, "--out", tmp_path / "p")
     assert outcome.code == 0
     assert "an encoder that was never trained" in outcome.err

@@ -12,10 +12,10 @@ from mamp_schemas.errors import UsageError
 from mamp_schemas.io.storage_path import StoragePath
 from mamp_schemas.models.recipe import PRETRAIN
 from mamp_schemas.models.splits import SplitCounts, Subset, SubsetSampling
-from mampctl.defaults import find_store
+from mampctl.defaults import find_store, suggest_recipe_options
 from mampctl.options import JsonOption, OnlyStoreOption, SplitProtocolOption
 from mampctl.output.console import count, print_json, print_line, print_summary, print_table
-from mampctl.output.hints import print_hint, suggest_recipe_options
+from mampctl.output.hints import print_hint
 
 if TYPE_CHECKING:
     from mamp_schemas.io.store_reader import Store

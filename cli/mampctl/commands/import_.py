@@ -8,9 +8,10 @@ import typer
 from mamp_schemas.errors import UsageError
 from mamp_schemas.models.dataset import fixed_spec
 from mamp_schemas.models.recipe import PRETRAIN
+from mampctl.defaults import suggest_recipe_options
 from mampctl.options import JsonOption, NewStoreOption, SplitProtocolOption, complete_dataset, path_argument
 from mampctl.output.console import count, print_json, print_line, print_summary
-from mampctl.output.hints import print_hint, suggest_next_command, suggest_recipe_options
+from mampctl.output.hints import print_hint, suggest_next_command
 from mampctl.output.progress import show_progress
 from mampctl.runtime.errors import needed_extras
 
