@@ -126,7 +126,7 @@ def test_free_host_memory__without_meminfo_half_of_the_installed(tmp_path: Path)
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({}, {"OMP_WAIT_POLICY": "PASSIVE"}),
+        ({}, {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}),
         ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
         ({"GOMP_SPINCOUNT": "5"}, {"GOMP_SPINCOUNT": "5"}),
         ({"KMP_BLOCKTIME": "200"}, {"KMP_BLOCKTIME": "200"}),
