@@ -250,7 +250,7 @@ def test_pretrain__under_timeout_again_and_again_ends_with_the_same_weights(run:
         assert waiting.returncode == 75, errors
     assert run(*words, tmp_path / "cut", "--resume").code == 0
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
-    assert json.loads((tmp_path / "cut" / "run.json").read_text())["sittings"] == 4
+    assert json.loads((tmp_path / "cut" / "run.json").read_text())["sessions"] == 4
 
 
 def test_commands__run_again_do_nothing_or_refuse_clearly(run: Run, tmp_path: Path) -> None:

@@ -175,6 +175,6 @@ def test_ingest__corrected_policy_and_the_clips_it_touches(run: Run, tmp_path: P
     assert "by each deviation from paper alone" in out
     assert run("verify", store).code == 0
     paper = json.loads(run("ingest", dataset, "--raw", raw, "--out", tmp_path / "p.zarr", "--json").out)
-    assert paper["touched"] == {}
+    assert paper["policy_diff"] == {}
     assert paper["policy_hash"] != metadata["policy_hash"]
     assert run("ingest", dataset, "--raw", raw, "--out", store).code == 1

@@ -187,29 +187,29 @@ def test_body_sizes__are_the_same_however_clips_are_divided() -> None:
     assert whole.clips == 12
     assert whole.quantile("stature", 0.5) == pytest.approx(1.75 * 1.055, rel=0.05)
     assert "median stature 1." in whole.summary()
-    assert list(whole.doubts()) == []
+    assert list(whole.warnings()) == []
 
 
 def test_body_sizes__doubts_name_wrong_units_upside_down_and_still_bodies() -> None:
     upside_down = np.repeat(person(frames=1), 4, axis=0) * [1, -1, 1] / 1000
     upside_down[:, 5:8] = 0
     sizes = BodySizes.from_counts(count_sizes([sample_records(upside_down)], [4], KINECT_V1))
-    doubts = "\n".join(sizes.doubts())
-    assert "the median stature is 0.00175 m, of persons it is 0.9 to 2.2 m" in doubts
-    assert "axes: [x, -y, z]" in doubts
-    assert "15 % of the joints are at (0, 0, 0)" in doubts
-    assert "in 1 of 1 clips nothing moves" in doubts
-    assert "median stature" not in "\n".join(sizes.doubts(metres=False))
+    warnings = "\n".join(sizes.warnings())
+    assert "the median stature is 0.00175 m, of persons it is 0.9 to 2.2 m" in warnings
+    assert "axes: [x, -y, z]" in warnings
+    assert "15 % of the joints are at (0, 0, 0)" in warnings
+    assert "in 1 of 1 clips nothing moves" in warnings
+    assert "median stature" not in "\n".join(sizes.warnings(metres=False))
 
 
 def test_body_sizes__a_single_clip_in_other_units_is_counted() -> None:
     clips = [person(seed=number, frames=4) for number in range(9)]
     samples = [sample_records(clip) for clip in (*clips, 1000 * clips[0])]
     sizes = BodySizes.from_counts(count_sizes(samples, [4] * 10, KINECT_V1))
-    assert [*sizes.doubts()] == [
+    assert [*sizes.warnings()] == [
         "in 1 of 10 clips the body is smaller than 0.03 m or larger than 10 m: check the units of their files"
     ]
-    assert [*sizes.doubts(metres=False)] == []
+    assert [*sizes.warnings(metres=False)] == []
 
 
 def test_count_sizes__clips_of_one_frame_and_of_zeros() -> None:
@@ -222,7 +222,7 @@ def test_count_sizes__clips_of_one_frame_and_of_zeros() -> None:
 
 def test_body_sizes__of_no_clip() -> None:
     assert BodySizes().summary() == "nothing to measure"
-    assert list(BodySizes().doubts()) == []
+    assert list(BodySizes().warnings()) == []
 
 
 def test_person__has_the_joints_of_kinect_v1() -> None:
@@ -234,10 +234,10 @@ def test_body_sizes__a_store_whose_z_points_up_is_told_the_axes_that_turn_it() -
     upright = person(frames=4)
     for axes, order, signs in (("[x, z, -y]", [0, 2, 1], [1, -1, 1]), ("[x, -z, y]", [0, 2, 1], [1, 1, -1])):
         turned = upright[..., order] * signs
-        doubts = "\n".join(BodySizes.from_counts(count_sizes([sample_records(turned)], [4], KINECT_V1)).doubts())
-        assert f"clips the torso is along z: z may point {'up' if signs[2] > 0 else 'down'}" in doubts
-        assert f"axes: {axes}" in doubts
-        assert "below the hips" not in doubts
+        warnings = "\n".join(BodySizes.from_counts(count_sizes([sample_records(turned)], [4], KINECT_V1)).warnings())
+        assert f"clips the torso is along z: z may point {'up' if signs[2] > 0 else 'down'}" in warnings
+        assert f"axes: {axes}" in warnings
+        assert "below the hips" not in warnings
         signs_of = [-1 if axis.startswith("-") else 1 for axis in axes.strip("[]").split(", ")]
         restored = turned[..., ["xyz".index(axis[-1]) for axis in axes.strip("[]").split(", ")]] * signs_of
         assert np.allclose(restored, upright)

@@ -13,6 +13,7 @@ from mamp_pipeline.convert import padded
 from mamp_pipeline.convert.padded import unpad_clips
 from mamp_pipeline.convert.source import MAX_METRES, as_float32
 from mamp_schemas.errors import ManifestError, RawInputError
+from mamp_schemas.io import store_reader
 from tests.pipeline.convert_cases import (
     assert_same_bits,
     h5_arrays,
@@ -106,8 +107,8 @@ def test_as_float32__takes_doubles_that_are_float32() -> None:
 
 def test_pad_clips__any_order_in_bounded_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = import_npz(write_npz(tmp_path / "f.npz", npz_arrays([pad(k + 1, seed=k) for k in range(9)], [pad(3)])))
-    monkeypatch.setattr(padded, "BLOCK_CLIPS", 2)
-    monkeypatch.setattr(padded, "BLOCK_ROWS", 12)
+    monkeypatch.setattr(store_reader, "BLOCK_CLIPS", 2)
+    monkeypatch.setattr(store_reader, "BLOCK_ROWS", 12)
     order = [4, 5, 6, 1, 9, 9, 0, 2, 3]
     blocks = list(padded.pad_clips(store, np.array(order)))
     assert max(len(block) for block in blocks) == 2

@@ -55,8 +55,8 @@ def test_ingest__appended_videos_equal_one_ingest_of_both(archives: tuple[Path, 
     metadata = ingest(request(out, archives[1], append=True), NullProgress())
     both = ingest(request(tmp_path / "both.zarr", write_both(tmp_path)), NullProgress())
     assert (metadata.content_hash, metadata.source, metadata.counts) == (both.content_hash, both.source, both.counts)
-    assert (metadata.touched, metadata.noted) == (both.touched, both.noted)
-    assert metadata.touched["interval_start"] > 40
+    assert (metadata.policy_diff, metadata.noted) == (both.policy_diff, both.noted)
+    assert metadata.policy_diff["interval_start"] > 40
     assert verify_store(open_store(out), NullProgress()).problems == ()
 
 

@@ -21,7 +21,7 @@ RECORD: dict[str, Any] = {
     "hardware": {"cpu": "x86_64", "cores": 1, "cores_present": 2, "memory_gb": 8.0, "gpus": {}, "ranks": 1},
     "started": "2026-01-01T00:00:00Z",
     "finished": "2026-01-01T00:01:00Z",
-    "sittings": 1,
+    "sessions": 1,
     "seed": 0,
     "device": "cpu: x86_64, 1 thread",
     "versions": {"python": "3.11.7"},

@@ -52,7 +52,7 @@ def make_record(recipe: Recipe, value: float, /, **changes: Any) -> RunRecord:
         hardware=HARDWARE,
         started=STARTED,
         finished=STARTED + timedelta(minutes=1),
-        sittings=1,
+        sessions=1,
         versions={"python": "3.11", "torch": "2.13"},
         result=make_result(recipe, value),
     )

@@ -56,7 +56,7 @@ def test_pretrain__leaves_recipe_record_and_metrics(store: Path, tmp_path: Path)
     assert parse_model_data(MAMPRecipe, yaml.safe_load((run / "recipe.yaml").read_text()), "") == recipe
     record = read_record(run)
     assert (record.result, record.recipe_hash, record.store_hash) == (result, recipe.digest(), "c" * 64)
-    assert (record.recipe, record.encoder, record.origin, record.sittings) == ("tiny", "untrained", None, 1)
+    assert (record.recipe, record.encoder, record.origin, record.sessions) == ("tiny", "untrained", None, 1)
     assert record.started is not None
     assert record.finished is not None
     assert record.started <= record.finished

@@ -9,10 +9,10 @@ from torch import Tensor
 from mamp_trainer.protocols import knn as knn_module
 from mamp_trainer.protocols.knn import (
     COSINE_BITS,
-    NeighbourMetrics,
+    KnnMetrics,
     Ranking,
     classify,
-    measure_neighbours,
+    measure_knn,
     rank_gallery,
 )
 
@@ -126,7 +126,7 @@ def test_classify__similarity_never_outweighs_a_vote() -> None:
 @given(st.integers(0, 10_000))
 def test_measure_neighbours__equals_ranking_one_by_one(seed: int) -> None:
     queries, wanted, gallery, labels = make_set(seed)
-    measured = measure_neighbours(queries, wanted, gallery, labels, 4, knn_ks=(1, 5), recall_ks=(1, 3, 50))
+    measured = measure_knn(queries, wanted, gallery, labels, 4, knn_ks=(1, 5), recall_ks=(1, 3, 50))
     hits, right = dict.fromkeys((1, 3, 50), 0), dict.fromkeys((1, 5), 0)
     for query, label in zip(queries, wanted, strict=True):
         near = [int(labels[at]) for _, at in ranking(query, gallery)]
@@ -147,14 +147,14 @@ def test_measure_neighbours__equals_ranking_one_by_one(seed: int) -> None:
 def test_measure_neighbours__knn_at_one_is_recall_at_one(seed: int, distinct: int) -> None:
     queries, wanted, gallery, labels = make_set(seed)
     # Few different features: most clips tie with others, of other classes too.
-    measured = measure_neighbours(queries, wanted, gallery[torch.arange(23) % distinct], labels, 4)
+    measured = measure_knn(queries, wanted, gallery[torch.arange(23) % distinct], labels, 4)
     assert measured.knn[1] == measured.recall[1]
 
 
 def test_measure_neighbours__a_class_the_gallery_lacks_is_never_found() -> None:
     features = torch.eye(3)
     labels = torch.tensor([0, 1, 2])
-    measured = measure_neighbours(features[:2], torch.tensor([0, 7]), features, labels, 8, recall_ks=(1, 3))
+    measured = measure_knn(features[:2], torch.tensor([0, 7]), features, labels, 8, recall_ks=(1, 3))
     assert measured.recall == {1: 50.0, 3: 50.0}
     assert measured.mean_average_precision == 50.0
 
@@ -163,8 +163,8 @@ def test_measure_neighbours__a_class_the_gallery_lacks_is_never_found() -> None:
 def test_rank_gallery__chunks_change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     queries, wanted, gallery, labels = make_set(3)
 
-    def measure() -> tuple[Ranking, NeighbourMetrics]:
-        return whole_ranking(queries, gallery), measure_neighbours(queries, wanted, gallery, labels, 4)
+    def measure() -> tuple[Ranking, KnnMetrics]:
+        return whole_ranking(queries, gallery), measure_knn(queries, wanted, gallery, labels, 4)
 
     ranked, measured = measure()
     monkeypatch.setattr(knn_module, "CHUNK_SIMILARITIES", chunk)

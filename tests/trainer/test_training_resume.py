@@ -66,7 +66,7 @@ def test_pretrain__interrupted_again_and_again(store: Path, whole: Path, tmp_pat
             pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu", progress=SignalAfter(steps)))
     pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
     assert_same_run(whole, run)
-    assert read_record(run).sittings == 5
+    assert read_record(run).sessions == 5
 
 
 def test_pretrain__killed_after_a_checkpoint_repeats_the_lost_steps(store: Path, whole: Path, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_pretrain__another_store_is_refused(store: Path, tmp_path: Path) -> None
     interrupt(pretrain_recipe(), store, run, 1)
     folder = run / "checkpoints" / "step-00000001"
     meta = read_meta(folder)
-    other = meta.model_copy(update={"belonging": meta.belonging.model_copy(update={"store_hash": "d" * 64})})
+    other = meta.model_copy(update={"identity": meta.identity.model_copy(update={"store_hash": "d" * 64})})
     (folder / "meta.json").write_text(other.sealed().model_dump_json())
     with pytest.raises(CheckpointError, match="store_hash: dddddddddddd… then, cccccccccccc… now"):
         pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))

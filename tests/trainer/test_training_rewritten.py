@@ -103,7 +103,7 @@ CHANGES: dict[str, tuple[Callable[[Files], None], str]] = {
     "a position that is none": (in_state(lambda state: state.update(position=[-1, "x"])), "position"),
     "a position too long": (in_state(lambda state: state.update(position=[1, 1, 1])), "does not fit"),
     "another epoch": (in_state(lambda state: state.update(position=[2, 1])), "the history of 1 epochs, 2 are done"),
-    "losses of another form": (in_state(lambda state: state.update(tally={"x": 1})), "does not fit: TypeError"),
+    "losses of another form": (in_state(lambda state: state.update(state={"x": 1})), "does not fit: TypeError"),
     "moments of another shape": (in_state(cut_moments), "'exp_avg' has shape"),
     "another weight decay": (
         in_state(lambda state: state["optimiser"]["param_groups"][0].update(weight_decay=9.0)),

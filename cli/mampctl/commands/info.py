@@ -28,8 +28,8 @@ def info(
         return
     for name, value in _list_fields(metadata).items():
         print_line(f"{name:<13} {value}")
-    for doubt in metadata.doubts():
-        print_line(f"  {doubt}")
+    for warning in metadata.warnings():
+        print_line(f"  {warning}")
     for note, number in metadata.noted.items():
         noun, _, rest = NOTE_DESCRIPTIONS[note].partition(" ")
         print_line(f"  {count(number, noun.removesuffix('s'))} {rest}")
@@ -72,9 +72,9 @@ def _list_fields(metadata: StoreMetadata) -> dict[str, str]:
 
 def _describe_deviations(metadata: StoreMetadata) -> dict[str, str]:
     """Return how many clips each deviation from the policy `paper` changes, if the policy has any."""
-    if not metadata.touched:
+    if not metadata.policy_diff:
         return {}
-    changed = ", ".join(f"{field} {clips:,}" for field, clips in metadata.touched.items())
+    changed = ", ".join(f"{field} {clips:,}" for field, clips in metadata.policy_diff.items())
     return {"changed": f"{changed} of {metadata.counts.clips:,} clips, by each deviation from paper alone"}
 
 

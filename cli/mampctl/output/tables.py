@@ -109,7 +109,7 @@ def _record_fields(record: "RunRecord") -> dict[str, object]:
         "hardware": _format_hardware(record.hardware),
         "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
         "from, to": f"{record.started:%Y-%m-%d %H:%M:%S} – {record.finished:%Y-%m-%d %H:%M:%S}",
-        "sessions": record.sittings,
+        "sessions": record.sessions,
         "run id": record.run_id or "",
     }
 

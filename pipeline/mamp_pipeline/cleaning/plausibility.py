@@ -180,7 +180,7 @@ def _median(values: NDArray[np.float64]) -> float:
 def _count_coincident(raw: NDArray[np.float64], known: NDArray[np.bool_]) -> int:
     """Count the joints of (B, V, 3) that are exactly where one before them is."""
     values = np.where(known[..., None], raw, np.nan)
-    # Joints are compared in the order of x: equal positions are neighbours but for ties in x alone.
+    # Joints are compared in the order of x: equal positions are adjacent but for ties in x alone.
     order = np.lexsort((values[..., 2], values[..., 1], values[..., 0]), axis=1)
     ordered = np.take_along_axis(values, order[..., None], axis=1)
     return int((ordered[:, 1:] == ordered[:, :-1]).all(axis=2).sum())

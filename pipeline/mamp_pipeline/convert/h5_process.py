@@ -14,9 +14,10 @@ import struct
 import subprocess
 import sys
 import weakref
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import h5py
 import numpy as np
@@ -59,7 +60,11 @@ class H5Process:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         weakref.finalize(self, _end, self._process)
-        listing = self._ask({"list": True})[0]
+        # Popen's type does not say that pipes were asked for.
+        self._requests, self._answers = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
+        self._asked = False
+        self._send({"list": True})
+        listing = self._receive()[0]
         self.left: list[str] = listing["left"]
         self.arrays: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
             key: (tuple(shape), np.dtype(dtype)) for key, (shape, dtype) in listing["arrays"].items()
@@ -72,25 +77,34 @@ class H5Process:
             RawInputError: they cannot be read.
         """
         shape, dtype = self.arrays[key]
-        for start in range(0, shape[0], rows):
-            stop = min(start + rows, shape[0])
-            _, data = self._ask({"key": key, "start": start, "stop": stop})
+        bounds = [(start, min(start + rows, shape[0])) for start in range(0, shape[0], rows)]
+        for number, (start, stop) in enumerate(bounds):
+            if number == 0:
+                self._send({"key": key, "start": start, "stop": stop})
+            data = self._receive()[1]
+            if number + 1 < len(bounds):  # read while this block is used
+                self._send({"key": key, "start": stop, "stop": bounds[number + 1][1]})
             yield np.ndarray((stop - start, *shape[1:]), dtype, data)
 
-    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Return the header and the bytes of an answer."""
-        sent, received = self._process.stdin, self._process.stdout
-        if sent is None or received is None:
-            raise ValueError("a process without pipes")
+    def _send(self, request: dict[str, Any]) -> None:
+        if self._asked:  # an array was not read to its end
+            self._receive()
+        self._asked = True
+        with suppress(BrokenPipeError):  # _receive says how the process ended
+            self._requests.write(json.dumps(request).encode() + b"\n")
+            self._requests.flush()
+
+    def _receive(self) -> tuple[dict[str, Any], bytes]:
+        """Return the header and the bytes of the answer to what was sent last."""
+        self._asked = False
         try:
-            sent.write(json.dumps(request).encode() + b"\n")
-            sent.flush()
-            if not select.select([received], [], [], ANSWER_SECONDS)[0]:
+            if not select.select([self._answers], [], [], ANSWER_SECONDS)[0]:
                 self._process.kill()
                 raise self._error(f"HDF5 gave no answer in {ANSWER_SECONDS:.0f} s")
-            header = json.loads(_read_exactly(received, _LENGTH.unpack(_read_exactly(received, _LENGTH.size))[0]))
-            data = _read_exactly(received, header.get("bytes", 0))
-        except (BrokenPipeError, EOFError):
+            length = _LENGTH.unpack(_read_exactly(self._answers, _LENGTH.size))[0]
+            header = json.loads(_read_exactly(self._answers, length))
+            data = _read_exactly(self._answers, header.get("bytes", 0))
+        except EOFError:
             code = self._process.wait()
             how = signal.Signals(-code).name if code < 0 else f"code {code}"
             raise self._error(f"HDF5 crashed on it ({how})") from None
@@ -127,8 +141,9 @@ def serve() -> None:
     path, keys = Path(sys.argv[1]), sys.argv[2:]
     try:
         with open_regular(path) as opened, h5py.File(opened, "r") as file:
+            datasets = {key: _find_dataset(path, file, key) for key in keys if file.get(key, getlink=True)}
             for line in sys.stdin.buffer:
-                _answer(*_answer_to(path, file, keys, json.loads(line)))
+                _answer(*_answer_to(file, datasets, json.loads(line)))
     except BrokenPipeError:
         pass
     except RawInputError as problem:
@@ -140,22 +155,21 @@ def serve() -> None:
     os._exit(0)
 
 
-def _answer(header: dict[str, Any], data: bytes = b"") -> None:
-    text = json.dumps({**header, "bytes": len(data)}).encode()
+def _answer(header: dict[str, Any], data: bytes | memoryview = b"") -> None:
+    text = json.dumps({**header, "bytes": memoryview(data).nbytes}).encode()
     sys.stdout.buffer.write(_LENGTH.pack(len(text)) + text)
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 
 
 def _answer_to(
-    path: Path, file: h5py.File, keys: Collection[str], request: dict[str, Any]
-) -> tuple[dict[str, Any], bytes]:
+    file: h5py.File, datasets: Mapping[str, h5py.Dataset], request: dict[str, Any]
+) -> tuple[dict[str, Any], bytes | memoryview]:
     if "list" not in request:
-        dataset = _find_dataset(path, file, request["key"])
-        return {}, np.ascontiguousarray(dataset[request["start"] : request["stop"]]).tobytes()
-    datasets = {key: _find_dataset(path, file, key) for key in keys if file.get(key, getlink=True)}
+        rows = datasets[request["key"]][request["start"] : request["stop"]]
+        return {}, np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
     arrays = {key: (dataset.shape, dataset.dtype.str) for key, dataset in datasets.items()}
-    return {"arrays": arrays, "left": [key for key in file if key not in keys]}, b""
+    return {"arrays": arrays, "left": [key for key in file if key not in datasets]}, b""
 
 
 def _find_dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:

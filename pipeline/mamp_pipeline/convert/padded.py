@@ -32,15 +32,13 @@ from mamp_pipeline.convert.source import (
     make_clip_infos,
 )
 from mamp_schemas.errors import RawInputError, StoreError
-from mamp_schemas.io.store_reader import BLOCK_ROWS, Store, clip_ends
+from mamp_schemas.io.store_reader import BLOCK_CLIPS, Store
 from mamp_schemas.models.dataset import DatasetSpec, dataset_spec
 from mamp_schemas.models.policy import ImportedPolicy
 
 logger = logging.getLogger(__name__)
 
 PADDED_FRAMES = 300
-BLOCK_CLIPS = 256
-"""Padded clips in memory at a time: 46 MB for NTU."""
 
 
 def padded_width(store: Store) -> int:
@@ -89,36 +87,11 @@ def pad_clips(store: Store, clips: NDArray[np.int64]) -> Iterator[NDArray[np.flo
         store: the store.
         clips: clip indices, in the order of the blocks.
     """
-    for run, start, joints in read_runs(store, clips):
+    for run, start, joints in store.read_clips(clips):
         block = np.zeros((len(run), PADDED_FRAMES, padded_width(store)), dtype=np.float32)
         for clip, padded in zip(run, block, strict=True):
             _pad_clip(store, clip, joints, start, padded)
         yield block
-
-
-def read_runs(store: Store, clips: NDArray[np.int64]) -> Iterator[tuple[list[int], int, NDArray[np.float32]]]:
-    """Read clips in any order; neighbours are read at once, up to a bounded size.
-
-    Yields:
-        the indices of some clips, the row of the store that comes first, and joints from it on, (rows, V, 3).
-    """
-    ends = clip_ends(store.columns)
-    for run in _contiguous_runs(store, clips, ends):
-        start = int(store.columns["first_row"][run[0]])
-        yield run, start, store.read_rows("joints", start, int(ends[run[-1]]))
-
-
-def _contiguous_runs(store: Store, wanted: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[list[int]]:
-    """Divide clips into runs that can each be read at once, of bounded size."""
-    run: list[int] = []
-    for clip in wanted.tolist():
-        fits = run and clip > run[-1] and ends[clip] - store.columns["first_row"][run[0]] <= BLOCK_ROWS
-        if run and not (fits and len(run) < BLOCK_CLIPS):
-            yield run
-            run = []
-        run.append(clip)
-    if run:
-        yield run
 
 
 def _pad_clip(store: Store, clip: int, joints: NDArray[np.float32], start: int, out: NDArray[np.float32]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mamp_pipeline.cleaning.clip import count_valid_frames
 from mamp_pipeline.cleaning.plausibility import ONLY_3D
-from mamp_pipeline.convert.padded import check_labelled, read_runs, warn_left_out
+from mamp_pipeline.convert.padded import check_labelled, warn_left_out
 from mamp_pipeline.convert.source import (
     OTHER_DATASET_REMEDY,
     FileSplit,
@@ -292,7 +292,7 @@ def _make_annotations(store: Store, progress: Progress) -> Iterator[dict[str, An
     columns = store.columns
     # After an append the clips of a store are not sorted.
     order = np.array(sorted(range(len(store.ids)), key=store.ids.__getitem__), dtype=np.int64)
-    for clips, start, joints in read_runs(store, order):
+    for clips, start, joints in store.read_clips(order):
         for clip in clips:
             bodies, frames = int(columns["bodies"][clip]), int(columns["frames"][clip])
             row = int(columns["first_row"][clip]) - start

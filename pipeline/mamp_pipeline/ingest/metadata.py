@@ -101,7 +101,7 @@ def build_metadata(request: IngestRequest, raw_input: RawInput, table: ClipTable
         quarantined=(*raw_input.found.rejected, *table.quarantined),
         left_out=raw_input.found.left_out,
         sizes=BodySizes.from_counts(table.counts),
-        touched={field: table.counts.get(field, 0) for field in deviations},
+        policy_diff={field: table.counts.get(field, 0) for field in deviations},
         noted={note: table.counts[note] for note in NOTE_DESCRIPTIONS if table.counts.get(note)},
     )
     if base:
@@ -134,7 +134,7 @@ def _add_base(summary: IngestSummary, base: StoreMetadata, raw_input: RawInput, 
         quarantined=(*still_quarantined, *summary.quarantined),
         left_out=_merge_left_out(base.left_out, summary.left_out),
         sizes=summary.sizes.plus(base.sizes) if summary.sizes and base.sizes else summary.sizes or base.sizes,
-        touched={field: base.touched.get(field, 0) + clips for field, clips in summary.touched.items()},
+        policy_diff={field: base.policy_diff.get(field, 0) + clips for field, clips in summary.policy_diff.items()},
         noted={
             note: base.noted.get(note, 0) + summary.noted.get(note, 0)
             for note in NOTE_DESCRIPTIONS

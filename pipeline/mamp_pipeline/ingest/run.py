@@ -250,8 +250,8 @@ def _ingest_locked(
 def log_sizes(metadata: StoreMetadata) -> None:
     """Log once what the bodies of a new store measure, what is unusual about it, and what was left of its files."""
     logger.info(f"bodies: {metadata.describe_sizes()}")
-    for doubt in metadata.doubts():
-        logger.warning(doubt)
+    for warning in metadata.warnings():
+        logger.warning(warning)
     for note in WARNED_NOTES:
         if note in metadata.noted:
             logger.warning(f"{metadata.noted[note]:,} {NOTE_DESCRIPTIONS[note]}")

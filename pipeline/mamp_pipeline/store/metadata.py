@@ -87,8 +87,8 @@ class IngestSummary:
         foreign: files of another dataset, left out.
         other: files that do not look like raw files.
         quarantined: files that gave no clip.
-        left_out, touched, noted: as in `StoreMetadata`.
-        sizes, touched, noted: as in `StoreMetadata`.
+        left_out, policy_diff, noted: as in `StoreMetadata`.
+        sizes, policy_diff, noted: as in `StoreMetadata`.
     """
 
     source: str
@@ -99,7 +99,7 @@ class IngestSummary:
     quarantined: tuple[QuarantinedFile, ...] = ()
     left_out: tuple[LeftOutFiles, ...] = ()
     sizes: BodySizes | None = None
-    touched: Mapping[str, int] = field(default_factory=dict)
+    policy_diff: Mapping[str, int] = field(default_factory=dict)
     noted: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -151,7 +151,7 @@ def make_store_metadata(
         ),
         content_hash=content_hash(dataset_identity(dataset, layout), policy, motion, zip(ids, digests, strict=True)),
         sizes=summary.sizes,
-        touched=dict(summary.touched),
+        policy_diff=dict(summary.policy_diff),
         noted=dict(summary.noted),
         quarantined=summary.quarantined,
         left_out=summary.left_out,

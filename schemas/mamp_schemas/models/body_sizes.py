@@ -109,7 +109,7 @@ class BodySizes(Model):
             f", {100 * count / max(self.joints, 1):.2g} % of joints {what}" for what, count in shares.items()
         )
 
-    def doubts(self, *, metres: bool = True) -> Iterator[str]:
+    def warnings(self, *, metres: bool = True) -> Iterator[str]:
         """Yield what is unusual of persons, for the user to judge.
 
         Args:

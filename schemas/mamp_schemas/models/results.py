@@ -113,7 +113,7 @@ class RunRecord(Model):
         device: the device, as torch names it.
         started: when the first session began that contributed to the result.
         finished: when the record was written.
-        sittings: how often the run was started or resumed, in sessions; sessions that left no checkpoint do not count.
+        sessions: how often the run was started or resumed, in sessions; sessions that left no checkpoint do not count.
         run_id: the run id of the last session in its log, such as that of a batch system.
         metrics: sha256 of metrics.jsonl.
         result: the outcome; its `seconds` include all sessions.
@@ -136,7 +136,7 @@ class RunRecord(Model):
     versions: dict[str, str]
     started: AwareDatetime
     finished: AwareDatetime
-    sittings: int
+    sessions: int
     run_id: str | None = None
     metrics: str | None = None
     result: PretrainResult | EvaluationResult

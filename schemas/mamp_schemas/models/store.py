@@ -134,7 +134,7 @@ class StoreMetadata(Model):
         source: fingerprint of the raw input: the sum, modulo 2^256, of the sha256 of each file's id, size and
             CRC or time of writing, of a video also of its labels and splits; of an imported file its sha256.
         ingests: the fingerprint of every ingest whose input the store holds, the first and all appends.
-        touched: for each field in which the policy differs from `paper`, how many clips would be other clips, or
+        policy_diff: for each field in which the policy differs from `paper`, how many clips would be other clips, or
             none, if this field alone were changed in `paper`. Clips are compared as they are read: both slots and the
             number of valid frames.
         noted: how often something worth knowing happened, by the keys of `NOTE_DESCRIPTIONS`, without zeros.
@@ -158,7 +158,7 @@ class StoreMetadata(Model):
     versions: dict[str, str]
     counts: StoreCounts
     content_hash: str
-    touched: dict[str, int] = Field(default_factory=dict)
+    policy_diff: dict[str, int] = Field(default_factory=dict)
     noted: dict[str, int] = Field(default_factory=dict)
     sizes: BodySizes | None = None
     quarantined: tuple[QuarantinedFile, ...]
@@ -197,9 +197,9 @@ class StoreMetadata(Model):
         """Return in one line what the bodies of the clips measure."""
         return self.sizes.summary("m" if self.in_metres else "") if self.sizes else "not measured"
 
-    def doubts(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """Return what is unusual of the sizes of persons, for the user to judge."""
-        return list(self.sizes.doubts(metres=self.in_metres)) if self.sizes else []
+        return list(self.sizes.warnings(metres=self.in_metres)) if self.sizes else []
 
     def contains_source(self, fingerprint: str) -> bool:
         """Return whether the input of this fingerprint was ingested into the store, as it is to the last byte."""

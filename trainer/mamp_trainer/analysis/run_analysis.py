@@ -78,8 +78,8 @@ def analyse_run(
         analysis = RunAnalysis(
             checkpoint=checkpoint.name,
             weights=meta.files[WEIGHTS_FILE],
-            store_hash=meta.belonging.store_hash,
-            manifest_hash=meta.belonging.manifest_hash,
+            store_hash=meta.identity.store_hash,
+            manifest_hash=meta.identity.manifest_hash,
             class_titles=metadata.dataset_spec().class_titles,
             confusion=None if pretrained else analyser.part("confusion", analyser.confusion),
             features=analyser.part("features", analyser.features),

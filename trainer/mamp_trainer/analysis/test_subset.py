@@ -44,7 +44,7 @@ class TestSubset(NamedTuple):
         """
         store = open_store(store_path)
         check_recipe(recipe, store)
-        if read_meta(checkpoint).belonging.store_hash != store.metadata.content_hash:
+        if read_meta(checkpoint).identity.store_hash != store.metadata.content_hash:
             raise CheckpointError(
                 f"{checkpoint}: trained on another store than {store_path}", remedy="Name that store with --store."
             )

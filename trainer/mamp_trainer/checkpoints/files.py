@@ -102,7 +102,7 @@ class CheckpointMeta(Model):
     measure: float | None = None
     epoch: int | None = None
     kept: bool = False
-    belonging: RunIdentity
+    identity: RunIdentity
     files: dict[str, str]
     meta_digest: str = ""
 
@@ -179,7 +179,7 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
         measure=snapshot.measure,
         epoch=snapshot.epoch,
         kept=snapshot.epoch is not None and snapshot.recipe.keeps(snapshot.epoch),
-        belonging=snapshot.identity,
+        identity=snapshot.identity,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
     write_folder(folder, {**files, META_FILE: canonical_json(meta.sealed().model_dump(mode="json"))})
@@ -208,7 +208,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     with _naming(path / _RECIPE):
         recipe = _read_mapping(load_json(content[_RECIPE]), ("kind", "dataset", "protocol", "model"))
         _read_mapping(recipe["model"], ("heads",))
-    return Checkpoint(path, meta.step, weights, state, recipe, meta.belonging)
+    return Checkpoint(path, meta.step, weights, state, recipe, meta.identity)
 
 
 def _read_mapping(value: object, keys: Collection[str]) -> dict[str, Any]:

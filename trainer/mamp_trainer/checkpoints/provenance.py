@@ -91,7 +91,7 @@ def read_training_policy(source: Path, name: PolicyName | None = None) -> Policy
         CheckpointError: there is no checkpoint, or it is damaged.
         UsageError: the named policy is not its store's.
     """
-    known = None if source.is_file() else read_meta(resolve_checkpoint(source)).belonging.policy
+    known = None if source.is_file() else read_meta(resolve_checkpoint(source)).identity.policy
     if known is None or known == "imported":
         return name or "paper"
     if name not in (None, known):

@@ -16,15 +16,8 @@ from typing import Any, NamedTuple, Self, TypeGuard
 import torch
 from torch import Tensor
 
-from mamp_schemas.io.safe_pickle import (
-    ALLOWED_CONSTRUCTORS,
-    MAX_DIMENSIONS,
-    PARSE_ERRORS,
-    Ignored,
-    NamedConstructor,
-    PickleMachine,
-    Stateful,
-)
+from mamp_schemas.io.pickle_machine import PARSE_ERRORS, Ignored, NamedConstructor, PickleMachine, Stateful
+from mamp_schemas.io.safe_pickle import ALLOWED_CONSTRUCTORS, MAX_DIMENSIONS
 
 TORCH_FILE_ERRORS = (*PARSE_ERRORS, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 """Errors of files that are truncated, altered or not of `torch.save`, besides the refusals of `UnpicklingError`."""

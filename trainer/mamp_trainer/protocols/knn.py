@@ -41,7 +41,7 @@ class Ranking(NamedTuple):
     similarity: Tensor
 
 
-class NeighbourMetrics(NamedTuple):
+class KnnMetrics(NamedTuple):
     """How well the nearest clips of a gallery tell a query's class, in percent.
 
     Attributes:
@@ -95,7 +95,7 @@ def classify(ranking: Ranking, labels: Tensor, classes: int, k: int) -> Tensor:
     return first.masked_fill(~wins, k + 1).argmin(dim=1)
 
 
-def measure_neighbours(
+def measure_knn(
     queries: Tensor,
     query_labels: Tensor,
     gallery: Tensor,
@@ -104,7 +104,7 @@ def measure_neighbours(
     *,
     knn_ks: Sequence[int] = (1, 20),
     recall_ks: Sequence[int] = (1, 5, 10),
-) -> NeighbourMetrics:
+) -> KnnMetrics:
     """Rank the whole gallery for every query; classify the query by it, and measure at which ranks its class comes.
 
     Args:
@@ -132,7 +132,7 @@ def measure_neighbours(
     def shares(ks: Sequence[int], counts: Tensor) -> dict[int, float]:
         return {k: 100 * count / len(queries) for k, count in zip(ks, counts.tolist(), strict=True)}
 
-    return NeighbourMetrics(shares(knn_ks, correct), shares(recall_ks, found), 100 * precision / len(queries))
+    return KnnMetrics(shares(knn_ks, correct), shares(recall_ks, found), 100 * precision / len(queries))
 
 
 def _query_chunks(per_query: Tensor, gallery: Tensor) -> tuple[Tensor, ...]:
@@ -152,7 +152,7 @@ class KnnProtocol(MeasuredProtocol[KnnOptions]):
         ks = sorted(set(options.k))
         if ks[-1] > len(train.clip):
             logger.warning(f"k = {ks[-1]}, but all {len(train.clip)} training clips are fewer")
-        measured = measure_neighbours(test.features, test.label, train.features, train.label, classes, knn_ks=ks)
+        measured = measure_knn(test.features, test.label, train.features, train.label, classes, knn_ks=ks)
         return {"clips": len(test.clip), "gallery": len(train.clip), **measured._asdict()}
 
 

@@ -72,7 +72,7 @@ class TrainState:
         history: the metrics of each finished epoch, its mean loss among them.
         seconds: time spent, over all sessions of the run.
         started: when the first session began (UTC, ISO 8601).
-        sittings: number of sessions.
+        sessions: number of sessions.
         threads: CPU threads of each rank; 0 on a GPU.
         window_parts, epoch_parts: as `window` and `epoch`, of each named part of the loss.
     """
@@ -84,7 +84,7 @@ class TrainState:
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
     started: str = ""
-    sittings: int = 1
+    sessions: int = 1
     threads: int = 0
     window_parts: dict[str, RunningMean] = field(default_factory=dict)
     epoch_parts: dict[str, RunningMean] = field(default_factory=dict)
@@ -210,7 +210,7 @@ def capture_state(
         state: running means and history.
         hooks: what the training's hooks keep; left out where it is empty.
     """
-    saved = {"optimiser": optimiser.state_dict(), "position": list(position), "tally": state.state_dict()}
+    saved = {"optimiser": optimiser.state_dict(), "position": list(position), "state": state.state_dict()}
     return {**saved, "objective": dict(hooks)} if hooks else saved
 
 
@@ -252,7 +252,7 @@ def restore_state(
         _load_optimiser(optimiser, saved["optimiser"])
         if "objective" in saved:
             load_hooks(saved["objective"])
-        position, state = Position(*saved["position"]), TrainState.from_state_dict(saved["tally"])
+        position, state = Position(*saved["position"]), TrainState.from_state_dict(saved["state"])
         _check_counts(position, state, len(saved["position"]))
     except torch.OutOfMemoryError:
         raise
@@ -289,9 +289,9 @@ def _check_counts(position: Position, state: TrainState, length: int) -> None:
     Raises:
         ValueError: a count is none, or the history is not that of as many epochs.
     """
-    counts = (*position, state.lines, state.sittings)
+    counts = (*position, state.lines, state.sessions)
     if length != len(position) or not all(type(count) is int and count >= 0 for count in counts):
-        raise ValueError(f"position {tuple(position)}, {state.lines} lines of metrics, {state.sittings} sittings")
+        raise ValueError(f"position {tuple(position)}, {state.lines} lines of metrics, {state.sessions} sessions")
     if len(state.history) != position.epoch:
         raise ValueError(f"the history of {len(state.history)} epochs, {position.epoch} are done")
     datetime.fromisoformat(state.started)

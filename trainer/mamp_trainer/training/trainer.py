@@ -316,7 +316,7 @@ class Trainer:
             versions=package_versions(),
             started=datetime.fromisoformat(state.started),
             finished=utc_now(),
-            sittings=state.sittings,
+            sessions=state.sessions,
             run_id=self.context.run_id,
             metrics=metrics_sha256(self.context.run_dir),
             result=result,
@@ -332,7 +332,7 @@ class Trainer:
             self.position, state = restore_state(
                 Path(name), self.recipe, self.identity, self.module, self.optimiser, self.hooks.load_state_dict
             )
-            state.sittings += 1
+            state.sessions += 1
             resume_torch_threads(state.threads if self._on_cpu else 0)
             state.threads = self._threads
             logger.info(f"resuming: {self.position.epoch} epochs and {self.position.step} steps of the next are done")
