@@ -185,7 +185,7 @@ def suggest_recipe_options(metadata: StoreMetadata, protocol: str, gpu: bool | N
         protocol: of the split.
         gpu: whether there is a GPU; by default, whether this machine has one.
     """
-    from mamp_trainer.recipes import load_recipe, recipe_names
+    from mamp_trainer.recipes import data_options, load_recipe, recipe_names
 
     gpu = has_gpu() if gpu is None else gpu
     name = f"{metadata.dataset}-{protocol}"
@@ -194,12 +194,6 @@ def suggest_recipe_options(metadata: StoreMetadata, protocol: str, gpu: bool | N
     base = BASE_RECIPE if gpu and not (metadata.layout or metadata.spec) else SMALL_BASE_RECIPE
     recipe = load_recipe(PRETRAIN, base)
     epochs = recipe.schedule.epochs if gpu else min(recipe.schedule.epochs, CPU_CLIPS // max(metadata.counts.clips, 1))
-    changes = {
-        "dataset": (recipe.dataset, metadata.dataset),
-        "protocol": (recipe.protocol, protocol),
-        "model.joints": (recipe.model.joints, len(metadata.skeleton.joints)),
-        "schedule.epochs": (recipe.schedule.epochs, max(epochs, 2)),
-        "schedule.warmup_epochs": (recipe.schedule.warmup_epochs, min(recipe.schedule.warmup_epochs, epochs // 4)),
-    }
-    options = (f"--set {field}={value}" for field, (default, value) in changes.items() if value != default)
+    joints = len(metadata.skeleton.joints)
+    options = data_options(recipe, dataset=metadata.dataset, protocol=protocol, joints=joints, epochs=epochs)
     return " ".join((f"--recipe {base}", *options))

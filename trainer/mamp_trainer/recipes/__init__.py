@@ -105,8 +105,35 @@ def probe_options(pretrained: PretrainRecipe) -> list[str]:
     for name in ModelSpec.model_fields:
         if not name.startswith("decoder_"):
             fields[f"model.{name}"] = getattr(linear.model, name), getattr(pretrained.model, name)
+    return ["--recipe", linear.name, *_set_options(fields)]
+
+
+def data_options(recipe: Recipe, *, dataset: str, protocol: str, joints: int, epochs: int) -> list[str]:
+    """Return the `--set` options that make a recipe one for other data.
+
+    Args:
+        recipe: a built-in one.
+        dataset: the data's.
+        protocol: of its split.
+        joints: V.
+        epochs: how long to train, at least 2; the warm-up takes a quarter of them at most.
+    """
+    schedule, epochs = recipe.schedule, max(epochs, 2)
+    return _set_options(
+        {
+            "dataset": (recipe.dataset, dataset),
+            "protocol": (recipe.protocol, protocol),
+            "model.joints": (recipe.model.joints, joints),
+            "schedule.epochs": (schedule.epochs, epochs),
+            "schedule.warmup_epochs": (schedule.warmup_epochs, min(schedule.warmup_epochs, epochs // 4)),
+        }
+    )
+
+
+def _set_options(fields: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """Return the options that change fields from (first) to (second)."""
     changes = [f"{field}={value}" for field, (default, value) in fields.items() if default != value]
-    return ["--recipe", linear.name, *(word for change in changes for word in ("--set", change))]
+    return [word for change in changes for word in ("--set", change)]
 
 
 def with_changes(recipe: Recipe, overrides: Sequence[str], source: str) -> Recipe:

@@ -18,7 +18,7 @@ from mamp_schemas.system import choose_threads
 from mamp_trainer.data.collate import Batch
 from mamp_trainer.distributed.context import DistContext
 from mamp_trainer.models.heartbeat import abandonable
-from mamp_trainer.recipes import list_recipes, load_recipe, recipe_names
+from mamp_trainer.recipes import data_options, list_recipes, load_recipe, recipe_names
 from mamp_trainer.telemetry.flops import encoder_flops
 from mamp_trainer.telemetry.meter import synchronise
 from mamp_trainer.training.microbatch import MicrobatchSampler
@@ -177,16 +177,9 @@ def fitting_recipes(recipe: Recipe, seconds: float) -> list[str]:
     small = load_recipe(recipe.kind, SMALL_BASE_RECIPE)
     most = small.schedule.epochs
     joints = recipe.model.joints
-    epochs = max(2, min(most, int(most * limit * small.model.joints / (_work(small) * joints))))
-    fields = {
-        "dataset": (small.dataset, recipe.dataset),
-        "protocol": (small.protocol, recipe.protocol),
-        "model.joints": (small.model.joints, joints),
-        "schedule.epochs": (most, epochs),
-        "schedule.warmup_epochs": (small.schedule.warmup_epochs, min(small.schedule.warmup_epochs, epochs // 4)),
-    }
-    changes = (f"--set {field}={value}" for field, (default, value) in fields.items() if value != default)
-    return [" ".join((SMALL_BASE_RECIPE, *changes))]
+    epochs = min(most, int(most * limit * small.model.joints / (_work(small) * joints)))
+    options = data_options(small, dataset=recipe.dataset, protocol=recipe.protocol, joints=joints, epochs=epochs)
+    return [" ".join((SMALL_BASE_RECIPE, *options))]
 
 
 def _work(recipe: Recipe) -> float:
