@@ -151,7 +151,7 @@ def test_parse_recording__what_a_layout_names_is_left(files: dict[str, Any], tex
             "people.score",
         ),
         ({"format": "json"}, b'[[{"x": 1, "y": 1, "z": 1, "v": 1}, null, null]]', "0.0: the layout does not use 'v'"),
-        ({"format": "json"}, b'[[{"x": 1, "x": 2, "y": 1, "z": 1}, null, null]]', "the key 'x' twice"),
+        ({"format": "json"}, b'[[{"x": 1, "x": 2, "y": 1, "z": 1}, null, null]]', "the key 'x' is given twice"),
         ({"format": "json"}, b"[[[1,2,3,4],null,null]]", "4 coordinates, expected 3; `per_joint`"),
         ({"format": "npy", "order": "TVC"}, npy_bytes(np.ones((5, 3, 4))), "`per_joint` in the layout's files"),
         ({"format": "npy", "order": "TVC"}, npy_bytes(np.ones((5, 4, 3))), "`joint_order` in the layout's files"),

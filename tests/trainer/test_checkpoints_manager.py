@@ -12,6 +12,7 @@ from torch import nn
 
 from mamp_schemas.errors import CheckpointError, OutputError
 from mamp_schemas.io.run_files import UNTRAINED, latest_checkpoint
+from mamp_schemas.models.sealed import dump_sealed_json
 from mamp_trainer.checkpoints.files import RunIdentity, Snapshot, read_checkpoint, read_meta
 from mamp_trainer.checkpoints.manager import CheckpointWriter, best_checkpoint, find_checkpoint, save_checkpoint
 from tests.trainer.runs import pretrain_recipe
@@ -69,14 +70,14 @@ def test_read_checkpoint__files_that_were_replaced_together_with_their_digests(t
         before, meta = (folder / name).read_bytes(), read_meta(folder)
         (folder / name).write_bytes(content)
         files = {**meta.files, name: hashlib.sha256(content).hexdigest()}
-        (folder / "meta.json").write_text(meta.model_copy(update={"files": files}).sealed().model_dump_json())
+        (folder / "meta.json").write_bytes(dump_sealed_json(meta.model_copy(update={"files": files})))
         with pytest.raises(CheckpointError, match=rf"step-00000012.{name} cannot be read"):
             read_checkpoint(folder)
         (folder / name).write_bytes(before)
-        (folder / "meta.json").write_text(meta.model_dump_json())
+        (folder / "meta.json").write_bytes(dump_sealed_json(meta))
     meta = read_meta(folder)
     other = meta.model_copy(update={"files": {**meta.files, "../../secret": "0" * 64}})
-    (folder / "meta.json").write_text(other.sealed().model_dump_json())
+    (folder / "meta.json").write_bytes(dump_sealed_json(other))
     with pytest.raises(CheckpointError, match=r"it names the files '\.\./\.\./secret'"):
         read_checkpoint(folder)
 

@@ -168,7 +168,7 @@ def test_pretrain__another_store_is_refused(store: Path, tmp_path: Path) -> None
     folder = run / "checkpoints" / "step-00000001"
     meta = read_meta(folder)
     other = meta.model_copy(update={"identity": meta.identity.model_copy(update={"store_hash": "d" * 64})})
-    (folder / "meta.json").write_text(other.sealed().model_dump_json())
+    (folder / "meta.json").write_bytes(dump_sealed_json(other))
     with pytest.raises(CheckpointError, match="store_hash: dddddddddddd… then, cccccccccccc… now"):
         pretrain(pretrain_recipe(), store, RunContext(run, resume=True, device="cpu"))
 

@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from mamp_schemas.errors import CheckpointError, OutputError, RecordError
+from mamp_schemas.models.sealed import dump_sealed_json
 from mamp_trainer.checkpoints.files import read_meta
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.training.runtime import RunContext
@@ -56,7 +57,7 @@ def rewrite(run: Path, change: Callable[[Files], object]) -> Path:
     for name, content in files.items():
         (folder / name).write_bytes(content)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    (folder / "meta.json").write_text(meta.replaced(files=digests).sealed().model_dump_json())
+    (folder / "meta.json").write_bytes(dump_sealed_json(meta.replaced(files=digests)))
     return folder
 
 

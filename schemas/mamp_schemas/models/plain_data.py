@@ -179,7 +179,7 @@ def load_json(text: str | bytes) -> Any:
     try:
         check_json_memory(text)
         return json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_float
+            text, object_pairs_hook=unique_keys, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_float
         )
     except RecursionError:
         raise PlainDataError("lists and objects are nested too deep") from None
@@ -187,7 +187,12 @@ def load_json(text: str | bytes) -> Any:
         raise PlainDataError(str(problem)) from None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dictionary.
+
+    Raises:
+        PlainDataError: a key is there twice.
+    """
     entries = dict(pairs)
     if len(entries) != len(pairs):
         seen: set[str] = set()

@@ -29,11 +29,12 @@ from mamp_schemas.io.run_files import (
     is_checkpoint_name,
     list_checkpoints,
 )
-from mamp_schemas.models.base import Model, canonical_json, parse_model_json
+from mamp_schemas.models.base import Model, canonical_json
 from mamp_schemas.models.differences import flatten, show_value
 from mamp_schemas.models.plain_data import load_json
 from mamp_schemas.models.policy import StorePolicyName
 from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.sealed import dump_sealed_json, parse_sealed_json
 from mamp_trainer.checkpoints.torch_file import TORCH_FILE_ERRORS, read_torch_file
 
 
@@ -85,7 +86,7 @@ _STATE, _RECIPE = "state.pt", "recipe.json"
 
 
 class CheckpointMeta(Model):
-    """The content of `meta.json`.
+    """The content of `meta.json`, which carries its digest.
 
     Attributes:
         step: optimiser steps done.
@@ -94,7 +95,6 @@ class CheckpointMeta(Model):
         epoch: the epoch that the checkpoint closes, counted from 1; None in the middle of one.
         kept: whether later checkpoints leave it where it is.
         files: the sha256 of the files beside it.
-        meta_digest: of all this, so that a change is noticed.
     """
 
     format_version: Literal[2]
@@ -104,11 +104,6 @@ class CheckpointMeta(Model):
     kept: bool = False
     identity: RunIdentity
     files: dict[str, str]
-    meta_digest: str = ""
-
-    def sealed(self) -> Self:
-        """Return this with the digest of all the rest."""
-        return self.model_copy(update={"meta_digest": self.model_copy(update={"meta_digest": ""}).digest()})
 
 
 @dataclass(frozen=True)
@@ -182,7 +177,7 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> None:
         identity=snapshot.identity,
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
-    write_folder(folder, {**files, META_FILE: canonical_json(meta.sealed().model_dump(mode="json"))})
+    write_folder(folder, {**files, META_FILE: dump_sealed_json(meta)})
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -235,12 +230,7 @@ def read_meta(path: Path) -> CheckpointMeta:
         CheckpointError: it is missing or damaged, or was changed since it was written.
     """
     file = path / META_FILE
-    try:
-        meta = parse_model_json(CheckpointMeta, _read_verified(file), str(file), CheckpointError)
-    except CheckpointError as problem:
-        raise CheckpointError(problem.message, remedy=_remedy(file)) from None
-    if meta != meta.sealed():
-        raise damaged_error(file, "its digest is not that of its content: it was changed since it was written")
+    meta = parse_sealed_json(CheckpointMeta, _read_verified(file), str(file), CheckpointError, _remedy(file))
     if set(meta.files) != {WEIGHTS_FILE, _STATE, _RECIPE}:  # it must not choose which files are read
         raise damaged_error(file, f"it names the files {', '.join(map(repr, sorted(meta.files)[:4]))}")
     if is_checkpoint_name(path.name) and path.name != checkpoint_name(meta.step):

@@ -1,7 +1,6 @@
 """Own recordings as JSON, a list of frames, of bodies, of joints."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from mamp_pipeline.datasets.custom.normalise import Positions
 from mamp_pipeline.datasets.io.number_text import decode_text, reject_large_json
 from mamp_schemas.errors import RawFileError
 from mamp_schemas.models.layout_files import JsonFiles
+from mamp_schemas.models.plain_data import unique_keys
 from mamp_schemas.models.skeleton import Skeleton
 
 _MISSING = [np.nan, np.nan, np.nan]
@@ -61,19 +61,11 @@ def _decode(data: bytes) -> Any:
     text = decode_text(data)
     reject_large_json(text)
     try:
-        return json.loads(text, object_pairs_hook=_unique_keys)
+        return json.loads(text, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as problem:
         raise RawFileError(f"not valid JSON: {problem.msg} at column {problem.colno}", line=problem.lineno) from None
     except (ValueError, RecursionError) as problem:
         raise RawFileError(f"JSON that cannot be read: {problem}") from None
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise RawFileError(f"an object has the key '{key[:40]}' twice")
-    return content
 
 
 class _Where(NamedTuple):
