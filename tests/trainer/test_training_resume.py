@@ -12,7 +12,7 @@ from mamp_schemas.errors import CheckpointError
 from mamp_schemas.io.run_files import list_checkpoints, read_record
 from mamp_schemas.models.recipe import PretrainRecipe, ScheduleSpec
 from mamp_schemas.models.sealed import dump_sealed_json
-from mamp_trainer.checkpoints.files import read_meta
+from mamp_trainer.checkpoints.files import read_checkpoint, read_meta
 from mamp_trainer.checkpoints.manager import find_checkpoint
 from mamp_trainer.objectives.pretrain import pretrain
 from mamp_trainer.protocols import classification
@@ -91,6 +91,18 @@ def test_pretrain__resume_of_a_complete_run_changes_nothing(store: Path, tmp_pat
     assert (again.last_loss, again.steps) == (first.last_loss, first.steps)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in last_checkpoint(tmp_path / "run").weights.items())
     assert record.read_text() == before
+
+
+def test_read_checkpoint__another_run_s_in_the_folder_of_a_run_is_refused(store: Path, tmp_path: Path) -> None:
+    for name, seed in (("mine", 0), ("theirs", 1)):
+        recipe = pretrain_recipe(schedule=ScheduleSpec(epochs=1, lr=0.01), seed=seed)
+        pretrain(recipe, store, RunContext(tmp_path / name, device="cpu"))
+    (folder,), (other,) = (list_checkpoints(tmp_path / name) for name in ("mine", "theirs"))
+    assert read_checkpoint(folder).step == STEPS
+    shutil.rmtree(folder)
+    shutil.copytree(other, folder)
+    with pytest.raises(CheckpointError, match=r"(?s)is of another run:.*seed: 1 then, 0 now"):
+        read_checkpoint(folder)
 
 
 def test_pretrain__resume_without_a_checkpoint_begins(store: Path, whole: Path, tmp_path: Path) -> None:

@@ -24,16 +24,18 @@ from mamp_schemas.io.regular_files import CHECKPOINT_BYTES, read_regular
 from mamp_schemas.io.run_files import (
     CHECKPOINTS_FOLDER,
     META_FILE,
+    RECIPE_FILE,
     WEIGHTS_FILE,
     checkpoint_name,
     is_checkpoint_name,
     list_checkpoints,
+    read_recipe_data,
 )
 from mamp_schemas.models.base import Model, canonical_json
 from mamp_schemas.models.differences import flatten, show_value
 from mamp_schemas.models.plain_data import load_json
 from mamp_schemas.models.policy import StorePolicyName
-from mamp_schemas.models.recipe import Recipe
+from mamp_schemas.models.recipe import EXECUTION_FIELDS, Recipe
 from mamp_schemas.models.sealed import dump_sealed_json, parse_sealed_json
 from mamp_trainer.checkpoints.torch_file import TORCH_FILE_ERRORS, read_torch_file
 
@@ -56,13 +58,19 @@ class RunIdentity(Model):
     policy: StorePolicyName | None = None
 
 
-def check_same_run(path: Path, saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+def check_same_run(
+    path: Path,
+    saved: Mapping[str, Any],
+    current: Mapping[str, Any],
+    remedy: str = "Resume with the recipe, store and encoder it was begun with, or begin anew in another folder.",
+) -> None:
     """Check that a checkpoint is of the same run.
 
     Args:
         path: the checkpoint's folder, named in errors.
         saved: the checkpoint's recipe and run identity, as plain data.
-        current: recipe and identity of the run that is to be resumed.
+        current: the same of the run that it is to belong to.
+        remedy: what to do if it is of another run.
 
     Raises:
         CheckpointError: it is of another run; names every key of the recipe and every hash that differs.
@@ -76,7 +84,7 @@ def check_same_run(path: Path, saved: Mapping[str, Any], current: Mapping[str, A
     if differing:
         raise CheckpointError(
             "\n".join([f"{path} is of another run:", *differing]),
-            remedy="Resume with the recipe, store and encoder it was begun with, or begin anew in another folder.",
+            remedy=remedy,
         )
 
 
@@ -203,7 +211,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
     with _naming(path / _RECIPE):
         recipe = _read_mapping(load_json(content[_RECIPE]), ("kind", "dataset", "protocol", "model"))
         _read_mapping(recipe["model"], ("heads",))
+    _check_settings(path, recipe)
     return Checkpoint(path, meta.step, weights, state, recipe, meta.identity)
+
+
+def _check_settings(path: Path, recipe: Mapping[str, Any]) -> None:
+    """Check that a checkpoint in a run's folder was trained by the recipe beside it.
+
+    Raises:
+        CheckpointError: it was not: it is of another run.
+    """
+    run = path.absolute().parent.parent
+    if path.absolute().parent.name != CHECKPOINTS_FOLDER or not (run / RECIPE_FILE).is_file():
+        return
+    settings = read_recipe_data(run)
+    saved, current = (
+        {key: value for key, value in data.items() if key not in EXECUTION_FIELDS} for data in (recipe, settings)
+    )
+    check_same_run(path, saved, current, f"Bring back the checkpoint that {run} has written, or train it again.")
 
 
 def _read_mapping(value: object, keys: Collection[str]) -> dict[str, Any]:
